@@ -1,0 +1,181 @@
+//! A delivery: one POST as it was received, and what was made of it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use suno_types::{Callback, Code, DecodeError, DecodeErrorKind, TaskId};
+
+use crate::event::EventKey;
+use crate::verify::Verified;
+
+/// How an event became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// The provider sent a callback.
+    Callback,
+    /// The provider was asked.
+    Poll,
+}
+
+impl Source {
+    /// The source as one word: `callback` or `poll`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Callback => "callback",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What spoke for the sender of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct VerifiedBy {
+    /// The webhook signature: task and moment, not the body.
+    pub signature: bool,
+    /// The token in the URL.
+    pub token: bool,
+}
+
+impl VerifiedBy {
+    /// The methods as bits, for stores.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        u8::from(self.signature) | u8::from(self.token) << 1
+    }
+
+    /// The methods from [`bits`](Self::bits); bits that this version does not know are dropped.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        Self {
+            signature: bits & 1 != 0,
+            token: bits & 2 != 0,
+        }
+    }
+}
+
+/// 16 bytes that stand for what was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 16]);
+
+impl Fingerprint {
+    fn of(hash: Sha256) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.finalize()[..16]);
+        Self(bytes)
+    }
+
+    /// Of the bytes.
+    fn strict(body: &[u8]) -> Self {
+        Self::of(Sha256::new_with_prefix(body))
+    }
+
+    /// Of what the body says: code, track ids, durations, and which tracks are ready. URLs do not
+    /// count, since the provider may sign them anew for each delivery; nor does the form of the body.
+    fn semantic(callback: &Callback) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(callback.code.0.to_be_bytes());
+        for track in &callback.tracks {
+            let id = track.id.as_ref().map_or("", |id| id.as_str());
+            hash.update(id.len().to_be_bytes());
+            hash.update(id);
+            hash.update(track.duration.unwrap_or(-1.0).to_be_bytes());
+            hash.update([u8::from(track.is_ready())]);
+        }
+        Self::of(hash)
+    }
+}
+
+/// One delivery, ready to be accepted into a store.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// The body as it was received.
+    pub raw: Bytes,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// How it became known.
+    pub source: Source,
+    /// What spoke for the sender.
+    pub verified_by: VerifiedBy,
+    /// The fingerprint of the bytes.
+    pub strict: Fingerprint,
+    /// What was made of the body.
+    pub content: Content,
+}
+
+/// What was made of a body.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Content {
+    /// It reports a stage of a task.
+    #[non_exhaustive]
+    Event {
+        /// The task and the stage.
+        key: EventKey,
+        /// The code that was sent.
+        code: Code,
+        /// The fingerprint of what was said.
+        semantic: Fingerprint,
+    },
+    /// The sender could be trusted but not understood: keep the bytes.
+    #[non_exhaustive]
+    Quarantined {
+        /// The task, if at least that could be read.
+        task_id: Option<TaskId>,
+        /// What was not understood.
+        reason: DecodeError,
+    },
+}
+
+impl Delivery {
+    /// Decodes what was verified. A body that cannot be decoded becomes
+    /// [`Content::Quarantined`], since its sender was trusted.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] of kind [`DecodeErrorKind::IdsDisagree`]: a body that names two tasks says
+    /// nothing that could be kept under either.
+    pub fn decode(verified: Verified, received_at: Timestamp) -> Result<Self, DecodeError> {
+        let (raw, verified_by, task_id) = verified.into_parts();
+        let content = match Callback::decode(&raw) {
+            Ok(callback) => Content::Event {
+                semantic: Fingerprint::semantic(&callback),
+                code: callback.code,
+                key: EventKey::new(callback.task_id.clone(), callback.stage()),
+            },
+            Err(err) if err.kind() == DecodeErrorKind::IdsDisagree => return Err(err),
+            Err(reason) => Content::Quarantined { task_id, reason },
+        };
+        Ok(Self {
+            strict: Fingerprint::strict(&raw),
+            raw,
+            received_at,
+            source: Source::Callback,
+            verified_by,
+            content,
+        })
+    }
+}
+
+/// Without the body.
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("content", &self.content)
+            .field("received_at", &self.received_at)
+            .field("source", &self.source)
+            .field("verified_by", &self.verified_by)
+            .finish_non_exhaustive()
+    }
+}

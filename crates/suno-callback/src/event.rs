@@ -1,0 +1,131 @@
+//! An event: what handlers are given.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use suno_types::{Callback, Stage, TaskId, Track};
+
+use crate::delivery::{Source, VerifiedBy};
+use crate::store::EventId;
+
+/// What makes an event the same event: the task and the stage.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventKey {
+    task_id: TaskId,
+    stage: Stage,
+}
+
+impl EventKey {
+    /// The key of a task's stage.
+    #[must_use]
+    pub fn new(task_id: TaskId, stage: Stage) -> Self {
+        Self { task_id, stage }
+    }
+
+    /// The task.
+    #[must_use]
+    pub fn task_id(&self) -> &TaskId {
+        &self.task_id
+    }
+
+    /// The stage.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl fmt::Display for EventKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.task_id, self.stage)
+    }
+}
+
+/// A stage of a task that is to be handled.
+#[derive(Clone)]
+pub struct Event {
+    pub(crate) id: EventId,
+    pub(crate) key: EventKey,
+    pub(crate) callback: Callback,
+    pub(crate) attempt: u32,
+    pub(crate) source: Source,
+    pub(crate) verified_by: VerifiedBy,
+    pub(crate) received_at: Timestamp,
+}
+
+/// Without what the provider said: titles and lyrics belong to somebody, and URLs may be signed.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("id", &self.id)
+            .field("key", &self.key)
+            .field("code", &self.callback.code)
+            .field("attempt", &self.attempt)
+            .field("source", &self.source)
+            .field("verified_by", &self.verified_by)
+            .field("received_at", &self.received_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Event {
+    /// The store's number of the event.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// What makes it the same event on every attempt: the key to be idempotent by.
+    #[must_use]
+    pub fn key(&self) -> &EventKey {
+        &self.key
+    }
+
+    /// The task.
+    #[must_use]
+    pub fn task_id(&self) -> &TaskId {
+        self.key.task_id()
+    }
+
+    /// The stage.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        self.key.stage()
+    }
+
+    /// What the provider said.
+    #[must_use]
+    pub fn callback(&self) -> &Callback {
+        &self.callback
+    }
+
+    /// The tracks, in the order of their places.
+    #[must_use]
+    pub fn tracks(&self) -> &[Track] {
+        &self.callback.tracks
+    }
+
+    /// How often the event was claimed, this time included: 1 at first.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// How the event became known.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What spoke for the sender. A signature does not cover the body (`PROTOCOL.md 3`).
+    #[must_use]
+    pub fn verified_by(&self) -> VerifiedBy {
+        self.verified_by
+    }
+
+    /// When the first delivery of the event was received.
+    #[must_use]
+    pub fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+}

@@ -1,0 +1,46 @@
+//! Handlers behind pointers, and several handlers as one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{CallbackHandler, HandlerError};
+use crate::event::Event;
+
+/// Implements every method by the same method of other handlers, one after the other, up to the
+/// first failure.
+macro_rules! forward {
+    ([$($generics:tt)*] $type:ty, $this:ident => $($handler:expr),+) => {
+        forward!(
+            @methods [$($generics)*] $type, $this => [$($handler),+]
+            on_text on_first on_complete on_failed on_other
+        );
+    };
+    (@methods [$($generics:tt)*] $type:ty, $this:ident => $handlers:tt $($method:ident)+) => {
+        #[async_trait]
+        impl<$($generics)*> CallbackHandler for $type {
+            $(
+                async fn $method(&self, event: &Event) -> Result<(), HandlerError> {
+                    let $this = self;
+                    forward!(@calls $method, event, $handlers)
+                }
+            )+
+        }
+    };
+    (@calls $method:ident, $event:ident, [$($handler:expr),+]) => {{
+        $($handler.$method($event).await?;)+
+        Ok(())
+    }};
+}
+
+forward!([H: CallbackHandler + ?Sized] Arc<H>, this => **this);
+forward!([H: CallbackHandler + ?Sized] Box<H>, this => **this);
+forward!([A: CallbackHandler, B: CallbackHandler] (A, B), this => this.0, this.1);
+forward!(
+    [A: CallbackHandler, B: CallbackHandler, C: CallbackHandler] (A, B, C),
+    this => this.0, this.1, this.2
+);
+forward!(
+    [A: CallbackHandler, B: CallbackHandler, C: CallbackHandler, D: CallbackHandler] (A, B, C, D),
+    this => this.0, this.1, this.2, this.3
+);

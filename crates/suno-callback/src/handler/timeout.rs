@@ -1,0 +1,61 @@
+//! A bound on how long a handler may take.
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{CallbackHandler, HandlerError};
+use crate::event::Event;
+
+/// A handler that is cancelled when one event takes it longer than `limit`; that is a failure,
+/// which is tried again with back-off.
+///
+/// Cancelled means that its future is dropped where it waits. What it had begun elsewhere, such as a
+/// request to another service, may go on; a handler that never waits cannot be cancelled.
+pub fn with_timeout(handler: impl CallbackHandler, limit: Duration) -> impl CallbackHandler {
+    WithTimeout { handler, limit }
+}
+
+struct WithTimeout<H> {
+    handler: H,
+    limit: Duration,
+}
+
+impl<H> WithTimeout<H> {
+    async fn bound(
+        &self,
+        handling: impl Future<Output = Result<(), HandlerError>>,
+    ) -> Result<(), HandlerError> {
+        match tokio::time::timeout(self.limit, handling).await {
+            Ok(result) => result,
+            Err(_) => Err(HandlerError::retry(format!(
+                "the handler took longer than {:?}",
+                self.limit
+            ))),
+        }
+    }
+}
+
+#[async_trait]
+impl<H: CallbackHandler> CallbackHandler for WithTimeout<H> {
+    async fn on_text(&self, event: &Event) -> Result<(), HandlerError> {
+        self.bound(self.handler.on_text(event)).await
+    }
+
+    async fn on_first(&self, event: &Event) -> Result<(), HandlerError> {
+        self.bound(self.handler.on_first(event)).await
+    }
+
+    async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
+        self.bound(self.handler.on_complete(event)).await
+    }
+
+    async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
+        self.bound(self.handler.on_failed(event)).await
+    }
+
+    async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
+        self.bound(self.handler.on_other(event)).await
+    }
+}

@@ -1,0 +1,149 @@
+//! The way into a store: concurrent deliveries share one commit.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::delivery::Delivery;
+use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
+
+/// How many deliveries go into one commit at most.
+const BATCH_MAX: usize = 512;
+/// How many deliveries wait for a commit at most.
+const WAITING_MAX: usize = 4_096;
+
+/// A store and what gathers deliveries in front of it.
+///
+/// What arrives while a commit is under way goes into the next one; nothing waits on purpose.
+/// Clones share the store.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    waiting: mpsc::Sender<Waiting>,
+    store: Arc<dyn IdempotencyStore>,
+    hint: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    delivery: Delivery,
+    answer: oneshot::Sender<Result<Accepted, Arc<StoreError>>>,
+}
+
+/// A delivery was not stored: answer 503, so that the provider sends it again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// Too many deliveries wait already.
+    #[error("too many deliveries wait to be stored")]
+    Busy,
+    /// The store could not take it.
+    #[error("the delivery could not be stored")]
+    Store(#[source] Arc<StoreError>),
+    /// The inbox was shut down.
+    #[error("the inbox is closed")]
+    Closed,
+}
+
+impl Inbox {
+    /// Starts gathering for a store, on the current tokio runtime; ends when the last clone is
+    /// dropped.
+    #[must_use]
+    pub fn start(store: Arc<dyn IdempotencyStore>) -> Self {
+        let (waiting, gathered) = mpsc::channel(WAITING_MAX);
+        let hint = Arc::new(Notify::new());
+        tokio::spawn(commit_all(gathered, store.clone(), hint.clone()));
+        Self {
+            waiting,
+            store,
+            hint,
+        }
+    }
+
+    /// Stores a delivery; returns after the commit.
+    ///
+    /// Dropping the future does not take the delivery back: it is stored or not, and the provider,
+    /// unanswered, sends it again.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError`]; the delivery may be sent again.
+    pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
+        let (answer, answered) = oneshot::channel();
+        self.waiting
+            .try_send(Waiting { delivery, answer })
+            .map_err(|err| match err {
+                mpsc::error::TrySendError::Full(_) => AcceptError::Busy,
+                mpsc::error::TrySendError::Closed(_) => AcceptError::Closed,
+            })?;
+        match answered.await {
+            Ok(result) => result.map_err(AcceptError::Store),
+            Err(_) => Err(AcceptError::Closed),
+        }
+    }
+
+    /// The store behind.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn IdempotencyStore> {
+        &self.store
+    }
+
+    /// Resolves when something new may be there to claim. A hint: the store is the truth.
+    pub(crate) async fn hint(&self) {
+        self.hint.notified().await;
+    }
+}
+
+async fn commit_all(
+    mut gathered: mpsc::Receiver<Waiting>,
+    store: Arc<dyn IdempotencyStore>,
+    hint: Arc<Notify>,
+) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while gathered.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let (deliveries, answers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|waiting: Waiting| (waiting.delivery, waiting.answer))
+            .unzip();
+        let results = commit(&*store, &deliveries).await;
+        if results
+            .iter()
+            .any(|result| matches!(result, Ok(Accepted::New)))
+        {
+            hint.notify_one();
+        }
+        for (answer, result) in answers.into_iter().zip(results) {
+            // Nobody waits any more if the request was cancelled; the event is stored all the same.
+            let _ = answer.send(result);
+        }
+    }
+}
+
+/// Commits a batch at once; if the store refuses it because of one of them, each by itself.
+async fn commit(
+    store: &dyn IdempotencyStore,
+    deliveries: &[Delivery],
+) -> Vec<Result<Accepted, Arc<StoreError>>> {
+    let err = match store.accept(deliveries).await {
+        Ok(accepted) => return accepted.into_iter().map(Ok).collect(),
+        Err(err) => err,
+    };
+    if err.kind() != StoreErrorKind::Refused || deliveries.len() == 1 {
+        tracing::error!(
+            err = &err as &dyn std::error::Error,
+            "deliveries were not stored"
+        );
+        let err = Arc::new(err);
+        return deliveries.iter().map(|_| Err(err.clone())).collect();
+    }
+    let mut results = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        let alone = store.accept(std::slice::from_ref(delivery)).await;
+        results.push(alone.map_err(Arc::new).and_then(|accepted| {
+            accepted
+                .first()
+                .copied()
+                .ok_or_else(|| Arc::new(StoreError::new(StoreErrorKind::Refused)))
+        }));
+    }
+    results
+}

@@ -1,0 +1,300 @@
+//! The whole of receiving: a request in, an answer out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+
+use crate::clock::{Clock, SystemClock};
+use crate::delivery::Delivery;
+use crate::inbox::{AcceptError, Inbox};
+use crate::store::Accepted;
+use crate::verify::{Refusal, Verification, Verified};
+
+/// Answers the provider's callbacks, whatever serves them.
+///
+/// | what came | answer |
+/// | --- | --- |
+/// | a new event, a duplicate, a late stage, the same key with another payload | 200 |
+/// | trusted, but not decodable: kept raw | 200 |
+/// | not signed, wrong token, timestamp outside the window | 401 |
+/// | no task id to check a signature against, or ids that disagree | 400 |
+/// | another path 404, method 405, too large 413, other content type 415 | |
+/// | the store failed, the answer budget ran out, too many wait | 503 with `Retry-After` |
+///
+/// No answer says what was expected.
+#[derive(Debug, Clone)]
+pub struct Receiver {
+    inbox: Inbox,
+    verification: Arc<Verification>,
+    clock: Arc<dyn Clock>,
+    path: Arc<str>,
+    body_bytes_max: usize,
+    answer_budget: Duration,
+}
+
+impl Receiver {
+    /// The path that is served unless set otherwise.
+    pub const PATH: &str = "/suno/callback";
+    /// How many bytes a body may have unless set otherwise: 1 MiB.
+    pub const BODY_BYTES_MAX: usize = 1 << 20;
+    /// How long an answer may take unless set otherwise. The provider waits for 15 s
+    /// (`PROTOCOL.md 2`).
+    pub const ANSWER_BUDGET: Duration = Duration::from_secs(10);
+    /// What `Retry-After` says, in seconds.
+    const RETRY_AFTER_SECONDS: &str = "5";
+
+    /// A receiver that stores into `inbox` what `verification` trusts.
+    #[must_use]
+    pub fn new(inbox: Inbox, verification: Verification) -> Self {
+        Self {
+            inbox,
+            verification: Arc::new(verification),
+            clock: Arc::new(SystemClock),
+            path: Self::PATH.into(),
+            body_bytes_max: Self::BODY_BYTES_MAX,
+            answer_budget: Self::ANSWER_BUDGET,
+        }
+    }
+
+    /// The path of the callback URL. With a token, the URL is this path, a slash and the token.
+    #[must_use]
+    pub fn with_path(mut self, path: &str) -> Self {
+        self.path = match path.trim_matches('/') {
+            "" => "".into(),
+            path => format!("/{path}").into(),
+        };
+        self
+    }
+
+    /// How many bytes a body may have.
+    #[must_use]
+    pub fn with_body_bytes_max(mut self, bytes_max: usize) -> Self {
+        self.body_bytes_max = bytes_max;
+        self
+    }
+
+    /// How long an answer may take.
+    #[must_use]
+    pub fn with_answer_budget(mut self, budget: Duration) -> Self {
+        self.answer_budget = budget;
+        self
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How many bytes a body may have: for adapters, which must not buffer more.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> usize {
+        self.body_bytes_max
+    }
+
+    /// Answers a request. A 200 leaves only after the event is committed.
+    pub async fn receive(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (head, body) = request.into_parts();
+        match self.answer(&head, body).await {
+            Ok(accepted) => {
+                tracing::debug!(?accepted, "callback accepted");
+                respond(StatusCode::OK, r#"{"status":"received"}"#)
+            }
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    /// The answer to a request whose body could not be read, for adapters.
+    #[must_use]
+    pub fn refuse(status: StatusCode) -> Response<Bytes> {
+        Problem::Status(status).into_response()
+    }
+
+    /// Checks everything about a request but its body, so that adapters need not read the body of
+    /// a request that is refused anyway.
+    ///
+    /// # Errors
+    ///
+    /// The answer, if the path, the method, the length or the type is wrong.
+    pub fn admit(&self, head: &http::request::Parts) -> Result<(), Box<Response<Bytes>>> {
+        self.segment(head)
+            .map(|_| ())
+            .map_err(|problem| Box::new(problem.into_response()))
+    }
+
+    /// The first step: whether the sender can be trusted. `segment` is the last segment of the
+    /// path where a token is expected.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`], which never says what was expected.
+    pub fn verify(
+        &self,
+        segment: Option<&str>,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Verified, Refusal> {
+        let now = self.now().as_second();
+        let now = u64::try_from(now).unwrap_or_default();
+        self.verification.verify(segment, headers, body, now)
+    }
+
+    /// The second step: what the body says. What cannot be decoded is quarantined, since its
+    /// sender is trusted.
+    ///
+    /// # Errors
+    ///
+    /// The decode error if the ids in the body disagree.
+    pub fn decode(&self, verified: Verified) -> Result<Delivery, suno_types::DecodeError> {
+        Delivery::decode(verified, self.now())
+    }
+
+    /// The third step: stores the delivery; returns after the commit.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError`] if the store failed, the answer budget ran out, or too many wait.
+    pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
+        tokio::time::timeout(self.answer_budget, self.inbox.accept(delivery))
+            .await
+            .unwrap_or(Err(AcceptError::Busy))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn answer(&self, head: &http::request::Parts, body: Bytes) -> Result<Accepted, Problem> {
+        let segment = self.segment(head)?;
+        if body.len() > self.body_bytes_max {
+            return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        let verified = self.verify(segment, &head.headers, body)?;
+        let delivery = self.decode(verified).map_err(|err| {
+            tracing::warn!(%err, "callback refused");
+            Problem::Status(StatusCode::BAD_REQUEST)
+        })?;
+        if let crate::Content::Quarantined { reason, .. } = &delivery.content {
+            tracing::warn!(%reason, "callback not understood; kept in quarantine");
+        }
+        Ok(self.accept(delivery).await?)
+    }
+
+    /// Checks the head, and returns what stands in the path behind the base where a token goes.
+    fn segment<'a>(&self, head: &'a http::request::Parts) -> Result<Option<&'a str>, Problem> {
+        let rest = head.uri.path().strip_prefix(&*self.path);
+        let segment = match (rest, self.verification.has_token()) {
+            (Some("" | "/"), false) => None,
+            // Without a token it is the sender that is wrong, not the address.
+            (Some("" | "/"), true) => Some(""),
+            (Some(rest), true) => match rest.strip_prefix('/') {
+                Some(segment) if !segment.contains('/') => Some(segment),
+                _ => return Err(Problem::Status(StatusCode::NOT_FOUND)),
+            },
+            _ => return Err(Problem::Status(StatusCode::NOT_FOUND)),
+        };
+        if head.method != Method::POST {
+            return Err(Problem::Status(StatusCode::METHOD_NOT_ALLOWED));
+        }
+        if content_length(&head.headers).is_some_and(|length| length > self.body_bytes_max) {
+            return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        if !is_json(&head.headers) {
+            return Err(Problem::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        Ok(segment)
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(http::header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+/// True for `application/json`, with or without parameters, and if no type is given.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else {
+        return true;
+    };
+    let essence = content_type.as_bytes().split(|byte| *byte == b';').next();
+    essence
+        .unwrap_or_default()
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"application/json")
+}
+
+/// Why a request is not answered with 200.
+enum Problem {
+    Status(StatusCode),
+    NotStored,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        tracing::warn!(err = &refusal as &dyn std::error::Error, "callback refused");
+        Self::Status(match refusal {
+            Refusal::Unverifiable(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::UNAUTHORIZED,
+        })
+    }
+}
+
+impl From<AcceptError> for Problem {
+    fn from(err: AcceptError) -> Self {
+        tracing::warn!(
+            err = &err as &dyn std::error::Error,
+            "callback not stored; it will be sent again"
+        );
+        Self::NotStored
+    }
+}
+
+impl Problem {
+    fn into_response(self) -> Response<Bytes> {
+        let status = match self {
+            Self::Status(status) => status,
+            Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let mut response = respond(status, body_of(status));
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                headers.insert(ALLOW, HeaderValue::from_static("POST"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                let seconds = HeaderValue::from_static(Receiver::RETRY_AFTER_SECONDS);
+                headers.insert(RETRY_AFTER, seconds);
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// One body for each status, which never says what was expected.
+fn body_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => r#"{"error":"the body names no single task"}"#,
+        401 => r#"{"error":"not authorized"}"#,
+        404 => r#"{"error":"not found"}"#,
+        405 => r#"{"error":"use POST"}"#,
+        408 => r#"{"error":"the body came too slowly"}"#,
+        413 => r#"{"error":"the body is too large"}"#,
+        415 => r#"{"error":"the content type must be application/json"}"#,
+        503 => r#"{"error":"not stored; send it again later"}"#,
+        _ => r#"{"error":"refused"}"#,
+    }
+}
+
+fn respond(status: StatusCode, body: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(body.as_bytes()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}

@@ -1,0 +1,150 @@
+//! Forgets what is old, in the background. What that is, and that nothing unsettled is ever touched,
+//! is the contract of [`Inspect::purge`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::{Clock, SystemClock};
+use crate::running::Running;
+use crate::store::{Inspect, PurgeRequest, Purged};
+
+/// Purges a store at the start and then in intervals.
+///
+/// A body is what costs room; a key is what tells a repeated delivery from a new event. So bodies go
+/// first, and keys only when no delivery of theirs can come any more.
+///
+/// Purging goes in steps of [`PurgeRequest::EVENTS_MAX`] events with a pause between them, so that
+/// deliveries are stored meanwhile. If the store fails, it is tried again after the interval. Several
+/// processes may do this on one store.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use suno_callback::{Inbox, MemoryStore, Retention};
+///
+/// let store = Arc::new(MemoryStore::new());
+/// let inbox = Inbox::start(store.clone());
+/// let retention = Retention::new(store)
+///     .with_bodies_for(Duration::from_secs(3 * 86_400))
+///     .start();
+/// // … receive and dispatch …
+/// # drop(inbox);
+/// retention.stop().await;
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Retention {
+    store: Arc<dyn Inspect>,
+    clock: Arc<dyn Clock>,
+    keys_for: Duration,
+    bodies_for: Duration,
+    interval: Duration,
+}
+
+impl fmt::Debug for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retention")
+            .field("keys_for", &self.keys_for)
+            .field("bodies_for", &self.bodies_for)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Retention {
+    /// How long to wait between two rounds unless set otherwise.
+    pub const INTERVAL: Duration = Duration::from_secs(3_600);
+    /// How many steps a round has at most; what is left then waits for the next one.
+    pub const STEPS_MAX: u32 = 10_000;
+    /// How long to leave the store to others after each step.
+    const STEP_PAUSE: Duration = Duration::from_millis(10);
+
+    /// Purges `store` of what is older than [`PurgeRequest`] says.
+    #[must_use]
+    pub fn new(store: Arc<dyn Inspect>) -> Self {
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            keys_for: PurgeRequest::KEYS_FOR,
+            bodies_for: PurgeRequest::BODIES_FOR,
+            interval: Self::INTERVAL,
+        }
+    }
+
+    /// How long a key is known after the first delivery; a delivery that comes later is a new event.
+    #[must_use]
+    pub fn with_keys_for(mut self, age: Duration) -> Self {
+        self.keys_for = age;
+        self
+    }
+
+    /// How long a body is kept after it was received, but never longer than its key.
+    #[must_use]
+    pub fn with_bodies_for(mut self, age: Duration) -> Self {
+        self.bodies_for = age;
+        self
+    }
+
+    /// How long to wait between two rounds.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Starts on the current tokio runtime. A stop waits for the step that is under way.
+    pub fn start(self) -> Running {
+        Running::start(|stopped| self.run(stopped))
+    }
+
+    async fn run(self, mut stopped: watch::Receiver<()>) {
+        loop {
+            self.round(&stopped).await;
+            tokio::select! {
+                // The sender is only ever dropped, never used: any news is the end.
+                _ = stopped.changed() => return,
+                () = tokio::time::sleep(self.interval.max(Self::STEP_PAUSE)) => {}
+            }
+        }
+    }
+
+    /// Purges step by step until nothing more is left.
+    async fn round(&self, stopped: &watch::Receiver<()>) {
+        let request = PurgeRequest::older_than(self.clock.now(), self.bodies_for, self.keys_for);
+        let mut all = Purged::default();
+        for _ in 0..Self::STEPS_MAX {
+            match self.store.purge(request).await {
+                Ok(purged) => {
+                    all.bodies += purged.bodies;
+                    all.keys += purged.keys;
+                    all.more = purged.more;
+                }
+                Err(err) => {
+                    let err = &err as &dyn std::error::Error;
+                    tracing::error!(err, "old events could not be purged; trying again later");
+                    break;
+                }
+            }
+            if !all.more || stopped.has_changed().is_err() {
+                break;
+            }
+            tokio::time::sleep(Self::STEP_PAUSE).await;
+        }
+        if all.bodies + all.keys > 0 {
+            tracing::info!(bodies = all.bodies, keys = all.keys, "old events purged");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! One connection: the TLS handshake if there is one, then HTTP until either side ends it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Serve;
+use super::connections::{Progress, Turn};
+use crate::service::CallbackService;
+
+/// What a connection needs besides its stream.
+pub(super) struct Connection {
+    pub(super) service: CallbackService,
+    pub(super) progress: Arc<Progress>,
+    pub(super) header_timeout: Duration,
+    pub(super) stopped: watch::Receiver<()>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+impl Connection {
+    /// Talks until either side ends it, or the sender has taken too long.
+    pub(super) async fn run(self, stream: TcpStream) {
+        // Answers are small: waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let (progress, limit) = (self.progress.clone(), self.header_timeout);
+        tokio::select! {
+            () = self.talk(stream) => {}
+            () = progress.overdue(limit) => {
+                tracing::debug!("a connection is closed: its sender took too long");
+            }
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn talk(self, stream: TcpStream) {
+        self.talk_http(stream).await;
+    }
+
+    #[cfg(feature = "tls")]
+    async fn talk(mut self, stream: TcpStream) {
+        let Some(acceptor) = self.tls.take() else {
+            return self.talk_http(stream).await;
+        };
+        let handshake = tokio::select! {
+            handshake = acceptor.accept(stream) => handshake,
+            // Nothing was asked yet.
+            _ = self.stopped.changed() => return,
+        };
+        match handshake {
+            Ok(stream) => {
+                self.progress.set(Turn::Head(Instant::now()));
+                self.talk_http(stream).await;
+            }
+            Err(err) => tracing::debug!(%err, "the TLS handshake failed"),
+        }
+    }
+
+    async fn talk_http(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut stopped = self.stopped.clone();
+        let this = Arc::new(self);
+        let service = service_fn(move |request| this.clone().answer(request));
+        let connection = http1::Builder::new()
+            // `Progress` bounds the head, and more.
+            .header_read_timeout(None)
+            .max_buf_size(Serve::HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(err) = result {
+            tracing::debug!(%err, "connection ended");
+        }
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        self.progress.set(Turn::Body(Instant::now()));
+        let answer = match self.service.read(request).await {
+            Ok(request) => {
+                self.progress.set(Turn::Answer);
+                self.service.receive(request).await
+            }
+            Err(refused) => *refused,
+        };
+        self.progress.set(Turn::Head(Instant::now()));
+        Ok(answer)
+    }
+}

@@ -1,0 +1,98 @@
+//! The examples do what they say: each is run here as it stands in its file.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use suno_callback::{Accepted, Inbox, Receiver};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::scene::{HandClock, KEY, NOW, WatchedStore};
+use crate::wire::{head, receiver, talk, until, whole};
+
+#[path = "../../examples/axum.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod axum_application;
+#[path = "../../examples/hyper.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod hyper_server;
+#[path = "../../examples/plain.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod plain_bytes;
+
+/// Takes a callback, serves its own path, and refuses what it should.
+async fn assert_mounted(address: SocketAddr) {
+    let callback = talk(address, whole("connection: close\r\n")).await;
+    assert!(callback.starts_with("HTTP/1.1 200"), "{callback}");
+    assert!(callback.ends_with(r#"{"status":"received"}"#), "{callback}");
+    let get = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+        talk(address, request.into_bytes())
+    };
+    let health = get("/health").await;
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    assert!(health.ends_with("fine"), "{health}");
+    assert!(get("/other").await.starts_with("HTTP/1.1 404"));
+    assert!(get("/suno/callback").await.starts_with("HTTP/1.1 405"));
+    let large = talk(address, head("content-length: 1048577\r\n\r\n")).await;
+    assert!(large.starts_with("HTTP/1.1 413"), "{large}");
+}
+
+#[tokio::test]
+async fn a_receiver_inside_a_hyper_server_takes_callbacks_beside_other_paths() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let receiver = receiver(Arc::new(WatchedStore::default()));
+    let (stop, stopped) = oneshot::channel();
+    let server = tokio::spawn(hyper_server::run(listener, receiver, until(stopped)));
+    assert_mounted(address).await;
+    stop.send(()).unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_receiver_inside_an_axum_application_takes_callbacks_beside_other_paths() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let receiver = receiver(Arc::new(WatchedStore::default()));
+    let (stop, stopped) = oneshot::channel();
+    let server = tokio::spawn(axum_application::run(listener, receiver, until(stopped)));
+    assert_mounted(address).await;
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn bytes_from_a_queue_are_stored_refused_or_left_for_later() {
+    use plain_bytes::{Outcome, demo, take};
+
+    let store = Arc::new(WatchedStore::default());
+    let receiver = receiver(store.clone());
+    let message = demo(KEY, NOW.unsigned_abs()).unwrap();
+    store.down.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(take(&receiver, message.clone()).await, Outcome::Later);
+    store.down.store(false, std::sync::atomic::Ordering::SeqCst);
+    for accepted in [Accepted::New, Accepted::Duplicate] {
+        let outcome = take(&receiver, message.clone()).await;
+        assert_eq!(outcome, Outcome::Stored(accepted));
+    }
+    let forged = demo("whk-of-somebody", NOW.unsigned_abs()).unwrap();
+    assert_eq!(take(&receiver, forged).await, Outcome::Refused);
+}
+
+#[tokio::test]
+async fn a_message_may_lie_on_the_queue_for_a_day() {
+    use plain_bytes::{Outcome, demo, take, verification};
+
+    let (inbox, clock) = (
+        Inbox::start(Arc::new(WatchedStore::default())),
+        HandClock::new(),
+    );
+    let receiver = Receiver::new(inbox, verification(KEY)).with_clock(clock.clone());
+    let message = demo(KEY, NOW.unsigned_abs()).unwrap();
+    clock.advance(86_400);
+    let outcome = take(&receiver, message.clone()).await;
+    assert_eq!(outcome, Outcome::Stored(Accepted::New));
+    clock.advance(1);
+    assert_eq!(take(&receiver, message).await, Outcome::Refused);
+}

@@ -1,0 +1,138 @@
+//! A receiver as a service of tower: what it reads, and under which path.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body::Frame;
+use suno_callback::{CallbackService, Receiver, Token, Verification};
+use tokio::time::Instant;
+use tower_service::Service;
+
+use crate::scene::{TASK, WatchedStore, body, signed};
+use crate::wire::receiver;
+
+const TOKEN: &str = "aWs83_kd02-LmQzX71";
+
+/// A body of spaces that counts what is read of it, and that may pause for ever.
+struct Spaces {
+    left: usize,
+    read: Arc<AtomicUsize>,
+    then_pauses: bool,
+}
+
+impl Spaces {
+    fn new(bytes: usize) -> Self {
+        Self {
+            left: bytes,
+            read: Arc::default(),
+            then_pauses: false,
+        }
+    }
+}
+
+impl http_body::Body for Spaces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        const CHUNK: &[u8] = &[b' '; 1_000];
+        if self.left == 0 {
+            return match self.then_pauses {
+                true => Poll::Pending,
+                false => Poll::Ready(None),
+            };
+        }
+        let chunk = &CHUNK[..self.left.min(CHUNK.len())];
+        self.left -= chunk.len();
+        self.read.fetch_add(chunk.len(), Ordering::SeqCst);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(chunk)))))
+    }
+}
+
+fn service() -> CallbackService {
+    CallbackService::new(receiver(Arc::new(WatchedStore::default())))
+}
+
+async fn status<B>(
+    mut service: impl Service<Request<B>, Response = http::Response<impl Sized>, Error = Infallible>,
+    request: Request<B>,
+) -> StatusCode {
+    std::future::poll_fn(|context| service.poll_ready(context))
+        .await
+        .unwrap();
+    service.call(request).await.unwrap().status()
+}
+
+fn to(path: &str) -> Request<Body> {
+    let mut request = signed(TASK, &body(TASK, "complete")).map(Body::from);
+    *request.uri_mut() = path.parse().unwrap();
+    request
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_the_limit_and_not_further() {
+    let request = |spaces| signed(TASK, "").map(|_| spaces);
+    let limit = Receiver::BODY_BYTES_MAX;
+    let (fits, large) = (Spaces::new(limit), Spaces::new(100 * limit));
+    let read = large.read.clone();
+    // It fits, and names no task.
+    assert_eq!(status(service(), request(fits)).await, 400);
+    assert_eq!(status(service(), request(large)).await, 413);
+    let read = read.load(Ordering::SeqCst);
+    assert!((limit..=limit + 1_000).contains(&read), "{read}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_by_its_head_is_not_read() {
+    let spaces = Spaces::new(10);
+    let read = spaces.read.clone();
+    let request = Request::post("/other").body(spaces).unwrap();
+    assert_eq!(status(service(), request).await, 404);
+    assert_eq!(read.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_takes_too_long_is_answered_408() {
+    let mut spaces = Spaces::new(10);
+    spaces.then_pauses = true;
+    let request = signed(TASK, "").map(|_| spaces);
+    let service = service().with_body_timeout(Duration::from_secs(3));
+    let begun = Instant::now();
+    assert_eq!(status(service, request).await, 408);
+    assert_eq!(begun.elapsed().as_secs(), 3);
+}
+
+#[tokio::test]
+async fn nested_under_a_path_the_receiver_has_the_path_that_remains() {
+    let receiver = receiver(Arc::new(WatchedStore::default()));
+    let service = CallbackService::new(receiver.with_path("/"));
+    let app: Router = Router::new().nest_service("/hooks/suno", service);
+    assert_eq!(status(app.clone(), to("/hooks/suno")).await, 200);
+    assert_eq!(status(app.clone(), to("/hooks/suno/other")).await, 404);
+    assert_eq!(status(app, to("/suno/callback")).await, 404);
+}
+
+#[tokio::test]
+async fn a_token_stands_behind_the_route() {
+    let inbox = suno_callback::Inbox::start(Arc::new(WatchedStore::default()));
+    let token = Verification::token(Token::new(TOKEN).unwrap());
+    let service = CallbackService::new(Receiver::new(inbox, token));
+    let app: Router = Router::new().route_service("/suno/callback/{token}", service);
+    let right = to(&format!("/suno/callback/{TOKEN}"));
+    assert_eq!(status(app.clone(), right).await, 200);
+    assert_eq!(
+        status(app, to("/suno/callback/aWs83_kd02-LmQzX72")).await,
+        401
+    );
+}

@@ -1,0 +1,221 @@
+//! Stores that fail, claims that are lost, and processes that end: nothing is lost, and nothing is
+//! handled for ever.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use suno_callback::{
+    Claim, ClaimRequest, Clock, Dispatcher, Event, IdempotencyStore, Inbox, Settlement, handler_fn,
+};
+use tokio::sync::mpsc;
+
+use crate::dispatching::Stage;
+use crate::scene::{HandClock, TASK, WatchedStore};
+
+/// Tells that it was dropped.
+struct Dropped(mpsc::UnboundedSender<()>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_whose_claim_is_lost_is_cancelled() {
+    let stage = Stage::new();
+    let (began, mut begun) = mpsc::unbounded_channel();
+    let (drops, mut dropped) = mpsc::unbounded_channel();
+    let handler = handler_fn(move |event: Event| {
+        let _ = began.send(event.attempt());
+        let dropped = Dropped(drops.clone());
+        async move {
+            let _dropped = dropped;
+            std::future::pending().await
+        }
+    });
+    stage.receive(TASK, "complete").await;
+    stage.store.loses_claims.store(true, Ordering::SeqCst);
+    let running = Dispatcher::new(stage.inbox.clone(), handler)
+        .with_clock(stage.clock.clone())
+        .start();
+    assert_eq!(begun.recv().await, Some(1));
+    stage.pass(Dispatcher::LEASE.as_secs() / 3 + 1).await;
+    dropped.try_recv().unwrap();
+    assert!(stage.settled().is_empty(), "{:?}", stage.settled());
+    stage.store.loses_claims.store(false, Ordering::SeqCst);
+    stage.pass(Dispatcher::LEASE.as_secs()).await;
+    assert_eq!(begun.try_recv(), Ok(2));
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_grants_no_claims_for_a_while_loses_nothing() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|_| Ok(()));
+    stage.receive(TASK, "complete").await;
+    stage.store.down.store(true, Ordering::SeqCst);
+    let running = dispatcher.start();
+    stage.pass(600).await;
+    assert!(told.is_empty(), "{told:?}");
+    stage.store.down.store(false, Ordering::SeqCst);
+    stage.pass(1).await;
+    assert_eq!(told.try_recv().unwrap().1, 1);
+    running.stop().await;
+    assert_eq!(stage.settled(), [Settlement::Done]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_no_settlements_for_a_while_has_nothing_handled_twice() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|_| Ok(()));
+    stage.store.settles_nothing.store(true, Ordering::SeqCst);
+    let running = dispatcher.start();
+    stage.receive(TASK, "complete").await;
+    assert_eq!(told.recv().await.unwrap().1, 1);
+    stage.pass(10 * Dispatcher::LEASE.as_secs()).await;
+    assert!(told.is_empty(), "it was handled again: {told:?}");
+    stage.store.settles_nothing.store(false, Ordering::SeqCst);
+    stage.pass(1).await;
+    assert_eq!(stage.settled(), [Settlement::Done]);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_a_store_that_comes_back_in_time() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|_| Ok(()));
+    stage.store.settles_nothing.store(true, Ordering::SeqCst);
+    stage.receive(TASK, "complete").await;
+    let running = dispatcher.start();
+    told.recv().await.unwrap();
+    let stopping = tokio::spawn(running.stop());
+    stage.pass(5).await;
+    assert!(!stopping.is_finished());
+    stage.store.settles_nothing.store(false, Ordering::SeqCst);
+    stage.pass(1).await;
+    assert!(stopping.is_finished());
+    assert_eq!(stage.settled(), [Settlement::Done]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_although_the_store_never_comes_back() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|_| Ok(()));
+    stage.store.settles_nothing.store(true, Ordering::SeqCst);
+    stage.receive(TASK, "complete").await;
+    let running = dispatcher.start();
+    told.recv().await.unwrap();
+    let stopping = tokio::spawn(running.stop());
+    stage.pass(Dispatcher::STOP_GRACE.as_secs() + 1).await;
+    assert!(stopping.is_finished());
+    assert!(stage.settled().is_empty(), "{:?}", stage.settled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_is_kept_during_a_long_stop() {
+    let stage = Stage::new();
+    let (began, mut begun) = mpsc::unbounded_channel();
+    let handler = handler_fn(move |event: Event| {
+        let _ = began.send(event.attempt());
+        async {
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            Ok(())
+        }
+    });
+    stage.receive(TASK, "complete").await;
+    let dispatcher = Dispatcher::new(stage.inbox.clone(), handler)
+        .with_clock(stage.clock.clone())
+        .with_stop_grace(Duration::from_secs(600));
+    let running = dispatcher.clone().start();
+    assert_eq!(begun.recv().await, Some(1));
+    let stopping = tokio::spawn(running.stop());
+    let other = dispatcher.start();
+    stage.pass(301).await;
+    assert!(stopping.is_finished());
+    assert!(begun.is_empty(), "it was handled again: {begun:?}");
+    other.stop().await;
+    assert_eq!(stage.settled(), [Settlement::Done]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_claimed_during_a_stop_is_released() {
+    let stage = Stage::new();
+    let (dispatcher, told) = stage.dispatcher(|_| Ok(()));
+    stage.receive(TASK, "complete").await;
+    let held_back = stage.store.claiming.lock().await;
+    let running = dispatcher.start();
+    stage.pass(1).await;
+    let stopping = tokio::spawn(running.stop());
+    stage.pass(1).await;
+    drop(held_back);
+    stopping.await.unwrap();
+    assert_eq!(stage.settled(), [Settlement::Release]);
+    assert!(told.is_empty(), "{told:?}");
+    let now = stage.clock.now();
+    let request = ClaimRequest::new(now, Dispatcher::LEASE, 1);
+    let attempts: Vec<u32> = stage
+        .store
+        .claim(request)
+        .await
+        .unwrap()
+        .iter()
+        .map(attempt)
+        .collect();
+    assert_eq!(attempts, [1]);
+}
+
+fn attempt(claim: &Claim) -> u32 {
+    claim.attempt
+}
+
+/// A process: a runtime that takes everything with it when it ends.
+fn process() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn an_event_that_ends_the_process_again_and_again_becomes_a_dead_letter() {
+    const ATTEMPTS_MAX: u32 = 3;
+    let (store, clock) = (Arc::new(WatchedStore::default()), HandClock::new());
+    let dispatcher = |deadly: mpsc::UnboundedSender<u32>| {
+        let handler = handler_fn(move |event: Event| {
+            let _ = deadly.send(event.attempt());
+            std::future::pending()
+        });
+        Dispatcher::new(Inbox::start(store.clone()), handler)
+            .with_clock(clock.clone())
+            .with_attempts_max(ATTEMPTS_MAX)
+    };
+    process().block_on(async {
+        Stage::of(store.clone(), clock.clone())
+            .receive(TASK, "complete")
+            .await;
+    });
+    for attempt in 1..=ATTEMPTS_MAX {
+        process().block_on(async {
+            let (deadly, mut begun) = mpsc::unbounded_channel();
+            let _running = dispatcher(deadly).start();
+            assert_eq!(begun.recv().await, Some(attempt));
+        });
+        clock.advance(i64::try_from(Dispatcher::LEASE.as_secs()).unwrap());
+    }
+    assert!(store.settled.lock().unwrap().is_empty());
+    process().block_on(async {
+        let (deadly, mut begun) = mpsc::unbounded_channel();
+        let running = dispatcher(deadly).start();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(begun.try_recv().is_err(), "it was handled once more");
+        running.stop().await;
+    });
+    let settled = store.settled.lock().unwrap().clone();
+    assert!(
+        matches!(&settled[..], [Settlement::Dead { reason }] if reason.contains("too often")),
+        "{settled:?}"
+    );
+}

@@ -1,0 +1,223 @@
+//! The answer table, without any server.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use suno_callback::{Accepted, Inbox, Receiver, Token, Verification};
+
+use crate::scene::{HandClock, KEY, NOW, TASK, WatchedStore, body, post, signed, signed_at};
+
+const TOKEN: &str = "aWs83_kd02-LmQzX71";
+
+fn receiver(verification: Verification) -> (Receiver, Arc<WatchedStore>) {
+    let store = Arc::new(WatchedStore::default());
+    let inbox = Inbox::start(store.clone());
+    let receiver = Receiver::new(inbox, verification).with_clock(HandClock::new());
+    (receiver, store)
+}
+
+async fn answers<const N: usize>(receiver: &Receiver, requests: [Request<Bytes>; N]) -> [u16; N] {
+    let mut statuses = [0; N];
+    for (status, request) in statuses.iter_mut().zip(requests) {
+        *status = receiver.receive(request).await.status().as_u16();
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn new_duplicate_conflicting_and_late_deliveries_are_answered_200() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let complete = body(TASK, "complete");
+    let resigned = complete.replace("a.mp3", "a.mp3?expires=1");
+    let changed = complete.replace("12.5", "13.5");
+    let requests = [
+        signed(TASK, &complete),
+        signed(TASK, &complete),
+        signed(TASK, &resigned),
+        signed(TASK, &changed),
+        signed(TASK, &changed),
+        signed(TASK, &body(TASK, "first")),
+        signed(
+            TASK,
+            r#"{"code":[],"data":{"task_id":"0f8c1b6de2a94c7f8e5d3b2a1c0f9e8d"}}"#,
+        ),
+    ];
+    assert_eq!(answers(&receiver, requests).await, [200; 7]);
+    let expected = [
+        Accepted::New,
+        Accepted::Duplicate,
+        Accepted::Duplicate,
+        Accepted::Conflict,
+        Accepted::Duplicate,
+        Accepted::Late,
+        Accepted::Quarantined,
+    ];
+    assert_eq!(*store.accepted.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn what_is_not_signed_for_this_task_and_moment_is_answered_401() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let complete = body(TASK, "complete");
+    let other = body("ffffffffffffffffffffffffffffffff", "complete");
+    let unsigned = post("/suno/callback")
+        .body(complete.clone().into())
+        .unwrap();
+    let mut no_timestamp = signed(TASK, &complete);
+    no_timestamp.headers_mut().remove("x-webhook-timestamp");
+    let requests = [
+        unsigned,
+        no_timestamp,
+        signed(TASK, &other),
+        signed_at(TASK, NOW.unsigned_abs() - 301, &complete),
+        signed_at(TASK, NOW.unsigned_abs() + 301, &complete),
+    ];
+    assert_eq!(answers(&receiver, requests).await, [401; 5]);
+    assert!(store.accepted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_signed_body_that_names_no_single_task_is_answered_400() {
+    let (receiver, _) = receiver(Verification::webhook_key(KEY));
+    let two = format!(r#"{{"code":200,"taskId":"other","data":{{"task_id":"{TASK}"}}}}"#);
+    let requests = [
+        signed(TASK, "{"),
+        signed(TASK, r#"{"code":200,"data":{}}"#),
+        signed(TASK, &two),
+    ];
+    assert_eq!(answers(&receiver, requests).await, [400; 3]);
+}
+
+#[tokio::test]
+async fn the_token_stands_at_the_end_of_the_path_and_nowhere_else() {
+    let (receiver, _) = receiver(Verification::token(Token::new(TOKEN).unwrap()));
+    let complete = body(TASK, "complete");
+    let request = |path: &str| post(path).body(complete.clone().into()).unwrap();
+    let requests = [
+        request(&format!("/suno/callback/{TOKEN}")),
+        request("/suno/callback"),
+        request("/suno/callback/aWs83_kd02-LmQzX7"),
+        request(&format!("/suno/callback/{TOKEN}/more")),
+        request(&format!("/{TOKEN}")),
+        request(&format!("/suno/callback?token={TOKEN}")),
+    ];
+    assert_eq!(
+        answers(&receiver, requests).await,
+        [200, 401, 401, 404, 404, 401]
+    );
+}
+
+#[tokio::test]
+async fn with_a_key_and_a_token_both_must_agree() {
+    let verification = Verification::webhook_key(KEY).with_token(Token::new(TOKEN).unwrap());
+    let (receiver, _) = receiver(verification);
+    let at = |path: String, mut request: Request<Bytes>| {
+        *request.uri_mut() = path.parse().unwrap();
+        request
+    };
+    let complete = body(TASK, "complete");
+    let path = format!("/suno/callback/{TOKEN}");
+    let unsigned = post(&path).body(complete.clone().into()).unwrap();
+    let requests = [
+        at(path, signed(TASK, &complete)),
+        signed(TASK, &complete),
+        unsigned,
+    ];
+    assert_eq!(answers(&receiver, requests).await, [200, 401, 401]);
+}
+
+#[tokio::test]
+async fn path_method_size_and_type_are_checked_before_the_sender() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let receiver = receiver.with_body_bytes_max(64);
+    let request = |builder: http::request::Builder, body: &'static str| {
+        builder.body(Bytes::from_static(body.as_bytes())).unwrap()
+    };
+    let requests = [
+        request(post("/suno/other"), "{}"),
+        request(Request::get("/suno/callback"), ""),
+        request(
+            Request::post("/suno/callback").header("content-type", "text/plain"),
+            "{}",
+        ),
+        request(post("/suno/callback").header("content-length", 65), ""),
+    ];
+    assert_eq!(answers(&receiver, requests).await, [404, 405, 415, 413]);
+    let too_large = receiver
+        .receive(signed(TASK, &body(TASK, "complete")))
+        .await;
+    assert_eq!(too_large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(store.accepted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_method_says_which_one_is_right() {
+    let (receiver, _) = receiver(Verification::webhook_key(KEY));
+    let get = Request::get("/suno/callback").body(Bytes::new()).unwrap();
+    let answer = receiver.receive(get).await;
+    assert_eq!(answer.headers()["allow"], "POST");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_answered_503_and_takes_the_same_later() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let complete = body(TASK, "complete");
+    store.down.store(true, Ordering::SeqCst);
+    let answer = receiver.receive(signed(TASK, &complete)).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("retry-after"));
+    store.down.store(false, Ordering::SeqCst);
+    assert_eq!(answers(&receiver, [signed(TASK, &complete)]).await, [200]);
+    assert_eq!(*store.accepted.lock().unwrap(), [Accepted::New]);
+}
+
+#[tokio::test]
+async fn one_event_that_is_refused_does_not_fail_its_neighbours() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    *store.poison.lock().unwrap() = Some("poison");
+    let tasks = ["t1", "t2", "poison", "t4"];
+    let answers = tasks.map(|task| receiver.receive(signed(task, &body(task, "text"))));
+    let [a, b, c, d] = answers;
+    let (a, b, c, d) = tokio::join!(a, b, c, d);
+    let statuses = [a, b, c, d].map(|answer| answer.status().as_u16());
+    assert_eq!(statuses, [200, 200, 503, 200]);
+    assert_eq!(store.accepted.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn deliveries_that_arrive_together_share_a_commit() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let posts: Vec<_> = (0..100)
+        .map(|number| {
+            let (receiver, task) = (receiver.clone(), format!("task-{number}"));
+            tokio::spawn(async move { receiver.receive(signed(&task, &body(&task, "text"))).await })
+        })
+        .collect();
+    for post in posts {
+        assert_eq!(post.await.unwrap().status(), StatusCode::OK);
+    }
+    let batches = store.batches.lock().unwrap().clone();
+    assert_eq!(batches.iter().sum::<usize>(), 100);
+    assert!(batches.len() < 10, "{batches:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_is_cancelled_is_stored_once_all_the_same() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let complete = body(TASK, "complete");
+    {
+        let mut request = std::pin::pin!(receiver.receive(signed(TASK, &complete)));
+        // One poll hands the delivery over; then the sender goes away.
+        let polled = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(request.as_mut().poll(context).is_pending())
+        });
+        assert!(polled.await);
+    }
+    assert_eq!(answers(&receiver, [signed(TASK, &complete)]).await, [200]);
+    assert_eq!(
+        *store.accepted.lock().unwrap(),
+        [Accepted::New, Accepted::Duplicate]
+    );
+}

@@ -1,0 +1,292 @@
+//! The suite passes for the store in memory, and fails for every store that is wrong on purpose.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use suno_callback::conformance::{Bench, check};
+use suno_callback::{
+    Accepted, Claim, ClaimRequest, Content, Counts, Delivery, EventId, Fingerprint, Held,
+    IdempotencyStore, Inspect, MemoryStore, Page, PurgeRequest, Purged, Quarantined, Record,
+    Redriven, Settlement, StoreError, Ticket,
+};
+use suno_types::TaskId;
+
+struct InMemory;
+
+#[async_trait]
+impl Bench for InMemory {
+    async fn fresh(&self) -> Result<Arc<dyn Inspect>, StoreError> {
+        Ok(Arc::new(MemoryStore::new()))
+    }
+
+    async fn reopen(&self, _: Arc<dyn Inspect>) -> Result<Option<Arc<dyn Inspect>>, StoreError> {
+        Ok(None)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_in_memory_keeps_the_contract() {
+    let report = check(&InMemory).await;
+    assert!(report.broken().is_empty(), "{report}");
+    assert!(report.kept().len() >= 40, "{report}");
+    let not_applicable = [
+        "what_was_accepted_survives_the_process",
+        "a_settled_event_stays_known_after_the_process",
+        "attempts_and_epochs_survive_the_process",
+    ];
+    assert_eq!(report.not_applicable(), not_applicable);
+}
+
+/// What a store gets wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Nothing: the suite must not be caught by the wrapper itself.
+    None,
+    /// Forgets at the end of the process.
+    Forgets,
+    /// Looks, then writes: two that come together are both new.
+    LooksThenWrites,
+    /// Takes claims before they have ended.
+    TakesLiveClaims,
+    /// Takes claims a second after they have ended.
+    WaitsTooLong,
+    /// Lets whoever once had a claim settle it.
+    BelievesZombies,
+    /// Counts attempts when they are settled.
+    CountsAtTheEnd,
+    /// Knows a delivery by its bytes only.
+    KnowsBytesOnly,
+    /// Takes every delivery of a known key for the same.
+    SeesNoConflicts,
+    /// Forgets the order of stages: each task and stage is a task of its own.
+    TakesStagesForTasks,
+    /// Tries again at once.
+    DoesNotWait,
+    /// Purges by age alone.
+    ForgetsKeysWithBodies,
+    /// Answers settlements in the wrong order.
+    MixesUpAnswers,
+    /// Drops what it did not understand.
+    DropsWhatItDoesNotKnow,
+    /// Hands out the newest first.
+    NewestFirst,
+}
+
+const FAULTS: [Fault; 14] = [
+    Fault::Forgets,
+    Fault::LooksThenWrites,
+    Fault::TakesLiveClaims,
+    Fault::WaitsTooLong,
+    Fault::BelievesZombies,
+    Fault::CountsAtTheEnd,
+    Fault::KnowsBytesOnly,
+    Fault::SeesNoConflicts,
+    Fault::TakesStagesForTasks,
+    Fault::DoesNotWait,
+    Fault::ForgetsKeysWithBodies,
+    Fault::MixesUpAnswers,
+    Fault::DropsWhatItDoesNotKnow,
+    Fault::NewestFirst,
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_store_that_is_wrong_on_purpose_is_caught() {
+    let report = check(&WrongBench(Fault::None)).await;
+    assert!(report.broken().is_empty(), "{report}");
+    for fault in FAULTS {
+        let report = check(&WrongBench(fault)).await;
+        assert!(
+            !report.broken().is_empty(),
+            "{fault:?} was not caught: {report}"
+        );
+    }
+}
+
+struct WrongBench(Fault);
+
+#[async_trait]
+impl Bench for WrongBench {
+    async fn fresh(&self) -> Result<Arc<dyn Inspect>, StoreError> {
+        Ok(Arc::new(Wrong::new(self.0)))
+    }
+
+    async fn reopen(
+        &self,
+        store: Arc<dyn Inspect>,
+    ) -> Result<Option<Arc<dyn Inspect>>, StoreError> {
+        Ok(match self.0 {
+            Fault::Forgets => Some(Arc::new(Wrong::new(self.0))),
+            _ => Some(store),
+        })
+    }
+}
+
+/// A store in memory with a fault.
+#[derive(Debug)]
+struct Wrong {
+    fault: Fault,
+    store: MemoryStore,
+    seen: Mutex<HashSet<String>>,
+    latest: Mutex<HashMap<EventId, u32>>,
+}
+
+impl Wrong {
+    fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            store: MemoryStore::new(),
+            seen: Mutex::default(),
+            latest: Mutex::default(),
+        }
+    }
+
+    /// The delivery as the faulty store sees it.
+    fn seen_as(&self, mut delivery: Delivery) -> Delivery {
+        let strict = delivery.strict;
+        if let Content::Event { key, semantic, .. } = &mut delivery.content {
+            match self.fault {
+                Fault::KnowsBytesOnly => *semantic = strict,
+                Fault::SeesNoConflicts => *semantic = Fingerprint([0; 16]),
+                Fault::TakesStagesForTasks => {
+                    let name = format!("{}.{}", key.task_id(), key.stage());
+                    if let Ok(task_id) = TaskId::new(name) {
+                        *key = suno_callback::EventKey::new(task_id, key.stage().clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        delivery
+    }
+
+    fn tickets(&self, ticket: Ticket) -> Ticket {
+        let latest = self.latest.lock().unwrap();
+        match (self.fault, latest.get(&ticket.event)) {
+            (Fault::BelievesZombies, Some(epoch)) => Ticket {
+                event: ticket.event,
+                epoch: *epoch,
+            },
+            _ => ticket,
+        }
+    }
+}
+
+#[async_trait]
+impl IdempotencyStore for Wrong {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+        let mut accepted = Vec::new();
+        for delivery in deliveries {
+            let quarantined = matches!(delivery.content, Content::Quarantined { .. });
+            if self.fault == Fault::DropsWhatItDoesNotKnow && quarantined {
+                accepted.push(Accepted::Quarantined);
+                continue;
+            }
+            let name = format!("{:?}", delivery.content);
+            let seen = self.seen.lock().unwrap().contains(&name);
+            let seen_as = self.seen_as(delivery.clone());
+            if self.fault == Fault::LooksThenWrites {
+                tokio::task::yield_now().await;
+            }
+            let one = self.store.accept(&[seen_as]).await?;
+            self.seen.lock().unwrap().insert(name);
+            match self.fault {
+                Fault::LooksThenWrites if !seen => accepted.push(Accepted::New),
+                _ => accepted.extend(one),
+            }
+        }
+        Ok(accepted)
+    }
+
+    async fn claim(&self, mut request: ClaimRequest) -> Result<Vec<Claim>, StoreError> {
+        let shift = |seconds: i64| {
+            let second = request.now.as_second() + seconds;
+            Timestamp::from_second(second).unwrap()
+        };
+        match self.fault {
+            Fault::TakesLiveClaims => request.now = shift(30),
+            Fault::WaitsTooLong => request.now = shift(-1),
+            _ => {}
+        }
+        let wanted = request.events_max;
+        if self.fault == Fault::NewestFirst {
+            request.events_max = usize::MAX;
+        }
+        let mut claims = self.store.claim(request).await?;
+        if self.fault == Fault::NewestFirst {
+            let rest = claims.drain(..claims.len().saturating_sub(wanted));
+            let release: Vec<_> = rest
+                .map(|claim| (claim.ticket, Settlement::Release))
+                .collect();
+            self.store.settle(&release).await?;
+        }
+        for claim in &mut claims {
+            let ticket = claim.ticket;
+            self.latest
+                .lock()
+                .unwrap()
+                .insert(ticket.event, ticket.epoch);
+            if self.fault == Fault::CountsAtTheEnd {
+                claim.attempt = 1;
+            }
+        }
+        Ok(claims)
+    }
+
+    async fn extend(&self, tickets: &[Ticket], until: Timestamp) -> Result<Vec<Held>, StoreError> {
+        let tickets: Vec<_> = tickets.iter().map(|ticket| self.tickets(*ticket)).collect();
+        self.store.extend(&tickets, until).await
+    }
+
+    async fn settle(&self, settled: &[(Ticket, Settlement)]) -> Result<Vec<Held>, StoreError> {
+        let changed = settled.iter().map(|(ticket, settlement)| {
+            let settlement = match settlement {
+                Settlement::RetryAt { at, reason } if self.fault == Fault::DoesNotWait => {
+                    let at = at.checked_sub(Duration::from_secs(60)).unwrap();
+                    let reason = reason.clone();
+                    Settlement::RetryAt { at, reason }
+                }
+                other => other.clone(),
+            };
+            (self.tickets(*ticket), settlement)
+        });
+        let changed: Vec<_> = changed.collect();
+        let mut held = self.store.settle(&changed).await?;
+        if self.fault == Fault::MixesUpAnswers {
+            held.sort_by_key(|held| *held == Held::Lost);
+        }
+        Ok(held)
+    }
+}
+
+#[async_trait]
+impl Inspect for Wrong {
+    async fn find(&self, task_id: &TaskId) -> Result<Vec<Record>, StoreError> {
+        self.store.find(task_id).await
+    }
+
+    async fn list(&self, page: Page) -> Result<Vec<Record>, StoreError> {
+        self.store.list(page).await
+    }
+
+    async fn quarantine(&self, page: Page) -> Result<Vec<Quarantined>, StoreError> {
+        self.store.quarantine(page).await
+    }
+
+    async fn redrive(&self, event: EventId) -> Result<Redriven, StoreError> {
+        self.store.redrive(event).await
+    }
+
+    async fn purge(&self, mut request: PurgeRequest) -> Result<Purged, StoreError> {
+        if self.fault == Fault::ForgetsKeysWithBodies {
+            request.keys_before = request.bodies_before;
+        }
+        self.store.purge(request).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.store.counts().await
+    }
+}

@@ -1,0 +1,104 @@
+//! `suno add-instrumental`: submits a task.
+
+use suno_types::{AddInstrumental, InvalidField, Model, VocalGender};
+
+use super::wait::{self, Waiting};
+use crate::failure::Failure;
+use crate::{provider, song};
+
+/// Submit a task that makes an instrumental for uploaded audio.
+///
+/// A submit spends credits and is never sent twice by itself. If its outcome is not known, the
+/// error says so.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  export SUNO_API_KEY=…
+  suno add-instrumental --upload-url https://media.example.com/voice.mp3 \\
+    --title 'Harbour lights' --tags 'warm, acoustic' --negative-tags 'heavy drums' \\
+    --callback-url https://app.example.com/suno/callback --wait --download songs")]
+pub(crate) struct Arguments {
+    /// Where the provider fetches the audio
+    #[arg(long, value_name = "URL")]
+    upload_url: String,
+    /// The title, up to 100 characters
+    #[arg(long)]
+    title: String,
+    /// Styles to follow, separated by commas
+    #[arg(long)]
+    tags: String,
+    /// Styles to avoid
+    #[arg(long)]
+    negative_tags: String,
+    /// Where the provider POSTs callbacks
+    #[arg(long, value_name = "URL")]
+    callback_url: String,
+    /// The model, such as V5; without it the provider chooses
+    #[arg(long)]
+    model: Option<String>,
+    /// The voice of sung parts
+    #[arg(long, value_enum)]
+    vocal_gender: Option<Gender>,
+    /// How closely styles are followed, 0 to 1 in steps of 0.01
+    #[arg(long, value_name = "WEIGHT")]
+    style_weight: Option<f64>,
+    /// How unusual the result may be, 0 to 1 in steps of 0.01
+    #[arg(long, value_name = "WEIGHT")]
+    weirdness: Option<f64>,
+    /// How closely the audio is followed, 0 to 1 in steps of 0.01
+    #[arg(long, value_name = "WEIGHT")]
+    audio_weight: Option<f64>,
+    /// Wait until the task has ended; --download does as well
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    provider: provider::Arguments,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Gender {
+    M,
+    F,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let request = request(&arguments).map_err(Failure::usage)?;
+    let client = arguments.provider.client()?;
+    let submitted = client.submit(&request).await.map_err(provider::failure)?;
+    song::tell_submitted(&submitted.task_id, arguments.waiting.json)?;
+    if arguments.wait || arguments.waiting.download.is_some() {
+        wait::finish(&client, &submitted.task_id, &arguments.waiting).await?;
+    }
+    Ok(())
+}
+
+fn request(arguments: &Arguments) -> Result<AddInstrumental, InvalidField> {
+    let mut request = AddInstrumental::new(
+        &*arguments.upload_url,
+        &*arguments.title,
+        &*arguments.tags,
+        &*arguments.negative_tags,
+        &*arguments.callback_url,
+    )?;
+    if let Some(model) = &arguments.model {
+        request = request.with_model(Model::from(model.clone()));
+    }
+    if let Some(gender) = arguments.vocal_gender {
+        request = request.with_vocal_gender(match gender {
+            Gender::M => VocalGender::Male,
+            Gender::F => VocalGender::Female,
+        });
+    }
+    if let Some(weight) = arguments.style_weight {
+        request = request.with_style_weight(weight)?;
+    }
+    if let Some(weight) = arguments.weirdness {
+        request = request.with_weirdness(weight)?;
+    }
+    if let Some(weight) = arguments.audio_weight {
+        request = request.with_audio_weight(weight)?;
+    }
+    Ok(request)
+}

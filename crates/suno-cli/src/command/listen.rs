@@ -1,0 +1,182 @@
+//! `suno listen`: receives callbacks, stores them durably, and prints every handled event.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use suno_callback::serve::serve;
+use suno_callback::{
+    Dispatcher, Event, HandlerError, Inbox, Receiver, Token, Verification, handler_fn,
+};
+use suno_store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+
+use crate::environment;
+use crate::failure::Failure;
+use crate::output::{self, Line};
+use crate::printer::Printer;
+use crate::shutdown::Shutdown;
+use crate::span::Span;
+
+/// How long lines that are being written may take after a stop.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Receive callbacks, store them durably, and print every handled event.
+///
+/// An event is answered with 200 when it is on disk, and is handled when its line is written to
+/// stdout. What was not written before the process ended is written after the next start; what a
+/// reader had not read from a pipe when it ended is not.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  export SUNO_WEBHOOK_KEY=…            # from the provider's settings page
+  suno listen --webhook-key-env SUNO_WEBHOOK_KEY --json")]
+pub(crate) struct Arguments {
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    addr: SocketAddr,
+    /// The path of the callback URL; with a token, the URL is the path, a slash and the token
+    #[arg(long, value_name = "PATH", default_value = Receiver::PATH)]
+    path: CallbackPath,
+    /// Where events are kept: sqlite: and a file
+    #[arg(long, value_name = "STORE", default_value = "sqlite:suno.db")]
+    store: StoreUrl,
+    /// The environment variable with a webhook key; give it twice while keys are rotated
+    #[arg(long, value_name = "NAME")]
+    webhook_key_env: Vec<String>,
+    /// The environment variable with the token at the end of the callback URL
+    #[arg(long, value_name = "NAME")]
+    token_env: Option<String>,
+    /// Believe whoever reaches the URL; for experiments only
+    #[arg(long, conflicts_with_all = ["webhook_key_env", "token_env"])]
+    insecure_accept_unverified: bool,
+    /// How long until another process takes over events of one that died, such as 60s
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    lease: Span,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// A path that starts with a slash.
+#[derive(Debug, Clone)]
+struct CallbackPath(String);
+
+impl std::str::FromStr for CallbackPath {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '%');
+        if text.starts_with('/') && text.chars().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a path starts with '/' and has no '?', '#', '%' or spaces")
+        }
+    }
+}
+
+/// Where events are kept.
+#[derive(Debug, Clone)]
+struct StoreUrl(String);
+
+impl std::str::FromStr for StoreUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(Self(path.to_owned())),
+            _ => Err("a store is written as sqlite:FILE, such as sqlite:suno.db"),
+        }
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let verification = verification(&arguments)?;
+    let shutdown = Shutdown::listen()?;
+    let listener = TcpListener::bind(arguments.addr).await.map_err(|err| {
+        Failure::usage(err).context(format!(
+            "cannot listen on {}; choose another address with --addr",
+            arguments.addr
+        ))
+    })?;
+    let StoreUrl(file) = &arguments.store;
+    let store = SqliteStore::open(file)
+        .map_err(|err| Failure::usage(err).context(format!("cannot open the store {file}")))?;
+    let inbox = Inbox::start(Arc::new(store));
+    let receiver = Receiver::new(inbox.clone(), verification).with_path(&arguments.path.0);
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let url = format!("http://{address}{}", arguments.path.0.trim_end_matches('/'));
+    announce(&url, arguments.json).map_err(Failure::failed)?;
+
+    let printer = Printer::start().map_err(Failure::failed)?;
+    let (print, json) = (printer.clone(), arguments.json);
+    let handler = handler_fn(move |event| {
+        let (print, line) = (print.clone(), line(&event, json));
+        async move {
+            print.print(line?).await;
+            Ok(())
+        }
+    });
+    let dispatcher = Dispatcher::new(inbox, handler)
+        .with_lease(arguments.lease.0)
+        .with_stop_grace(STOP_GRACE)
+        .start();
+    let mut broken = None;
+    serve(listener, receiver, async {
+        tokio::select! {
+            () = shutdown.requested() => {}
+            err = printer.failed() => broken = Some(err),
+        }
+    })
+    .await;
+    dispatcher.stop().await;
+    match broken {
+        Some(err) if err.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(err).context("cannot write to stdout"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn verification(arguments: &Arguments) -> Result<Verification, Failure> {
+    let mut verification = Verification::dangerous_none();
+    for name in &arguments.webhook_key_env {
+        verification = verification.with_webhook_key(environment::required(name)?);
+    }
+    if let Some(name) = &arguments.token_env {
+        let token = Token::new(&environment::required(name)?)
+            .map_err(|err| Failure::usage(err).context(format!("{name} holds no good token")))?;
+        verification = verification.with_token(token);
+    }
+    if verification.is_none() && !arguments.insecure_accept_unverified {
+        return Err(Failure::usage(anyhow!(
+            "there is nothing to verify callbacks by: put the webhook key into an environment \
+             variable and name it with --webhook-key-env {}, or a token with --token-env NAME \
+             (or pass --insecure-accept-unverified for an experiment)",
+            environment::WEBHOOK_KEY
+        )));
+    }
+    if verification.is_none() {
+        tracing::warn!("callbacks are not verified: whoever reaches the URL is believed");
+    }
+    Ok(verification)
+}
+
+fn announce(url: &str, json: bool) -> io::Result<()> {
+    if json {
+        output::json(&Line::Listening { url })
+    } else {
+        output::line(&format!("listening on {url}"))
+    }
+}
+
+/// A handled event as it is printed.
+fn line(event: &Event, json: bool) -> Result<String, HandlerError> {
+    if json {
+        Ok(serde_json::to_string(&Line::from(event))?)
+    } else {
+        Ok(output::sentence(event))
+    }
+}

@@ -1,0 +1,80 @@
+//! The command `suno`: arguments, environment, signals and the terminal. What it does is in the
+//! libraries.
+
+mod command;
+mod environment;
+mod failure;
+mod output;
+mod printer;
+mod progress;
+mod provider;
+mod shutdown;
+mod song;
+mod span;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{add_instrumental, demo, emulate, listen, wait};
+use crate::failure::Failure;
+
+/// Generate music with the Suno API, and receive its callbacks safely.
+///
+/// Exit codes: 0 done; 1 the task or the job failed; 2 wrong usage or configuration.
+/// Logs go to stderr; RUST_LOG says how much, such as RUST_LOG=debug.
+#[derive(Debug, Parser)]
+#[command(
+    name = "suno",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "\
+Example:
+  suno demo                            # the whole job on this machine, without an account"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Arguments),
+    Emulate(emulate::Arguments),
+    Listen(listen::Arguments),
+    AddInstrumental(add_instrumental::Arguments),
+    Wait(wait::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(err) => {
+            // Help and version are no errors; and nobody is left to tell of a closed pipe.
+            let _ = err.print();
+            return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
+        }
+    };
+    output::start_logging();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|err| Failure::failed(err).context("the async runtime could not start"))?;
+    runtime.block_on(async {
+        match command {
+            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Emulate(arguments) => emulate::run(arguments).await,
+            Command::Listen(arguments) => listen::run(arguments).await,
+            Command::AddInstrumental(arguments) => add_instrumental::run(arguments).await,
+            Command::Wait(arguments) => wait::run(arguments).await,
+        }
+    })
+}

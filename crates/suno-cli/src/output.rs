@@ -1,0 +1,143 @@
+//! What is printed: results on stdout, for people or as JSON lines; logs on stderr.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use suno_callback::Event;
+use suno_types::{Code, Track};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const LOG_FILTER: &str = "warn";
+
+/// Starts logging to stderr.
+pub(crate) fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .init();
+}
+
+/// Prints one line at once.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
+}
+
+/// Prints one object as one line.
+pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
+    line(&serde_json::to_string(value)?)
+}
+
+/// One line of `suno listen --json`, and the first word of what it means.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Line<'a> {
+    Listening {
+        url: &'a str,
+    },
+    Handled {
+        task_id: &'a str,
+        stage: &'a str,
+        code: i64,
+        msg: &'a str,
+        source: &'a str,
+        attempt: u32,
+        tracks: Vec<TrackLine<'a>>,
+    },
+    Submitted {
+        task_id: &'a str,
+    },
+    Progress {
+        task_id: &'a str,
+        status: &'a str,
+    },
+    Finished {
+        task_id: &'a str,
+        stage: &'a str,
+        code: Option<i64>,
+        tracks: Vec<TrackLine<'a>>,
+    },
+    Downloaded {
+        task_id: &'a str,
+        track: usize,
+        path: &'a str,
+    },
+}
+
+/// A track in a line. What is not known is null; an empty URL is not known either.
+#[derive(Debug, Serialize)]
+pub(crate) struct TrackLine<'a> {
+    id: Option<&'a str>,
+    title: Option<&'a str>,
+    tags: Option<&'a str>,
+    duration: Option<f64>,
+    audio_url: Option<&'a str>,
+    stream_audio_url: Option<&'a str>,
+    image_url: Option<&'a str>,
+    model_name: Option<&'a str>,
+    created_at: Option<String>,
+}
+
+impl<'a> TrackLine<'a> {
+    pub(crate) fn all(tracks: &'a [Track]) -> Vec<Self> {
+        tracks.iter().map(Self::from).collect()
+    }
+}
+
+impl<'a> From<&'a Track> for TrackLine<'a> {
+    fn from(track: &'a Track) -> Self {
+        let url = |url: &'a Option<String>| url.as_deref().filter(|url| !url.is_empty());
+        let created_at = track.created_at.as_ref().and_then(|at| at.timestamp());
+        Self {
+            id: track.id.as_ref().map(|id| id.as_str()),
+            title: track.title.as_deref(),
+            tags: track.tags.as_deref(),
+            duration: track.duration,
+            audio_url: url(&track.audio_url),
+            stream_audio_url: url(&track.stream_audio_url),
+            image_url: url(&track.image_url),
+            model_name: track.model_name.as_deref(),
+            created_at: created_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+impl<'a> From<&'a Event> for Line<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self::Handled {
+            task_id: event.task_id().as_str(),
+            stage: event.stage().as_str(),
+            code: event.callback().code.0,
+            msg: &event.callback().msg,
+            source: event.source().as_str(),
+            attempt: event.attempt(),
+            tracks: TrackLine::all(event.tracks()),
+        }
+    }
+}
+
+/// A handled event as one line for people.
+pub(crate) fn sentence(event: &Event) -> String {
+    let callback = event.callback();
+    // The word for a stage can be anything that the sender chose: nothing of it reaches a terminal
+    // as a control sequence.
+    let stage = event.stage().as_str().escape_debug().to_string();
+    let mut text = format!("{} {stage:<8}", event.task_id());
+    if callback.code != Code::SUCCESS {
+        text += &format!(" code {}", callback.code);
+    }
+    let ready = callback.tracks.iter().filter(|track| track.is_ready());
+    text += &format!(
+        " {} of {} tracks ready",
+        ready.count(),
+        callback.tracks.len()
+    );
+    if event.attempt() > 1 {
+        text += &format!(", attempt {}", event.attempt());
+    }
+    text
+}

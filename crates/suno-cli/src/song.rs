@@ -1,0 +1,112 @@
+//! A finished task: downloaded, and told on stdout.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use suno_client::Client;
+use suno_types::{TaskId, TaskRecord, Track};
+
+use crate::failure::Failure;
+use crate::output::{self, Line, TrackLine};
+use crate::progress::Progress;
+use crate::provider;
+
+/// Tells of a finished task: its tracks, and where their audio was saved if `dir` is given.
+pub(crate) async fn tell(
+    client: &Client,
+    record: &TaskRecord,
+    dir: Option<&Path>,
+    json: bool,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let saved = match dir {
+        Some(dir) => download(client, &record.tracks, dir, progress).await?,
+        None => Vec::new(),
+    };
+    if json {
+        tell_json(record, &saved).map_err(Failure::failed)
+    } else {
+        let line = format!("{} complete", record.task_id);
+        output::line(&line).map_err(Failure::failed)?;
+        tell_tracks(&record.tracks, &saved).map_err(Failure::failed)
+    }
+}
+
+/// A track's place and the file of its audio.
+pub(crate) type Saved = (usize, PathBuf);
+
+/// Downloads every ready track into a folder, which is made if it is not there.
+pub(crate) async fn download(
+    client: &Client,
+    tracks: &[Track],
+    dir: &Path,
+    progress: &Progress,
+) -> Result<Vec<Saved>, Failure> {
+    std::fs::create_dir_all(dir).map_err(|err| {
+        Failure::usage(err).context(format!("cannot make the folder {}", dir.display()))
+    })?;
+    let mut saved = Vec::new();
+    for track in tracks.iter().filter(|track| track.is_ready()) {
+        let name = format!("track {}", track.position + 1);
+        progress.wait_for(&format!("downloading {name}"));
+        let download = client.download(track, dir).await.map_err(|err| {
+            provider::failure(err).context(format!("{name} could not be downloaded"))
+        })?;
+        saved.push((track.position, download.path));
+    }
+    Ok(saved)
+}
+
+fn tell_json(record: &TaskRecord, saved: &[Saved]) -> std::io::Result<()> {
+    let task_id = record.task_id.as_str();
+    for (track, path) in saved {
+        output::json(&Line::Downloaded {
+            task_id,
+            track: *track,
+            path: &path.to_string_lossy(),
+        })?;
+    }
+    output::json(&Line::Finished {
+        task_id,
+        stage: "complete",
+        code: record.error_code.map(|code| code.0),
+        tracks: TrackLine::all(&record.tracks),
+    })
+}
+
+/// Title, tags, duration and file of each track, for people.
+pub(crate) fn tell_tracks(tracks: &[Track], saved: &[Saved]) -> std::io::Result<()> {
+    for track in tracks {
+        let title = track.title.as_deref().unwrap_or("(no title)");
+        output::line(&format!("  track {}   {title}", track.position + 1))?;
+        if let Some(tags) = &track.tags {
+            output::line(&format!("    tags      {tags}"))?;
+        }
+        if let Some(seconds) = track.duration {
+            output::line(&format!("    duration  {seconds} s"))?;
+        }
+        let file = saved.iter().find(|(place, _)| *place == track.position);
+        match (file, &track.audio_url) {
+            (Some((_, path)), _) => output::line(&format!("    saved as  {}", path.display()))?,
+            (None, Some(url)) => output::line(&format!("    audio     {url}"))?,
+            (None, None) => {}
+        }
+    }
+    Ok(())
+}
+
+/// A task that was just submitted, told on stdout at once, so that its id is not lost.
+pub(crate) fn tell_submitted(task_id: &TaskId, json: bool) -> Result<(), Failure> {
+    let task_id = task_id.as_str();
+    let told = if json {
+        output::json(&Line::Submitted { task_id })
+    } else {
+        output::line(&format!("{task_id} submitted"))
+    };
+    // Never silent, even if the reader is gone: the task is paid for, and its id is all there is.
+    told.map_err(|err| {
+        Failure::failed(anyhow!(
+            "{task_id} was submitted, but stdout cannot be written: {err}"
+        ))
+    })
+}

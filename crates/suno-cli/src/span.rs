@@ -1,0 +1,21 @@
+//! Times as a person writes them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// A time above zero, such as `90s`, `15m` or `1h`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<SignedDuration>().map(Duration::try_from) {
+            Ok(Ok(time)) if !time.is_zero() => Ok(Self(time)),
+            _ => Err("a time is written as 90s, 15m or 1h"),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a new user gets wrong: one clear line and exit code 2, before anything is done.
+
+use std::net::TcpListener;
+
+use crate::process::{KEY, run, suno};
+
+/// Runs a command that must be refused, and returns its one line.
+fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let (code, stdout, stderr) = run(suno(arguments).envs(variables.iter().copied()));
+    assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("suno: error: "), "{stderr}");
+    assert!(!stderr.contains("canary"), "{stderr}");
+    stderr
+}
+
+const SUBMIT: [&str; 11] = [
+    "add-instrumental",
+    "--upload-url",
+    "https://media.example.com/voice.mp3",
+    "--title",
+    "Harbour",
+    "--tags",
+    "warm",
+    "--negative-tags",
+    "drums",
+    "--callback-url",
+    "https://app.example.com/callback",
+];
+
+#[test]
+fn listening_without_any_verification_says_what_to_set() {
+    let line = refused(&["listen"], &[]);
+    assert!(
+        line.contains("--webhook-key-env") && line.contains("--token-env"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_variable_that_is_missing_is_named() {
+    let line = refused(&["listen", "--webhook-key-env", "NO_SUCH_VARIABLE"], &[]);
+    assert!(line.contains("NO_SUCH_VARIABLE"), "{line}");
+    let line = refused(&["emulate", "--webhook-key-env", "NO_SUCH_VARIABLE"], &[]);
+    assert!(line.contains("NO_SUCH_VARIABLE"), "{line}");
+    assert!(refused(&SUBMIT, &[]).contains("SUNO_API_KEY"));
+    assert!(refused(&["wait", "t"], &[]).contains("SUNO_API_KEY"));
+}
+
+#[test]
+fn a_token_that_could_be_guessed_is_refused_and_not_shown() {
+    let arguments = ["listen", "--token-env", "TEST_TOKEN"];
+    let line = refused(&arguments, &[("TEST_TOKEN", "canary")]);
+    assert!(line.contains("TEST_TOKEN"), "{line}");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+    let listen = [
+        "listen",
+        "--webhook-key-env",
+        "KEY",
+        "--store",
+        &store,
+        "--addr",
+        &address,
+    ];
+    assert!(refused(&listen, &[("KEY", KEY)]).contains(&address));
+    assert!(refused(&["emulate", "--addr", &address], &[]).contains(&address));
+}
+
+#[test]
+fn a_store_that_cannot_be_used_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = dir.path().join("newer.db");
+    let raw = rusqlite::Connection::open(&newer).unwrap();
+    raw.pragma_update(None, "application_id", 0x5375_6e6f)
+        .unwrap();
+    raw.execute_batch("CREATE TABLE events (id INTEGER); PRAGMA user_version = 99;")
+        .unwrap();
+    drop(raw);
+    let garbage = dir.path().join("garbage.db");
+    std::fs::write(&garbage, "x".repeat(4_096)).unwrap();
+    let nowhere = dir.path().join("none/suno.db");
+    for (file, says) in [
+        (newer, "newer version"),
+        (garbage, "no store"),
+        (nowhere, "none/suno.db"),
+    ] {
+        let store = format!("sqlite:{}", file.display());
+        let address = ["--addr", "127.0.0.1:0"];
+        let listen = ["listen", "--webhook-key-env", "KEY", "--store", &store];
+        let line = refused(&[&listen[..], &address].concat(), &[("KEY", KEY)]);
+        assert!(line.contains(says), "{line}");
+    }
+}
+
+#[test]
+fn a_field_out_of_its_bounds_is_named_before_anything_is_sent() {
+    let variables = [
+        ("SUNO_API_KEY", "canary"),
+        ("SUNO_BASE_URL", "http://127.0.0.1:9"),
+    ];
+    let arguments = [&SUBMIT[..], &["--style-weight", "1.5"]].concat();
+    assert!(refused(&arguments, &variables).contains("styleWeight"));
+    let mut arguments = SUBMIT;
+    arguments[2] = "voice.mp3";
+    assert!(refused(&arguments, &variables).contains("uploadUrl"));
+}
+
+#[test]
+fn plain_http_to_another_machine_is_refused() {
+    let variables = [
+        ("SUNO_API_KEY", "canary"),
+        ("SUNO_BASE_URL", "http://api.example.com"),
+    ];
+    assert!(refused(&SUBMIT, &variables).contains("SUNO_BASE_URL"));
+}
+
+#[test]
+fn wrong_words_end_with_2_and_every_help_has_an_example() {
+    for arguments in [
+        &["sing"][..],
+        &["listen", "--store", "mysql:x"],
+        &["wait", "t", "--deadline", "0s"],
+    ] {
+        assert_eq!(run(&mut suno(arguments)).0, 2, "{arguments:?}");
+    }
+    for command in ["demo", "emulate", "listen", "add-instrumental", "wait"] {
+        let (code, stdout, _) = run(&mut suno(&[command, "--help"]));
+        assert_eq!(code, 0);
+        assert!(stdout.contains("Example"), "{stdout}");
+    }
+}

@@ -1,0 +1,116 @@
+//! `suno listen` stores durably, handles once, and says so a line each.
+
+use std::net::SocketAddr;
+use std::thread;
+
+use serde_json::json;
+
+use crate::process::{TASK, body, listen, post, status, talk};
+
+const VERIFY: [&str; 2] = ["--webhook-key-env", "TEST_WEBHOOK_KEY"];
+
+#[test]
+fn a_handled_event_is_one_json_object_with_all_that_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (process, address) = listen(&dir.path().join("suno.db"), &VERIFY);
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    let expected = json!({
+        "event": "handled", "task_id": TASK, "stage": "complete", "code": 200, "msg": "ok",
+        "source": "callback", "attempt": 1,
+        "tracks": [{
+            "id": "a", "title": "Harbour", "tags": "warm", "duration": 12.5,
+            "audio_url": "https://media.example.com/a.mp3", "stream_audio_url": null,
+            "image_url": null, "model_name": "chirp-v5", "created_at": "2026-05-28T20:26:40Z",
+        }],
+    });
+    assert_eq!(process.json(), expected);
+    assert_eq!(process.terminate(), (0, Vec::new()));
+}
+
+#[test]
+fn ten_at_once_and_again_after_restarts_are_handled_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("suno.db");
+    let (process, address) = listen(&store, &VERIFY);
+    let posts: Vec<_> = (0..10)
+        .map(|_| thread::spawn(move || post(address, TASK, &body("complete"))))
+        .collect();
+    for answer in posts {
+        assert_eq!(answer.join().unwrap(), 200);
+    }
+    assert_eq!(process.json()["stage"], "complete");
+    // A crash, and then an orderly stop.
+    process.kill();
+    let (process, address) = listen(&store, &VERIFY);
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    assert_eq!(post(address, TASK, &body("first")), 200);
+    let (code, lines) = process.terminate();
+    assert!(lines.len() <= 1, "{lines:?}");
+    let (process, address) = listen(&store, &VERIFY);
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    let (code_after, lines) = process.terminate();
+    assert_eq!((code, code_after, lines), (0, 0, Vec::new()));
+}
+
+#[test]
+fn what_is_wrong_is_refused_and_the_rest_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (process, address) = listen(&dir.path().join("suno.db"), &VERIFY);
+    let raw = |request: &str| status(&talk(address, request.as_bytes()));
+    assert_eq!(post(address, TASK, "{"), 400);
+    assert_eq!(post(address, "another", &body("complete")), 401);
+    assert_eq!(
+        raw("GET /suno/callback HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+        405
+    );
+    assert_eq!(
+        raw("POST /other HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+        404
+    );
+    assert_eq!(raw(&unsigned("application/json", 1_048_577)), 413);
+    assert_eq!(raw(&unsigned("text/plain", 0)), 415);
+    assert_eq!(raw("nonsense\r\n\r\n"), 400);
+    assert_eq!(post(address, TASK, &body("text")), 200);
+    assert_eq!(process.json()["stage"], "text");
+    assert_eq!(process.terminate(), (0, Vec::new()));
+}
+
+fn unsigned(content_type: &str, length: usize) -> String {
+    format!(
+        "POST /suno/callback HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: {content_type}\r\ncontent-length: {length}\r\n\r\n"
+    )
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("suno.db");
+    let command = format!(
+        "'{}' listen --addr 127.0.0.1:0 --store 'sqlite:{}' --json {} | head -n 1",
+        env!("CARGO_BIN_EXE_suno"),
+        store.display(),
+        VERIFY.join(" ")
+    );
+    let mut shell = std::process::Command::new("bash");
+    shell
+        .args(["-c", &format!("set -o pipefail; {command}")])
+        .env("TEST_WEBHOOK_KEY", crate::process::KEY)
+        .stdout(std::process::Stdio::piped());
+    let mut child = shell.spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let url = listening["url"].as_str().unwrap();
+    let address: SocketAddr = url["http://".len()..]
+        .split('/')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let (process, _) = listen(&store, &VERIFY);
+    assert_eq!(process.json()["stage"], "complete");
+}

@@ -1,0 +1,9 @@
+//! The command as a user calls it: real processes, real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod demo;
+mod listening;
+mod process;
+mod submitting;

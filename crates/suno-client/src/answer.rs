@@ -1,0 +1,182 @@
+//! Reads answers: the outcome is the code in the body, not the HTTP status.
+
+use std::error::Error;
+use std::time::Duration;
+
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use jiff::fmt::rfc2822::DateTimeParser;
+use suno_types::{Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload, Place};
+
+use crate::client::Shared;
+use crate::redact::redact;
+use crate::transport::Answer;
+use crate::{ClientError, ErrorKind};
+
+/// What a request does if it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It makes a task and spends credits. It is never sent again unless nothing was done.
+    Spends,
+    /// It only asks. It can be sent as often as one likes.
+    Reads,
+}
+
+impl Effect {
+    pub(crate) fn spends(self) -> bool {
+        self == Self::Spends
+    }
+}
+
+/// What was asked for; `None` if there is no such thing.
+///
+/// # Errors
+///
+/// [`ClientError`] unless the code in the body is 200 and the data can be read.
+pub(crate) fn read<T: Payload>(
+    shared: &Shared,
+    effect: Effect,
+    answer: &Answer,
+) -> Result<Option<T>, ClientError> {
+    let read = match Envelope::<T>::decode(&answer.body) {
+        Ok(envelope) if envelope.code == Code::SUCCESS => return Ok(envelope.data),
+        Ok(envelope) => {
+            refusal(shared, effect, envelope.code).with_msg(redact(&envelope.msg, &shared.key))
+        }
+        Err(err) => unreadable(effect, answer, err.kind()).with_cause(cause(err)),
+    };
+    Err(read
+        .with_status(answer.status)
+        .with_retry_after(retry_after(&answer.headers)))
+}
+
+/// The error for data that is missing although the code says success: a task may have been made.
+pub(crate) fn without_data(effect: Effect, answer: &Answer, what: &'static str) -> ClientError {
+    ClientError::new(ErrorKind::UnexpectedAnswer, what)
+        .with_code(Code::SUCCESS)
+        .with_status(answer.status)
+        .with_outlook(false, effect.spends())
+}
+
+/// A code other than 200 (`PROTOCOL.md 7.37` and `7.38`).
+fn refusal(shared: &Shared, effect: Effect, code: Code) -> ClientError {
+    let (kind, what) = match code.meaning(shared.provider, Place::Answer) {
+        Meaning::RateLimited => (ErrorKind::RateLimited, "too many requests"),
+        Meaning::OutOfCredits => (ErrorKind::OutOfCredits, "the account is out of credits"),
+        Meaning::Unauthorized => (ErrorKind::Unauthorized, "the API key was not accepted"),
+        Meaning::InvalidRequest => (
+            ErrorKind::InvalidRequest,
+            "the provider refused a field of the request",
+        ),
+        Meaning::Maintenance => (ErrorKind::Maintenance, "the provider is being maintained"),
+        Meaning::ServerError => (
+            ErrorKind::Server,
+            "the provider answered with an unexpected error",
+        ),
+        meaning => (ErrorKind::Refused, meaning.as_str()),
+    };
+    let meaning = code.meaning(shared.provider, Place::Answer);
+    // These do not say whether anything was done.
+    let is_vague = matches!(
+        meaning,
+        Meaning::ServerError | Meaning::TimedOut | Meaning::Unknown
+    );
+    let passes = meaning.is_retryable() || meaning == Meaning::ServerError;
+    ClientError::new(kind, what)
+        .with_code(code)
+        .with_outlook(passes, effect.spends() && is_vague)
+}
+
+/// Where it was wrong. These two kinds can name a member that only the server knows, and a name can
+/// be a secret as well as a value.
+fn cause(err: DecodeError) -> Box<dyn Error + Send + Sync> {
+    match err.kind() {
+        kind @ (DecodeErrorKind::DuplicateKey | DecodeErrorKind::TooDeep) => {
+            kind.to_string().into()
+        }
+        _ => err.into(),
+    }
+}
+
+/// A body that is not an envelope. Nothing is known of what was done.
+fn unreadable(effect: Effect, answer: &Answer, kind: DecodeErrorKind) -> ClientError {
+    let is_json = !matches!(kind, DecodeErrorKind::Syntax | DecodeErrorKind::NotUtf8);
+    let (kind, what, passes) = if answer.status.is_server_error() {
+        let what = "the server failed and its answer cannot be read";
+        (ErrorKind::Server, what, true)
+    } else if answer.status.is_redirection() {
+        let what = "the server redirects elsewhere, which is not followed; check the base URL";
+        (ErrorKind::UnexpectedAnswer, what, false)
+    } else if is_json {
+        let what = "the answer is JSON, but not what was asked for";
+        (ErrorKind::UnexpectedAnswer, what, false)
+    } else {
+        (ErrorKind::NotJson, "the answer is not JSON", true)
+    };
+    ClientError::new(kind, what).with_outlook(passes, effect.spends())
+}
+
+/// How long `Retry-After` asks to wait. A date is compared with the `Date` of the same answer, so
+/// that this machine's clock does not matter; without that there is nothing to compare with.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than fit are as good as for ever.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let parser = DateTimeParser::new();
+    let then = parser.parse_timestamp(text).ok()?;
+    let now = headers.get(DATE)?.to_str().ok()?;
+    let now = parser.parse_timestamp(now).ok()?;
+    let seconds = then.as_second().saturating_sub(now.as_second());
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// True for the statuses of an HTTP answer that a later try may change.
+pub(crate) fn status_passes(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
+        let pairs = headers.iter().map(|(name, value)| {
+            (
+                name.parse().expect("a name"),
+                value.parse().expect("a value"),
+            )
+        });
+        retry_after(&pairs.collect::<HeaderMap>())
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds() {
+        assert_eq!(after(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
+        assert_eq!(after(&[("retry-after", " 0 ")]), Some(Duration::ZERO));
+        let huge = after(&[("retry-after", "99999999999999999999999")]);
+        assert_eq!(huge, Some(Duration::from_secs(u64::MAX)));
+    }
+
+    #[test]
+    fn retry_after_is_read_as_a_date_from_the_servers_own_clock() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let later = ("retry-after", "Sun, 06 Nov 1994 08:51:37 GMT");
+        assert_eq!(after(&[date, later]), Some(Duration::from_secs(120)));
+        let earlier = ("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT");
+        assert_eq!(after(&[date, earlier]), Some(Duration::ZERO));
+        assert_eq!(after(&[later]), None);
+    }
+
+    #[test]
+    fn retry_after_that_cannot_be_read_asks_for_nothing() {
+        for value in ["", "-1", "1.5", "soon", "1e3"] {
+            assert_eq!(after(&[("retry-after", value)]), None, "{value}");
+        }
+    }
+}

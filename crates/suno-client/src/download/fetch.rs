@@ -1,0 +1,259 @@
+//! One attempt at a download: the request, the redirects, and what may come back.
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, IF_RANGE,
+    LAST_MODIFIED, LOCATION, RANGE, USER_AGENT,
+};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
+use url::Url;
+
+use super::part::Part;
+use super::{Callback, Fetched, file_name};
+use crate::answer::{retry_after, status_passes};
+use crate::client::Shared;
+use crate::endpoint::uri;
+use crate::request::AGENT;
+use crate::settings::Settings;
+use crate::transport::{Fault, Transport};
+use crate::{ClientError, ErrorKind};
+
+/// How many redirects are followed in one attempt.
+const REDIRECTS_MAX: usize = 5;
+
+/// A download under way.
+pub(super) struct Fetch<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) part: Part,
+    transport: &'a Transport,
+    url: Url,
+    on_progress: Option<Callback>,
+    /// What the beginning of the file came with. The rest may come without.
+    content_type: Option<String>,
+    version: Option<HeaderValue>,
+    total: Option<u64>,
+}
+
+/// What is known of a file that came whole.
+pub(super) struct Whole {
+    pub(super) extension: &'static str,
+    pub(super) size_checked: bool,
+}
+
+impl<'a> Fetch<'a> {
+    /// Nothing was asked for yet.
+    pub(super) fn new(
+        shared: &'a Shared,
+        url: Url,
+        part: Part,
+        on_progress: Option<Callback>,
+    ) -> Self {
+        Self {
+            settings: &shared.settings,
+            part,
+            transport: shared.transport(),
+            url,
+            on_progress,
+            content_type: None,
+            version: None,
+            total: None,
+        }
+    }
+
+    /// True if there is something to go on from, and a way to tell that it is still the same file.
+    pub(super) fn can_resume(&self) -> bool {
+        self.part.bytes() > 0 && self.version.is_some()
+    }
+
+    /// Asks for what is missing and writes it to the file.
+    pub(super) async fn attempt(&mut self) -> Result<Whole, ClientError> {
+        let (url, response) = self.response().await?;
+        match response.status() {
+            StatusCode::OK => self.begin(&response).await?,
+            StatusCode::PARTIAL_CONTENT => self.go_on(response.headers()).await?,
+            status => return Err(self.refused(status, response.headers()).await?),
+        }
+        if file_name::is_surely_not_audio(self.content_type.as_deref()) {
+            return Err(bad("what came is a page or a message, not audio"));
+        }
+        self.pour(response.into_body()).await?;
+        if self.part.bytes() == 0 {
+            return Err(bad("the file is empty: the link has probably died"));
+        }
+        if self.total.is_some_and(|total| total != self.part.bytes()) {
+            self.forget().await?;
+            return Err(bad("the file has another size than announced").with_outlook(true, false));
+        }
+        Ok(Whole {
+            extension: file_name::extension(self.content_type.as_deref(), &url),
+            size_checked: self.total.is_some(),
+        })
+    }
+
+    /// The answer of the last host in a chain of redirects.
+    async fn response(&mut self) -> Result<(Url, Response<Incoming>), ClientError> {
+        if !self.can_resume() && self.part.bytes() > 0 {
+            self.part.start_again().await?;
+        }
+        let mut url = self.url.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let response = self.transport.fetch(self.request(&url)?).await;
+            let response = response.map_err(|fault| ClientError::from_fault(fault, false))?;
+            match redirect(&url, &response)? {
+                Some(next) => url = next,
+                None => return Ok((url, response)),
+            }
+        }
+        Err(ClientError::new(
+            ErrorKind::HttpStatus,
+            "the download is redirected too often",
+        ))
+    }
+
+    fn request(&self, url: &Url) -> Result<Request<Full<Bytes>>, ClientError> {
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = uri(url)?;
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let (Some(version), true) = (&self.version, self.can_resume()) {
+            let range = HeaderValue::try_from(format!("bytes={}-", self.part.bytes()));
+            let range = range.map_err(|_| ClientError::setting("no range can be asked for"))?;
+            headers.insert(RANGE, range);
+            headers.insert(IF_RANGE, version.clone());
+        }
+        Ok(request)
+    }
+
+    /// The whole file comes: for the first time, or because it has changed since.
+    async fn begin(&mut self, response: &Response<Incoming>) -> Result<(), ClientError> {
+        if self.part.bytes() > 0 {
+            self.part.start_again().await?;
+        }
+        let encoding = text(response.headers(), &CONTENT_ENCODING).unwrap_or("identity");
+        if !encoding.eq_ignore_ascii_case("identity") {
+            return Err(bad("the media host sends the file encoded, unasked"));
+        }
+        self.content_type = text(response.headers(), &CONTENT_TYPE).map(str::to_owned);
+        self.version = version(response.headers());
+        self.total = response.body().size_hint().exact();
+        self.check_size(self.total.unwrap_or(0))
+    }
+
+    /// The rest of the file comes, if the range is the one that was asked for.
+    async fn go_on(&mut self, headers: &HeaderMap) -> Result<(), ClientError> {
+        let range = text(headers, &CONTENT_RANGE).and_then(content_range);
+        let fits = self.can_resume()
+            && range.is_some_and(|(start, total)| {
+                start == self.part.bytes() && self.total.is_none_or(|known| known == total)
+            });
+        if let (true, Some((_, total))) = (fits, range) {
+            self.total = Some(total);
+            return self.check_size(total);
+        }
+        self.forget().await?;
+        Err(
+            bad("the media host sends another part of the file than asked for")
+                .with_outlook(true, false),
+        )
+    }
+
+    async fn refused(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<ClientError, ClientError> {
+        let range_is_wrong = status == StatusCode::RANGE_NOT_SATISFIABLE && self.can_resume();
+        if range_is_wrong {
+            self.forget().await?;
+        }
+        let what = "the media host refused the download";
+        Ok(ClientError::new(ErrorKind::HttpStatus, what)
+            .with_status(status)
+            .with_retry_after(retry_after(headers))
+            .with_outlook(range_is_wrong || status_passes(status), false))
+    }
+
+    /// Starts from nothing next time.
+    async fn forget(&mut self) -> Result<(), ClientError> {
+        self.version = None;
+        self.total = None;
+        self.part.start_again().await
+    }
+
+    async fn pour(&mut self, mut body: Incoming) -> Result<(), ClientError> {
+        loop {
+            let frame = match timeout(self.settings.timeouts.stall, body.frame()).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(frame)) => frame.map_err(|err| Fault::Broken(err.into())),
+                Err(_) => Err(Fault::TimedOut("the download stood still")),
+            };
+            let frame = frame.map_err(|fault| ClientError::from_fault(fault, false))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            self.check_size(self.part.bytes().saturating_add(data.len() as u64))?;
+            self.part.append(&data).await?;
+            if let Some(tell) = &mut self.on_progress {
+                tell(Fetched {
+                    bytes: self.part.bytes(),
+                    total: self.total,
+                });
+            }
+        }
+    }
+
+    fn check_size(&self, bytes: u64) -> Result<(), ClientError> {
+        if bytes > self.settings.download_bytes_max {
+            let what = "the file is larger than allowed";
+            return Err(ClientError::new(ErrorKind::TooLarge, what));
+        }
+        Ok(())
+    }
+}
+
+/// Where the answer sends us, if it does. Whether that address is allowed is checked when it is
+/// connected to.
+fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, ClientError> {
+    let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    if !is_redirect {
+        return Ok(None);
+    }
+    let to = text(response.headers(), &LOCATION).and_then(|to| url.join(to).ok());
+    match to {
+        Some(to) if matches!(to.scheme(), "http" | "https") => Ok(Some(to)),
+        _ => Err(ClientError::new(
+            ErrorKind::ForbiddenAddress,
+            "the download is redirected to what is not an http or https URL",
+        )
+        .with_status(response.status())),
+    }
+}
+
+/// What `If-Range` can name this version of the file by.
+fn version(headers: &HeaderMap) -> Option<HeaderValue> {
+    let strong = headers
+        .get(ETAG)
+        .filter(|tag| tag.as_bytes().starts_with(b"\""));
+    strong.or_else(|| headers.get(LAST_MODIFIED)).cloned()
+}
+
+/// Start and total of `bytes 5-9/10`.
+fn content_range(text: &str) -> Option<(u64, u64)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, end) = range.split_once('-')?;
+    let (start, end) = (start.parse().ok()?, end.parse::<u64>().ok()?);
+    let total = total.parse().ok()?;
+    (start <= end && end.checked_add(1)? == total).then_some((start, total))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn bad(what: &'static str) -> ClientError {
+    ClientError::new(ErrorKind::BadFile, what)
+}

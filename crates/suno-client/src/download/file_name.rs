@@ -1,0 +1,206 @@
+//! The name under which a track is stored. Title, id, URL and content type came from outside: what
+//! is made of them is one visible name that cannot leave its folder.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use suno_types::Track;
+use url::Url;
+
+/// How many bytes of the title stand in the name; a file system allows 255 in all.
+const SLUG_BYTES_MAX: usize = 80;
+
+/// How many characters of the id stand in the name.
+const ID_CHARS: usize = 8;
+
+/// Endings that a URL may suggest.
+const EXTENSIONS: [&str; 9] = [
+    "aac", "flac", "m4a", "mp3", "mp4", "ogg", "opus", "wav", "webm",
+];
+
+/// The name without its ending: `2-harbour-lights-d6caddf3`. The number comes first, so that it is
+/// neither hidden nor a name with a meaning of its own.
+pub(crate) fn stem(track: &Track, url: &Url) -> String {
+    let number = track.position.saturating_add(1);
+    let slug = slug(track.title.as_deref().unwrap_or_default());
+    let id = match &track.id {
+        Some(id) => short_id(id.as_str()),
+        None => String::new(),
+    };
+    // Without an id the URL tells tracks of the same title apart.
+    let id = if id.is_empty() { digest(url) } else { id };
+    match slug.is_empty() {
+        true => format!("{number}-{id}"),
+        false => format!("{number}-{slug}-{id}"),
+    }
+}
+
+/// Letters and digits of any script, in lower case; everything else is one dash.
+fn slug(title: &str) -> String {
+    let mut slug = String::new();
+    for c in title.chars().flat_map(char::to_lowercase) {
+        let c = if c.is_alphanumeric() { c } else { '-' };
+        if slug.len() + c.len_utf8() > SLUG_BYTES_MAX {
+            break;
+        }
+        if c != '-' || !(slug.is_empty() || slug.ends_with('-')) {
+            slug.push(c);
+        }
+    }
+    slug.trim_end_matches('-').to_owned()
+}
+
+fn short_id(id: &str) -> String {
+    id.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(ID_CHARS)
+        .collect()
+}
+
+/// Without the query, which changes each time a URL is signed anew.
+fn digest(url: &Url) -> String {
+    let mut hasher = DefaultHasher::new();
+    (url.host_str(), url.path()).hash(&mut hasher);
+    format!("{:08x}", hasher.finish() >> 32)
+}
+
+/// The ending: from the content type, or else from the URL, or else `mp3`, which is what the
+/// provider makes.
+pub(crate) fn extension(content_type: Option<&str>, url: &Url) -> &'static str {
+    let essence = content_type.map(|text| text.split(';').next().unwrap_or_default());
+    let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "audio/mpeg" | "audio/mp3" | "audio/mpeg3" | "audio/x-mpeg" => "mp3",
+        "audio/wav" | "audio/wave" | "audio/x-wav" | "audio/vnd.wave" => "wav",
+        "audio/flac" | "audio/x-flac" => "flac",
+        "audio/mp4" | "audio/m4a" | "audio/x-m4a" => "m4a",
+        "audio/aac" => "aac",
+        "audio/ogg" => "ogg",
+        "audio/opus" => "opus",
+        "audio/webm" => "webm",
+        "video/mp4" => "mp4",
+        _ => from_path(url.path()).unwrap_or("mp3"),
+    }
+}
+
+fn from_path(path: &str) -> Option<&'static str> {
+    let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
+    EXTENSIONS
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(ending))
+}
+
+/// True for a content type that no audio has: the page of a content network, or an error in JSON.
+pub(crate) fn is_surely_not_audio(content_type: Option<&str>) -> bool {
+    let essence = content_type.map(|text| text.split(';').next().unwrap_or_default());
+    let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
+    essence.starts_with("text/")
+        || essence.starts_with("image/")
+        || essence.ends_with("/json")
+        || essence.ends_with("/xml")
+        || essence.ends_with("+json")
+        || essence.ends_with("+xml")
+}
+
+#[cfg(test)]
+mod tests {
+    use suno_types::TrackId;
+
+    use super::*;
+
+    fn track(position: usize, title: &str, id: Option<&str>) -> Track {
+        let mut track = Track::new(position);
+        track.title = Some(title.to_owned());
+        track.id = id.map(|id| TrackId::new(id).expect("an id"));
+        track
+    }
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("a URL")
+    }
+
+    fn name(title: &str, id: &str) -> String {
+        stem(
+            &track(1, title, Some(id)),
+            &url("https://media.example.com/a.mp3"),
+        )
+    }
+
+    #[test]
+    fn a_name_has_the_place_the_title_and_the_id() {
+        let name = name("Harbour  Lights!", "d6caddf3-dd2a-431e-a6cd-615c283fae34");
+        assert_eq!(name, "2-harbour-lights-d6caddf3");
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_folder_or_be_hidden() {
+        for title in [
+            "../../etc/passwd",
+            "..",
+            ".hidden",
+            "/root",
+            "C:\\Windows\\x",
+            "a\0b",
+            "CON",
+            "\u{202e}gnp.exe",
+            "a/b",
+            "~",
+            "-rf",
+            "",
+        ] {
+            for id in ["../../x", "....", "d6caddf3", "//", "-"] {
+                let name = name(title, id);
+                let safe = |c: char| c.is_alphanumeric() || c == '-';
+                assert!(name.starts_with("2-"), "{name}");
+                assert!(name.chars().all(safe), "{name}");
+                assert!(!name.ends_with('-'), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_titles_are_cut_between_characters() {
+        let name = name(&"ü".repeat(500), "d6caddf3");
+        assert_eq!(name, format!("2-{}-d6caddf3", "ü".repeat(40)));
+    }
+
+    #[test]
+    fn tracks_without_an_id_are_told_apart_by_the_path_alone() {
+        let nameless = track(0, "a", None);
+        let one = stem(&nameless, &url("https://m.example.com/1.mp3?sig=a"));
+        let again = stem(&nameless, &url("https://m.example.com/1.mp3?sig=b"));
+        let other = stem(&nameless, &url("https://m.example.com/2.mp3?sig=a"));
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn the_content_type_decides_the_ending_before_the_url() {
+        let wav = url("https://m.example.com/a.WAV?x=.flac");
+        assert_eq!(extension(Some("audio/mpeg; q=1"), &wav), "mp3");
+        assert_eq!(extension(Some("Audio/MP4"), &wav), "m4a");
+        assert_eq!(extension(Some("application/octet-stream"), &wav), "wav");
+        assert_eq!(extension(None, &wav), "wav");
+        assert_eq!(extension(None, &url("https://m.example.com/a.sh")), "mp3");
+        assert_eq!(extension(None, &url("https://m.example.com/")), "mp3");
+    }
+
+    #[test]
+    fn pages_and_json_are_not_audio() {
+        for text in [
+            "text/html; charset=utf-8",
+            "application/json",
+            "application/xml",
+            "image/png",
+        ] {
+            assert!(is_surely_not_audio(Some(text)), "{text}");
+        }
+        for text in [
+            Some("audio/mpeg"),
+            Some("binary/octet-stream"),
+            Some("video/mp4"),
+            None,
+        ] {
+            assert!(!is_surely_not_audio(text), "{text:?}");
+        }
+    }
+}

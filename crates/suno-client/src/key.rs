@@ -1,0 +1,71 @@
+//! The API key. It leaves this module only as a header value that is marked sensitive.
+
+use std::fmt;
+
+use http::HeaderValue;
+
+use crate::ClientError;
+
+/// How many bytes a key may have.
+const KEY_BYTES_MAX: usize = 1024;
+
+/// An API key. `Debug` does not show it, and no error or log line of this crate does.
+#[derive(Clone)]
+pub struct ApiKey {
+    header: HeaderValue,
+    text: Box<str>,
+}
+
+impl ApiKey {
+    /// The key, as the provider gave it. White space around it is taken off, because a key that is
+    /// read from a file or a variable often has a line end behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] unless it is 1 to 1024 visible ASCII characters.
+    pub fn new(key: impl AsRef<str>) -> Result<Self, ClientError> {
+        let key = key.as_ref().trim();
+        let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+        if key.is_empty() || key.len() > KEY_BYTES_MAX || !visible {
+            return Err(ClientError::setting(
+                "the API key must be 1 to 1024 visible ASCII characters",
+            ));
+        }
+        let mut header = HeaderValue::try_from(format!("Bearer {key}"))
+            .map_err(|_| ClientError::setting("the API key cannot stand in a header"))?;
+        header.set_sensitive(true);
+        Ok(Self {
+            header,
+            text: key.into(),
+        })
+    }
+
+    /// The value of `Authorization`, marked sensitive.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// True if the key stands in `text`.
+    pub(crate) fn stands_in(&self, text: &str) -> bool {
+        text.contains(&*self.text)
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_marked_and_shows_nothing() {
+        let key = ApiKey::new(" sk-canary\n").expect("a key");
+        assert_eq!(key.header().as_bytes(), b"Bearer sk-canary");
+        assert!(key.header().is_sensitive());
+        assert!(!format!("{key:?} {:?}", key.header()).contains("canary"));
+    }
+}

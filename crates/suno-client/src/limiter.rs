@@ -1,0 +1,193 @@
+//! Keeps requests within what the provider allows: waits instead of failing.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use suno_types::TaskId;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// How many requests may be made in which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    count: usize,
+    window: Duration,
+}
+
+impl Limit {
+    /// kie.ai's limit for new tasks: 20 in 10 s for each account (`PROTOCOL.md 1.39`).
+    pub const SUBMITS: Self = Self::new(20, Duration::from_secs(10));
+    /// kie.ai's limit for polls: 3 in 1 s for each task (`PROTOCOL.md 1.40`).
+    pub const POLLS: Self = Self::new(3, Duration::from_secs(1));
+
+    /// `count` requests in any stretch of time as long as `window`; a count of 0 is taken as 1.
+    #[must_use]
+    pub const fn new(count: usize, window: Duration) -> Self {
+        let count = if count == 0 { 1 } else { count };
+        Self { count, window }
+    }
+}
+
+/// How many tasks are remembered before those that rest are forgotten.
+const TASKS_BEFORE_SWEEP: usize = 64;
+
+/// The limits of one account, shared by all clones of a client.
+pub(crate) struct Limiter {
+    submits: Option<Arc<Window>>,
+    poll_limit: Option<Limit>,
+    polls: Mutex<Polls>,
+}
+
+/// One window for each task that was polled lately.
+#[derive(Default)]
+struct Polls {
+    windows: HashMap<TaskId, Arc<Window>>,
+    sweep_at: usize,
+}
+
+impl Limiter {
+    pub(crate) fn new(submits: Option<Limit>, polls: Option<Limit>) -> Self {
+        Self {
+            submits: submits.map(Window::new),
+            poll_limit: polls,
+            polls: Mutex::default(),
+        }
+    }
+
+    /// Waits for a turn to submit. Hold what comes back until the answer is there.
+    pub(crate) async fn submit(&self) -> Option<Turn> {
+        match &self.submits {
+            Some(window) => Some(window.clone().turn().await),
+            None => None,
+        }
+    }
+
+    /// Waits for a turn to poll `task`. Hold what comes back until the answer is there.
+    pub(crate) async fn poll(&self, task: &TaskId) -> Option<Turn> {
+        let window = self.window_of(task)?;
+        Some(window.turn().await)
+    }
+
+    fn window_of(&self, task: &TaskId) -> Option<Arc<Window>> {
+        let limit = self.poll_limit?;
+        let mut polls = lock(&self.polls);
+        if let Some(window) = polls.windows.get(task) {
+            return Some(window.clone());
+        }
+        if polls.windows.len() >= polls.sweep_at {
+            let now = Instant::now();
+            polls.windows.retain(|_, window| !window.is_idle(now));
+            polls.windows.shrink_to(TASKS_BEFORE_SWEEP);
+            polls.sweep_at = TASKS_BEFORE_SWEEP.max(2 * polls.windows.len());
+        }
+        let window = Window::new(limit);
+        polls.windows.insert(task.clone(), window.clone());
+        Some(window)
+    }
+
+    #[cfg(test)]
+    fn tasks_remembered(&self) -> usize {
+        lock(&self.polls).windows.len()
+    }
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limiter").finish_non_exhaustive()
+    }
+}
+
+/// A limit and the turns that were taken of it.
+///
+/// A turn is free again one window after its *answer* came. The request arrived somewhere between
+/// its start and its answer, so that however long each was on its way, the provider never sees
+/// more than the limit in one window.
+struct Window {
+    limit: Limit,
+    /// Held by the one who is next; the others queue here in order of arrival.
+    next: tokio::sync::Mutex<()>,
+    turns: Mutex<Turns>,
+    given_back: Notify,
+}
+
+#[derive(Default)]
+struct Turns {
+    in_flight: usize,
+    /// When each turn that was given back is free again, in order.
+    resting: VecDeque<Instant>,
+}
+
+impl Window {
+    fn new(limit: Limit) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            next: tokio::sync::Mutex::default(),
+            turns: Mutex::default(),
+            given_back: Notify::new(),
+        })
+    }
+
+    /// Waits for a turn. Dropping the future leaves the queue and takes nothing.
+    async fn turn(self: Arc<Self>) -> Turn {
+        let next = self.next.lock().await;
+        loop {
+            let given_back = self.given_back.notified();
+            match self.try_take(Instant::now()) {
+                Ok(()) => break,
+                Err(Some(free)) => sleep_until(free).await,
+                Err(None) => given_back.await,
+            }
+        }
+        drop(next);
+        Turn(self)
+    }
+
+    /// Takes a turn, or says when the next one is free, if that is known yet.
+    fn try_take(&self, now: Instant) -> Result<(), Option<Instant>> {
+        let mut turns = lock(&self.turns);
+        while turns.resting.front().is_some_and(|free| *free <= now) {
+            turns.resting.pop_front();
+        }
+        if turns.in_flight + turns.resting.len() < self.limit.count {
+            turns.in_flight += 1;
+            return Ok(());
+        }
+        Err(turns.resting.front().copied())
+    }
+
+    fn give_back(&self, now: Instant) {
+        let mut turns = lock(&self.turns);
+        turns.in_flight = turns.in_flight.saturating_sub(1);
+        turns.resting.push_back(now + self.limit.window);
+        drop(turns);
+        self.given_back.notify_one();
+    }
+
+    /// True if forgetting the window changes nothing: who has a turn or waits for one holds the
+    /// window, too. Only asked under the lock of the map, so that nobody can get hold of it
+    /// meanwhile.
+    fn is_idle(self: &Arc<Self>, now: Instant) -> bool {
+        let turns = lock(&self.turns);
+        let rests = turns.resting.back().is_some_and(|free| *free > now);
+        !rests && Arc::strong_count(self) == 1
+    }
+}
+
+/// A turn; dropping it says that the answer came, or that nobody waits for it any more.
+pub(crate) struct Turn(Arc<Window>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.give_back(Instant::now());
+    }
+}
+
+/// Nothing panics while one of these is held, so that a poisoned lock still holds good data.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

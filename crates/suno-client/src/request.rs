@@ -1,0 +1,63 @@
+//! What all requests to the provider have in common: headers and attempts.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
+use http::{HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+
+use crate::answer::Effect;
+use crate::retry::Decision;
+use crate::transport::Answer;
+use crate::{Client, ClientError};
+
+pub(crate) const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("suno-client/", env!("CARGO_PKG_VERSION")));
+
+impl Client {
+    /// A request with the key.
+    pub(crate) fn request(&self, method: Method, uri: Uri, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, self.shared.key.header());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, AGENT);
+        request
+    }
+
+    /// Sends a request once.
+    pub(crate) async fn ask(
+        &self,
+        request: Request<Full<Bytes>>,
+        effect: Effect,
+    ) -> Result<Answer, ClientError> {
+        let asked = self.shared.transport().ask(request).await;
+        asked.map_err(|fault| ClientError::from_fault(fault, effect.spends()))
+    }
+
+    /// Makes attempts until one succeeds or the settings say to give up.
+    pub(crate) async fn repeat<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let retry = self.shared.settings.retry;
+        let mut number = 1;
+        loop {
+            let err = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(err) => err,
+            };
+            match retry.decide(number, (&err).into(), fastrand::f64()) {
+                Decision::GiveUp => return Err(err),
+                Decision::Again(pause) => {
+                    tracing::debug!(number, ?pause, kind = err.kind().as_str(), "trying again");
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            number += 1;
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Whether a failed request is made again, and when: data in, a decision out.
+
+use std::time::Duration;
+
+use crate::ErrorKind;
+
+/// How often and how far apart a request is tried again.
+///
+/// The pause before another try is chosen at random between nothing and a bound that doubles each
+/// time (full jitter), and is never shorter than what `Retry-After` asks for.
+///
+/// A submit is tried again only on proof that nothing was done: no connection was made, or the
+/// provider answered that it was busy (`PROTOCOL.md 7.37`). Everything else is tried once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retry {
+    /// How many times a request is made in all; 1 means never again. Default 4.
+    pub attempts_max: u32,
+    /// The bound of the first pause. Default 500 ms. After a rate limit or maintenance it is eight
+    /// times as long, because the provider counts in windows of seconds.
+    pub base: Duration,
+    /// The longest pause. Default 30 s. If `Retry-After` asks for more, the request is given up.
+    pub delay_max: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts_max: 4,
+            base: Duration::from_millis(500),
+            delay_max: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Retry {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many times a request is made in all; 0 counts as 1.
+    #[must_use]
+    pub fn with_attempts_max(mut self, attempts: u32) -> Self {
+        self.attempts_max = attempts.max(1);
+        self
+    }
+
+    /// The bound of the first pause.
+    #[must_use]
+    pub fn with_base(mut self, base: Duration) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// The longest pause.
+    #[must_use]
+    pub fn with_delay_max(mut self, delay: Duration) -> Self {
+        self.delay_max = delay;
+        self
+    }
+
+    /// What to do after the attempt with the number `attempt`, counted from 1, has failed.
+    /// `random` is at least 0 and less than 1.
+    pub(crate) fn decide(&self, attempt: u32, failure: Failure, random: f64) -> Decision {
+        if !failure.retryable || attempt >= self.attempts_max {
+            return Decision::GiveUp;
+        }
+        let floor = failure.retry_after.unwrap_or_default();
+        if floor > self.delay_max {
+            return Decision::GiveUp;
+        }
+        let doublings = attempt.saturating_sub(1) + if failure.is_busy { 3 } else { 0 };
+        let bound = self
+            .base
+            .saturating_mul(2_u32.saturating_pow(doublings))
+            .min(self.delay_max);
+        Decision::Again(bound.mul_f64(random.clamp(0.0, 1.0)).max(floor))
+    }
+}
+
+/// What the decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failure {
+    pub(crate) retryable: bool,
+    /// The provider is there, but does not take the request now.
+    pub(crate) is_busy: bool,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<&crate::ClientError> for Failure {
+    fn from(err: &crate::ClientError) -> Self {
+        Self {
+            retryable: err.is_retryable() && !err.is_ambiguous(),
+            is_busy: matches!(err.kind(), ErrorKind::RateLimited | ErrorKind::Maintenance),
+            retry_after: err.retry_after(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Make the request again after this pause.
+    Again(Duration),
+    GiveUp,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn millis() -> impl Strategy<Value = Duration> {
+        (0_u64..100_000).prop_map(Duration::from_millis)
+    }
+
+    prop_compose! {
+        fn any_retry()(attempts in 0_u32..50, base in millis(), delay_max in millis()) -> Retry {
+            Retry::new().with_attempts_max(attempts).with_base(base).with_delay_max(delay_max)
+        }
+    }
+
+    prop_compose! {
+        fn any_failure()(
+            retryable in any::<bool>(),
+            is_busy in any::<bool>(),
+            retry_after in prop::option::of(millis()),
+        ) -> Failure {
+            Failure { retryable, is_busy, retry_after }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_not_retryable_is_never_tried_again(
+            retry in any_retry(), failure in any_failure(), attempt: u32, random in 0.0..1.0,
+        ) {
+            let failure = Failure { retryable: false, ..failure };
+            prop_assert_eq!(retry.decide(attempt, failure, random), Decision::GiveUp);
+        }
+
+        #[test]
+        fn attempts_end(
+            retry in any_retry(), failure in any_failure(), more in 0_u32..10, random in 0.0..1.0,
+        ) {
+            let attempt = retry.attempts_max + more;
+            prop_assert_eq!(retry.decide(attempt, failure, random), Decision::GiveUp);
+        }
+
+        #[test]
+        fn a_pause_is_neither_shorter_than_asked_for_nor_longer_than_allowed(
+            retry in any_retry(), failure in any_failure(), attempt: u32, random in 0.0..1.0,
+        ) {
+            if let Decision::Again(pause) = retry.decide(attempt, failure, random) {
+                prop_assert!(pause >= failure.retry_after.unwrap_or_default());
+                prop_assert!(pause <= retry.delay_max);
+            }
+        }
+
+        #[test]
+        fn the_same_failure_is_decided_by_chance_in_its_pause_only(
+            retry in any_retry(), failure in any_failure(), attempt in 1_u32..60,
+            low in 0.0..1.0, high in 0.0..1.0,
+        ) {
+            let (low, high) = if low <= high { (low, high) } else { (high, low) };
+            match (retry.decide(attempt, failure, low), retry.decide(attempt, failure, high)) {
+                (Decision::Again(short), Decision::Again(long)) => prop_assert!(short <= long),
+                (low, high) => prop_assert_eq!(low, high),
+            }
+        }
+    }
+
+    #[test]
+    fn the_bound_of_the_pause_doubles() {
+        let failure = Failure {
+            retryable: true,
+            is_busy: false,
+            retry_after: None,
+        };
+        let retry = Retry::new().with_attempts_max(20);
+        let bounds: Vec<Decision> = (1..9).map(|n| retry.decide(n, failure, 1.0)).collect();
+        let expected = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]
+            .map(|millis| Decision::Again(Duration::from_millis(millis)));
+        assert_eq!(bounds, expected);
+    }
+
+    #[test]
+    fn a_busy_provider_is_left_alone_for_longer() {
+        let failure = Failure {
+            retryable: true,
+            is_busy: true,
+            retry_after: None,
+        };
+        let decision = Retry::new().decide(1, failure, 1.0);
+        assert_eq!(decision, Decision::Again(Duration::from_secs(4)));
+    }
+
+    #[test]
+    fn who_asks_for_more_patience_than_there_is_is_given_up() {
+        let failure = Failure {
+            retryable: true,
+            is_busy: true,
+            retry_after: Some(Duration::from_secs(31)),
+        };
+        assert_eq!(Retry::new().decide(1, failure, 0.0), Decision::GiveUp);
+    }
+}

@@ -1,0 +1,162 @@
+//! The one place that touches the network: two pools of connections, bounds and time limits.
+//!
+//! Requests with the key and downloads never share a connection, because different addresses are
+//! allowed to them.
+
+mod connect;
+mod fault;
+mod guard;
+mod io;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod tls;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
+use tokio::time::{Duration, Instant, timeout_at};
+
+pub(crate) use self::connect::Purpose;
+use self::connect::{Connector, connector, shared_tls};
+use self::fault::ConnectFault;
+pub(crate) use self::fault::Fault;
+use crate::settings::{Settings, Timeouts};
+
+/// Idle connections are dropped after this time, before most servers drop them from their side.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+
+/// How many downloads run at the same time.
+const DOWNLOADS_MAX: usize = 16;
+
+/// The connections of a client.
+pub(crate) struct Transport {
+    api: Pool<Connector, Full<Bytes>>,
+    media: Pool<Connector, Full<Bytes>>,
+    api_slots: Semaphore,
+    media_slots: Semaphore,
+    timeouts: Timeouts,
+    answer_bytes_max: usize,
+    plain_proxy: Option<crate::Proxy>,
+}
+
+/// An answer that came whole.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Transport {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let tls = shared_tls(settings);
+        let pool = |purpose, connections| {
+            Pool::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_MAX)
+                .pool_max_idle_per_host(connections)
+                .build(connector(settings, purpose, &tls))
+        };
+        let connections = settings.connections_max.get().min(Semaphore::MAX_PERMITS);
+        Self {
+            api: pool(Purpose::Api, connections),
+            media: pool(Purpose::Media, DOWNLOADS_MAX),
+            api_slots: Semaphore::new(connections),
+            media_slots: Semaphore::new(DOWNLOADS_MAX),
+            timeouts: settings.timeouts,
+            answer_bytes_max: settings.answer_bytes_max,
+            plain_proxy: settings.proxy.clone(),
+        }
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, Fault> {
+        // The semaphore is never closed; if it were, there would merely be no bound.
+        let _slot = self.api_slots.acquire().await.ok();
+        let total = Instant::now() + self.timeouts.total;
+        let (head, body) = self.head(&self.api, request, total).await?.into_parts();
+        let body = timeout_at(total, collect(body, self.answer_bytes_max));
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body
+                .await
+                .unwrap_or(Err(Fault::TimedOut("the answer did not end in time")))?,
+        })
+    }
+
+    /// Waits for a turn to download. Hold it until the body was read.
+    pub(crate) async fn media_slot(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.media_slots.acquire().await.ok()
+    }
+
+    /// Sends a request for a download; the body is still to be read.
+    pub(crate) async fn fetch(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Fault> {
+        let total = Instant::now() + self.timeouts.download;
+        self.head(&self.media, request, total).await
+    }
+
+    async fn head(
+        &self,
+        pool: &Pool<Connector, Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
+        total: Instant,
+    ) -> Result<Response<Incoming>, Fault> {
+        let is_plain = request.uri().scheme_str() == Some("http");
+        let proxy = self.plain_proxy.as_ref().filter(|_| is_plain);
+        if let Some(value) = proxy.and_then(crate::Proxy::authorization) {
+            let name = http::header::PROXY_AUTHORIZATION;
+            request.headers_mut().insert(name, value.clone());
+        }
+        // Only for what is not safe to repeat does it matter whether it was sent.
+        let is_safe = request.method().is_safe();
+        let connection = (!is_safe).then(|| capture_connection(&mut request));
+        let until = total.min(Instant::now() + self.timeouts.headers);
+        if let Ok(sent) = timeout_at(until, pool.request(request)).await {
+            return sent.map_err(Fault::from_pool);
+        }
+        match connection {
+            // It was never handed to a connection, and now never will be.
+            Some(connection) if connection.connection_metadata().is_none() => {
+                Err(Fault::Connect(ConnectFault::TimedOut.into()))
+            }
+            _ => Err(Fault::TimedOut("no answer began in time")),
+        }
+    }
+}
+
+/// Reads a body that may have at most `bytes_max` bytes.
+async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Fault> {
+    // Most answers come in one piece, which is then not copied.
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|err| Fault::Broken(err.into()))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if data.len() > bytes_max - first.len().max(whole.len()) {
+            return Err(Fault::TooLarge);
+        }
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.freeze()
+    })
+}

@@ -1,0 +1,243 @@
+//! When to poll next and when to stop: what was heard in, a decision out. No clock, no network.
+
+use std::time::Duration;
+
+use suno_types::{Outcome, TaskRecord};
+
+use crate::ClientError;
+
+/// A pause is longer than the interval by up to this part of it, at random, so that waits that
+/// began together do not poll together.
+const JITTER: f64 = 0.1;
+
+/// After errors the pause grows to at most this many intervals.
+const BACK_OFF_MAX: u32 = 4;
+
+/// What a wait was told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) deadline: Duration,
+    pub(crate) interval: Duration,
+    pub(crate) first_poll_after: Duration,
+    pub(crate) visible_within: Duration,
+    pub(crate) errors_max: u32,
+}
+
+/// How far a wait has come. Times are counted from its start.
+#[derive(Debug)]
+pub(crate) struct Course {
+    plan: Plan,
+    errors_in_a_row: u32,
+    was_visible: bool,
+}
+
+/// What a poll brought.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Heard {
+    Outcome(Outcome),
+    NotVisible,
+    Error {
+        retryable: bool,
+        retry_after: Option<Duration>,
+    },
+}
+
+impl From<&Result<Option<TaskRecord>, ClientError>> for Heard {
+    fn from(polled: &Result<Option<TaskRecord>, ClientError>) -> Self {
+        match polled {
+            Ok(Some(record)) => Self::Outcome(record.outcome()),
+            Ok(None) => Self::NotVisible,
+            Err(err) => Self::Error {
+                retryable: err.is_retryable(),
+                retry_after: err.retry_after(),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    PollAt(Duration),
+    Succeeded,
+    Failed,
+    NotVisible,
+    CouldNotAsk,
+    Deadline,
+}
+
+impl Course {
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            errors_in_a_row: 0,
+            was_visible: false,
+        }
+    }
+
+    /// When to poll first.
+    pub(crate) fn first(&self) -> Duration {
+        self.plan.first_poll_after.min(self.plan.deadline)
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.plan.deadline
+    }
+
+    /// What to do after a poll that ended at `now`. `random` is at least 0 and less than 1.
+    pub(crate) fn hear(&mut self, now: Duration, heard: Heard, random: f64) -> Step {
+        let mut intervals = 1;
+        let mut floor = Duration::ZERO;
+        match heard {
+            Heard::Outcome(Outcome::Succeeded) => return Step::Succeeded,
+            Heard::Outcome(Outcome::Failed) => return Step::Failed,
+            Heard::Outcome(_) => {
+                self.errors_in_a_row = 0;
+                self.was_visible = true;
+            }
+            Heard::NotVisible => {
+                self.errors_in_a_row = 0;
+                if !self.was_visible && now >= self.plan.visible_within {
+                    return Step::NotVisible;
+                }
+            }
+            Heard::Error {
+                retryable,
+                retry_after,
+            } => {
+                self.errors_in_a_row += 1;
+                if !retryable || self.errors_in_a_row >= self.plan.errors_max {
+                    return Step::CouldNotAsk;
+                }
+                intervals = self.errors_in_a_row.min(BACK_OFF_MAX);
+                floor = retry_after.unwrap_or_default();
+            }
+        }
+        if now >= self.plan.deadline {
+            return Step::Deadline;
+        }
+        let stretch = f64::from(intervals) * (1.0 + JITTER * random.clamp(0.0, 1.0));
+        let pause = self.plan.interval.mul_f64(stretch).max(floor);
+        // The last poll is at the deadline itself.
+        Step::PollAt(now.saturating_add(pause).min(self.plan.deadline))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: Plan = Plan {
+        deadline: Duration::from_secs(600),
+        interval: Duration::from_secs(30),
+        first_poll_after: Duration::ZERO,
+        visible_within: Duration::from_secs(120),
+        errors_max: 6,
+    };
+    const ERROR: Heard = Heard::Error {
+        retryable: true,
+        retry_after: None,
+    };
+    const RUNNING: Heard = Heard::Outcome(Outcome::Running);
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_running_task_is_polled_again_after_the_interval_and_a_little() {
+        let mut course = Course::new(PLAN);
+        assert_eq!(course.first(), Duration::ZERO);
+        assert_eq!(course.hear(secs(1), RUNNING, 0.0), Step::PollAt(secs(31)));
+        assert_eq!(course.hear(secs(31), RUNNING, 1.0), Step::PollAt(secs(64)));
+    }
+
+    #[test]
+    fn the_last_poll_is_at_the_deadline_and_none_comes_after() {
+        let mut course = Course::new(PLAN);
+        assert_eq!(
+            course.hear(secs(590), RUNNING, 0.5),
+            Step::PollAt(secs(600))
+        );
+        assert_eq!(course.hear(secs(600), RUNNING, 0.5), Step::Deadline);
+    }
+
+    #[test]
+    fn a_first_poll_that_is_asked_for_late_is_still_made_at_the_deadline() {
+        let course = Course::new(Plan {
+            first_poll_after: secs(900),
+            ..PLAN
+        });
+        assert_eq!(course.first(), secs(600));
+    }
+
+    #[test]
+    fn what_is_heard_at_the_deadline_still_counts() {
+        let mut course = Course::new(PLAN);
+        let done = Heard::Outcome(Outcome::Succeeded);
+        assert_eq!(course.hear(secs(600), done, 0.0), Step::Succeeded);
+        let failed = Heard::Outcome(Outcome::Failed);
+        assert_eq!(course.hear(secs(600), failed, 0.0), Step::Failed);
+    }
+
+    #[test]
+    fn a_task_that_never_becomes_visible_is_an_end_of_its_own() {
+        let mut course = Course::new(PLAN);
+        let step = course.hear(secs(119), Heard::NotVisible, 0.0);
+        assert_eq!(step, Step::PollAt(secs(149)));
+        let step = course.hear(secs(149), Heard::NotVisible, 0.0);
+        assert_eq!(step, Step::NotVisible);
+    }
+
+    #[test]
+    fn a_task_that_was_seen_once_may_be_out_of_sight() {
+        let mut course = Course::new(PLAN);
+        course.hear(secs(10), RUNNING, 0.0);
+        let step = course.hear(secs(300), Heard::NotVisible, 0.0);
+        assert_eq!(step, Step::PollAt(secs(330)));
+    }
+
+    #[test]
+    fn errors_in_a_row_end_the_wait_and_a_good_answer_forgives_them() {
+        let mut course = Course::new(PLAN);
+        for _ in 0..5 {
+            assert!(matches!(course.hear(secs(1), ERROR, 0.0), Step::PollAt(_)));
+        }
+        course.hear(secs(1), RUNNING, 0.0);
+        for _ in 0..5 {
+            assert!(matches!(course.hear(secs(1), ERROR, 0.0), Step::PollAt(_)));
+        }
+        assert_eq!(course.hear(secs(1), ERROR, 0.0), Step::CouldNotAsk);
+    }
+
+    #[test]
+    fn pauses_grow_with_errors_up_to_a_bound() {
+        let mut course = Course::new(PLAN);
+        let pauses: Vec<Step> = (0..5).map(|_| course.hear(secs(0), ERROR, 0.0)).collect();
+        let expected = [30, 60, 90, 120, 120].map(|s| Step::PollAt(secs(s)));
+        assert_eq!(pauses, expected);
+    }
+
+    #[test]
+    fn retry_after_is_a_floor_below_the_deadline() {
+        let asked = |seconds| Heard::Error {
+            retryable: true,
+            retry_after: Some(secs(seconds)),
+        };
+        let mut course = Course::new(PLAN);
+        assert_eq!(course.hear(secs(0), asked(7), 0.0), Step::PollAt(secs(30)));
+        let mut course = Course::new(PLAN);
+        assert_eq!(course.hear(secs(0), asked(45), 0.0), Step::PollAt(secs(45)));
+        let step = course.hear(secs(0), asked(u64::MAX), 0.0);
+        assert_eq!(step, Step::PollAt(secs(600)));
+    }
+
+    #[test]
+    fn an_error_that_does_not_pass_ends_the_wait_at_once() {
+        let mut course = Course::new(PLAN);
+        let refused = Heard::Error {
+            retryable: false,
+            retry_after: None,
+        };
+        assert_eq!(course.hear(secs(0), refused, 0.0), Step::CouldNotAsk);
+    }
+}

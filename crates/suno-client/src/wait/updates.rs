@@ -1,0 +1,225 @@
+//! A wait under way: it sleeps, asks, and tells what has changed.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::Stream;
+use suno_types::{TaskId, TaskRecord, TaskStatus, Track};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+
+use super::course::{Course, Heard, Plan, Step};
+use super::{TaskFailure, WaitError};
+use crate::{Client, ClientError, ErrorKind};
+
+/// The future of a [`Wait`](crate::Wait).
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Waiting(Updates);
+
+impl From<Updates> for Waiting {
+    fn from(updates: Updates) -> Self {
+        Self(updates)
+    }
+}
+
+impl Future for Waiting {
+    type Output = Result<TaskRecord, WaitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            if let News::End(end) = ready!(self.0.poll_news(cx)) {
+                return Poll::Ready(end);
+            }
+        }
+    }
+}
+
+/// The stream of a [`Wait`](crate::Wait), see [`Wait::updates`](crate::Wait::updates).
+#[must_use = "streams do nothing unless polled"]
+pub struct Updates {
+    client: Client,
+    task: TaskId,
+    course: Course,
+    started: Instant,
+    state: State,
+    /// What was last passed on, to tell whether a record is news.
+    seen: Option<Seen>,
+}
+
+type Asking = Pin<Box<dyn Future<Output = Result<Option<TaskRecord>, ClientError>> + Send>>;
+
+enum State {
+    Asleep(Pin<Box<Sleep>>),
+    /// Boxed, because it is much larger and there most waits are asleep.
+    Asking(Asking),
+    Ended,
+}
+
+/// What is remembered of a record; whole records of thousands of waits would not be small.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    status: TaskStatus,
+    tracks: usize,
+    tracks_ready: usize,
+}
+
+impl Seen {
+    fn of(record: &TaskRecord) -> Self {
+        let ready = record.tracks.iter().filter(|track| Track::is_ready(track));
+        Self {
+            status: record.status.clone(),
+            tracks: record.tracks.len(),
+            tracks_ready: ready.count(),
+        }
+    }
+}
+
+enum News {
+    Running(TaskRecord),
+    End(Result<TaskRecord, WaitError>),
+}
+
+impl Updates {
+    /// Begins now.
+    pub(super) fn start(client: Client, task: TaskId, plan: Plan) -> Self {
+        let course = Course::new(plan);
+        let started = Instant::now();
+        Self {
+            state: State::Asleep(Box::pin(sleep_until(far(started, course.first())))),
+            client,
+            task,
+            course,
+            started,
+            seen: None,
+        }
+    }
+
+    /// The next thing that is worth telling. Not to be polled after the end.
+    fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+        loop {
+            match &mut self.state {
+                State::Asleep(sleep) => {
+                    ready!(sleep.as_mut().poll(cx));
+                    self.state = State::Asking(self.ask());
+                }
+                State::Asking(asking) => {
+                    let polled = ready!(asking.as_mut().poll(cx));
+                    if let Some(news) = self.take_in(polled) {
+                        return Poll::Ready(news);
+                    }
+                }
+                State::Ended => return Poll::Pending,
+            }
+        }
+    }
+
+    /// A poll that ends at most one request's time after the deadline.
+    fn ask(&self) -> Asking {
+        let (client, task) = (self.client.clone(), self.task.clone());
+        let deadline = far(self.started, self.course.deadline());
+        let until = deadline.max(Instant::now()) + client.shared.settings.timeouts.total;
+        Box::pin(async move {
+            let late = ClientError::new(ErrorKind::TimedOut, "the poll did not end in time");
+            timeout_at(until, client.record(&task))
+                .await
+                .unwrap_or_else(|_| Err(late.with_outlook(true, false)))
+        })
+    }
+
+    fn take_in(&mut self, polled: Result<Option<TaskRecord>, ClientError>) -> Option<News> {
+        let now = self.started.elapsed();
+        let step = self.course.hear(now, Heard::from(&polled), fastrand::f64());
+        if let Err(err) = &polled {
+            tracing::debug!(task = %self.task, kind = err.kind().as_str(), "a poll failed");
+        }
+        if let Step::PollAt(time) = step {
+            self.state = State::Asleep(Box::pin(sleep_until(far(self.started, time))));
+            let record = polled.ok().flatten()?;
+            let seen = Some(Seen::of(&record));
+            let is_news = seen != self.seen;
+            self.seen = seen;
+            return is_news.then_some(News::Running(record));
+        }
+        self.state = State::Ended;
+        Some(News::End(self.end(step, polled)))
+    }
+
+    fn end(
+        &mut self,
+        step: Step,
+        polled: Result<Option<TaskRecord>, ClientError>,
+    ) -> Result<TaskRecord, WaitError> {
+        let task_id = self.task.clone();
+        match (step, polled) {
+            (Step::Succeeded, Ok(Some(record))) => Ok(record),
+            (Step::Failed, Ok(Some(record))) => Err(WaitError::Failed(TaskFailure::new(record))),
+            (Step::NotVisible, _) => Err(WaitError::NotVisible { task_id }),
+            (Step::CouldNotAsk, Err(source)) => Err(WaitError::CouldNotAsk { task_id, source }),
+            (_, polled) => {
+                let (record, source) = match polled {
+                    Ok(record) => (record, None),
+                    Err(err) => (None, Some(err)),
+                };
+                let seen = record.as_ref().map(Seen::of).or(self.seen.take());
+                Err(WaitError::Deadline {
+                    task_id,
+                    last_status: seen.map(|seen| seen.status),
+                    source,
+                })
+            }
+        }
+    }
+}
+
+/// `time` after `start`, or so far away that it makes no difference.
+fn far(start: Instant, time: Duration) -> Instant {
+    const YEARS: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    start + time.min(YEARS)
+}
+
+impl Stream for Updates {
+    type Item = Result<TaskRecord, WaitError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if matches!(self.state, State::Ended) {
+            return Poll::Ready(None);
+        }
+        self.poll_news(cx).map(|news| match news {
+            News::Running(record) => Some(Ok(record)),
+            News::End(end) => Some(end),
+        })
+    }
+}
+
+impl fmt::Debug for Updates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updates")
+            .field("task", &self.task)
+            .field("course", &self.course)
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use suno_types::Provider;
+
+    use super::*;
+    use crate::ApiKey;
+
+    /// With these, 10,000 waits that are all asking take 30 MB.
+    #[tokio::test]
+    async fn a_wait_is_small_enough_for_ten_thousand_of_them() {
+        let key = ApiKey::new("sk-canary").expect("a key");
+        let client = Client::new(Provider::Kie, key).expect("a client");
+        let task = TaskId::new("b36e1365439a3fa0741b1aa0fa6a34da").expect("an id");
+        let updates = client.wait(&task, Duration::from_secs(1)).updates();
+        assert!(size_of::<Waiting>() <= 256, "{}", size_of::<Waiting>());
+        let asking = size_of_val(&*updates.ask());
+        assert!(asking <= 2560, "{asking}");
+    }
+}

@@ -1,0 +1,332 @@
+//! Plays the language-neutral transcripts of `fixtures/client` and builds the requests of
+//! `fixtures/requests`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use suno_client::{ApiKey, Client, ClientError, ErrorKind, Retry, WaitError};
+use suno_types::{
+    AddInstrumental, InvalidField, Model, Outcome, Provider, TaskId, TaskRecord, Track, VocalGender,
+};
+use url::Url;
+
+use crate::server::{Asked, Reply, Server};
+
+fn cases(folder: &str) -> Vec<Value> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let entries = std::fs::read_dir(path.join(folder)).expect("the fixtures");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 20, "there are hardly any cases in {folder}");
+    let read = |path: &PathBuf| std::fs::read(path).expect("a file");
+    files
+        .iter()
+        .map(|path| serde_json::from_slice(&read(path)).expect("JSON"))
+        .collect()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text {name} in {value}"))
+}
+
+/// The request that the fields make, as a caller would build it.
+fn instrumental(fields: &Value) -> Result<AddInstrumental, InvalidField> {
+    let mut request = AddInstrumental::new(
+        text(fields, "upload_url"),
+        text(fields, "title"),
+        text(fields, "tags"),
+        text(fields, "negative_tags"),
+        text(fields, "callback_url"),
+    )?;
+    if let Some(model) = fields["model"].as_str() {
+        request = request.with_model(Model::from(model.to_owned()));
+    }
+    if let Some(gender) = fields["vocal_gender"].as_str() {
+        let male = gender == "m";
+        let gender = if male {
+            VocalGender::Male
+        } else {
+            VocalGender::Female
+        };
+        request = request.with_vocal_gender(gender);
+    }
+    if let Some(weight) = fields["style_weight"].as_f64() {
+        request = request.with_style_weight(weight)?;
+    }
+    if let Some(weight) = fields["weirdness_constraint"].as_f64() {
+        request = request.with_weirdness(weight)?;
+    }
+    if let Some(weight) = fields["audio_weight"].as_f64() {
+        request = request.with_audio_weight(weight)?;
+    }
+    if let Some(lyrics) = fields["lyrics"].as_str() {
+        request = request.with_lyrics(lyrics)?;
+    }
+    if let Some(variety) = fields["variety"].as_u64() {
+        request = request.with_variety(u8::try_from(variety).expect("a small number"))?;
+    }
+    Ok(request)
+}
+
+#[test]
+fn the_requests_of_the_fixtures_are_built_as_they_say() {
+    for case in cases("requests") {
+        let built = match instrumental(&case["input"]["fields"]) {
+            Ok(request) => {
+                let body: Value = serde_json::from_slice(&request.encode()).expect("JSON");
+                json!({"body_json": by_value(&body)})
+            }
+            Err(err) => json!({"invalid": {"field": err.field(), "bound": err.bound()}}),
+        };
+        assert_eq!(built, by_value(&case["expect"]), "{}", case["id"]);
+    }
+}
+
+/// The same with all numbers as floats, since 1 and 1.0 are the same number.
+fn by_value(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.iter().map(by_value).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), by_value(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+fn reply(respond: &Value) -> Reply {
+    let headers: Vec<(&str, &str)> = respond["headers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|pair| {
+            (
+                pair[0].as_str().expect("a name"),
+                pair[1].as_str().expect("a value"),
+            )
+        })
+        .collect();
+    let status = respond["status"].as_u64().unwrap_or(200);
+    let status = u16::try_from(status).expect("a status");
+    let body = respond["body"]["text"].as_str().unwrap_or_default();
+    assert!(
+        respond["body"]["base64"].is_null(),
+        "not known here: {respond}"
+    );
+    let reply = Reply::new(status, &headers, body.as_bytes());
+    let Some(cut) = respond["cut_after_bytes"].as_u64() else {
+        return reply;
+    };
+    let cut = usize::try_from(cut).expect("a small number");
+    if cut == 0 {
+        return reply.cut(0);
+    }
+    // Counted from the beginning of the body.
+    let head = reply.bytes.len() - body.len();
+    reply.cut(head + cut)
+}
+
+/// What the client gave, in the words of the fixtures.
+async fn call(client: &Client, call: &Value) -> Value {
+    if !call["submit"].is_null() {
+        let request = match instrumental(&call["submit"]) {
+            Ok(request) => request,
+            Err(field) => return error(&ClientError::from(field)),
+        };
+        match client.submit(&request).await {
+            Ok(taken) => json!({"submitted": {"task_id": taken.task_id.as_str()}}),
+            Err(err) => error(&err),
+        }
+    } else if let Some(id) = call["record"].as_str() {
+        match client.record(&TaskId::new(id).expect("an id")).await {
+            Ok(found) => json!({"record": found.as_ref().map(record)}),
+            Err(err) => error(&err),
+        }
+    } else if !call["credits"].is_null() {
+        match client.credits().await {
+            Ok(credits) => json!({"credits": credits.0}),
+            Err(err) => error(&err),
+        }
+    } else {
+        wait(client, &call["wait"]).await
+    }
+}
+
+async fn wait(client: &Client, wait: &Value) -> Value {
+    let task = TaskId::new(text(wait, "task_id")).expect("an id");
+    let deadline = wait["deadline_seconds"].as_u64().expect("a deadline");
+    let waiting = client
+        .wait(&task, Duration::from_secs(deadline))
+        .with_interval(Duration::from_millis(1));
+    match waiting.await {
+        Ok(record) => json!({"completed": {
+            "task_id": record.task_id.as_str(),
+            "tracks_ready": ready(&record),
+        }}),
+        Err(WaitError::Failed(failure)) => json!({"failed": {
+            "task_id": failure.record().task_id.as_str(),
+            "status": failure.record().status.as_str(),
+            "error_code": failure.code().map(|code| code.0),
+        }}),
+        Err(err) => error(err.client_error().expect("a cause")),
+    }
+}
+
+fn record(record: &TaskRecord) -> Value {
+    json!({
+        "task_id": record.task_id.as_str(),
+        "status": record.status.as_str(),
+        "outcome": match record.outcome() {
+            Outcome::Running => "running",
+            Outcome::Succeeded => "succeeded",
+            _ => "failed",
+        },
+        "stage": record.stage().map(|stage| stage.as_str().to_owned()),
+        "error_code": record.error_code.map(|code| code.0),
+        "tracks_ready": ready(record),
+    })
+}
+
+fn ready(record: &TaskRecord) -> usize {
+    record
+        .tracks
+        .iter()
+        .filter(|track| Track::is_ready(track))
+        .count()
+}
+
+fn error(err: &ClientError) -> Value {
+    json!({"error": {
+        "kind": err.kind().as_str(),
+        "code": err.code().map(|code| code.0),
+        "retryable": err.is_retryable(),
+        "ambiguous": err.is_ambiguous(),
+    }})
+}
+
+/// True if the request is the one that the case expects.
+fn fits(asked: &Asked, expected: &Value) -> Result<(), String> {
+    let mut line = asked.line.split(' ');
+    let (method, target) = (
+        line.next().unwrap_or_default(),
+        line.next().unwrap_or_default(),
+    );
+    let url = Url::parse("http://host").and_then(|base| base.join(target));
+    let url = url.map_err(|err| err.to_string())?;
+    let mut wrong = Vec::new();
+    if (method, url.path()) != (text(expected, "method"), text(expected, "path")) {
+        wrong.push(format!("asked {}", asked.line));
+    }
+    let query: Value = url
+        .query_pairs()
+        .map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())))
+        .collect::<Map<_, _>>()
+        .into();
+    if expected["query"] != query && !(expected["query"].is_null() && query == json!({})) {
+        wrong.push(format!("query {query}"));
+    }
+    for pair in expected["headers"].as_array().into_iter().flatten() {
+        let name = pair[0].as_str().expect("a name").to_ascii_lowercase();
+        if asked.header(&name) != pair[1].as_str() {
+            wrong.push(format!("header {name}"));
+        }
+    }
+    if !expected["body_json"].is_null() {
+        let body: Value = serde_json::from_slice(&asked.body).map_err(|err| err.to_string())?;
+        if by_value(&body) != by_value(&expected["body_json"]) {
+            wrong.push(format!("body {body}"));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join(", "))
+    }
+}
+
+async fn play(case: &Value) -> Result<(), String> {
+    let input = &case["input"];
+    let exchanges = input["exchanges"].as_array().expect("exchanges");
+    let refused = exchanges
+        .iter()
+        .any(|one| one["respond"]["refuse_connection"] == true);
+    let server = Server::start(exchanges.iter().map(|one| reply(&one["respond"]))).await;
+    let provider = match text(input, "provider") {
+        "kie" => Provider::Kie,
+        "sunoapi" => Provider::SunoApi,
+        other => return Err(format!("provider {other} is not known")),
+    };
+    let attempts = u32::try_from(input["attempts_max"].as_u64().expect("a number"));
+    let retry = Retry::new().with_base(Duration::from_millis(1));
+    let client = ApiKey::new(text(input, "api_key"))
+        .and_then(|key| Client::new(provider, key))
+        .and_then(|client| client.with_base_url(&server.url()))
+        .expect("a client")
+        .with_poll_limit(None)
+        .with_retry(retry.with_attempts_max(attempts.expect("a small number")));
+    if refused {
+        server.close().await;
+    }
+    let mut outcome = call(&client, &input["call"]).await;
+    let expected = &case["expect"]["outcome"];
+    if expected["error"].is_object() && expected["error"]["kind"].is_null() {
+        // The kind of this error is not laid down.
+        outcome["error"]
+            .as_object_mut()
+            .map(|error| error.remove("kind"));
+    }
+    if by_value(&outcome) != by_value(expected) {
+        return Err(format!("gave {outcome}"));
+    }
+    let asked = server.asked();
+    if Some(asked.len() as u64) != case["expect"]["requests_sent"].as_u64() {
+        return Err(format!("sent {} requests", asked.len()));
+    }
+    for (asked, exchange) in asked.iter().zip(exchanges) {
+        fits(asked, &exchange["expect_request"])?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_transcripts_of_the_fixtures_end_as_they_say() {
+    let mut wrong = Vec::new();
+    let mut played = 0;
+    for case in cases("client") {
+        if let Err(what) = play(&case).await {
+            wrong.push(format!("{}: {what}", case["id"]));
+        }
+        played += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(played >= 70, "only {played} cases");
+}
+
+/// The words of the fixtures are those of the library.
+#[test]
+fn every_kind_of_the_fixtures_has_its_word() {
+    let kinds = [
+        ErrorKind::RateLimited,
+        ErrorKind::OutOfCredits,
+        ErrorKind::Unauthorized,
+        ErrorKind::InvalidRequest,
+        ErrorKind::Maintenance,
+        ErrorKind::Server,
+        ErrorKind::NotJson,
+        ErrorKind::Ambiguous,
+    ];
+    let words = kinds.map(ErrorKind::as_str);
+    for case in cases("client") {
+        if let Some(kind) = case["expect"]["outcome"]["error"]["kind"].as_str() {
+            assert!(words.contains(&kind), "{}: {kind}", case["id"]);
+        }
+    }
+}

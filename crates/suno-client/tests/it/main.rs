@@ -1,0 +1,74 @@
+//! Integration tests, against a server on loopback that plays scripts.
+
+#![allow(clippy::expect_used, reason = "a test stops at what must not happen")]
+
+mod canary;
+mod clock;
+mod download;
+mod fixtures;
+mod proxy;
+mod record;
+mod server;
+mod submit;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod tls;
+mod transport;
+mod wait;
+
+use std::time::Duration;
+
+use suno_client::{ApiKey, Client, Retry};
+use suno_types::{AddInstrumental, Provider, TaskId};
+
+use crate::server::Server;
+
+pub(crate) const KEY: &str = "sk-canary-5f1d0c";
+pub(crate) const TASK: &str = "b36e1365439a3fa0741b1aa0fa6a34da";
+pub(crate) const TAKEN: &str =
+    r#"{"code":200,"msg":"success","data":{"taskId":"b36e1365439a3fa0741b1aa0fa6a34da"}}"#;
+
+/// A record of a task of which nothing is known yet.
+pub(crate) const PENDING: &str = r#"{"code":200,"msg":"success","data":{"taskId":"b36e1365439a3fa0741b1aa0fa6a34da","status":"PENDING","response":null,"errorCode":null}}"#;
+/// The answer to a poll for a task that the provider does not know.
+pub(crate) const INVISIBLE: &str = r#"{"code":200,"msg":"success","data":null}"#;
+
+/// A record with a status and tracks, each with its audio URL.
+pub(crate) fn status(status: &str, urls: &[&str]) -> String {
+    let tracks: Vec<String> = urls
+        .iter()
+        .map(|url| format!(r#"{{"audioUrl":"{url}"}}"#))
+        .collect();
+    let tracks = tracks.join(",");
+    PENDING.replace("PENDING", status).replace(
+        r#""response":null"#,
+        &format!(r#""response":{{"sunoData":[{tracks}]}}"#),
+    )
+}
+
+pub(crate) fn task() -> TaskId {
+    TaskId::new(TASK).expect("an id")
+}
+
+/// A client that asks `server` and pauses shortly between attempts.
+pub(crate) fn client(server: &Server) -> Client {
+    client_at(&server.url())
+}
+
+pub(crate) fn client_at(url: &str) -> Client {
+    let key = ApiKey::new(KEY).expect("a key");
+    Client::new(Provider::Kie, key)
+        .and_then(|client| client.with_base_url(url))
+        .expect("a client")
+        .with_retry(Retry::new().with_base(Duration::from_millis(1)))
+}
+
+pub(crate) fn instrumental() -> AddInstrumental {
+    AddInstrumental::new(
+        "https://files.example.com/hum.mp3",
+        "Harbour",
+        "ambient, piano",
+        "drums",
+        "https://app.example.com/hooks/suno?token=t0ken-canary",
+    )
+    .expect("a request")
+}

@@ -1,0 +1,305 @@
+//! What stands below `/_emulator/`: for people and tools that steer the emulator, not a part of the
+//! provider's API. `openapi.json` beside this file describes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::api::{Answer, query};
+use crate::scenario::script::Script;
+use crate::scenario::words;
+use crate::shared::Shared;
+
+mod view;
+
+/// Where it stands.
+pub(crate) const PREFIX: &str = "/_emulator/";
+
+/// The description of everything below [`PREFIX`].
+const OPENAPI: &str = include_str!("openapi.json");
+/// How many rows a list has at most, and if nothing is said.
+const ROWS_MAX: usize = 1000;
+const ROWS: usize = 100;
+
+/// What a path below the prefix stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place<'a> {
+    Overview,
+    OpenApi,
+    Words,
+    Tasks,
+    Task(&'a str),
+    Deliver(&'a str),
+    Attempts,
+    Clock,
+    Scenario,
+    Scripts,
+    Reset,
+}
+
+impl<'a> Place<'a> {
+    fn of(path: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = path.split('/').collect();
+        Some(match parts[..] {
+            ["status"] => Self::Overview,
+            ["openapi.json"] => Self::OpenApi,
+            ["words"] => Self::Words,
+            ["tasks"] => Self::Tasks,
+            ["tasks", task_id] if !task_id.is_empty() => Self::Task(task_id),
+            ["tasks", task_id, "deliver"] if !task_id.is_empty() => Self::Deliver(task_id),
+            ["attempts"] => Self::Attempts,
+            ["clock", "advance"] => Self::Clock,
+            ["scenario"] => Self::Scenario,
+            ["scripts"] => Self::Scripts,
+            ["reset"] => Self::Reset,
+            _ => return None,
+        })
+    }
+
+    fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Deliver(_) | Self::Clock | Self::Reset => &[Method::POST],
+            Self::Scenario => &[Method::GET, Method::PUT, Method::DELETE],
+            Self::Scripts => &[Method::GET, Method::POST],
+            _ => &[Method::GET],
+        }
+    }
+}
+
+/// Why a request is not done.
+struct Wrong {
+    status: StatusCode,
+    reason: String,
+}
+
+type Outcome = Result<Value, Wrong>;
+
+impl Wrong {
+    fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason: reason.into(),
+        }
+    }
+
+    fn bad(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+}
+
+/// Answers a request whose path below the prefix is given.
+pub(crate) async fn answer(shared: &Arc<Shared>, path: &str, request: &Request<Bytes>) -> Answer {
+    let Some(place) = Place::of(path) else {
+        let reason = "there is nothing here, see /_emulator/openapi.json";
+        return Answer::json(StatusCode::NOT_FOUND, &json!({ "error": reason }));
+    };
+    if !place.methods().contains(request.method()) {
+        return Answer::wrong_method(shared.desk().profile(), place.methods());
+    }
+    if place == Place::OpenApi {
+        let body = Bytes::from_static(OPENAPI.as_bytes());
+        return Answer::with(StatusCode::OK, "application/json", body);
+    }
+    match respond(shared, place, request).await {
+        Ok(body) => Answer::json(StatusCode::OK, &body),
+        Err(wrong) => Answer::json(wrong.status, &json!({ "error": wrong.reason })),
+    }
+}
+
+async fn respond(shared: &Arc<Shared>, place: Place<'_>, request: &Request<Bytes>) -> Outcome {
+    match place {
+        Place::Overview | Place::OpenApi => Ok(view::overview(shared)),
+        Place::Words => Ok(json!({ "words": words::list() })),
+        Place::Tasks => {
+            let tasks = shared
+                .desk()
+                .tasks_after(number(request, "after", 0)?, rows(request)?);
+            Ok(json!({ "tasks": tasks.iter().map(view::task).collect::<Value>() }))
+        }
+        Place::Task(task_id) => {
+            let summary = shared.desk().task_summary(task_id);
+            summary.as_ref().map(view::task).ok_or_else(no_task)
+        }
+        Place::Deliver(task_id) => deliver(shared, task_id, request),
+        Place::Attempts => {
+            let (after, task_id) = (number(request, "after", 0)?, query(request, "task_id"));
+            let found = shared
+                .desk()
+                .attempts_after(after, task_id.as_deref(), rows(request)?);
+            Ok(json!({ "attempts": found.iter().map(view::attempt).collect::<Value>() }))
+        }
+        Place::Clock => advance(shared, request).await,
+        Place::Scenario => scenario(shared, request),
+        Place::Scripts if request.method() == Method::GET => {
+            Ok(json!({ "scripts": shared.desk().script_names().collect::<Value>() }))
+        }
+        Place::Scripts => add_script(shared, request),
+        Place::Reset => {
+            shared.desk().reset();
+            shared.touched();
+            Ok(json!({}))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delivery {
+    post: String,
+}
+
+fn deliver(shared: &Shared, task_id: &str, request: &Request<Bytes>) -> Outcome {
+    let Delivery { post } = body(request)?;
+    let repeated = shared.desk().deliver_again(task_id, &post);
+    shared.touched();
+    match repeated {
+        None => Err(no_task()),
+        Some(false) => Err(Wrong::bad(
+            "the task has had no callback of this name, or too many wait",
+        )),
+        Some(true) => Ok(json!({})),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    ms: u64,
+}
+
+async fn advance(shared: &Shared, request: &Request<Bytes>) -> Outcome {
+    let Advance { ms } = body(request)?;
+    if !shared.clock.is_driven() {
+        let reason = "the clock is not driven: start the emulator with a driven clock";
+        return Err(Wrong::new(StatusCode::CONFLICT, reason));
+    }
+    shared.advance(Duration::from_millis(ms)).await;
+    Ok(view::clock(shared))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Standing {
+    words: String,
+    tasks: Option<u32>,
+}
+
+fn scenario(shared: &Shared, request: &Request<Bytes>) -> Outcome {
+    let mut desk = shared.desk();
+    if request.method() == Method::PUT {
+        let Standing { words, tasks } = body(request)?;
+        desk.set_standing(&words, tasks).map_err(Wrong::bad)?;
+    } else if request.method() == Method::DELETE {
+        desk.clear_standing();
+    }
+    let standing = desk.standing();
+    Ok(json!({ "words": standing.words, "tasks": standing.tasks_left }))
+}
+
+fn add_script(shared: &Shared, request: &Request<Bytes>) -> Outcome {
+    let text = std::str::from_utf8(request.body()).map_err(|_| Wrong::bad("it is not UTF-8"))?;
+    let script = Script::from_json(text).map_err(|err| Wrong::bad(err.to_string()))?;
+    let name = script.name().to_owned();
+    if shared.desk().add_script(script) {
+        Ok(json!({ "name": name }))
+    } else {
+        Err(Wrong::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "no more scripts are kept",
+        ))
+    }
+}
+
+fn no_task() -> Wrong {
+    Wrong::new(
+        StatusCode::NOT_FOUND,
+        "the emulator has no such task, or no longer",
+    )
+}
+
+fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Wrong> {
+    serde_json::from_slice(request.body()).map_err(|err| Wrong::bad(err.to_string()))
+}
+
+fn rows(request: &Request<Bytes>) -> Result<usize, Wrong> {
+    let limit = number(request, "limit", ROWS as u64)?;
+    Ok(usize::try_from(limit).unwrap_or(ROWS_MAX).min(ROWS_MAX))
+}
+
+fn number(request: &Request<Bytes>, name: &str, absent: u64) -> Result<u64, Wrong> {
+    match query(request, name) {
+        None => Ok(absent),
+        Some(text) => text
+            .parse()
+            .map_err(|_| Wrong::bad(format!("{name} is not a number"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::{OPENAPI, PREFIX, Place};
+
+    /// All places there are: a new one does not compile until it is named here.
+    fn all() -> [Place<'static>; 11] {
+        let counted = |place| match place {
+            Place::Overview
+            | Place::OpenApi
+            | Place::Words
+            | Place::Tasks
+            | Place::Task(_)
+            | Place::Deliver(_)
+            | Place::Attempts
+            | Place::Clock
+            | Place::Scenario
+            | Place::Scripts
+            | Place::Reset => place,
+        };
+        [
+            Place::Overview,
+            Place::OpenApi,
+            Place::Words,
+            Place::Tasks,
+            Place::Task("{task_id}"),
+            Place::Deliver("{task_id}"),
+            Place::Attempts,
+            Place::Clock,
+            Place::Scenario,
+            Place::Scripts,
+            Place::Reset,
+        ]
+        .map(counted)
+    }
+
+    #[test]
+    fn the_description_has_exactly_the_places_and_methods_there_are() {
+        let description: Value = serde_json::from_str(OPENAPI).unwrap();
+        let mut described = Vec::new();
+        for (path, operations) in description["paths"].as_object().unwrap() {
+            let place = Place::of(path.strip_prefix(PREFIX).unwrap());
+            let place = place.unwrap_or_else(|| panic!("{path} is described and not there"));
+            let upper = |method: &String| method.to_uppercase();
+            let methods: BTreeSet<String> =
+                operations.as_object().unwrap().keys().map(upper).collect();
+            let expected = place
+                .methods()
+                .iter()
+                .map(|method| method.to_string())
+                .collect();
+            assert_eq!(methods, expected, "{path}");
+            described.push(place);
+        }
+        for place in all() {
+            assert!(described.contains(&place), "{place:?} is not described");
+        }
+        assert_eq!(described.len(), all().len());
+    }
+}

@@ -1,0 +1,68 @@
+//! How tasks, attempts and the emulator itself are shown in JSON.
+
+use serde_json::{Value, json};
+
+use crate::attempt::{Attempt, AttemptOutcome};
+use crate::clock::Clock;
+use crate::desk::TaskSummary;
+use crate::shared::Shared;
+
+/// The emulator in numbers. No keys.
+pub(super) fn overview(shared: &Shared) -> Value {
+    let clock = clock(shared);
+    let desk = shared.desk();
+    json!({
+        "clock": clock,
+        "counts": desk.counts(),
+        "provider": desk.profile().to_string(),
+        "scenario": desk.standing().words,
+        "seed": desk.seed(),
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
+
+pub(super) fn clock(shared: &Shared) -> Value {
+    let now = shared.clock.now();
+    let speed = match &shared.clock {
+        Clock::Real { speed, .. } => Some(*speed),
+        Clock::Driven { .. } => None,
+    };
+    json!({
+        "at_ms": now.at_ms,
+        "driven": shared.clock.is_driven(),
+        "speed": speed,
+        "unix_ms": now.unix_ms,
+    })
+}
+
+pub(super) fn task(task: &TaskSummary) -> Value {
+    json!({
+        "finished": task.is_finished,
+        "number": task.number,
+        "status": task.status,
+        "task_id": task.task_id,
+        "title": task.title,
+    })
+}
+
+pub(super) fn attempt(attempt: &Attempt) -> Value {
+    let (outcome, detail) = match &attempt.outcome {
+        AttemptOutcome::Answered { status } => ("answered", json!(status)),
+        AttemptOutcome::TimedOut => ("timed-out", Value::Null),
+        AttemptOutcome::Failed { reason } => ("failed", json!(reason)),
+        AttemptOutcome::Dropped => ("dropped", Value::Null),
+    };
+    json!({
+        "body": String::from_utf8_lossy(&attempt.body),
+        "detail": detail,
+        "number": attempt.number,
+        "outcome": outcome,
+        "post": attempt.post,
+        "serial": attempt.serial,
+        "signature": attempt.signature,
+        "task_id": attempt.task_id,
+        "timestamp": attempt.timestamp,
+        "unix_ms": attempt.unix_ms,
+        "url": attempt.url,
+    })
+}

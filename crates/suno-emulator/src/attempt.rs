@@ -1,0 +1,170 @@
+//! What the emulator sent, attempt by attempt.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::Bytes;
+
+/// One attempt to deliver one callback.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Counts all attempts of one emulator, from 1.
+    pub serial: u64,
+    /// The task that the callback speaks of.
+    pub task_id: String,
+    /// What the callback is in the life of the task: `text`, `first`, `complete`, `error`, or a
+    /// name of its own where a fault or a scenario added it.
+    pub post: String,
+    /// 1 for the first attempt of this callback, then 2 and so on for the retries; 0 for one that
+    /// a fault kept from leaving.
+    pub number: u32,
+    /// When it was sent, in milliseconds since 1970.
+    pub unix_ms: u64,
+    /// Where it was sent.
+    pub url: String,
+    /// `X-Webhook-Timestamp` as sent.
+    pub timestamp: Option<String>,
+    /// `X-Webhook-Signature` as sent.
+    pub signature: Option<String>,
+    /// The body as sent.
+    pub body: Bytes,
+    /// What came of it.
+    pub outcome: AttemptOutcome,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AttemptOutcome {
+    /// The receiver answered; from 200 to 299 the callback counts as delivered.
+    Answered {
+        /// The HTTP status of the answer.
+        status: u16,
+    },
+    /// No answer within the time that is granted.
+    TimedOut,
+    /// No connection, or one that broke, or a URL that cannot be called.
+    Failed {
+        /// What went wrong, for people.
+        reason: String,
+    },
+    /// A fault or the silence after failed retries kept it from leaving.
+    Dropped,
+}
+
+impl AttemptOutcome {
+    /// Whether the callback counts as delivered.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        matches!(self, Self::Answered { status } if (200..300).contains(status))
+    }
+}
+
+/// Neither URL, signature nor body: a URL may carry a token.
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("serial", &self.serial)
+            .field("task_id", &self.task_id)
+            .field("post", &self.post)
+            .field("number", &self.number)
+            .field("unix_ms", &self.unix_ms)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many bytes of bodies are kept.
+const BODY_BYTES_KEPT_MAX: usize = 64 * 1024 * 1024;
+
+/// The most recent attempts, oldest first.
+#[derive(Debug)]
+pub(crate) struct AttemptLog {
+    kept: VecDeque<Attempt>,
+    kept_max: usize,
+    body_bytes: usize,
+    serial: u64,
+}
+
+impl AttemptLog {
+    pub(crate) fn new(kept_max: usize) -> Self {
+        Self {
+            kept: VecDeque::new(),
+            kept_max: kept_max.max(1),
+            body_bytes: 0,
+            serial: 0,
+        }
+    }
+
+    /// Files an attempt under the next serial number. The oldest ones make room for it.
+    pub(crate) fn file(&mut self, mut attempt: Attempt) {
+        self.serial += 1;
+        attempt.serial = self.serial;
+        self.body_bytes += attempt.body.len();
+        self.kept.push_back(attempt);
+        while self.kept.len() > self.kept_max || self.body_bytes > BODY_BYTES_KEPT_MAX {
+            let Some(oldest) = self.kept.pop_front() else {
+                return;
+            };
+            self.body_bytes -= oldest.body.len();
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Attempt> {
+        self.kept.iter()
+    }
+
+    /// How many attempts were filed, those that are no longer kept included.
+    pub(crate) fn count(&self) -> u64 {
+        self.serial
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.kept.clear();
+        self.body_bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Attempt, AttemptLog, AttemptOutcome, BODY_BYTES_KEPT_MAX};
+
+    fn attempt(body: Bytes) -> Attempt {
+        Attempt {
+            serial: 0,
+            task_id: String::new(),
+            post: String::new(),
+            number: 1,
+            unix_ms: 0,
+            url: String::new(),
+            timestamp: None,
+            signature: None,
+            body,
+            outcome: AttemptOutcome::TimedOut,
+        }
+    }
+
+    #[test]
+    fn the_log_is_bounded_in_attempts_and_in_bytes() {
+        let mut log = AttemptLog::new(3);
+        for _ in 0..5 {
+            log.file(attempt(Bytes::from_static(b"{}")));
+        }
+        assert_eq!(
+            log.iter().map(|attempt| attempt.serial).collect::<Vec<_>>(),
+            [3, 4, 5]
+        );
+        let half = Bytes::from(vec![b' '; BODY_BYTES_KEPT_MAX / 2]);
+        for _ in 0..3 {
+            log.file(attempt(half.clone()));
+        }
+        assert_eq!(
+            log.iter().map(|attempt| attempt.serial).collect::<Vec<_>>(),
+            [7, 8]
+        );
+        assert_eq!(log.count(), 8);
+    }
+}

@@ -1,0 +1,151 @@
+//! The body of a callback (`PROTOCOL.md 2.4`, `5.5`).
+
+use serde_json::{Value, json};
+
+use super::{Style, record, track};
+use crate::fault::Forgery;
+use crate::plan::{Content, Failure, FailureShape, Tracks};
+use crate::submission::Dialect;
+use crate::task::Facts;
+
+/// Renders what a callback says of a task.
+pub(crate) fn render(facts: &Facts, content: &Content, style: &Style) -> Value {
+    let mut body = match content {
+        Content::Stage {
+            callback_type,
+            message,
+            tracks,
+        } => match facts.submission.dialect {
+            Dialect::Generate => generate_stage(facts, callback_type, message, *tracks, style),
+            Dialect::Jobs => jobs_stage(facts, callback_type, message, *tracks, style),
+        },
+        Content::Failure { failure, shape } => match facts.submission.dialect {
+            Dialect::Generate => generate_failure(facts, failure, *shape),
+            Dialect::Jobs => jobs_failure(facts, failure, style),
+        },
+        Content::Forged(forgery) => return forged(facts, *forgery, style),
+        Content::Raw(body) => return filled_in(body, &facts.task_id),
+    };
+    if facts.extra_members {
+        body["traceId"] = json!("5f1c");
+        body["data"]["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
+    }
+    body
+}
+
+fn generate_stage(
+    facts: &Facts,
+    callback_type: &str,
+    message: &str,
+    tracks: Tracks,
+    style: &Style,
+) -> Value {
+    let mut data = json!({ "callbackType": callback_type, "task_id": facts.task_id });
+    if let Some(list) = track::list(facts, tracks, style) {
+        data["data"] = list;
+    }
+    json!({ "code": 200, "msg": message, "data": data })
+}
+
+/// Only the end is told in this dialect; another stage, which a script may ask for, is one that
+/// runs.
+fn jobs_stage(
+    facts: &Facts,
+    callback_type: &str,
+    message: &str,
+    tracks: Tracks,
+    style: &Style,
+) -> Value {
+    let state = if callback_type == "complete" {
+        "success"
+    } else {
+        "generating"
+    };
+    let data = record::jobs_data(facts, state, tracks, None, style);
+    json!({ "code": 200, "msg": message, "data": data })
+}
+
+fn jobs_failure(facts: &Facts, failure: &Failure, style: &Style) -> Value {
+    let data = record::jobs_data(facts, "fail", Tracks::Absent, Some(failure), style);
+    json!({ "code": failure.code, "msg": failure.message, "data": data })
+}
+
+fn generate_failure(facts: &Facts, failure: &Failure, shape: FailureShape) -> Value {
+    let mut data = json!({ "callbackType": "error", "task_id": facts.task_id, "data": null });
+    match shape {
+        FailureShape::Null => {}
+        FailureShape::Empty => data["data"] = json!([]),
+        FailureShape::Absent => remove(&mut data, "data"),
+        FailureShape::ErrorText => {
+            remove(&mut data, "data");
+            data["error"] = json!(failure.message);
+        }
+        FailureShape::Untyped => remove(&mut data, "callbackType"),
+        FailureShape::SaysComplete => data["callbackType"] = json!("complete"),
+    }
+    json!({ "code": failure.code, "msg": failure.message, "data": data })
+}
+
+/// What a stranger sends. The task id is right, or the signature would not fit.
+fn forged(facts: &Facts, forgery: Forgery, style: &Style) -> Value {
+    let complete = Content::Stage {
+        callback_type: "complete".into(),
+        message: "All generated successfully.".into(),
+        tracks: Tracks::Ready,
+    };
+    match forgery {
+        Forgery::Complete => {
+            let elsewhere = Style {
+                media_base: FORGED_BASE.to_owned(),
+                ..style.clone()
+            };
+            let mut facts = facts.clone();
+            facts.submission.title = "Not your song".to_owned();
+            render(&facts, &complete, &elsewhere)
+        }
+        Forgery::Failure => {
+            let message = "Audio generation failed.".into();
+            let failure = Failure { code: 501, message };
+            render(
+                facts,
+                &Content::Failure {
+                    failure,
+                    shape: FailureShape::Null,
+                },
+                style,
+            )
+        }
+        Forgery::Ids => {
+            let mut body = render(facts, &complete, style);
+            body["taskId"] = facts.task_id.chars().rev().collect::<String>().into();
+            body
+        }
+    }
+}
+
+fn remove(data: &mut Value, name: &str) {
+    if let Value::Object(members) = data {
+        members.remove(name);
+    }
+}
+
+/// Where forged media would be; the name never resolves.
+const FORGED_BASE: &str = "https://forged.invalid";
+
+/// The text that stands for the task id in a body given word for word.
+const TASK_ID_HOLDER: &str = "{task_id}";
+
+/// Puts the task id wherever a scripted body asks for it.
+fn filled_in(body: &Value, task_id: &str) -> Value {
+    match body {
+        Value::String(text) => Value::String(text.replace(TASK_ID_HOLDER, task_id)),
+        Value::Array(items) => items.iter().map(|item| filled_in(item, task_id)).collect(),
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(k, v)| (k.clone(), filled_in(v, task_id)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,93 @@
+//! What a poll answers (`PROTOCOL.md 4.1`, `5.2`).
+
+use serde_json::{Value, json};
+
+use super::Style;
+use super::track;
+use crate::plan::{Failure, Tracks};
+use crate::submission::Dialect;
+use crate::task::{Facts, Task};
+
+/// `data` of `record-info` or `recordInfo`.
+pub(crate) fn data(task: &Task, style: &Style) -> Value {
+    let record = task.life.record();
+    let mut data = match task.facts.submission.dialect {
+        Dialect::Generate => generate_data(task, style),
+        Dialect::Jobs => {
+            let state = jobs_state(&record.status);
+            jobs_data(
+                &task.facts,
+                state,
+                record.tracks,
+                record.failure.as_ref(),
+                style,
+            )
+        }
+    };
+    if task.facts.extra_members {
+        data["traceId"] = json!("5f1c");
+        data["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
+    }
+    data
+}
+
+fn generate_data(task: &Task, style: &Style) -> Value {
+    let (facts, record) = (&task.facts, task.life.record());
+    let tracks = track::camel_list(facts, record.tracks, style);
+    let response = tracks.map(|tracks| json!({ "sunoData": tracks, "taskId": facts.task_id }));
+    let failure = record.failure.as_ref();
+    json!({
+        "createTime": style.time(facts.created_unix_ms),
+        "errorCode": failure.map(|failure| failure.code),
+        "errorMessage": failure.map(|failure| &failure.message),
+        "operationType": "underpainting",
+        "param": Value::Object(facts.submission.echo.clone()).to_string(),
+        "parentMusicId": "",
+        "response": response,
+        "status": task.status(),
+        "taskId": facts.task_id,
+        "type": facts.submission.engine(),
+    })
+}
+
+/// The state that a status is called in the jobs dialect.
+fn jobs_state(status: &str) -> &str {
+    match status {
+        "PENDING" => "waiting",
+        "TEXT_SUCCESS" => "queuing",
+        "FIRST_SUCCESS" | "GENERATING" => "generating",
+        "SUCCESS" => "success",
+        "CREATE_TASK_FAILED" | "GENERATE_AUDIO_FAILED" | "SENSITIVE_WORD_ERROR" | "FAILED" => {
+            "fail"
+        }
+        other => other,
+    }
+}
+
+/// `data` of the jobs dialect, the same in a callback and in a poll.
+pub(crate) fn jobs_data(
+    facts: &Facts,
+    state: &str,
+    tracks: Tracks,
+    failure: Option<&Failure>,
+    style: &Style,
+) -> Value {
+    // Tracks are shown at the end only: the pages know no result of a running task.
+    let tracks = if state == "success" {
+        track::list(facts, tracks, style)
+    } else {
+        None
+    };
+    let result = tracks.map(|tracks| json!({ "data": tracks }).to_string());
+    json!({
+        "createTime": style.time(facts.created_unix_ms),
+        "creditsConsumed": facts.credits_consumed,
+        "failCode": failure.map(|failure| failure.code.to_string()),
+        "failMsg": failure.map(|failure| &failure.message),
+        "model": "ai-music-api/add-instrumental",
+        "param": Value::Object(facts.submission.echo.clone()).to_string(),
+        "resultJson": result,
+        "state": state,
+        "taskId": facts.task_id,
+    })
+}

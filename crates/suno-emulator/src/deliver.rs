@@ -1,0 +1,128 @@
+//! Delivers callbacks over HTTP and says what came of each attempt.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Builder, Client};
+use hyper_util::rt::TokioTimer;
+
+use crate::attempt::AttemptOutcome;
+use crate::desk::Dispatch;
+use crate::sign::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
+use crate::tasks::TaskSet;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+
+/// How much of a receiver's answer is read so that its connection can be used again.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How many idle connections to one receiver are kept.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+/// How long an idle connection is kept. Shorter than servers usually wait, so that a callback is
+/// seldom sent into a connection that the receiver is about to close.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+
+/// The provider's outgoing side.
+#[derive(Clone, Debug)]
+pub(crate) struct Courier {
+    client: Client<HttpConnector, Full<Bytes>>,
+    #[cfg(feature = "tls")]
+    tls: Tls,
+    user_agent: HeaderValue,
+    answer_timeout: Duration,
+}
+
+impl Courier {
+    pub(crate) fn new(
+        tasks: TaskSet,
+        #[cfg(feature = "tls")] tls: Tls,
+        user_agent: HeaderValue,
+        answer_timeout: Duration,
+    ) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self {
+            client: client_builder(tasks).build(connector),
+            #[cfg(feature = "tls")]
+            tls,
+            user_agent,
+            answer_timeout,
+        }
+    }
+
+    /// Makes one attempt. It ends at the latest when the answer timeout has passed.
+    pub(crate) async fn deliver(&self, dispatch: &Dispatch) -> AttemptOutcome {
+        match tokio::time::timeout(self.answer_timeout, self.exchange(dispatch)).await {
+            Ok(Ok(status)) => AttemptOutcome::Answered { status },
+            Ok(Err(reason)) => AttemptOutcome::Failed { reason },
+            Err(_) => AttemptOutcome::TimedOut,
+        }
+    }
+
+    async fn exchange(&self, dispatch: &Dispatch) -> Result<u16, String> {
+        let uri = uri(&dispatch.url).ok_or("the URL is not valid")?;
+        let request = self.request(dispatch, uri);
+        let sent = match request.uri().scheme_str() {
+            Some("http") => self.client.request(request),
+            #[cfg(feature = "tls")]
+            Some("https") => self.tls.client()?.request(request),
+            #[cfg(not(feature = "tls"))]
+            Some("https") => return Err("this emulator was built without TLS".to_owned()),
+            _ => return Err("the URL does not begin with http:// or https://".to_owned()),
+        };
+        let answer = sent.await.map_err(|err| innermost(&err))?;
+        let status = answer.status().as_u16();
+        // What the receiver says is of no interest, but a connection is free only when it is read.
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
+        let _ = body.collect().await;
+        Ok(status)
+    }
+
+    fn request(&self, dispatch: &Dispatch, uri: Uri) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(dispatch.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        let mut put = |name: &'static str, text: &Option<String>| {
+            // Digits and base64 always fit into a header.
+            if let Some(Ok(value)) = text.as_deref().map(HeaderValue::from_str) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        put(TIMESTAMP_HEADER, &dispatch.timestamp);
+        put(SIGNATURE_HEADER, &dispatch.signature);
+        request
+    }
+}
+
+/// A URL as browsers read it, with letters of other scripts and spaces escaped.
+fn uri(url: &str) -> Option<Uri> {
+    url::Url::parse(url).ok()?.as_str().parse().ok()
+}
+
+/// How connections are kept, whether they are encrypted or not.
+pub(crate) fn client_builder(tasks: TaskSet) -> Builder {
+    let mut builder = Client::builder(tasks);
+    builder
+        // As the pages spell them, for receivers that look for exactly that.
+        .http1_title_case_headers(true)
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_MAX)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
+    builder
+}
+
+/// The cause that says most: the last one of the chain.
+fn innermost(err: &(dyn Error + 'static)) -> String {
+    let mut cause = err;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,210 @@
+//! Taking a task: what scenario it gets, whether there is a place and credits, and the answer.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use super::{Desk, Dispatch};
+use crate::body::envelope;
+use crate::clock::Moment;
+use crate::exchange::SubmitFault;
+use crate::ledger::TASK_CREDITS;
+use crate::plan::Plan;
+use crate::profile::Refusal;
+use crate::scenario::course::Circumstances;
+use crate::scenario::{self, Scenario};
+use crate::seed;
+use crate::submission::{Dialect, Submission};
+use crate::task::{Facts, Task, TrackFacts};
+
+/// How many hexadecimal digits a task id has (`PROTOCOL.md 1.15`).
+const TASK_ID_DIGITS: usize = 32;
+
+/// What is to be done about a submit, in this order.
+pub(crate) struct Reception {
+    /// A callback to deliver before the answer.
+    pub(crate) early: Option<Dispatch>,
+    /// How long to hold the answer back, in real time.
+    pub(crate) delay: Duration,
+    pub(crate) reply: Reply,
+}
+
+/// How a request of the API is answered.
+pub(crate) enum Reply {
+    /// An envelope, with this HTTP status.
+    Envelope(u16, Value),
+    /// The page of a content network that could not reach the provider.
+    Html502,
+    /// The connection is closed without an answer.
+    Cut,
+}
+
+/// A scenario and what it was chosen by.
+struct Choice {
+    scenario: Scenario,
+    /// The same for submits that are the same, for faults that end after some times.
+    submit: String,
+}
+
+impl Desk {
+    /// Takes a submit.
+    pub(crate) fn submit(
+        &mut self,
+        now: Moment,
+        dialect: Dialect,
+        header_words: Option<&str>,
+        body: &[u8],
+    ) -> Reception {
+        self.receive(now, dialect, header_words, body)
+            .unwrap_or_else(|refusal| Reception {
+                early: None,
+                delay: Duration::ZERO,
+                reply: self.refused(200, &refusal),
+            })
+    }
+
+    pub(super) fn refused(&self, status: u16, refusal: &Refusal) -> Reply {
+        Reply::Envelope(status, envelope::refusal(self.rules.profile, refusal))
+    }
+
+    fn receive(
+        &mut self,
+        now: Moment,
+        dialect: Dialect,
+        header_words: Option<&str>,
+        body: &[u8],
+    ) -> Result<Reception, Refusal> {
+        if self.rules.rate_limits && !self.submits.take(now.unix_ms) {
+            return Err(Refusal::RateLimited);
+        }
+        let profile = self.rules.profile;
+        let submission = match dialect {
+            Dialect::Generate => Submission::read_generate(profile, body)?,
+            Dialect::Jobs => Submission::read_jobs(profile, body)?,
+        };
+        let Choice { scenario, submit } = self.choose(header_words, &submission.title)?;
+        let fault = match &scenario.exchange.submit {
+            Some((fault, times)) if self.strikes.strike(&submit, *times) => Some(fault.clone()),
+            _ => None,
+        };
+        let mut reception = Reception {
+            early: None,
+            delay: Duration::from_millis(scenario.exchange.answer_delay_ms),
+            reply: Reply::Html502,
+        };
+        match fault {
+            Some(SubmitFault::Refuse(refusal)) => return Err(refusal),
+            Some(SubmitFault::Status(status)) => {
+                reception.reply = self.refused(status, &Refusal::Code(status));
+                return Ok(reception);
+            }
+            Some(SubmitFault::Html { taken: false }) => return Ok(reception),
+            Some(SubmitFault::Html { taken: true } | SubmitFault::Cut) | None => {}
+        }
+        let is_early = scenario.delivery.early;
+        let (number, task_id) = self.take(now, submission, scenario)?;
+        if is_early {
+            reception.early = self.attend(number, now);
+        }
+        reception.reply = match fault {
+            Some(SubmitFault::Html { .. }) => Reply::Html502,
+            Some(SubmitFault::Cut) => Reply::Cut,
+            _ => Reply::Envelope(200, envelope::success(json!({ "taskId": task_id }))),
+        };
+        Ok(reception)
+    }
+
+    /// The header decides, then the title, then what stands for all.
+    fn choose(&mut self, header_words: Option<&str>, title: &str) -> Result<Choice, Refusal> {
+        if let Some(words) = header_words.or_else(|| scenario::words_in_title(title)) {
+            let scenario = Scenario::parse(words).map_err(Refusal::Invalid)?;
+            return Ok(Choice {
+                scenario,
+                submit: format!("{words}\n{title}"),
+            });
+        }
+        let standing = &mut self.standing;
+        let (scenario, submit) = (standing.scenario.clone(), standing.words.clone());
+        if let Some(left) = &mut standing.tasks_left {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.standing = self.rules.standing.clone();
+            }
+        }
+        Ok(Choice { scenario, submit })
+    }
+
+    fn take(
+        &mut self,
+        now: Moment,
+        submission: Submission,
+        scenario: Scenario,
+    ) -> Result<(u64, String), Refusal> {
+        let number = self.next_number;
+        let mut rng = self.rules.seed.stream(number);
+        let task_id = seed::hex(&mut rng, TASK_ID_DIGITS);
+        let scenario = scenario.settled(&mut rng);
+        let (plan, track_count) = self.plan(&submission, &scenario, &mut rng)?;
+        self.make_room()?;
+        let paid = self.ledger.pay().ok_or(Refusal::NoCredits)?;
+        self.next_number += 1;
+        let facts = Facts {
+            task_id: task_id.clone(),
+            submission,
+            tracks: (0..track_count)
+                .map(|_| TrackFacts::draw(&mut rng))
+                .collect(),
+            created_unix_ms: now.unix_ms,
+            tracks_unix_ms: None,
+            credits_consumed: TASK_CREDITS,
+            extra_members: scenario.course.extra_members,
+        };
+        let task = Task::new(facts, plan, &scenario.exchange, now, paid);
+        self.tasks.insert(number, task);
+        self.numbers.insert(task_id.clone(), number);
+        self.reschedule(number);
+        Ok((number, task_id))
+    }
+
+    fn plan(
+        &self,
+        submission: &Submission,
+        scenario: &Scenario,
+        rng: &mut Rng,
+    ) -> Result<(Plan, usize), Refusal> {
+        let circumstances = Circumstances {
+            profile: self.rules.profile,
+            timing: self.rules.timing.of_task(rng),
+            documented: self.rules.style.documented,
+        };
+        let (mut plan, track_count) = match &scenario.script {
+            None => (
+                scenario.course.plan(circumstances),
+                scenario.course.track_count,
+            ),
+            Some(name) => {
+                let script = self.scripts.get(name).ok_or_else(|| {
+                    Refusal::Invalid(format!("the emulator has no script {name:?}"))
+                })?;
+                (script.plan.clone(), script.track_count)
+            }
+        };
+        if submission.dialect == Dialect::Jobs && scenario.script.is_none() {
+            plan.keep_last_post();
+        }
+        Ok((scenario.delivery.strike(plan), track_count))
+    }
+
+    /// Evicts the longest finished task if there is no place for another.
+    fn make_room(&mut self) -> Result<(), Refusal> {
+        if self.tasks.len() < self.rules.tasks_kept_max {
+            return Ok(());
+        }
+        let oldest = self.finished.pop_front().ok_or(Refusal::Maintenance)?;
+        if let Some(task) = self.tasks.remove(&oldest) {
+            self.numbers.remove(&task.facts.task_id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! What people and tools see and do beside the API: lists, repeated deliveries, reset.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Desk, Standing};
+use crate::attempt::Attempt;
+use crate::ledger::Ledger;
+use crate::limits::Window;
+use crate::scenario::Scenario;
+use crate::scenario::script::Script;
+use crate::task::Task;
+
+/// How many scripts are kept.
+pub(crate) const SCRIPTS_MAX: usize = 256;
+
+/// A task in a few words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskSummary {
+    /// Counts the tasks of one emulator, from 1.
+    pub number: u64,
+    /// The id that the submit was answered with.
+    pub task_id: String,
+    /// The title that was submitted.
+    pub title: String,
+    /// What a poll says.
+    pub status: String,
+    /// Whether nothing will happen to it any more by itself.
+    pub is_finished: bool,
+}
+
+impl Desk {
+    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+        self.log.iter().cloned().collect()
+    }
+
+    /// Attempts after a serial number, of one task or all.
+    pub(crate) fn attempts_after(
+        &self,
+        serial: u64,
+        task_id: Option<&str>,
+        limit: usize,
+    ) -> Vec<Attempt> {
+        let after = self.log.iter().filter(|attempt| attempt.serial > serial);
+        let of_task = after.filter(|a| task_id.is_none_or(|task_id| a.task_id == task_id));
+        of_task.take(limit).cloned().collect()
+    }
+
+    /// Tasks after a number, in the order in which they were taken.
+    pub(crate) fn tasks_after(&self, number: u64, limit: usize) -> Vec<TaskSummary> {
+        let after = self.tasks.range(number.saturating_add(1)..).take(limit);
+        after.map(|(number, task)| summary(*number, task)).collect()
+    }
+
+    pub(crate) fn task_summary(&self, task_id: &str) -> Option<TaskSummary> {
+        let number = *self.numbers.get(task_id)?;
+        self.tasks.get(&number).map(|task| summary(number, task))
+    }
+
+    /// Delivers a callback again, the latest of this name. `None` without such a task, `false`
+    /// without such a callback.
+    pub(crate) fn deliver_again(&mut self, task_id: &str, post: &str) -> Option<bool> {
+        let number = *self.numbers.get(task_id)?;
+        let task = self.tasks.get_mut(&number)?;
+        let repeated = task.repeat(post, &self.rules.style);
+        self.reschedule(number);
+        Some(repeated)
+    }
+
+    /// Sets the scenario of the next tasks that choose none, or of all of them.
+    pub(crate) fn set_standing(&mut self, words: &str, tasks: Option<u32>) -> Result<(), String> {
+        let scenario = Scenario::parse(words)?;
+        self.standing = match tasks {
+            Some(0) => self.rules.standing.clone(),
+            tasks_left => Standing {
+                words: words.to_owned(),
+                scenario,
+                tasks_left,
+            },
+        };
+        Ok(())
+    }
+
+    pub(crate) fn clear_standing(&mut self) {
+        self.standing = self.rules.standing.clone();
+    }
+
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Keeps a script; `false` if there is no place.
+    pub(crate) fn add_script(&mut self, script: Script) -> bool {
+        let has_place =
+            self.scripts.len() < SCRIPTS_MAX || self.scripts.contains_key(script.name());
+        if has_place {
+            self.scripts
+                .insert(script.name().to_owned(), Arc::new(script));
+        }
+        has_place
+    }
+
+    pub(crate) fn script_names(&self) -> impl Iterator<Item = &str> {
+        self.scripts.keys().map(String::as_str)
+    }
+
+    /// Forgets all tasks and attempts, and begins again with the same seed and credits. Scripts and
+    /// settings stay.
+    pub(crate) fn reset(&mut self) {
+        self.tasks.clear();
+        self.numbers.clear();
+        self.schedule = super::Schedule::default();
+        self.finished.clear();
+        self.next_number = 1;
+        self.ledger = Ledger::new(self.rules.credits);
+        self.submits = Window::of_submits();
+        self.strikes = crate::exchange::Strikes::default();
+        self.log.clear();
+        self.standing = self.rules.standing.clone();
+        self.generation += 1;
+    }
+
+    /// Numbers for people.
+    pub(crate) fn counts(&self) -> Value {
+        json!({
+            "attempts": self.log.count(),
+            "attempts_kept": self.log.iter().count(),
+            "attempts_kept_max": self.rules.attempts_kept_max,
+            "credits_left": self.ledger.left(),
+            "credits_refunded": self.ledger.refunded(),
+            "credits_spent": self.ledger.spent(),
+            "tasks": self.next_number - 1,
+            "tasks_finished": self.finished.len(),
+            "tasks_kept": self.tasks.len(),
+            "tasks_kept_max": self.rules.tasks_kept_max,
+        })
+    }
+}
+
+fn summary(number: u64, task: &Task) -> TaskSummary {
+    TaskSummary {
+        number,
+        task_id: task.facts.task_id.clone(),
+        title: task.facts.submission.title.clone(),
+        status: task.status().to_owned(),
+        is_finished: task.is_finished(),
+    }
+}

@@ -1,0 +1,299 @@
+//! The handle of a running emulator.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderValue;
+use tokio::net::TcpListener;
+
+use crate::attempt::Attempt;
+use crate::body::Style;
+use crate::clock::Clock;
+use crate::config::{Config, WebhookKeyChoice};
+use crate::deliver::Courier;
+use crate::desk::{Desk, Rules, Standing, TaskSummary};
+use crate::error::EmulatorError;
+use crate::profile::Profile;
+use crate::scenario::Scenario;
+use crate::scenario::script::Script;
+use crate::secret::Secret;
+use crate::seed::Seed;
+use crate::server;
+use crate::shared::Shared;
+use crate::tasks::TaskSet;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+
+/// A provider of its own: it listens, keeps tasks, and delivers callbacks until it is dropped or
+/// [shut down](Self::shutdown). Many can run in one process.
+#[derive(Debug)]
+pub struct Emulator {
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    base_url: String,
+    webhook_key: Option<Secret>,
+    profile: Profile,
+}
+
+impl Emulator {
+    /// Begins to listen and to deliver, on the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If a setting makes no sense, or the address cannot be listened on.
+    pub async fn start(config: Config) -> Result<Self, EmulatorError> {
+        config.check()?;
+        let listener = listen(config.addr).await?;
+        let addr = listener
+            .local_addr()
+            .map_err(|source| EmulatorError::Listen {
+                addr: config.addr,
+                source,
+            })?;
+        let base_url = format!("http://{}", reachable(addr));
+        let webhook_key = match &config.webhook_key {
+            WebhookKeyChoice::Given(key) => Some(key.clone()),
+            WebhookKeyChoice::ByProfile if config.profile.signs() => Some(Secret::generate("whk_")),
+            WebhookKeyChoice::ByProfile | WebhookKeyChoice::None => None,
+        };
+        let tasks = TaskSet::default();
+        let courier = courier(&config, &tasks)?;
+        let clock = match config.driven_from_unix_ms {
+            Some(from_unix_ms) => Clock::driven(from_unix_ms),
+            None => Clock::real(config.speed),
+        };
+        let profile = config.profile;
+        let api_key = config
+            .api_key
+            .clone()
+            .unwrap_or_else(|| Secret::generate("sk_"));
+        let (connections_max, deliveries_max) =
+            (config.connections_max, config.deliveries_at_once_max);
+        let admin_needs_key = !addr.ip().is_loopback();
+        let scripts = config.scripts.iter().cloned();
+        let scripts = scripts
+            .map(|script| (script.name().to_owned(), Arc::new(script)))
+            .collect();
+        let desk = Desk::new(rules(config, &base_url, webhook_key.clone())?, scripts);
+        let shared = Arc::new(Shared::new(
+            desk,
+            clock,
+            courier,
+            tasks.clone(),
+            api_key,
+            admin_needs_key,
+            deliveries_max,
+        ));
+        tasks.spawn(server::serve(
+            Arc::clone(&shared),
+            listener,
+            connections_max,
+        ));
+        if !shared.clock.is_driven() {
+            tasks.spawn(Arc::clone(&shared).pace());
+        }
+        tracing::info!(%addr, %profile, "the emulator listens");
+        Ok(Self {
+            shared,
+            addr,
+            base_url,
+            webhook_key,
+            profile,
+        })
+    }
+
+    /// Where it is reached, such as `http://127.0.0.1:40123`, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Whose dialect it speaks.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// The key that clients must send.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        self.shared.api_key.reveal()
+    }
+
+    /// The key that callbacks are signed with, if they are.
+    #[must_use]
+    pub fn webhook_key(&self) -> Option<&str> {
+        self.webhook_key.as_ref().map(Secret::reveal)
+    }
+
+    /// The attempts to deliver callbacks, in the order in which they ended. Only as many as are
+    /// kept.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.shared.desk().attempts()
+    }
+
+    /// The tasks that are kept, in the order in which they were taken.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskSummary> {
+        self.shared.desk().tasks_after(0, usize::MAX)
+    }
+
+    /// Sets what happens to tasks that choose no scenario by themselves: to the next so many of
+    /// them, or to all until this is called again.
+    ///
+    /// # Errors
+    ///
+    /// If the words cannot be read.
+    pub fn set_scenario(&self, words: &str, tasks: Option<u32>) -> Result<(), EmulatorError> {
+        let set = self.shared.desk().set_standing(words, tasks);
+        set.map_err(|reason| EmulatorError::Scenario { reason })
+    }
+
+    /// Keeps a script that tasks can choose by the word `script=NAME`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no place for another.
+    pub fn add_script(&self, script: Script) -> Result<(), EmulatorError> {
+        if self.shared.desk().add_script(script) {
+            return Ok(());
+        }
+        Err(EmulatorError::Script {
+            reason: "no more scripts are kept".to_owned(),
+        })
+    }
+
+    /// Delivers a callback of a task again, the latest of this name (`complete`, for example). With
+    /// a driven clock it leaves at the next [`advance`](Self::advance).
+    ///
+    /// # Errors
+    ///
+    /// If there is no such task, or it has had no such callback.
+    pub fn deliver_again(&self, task_id: &str, post: &str) -> Result<(), EmulatorError> {
+        let repeated = self.shared.desk().deliver_again(task_id, post);
+        self.shared.touched();
+        match repeated {
+            Some(true) => Ok(()),
+            Some(false) => Err(EmulatorError::Unknown { what: "callback" }),
+            None => Err(EmulatorError::Unknown { what: "task" }),
+        }
+    }
+
+    /// Forgets all tasks and attempts and begins again, with the same seed and full credits.
+    pub fn reset(&self) {
+        self.shared.desk().reset();
+        self.shared.touched();
+    }
+
+    /// Waits until no task has anything left to do. With a driven clock that needs someone to move
+    /// it.
+    pub async fn idle(&self) {
+        self.shared.idle().await;
+    }
+
+    /// Moves the driven clock on. What is due on the way happens one after the other, each callback
+    /// being answered before the next is sent; all of it is done when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If the clock is not driven.
+    pub async fn advance(&self, by: Duration) -> Result<(), EmulatorError> {
+        if !self.shared.clock.is_driven() {
+            return Err(EmulatorError::NotDriven);
+        }
+        self.shared.advance(by).await;
+        Ok(())
+    }
+
+    /// Ends everything and waits until the port is free. Callbacks on their way are broken off.
+    pub async fn shutdown(self) {
+        self.shared.tasks.close().shutdown().await;
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // The set aborts its tasks when it is dropped.
+        drop(self.shared.tasks.close());
+    }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, EmulatorError> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => EmulatorError::AddressInUse { addr },
+            _ => EmulatorError::Listen { addr, source },
+        })
+}
+
+/// The provider's outgoing side under the settings.
+fn courier(config: &Config, tasks: &TaskSet) -> Result<Courier, EmulatorError> {
+    let user_agent = HeaderValue::from_str(&config.user_agent);
+    let user_agent = user_agent.map_err(|_| EmulatorError::Setting {
+        name: "user agent",
+        rule: "must be printable text without line breaks",
+    })?;
+    #[cfg(feature = "tls")]
+    let tls = Tls::new(tasks.clone(), &config.extra_roots_pem).ok_or(EmulatorError::Setting {
+        name: "extra roots",
+        rule: "must be up to 256 certificates in PEM",
+    })?;
+    Ok(Courier::new(
+        tasks.clone(),
+        #[cfg(feature = "tls")]
+        tls,
+        user_agent,
+        config.answer_timeout,
+    ))
+}
+
+/// An address that can be called where "any" was listened on.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
+}
+
+fn rules(
+    config: Config,
+    base_url: &str,
+    webhook_key: Option<Secret>,
+) -> Result<Rules, EmulatorError> {
+    let scenario = Scenario::parse(&config.scenario_words)
+        .map_err(|reason| EmulatorError::Scenario { reason })?;
+    Ok(Rules {
+        profile: config.profile,
+        webhook_key,
+        seed: config.seed.map_or_else(Seed::from_system, Seed::new),
+        timing: config.timing,
+        retry: config.retry,
+        style: Style {
+            documented: config.documented_bodies,
+            media_base: config
+                .public_base_url
+                .unwrap_or_else(|| base_url.to_owned()),
+        },
+        credits: config.credits,
+        rate_limits: config.rate_limits,
+        standing: Standing {
+            words: config.scenario_words,
+            scenario,
+            tasks_left: None,
+        },
+        tasks_kept_max: config.tasks_kept_max,
+        attempts_kept_max: config.attempts_kept_max,
+    })
+}

@@ -1,0 +1,182 @@
+//! The life of one task as a state machine: a plan, how far it has come, and what a poll sees.
+//!
+//! There is no clock here and no network. Time comes in as a number, callbacks go out as data.
+
+use std::borrow::Cow;
+
+use crate::plan::{Change, Failure, Plan, Post, Tracks};
+
+/// A task somewhere on its plan.
+#[derive(Debug)]
+pub(crate) struct Life {
+    plan: Plan,
+    started_ms: u64,
+    /// The index of the first step that has not happened yet.
+    next: usize,
+    record: Record,
+}
+
+/// What a poll shows of a task, apart from what was submitted.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) status: Cow<'static, str>,
+    pub(crate) tracks: Tracks,
+    pub(crate) failure: Option<Failure>,
+    /// Whether a poll finds the task at all.
+    pub(crate) visible: bool,
+}
+
+/// What became due in one go.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Due {
+    pub(crate) posts: Vec<Post>,
+    pub(crate) refund: bool,
+    /// Tracks exist now and did not before.
+    pub(crate) tracks_began: bool,
+}
+
+impl Life {
+    pub(crate) fn new(plan: Plan, started_ms: u64) -> Self {
+        // What is hidden from the first moment on must be so before anyone can ask.
+        let mut first = plan.steps.iter().take_while(|step| step.at_ms == 0);
+        let visible = !first.any(|step| step.change.visible == Some(false));
+        let record = Record {
+            visible,
+            ..Record::pending()
+        };
+        Self {
+            plan,
+            started_ms,
+            next: 0,
+            record,
+        }
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// When the next step is due, on the time line of the tasks.
+    pub(crate) fn due_at(&self) -> Option<u64> {
+        let step = self.plan.steps.get(self.next)?;
+        Some(self.started_ms.saturating_add(step.at_ms))
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.next >= self.plan.steps.len()
+    }
+
+    /// Takes all steps that are due at `now_ms`.
+    pub(crate) fn advance(&mut self, now_ms: u64) -> Due {
+        let mut due = Due::default();
+        while self.due_at().is_some_and(|at_ms| at_ms <= now_ms) {
+            let step = self.plan.steps[self.next].clone();
+            self.next += 1;
+            due.tracks_began |= self.record.tracks == Tracks::Absent
+                && step
+                    .change
+                    .tracks
+                    .is_some_and(|tracks| tracks != Tracks::Absent);
+            due.refund |= step.change.refund;
+            self.record.apply(step.change);
+            due.posts.extend(step.posts);
+        }
+        due
+    }
+
+    /// The callbacks of the plan that have been due so far, oldest first.
+    pub(crate) fn past_posts(&self) -> impl DoubleEndedIterator<Item = &Post> {
+        self.plan.steps[..self.next]
+            .iter()
+            .flat_map(|step| &step.posts)
+    }
+}
+
+impl Record {
+    fn pending() -> Self {
+        Self {
+            status: Cow::Borrowed("PENDING"),
+            tracks: Tracks::Absent,
+            failure: None,
+            visible: true,
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
+        if let Some(status) = change.status {
+            self.status = status;
+        }
+        if let Some(tracks) = change.tracks {
+            self.tracks = tracks;
+        }
+        if let Some(failure) = change.failure {
+            self.failure = Some(failure);
+        }
+        if let Some(visible) = change.visible {
+            self.visible = visible;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::Life;
+    use crate::plan::{POSTS_MAX, Plan};
+    use crate::profile::Profile;
+    use crate::scenario::Scenario;
+    use crate::scenario::course::Circumstances;
+    use crate::timing::Timing;
+
+    fn random_plan(seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed);
+        let scenario = Scenario::parse("random").unwrap().settled(&mut rng);
+        let plan = scenario.course.plan(Circumstances {
+            profile: Profile::Kie,
+            timing: Timing::default().of_task(&mut rng),
+            documented: rng.bool(),
+        });
+        scenario.delivery.strike(plan)
+    }
+
+    #[test]
+    fn a_life_does_not_depend_on_the_steps_in_which_time_passes() {
+        for seed in 0..2000 {
+            let plan = random_plan(seed);
+            assert!(plan.steps.is_sorted_by_key(|step| step.at_ms));
+            let mut rng = Rng::with_seed(seed);
+            let mut at_once = Life::new(plan.clone(), 500);
+            let mut in_steps = Life::new(plan, 500);
+            let all = at_once.advance(u64::MAX);
+            let (mut posts, mut refunds, mut now_ms) = (Vec::new(), 0, 0);
+            while !in_steps.is_over() {
+                now_ms += rng.u64(1..60_000);
+                let due = in_steps.advance(now_ms);
+                refunds += u32::from(due.refund);
+                posts.extend(due.posts);
+            }
+            assert_eq!(posts, all.posts, "seed {seed}");
+            assert!(posts.len() <= POSTS_MAX);
+            assert_eq!(refunds, u32::from(all.refund), "seed {seed}");
+            assert_eq!(in_steps.record(), at_once.record(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn nothing_happens_before_its_time() {
+        let plan = Plan {
+            steps: random_plan(1)
+                .steps
+                .into_iter()
+                .filter(|step| step.at_ms > 0)
+                .collect(),
+        };
+        let first_ms = plan.steps[0].at_ms;
+        let mut life = Life::new(plan, 1000);
+        assert_eq!(life.due_at(), Some(1000 + first_ms));
+        assert_eq!(life.advance(1000 + first_ms - 1), super::Due::default());
+        life.advance(1000 + first_ms);
+        assert_ne!(life.due_at(), Some(1000 + first_ms));
+    }
+}

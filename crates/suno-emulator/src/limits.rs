@@ -1,0 +1,64 @@
+//! Rate limits: so many requests in so long a time (`PROTOCOL.md 1.39`, `1.40`).
+
+use std::collections::VecDeque;
+
+/// How many submits an account may send in [`SUBMIT_SPAN_MS`].
+const SUBMITS_MAX: usize = 20;
+const SUBMIT_SPAN_MS: u64 = 10_000;
+/// How often one task may be polled in [`POLL_SPAN_MS`].
+const POLLS_MAX: usize = 3;
+const POLL_SPAN_MS: u64 = 1_000;
+
+/// A window that slides over the requests of the last while.
+#[derive(Debug)]
+pub(crate) struct Window {
+    taken_unix_ms: VecDeque<u64>,
+    requests_max: usize,
+    span_ms: u64,
+}
+
+impl Window {
+    pub(crate) fn of_submits() -> Self {
+        Self::new(SUBMITS_MAX, SUBMIT_SPAN_MS)
+    }
+
+    pub(crate) fn of_polls() -> Self {
+        Self::new(POLLS_MAX, POLL_SPAN_MS)
+    }
+
+    fn new(requests_max: usize, span_ms: u64) -> Self {
+        Self {
+            taken_unix_ms: VecDeque::new(),
+            requests_max,
+            span_ms,
+        }
+    }
+
+    /// Takes a request, or refuses it. A refused one does not count.
+    pub(crate) fn take(&mut self, now_unix_ms: u64) -> bool {
+        let is_past = |taken: &u64| taken.saturating_add(self.span_ms) <= now_unix_ms;
+        while self.taken_unix_ms.front().is_some_and(is_past) {
+            self.taken_unix_ms.pop_front();
+        }
+        let takes = self.taken_unix_ms.len() < self.requests_max;
+        if takes {
+            self.taken_unix_ms.push_back(now_unix_ms);
+        }
+        takes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Window;
+
+    #[test]
+    fn a_place_is_free_again_when_the_span_has_passed() {
+        let mut window = Window::new(2, 1000);
+        assert!(window.take(0) && window.take(400));
+        assert!(!window.take(999));
+        assert!(window.take(1000));
+        assert!(!window.take(1399));
+        assert!(window.take(1400));
+    }
+}

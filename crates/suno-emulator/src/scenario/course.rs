@@ -1,0 +1,300 @@
+//! The course of a task: which stages it goes through and how it ends. Faults come on top.
+
+use std::borrow::Cow;
+
+use crate::plan::{Change, Content, Failure, FailureShape, Plan, Post, Step, Tracks};
+use crate::profile::Profile;
+use crate::timing::Timing;
+
+/// How many tracks a task has, unless it is asked for one.
+const TRACKS: usize = 2;
+
+/// What a task goes through.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Course {
+    /// The stages that happen; `None` for those that fit the ending.
+    pub(crate) stages: Option<Stages>,
+    pub(crate) ending: Ending,
+    pub(crate) failure_shape: FailureShape,
+    /// What `text` has for tracks, if it was chosen.
+    pub(crate) text_tracks: Option<Tracks>,
+    pub(crate) track_count: usize,
+    /// A poll does not find the task for so long after the submit.
+    pub(crate) hidden_ms: u64,
+    /// A poll shows success without tracks for so long.
+    pub(crate) trackless_ms: u64,
+    /// How much longer than usual the stage `first` lasts.
+    pub(crate) first_lasts_ms: u64,
+    /// What a poll says in place of `TEXT_SUCCESS` and `FIRST_SUCCESS`.
+    pub(crate) running_status: Option<String>,
+    /// What a poll says at the end in place of the usual word.
+    pub(crate) end_status: Option<String>,
+    /// Unknown members in all bodies about the task.
+    pub(crate) extra_members: bool,
+}
+
+/// Which stages happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stages {
+    pub(crate) text: bool,
+    pub(crate) first: bool,
+    pub(crate) complete: bool,
+}
+
+/// How a task ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ending {
+    #[default]
+    Complete,
+    /// The generation fails; `None` for the usual code of the provider.
+    Failed {
+        code: Option<u16>,
+    },
+    /// It fails before anything was generated.
+    CreateFailed,
+    SensitiveWord,
+    /// A poll shows `PENDING` with an error long before the task is said to have failed.
+    PendingError,
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            stages: None,
+            ending: Ending::default(),
+            failure_shape: FailureShape::default(),
+            text_tracks: None,
+            track_count: TRACKS,
+            hidden_ms: 0,
+            trackless_ms: 0,
+            first_lasts_ms: 0,
+            running_status: None,
+            end_status: None,
+            extra_members: false,
+        }
+    }
+}
+
+/// What a plan depends on besides the course.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    pub(crate) profile: Profile,
+    pub(crate) timing: Timing,
+    /// Bodies in the form of the pages.
+    pub(crate) documented: bool,
+}
+
+impl Course {
+    /// The plan of a task under the circumstances.
+    pub(crate) fn plan(&self, circumstances: Circumstances) -> Plan {
+        let Circumstances {
+            timing, documented, ..
+        } = circumstances;
+        let stages = self.stages.unwrap_or_else(|| self.usual_stages());
+        let mut steps = Vec::new();
+        if self.hidden_ms > 0 {
+            steps.push(visibility_step(0, false));
+            steps.push(visibility_step(self.hidden_ms, true));
+        }
+        if stages.text {
+            steps.push(self.text_step(timing, documented));
+        }
+        if stages.first {
+            steps.push(self.first_step(timing, documented));
+        }
+        let last_ms = timing.complete_ms.saturating_add(self.first_lasts_ms);
+        match self.ending {
+            Ending::Complete if !stages.complete => {}
+            Ending::Complete => steps.extend(self.complete_steps(last_ms)),
+            _ => steps.extend(self.failure_steps(circumstances, stages, last_ms)),
+        }
+        steps.sort_by_key(|step| step.at_ms);
+        Plan { steps }
+    }
+
+    fn usual_stages(&self) -> Stages {
+        match self.ending {
+            Ending::Complete => Stages {
+                text: true,
+                first: true,
+                complete: true,
+            },
+            Ending::Failed { .. } => Stages {
+                text: true,
+                first: false,
+                complete: false,
+            },
+            _ => Stages {
+                text: false,
+                first: false,
+                complete: false,
+            },
+        }
+    }
+
+    fn text_step(&self, timing: Timing, documented: bool) -> Step {
+        // The pages show an empty list, integrators saw tracks without audio (PROTOCOL.md 2.5, 2.6).
+        let usual = if documented {
+            Tracks::Empty
+        } else {
+            Tracks::Unfinished
+        };
+        let tracks = self.text_tracks.unwrap_or(usual);
+        let status = self.running("TEXT_SUCCESS");
+        stage_step(
+            timing.text_ms,
+            "text",
+            "Text generated successfully.",
+            status,
+            tracks,
+        )
+    }
+
+    fn first_step(&self, timing: Timing, documented: bool) -> Step {
+        let tracks = if documented {
+            Tracks::FirstAlone
+        } else {
+            Tracks::FirstReady
+        };
+        let message = "First audio generated successfully.";
+        stage_step(
+            timing.first_ms,
+            "first",
+            message,
+            self.running("FIRST_SUCCESS"),
+            tracks,
+        )
+    }
+
+    fn complete_steps(&self, at_ms: u64) -> Vec<Step> {
+        let message = "All generated successfully.";
+        let mut step = stage_step(
+            at_ms,
+            "complete",
+            message,
+            self.end("SUCCESS"),
+            Tracks::Ready,
+        );
+        if self.trackless_ms == 0 {
+            return vec![step];
+        }
+        let tracks = step.change.tracks.replace(Tracks::Empty);
+        let later = Step {
+            at_ms: at_ms.saturating_add(self.trackless_ms),
+            change: Change {
+                tracks,
+                ..Change::default()
+            },
+            posts: Vec::new(),
+        };
+        vec![step, later]
+    }
+
+    fn failure_steps(
+        &self,
+        circumstances: Circumstances,
+        stages: Stages,
+        last_ms: u64,
+    ) -> Vec<Step> {
+        let Circumstances {
+            profile, timing, ..
+        } = circumstances;
+        let (at_ms, status, code) = match self.ending {
+            Ending::Failed { code } => {
+                let at_ms = if stages.first {
+                    last_ms
+                } else {
+                    timing.first_ms
+                };
+                (
+                    at_ms,
+                    "GENERATE_AUDIO_FAILED",
+                    code.unwrap_or(profile.failure_code()),
+                )
+            }
+            Ending::SensitiveWord => (timing.text_ms, "SENSITIVE_WORD_ERROR", 400),
+            Ending::PendingError => (last_ms, "GENERATE_AUDIO_FAILED", profile.failure_code()),
+            _ => (timing.text_ms, "CREATE_TASK_FAILED", profile.failure_code()),
+        };
+        let failure = Failure {
+            code,
+            message: profile.failure_message(code).into(),
+        };
+        let mut steps = Vec::new();
+        if self.ending == Ending::PendingError {
+            let change = Change {
+                failure: Some(failure.clone()),
+                ..Change::default()
+            };
+            steps.push(Step {
+                at_ms: timing.text_ms,
+                change,
+                posts: Vec::new(),
+            });
+        }
+        let change = Change {
+            status: Some(self.end(status)),
+            failure: Some(failure.clone()),
+            refund: profile.refunds(code),
+            ..Change::default()
+        };
+        let content = Content::Failure {
+            failure,
+            shape: self.failure_shape,
+        };
+        steps.push(Step {
+            at_ms,
+            change,
+            posts: vec![Post::new("error", content)],
+        });
+        steps
+    }
+
+    fn running(&self, usual: &'static str) -> Cow<'static, str> {
+        self.running_status
+            .clone()
+            .map_or(Cow::Borrowed(usual), Cow::Owned)
+    }
+
+    fn end(&self, usual: &'static str) -> Cow<'static, str> {
+        self.end_status
+            .clone()
+            .map_or(Cow::Borrowed(usual), Cow::Owned)
+    }
+}
+
+fn stage_step(
+    at_ms: u64,
+    callback_type: &'static str,
+    message: &'static str,
+    status: Cow<'static, str>,
+    tracks: Tracks,
+) -> Step {
+    let content = Content::Stage {
+        callback_type: callback_type.into(),
+        message: message.into(),
+        tracks,
+    };
+    let change = Change {
+        status: Some(status),
+        tracks: Some(tracks),
+        ..Change::default()
+    };
+    Step {
+        at_ms,
+        change,
+        posts: vec![Post::new(callback_type, content)],
+    }
+}
+
+fn visibility_step(at_ms: u64, visible: bool) -> Step {
+    let change = Change {
+        visible: Some(visible),
+        ..Change::default()
+    };
+    Step {
+        at_ms,
+        change,
+        posts: Vec::new(),
+    }
+}

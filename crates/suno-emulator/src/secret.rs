@@ -1,0 +1,39 @@
+//! A key that is never shown by `Debug`.
+
+use std::fmt;
+
+use crate::seed;
+
+/// An API key or a webhook key of one emulator.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+/// How many random hexadecimal digits a generated key has.
+const DIGITS: usize = 32;
+
+impl Secret {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// A key from the system's randomness, that says by its prefix what it is for.
+    pub(crate) fn generate(prefix: &str) -> Self {
+        let mut rng = fastrand::Rng::new();
+        Self(format!("{prefix}{}", seed::hex(&mut rng, DIGITS)))
+    }
+
+    /// Whether it can be sent in a header and typed by people.
+    pub(crate) fn fits_a_header(&self) -> bool {
+        !self.0.is_empty() && self.0.chars().all(|c| c.is_ascii_graphic())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}

@@ -1,0 +1,133 @@
+//! The HTTP side: connections, bounds, and the header that says what answers here.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::HeaderValue;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::api::{self, Answer};
+use crate::server::body::AnswerBody;
+use crate::shared::Shared;
+
+mod body;
+
+/// How large a request body may be.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How much of a larger one is read and thrown away.
+const BODY_BYTES_DRAINED_MAX: usize = 64 * 1024 * 1024;
+/// How long a client may take to send the head of a request, and its body.
+const READ_MAX: Duration = Duration::from_secs(10);
+/// The pause after the system refused a connection, such as when files ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The header that every answer carries.
+const EMULATOR_HEADER: &str = "x-suno-emulator";
+
+/// Accepts connections as long as the emulator runs.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, connections_max: usize) {
+    let places = Arc::new(Semaphore::new(connections_max));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let connection = serve_connection(Arc::clone(&shared), stream);
+                shared.tasks.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            Err(err) => {
+                tracing::warn!(%err, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection(shared: Arc<Shared>, stream: TcpStream) {
+    // Without this, answers that are small wait for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { respond(&shared, request).await }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(READ_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(err) = served {
+        tracing::debug!(%err, "a connection ended early");
+    }
+}
+
+/// An error ends the connection without an answer, which is what a fault may ask for.
+async fn respond(
+    shared: &Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, io::Error> {
+    let (head, body) = request.into_parts();
+    let profile = shared.desk().profile();
+    let answer = match read(body).await {
+        Ok(body) => api::answer(shared, Request::from_parts(head, body)).await,
+        Err(BodyError::TooLarge) => Answer::too_large(profile),
+        Err(BodyError::TooSlow) => Answer::too_slow(),
+        Err(BodyError::Broken) => Answer::Cut,
+    };
+    let mut response = match answer {
+        Answer::Send(response) => response.map(AnswerBody::whole),
+        Answer::Break(response) => response.map(AnswerBody::broken),
+        Answer::Cut => return Err(io::ErrorKind::ConnectionAborted.into()),
+    };
+    let version = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
+    response.headers_mut().insert(EMULATOR_HEADER, version);
+    Ok(response)
+}
+
+enum BodyError {
+    TooLarge,
+    TooSlow,
+    Broken,
+}
+
+async fn read(body: Incoming) -> Result<Bytes, BodyError> {
+    let read = tokio::time::timeout(READ_MAX, collect(body)).await;
+    read.unwrap_or(Err(BodyError::TooSlow))
+}
+
+/// Takes a body that is too large to its end, or a client that is still sending would never see the
+/// answer.
+async fn collect(mut body: Incoming) -> Result<Bytes, BodyError> {
+    let mut kept = BytesMut::new();
+    let mut bytes: usize = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| BodyError::Broken)?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        bytes = bytes.saturating_add(data.len());
+        if bytes > BODY_BYTES_DRAINED_MAX {
+            break;
+        }
+        if bytes > BODY_BYTES_MAX {
+            kept.clear();
+        } else {
+            kept.extend_from_slice(data);
+        }
+    }
+    if bytes > BODY_BYTES_MAX {
+        return Err(BodyError::TooLarge);
+    }
+    Ok(kept.freeze())
+}

@@ -1,0 +1,145 @@
+//! What the server, the pacer and the handle of one emulator share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+
+use crate::clock::Clock;
+use crate::deliver::Courier;
+use crate::desk::{Desk, Dispatch};
+use crate::secret::Secret;
+use crate::tasks::TaskSet;
+use crate::timing::millis;
+
+/// One emulator at work.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) api_key: Secret,
+    /// Others than this machine may reach the emulator.
+    pub(crate) admin_needs_key: bool,
+    pub(crate) clock: Clock,
+    pub(crate) courier: Courier,
+    pub(crate) tasks: TaskSet,
+    /// Places for callbacks on their way.
+    pub(crate) deliveries: Arc<Semaphore>,
+    desk: Mutex<Desk>,
+    /// Something may be due earlier than before.
+    due_changed: Notify,
+    /// Something happened that someone may wait for.
+    changed: Notify,
+    /// Held while a driven clock moves.
+    moving: tokio::sync::Mutex<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        desk: Desk,
+        clock: Clock,
+        courier: Courier,
+        tasks: TaskSet,
+        api_key: Secret,
+        admin_needs_key: bool,
+        deliveries_at_once_max: usize,
+    ) -> Self {
+        Self {
+            api_key,
+            admin_needs_key,
+            clock,
+            courier,
+            tasks,
+            deliveries: Arc::new(Semaphore::new(deliveries_at_once_max)),
+            desk: Mutex::new(desk),
+            due_changed: Notify::new(),
+            changed: Notify::new(),
+            moving: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// The provider's state. A panic while it was held left it whole enough to go on.
+    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the desk was changed from outside of the pacer.
+    pub(crate) fn touched(&self) {
+        self.due_changed.notify_one();
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until no task has anything left to do.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.desk().is_idle() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Runs as long as the emulator: sends what becomes due in real time.
+    pub(crate) async fn pace(self: Arc<Self>) {
+        loop {
+            let due_at = self.send_due();
+            match due_at.and_then(|at_ms| self.clock.instant_of(at_ms)) {
+                Some(instant) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(instant) => {}
+                        () = self.due_changed.notified() => {}
+                    }
+                }
+                None => self.due_changed.notified().await,
+            }
+        }
+    }
+
+    /// Begins all deliveries that are due, and says when the next thing is.
+    fn send_due(self: &Arc<Self>) -> Option<u64> {
+        loop {
+            let now = self.clock.now();
+            let mut desk = self.desk();
+            let Some(dispatch) = desk.next_dispatch(now) else {
+                let due_at = desk.due_at();
+                drop(desk);
+                self.changed.notify_waiters();
+                return due_at;
+            };
+            drop(desk);
+            let shared = Arc::clone(self);
+            self.tasks.spawn(async move {
+                let _place = shared.deliveries.acquire().await;
+                shared.deliver(dispatch).await;
+            });
+        }
+    }
+
+    /// Makes one attempt and files what came of it.
+    pub(crate) async fn deliver(&self, dispatch: Dispatch) {
+        let outcome = self.courier.deliver(&dispatch).await;
+        let now = self.clock.now();
+        self.desk().settle(now, &dispatch, outcome);
+        self.touched();
+    }
+
+    /// Moves a driven clock, and lets everything on the way happen one after the other.
+    pub(crate) async fn advance(&self, by: Duration) {
+        let _moving = self.moving.lock().await;
+        let target_ms = self.clock.now().at_ms.saturating_add(millis(by));
+        loop {
+            let due_at = self.desk().due_at();
+            let Some(at_ms) = due_at.filter(|at_ms| *at_ms <= target_ms) else {
+                break;
+            };
+            self.clock.move_to(at_ms);
+            let now = self.clock.now();
+            let dispatch = self.desk().next_dispatch(now);
+            if let Some(dispatch) = dispatch {
+                self.deliver(dispatch).await;
+            }
+        }
+        self.clock.move_to(target_ms);
+        self.changed.notify_waiters();
+    }
+}

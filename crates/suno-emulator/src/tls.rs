@@ -1,0 +1,77 @@
+//! Callbacks to `https://` URLs, with the roots of the system and those of the settings.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls_platform_verifier::Verifier;
+
+use crate::deliver::client_builder;
+use crate::tasks::TaskSet;
+
+/// How many extra roots can be given.
+const EXTRA_ROOTS_MAX: usize = 256;
+
+type TlsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// A client that is built when the first such URL is called: reading the system's roots takes time,
+/// and most emulators never need them.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    extra_roots: Vec<CertificateDer<'static>>,
+    tasks: TaskSet,
+    client: Arc<OnceLock<Result<TlsClient, String>>>,
+}
+
+impl Tls {
+    /// `None` if the text holds no certificates, although it is not empty.
+    pub(crate) fn new(tasks: TaskSet, extra_roots_pem: &[u8]) -> Option<Self> {
+        let roots = CertificateDer::pem_slice_iter(extra_roots_pem).take(EXTRA_ROOTS_MAX + 1);
+        let extra_roots = roots.collect::<Result<Vec<_>, _>>().ok()?;
+        if extra_roots.is_empty() != extra_roots_pem.is_empty()
+            || extra_roots.len() > EXTRA_ROOTS_MAX
+        {
+            return None;
+        }
+        Some(Self {
+            extra_roots,
+            tasks,
+            client: Arc::default(),
+        })
+    }
+
+    /// The client, or why there is none.
+    pub(crate) fn client(&self) -> Result<&TlsClient, String> {
+        let client = self.client.get_or_init(|| self.build());
+        client.as_ref().map_err(Clone::clone)
+    }
+
+    fn build(&self) -> Result<TlsClient, String> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let roots = self.extra_roots.iter().cloned();
+        let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
+            .map_err(|err| err.to_string())?;
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|err| err.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_only()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Ok(client_builder(self.tasks.clone()).build(connector))
+    }
+}

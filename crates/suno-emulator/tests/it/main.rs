@@ -1,0 +1,29 @@
+//! What the emulator does on the wire.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod receiver;
+mod wire;
+
+mod admin;
+mod documented;
+mod documents;
+mod exchanges;
+mod faults;
+mod jobs;
+mod load;
+mod media;
+mod polling;
+mod posting;
+mod scenarios;
+mod scripts;
+mod seeded;
+mod signing;
+mod starting;
+mod submitting;
+#[cfg(feature = "tls")]
+mod tls;

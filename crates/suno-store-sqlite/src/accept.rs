@@ -1,0 +1,148 @@
+//! Storing deliveries.
+
+use rusqlite::{Transaction, params};
+use suno_callback::{Accepted, Content, Delivery, EventKey, EventState, Fingerprint, StoreError};
+use suno_types::Code;
+
+use crate::error::store_error;
+use crate::keys::Keys;
+use crate::row::{Sibling, micros, source_column, state_columns, task_hash};
+
+/// Stores deliveries, one after the other.
+pub(crate) fn accept(
+    transaction: &Transaction<'_>,
+    keys: &mut Keys,
+    deliveries: &[Delivery],
+) -> Result<Vec<Accepted>, StoreError> {
+    keys.catch_up(transaction)?;
+    let accepted = deliveries
+        .iter()
+        .map(|delivery| accept_one(transaction, keys, delivery).map_err(store_error))
+        .collect::<Result<Vec<_>, _>>()?;
+    keys.merge(transaction, deliveries.len())?;
+    Ok(accepted)
+}
+
+fn accept_one(
+    transaction: &Transaction<'_>,
+    keys: &mut Keys,
+    delivery: &Delivery,
+) -> rusqlite::Result<Accepted> {
+    match &delivery.content {
+        Content::Event {
+            key,
+            code,
+            semantic,
+            ..
+        } => accept_event(transaction, keys, delivery, key, *code, *semantic),
+        Content::Quarantined {
+            task_id, reason, ..
+        } => {
+            transaction
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO quarantine
+                     (strict, task_id, source, verified_by, received_at, reason, raw)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    delivery.strict.0,
+                    task_id.as_ref().map(|id| id.as_str()),
+                    source_column(delivery.source),
+                    delivery.verified_by.bits(),
+                    micros(delivery.received_at),
+                    reason.to_string(),
+                    &*delivery.raw,
+                ])?;
+            Ok(Accepted::Quarantined)
+        }
+        // A kind of content that this version of the store does not know.
+        _ => Err(rusqlite::Error::InvalidQuery),
+    }
+}
+
+fn accept_event(
+    transaction: &Transaction<'_>,
+    keys: &mut Keys,
+    delivery: &Delivery,
+    key: &EventKey,
+    code: Code,
+    semantic: Fingerprint,
+) -> rusqlite::Result<Accepted> {
+    let hash = task_hash(key.task_id());
+    let siblings = Sibling::all(transaction, keys, hash, key.task_id().as_str())?;
+    if let Some(known) = siblings.iter().find(|known| known.stage == *key.stage()) {
+        return meet(transaction, delivery, known.id, semantic);
+    }
+    let late = siblings
+        .iter()
+        .any(|sibling| sibling.stage.supersedes(key.stage()));
+    let (state, accepted) = if late {
+        (EventState::Superseded, Accepted::Late)
+    } else {
+        (EventState::Ready, Accepted::New)
+    };
+    let (state, due) = state_columns(state);
+    transaction
+        .prepare_cached(
+            "INSERT INTO events (task_hash, task_id, stage, code, source, verified_by,
+                 received_at, strict, semantic, state, due)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            hash,
+            key.task_id().as_str(),
+            key.stage().as_str(),
+            code.0,
+            source_column(delivery.source),
+            delivery.verified_by.bits(),
+            micros(delivery.received_at),
+            delivery.strict.0,
+            semantic.0,
+            state,
+            due,
+        ])?;
+    let event = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached("INSERT INTO bodies (event_id, raw) VALUES (?1, ?2)")?
+        .execute(params![event, &*delivery.raw])?;
+    keys.add(hash, event);
+    Ok(accepted)
+}
+
+/// Another delivery of a known event: a duplicate, unless it says something else.
+fn meet(
+    transaction: &Transaction<'_>,
+    delivery: &Delivery,
+    event: i64,
+    semantic: Fingerprint,
+) -> rusqlite::Result<Accepted> {
+    let known: bool = transaction
+        .prepare_cached(
+            "SELECT EXISTS (
+                 SELECT 1 FROM events WHERE id = ?1 AND (strict = ?2 OR semantic = ?3)
+                 UNION ALL
+                 SELECT 1 FROM conflicts WHERE event_id = ?1 AND (strict = ?2 OR semantic = ?3))",
+        )?
+        .query_row(params![event, delivery.strict.0, semantic.0], |row| {
+            row.get(0)
+        })?;
+    if known {
+        return Ok(Accepted::Duplicate);
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO conflicts
+             (event_id, source, verified_by, received_at, strict, semantic, raw)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            event,
+            source_column(delivery.source),
+            delivery.verified_by.bits(),
+            micros(delivery.received_at),
+            delivery.strict.0,
+            semantic.0,
+            &*delivery.raw,
+        ])?;
+    Ok(Accepted::Conflict)
+}

@@ -1,0 +1,163 @@
+//! Granting claims.
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use suno_callback::{
+    Claim, ClaimRequest, EventId, EventKey, EventState, StoreError, Ticket, VerifiedBy, turn,
+};
+use suno_types::{Stage, TaskId};
+
+use crate::error::{damaged, store_error};
+use crate::keys::Keys;
+use crate::row::{Sibling, micros, moment, source, state, state_columns};
+
+/// How many open events are looked at for one claim, so that a backlog of tasks that are being
+/// handled costs a bounded time.
+const LOOKED_AT_MAX: u32 = 4_096;
+
+/// Claims the events whose turn it is, oldest first.
+pub(crate) fn claim(
+    transaction: &Transaction<'_>,
+    keys: &mut Keys,
+    request: &ClaimRequest,
+) -> Result<Vec<Claim>, StoreError> {
+    keys.catch_up(transaction)?;
+    let mut claims = Vec::new();
+    for (id, hash, task_id) in candidates(transaction, request).map_err(store_error)? {
+        if claims.len() >= request.events_max {
+            break;
+        }
+        // An event of the same task may have been claimed just now.
+        if !is_claimable(transaction, id, request)? {
+            continue;
+        }
+        let siblings = Sibling::all(transaction, keys, hash, &task_id).map_err(store_error)?;
+        claims.extend(claim_of_task(transaction, &siblings, request)?);
+    }
+    // A process that only claims takes in keys as well.
+    keys.merge(transaction, 0)?;
+    Ok(claims)
+}
+
+type Candidate = (i64, i64, String);
+
+fn candidates(
+    transaction: &Transaction<'_>,
+    request: &ClaimRequest,
+) -> rusqlite::Result<Vec<Candidate>> {
+    transaction
+        .prepare_cached(
+            "SELECT id, task_hash, task_id FROM events
+             WHERE state < 3 AND due <= ?1 ORDER BY id LIMIT ?2",
+        )?
+        .query_map(params![micros(request.now), LOOKED_AT_MAX], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect()
+}
+
+fn is_claimable(
+    transaction: &Transaction<'_>,
+    id: i64,
+    request: &ClaimRequest,
+) -> Result<bool, StoreError> {
+    let columns = transaction
+        .prepare_cached("SELECT state, due FROM events WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))))
+        .map_err(store_error)?;
+    Ok(state(columns.0, columns.1)?.is_claimable(request.now))
+}
+
+fn claim_of_task(
+    transaction: &Transaction<'_>,
+    siblings: &[Sibling],
+    request: &ClaimRequest,
+) -> Result<Option<Claim>, StoreError> {
+    let mut standing = Vec::with_capacity(siblings.len());
+    for sibling in siblings {
+        standing.push((sibling.stage.clone(), state(sibling.state, sibling.due)?));
+    }
+    let Some(turn) = turn(&standing, request.now) else {
+        return Ok(None);
+    };
+    for place in turn.supersede {
+        set_state(transaction, siblings[place].id, EventState::Superseded).map_err(store_error)?;
+    }
+    let id = siblings[turn.claim].id;
+    grant(transaction, id, request)
+        .map_err(store_error)?
+        .ok_or_else(|| damaged("an event has no body"))?
+        .into_claim(id)
+        .map(Some)
+}
+
+fn set_state(transaction: &Transaction<'_>, id: i64, state: EventState) -> rusqlite::Result<usize> {
+    let (state, due) = state_columns(state);
+    transaction
+        .prepare_cached("UPDATE events SET state = ?2, due = ?3 WHERE id = ?1")?
+        .execute(params![id, state, due])
+}
+
+fn grant(
+    transaction: &Transaction<'_>,
+    id: i64,
+    request: &ClaimRequest,
+) -> rusqlite::Result<Option<Granted>> {
+    let until = request.until();
+    let (state, due) = state_columns(EventState::Claimed { until });
+    transaction
+        .prepare_cached(
+            "UPDATE events SET state = ?2, due = ?3, epoch = epoch + 1, attempts = attempts + 1
+             WHERE id = ?1",
+        )?
+        .execute(params![id, state, due])?;
+    transaction
+        .prepare_cached(Granted::BY_ID)?
+        .query_row([id], Granted::read)
+        .optional()
+}
+
+/// The row of an event that was claimed.
+struct Granted {
+    task_id: String,
+    stage: Stage,
+    source: i64,
+    verified_by: u8,
+    received_at: i64,
+    attempts: u32,
+    epoch: u32,
+    raw: Vec<u8>,
+}
+
+impl Granted {
+    const BY_ID: &str = "SELECT task_id, stage, source, verified_by, received_at, attempts, epoch,
+            raw
+        FROM events JOIN bodies ON event_id = id WHERE id = ?1";
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            task_id: row.get(0)?,
+            stage: Stage::from(row.get_ref(1)?.as_str()?),
+            source: row.get(2)?,
+            verified_by: row.get(3)?,
+            received_at: row.get(4)?,
+            attempts: row.get(5)?,
+            epoch: row.get(6)?,
+            raw: row.get(7)?,
+        })
+    }
+
+    fn into_claim(self, id: i64) -> Result<Claim, StoreError> {
+        let task_id =
+            TaskId::new(self.task_id).map_err(|_| damaged("a stored task id is no id"))?;
+        let ticket = Ticket {
+            event: EventId(id),
+            epoch: self.epoch,
+        };
+        let mut claim = Claim::new(ticket, EventKey::new(task_id, self.stage), self.raw);
+        claim.attempt = self.attempts;
+        claim.source = source(self.source);
+        claim.verified_by = VerifiedBy::from_bits(self.verified_by);
+        claim.received_at = moment(self.received_at)?;
+        Ok(claim)
+    }
+}

@@ -1,0 +1,86 @@
+//! Opening the file: settings and migrations.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use suno_callback::{StoreError, StoreErrorKind};
+
+use crate::error::store_error;
+
+/// How long to wait for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// `PRAGMA application_id` of our files: "Suno" in ASCII.
+const APPLICATION_ID: i32 = 0x5375_6e6f;
+/// Each brings the file from the version of its place to the next one.
+const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+
+/// Opens the file, creates or migrates it, and sets it to be durable.
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path).map_err(store_error)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
+    migrate(&mut connection)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;",
+        )
+        .map_err(store_error)?;
+    Ok(connection)
+}
+
+/// Opens the file once more, to read.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(store_error)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
+    connection
+        .pragma_update(None, "query_only", true)
+        .map_err(store_error)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    // Immediate, so that of two processes that start at once the second waits and finds it done.
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(store_error)?;
+    let pragma = |name| {
+        transaction
+            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(store_error)
+    };
+    let tables: i64 = transaction
+        .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
+        .map_err(store_error)?;
+    if tables > 0 && pragma("application_id")? != APPLICATION_ID {
+        let reason = "the file is a database of another program";
+        return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
+    }
+    let version = pragma("user_version")?;
+    let Some(pending) = usize::try_from(version)
+        .ok()
+        .and_then(|version| MIGRATIONS.get(version..))
+    else {
+        let newest = MIGRATIONS.len();
+        let reason = format!("its schema is version {version}, this program knows up to {newest}");
+        return Err(StoreError::new(StoreErrorKind::NewerVersion).with_source(reason));
+    };
+    if pending.is_empty() {
+        return Ok(());
+    }
+    for migration in pending {
+        transaction.execute_batch(migration).map_err(store_error)?;
+    }
+    let set = |name, value| {
+        transaction
+            .pragma_update(None, name, value)
+            .map_err(store_error)
+    };
+    set("application_id", APPLICATION_ID)?;
+    set(
+        "user_version",
+        i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX),
+    )?;
+    transaction.commit().map_err(store_error)
+}

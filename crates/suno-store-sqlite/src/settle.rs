@@ -1,0 +1,88 @@
+//! Extending and settling claims: only for the ticket of the latest one.
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+use suno_callback::{EventState, Held, Settlement, StoreError, Ticket};
+
+use crate::error::store_error;
+use crate::row::state_columns;
+
+/// Moves the end of claims.
+pub(crate) fn extend(
+    transaction: &Transaction<'_>,
+    tickets: &[Ticket],
+    until: Timestamp,
+) -> Result<Vec<Held>, StoreError> {
+    let change = Change {
+        state: EventState::Claimed { until },
+        reason: None,
+        attempts: 0,
+    };
+    tickets
+        .iter()
+        .map(|ticket| change.apply(transaction, *ticket).map_err(store_error))
+        .collect()
+}
+
+/// Records how claims ended.
+pub(crate) fn settle(
+    transaction: &Transaction<'_>,
+    settled: &[(Ticket, Settlement)],
+) -> Result<Vec<Held>, StoreError> {
+    settled
+        .iter()
+        .map(|(ticket, settlement)| {
+            Change::from(settlement)
+                .apply(transaction, *ticket)
+                .map_err(store_error)
+        })
+        .collect()
+}
+
+/// What becomes of a claimed event.
+struct Change<'a> {
+    state: EventState,
+    reason: Option<&'a str>,
+    attempts: i64,
+}
+
+impl<'a> From<&'a Settlement> for Change<'a> {
+    fn from(settlement: &'a Settlement) -> Self {
+        let (state, reason, attempts) = match settlement {
+            Settlement::Done => (EventState::Done, None, 0),
+            Settlement::RetryAt { at, reason } => {
+                (EventState::Waiting { at: *at }, Some(&**reason), 0)
+            }
+            Settlement::Dead { reason } => (EventState::Dead, Some(&**reason), 0),
+            // Release, and what this version does not know: as if it had not been claimed.
+            _ => (EventState::Ready, None, -1),
+        };
+        Self {
+            state,
+            reason,
+            attempts,
+        }
+    }
+}
+
+impl Change<'_> {
+    fn apply(&self, transaction: &Transaction<'_>, ticket: Ticket) -> rusqlite::Result<Held> {
+        let (state, due) = state_columns(self.state);
+        // State 1 is claimed: a settled event is not settled again.
+        let changed = transaction
+            .prepare_cached(
+                "UPDATE events SET state = ?3, due = ?4, reason = coalesce(?5, reason),
+                     attempts = attempts + ?6
+                 WHERE id = ?1 AND epoch = ?2 AND state = 1",
+            )?
+            .execute(params![
+                ticket.event.0,
+                ticket.epoch,
+                state,
+                due,
+                self.reason,
+                self.attempts
+            ])?;
+        Ok(if changed == 1 { Held::Held } else { Held::Lost })
+    }
+}

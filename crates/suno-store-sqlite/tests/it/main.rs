@@ -1,0 +1,7 @@
+//! The store, alone and behind a receiver that is reached over HTTP.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod contract;
+mod http_receiver;
+mod opening;

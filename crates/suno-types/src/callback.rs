@@ -1,0 +1,115 @@
+//! A callback: what the provider POSTs when a task reaches a stage.
+
+use std::fmt;
+
+use crate::wire::{self, CallbackBody, CallbackOut, Member};
+use crate::{CallbackType, Code, DecodeError, Extra, Stage, TaskId, Track};
+
+/// What the provider says of a task in one callback.
+///
+/// Both dialects decode to this type: the one with `callbackType` (`PROTOCOL.md 2.4`) and the one
+/// with `state` (`PROTOCOL.md 5.5`). Encoding writes the dialect that was read.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Callback {
+    /// The task.
+    pub task_id: TaskId,
+    /// The outcome. Anything but 200 is a failure.
+    pub code: Code,
+    /// The provider's words, for people. They can echo a URL with a secret in it: do not log them,
+    /// and never decide by them, for `first` says "successfully" as well.
+    pub msg: String,
+    /// The stage as it was sent, if it was. Ask [`stage`](Self::stage) instead.
+    pub callback_type: Option<CallbackType>,
+    /// The reason of a failure, where one stands apart from `msg`.
+    pub error: Option<String>,
+    /// The tracks in the order in which they were sent.
+    pub tracks: Vec<Track>,
+    /// Members of the body that this version does not know.
+    pub extra: Extra,
+    /// Members of `data` that this version does not know.
+    pub data_extra: Extra,
+    pub(crate) job: Option<Job>,
+}
+
+/// What only the jobs dialect has.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Job {
+    pub(crate) state: Box<str>,
+    pub(crate) result_extra: Extra,
+}
+
+impl Job {
+    /// The word that the other dialect has for this state.
+    pub(crate) fn stage_word(&self) -> &str {
+        match &*self.state {
+            "success" => "complete",
+            "fail" => "error",
+            other => other,
+        }
+    }
+}
+
+impl Callback {
+    /// A callback without a word for the stage and without tracks.
+    #[must_use]
+    pub fn new(task_id: TaskId, code: Code) -> Self {
+        Self {
+            task_id,
+            code,
+            msg: String::new(),
+            callback_type: None,
+            error: None,
+            tracks: Vec::new(),
+            extra: Extra::default(),
+            data_extra: Extra::default(),
+            job: None,
+        }
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the body is not JSON, names no task or several, has no code, or a member
+    /// has a type that is not known for it. Unknown members and words are no errors.
+    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        wire::parse::<Member<CallbackBody<'_>>>(body)?.into_callback()
+    }
+
+    /// Writes the body.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        wire::write(&CallbackOut(self))
+    }
+
+    /// The stage that the callback reports.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        let word = match &self.job {
+            Some(job) => Some(job.stage_word()),
+            None => self.callback_type.as_ref().map(CallbackType::as_str),
+        };
+        Stage::derive(self.code, word)
+    }
+
+    /// The state as the jobs dialect sent it.
+    #[must_use]
+    pub fn job_state(&self) -> Option<&str> {
+        self.job.as_ref().map(|job| &*job.state)
+    }
+}
+
+/// Without `msg` and `error`, which can echo a URL with a secret in it.
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback")
+            .field("task_id", &self.task_id)
+            .field("code", &self.code)
+            .field("stage", &self.stage())
+            .field("tracks", &self.tracks)
+            .field("extra", &self.extra)
+            .field("data_extra", &self.data_extra)
+            .finish_non_exhaustive()
+    }
+}

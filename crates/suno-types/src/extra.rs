@@ -1,0 +1,106 @@
+//! Members that this version does not know, kept as they were sent.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use crate::DecodeError;
+use crate::error::DecodeErrorKind;
+
+/// Members of an object that this version does not know, written back on encoding.
+///
+/// Values are the bytes that were sent, so that no number loses a digit. `Debug` shows the names
+/// only: a value can hold a secret, such as a callback URL with its token.
+#[derive(Clone, Default)]
+pub struct Extra(BTreeMap<Box<str>, Box<RawValue>>);
+
+impl Extra {
+    /// The JSON text of the member `name`, as it was sent.
+    #[must_use]
+    pub fn json(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|raw| raw.get())
+    }
+
+    /// Name and JSON text of every member, in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, raw)| (&**name, raw.get()))
+    }
+
+    /// True if there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Keeps a member; false if one of that name was there.
+    pub(crate) fn keep(&mut self, name: Box<str>, value: Box<RawValue>) -> bool {
+        self.0.insert(name, value).is_none()
+    }
+
+    pub(crate) fn raw(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0.iter().map(|(name, raw)| (&**name, &**raw))
+    }
+
+    /// Refuses values that are nested too deeply: raw values are skipped without recursion when
+    /// they are read, but whoever parses them later may not be as careful.
+    pub(crate) fn check_depth(&self) -> Result<(), DecodeError> {
+        match self.iter().find(|(_, json)| too_deep(json)) {
+            Some((name, _)) => Err(DecodeError::new(DecodeErrorKind::TooDeep, shown(name))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How many characters of an unknown name are shown at most.
+const SHOWN_CHARS_MAX: usize = 64;
+
+/// A name that the sender chose, as it may stand in an error: plain words only, since errors are
+/// logged.
+pub(crate) fn shown(name: &str) -> &str {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if name.len() <= SHOWN_CHARS_MAX && name.bytes().all(plain) {
+        name
+    } else {
+        "?"
+    }
+}
+
+/// True if valid JSON is nested deeper than [`DecodeError::DEPTH_MAX`].
+pub(crate) fn too_deep(json: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > DecodeError::DEPTH_MAX {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
+impl PartialEq for Extra {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

@@ -1,0 +1,58 @@
+//! Payloads, status codes and the webhook signature of the Suno API.
+//!
+//! This crate turns bytes into values and values into bytes. It does no I/O, reads no clock and
+//! knows no async runtime: time and keys are arguments.
+//!
+//! What the provider sends is an open set. Unknown codes, stages, statuses, models and members are
+//! kept as they came and written back on encoding; only what cannot be understood at all is a
+//! [`DecodeError`], which names the place and never shows the value.
+//!
+//! ```
+//! use suno_types::{Callback, Stage};
+//!
+//! let body = br#"{"code":200,"msg":"ok","data":{"callbackType":"complete",
+//!     "task_id":"5c79000000000000000000000000be8e",
+//!     "data":[{"id":"t1","audio_url":"https://media.example.com/t1.mp3","duration":198.44}]}}"#;
+//! let callback = Callback::decode(body)?;
+//! assert_eq!(callback.stage(), Stage::Complete);
+//! assert!(callback.tracks[0].is_ready());
+//! # Ok::<(), suno_types::DecodeError>(())
+//! ```
+//!
+//! Numbers such as `PROTOCOL.md 2.4` in this documentation are statements of `docs/PROTOCOL.md`,
+//! which says how sure each fact about the provider is.
+//!
+//! # Features
+//!
+//! * `signature`: sign and verify `X-Webhook-Signature`.
+
+mod callback;
+mod code;
+mod envelope;
+mod error;
+mod extra;
+mod id;
+mod peek;
+mod progress;
+mod provider;
+mod record;
+mod request;
+#[cfg(feature = "signature")]
+pub mod signature;
+mod stage;
+mod track;
+mod wire;
+
+pub use callback::Callback;
+pub use code::{Code, Meaning, Place};
+pub use envelope::{Credits, Envelope, Json, Payload, Submitted};
+pub use error::{DecodeError, DecodeErrorKind};
+pub use extra::Extra;
+pub use id::{InvalidId, TaskId, TrackId};
+pub use peek::Peek;
+pub use progress::{Failure, Progress};
+pub use provider::Provider;
+pub use record::{Outcome, TaskRecord, TaskStatus};
+pub use request::{AddInstrumental, InvalidField, Model, VocalGender};
+pub use stage::{CallbackType, Stage};
+pub use track::{CreatedAt, Track};

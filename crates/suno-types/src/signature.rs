@@ -1,0 +1,193 @@
+//! The webhook signature of kie.ai: sign and verify.
+//!
+//! The signature is base64 of HMAC-SHA256 over `TASK_ID + "." + TIMESTAMP` (`PROTOCOL.md 3.2`). It
+//! **does not cover the body** (`PROTOCOL.md 3.4`): whoever has seen one signed callback can send
+//! any body for the same task while the timestamp is fresh. A signature authenticates a task and a
+//! moment, not what is said of the task.
+//!
+//! ```
+//! use std::time::Duration;
+//! use suno_types::TaskId;
+//! use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
+//!
+//! let key = WebhookKey::new("whk_demo_key");
+//! let task_id = TaskId::new("5c79000000000000000000000000be8e")?;
+//! let signature = key.sign(&task_id, 1_735_689_600);
+//! let headers = SignatureHeaders::find([
+//!     ("X-Webhook-Timestamp", b"1735689600".as_slice()),
+//!     ("x-webhook-signature", signature.as_bytes()),
+//! ])?;
+//! let five_minutes = Duration::from_secs(300);
+//! verify(&[key], task_id.as_str(), headers, 1_735_689_700, five_minutes)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::TaskId;
+
+/// The header with the Unix time in seconds at which the callback was signed.
+pub const TIMESTAMP_HEADER: &str = "x-webhook-timestamp";
+/// The header with the signature.
+pub const SIGNATURE_HEADER: &str = "x-webhook-signature";
+
+/// How many bytes HMAC-SHA256 gives.
+const MAC_BYTES: usize = 32;
+/// How many digits the greatest timestamp has.
+const TIMESTAMP_DIGITS_MAX: usize = 20;
+
+/// A key that signs callbacks. It is never shown.
+#[derive(Clone)]
+pub struct WebhookKey {
+    /// The state after the key was taken in, so that it is not taken in for each callback again.
+    state: Hmac<Sha256>,
+    /// Whoever knows nothing knows the empty key: it must verify nothing.
+    is_empty: bool,
+}
+
+impl WebhookKey {
+    /// The key as the provider's settings page shows it. White space around it is dropped, such as
+    /// the end of a line of the file it was read from; an empty key verifies nothing.
+    #[must_use]
+    pub fn new(key: impl AsRef<[u8]>) -> Self {
+        let key = key.as_ref().trim_ascii();
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+        let state = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
+        Self {
+            state,
+            // HMAC fills keys up with zeros, so that zeros alone are the empty key.
+            is_empty: key.iter().all(|byte| *byte == 0),
+        }
+    }
+
+    /// Signs, as the provider does.
+    #[must_use]
+    pub fn sign(&self, task_id: &TaskId, timestamp: u64) -> String {
+        let mac = self.mac(task_id.as_str(), timestamp.to_string().as_bytes());
+        BASE64_STANDARD.encode(mac.finalize().into_bytes())
+    }
+
+    fn mac(&self, task_id: &str, timestamp: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.state.clone();
+        mac.update(task_id.as_bytes());
+        mac.update(b".");
+        mac.update(timestamp);
+        mac
+    }
+}
+
+impl fmt::Debug for WebhookKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebhookKey(…)")
+    }
+}
+
+/// Why a signature was not accepted. It never says what was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// A header is absent, or stands there twice with different values.
+    #[error("a signature header is missing or ambiguous")]
+    MissingHeader,
+    /// The timestamp is not a whole number of seconds in plain digits.
+    #[error("the timestamp is not a number of seconds")]
+    BadTimestamp,
+    /// The timestamp is too far from now; a wrong clock on this side does the same.
+    #[error("the timestamp is outside the window")]
+    OutsideWindow,
+    /// No key gives this signature.
+    #[error("the signature does not fit")]
+    BadSignature,
+}
+
+/// The two headers of a signed callback, as they were sent.
+#[derive(Debug, Clone, Copy)]
+pub struct SignatureHeaders<'a> {
+    timestamp: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> SignatureHeaders<'a> {
+    /// Finds the headers among all, whatever the case of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::MissingHeader`] if one is absent, or stands there twice with different
+    /// values.
+    pub fn find<'n>(
+        headers: impl IntoIterator<Item = (&'n str, &'a [u8])>,
+    ) -> Result<Self, SignatureError> {
+        let (mut timestamp, mut signature) = (None, None);
+        for (name, value) in headers {
+            let slot = if name.eq_ignore_ascii_case(TIMESTAMP_HEADER) {
+                &mut timestamp
+            } else if name.eq_ignore_ascii_case(SIGNATURE_HEADER) {
+                &mut signature
+            } else {
+                continue;
+            };
+            if slot.is_some_and(|other| other != value) {
+                return Err(SignatureError::MissingHeader);
+            }
+            *slot = Some(value);
+        }
+        match (timestamp, signature) {
+            (Some(timestamp), Some(signature)) => Ok(Self {
+                timestamp,
+                signature,
+            }),
+            _ => Err(SignatureError::MissingHeader),
+        }
+    }
+}
+
+/// Verifies that one of `keys` signed a callback for `task_id` at most `window` before or after
+/// `now` (Unix seconds), and returns the place of that key.
+///
+/// The window includes both ends (`PROTOCOL.md 7.26`). Signatures are compared in constant time
+/// (`PROTOCOL.md 7.27`).
+///
+/// # Errors
+///
+/// [`SignatureError`], which never says what was expected.
+pub fn verify(
+    keys: &[WebhookKey],
+    task_id: &str,
+    headers: SignatureHeaders<'_>,
+    now: u64,
+    window: Duration,
+) -> Result<usize, SignatureError> {
+    let timestamp = seconds(headers.timestamp)?;
+    if now.abs_diff(timestamp) > window.as_secs() {
+        return Err(SignatureError::OutsideWindow);
+    }
+    let mut sent = [0; MAC_BYTES];
+    match BASE64_STANDARD.decode_slice(headers.signature, &mut sent) {
+        Ok(MAC_BYTES) => {}
+        _ => return Err(SignatureError::BadSignature),
+    }
+    keys.iter()
+        .position(|key| {
+            let mac = key.mac(task_id, headers.timestamp);
+            !key.is_empty && mac.verify_slice(&sent).is_ok()
+        })
+        .ok_or(SignatureError::BadSignature)
+}
+
+/// Plain digits only: no sign, no space, no point, nothing that wraps.
+fn seconds(timestamp: &[u8]) -> Result<u64, SignatureError> {
+    let digits = !timestamp.is_empty()
+        && timestamp.len() <= TIMESTAMP_DIGITS_MAX
+        && timestamp.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(timestamp)
+        .ok()
+        .filter(|_| digits)
+        .and_then(|text| text.parse().ok())
+        .ok_or(SignatureError::BadTimestamp)
+}

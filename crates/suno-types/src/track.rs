@@ -1,0 +1,149 @@
+//! One track of a task.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
+
+use crate::wire::Spelling;
+use crate::{Extra, TrackId};
+
+/// One track of a task, as far as it is known.
+///
+/// Any member can be absent, and strings can be empty: an unfinished track has an `audio_url` of
+/// `""` (`PROTOCOL.md 2.19`), and any other member may be missing (`PROTOCOL.md 2.20`).
+#[derive(Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Track {
+    /// The place in the list that the provider sent, from 0. It is never renumbered, so that the
+    /// second track stays the second one when the first is not ready.
+    pub position: usize,
+    /// The provider's name of the track.
+    pub id: Option<TrackId>,
+    /// The title.
+    pub title: Option<String>,
+    /// The styles, separated by commas.
+    pub tags: Option<String>,
+    /// The lyrics or the description; can be empty.
+    pub prompt: Option<String>,
+    /// The code name of the engine, such as `chirp-v4-5`: an open set.
+    pub model_name: Option<String>,
+    /// Length in seconds.
+    pub duration: Option<f64>,
+    /// When the provider made the track.
+    pub created_at: Option<CreatedAt>,
+    /// Where the finished audio can be downloaded; empty while it is not finished. This is the one
+    /// to archive.
+    pub audio_url: Option<String>,
+    /// The engine's own address of the audio.
+    pub source_audio_url: Option<String>,
+    /// Where the audio can be heard while it is made; dies within hours.
+    pub stream_audio_url: Option<String>,
+    /// The engine's own address of the stream.
+    pub source_stream_audio_url: Option<String>,
+    /// The cover picture.
+    pub image_url: Option<String>,
+    /// The engine's own address of the cover picture.
+    pub source_image_url: Option<String>,
+    /// Members that this version does not know.
+    pub extra: Extra,
+}
+
+impl Track {
+    /// A track of which only the place is known.
+    #[must_use]
+    pub fn new(position: usize) -> Self {
+        Self {
+            position,
+            ..Self::default()
+        }
+    }
+
+    /// True if the finished audio can be downloaded.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.audio_url.as_deref().is_some_and(|url| !url.is_empty())
+    }
+
+    /// The track as one line of JSON, spelled as in a callback.
+    pub(crate) fn sort_text(&self) -> String {
+        serde_json::to_string(&crate::wire::SpelledTrack(self, Spelling::Snake)).unwrap_or_default()
+    }
+}
+
+/// Without lyrics and URLs: a URL is as good as the audio itself.
+impl fmt::Debug for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Track")
+            .field("position", &self.position)
+            .field("id", &self.id)
+            .field("duration", &self.duration)
+            .field("is_ready", &self.is_ready())
+            .finish_non_exhaustive()
+    }
+}
+
+/// When a track or a task was made, in the form in which it was sent.
+///
+/// Real payloads carry milliseconds since 1970 (`PROTOCOL.md 2.16`), samples carry text
+/// (`PROTOCOL.md 2.17`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedAt(Form);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    Millis(i64),
+    Text(Box<str>),
+}
+
+impl CreatedAt {
+    /// From milliseconds since 1970.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(Form::Millis(millis))
+    }
+
+    /// From text, such as `2025-01-01 00:00:00`.
+    #[must_use]
+    pub fn from_text(text: impl Into<Box<str>>) -> Self {
+        Self(Form::Text(text.into()))
+    }
+
+    /// The moment. `None` if the number is out of range or the text has an unknown form.
+    ///
+    /// Text carries no zone; it is read as UTC, which is an assumption (`PROTOCOL.md 7.19`).
+    #[must_use]
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        match &self.0 {
+            Form::Millis(millis) => Timestamp::from_millisecond(*millis).ok(),
+            Form::Text(text) => match text.parse() {
+                Ok(millis) => Timestamp::from_millisecond(millis).ok(),
+                Err(_) => {
+                    let civil = DateTime::strptime("%Y-%m-%d %H:%M:%S", &**text).ok()?;
+                    TimeZone::UTC.to_timestamp(civil).ok()
+                }
+            },
+        }
+    }
+}
+
+impl Serialize for CreatedAt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Form::Millis(millis) => serializer.serialize_i64(*millis),
+            Form::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl fmt::Display for CreatedAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.0, self.timestamp()) {
+            (_, Some(timestamp)) => timestamp.fmt(f),
+            (Form::Millis(millis), None) => millis.fmt(f),
+            (Form::Text(text), None) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The body of a callback, in both dialects.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::to_raw_value;
+
+use super::member::{Member, Num, Text};
+use super::object::{head, object};
+use super::track::{SnakeTrack, SpelledTrack, Spelling, entry, extra, tracks};
+use super::{one_task_id, task_id};
+use crate::callback::Job;
+use crate::error::DecodeErrorKind;
+use crate::{Callback, CallbackType, DecodeError, Extra, Track};
+
+object! {
+    /// A callback.
+    CallbackBody<'de> {
+        code: Num<'de> = "code",
+        msg: Text<'de> = "msg",
+        task_id: Text<'de> = "taskId",
+        data: CallbackData<'de> = "data",
+    }
+}
+
+object! {
+    /// What a callback says of the task.
+    CallbackData<'de> {
+        callback_type: Text<'de> = "callbackType",
+        snake_task_id: Text<'de> = "task_id",
+        camel_task_id: Text<'de> = "taskId",
+        tracks: Vec<Member<SnakeTrack<'de>>> = "data",
+        error: Text<'de> = "error",
+        state: Text<'de> = "state",
+        result_json: Text<'de> = "resultJson",
+        fail_msg: Text<'de> = "failMsg",
+    }
+}
+
+object! {
+    /// What stands in the JSON text `resultJson` of the jobs dialect.
+    JobResult<'de> {
+        tracks: Vec<Member<SnakeTrack<'de>>> = "data",
+    }
+}
+
+head! {
+    /// A callback of which only the task and the stage are wanted.
+    CallbackHead<'de> {
+        code: Num<'de> = "code",
+        task_id: Text<'de> = "taskId",
+        data: CallbackDataHead<'de> = "data",
+    }
+}
+
+head! {
+    /// See [`CallbackHead`].
+    CallbackDataHead<'de> {
+        callback_type: Text<'de> = "callbackType",
+        snake_task_id: Text<'de> = "task_id",
+        camel_task_id: Text<'de> = "taskId",
+        state: Text<'de> = "state",
+    }
+}
+
+/// Where the task id of a callback can stand; the last place is where it belongs.
+const ID_PATHS: [&str; 3] = ["taskId", "data.taskId", "data.task_id"];
+
+impl<'de> Member<CallbackHead<'de>> {
+    /// The id of the task, if the body names exactly one.
+    pub(crate) fn task_id(self) -> Result<Cow<'de, str>, DecodeError> {
+        let body = self.required("")?;
+        body.rest.check()?;
+        let data = body.data.optional("data")?.unwrap_or_default();
+        data.rest.check().map_err(|err| err.inside("data"))?;
+        one_task_id([
+            (ID_PATHS[0], body.task_id),
+            (ID_PATHS[1], data.camel_task_id),
+            (ID_PATHS[2], data.snake_task_id),
+        ])
+    }
+}
+
+impl Member<CallbackBody<'_>> {
+    pub(crate) fn into_callback(self) -> Result<Callback, DecodeError> {
+        let body = self.required("")?;
+        let mut data = body.data.optional("data")?.unwrap_or_default();
+        let id = one_task_id([
+            (ID_PATHS[0], body.task_id),
+            (ID_PATHS[1], std::mem::take(&mut data.camel_task_id)),
+            (ID_PATHS[2], std::mem::take(&mut data.snake_task_id)),
+        ])?;
+        let code = body.code.code("code")?;
+        let code = code.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "code"))?;
+        let mut callback = Callback::new(task_id(id, ID_PATHS[2])?, code);
+        callback.msg = body.msg.string("msg")?.unwrap_or_default();
+        callback.extra = body.rest.check()?;
+        data.read_into(&mut callback)
+            .map_err(|err| err.inside("data"))?;
+        Ok(callback)
+    }
+}
+
+impl CallbackData<'_> {
+    /// The jobs dialect says `state` where the other says `callbackType` and `data`.
+    fn is_job(&self) -> bool {
+        matches!(
+            (&self.state, &self.callback_type, &self.tracks),
+            (
+                Member::Is(_),
+                Member::Absent | Member::Null,
+                Member::Absent | Member::Null
+            )
+        )
+    }
+
+    fn read_into(self, callback: &mut Callback) -> Result<(), DecodeError> {
+        let is_job = self.is_job();
+        callback.data_extra = self.rest.check()?;
+        let state = self.state.text("state")?;
+        let result_json = self.result_json.text("resultJson")?;
+        let fail_msg = self.fail_msg.text("failMsg")?;
+        let error = self.error.text("error")?;
+        let unused = if is_job {
+            let result = JobResult::read(result_json.as_deref())?;
+            callback.tracks = result.tracks;
+            callback.job = Some(Job {
+                state: state.as_deref().unwrap_or_default().into(),
+                result_extra: result.extra,
+            });
+            callback.error = fail_msg.map(Cow::into_owned);
+            [("error", error), ("", None), ("", None)]
+        } else {
+            let word = self.callback_type.text("callbackType")?;
+            callback.callback_type = word.map(|word| CallbackType::from(&*word));
+            callback.tracks = tracks(self.tracks, "data")?;
+            callback.error = error.map(Cow::into_owned);
+            [
+                ("state", state),
+                ("resultJson", result_json),
+                ("failMsg", fail_msg),
+            ]
+        };
+        for (name, text) in unused {
+            if let Some(raw) = text.and_then(|text| to_raw_value(&text).ok()) {
+                callback.data_extra.keep(name.into(), raw);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a job made.
+pub(super) struct JobTracks {
+    pub(super) tracks: Vec<Track>,
+    pub(super) extra: Extra,
+}
+
+impl JobResult<'_> {
+    /// Reads the JSON text in `resultJson`; absent and empty mean that there are no tracks yet.
+    pub(super) fn read(json: Option<&str>) -> Result<JobTracks, DecodeError> {
+        let member: Member<JobResult<'_>> = match json {
+            None | Some("") => Member::Absent,
+            Some(json) => serde_json::from_str(json)
+                .map_err(|_| DecodeError::new(DecodeErrorKind::Syntax, "resultJson"))?,
+        };
+        let result = member.optional("resultJson")?.unwrap_or_default();
+        let read = |result: JobResult<'_>| {
+            Ok(JobTracks {
+                tracks: tracks(result.tracks, "data")?,
+                extra: result.rest.check()?,
+            })
+        };
+        read(result).map_err(|err: DecodeError| err.inside("resultJson"))
+    }
+}
+
+/// A callback on its way to the wire.
+pub(crate) struct CallbackOut<'a>(pub(crate) &'a Callback);
+
+impl Serialize for CallbackOut<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("code", &self.0.code.0)?;
+        map.serialize_entry("data", &DataOut(self.0))?;
+        map.serialize_entry("msg", &self.0.msg)?;
+        extra(&mut map, &self.0.extra)?;
+        map.end()
+    }
+}
+
+struct DataOut<'a>(&'a Callback);
+
+impl Serialize for DataOut<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let callback = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        match &callback.job {
+            Some(job) => {
+                map.serialize_entry("taskId", callback.task_id.as_str())?;
+                map.serialize_entry("state", &job.state)?;
+                map.serialize_entry(
+                    "resultJson",
+                    &job_result(&callback.tracks, &job.result_extra)?,
+                )?;
+                entry(&mut map, "failMsg", &callback.error)?;
+            }
+            None => {
+                let word = callback.callback_type.as_ref().map(CallbackType::as_str);
+                entry(&mut map, "callbackType", &word)?;
+                map.serialize_entry("task_id", callback.task_id.as_str())?;
+                map.serialize_entry("data", &TracksOut(&callback.tracks, Spelling::Snake))?;
+                entry(&mut map, "error", &callback.error)?;
+            }
+        }
+        extra(&mut map, &callback.data_extra)?;
+        map.end()
+    }
+}
+
+/// The JSON text of `resultJson`.
+pub(super) fn job_result<E: serde::ser::Error>(
+    tracks: &[Track],
+    rest: &Extra,
+) -> Result<String, E> {
+    struct Result<'a>(&'a [Track], &'a Extra);
+
+    impl Serialize for Result<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(None)?;
+            map.serialize_entry("data", &TracksOut(self.0, Spelling::Snake))?;
+            extra(&mut map, self.1)?;
+            map.end()
+        }
+    }
+
+    serde_json::to_string(&Result(tracks, rest)).map_err(E::custom)
+}
+
+/// Tracks on their way to the wire.
+pub(super) struct TracksOut<'a>(pub(super) &'a [Track], pub(super) Spelling);
+
+impl Serialize for TracksOut<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|track| SpelledTrack(track, self.1)))
+    }
+}

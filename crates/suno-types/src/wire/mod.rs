@@ -1,0 +1,62 @@
+//! Private mirrors of what goes over the wire.
+//!
+//! Reading never fails on a member of an unexpected type: each member is read into a [`Member`],
+//! and the conversion into domain values, which knows the path, decides. So there is one pass over
+//! the bytes, every error is typed, and no error text of another crate is interpreted.
+
+mod callback;
+mod member;
+mod object;
+mod record;
+mod track;
+
+use std::borrow::Cow;
+
+pub(crate) use callback::{CallbackBody, CallbackHead, CallbackOut};
+pub(crate) use member::{Member, Num, Text};
+pub(crate) use record::{EnvelopeBody, EnvelopeOut, RecordData, SubmittedData};
+pub(crate) use track::{SpelledTrack, Spelling};
+
+use crate::error::DecodeErrorKind;
+use crate::{DecodeError, TaskId};
+
+/// Parses a whole body into a mirror.
+pub(crate) fn parse<'de, T: serde::Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
+    let text =
+        std::str::from_utf8(body).map_err(|_| DecodeError::new(DecodeErrorKind::NotUtf8, ""))?;
+    serde_json::from_str(text).map_err(|_| DecodeError::new(DecodeErrorKind::Syntax, ""))
+}
+
+/// Writes a whole body.
+pub(crate) fn write<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    // Writing to memory cannot fail, and every key of these objects is a string.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// The one task id of a body that can name it in several places; `places` in the order in which a
+/// missing id is looked for, the last one being where it belongs.
+pub(crate) fn one_task_id<'de>(
+    places: [(&'static str, Member<Text<'de>>); 3],
+) -> Result<Cow<'de, str>, DecodeError> {
+    let belongs = places[2].0;
+    let mut found: Option<Cow<'de, str>> = None;
+    for (path, member) in places {
+        let Some(text) = member.text(path)? else {
+            continue;
+        };
+        crate::id::check_id(&text)
+            .map_err(|_| DecodeError::new(DecodeErrorKind::InvalidId, path))?;
+        match &found {
+            Some(other) if *other != text => {
+                return Err(DecodeError::new(DecodeErrorKind::IdsDisagree, ""));
+            }
+            _ => found = Some(text),
+        }
+    }
+    found.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, belongs))
+}
+
+/// An id that was checked by [`one_task_id`].
+pub(crate) fn task_id(text: Cow<'_, str>, path: &str) -> Result<TaskId, DecodeError> {
+    TaskId::new(text.into_owned()).map_err(|_| DecodeError::new(DecodeErrorKind::InvalidId, path))
+}

@@ -1,0 +1,142 @@
+//! Objects with known members and any number of unknown ones.
+
+use std::borrow::Cow;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use serde_json::value::RawValue;
+
+use crate::error::DecodeErrorKind;
+use crate::{DecodeError, Extra};
+
+/// What an object had besides its known members.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    pub(crate) extra: Extra,
+    duplicate: Option<Box<str>>,
+}
+
+impl Rest {
+    pub(crate) fn note_duplicate(&mut self, name: &str) {
+        if self.duplicate.is_none() {
+            self.duplicate = Some(name.into());
+        }
+    }
+
+    /// The unknown members, if no key stood twice and none is nested too deeply.
+    pub(crate) fn check(self) -> Result<Extra, DecodeError> {
+        if let Some(name) = self.duplicate {
+            return Err(DecodeError::new(
+                DecodeErrorKind::DuplicateKey,
+                crate::extra::shown(&name),
+            ));
+        }
+        self.extra.check_depth()?;
+        Ok(self.extra)
+    }
+}
+
+/// A key, borrowed where it has no escapes.
+pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+/// Passes over the value of an unknown member.
+pub(crate) fn skip<'de, A: MapAccess<'de>>(
+    _: &mut Rest,
+    _: &str,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    map.next_value::<IgnoredAny>().map(|_| ())
+}
+
+/// Keeps the value of an unknown member.
+pub(crate) fn keep<'de, A: MapAccess<'de>>(
+    rest: &mut Rest,
+    name: &str,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    let value: Box<RawValue> = map.next_value()?;
+    if !rest.extra.keep(name.into(), value) {
+        rest.note_duplicate(name);
+    }
+    Ok(())
+}
+
+/// Declares the mirror of an object: each member with its key on the wire. What else the object
+/// holds is kept (`object!`) or passed over (`head!`).
+macro_rules! object {
+    ($(#[$meta:meta])* $name:ident<'de> { $($field:ident: $type:ty = $key:literal,)* }) => {
+        crate::wire::object::mirror! {
+            keep, $(#[$meta])* $name<'de> { $($field: $type = $key,)* }
+        }
+    };
+}
+
+/// See [`object!`].
+macro_rules! head {
+    ($(#[$meta:meta])* $name:ident<'de> { $($field:ident: $type:ty = $key:literal,)* }) => {
+        crate::wire::object::mirror! {
+            skip, $(#[$meta])* $name<'de> { $($field: $type = $key,)* }
+        }
+    };
+}
+
+macro_rules! mirror {
+    (
+        $unknown:ident,
+        $(#[$meta:meta])* $name:ident<'de> { $($field:ident: $type:ty = $key:literal,)* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub(crate) struct $name<'de> {
+            $(pub(crate) $field: crate::wire::Member<$type>,)*
+            pub(crate) rest: crate::wire::object::Rest,
+            lifetime: std::marker::PhantomData<&'de str>,
+        }
+
+        impl<'de> crate::wire::member::Shape<'de> for $name<'de> {
+            fn from_map<A: serde::de::MapAccess<'de>>(
+                mut map: A,
+            ) -> Result<Option<Self>, A::Error> {
+                let mut object = Self::default();
+                while let Some(crate::wire::object::Key(key)) = map.next_key()? {
+                    match &*key {
+                        $($key => {
+                            if !matches!(object.$field, crate::wire::Member::Absent) {
+                                object.rest.note_duplicate(&key);
+                            }
+                            object.$field = map.next_value()?;
+                        })*
+                        name => crate::wire::object::$unknown(&mut object.rest, name, &mut map)?,
+                    }
+                }
+                Ok(Some(object))
+            }
+        }
+    };
+}
+
+pub(crate) use {head, mirror, object};

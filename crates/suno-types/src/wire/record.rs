@@ -1,0 +1,281 @@
+//! Answers to requests: the envelope, and a task's record in both dialects.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::callback::{JobResult, TracksOut, job_result};
+use super::member::{Member, Num, Raw, Text};
+use super::object::object;
+use super::track::{CamelTrack, Spelling, created_at, entry, extra, tracks};
+use super::{one_task_id, task_id};
+use crate::error::DecodeErrorKind;
+use crate::{DecodeError, Envelope, Extra, Submitted, TaskRecord, TaskStatus};
+
+object! {
+    /// The answer to any request.
+    EnvelopeBody<'de> {
+        code: Num<'de> = "code",
+        msg: Text<'de> = "msg",
+        data: Raw<'de> = "data",
+    }
+}
+
+impl<'de> Member<EnvelopeBody<'de>> {
+    /// The envelope with its data still as JSON.
+    pub(crate) fn into_envelope(self) -> Result<Envelope<&'de RawValue>, DecodeError> {
+        let body = self.required("")?;
+        let code = body.code.code("code")?;
+        Ok(Envelope {
+            code: code.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "code"))?,
+            msg: body.msg.string("msg")?.unwrap_or_default(),
+            data: body.data.optional("data")?.map(|Raw(raw)| raw),
+            extra: body.rest.check()?,
+        })
+    }
+}
+
+object! {
+    /// The answer to a submit.
+    SubmittedData<'de> {
+        camel_task_id: Text<'de> = "taskId",
+        snake_task_id: Text<'de> = "task_id",
+    }
+}
+
+impl Member<SubmittedData<'_>> {
+    pub(crate) fn into_submitted(self) -> Result<Submitted, DecodeError> {
+        let data = self.required("")?;
+        let id = one_task_id([
+            ("", Member::Absent),
+            ("task_id", data.snake_task_id),
+            ("taskId", data.camel_task_id),
+        ])?;
+        Ok(Submitted {
+            task_id: task_id(id, "taskId")?,
+            extra: data.rest.check()?,
+        })
+    }
+}
+
+object! {
+    /// A task's record.
+    RecordData<'de> {
+        task_id: Text<'de> = "taskId",
+        status: Text<'de> = "status",
+        kind: Text<'de> = "type",
+        operation_type: Text<'de> = "operationType",
+        response: RecordResponse<'de> = "response",
+        error_code: Num<'de> = "errorCode",
+        error_message: Text<'de> = "errorMessage",
+        created_at: Num<'de> = "createTime",
+        state: Text<'de> = "state",
+        result_json: Text<'de> = "resultJson",
+        fail_code: Num<'de> = "failCode",
+        fail_msg: Text<'de> = "failMsg",
+    }
+}
+
+object! {
+    /// What a task made.
+    RecordResponse<'de> {
+        task_id: Text<'de> = "taskId",
+        tracks: Vec<Member<CamelTrack<'de>>> = "sunoData",
+    }
+}
+
+impl Member<RecordData<'_>> {
+    pub(crate) fn into_record(self) -> Result<TaskRecord, DecodeError> {
+        let mut data = self.required("")?;
+        let has_response = matches!(data.response, Member::Is(_));
+        let mut response = std::mem::take(&mut data.response)
+            .optional("response")?
+            .unwrap_or_default();
+        let id = one_task_id([
+            ("", Member::Absent),
+            ("response.taskId", std::mem::take(&mut response.task_id)),
+            ("taskId", std::mem::take(&mut data.task_id)),
+        ])?;
+        let mut record = TaskRecord::new(task_id(id, "taskId")?, TaskStatus::PENDING);
+        record.kind = std::mem::take(&mut data.kind).string("type")?;
+        record.operation_type = std::mem::take(&mut data.operation_type).string("operationType")?;
+        record.created_at = created_at(std::mem::take(&mut data.created_at), "createTime")?;
+        match (&data.state, &data.status) {
+            (Member::Is(_), Member::Absent | Member::Null) => {
+                data.read_job(&mut record)?;
+                if has_response {
+                    record.keep_response(response)?;
+                }
+            }
+            _ => data.read_generation(response, &mut record)?,
+        }
+        Ok(record)
+    }
+}
+
+/// An error code, or the word that stands where one should, as JSON: it is kept as it came.
+enum ErrorCode<'de> {
+    None,
+    Number(crate::Code),
+    Word(&'de str),
+}
+
+fn error_code<'de>(member: Member<Num<'de>>, path: &str) -> Result<ErrorCode<'de>, DecodeError> {
+    let Some(json) = member.json(path)? else {
+        return Ok(ErrorCode::None);
+    };
+    match Num::integer_of(json) {
+        Ok(code) => Ok(ErrorCode::Number(crate::Code(code))),
+        Err(_) if json == "\"\"" => Ok(ErrorCode::None),
+        // The set of codes is open, and a failure is one whatever it is called.
+        Err(DecodeErrorKind::WrongType) if json.starts_with('"') => Ok(ErrorCode::Word(json)),
+        Err(kind) => Err(DecodeError::new(kind, path)),
+    }
+}
+
+impl TaskRecord {
+    fn take_error_code(&mut self, name: &str, code: ErrorCode<'_>) {
+        match code {
+            ErrorCode::None => {}
+            ErrorCode::Number(code) => self.error_code = Some(code),
+            ErrorCode::Word(json) => {
+                self.has_error_word = true;
+                self.keep_json(name, json);
+            }
+        }
+    }
+}
+
+impl RecordData<'_> {
+    fn read_generation(
+        self,
+        response: RecordResponse<'_>,
+        record: &mut TaskRecord,
+    ) -> Result<(), DecodeError> {
+        record.extra = self.rest.check()?;
+        let status = self.status.text("status")?;
+        let status = status.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "status"))?;
+        record.status = TaskStatus::from(&*status);
+        record.take_error_code("errorCode", error_code(self.error_code, "errorCode")?);
+        record.error_message = self.error_message.string("errorMessage")?;
+        record.tracks = tracks(response.tracks, "response.sunoData")?;
+        let rest = response.rest.check();
+        record.response_extra = rest.map_err(|err| err.inside("response"))?;
+        record.keep_text("state", self.state.text("state")?);
+        record.keep_text("resultJson", self.result_json.text("resultJson")?);
+        record.keep_text("failMsg", self.fail_msg.text("failMsg")?);
+        if let Some(json) = self.fail_code.json("failCode")? {
+            record.keep_json("failCode", json);
+        }
+        Ok(())
+    }
+
+    fn read_job(self, record: &mut TaskRecord) -> Result<(), DecodeError> {
+        record.extra = self.rest.check()?;
+        let state = self.state.text("state")?.unwrap_or_default();
+        record.status = TaskStatus::from(&*state);
+        record.is_job = true;
+        record.take_error_code("failCode", error_code(self.fail_code, "failCode")?);
+        record.error_message = self.fail_msg.string("failMsg")?;
+        let result = JobResult::read(self.result_json.text("resultJson")?.as_deref())?;
+        record.tracks = result.tracks;
+        record.response_extra = result.extra;
+        record.keep_text("errorMessage", self.error_message.text("errorMessage")?);
+        if let Some(json) = self.error_code.json("errorCode")? {
+            record.keep_json("errorCode", json);
+        }
+        Ok(())
+    }
+}
+
+impl TaskRecord {
+    fn keep_text(&mut self, name: &str, text: Option<Cow<'_, str>>) {
+        if let Some(raw) = text.and_then(|text| to_raw_value(&text).ok()) {
+            self.extra.keep(name.into(), raw);
+        }
+    }
+
+    /// Keeps what the record of a job has no place for.
+    fn keep_response(&mut self, response: RecordResponse<'_>) -> Result<(), DecodeError> {
+        let mut kept = Self::new(self.task_id.clone(), TaskStatus::PENDING);
+        kept.tracks = tracks(response.tracks, "response.sunoData")?;
+        let rest = response.rest.check();
+        kept.response_extra = rest.map_err(|err| err.inside("response"))?;
+        if let Ok(raw) = to_raw_value(&ResponseOut(&kept)) {
+            self.extra.keep("response".into(), raw);
+        }
+        Ok(())
+    }
+
+    fn keep_json(&mut self, name: &str, json: &str) {
+        if let Ok(raw) = RawValue::from_string(json.to_owned()) {
+            self.extra.keep(name.into(), raw);
+        }
+    }
+}
+
+/// An envelope on its way to the wire.
+pub(crate) struct EnvelopeOut<'a, T>(pub(crate) &'a Envelope<T>);
+
+impl<T: Serialize> Serialize for EnvelopeOut<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("code", &self.0.code.0)?;
+        if !self.0.has_undecoded_data() {
+            map.serialize_entry("data", &self.0.data)?;
+        }
+        map.serialize_entry("msg", &self.0.msg)?;
+        extra(&mut map, &self.0.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Submitted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("taskId", self.task_id.as_str())?;
+        extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for TaskRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("taskId", self.task_id.as_str())?;
+        entry(&mut map, "type", &self.kind)?;
+        entry(&mut map, "operationType", &self.operation_type)?;
+        entry(&mut map, "createTime", &self.created_at)?;
+        let code = self.error_code.map(|code| code.0);
+        if self.is_job {
+            let result = job_result(&self.tracks, &self.response_extra)?;
+            map.serialize_entry("state", self.status.as_str())?;
+            map.serialize_entry("resultJson", &result)?;
+            entry(&mut map, "failCode", &code)?;
+            entry(&mut map, "failMsg", &self.error_message)?;
+        } else {
+            map.serialize_entry("status", self.status.as_str())?;
+            map.serialize_entry("response", &ResponseOut(self))?;
+            entry(&mut map, "errorCode", &code)?;
+            entry(&mut map, "errorMessage", &self.error_message)?;
+        }
+        extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+struct ResponseOut<'a>(&'a TaskRecord);
+
+impl Serialize for ResponseOut<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(record) = self;
+        let rest: &Extra = &record.response_extra;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("taskId", record.task_id.as_str())?;
+        map.serialize_entry("sunoData", &TracksOut(&record.tracks, Spelling::Camel))?;
+        extra(&mut map, rest)?;
+        map.end()
+    }
+}

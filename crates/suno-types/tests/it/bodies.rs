@@ -1,0 +1,215 @@
+//! Bodies of all shapes that the provider could send, as text: members in any order, known ones
+//! absent, null or there, and unknown ones in between.
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+/// Members of an object: name and JSON text.
+type Members = Vec<(String, String)>;
+
+/// How many unknown members an object gets at most.
+const UNKNOWN_MAX: usize = 3;
+
+fn json(text: impl AsRef<str>) -> String {
+    serde_json::to_string(text.as_ref()).unwrap()
+}
+
+/// Any JSON value, with numbers that no machine type holds.
+fn any_json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("1.50".to_owned()),
+        Just("123456789012345678901234567890".to_owned()),
+        Just("-0.0e+7".to_owned()),
+        any::<bool>().prop_map(|it| it.to_string()),
+        any::<i64>().prop_map(|it| it.to_string()),
+        any::<String>().prop_map(json),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(|items| format!("[ {} ]", items.join(" , "))),
+            btree_map("[a-z]{1,3}", inner, 0..3)
+                .prop_map(|members| object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// The text of an object.
+fn object(members: Members) -> String {
+    let members: Vec<_> = members
+        .iter()
+        .map(|(name, value)| format!("{}:{value}", json(name)))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// A member that may be absent or null.
+fn member(
+    name: &'static str,
+    value: impl Strategy<Value = String> + 'static,
+) -> BoxedStrategy<Members> {
+    option::of(prop_oneof![1 => Just("null".to_owned()), 4 => value])
+        .prop_map(move |value| {
+            value
+                .map(|value| (name.to_owned(), value))
+                .into_iter()
+                .collect()
+        })
+        .boxed()
+}
+
+/// These members and some that nobody knows, in any order.
+fn with_unknown(members: Vec<BoxedStrategy<Members>>) -> impl Strategy<Value = Members> {
+    let unknown = btree_map("x[a-zé\"]{0,4}", any_json(), 0..=UNKNOWN_MAX);
+    (members, unknown)
+        .prop_map(|(members, unknown)| members.into_iter().flatten().chain(unknown).collect())
+        .prop_flat_map(|members: Members| Just(members).prop_shuffle())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), any::<String>(), "[a-z ]{1,12}"].prop_map(json)
+}
+
+fn number() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (0..10_000_u32).prop_map(|it| it.to_string()),
+        (0.0..1e9_f64).prop_map(|it| format!("{it:?}")),
+        (0.0..1e9_f64).prop_map(|it| format!("\"{it}\"")),
+    ]
+}
+
+fn code() -> impl Strategy<Value = String> {
+    let codes = prop_oneof![Just(200), Just(501), any::<i64>()];
+    (codes, any::<bool>()).prop_map(|(code, quoted)| match quoted {
+        true => format!("\"{code}\""),
+        false => code.to_string(),
+    })
+}
+
+fn time() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<i64>().prop_map(|it| it.to_string()),
+        text(),
+        Just("\"2025-01-01 00:00:00\"".to_owned()),
+    ]
+}
+
+/// An id as text.
+pub(crate) fn id() -> impl Strategy<Value = String> {
+    prop_oneof!["[0-9a-f]{32}", "[!-~]{1,128}"]
+}
+
+/// A track, spelled as in a callback or as in a record.
+fn track(camel: bool) -> BoxedStrategy<String> {
+    let name = |snake: &'static str, in_record: &'static str| if camel { in_record } else { snake };
+    let members = vec![
+        member("id", prop_oneof![Just(String::new()), id()].prop_map(json)),
+        member("title", text()),
+        member("tags", text()),
+        member("prompt", text()),
+        member("duration", number()),
+        member("createTime", time()),
+        member(name("model_name", "modelName"), text()),
+        member(name("audio_url", "audioUrl"), text()),
+        member(name("source_audio_url", "sourceAudioUrl"), text()),
+        member(name("stream_audio_url", "streamAudioUrl"), text()),
+        member(
+            name("source_stream_audio_url", "sourceStreamAudioUrl"),
+            text(),
+        ),
+        member(name("image_url", "imageUrl"), text()),
+        member(name("source_image_url", "sourceImageUrl"), text()),
+    ];
+    prop_oneof![1 => Just("null".to_owned()), 9 => with_unknown(members).prop_map(object)].boxed()
+}
+
+fn tracks(camel: bool) -> BoxedStrategy<String> {
+    vec(track(camel), 0..4)
+        .prop_map(|tracks| format!("[{}]", tracks.join(",")))
+        .boxed()
+}
+
+/// The JSON text in `resultJson`, as JSON text.
+fn result_json() -> BoxedStrategy<String> {
+    let result = with_unknown(vec![member("data", tracks(false))]).prop_map(object);
+    prop_oneof![1 => Just(String::new()), 4 => result]
+        .prop_map(json)
+        .boxed()
+}
+
+/// Whether `taskId`, `data.taskId` and `data.task_id` are there: at least one.
+fn id_places() -> impl Strategy<Value = [bool; 3]> {
+    any::<[bool; 3]>().prop_filter("an id is needed", |places| places.contains(&true))
+}
+
+fn there(is_there: bool, name: &'static str, id: &str) -> BoxedStrategy<Members> {
+    let member = is_there.then(|| (name.to_owned(), json(id)));
+    Just(member.into_iter().collect()).boxed()
+}
+
+/// A callback in either dialect, or with members of both.
+pub(crate) fn callback() -> impl Strategy<Value = String> {
+    let word = prop_oneof!["text|first|complete|error", any::<String>()].prop_map(json);
+    let state = prop_oneof!["waiting|success|fail", any::<String>()].prop_map(json);
+    (id(), id_places(), code(), word.boxed(), state.boxed())
+        .prop_flat_map(|(id, places, code, word, state)| {
+            let data = with_unknown(vec![
+                there(places[1], "taskId", &id),
+                there(places[2], "task_id", &id),
+                member("callbackType", Just(word)),
+                member("data", tracks(false)),
+                member("error", text()),
+                member("state", Just(state)),
+                member("resultJson", result_json()),
+                member("failMsg", text()),
+            ]);
+            let ids = there(places[0], "taskId", &id);
+            data.prop_flat_map(move |data| {
+                with_unknown(vec![
+                    ids.clone(),
+                    Just(vec![("code".to_owned(), code.clone())]).boxed(),
+                    Just(vec![("data".to_owned(), object(data))]).boxed(),
+                    member("msg", text()),
+                ])
+            })
+        })
+        .prop_map(object)
+}
+
+/// The answer to a poll, in either dialect, or with members of both.
+pub(crate) fn record() -> impl Strategy<Value = String> {
+    let status = prop_oneof!["PENDING|SUCCESS|FIRST_SUCCESS|FAILED", any::<String>()];
+    let error = prop_oneof![Just("\"\"".to_owned()), code()];
+    let states = (status.prop_map(json), any::<bool>(), error);
+    (id(), id_places(), states)
+        .prop_flat_map(|(id, places, (status, is_job, error))| {
+            let response = with_unknown(vec![
+                there(places[1], "taskId", &id),
+                member("sunoData", tracks(true)),
+            ]);
+            let state = if is_job { "state" } else { "status" };
+            with_unknown(vec![
+                // An id outside the response, since that may be left out.
+                there(true, "taskId", &id),
+                Just(vec![(state.to_owned(), status)]).boxed(),
+                member("type", text()),
+                member("operationType", text()),
+                member("response", response.prop_map(object)),
+                member("errorCode", Just(error.clone())),
+                member("errorMessage", text()),
+                member("createTime", time()),
+                member("resultJson", result_json()),
+                member("failCode", Just(error)),
+                member("failMsg", text()),
+            ])
+        })
+        .prop_flat_map(|data| {
+            with_unknown(vec![
+                Just(vec![("code".to_owned(), "200".to_owned())]).boxed(),
+                Just(vec![("data".to_owned(), object(data))]).boxed(),
+                member("msg", text()),
+            ])
+        })
+        .prop_map(object)
+}

@@ -1,0 +1,163 @@
+//! What is known of a task does not depend on the order in which it was heard, never goes back,
+//! and settles contradictions by the record.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use suno_types::{
+    Callback, CallbackType, Code, Progress, Stage, TaskId, TaskRecord, TaskStatus, Track,
+};
+
+const TASK: &str = "0f8c1b6de2a94c7f8e5d3b2a1c0f9e8d";
+
+/// Something that is heard of the task.
+#[derive(Debug, Clone)]
+enum Heard {
+    Callback(Callback),
+    Record(TaskRecord),
+}
+
+impl Heard {
+    fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Callback(callback) => Some(callback.stage()),
+            Self::Record(record) => record.stage(),
+        }
+    }
+}
+
+fn track() -> impl Strategy<Value = Track> {
+    let url = || option::of("|https://media.example.com/[a-c]");
+    (
+        0..3_usize,
+        url(),
+        option::of("[a-b]"),
+        option::of(0.0..3.0_f64),
+    )
+        .prop_map(|(position, url, title, duration)| {
+            let mut track = Track::new(position);
+            track.audio_url = url;
+            track.title = title;
+            track.duration = duration;
+            track
+        })
+}
+
+fn callback() -> impl Strategy<Value = Callback> {
+    let codes = prop_oneof![4 => Just(200), 1 => Just(501), 1 => Just(531)];
+    let words = option::of("text|first|complete|error|remaster");
+    (codes, words, vec(track(), 0..3)).prop_map(|(code, word, tracks)| {
+        let mut callback = Callback::new(TaskId::new(TASK).unwrap(), Code(code));
+        callback.callback_type = word.as_deref().map(CallbackType::from);
+        callback.tracks = tracks;
+        callback
+    })
+}
+
+fn record() -> impl Strategy<Value = TaskRecord> {
+    let statuses = "PENDING|TEXT_SUCCESS|FIRST_SUCCESS|SUCCESS|CALLBACK_EXCEPTION|FAILED|MASTERING";
+    let errors = option::weighted(0.2, prop_oneof![Just(0), Just(413), Just(501)]);
+    (statuses, errors, vec(track(), 0..3)).prop_map(|(status, error, tracks)| {
+        let mut record = TaskRecord::new(TaskId::new(TASK).unwrap(), TaskStatus::from(&*status));
+        record.error_code = error.map(Code);
+        record.tracks = tracks;
+        record
+    })
+}
+
+fn heard() -> impl Strategy<Value = Vec<Heard>> {
+    let one = prop_oneof![
+        2 => callback().prop_map(Heard::Callback),
+        1 => record().prop_map(Heard::Record),
+    ];
+    vec(one, 0..7)
+}
+
+/// The same in another order, with repetitions.
+fn shuffled(heard: Vec<Heard>) -> impl Strategy<Value = (Vec<Heard>, Vec<Heard>)> {
+    let repeated = proptest::sample::subsequence(heard.clone(), 0..=heard.len());
+    (Just(heard.clone()), repeated).prop_flat_map(|(all, repeated)| {
+        let again: Vec<_> = all.iter().chain(&repeated).cloned().collect();
+        (Just(all), Just(again).prop_shuffle())
+    })
+}
+
+fn absorb(progress: &mut Progress, heard: &Heard) {
+    match heard {
+        Heard::Callback(callback) => progress.absorb_callback(callback),
+        Heard::Record(record) => progress.absorb_record(record),
+    }
+}
+
+fn fold(heard: &[Heard]) -> Progress {
+    let mut progress = Progress::new();
+    heard.iter().for_each(|heard| absorb(&mut progress, heard));
+    progress
+}
+
+fn rank(progress: &Progress) -> u8 {
+    progress.stage().and_then(|stage| stage.rank()).unwrap_or(0)
+}
+
+fn ready(progress: &Progress) -> Vec<usize> {
+    let ready = progress.tracks().filter(|track| track.is_ready());
+    ready.map(|track| track.position).collect()
+}
+
+/// True if a record, or a callback, says that stage.
+fn says(heard: &[Heard], stage: &Stage, by_record: bool) -> bool {
+    let fits = |heard: &&Heard| matches!(heard, Heard::Record(_)) == by_record;
+    heard
+        .iter()
+        .filter(fits)
+        .any(|heard| heard.stage().as_ref() == Some(stage))
+}
+
+/// The stage by the rules, without any cleverness.
+fn expected(heard: &[Heard]) -> (Option<Stage>, bool) {
+    for by_record in [true, false] {
+        let complete = says(heard, &Stage::Complete, by_record);
+        let failed = says(heard, &Stage::Failed, by_record);
+        match (complete, failed) {
+            (true, true) => return (Some(Stage::Failed), true),
+            (true, false) => return (Some(Stage::Complete), false),
+            (false, true) => return (Some(Stage::Failed), false),
+            (false, false) => {}
+        }
+    }
+    let known = heard
+        .iter()
+        .filter_map(Heard::stage)
+        .filter(|stage| stage.rank().is_some());
+    (known.max_by_key(|stage| stage.rank()), false)
+}
+
+proptest! {
+    #[test]
+    fn order_and_repetition_make_no_difference((all, again) in heard().prop_flat_map(shuffled)) {
+        prop_assert_eq!(fold(&all), fold(&again));
+    }
+
+    #[test]
+    fn a_task_never_goes_back_and_no_ready_track_is_lost(all in heard()) {
+        let mut progress = Progress::new();
+        for heard in &all {
+            let (before, ready_before) = (rank(&progress), ready(&progress));
+            let was_terminal = progress.is_terminal();
+            absorb(&mut progress, heard);
+            prop_assert!(rank(&progress) >= before);
+            prop_assert!(progress.is_terminal() || !was_terminal);
+            let ready = ready(&progress);
+            prop_assert!(ready_before.iter().all(|position| ready.contains(position)));
+        }
+    }
+
+    #[test]
+    fn a_record_settles_what_callbacks_contradict(all in heard()) {
+        let progress = fold(&all);
+        let (stage, contested) = expected(&all);
+        prop_assert_eq!(progress.stage(), stage.clone());
+        prop_assert_eq!(progress.is_contested(), contested);
+        prop_assert_eq!(progress.failure().is_some(), stage == Some(Stage::Failed));
+    }
+}

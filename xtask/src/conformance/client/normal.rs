@@ -1,0 +1,87 @@
+//! What a call came to, in the form of the cases.
+
+use serde_json::{Value, json};
+use suno_client::{ClientError, WaitError};
+use suno_types::{Credits, Submitted, TaskRecord, Track};
+
+use crate::conformance::normal::{outcome, stage};
+
+pub(super) fn submitted(result: Result<Submitted, ClientError>) -> Value {
+    match result {
+        Ok(submitted) => json!({"submitted": {"task_id": submitted.task_id.as_str()}}),
+        Err(err) => error(&err),
+    }
+}
+
+pub(super) fn record(result: Result<Option<TaskRecord>, ClientError>) -> Value {
+    let form = |record: TaskRecord| {
+        json!({
+            "task_id": record.task_id.as_str(),
+            "status": record.status.as_str(),
+            "outcome": outcome(record.outcome()),
+            "stage": stage(&record),
+            "error_code": record.error_code.map(|code| code.0),
+            "tracks_ready": tracks_ready(&record),
+        })
+    };
+    match result {
+        Ok(record) => json!({"record": record.map(form)}),
+        Err(err) => error(&err),
+    }
+}
+
+pub(super) fn credits(result: Result<Credits, ClientError>) -> Value {
+    match result {
+        Ok(Credits(credits)) => json!({"credits": credits}),
+        Err(err) => error(&err),
+    }
+}
+
+pub(super) fn waited(result: Result<TaskRecord, WaitError>) -> Value {
+    let err = match result {
+        Ok(record) => {
+            let task_id = record.task_id.as_str();
+            let tracks_ready = tracks_ready(&record);
+            return json!({"completed": {"task_id": task_id, "tracks_ready": tracks_ready}});
+        }
+        Err(err) => err,
+    };
+    match (err.failure(), err.client_error()) {
+        (Some(failure), _) => json!({"failed": {
+            "task_id": err.task_id().as_str(),
+            "status": failure.record().status.as_str(),
+            "error_code": failure.code().map(|code| code.0),
+        }}),
+        (None, Some(err)) => error(err),
+        (None, None) => json!({"gave_up": err.to_string()}),
+    }
+}
+
+fn tracks_ready(record: &TaskRecord) -> usize {
+    record
+        .tracks
+        .iter()
+        .filter(|track| Track::is_ready(track))
+        .count()
+}
+
+fn error(err: &ClientError) -> Value {
+    json!({"error": {
+        "kind": err.kind().as_str(),
+        "code": err.code().map(|code| code.0),
+        "retryable": err.is_retryable(),
+        "ambiguous": err.is_ambiguous(),
+    }})
+}
+
+/// Where a case asks for no kind of error, none is compared.
+pub(super) fn leave_out_kind(expected: &Value, got: &mut Value) {
+    let asked = expected.pointer("/error/kind").is_some();
+    if let (Some(_), false, Some(error)) = (
+        expected.get("error"),
+        asked,
+        got.get_mut("error").and_then(Value::as_object_mut),
+    ) {
+        error.remove("kind");
+    }
+}

@@ -1,0 +1,143 @@
+//! Runs the cases of `requests/`: the fields of a submit to its body, or to the field that is out
+//! of bounds.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use suno_types::{AddInstrumental, InvalidField, Model, VocalGender};
+
+use super::case::Parts;
+use super::compare::differences;
+
+pub(super) type Case = Parts<Input, Expect>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    #[expect(dead_code, reason = "read, so that a word that is not known is found")]
+    provider: Provider,
+    fields: Fields,
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Provider {
+    Kie,
+    SunoApi,
+}
+
+impl From<Provider> for suno_types::Provider {
+    fn from(provider: Provider) -> Self {
+        match provider {
+            Provider::Kie => Self::Kie,
+            Provider::SunoApi => Self::SunoApi,
+        }
+    }
+}
+
+/// The fields of a submit.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fields {
+    upload_url: String,
+    title: String,
+    tags: String,
+    negative_tags: String,
+    callback_url: String,
+    model: Option<String>,
+    vocal_gender: Option<Gender>,
+    style_weight: Option<f64>,
+    weirdness_constraint: Option<f64>,
+    audio_weight: Option<f64>,
+    lyrics: Option<String>,
+    variety: Option<u8>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Gender {
+    M,
+    F,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Expect {
+    Body(ExpectBody),
+    Invalid(ExpectInvalid),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectBody {
+    body_json: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectInvalid {
+    invalid: Invalid,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Invalid {
+    field: String,
+    #[expect(dead_code, reason = "the wording is not compared")]
+    bound: String,
+}
+
+impl Fields {
+    /// The request that a user of the crate would build from these fields.
+    pub(super) fn request(&self) -> Result<AddInstrumental, InvalidField> {
+        let mut request = AddInstrumental::new(
+            &*self.upload_url,
+            &*self.title,
+            &*self.tags,
+            &*self.negative_tags,
+            &*self.callback_url,
+        )?;
+        if let Some(model) = &self.model {
+            request = request.with_model(Model::from(model.clone()));
+        }
+        match self.vocal_gender {
+            Some(Gender::M) => request = request.with_vocal_gender(VocalGender::Male),
+            Some(Gender::F) => request = request.with_vocal_gender(VocalGender::Female),
+            None => {}
+        }
+        if let Some(weight) = self.style_weight {
+            request = request.with_style_weight(weight)?;
+        }
+        if let Some(weight) = self.weirdness_constraint {
+            request = request.with_weirdness(weight)?;
+        }
+        if let Some(weight) = self.audio_weight {
+            request = request.with_audio_weight(weight)?;
+        }
+        if let Some(lyrics) = &self.lyrics {
+            request = request.with_lyrics(&**lyrics)?;
+        }
+        if let Some(variety) = self.variety {
+            request = request.with_variety(variety)?;
+        }
+        Ok(request)
+    }
+}
+
+impl Case {
+    /// What was expected and did not come.
+    pub(super) fn run(&self) -> Vec<String> {
+        let expected = match &self.expect {
+            Expect::Body(ExpectBody { body_json }) => json!({"body_json": body_json}),
+            Expect::Invalid(ExpectInvalid { invalid }) => json!({"invalid": invalid.field}),
+        };
+        let got = match self.input.fields.request() {
+            Ok(request) => match serde_json::from_slice::<Value>(&request.encode()) {
+                Ok(body) => json!({"body_json": body}),
+                Err(err) => return vec![format!("the encoded body is no JSON: {err}")],
+            },
+            Err(err) => json!({"invalid": err.field()}),
+        };
+        differences(&expected, &got)
+    }
+}

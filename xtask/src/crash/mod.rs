@@ -1,0 +1,102 @@
+//! `cargo xtask crash`: kills a receiver again and again under load, and looks for what it lost.
+//!
+//! A kill shows what survives the process. It does not show what survives a power cut: the
+//! operating system still writes what it was handed. That is the store's `synchronous=FULL`.
+
+mod load;
+mod receiver;
+mod subject;
+mod verdict;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use self::load::Load;
+pub use self::receiver::receive;
+use self::subject::Subject;
+use self::verdict::{Seen, Verdict};
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How often the receiver is killed.
+    pub rounds: u32,
+    /// How many connections send at the same time.
+    pub connections: usize,
+    /// Decides when to kill.
+    pub seed: u64,
+    /// Whether to test a receiver that answers before the commit, which must be caught.
+    pub broken: bool,
+}
+
+/// How long a round goes on after the first answer, at most.
+const ROUND: Duration = Duration::from_millis(600);
+/// How many events are sent in a round at most.
+const EVENTS_PER_ROUND_MAX: u64 = 400;
+/// How long to wait for the last events to be handled.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a round ends.
+#[derive(Debug, Clone, Copy)]
+enum Kill {
+    /// At a moment, whatever is under way.
+    After(Duration),
+    /// When so many events were handled, while the next ones are: as a handler that kills the
+    /// process does.
+    AtHandled(usize),
+}
+
+/// Kills and restarts a receiver, and tells what was found; false if something was lost.
+///
+/// # Errors
+///
+/// If the receiver cannot be built or started.
+pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool> {
+    let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
+    let store = dir.path().join("suno.db");
+    let command = if options.broken {
+        subject::broken(&store)?
+    } else {
+        subject::listen(&store)?
+    };
+    let started = Instant::now();
+    let mut dice = fastrand::Rng::with_seed(options.seed);
+    let mut load = Load::new(options.connections, options.seed);
+    let mut seen = Seen::default();
+    for round in 0..options.rounds {
+        let subject = Subject::start(&command)?;
+        let kill = if round % 3 == 2 {
+            Kill::AtHandled(dice.usize(1..60))
+        } else {
+            Kill::After(ROUND.mul_f64(dice.f64()))
+        };
+        let sending = load.begin(subject.address());
+        let lines = subject.kill(kill, ROUND)?;
+        load.end(sending);
+        seen.handled(lines);
+        seen.look_into(&store)?;
+    }
+    let subject = Subject::start(&command)?;
+    wait_until_settled(&store, &mut seen)?;
+    seen.handled(subject.terminate()?);
+    seen.look_into(&store)?;
+    let verdict = Verdict::new(&load, &seen);
+    verdict.tell(options.rounds, started.elapsed(), out)?;
+    Ok(verdict.is_good())
+}
+
+fn wait_until_settled(store: &std::path::Path, seen: &mut Seen) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while seen.unsettled(store)? > 0 {
+        if Instant::now() > deadline {
+            bail!(
+                "{} events were not handled within {PATIENCE:?}",
+                seen.unsettled(store)?
+            );
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}

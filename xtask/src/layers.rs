@@ -1,0 +1,180 @@
+//! The arrows between the crates.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, PackageId};
+
+/// Which crates of the workspace each crate may depend on, tests aside.
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("suno-types", &[]),
+    ("suno-client", &["suno-types"]),
+    ("suno-callback", &["suno-types"]),
+    ("suno-store-sqlite", &["suno-callback", "suno-types"]),
+    // It builds its bodies by itself: a mistake shared with suno-types would cancel itself out.
+    ("suno-emulator", &[]),
+    (
+        "suno-cli",
+        &[
+            "suno-callback",
+            "suno-client",
+            "suno-emulator",
+            "suno-store-sqlite",
+            "suno-types",
+        ],
+    ),
+    (
+        "xtask",
+        &[
+            "suno-callback",
+            "suno-client",
+            "suno-emulator",
+            "suno-store-sqlite",
+            "suno-types",
+        ],
+    ),
+];
+
+/// The crate that does no I/O, and what it must not pull in, however indirectly.
+const PURE: &str = "suno-types";
+const RUNTIMES: [&str; 7] = [
+    "async-io",
+    "async-std",
+    "futures-executor",
+    "hyper",
+    "mio",
+    "smol",
+    "tokio",
+];
+
+/// A crate and the crates that it depends on.
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+/// Checks the workspace that the current folder belongs to.
+///
+/// # Errors
+///
+/// What is broken, or that the workspace cannot be read.
+pub fn run() -> Result<()> {
+    let (arrows, pulled_in) = workspace()?;
+    let broken = check(&arrows, &pulled_in);
+    if !broken.is_empty() {
+        bail!("the layers are broken:\n  {}", broken.join("\n  "));
+    }
+    writeln!(io::stdout(), "{} crates keep to their arrows", arrows.len())?;
+    Ok(())
+}
+
+/// What is wrong, a sentence each.
+fn check(arrows: &Graph, pulled_in: &BTreeSet<String>) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (name, dependencies) in arrows {
+        let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| known == name) else {
+            broken.push(format!("{name} has no row in the table of arrows"));
+            continue;
+        };
+        for dependency in dependencies {
+            if !allowed.contains(&&**dependency) {
+                broken.push(format!("{name} must not depend on {dependency}"));
+            }
+        }
+    }
+    for (name, _) in ARROWS {
+        if !arrows.contains_key(name) {
+            broken.push(format!(
+                "{name} is in the table of arrows but not in the workspace"
+            ));
+        }
+    }
+    for runtime in RUNTIMES.iter().filter(|name| pulled_in.contains(**name)) {
+        broken.push(format!("{PURE} must not pull in {runtime}"));
+    }
+    broken
+}
+
+/// The arrows of the workspace, and all that the pure crate pulls in with all its features.
+fn workspace() -> Result<(Graph, BTreeSet<String>)> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .features(CargoOpt::AllFeatures)
+        .exec()
+        .context("cannot read the workspace: cargo metadata failed")?;
+    let members: BTreeSet<&str> = metadata
+        .workspace_packages()
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
+    let mut arrows = Graph::new();
+    for package in metadata.workspace_packages() {
+        let dependencies = package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.kind == DependencyKind::Normal)
+            .filter(|dependency| members.contains(dependency.name.as_str()))
+            .map(|dependency| dependency.name.to_string());
+        arrows.insert(package.name.to_string(), dependencies.collect());
+    }
+    let pure = pulled_in(&metadata, PURE)?;
+    Ok((arrows, pure))
+}
+
+/// The names of all packages that a package pulls in, tests and build scripts aside.
+fn pulled_in(metadata: &Metadata, name: &str) -> Result<BTreeSet<String>> {
+    let root = metadata
+        .workspace_packages()
+        .into_iter()
+        .find(|package| package.name.as_str() == name)
+        .with_context(|| format!("{name} is not in the workspace"))?;
+    let resolve = metadata.resolve.as_ref().context("nothing was resolved")?;
+    let nodes: BTreeMap<&PackageId, _> =
+        resolve.nodes.iter().map(|node| (&node.id, node)).collect();
+    let mut found = BTreeSet::new();
+    let mut open = vec![&root.id];
+    while let Some(id) = open.pop() {
+        let node = nodes.get(id).context("a package was not resolved")?;
+        for dependency in &node.deps {
+            let normal = dependency
+                .dep_kinds
+                .iter()
+                .any(|kind| kind.kind == DependencyKind::Normal);
+            if normal && found.insert(metadata[&dependency.pkg].name.to_string()) {
+                open.push(&dependency.pkg);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_keeps_to_its_arrows() {
+        let (arrows, pulled_in) = workspace().unwrap();
+        assert_eq!(check(&arrows, &pulled_in), Vec::<String>::new());
+        assert!(pulled_in.contains("serde"), "{pulled_in:?}");
+    }
+
+    #[test]
+    fn a_forbidden_arrow_a_runtime_and_an_unknown_crate_are_found() {
+        let (mut arrows, mut pulled_in) = workspace().unwrap();
+        let types = arrows.get_mut("suno-types").unwrap();
+        types.insert("suno-callback".to_owned());
+        arrows.insert("suno-new".to_owned(), BTreeSet::new());
+        arrows.remove("suno-client");
+        pulled_in.insert("tokio".to_owned());
+        let expected = [
+            "suno-new has no row in the table of arrows",
+            "suno-types must not depend on suno-callback",
+            "suno-client is in the table of arrows but not in the workspace",
+            "suno-types must not pull in tokio",
+        ];
+        let mut broken = check(&arrows, &pulled_in);
+        broken.sort();
+        let mut expected = expected.map(str::to_owned).to_vec();
+        expected.sort();
+        assert_eq!(broken, expected);
+    }
+}

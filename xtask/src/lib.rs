@@ -1,0 +1,11 @@
+//! Checks of this workspace. Nothing here is needed to use the crates.
+
+pub mod bench;
+pub mod conformance;
+pub mod crash;
+pub mod layers;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

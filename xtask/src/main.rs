@@ -1,0 +1,242 @@
+//! `cargo xtask`: checks of this workspace. Nothing here is needed to use the crates.
+
+use std::env;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use xtask::conformance::live::{Events, Target};
+use xtask::conformance::{self, Format, Options, Pattern};
+use xtask::{bench, crash, layers};
+
+/// Checks of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check that the crates depend on each other only along the arrows, and that suno-types
+    /// pulls in no async runtime
+    Layers,
+    Conformance(Box<Conformance>),
+    Crash(Crash),
+    Bench(Bench),
+    /// A server to measure, for 'bench'
+    #[command(hide = true)]
+    BenchSubject {
+        subject: bench::Subject,
+        dir: PathBuf,
+    },
+    /// The load, for 'bench'
+    #[command(hide = true)]
+    BenchLoad(bench::Load),
+    /// The receiver that answers before the commit, for 'crash --broken'
+    #[command(hide = true)]
+    CrashReceiver {
+        store: PathBuf,
+    },
+}
+
+/// Kill `suno listen` again and again under load, and look for what it lost
+///
+/// Exit codes: 0 nothing was lost; 1 something was lost; 2 it could not be run.
+#[derive(Debug, clap::Args)]
+struct Crash {
+    /// How often to kill it
+    #[arg(long, value_name = "COUNT", default_value_t = 25)]
+    rounds: u32,
+    /// How many connections send at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    connections: usize,
+    /// Decides when to kill; the same seed sends the same and kills at the same moments
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Test a receiver that answers before the commit, which must be caught: exit code 1
+    #[arg(long)]
+    broken: bool,
+}
+
+impl Crash {
+    fn run(&self) -> Result<ExitCode> {
+        let options = crash::Options {
+            rounds: self.rounds,
+            connections: self.connections,
+            seed: self.seed,
+            broken: self.broken,
+        };
+        let good = crash::run(&options, &mut io::stdout().lock())?;
+        Ok(if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// Measure how fast receiving is, beside what it could be
+///
+/// Figures move from run to run; the ratios within one run are what counts.
+#[derive(Debug, clap::Args)]
+struct Bench {
+    /// What to measure
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "hyper,append,memory,sqlite,handled"
+    )]
+    subjects: Vec<bench::Subject>,
+    /// How many connections send at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    connections: usize,
+    /// How long each run lasts
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// How often each subject is run
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    rounds: usize,
+    /// How many of a hundred deliveries were sent before
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    duplicates: u8,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Bench {
+    fn run(&self) -> Result<ExitCode> {
+        let options = bench::Options {
+            subjects: self.subjects.clone(),
+            connections: self.connections,
+            duration: Duration::try_from_secs_f64(self.seconds)?,
+            rounds: self.rounds,
+            duplicates_percent: self.duplicates,
+            json: self.json,
+        };
+        bench::run(&options, &mut io::stdout())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Runs a future to its end, on one thread.
+fn block_on(future: impl Future<Output = Result<()>>) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(future)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Run the conformance cases of fixtures/ against this workspace, or against a receiver elsewhere
+///
+/// Exit codes: 0 all came as expected; 1 a case failed; 2 nothing could be run.
+#[derive(Debug, clap::Args)]
+struct Conformance {
+    /// Only cases whose id fits, such as 'receiver/*' or '*duplicate*'
+    #[arg(long, value_name = "GLOB")]
+    filter: Option<Pattern>,
+    /// Name the cases and run none
+    #[arg(long)]
+    list: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// A JSON object of ids and reasons: cases that are expected to fail
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+    /// The folder of the cases
+    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures"))]
+    fixtures: PathBuf,
+    /// Drive the receiver with this callback URL (without its token) through the cases of
+    /// receiver/, as the provider would
+    #[arg(long, value_name = "URL")]
+    target: Option<String>,
+    /// The environment variable with a webhook key of the target; again for its second key
+    #[arg(long, value_name = "NAME", requires = "target")]
+    webhook_key_env: Vec<String>,
+    /// The environment variable with the token of the target
+    #[arg(long, value_name = "NAME", requires = "target")]
+    token_env: Option<String>,
+    /// Where the target lists what it handled, as JSON lines like those of 'suno listen --json'
+    #[arg(long, value_name = "URL|FILE", requires = "target")]
+    events: Option<Events>,
+    /// The largest body that the target takes
+    #[arg(long, value_name = "BYTES", requires = "target")]
+    body_bytes_max: Option<usize>,
+}
+
+impl Conformance {
+    fn options(&self) -> Result<Options> {
+        let target = self.target()?;
+        let mut options = Options::new(&self.fixtures);
+        options.filter = self.filter.clone();
+        options.list = self.list;
+        options.format = self.format;
+        options.target = target;
+        options.expectations = self.expectations.clone();
+        Ok(options)
+    }
+
+    fn target(&self) -> Result<Option<Target>> {
+        let Some(url) = &self.target else {
+            return Ok(None);
+        };
+        let mut target = Target::new(url)?;
+        for name in &self.webhook_key_env {
+            target = target.with_webhook_key(variable(name)?);
+        }
+        if let Some(name) = &self.token_env {
+            target = target.with_token(variable(name)?);
+        }
+        if let Some(events) = &self.events {
+            target = target.with_events(events.clone());
+        }
+        if let Some(bytes_max) = self.body_bytes_max {
+            target = target.with_body_bytes_max(bytes_max);
+        }
+        Ok(Some(target))
+    }
+
+    fn run(&self) -> Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        let good = conformance::run(self.options()?, &mut out)?;
+        out.flush()?;
+        Ok(if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+fn variable(name: &str) -> Result<String> {
+    env::var(name).with_context(|| format!("cannot read the environment variable {name}"))
+}
+
+/// The exit code of what could not be done at all.
+const COULD_NOT_RUN: u8 = 2;
+
+fn main() -> ExitCode {
+    let (result, otherwise) = match Arguments::parse().command {
+        Command::Layers => (layers::run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+        Command::Conformance(conformance) => (conformance.run(), ExitCode::from(COULD_NOT_RUN)),
+        Command::Crash(crash) => (crash.run(), ExitCode::from(COULD_NOT_RUN)),
+        Command::CrashReceiver { store } => (block_on(crash::receive(&store)), ExitCode::FAILURE),
+        Command::Bench(bench) => (bench.run(), ExitCode::from(COULD_NOT_RUN)),
+        Command::BenchSubject { subject, dir } => {
+            (block_on(bench::serve(subject, &dir)), ExitCode::FAILURE)
+        }
+        Command::BenchLoad(load) => (block_on(bench::send(load)), ExitCode::FAILURE),
+    };
+    result.unwrap_or_else(|err| {
+        let _ = writeln!(io::stderr(), "xtask: error: {err:#}");
+        otherwise
+    })
+}

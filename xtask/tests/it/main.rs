@@ -1,0 +1,7 @@
+//! The conformance command: what it finds, in this workspace and in receivers elsewhere.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod live;
+mod local;
+mod scene;
