@@ -130,13 +130,15 @@ fn whole_lines(path: &Path, offset: u64) -> std::io::Result<Vec<u8>> {
 /// The handled events among lines of JSON; other events are passed over.
 fn parse(lines: &[u8]) -> Result<Vec<Handled>> {
     let mut handled = Vec::new();
-    // A line without its end is still being written: it is read whole the next time.
-    let whole = lines.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-    let lines = lines[..whole]
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii);
-    for line in lines.filter(|line| !line.is_empty()) {
-        let event: Value = serde_json::from_slice(line).context("an event is no JSON object")?;
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let event: Value = match serde_json::from_slice(line) {
+            // A list may be read while its last line is being written: that one comes next time.
+            Err(err) if err.is_eof() && !line.ends_with(b"\n") => continue,
+            read => read.context("an event is no JSON object")?,
+        };
         if event["event"] != "handled" {
             continue;
         }
@@ -172,8 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn a_last_line_without_its_end_counts_once_it_is_whole() {
+        let whole = br#"{"event":"handled","task_id":"t","stage":"first","code":200}"#;
+        assert_eq!(parse(whole).unwrap().len(), 1);
+        for cut in 1..whole.len() {
+            assert_eq!(parse(&whole[..cut]).unwrap(), [], "cut at {cut}");
+        }
+    }
+
+    #[test]
     fn a_list_that_cannot_be_read_is_an_error_and_not_an_empty_list() {
         assert!(parse(b"handled t first").is_err());
+        assert!(parse(b"{\"event\":\"handled\"\n{}\n").is_err());
         assert!(parse(br#"{"event":"handled","task_id":"t","stage":"first"}"#).is_err());
     }
 }
