@@ -5,9 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use suno_types::{Callback, Code, DecodeError, DecodeErrorKind, TaskId};
+use suno_types::{Callback, Code, DecodeError, DecodeErrorKind, TaskId, TaskRecord};
 
 use crate::event::EventKey;
+use crate::store::SubmitId;
 use crate::verify::Verified;
 
 /// How an event became known.
@@ -37,7 +38,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// What spoke for the sender of a delivery.
+/// What spoke for a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct VerifiedBy {
@@ -45,13 +46,15 @@ pub struct VerifiedBy {
     pub signature: bool,
     /// The token in the URL.
     pub token: bool,
+    /// The provider's record of the task, which was asked for: it speaks for what is said as well.
+    pub record: bool,
 }
 
 impl VerifiedBy {
     /// The methods as bits, for stores.
     #[must_use]
     pub fn bits(self) -> u8 {
-        u8::from(self.signature) | u8::from(self.token) << 1
+        u8::from(self.signature) | u8::from(self.token) << 1 | u8::from(self.record) << 2
     }
 
     /// The methods from [`bits`](Self::bits); bits that this version does not know are dropped.
@@ -60,6 +63,7 @@ impl VerifiedBy {
         Self {
             signature: bits & 1 != 0,
             token: bits & 2 != 0,
+            record: bits & 4 != 0,
         }
     }
 }
@@ -108,6 +112,8 @@ pub struct Delivery {
     pub source: Source,
     /// What spoke for the sender.
     pub verified_by: VerifiedBy,
+    /// The submit that the callback URL named, if it named one.
+    pub submit: Option<SubmitId>,
     /// The fingerprint of the bytes.
     pub strict: Fingerprint,
     /// What was made of the body.
@@ -163,8 +169,50 @@ impl Delivery {
             received_at,
             source: Source::Callback,
             verified_by,
+            submit: None,
             content,
         })
+    }
+
+    /// What the provider's record says, as if it had come by a callback. `None` if the record
+    /// shows no stage yet.
+    #[must_use]
+    pub fn from_record(record: &TaskRecord, received_at: Timestamp) -> Option<Self> {
+        let callback = record.to_callback()?;
+        let raw = Bytes::from(callback.encode());
+        let verified_by = VerifiedBy {
+            record: true,
+            ..VerifiedBy::default()
+        };
+        Some(Self {
+            strict: Fingerprint::strict(&raw),
+            raw,
+            received_at,
+            source: Source::Poll,
+            verified_by,
+            submit: None,
+            content: Content::Event {
+                semantic: Fingerprint::semantic(&callback),
+                code: callback.code,
+                key: EventKey::new(callback.task_id.clone(), callback.stage()),
+            },
+        })
+    }
+
+    /// The same with the submit that the callback URL named.
+    #[must_use]
+    pub fn with_submit(mut self, submit: Option<SubmitId>) -> Self {
+        self.submit = submit;
+        self
+    }
+
+    /// The task, if it could be read.
+    #[must_use]
+    pub fn task_id(&self) -> Option<&TaskId> {
+        match &self.content {
+            Content::Event { key, .. } => Some(key.task_id()),
+            Content::Quarantined { task_id, .. } => task_id.as_ref(),
+        }
     }
 }
 

@@ -9,6 +9,8 @@
 //! * [`Receiver`] answers the provider. A 200 leaves only after the event is committed.
 //! * [`IdempotencyStore`] remembers events: one event is one record, however often it is delivered.
 //! * [`Dispatcher`] claims events and runs a [`CallbackHandler`] until it succeeds or gives up.
+//! * [`Reconciler`] asks about tasks whose callbacks did not come, and can have every callback
+//!   confirmed before it is handled.
 //! * [`Retention`] forgets what is old.
 //!
 //! A handler runs **at least once**: again if it failed, or if the process died before its success
@@ -23,6 +25,7 @@
 //! * `hyper`: `serve`, and `CallbackService` for a hyper server of yours.
 //! * `tls`: `serve` over TLS, with rustls.
 //! * `tower`: `CallbackService` wherever a tower service goes, such as in axum.
+//! * `client`: `Submitter`, and `suno_client::Client` as a [`RecordInfo`].
 //! * `conformance`: the suite that decides whether a store keeps the contract.
 //!
 //! # Example
@@ -83,6 +86,7 @@ mod event;
 mod handler;
 mod inbox;
 mod receiver;
+mod reconcile;
 mod retention;
 mod running;
 #[cfg(feature = "hyper")]
@@ -100,13 +104,17 @@ pub use event::{Event, EventKey};
 pub use handler::{CallbackHandler, HandlerError, handler_fn, with_timeout};
 pub use inbox::{AcceptError, Inbox};
 pub use receiver::Receiver;
+pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
+#[cfg(feature = "client")]
+pub use reconcile::{SubmitError, Submitter};
 pub use retention::Retention;
 pub use running::Running;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use service::CallbackService;
 pub use store::{
-    Accepted, Claim, ClaimRequest, Counts, EventId, EventState, Held, IdempotencyStore, Inspect,
-    MemoryStore, Page, PurgeRequest, Purged, Quarantined, Record, Redriven, Settlement, StoreError,
-    StoreErrorKind, Ticket, Turn, turn,
+    Accepted, Claim, ClaimRequest, Counts, Due, DueRequest, DueTicket, EventId, EventState,
+    Expected, Held, IdempotencyStore, Inspect, Intent, InvalidSubmitId, MemoryStore, Page,
+    PurgeRequest, Purged, Quarantined, Record, Redriven, Settlement, StoreError, StoreErrorKind,
+    SubmitId, TaskLedger, Ticket, Turn, turn,
 };
 pub use verify::{InvalidToken, Refusal, Token, Verification, Verified};

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
-use crate::store::Accepted;
+use crate::store::{Accepted, SubmitId};
 use crate::verify::{Refusal, Verification, Verified};
 
 /// Answers the provider's callbacks, whatever serves them.
@@ -60,7 +60,8 @@ impl Receiver {
         }
     }
 
-    /// The path of the callback URL. With a token, the URL is this path, a slash and the token.
+    /// The path of the callback URL. With a token, the URL is this path, a slash and the token. A
+    /// slash and the [`SubmitId`] of a submit may follow; see [`TaskLedger`](crate::TaskLedger).
     #[must_use]
     pub fn with_path(mut self, path: &str) -> Self {
         self.path = match path.trim_matches('/') {
@@ -122,13 +123,13 @@ impl Receiver {
     ///
     /// The answer, if the path, the method, the length or the type is wrong.
     pub fn admit(&self, head: &http::request::Parts) -> Result<(), Box<Response<Bytes>>> {
-        self.segment(head)
+        self.address(head)
             .map(|_| ())
             .map_err(|problem| Box::new(problem.into_response()))
     }
 
-    /// The first step: whether the sender can be trusted. `segment` is the last segment of the
-    /// path where a token is expected.
+    /// The first step: whether the sender can be trusted. `segment` is the segment of the path
+    /// where a token is expected.
     ///
     /// # Errors
     ///
@@ -145,7 +146,8 @@ impl Receiver {
     }
 
     /// The second step: what the body says. What cannot be decoded is quarantined, since its
-    /// sender is trusted.
+    /// sender is trusted. If the callback URL named a submit, it goes into
+    /// [`Delivery::with_submit`].
     ///
     /// # Errors
     ///
@@ -170,11 +172,11 @@ impl Receiver {
     }
 
     async fn answer(&self, head: &http::request::Parts, body: Bytes) -> Result<Accepted, Problem> {
-        let segment = self.segment(head)?;
+        let address = self.address(head)?;
         if body.len() > self.body_bytes_max {
             return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        let verified = self.verify(segment, &head.headers, body)?;
+        let verified = self.verify(address.token, &head.headers, body)?;
         let delivery = self.decode(verified).map_err(|err| {
             tracing::warn!(%err, "callback refused");
             Problem::Status(StatusCode::BAD_REQUEST)
@@ -182,22 +184,14 @@ impl Receiver {
         if let crate::Content::Quarantined { reason, .. } = &delivery.content {
             tracing::warn!(%reason, "callback not understood; kept in quarantine");
         }
-        Ok(self.accept(delivery).await?)
+        Ok(self.accept(delivery.with_submit(address.submit)).await?)
     }
 
-    /// Checks the head, and returns what stands in the path behind the base where a token goes.
-    fn segment<'a>(&self, head: &'a http::request::Parts) -> Result<Option<&'a str>, Problem> {
+    /// Checks the head, and reads the path.
+    fn address<'a>(&self, head: &'a http::request::Parts) -> Result<Address<'a>, Problem> {
         let rest = head.uri.path().strip_prefix(&*self.path);
-        let segment = match (rest, self.verification.has_token()) {
-            (Some("" | "/"), false) => None,
-            // Without a token it is the sender that is wrong, not the address.
-            (Some("" | "/"), true) => Some(""),
-            (Some(rest), true) => match rest.strip_prefix('/') {
-                Some(segment) if !segment.contains('/') => Some(segment),
-                _ => return Err(Problem::Status(StatusCode::NOT_FOUND)),
-            },
-            _ => return Err(Problem::Status(StatusCode::NOT_FOUND)),
-        };
+        let address = rest.and_then(|rest| Address::read(rest, self.verification.has_token()));
+        let address = address.ok_or(Problem::Status(StatusCode::NOT_FOUND))?;
         if head.method != Method::POST {
             return Err(Problem::Status(StatusCode::METHOD_NOT_ALLOWED));
         }
@@ -207,7 +201,32 @@ impl Receiver {
         if !is_json(&head.headers) {
             return Err(Problem::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        Ok(segment)
+        Ok(address)
+    }
+}
+
+/// What stands in the path behind the base: `[/TOKEN][/SUBMIT]`.
+#[derive(Debug, PartialEq, Eq)]
+struct Address<'a> {
+    /// What stands where a token is expected; empty if nothing does, since then it is the sender
+    /// that is wrong, not the address.
+    token: Option<&'a str>,
+    submit: Option<SubmitId>,
+}
+
+impl<'a> Address<'a> {
+    fn read(rest: &'a str, has_token: bool) -> Option<Self> {
+        let mut segments = match rest {
+            "" => None,
+            rest => Some(rest.strip_prefix('/')?.split('/')),
+        };
+        let mut next = || segments.as_mut().and_then(Iterator::next);
+        let token = has_token.then(|| next().unwrap_or_default());
+        let submit = match next() {
+            None | Some("") => None,
+            Some(segment) => Some(segment.parse().ok()?),
+        };
+        next().is_none().then_some(Self { token, submit })
     }
 }
 
@@ -297,4 +316,37 @@ fn respond(status: StatusCode, body: &'static str) -> Response<Bytes> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_may_name_a_token_and_a_submit() {
+        const SUBMIT: &str = "00112233445566778899aabbccddeeff";
+        let read = |rest: &str, has_token| {
+            Address::read(&rest.replace("SUBMIT", SUBMIT), has_token)
+                .map(|address| (address.token.map(str::to_owned), address.submit.is_some()))
+        };
+        let token = |text: &str| Some(text.to_owned());
+        let cases = [
+            ("", false, Some((None, false))),
+            ("/", false, Some((None, false))),
+            ("/SUBMIT", false, Some((None, true))),
+            ("/other", false, None),
+            ("/SUBMIT/", false, None),
+            ("er", false, None),
+            ("", true, Some((token(""), false))),
+            ("/", true, Some((token(""), false))),
+            ("/tok", true, Some((token("tok"), false))),
+            ("/tok/", true, Some((token("tok"), false))),
+            ("/tok/SUBMIT", true, Some((token("tok"), true))),
+            ("/tok/other", true, None),
+            ("/tok/SUBMIT/x", true, None),
+        ];
+        for (rest, has_token, expected) in cases {
+            assert_eq!(read(rest, has_token), expected, "{rest}");
+        }
+    }
 }

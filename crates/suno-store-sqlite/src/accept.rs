@@ -6,6 +6,7 @@ use suno_types::Code;
 
 use crate::error::store_error;
 use crate::keys::Keys;
+use crate::ledger;
 use crate::row::{Sibling, micros, source_column, state_columns, task_hash};
 
 /// Stores deliveries, one after the other.
@@ -28,6 +29,7 @@ fn accept_one(
     keys: &mut Keys,
     delivery: &Delivery,
 ) -> rusqlite::Result<Accepted> {
+    ledger::meet(transaction, delivery)?;
     match &delivery.content {
         Content::Event {
             key,

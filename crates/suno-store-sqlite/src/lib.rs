@@ -26,6 +26,7 @@ mod error;
 mod file;
 mod inspect;
 mod keys;
+mod ledger;
 mod row;
 mod schema;
 mod settle;

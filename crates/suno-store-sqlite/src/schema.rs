@@ -13,7 +13,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// `PRAGMA application_id` of our files: "Suno" in ASCII.
 const APPLICATION_ID: i32 = 0x5375_6e6f;
 /// Each brings the file from the version of its place to the next one.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("schema/1_events.sql"),
+    include_str!("schema/2_ledger.sql"),
+];
 
 /// Opens the file, creates or migrates it, and sets it to be durable.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Transaction;
 use suno_callback::{
-    Accepted, Claim, ClaimRequest, Counts, Delivery, EventId, Held, IdempotencyStore, Inspect,
-    Page, PurgeRequest, Purged, Quarantined, Record, Redriven, Settlement, StoreError, Ticket,
+    Accepted, Claim, ClaimRequest, Counts, Delivery, Due, DueRequest, DueTicket, EventId, Expected,
+    Held, IdempotencyStore, Inspect, Intent, Page, PurgeRequest, Purged, Quarantined, Record,
+    Redriven, Settlement, StoreError, SubmitId, TaskLedger, Ticket,
 };
 use suno_types::TaskId;
 
 use crate::keys::Keys;
 use crate::thread::Thread;
-use crate::{accept, claim, inspect, settle, upkeep};
+use crate::{accept, claim, inspect, ledger, settle, upkeep};
 
 /// A durable store in one SQLite file.
 ///
@@ -122,5 +123,61 @@ impl Inspect for SqliteStore {
     async fn counts(&self) -> Result<Counts, StoreError> {
         let counts = |transaction: &Transaction<'_>, (): &mut ()| inspect::counts(transaction);
         self.reader.run(counts).await
+    }
+}
+
+#[async_trait]
+impl TaskLedger for SqliteStore {
+    async fn intend(&self, intent: Intent) -> Result<(), StoreError> {
+        let intend =
+            move |transaction: &Transaction<'_>, _: &mut Keys| ledger::intend(transaction, &intent);
+        self.writer.run(intend).await
+    }
+
+    async fn withdraw(&self, submit: SubmitId) -> Result<(), StoreError> {
+        let withdraw = move |transaction: &Transaction<'_>, _: &mut Keys| {
+            ledger::withdraw(transaction, submit)
+        };
+        self.writer.run(withdraw).await
+    }
+
+    async fn open_intents(
+        &self,
+        before: Timestamp,
+        intents_max: u32,
+    ) -> Result<Vec<Intent>, StoreError> {
+        let open_intents = move |transaction: &Transaction<'_>, (): &mut ()| {
+            ledger::open_intents(transaction, before, intents_max)
+        };
+        self.reader.run(open_intents).await
+    }
+
+    async fn expect(&self, expected: Expected) -> Result<(), StoreError> {
+        let expect = move |transaction: &Transaction<'_>, _: &mut Keys| {
+            ledger::expect(transaction, &expected)
+        };
+        self.writer.run(expect).await
+    }
+
+    async fn due(&self, request: DueRequest) -> Result<Vec<Due>, StoreError> {
+        let due = move |transaction: &Transaction<'_>, keys: &mut Keys| {
+            ledger::due(transaction, keys, &request)
+        };
+        self.writer.run(due).await
+    }
+
+    async fn postpone(&self, ticket: &DueTicket, until: Timestamp) -> Result<Held, StoreError> {
+        let ticket = ticket.clone();
+        let postpone = move |transaction: &Transaction<'_>, _: &mut Keys| {
+            ledger::postpone(transaction, &ticket, until)
+        };
+        self.writer.run(postpone).await
+    }
+
+    async fn finish(&self, ticket: &DueTicket) -> Result<Held, StoreError> {
+        let ticket = ticket.clone();
+        let finish =
+            move |transaction: &Transaction<'_>, _: &mut Keys| ledger::finish(transaction, &ticket);
+        self.writer.run(finish).await
     }
 }

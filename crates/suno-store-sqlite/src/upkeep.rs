@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use suno_callback::{EventId, PurgeRequest, Purged, Redriven, StoreError};
 
 use crate::error::store_error;
+use crate::ledger;
 use crate::row::{micros, state};
 
 /// Makes a settled event ready again.
@@ -42,6 +43,7 @@ pub(crate) fn purge(
     let mut purged = Purged::default();
     purge_events(transaction, request, &mut purged).map_err(store_error)?;
     purge_quarantine(transaction, request, &mut purged).map_err(store_error)?;
+    ledger::forget_intents(transaction, request.keys_before).map_err(store_error)?;
     Ok(purged)
 }
 

@@ -80,12 +80,7 @@ impl Progress {
         let Some(stage) = record.stage() else {
             return;
         };
-        let code = match (&stage, record.error_code) {
-            (Stage::Failed, Some(code)) => code,
-            (Stage::Failed, None) => Code::GENERATION_FAILED,
-            _ => Code::SUCCESS,
-        };
-        self.absorb(&stage, code, &record.tracks, Weight::Record);
+        self.absorb(&stage, record.code(&stage), &record.tracks, Weight::Record);
     }
 
     fn absorb(&mut self, stage: &Stage, code: Code, tracks: &[Track], weight: Weight) {

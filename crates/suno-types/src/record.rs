@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::{Code, CreatedAt, DecodeError, Envelope, Extra, Stage, TaskId, Track};
+use crate::{
+    Callback, CallbackType, Code, CreatedAt, DecodeError, Envelope, Extra, Stage, TaskId, Track,
+};
 
 /// What the provider knows of a task.
 ///
@@ -173,10 +175,45 @@ impl TaskRecord {
         self.outcome() != Outcome::Running
     }
 
+    /// The callback that says the same, so that what was polled and what was called back can be
+    /// treated alike; `None` if the record shows no stage yet.
+    ///
+    /// A failure that names no code gets [`Code::GENERATION_FAILED`]. Members that this version
+    /// does not know are left out: among them stands the callback URL, and so a token in it.
+    #[must_use]
+    pub fn to_callback(&self) -> Option<Callback> {
+        let stage = self.stage()?;
+        let mut callback = Callback::new(self.task_id.clone(), self.code(&stage));
+        let word = match &stage {
+            Stage::Failed => "error",
+            stage => stage.as_str(),
+        };
+        callback.callback_type = Some(CallbackType::from(word));
+        callback.tracks.clone_from(&self.tracks);
+        if stage == Stage::Failed {
+            callback.msg = self.error_message.clone().unwrap_or_default();
+        }
+        Some(callback)
+    }
+
+    /// The code that goes with the stage that the record shows.
+    pub(crate) fn code(&self, stage: &Stage) -> Code {
+        match stage {
+            Stage::Failed => self
+                .error_code
+                .filter(|code| is_error(*code))
+                .unwrap_or(Code::GENERATION_FAILED),
+            _ => Code::SUCCESS,
+        }
+    }
+
     fn has_error(&self) -> bool {
-        let is_error = |code: Code| code != Code(0) && code != Code::SUCCESS;
         self.has_error_word || self.error_code.is_some_and(is_error)
     }
+}
+
+fn is_error(code: Code) -> bool {
+    code != Code(0) && code != Code::SUCCESS
 }
 
 /// Without the error message and the values of unknown members, which can hold a secret.

@@ -263,6 +263,17 @@ impl AddInstrumental {
         &self.call_back_url
     }
 
+    /// The same request with another place where the provider will POST.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidField`] unless it is an absolute `http` or `https` URL without user name and
+    /// password.
+    pub fn with_callback_url(mut self, url: impl Into<String>) -> Result<Self, InvalidField> {
+        self.call_back_url = web_url("callBackUrl", url.into())?;
+        Ok(self)
+    }
+
     /// The body of the request.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -1,4 +1,6 @@
-//! The suite that decides whether a store keeps its contract.
+//! The suite that decides whether a store keeps its contract: [`check`] for
+//! [`IdempotencyStore`](crate::IdempotencyStore) and [`Inspect`], [`check_ledger`] for
+//! [`TaskLedger`](crate::TaskLedger).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,6 +34,7 @@
 mod accepting;
 mod claiming;
 mod inspecting;
+mod ledger;
 mod model;
 mod scene;
 mod settling;
@@ -42,6 +45,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+
+pub use ledger::{LedgerBench, check_ledger};
 
 use crate::store::{Inspect, StoreError};
 
@@ -63,21 +68,23 @@ type Verdict = Result<(), Failed>;
 type Running<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 
 /// A case: the sentence of the contract that it tests, and how.
-struct Case {
+struct Case<F> {
     name: &'static str,
     sentence: &'static str,
-    run: fn(&dyn Bench) -> Running<'_>,
+    run: F,
 }
 
-/// Declares the cases of a file: `name "sentence" function`.
+/// Declares the cases of a file: `function: "sentence"`; behind the kind of bench, if it is not
+/// [`Bench`].
 macro_rules! cases {
-    ($($function:ident: $sentence:literal,)*) => {
-        pub(super) const CASES: &[super::Case] = &[$(super::Case {
+    ($bench:ident; $($function:ident: $sentence:literal,)*) => {
+        pub(super) const CASES: &[super::Case<fn(&dyn $bench) -> super::Running<'_>>] = &[$(super::Case {
             name: stringify!($function),
             sentence: $sentence,
             run: |bench| Box::pin($function(bench)),
         },)*];
     };
+    ($($cases:tt)*) => { cases! { Bench; $($cases)* } };
 }
 
 use cases;
@@ -180,11 +187,6 @@ impl fmt::Display for Report {
 
 /// Runs every case against fresh stores.
 pub async fn check(bench: &dyn Bench) -> Report {
-    let mut report = Report {
-        kept: Vec::new(),
-        not_applicable: Vec::new(),
-        broken: Vec::new(),
-    };
     let files = [
         accepting::CASES,
         claiming::CASES,
@@ -192,8 +194,20 @@ pub async fn check(bench: &dyn Bench) -> Report {
         inspecting::CASES,
         model::CASES,
     ];
-    for case in files.into_iter().flatten() {
-        match (case.run)(bench).await {
+    run(&files, |case| (case.run)(bench)).await
+}
+
+async fn run<'a, F: 'static>(
+    files: &[&'static [Case<F>]],
+    run: impl Fn(&Case<F>) -> Running<'a>,
+) -> Report {
+    let mut report = Report {
+        kept: Vec::new(),
+        not_applicable: Vec::new(),
+        broken: Vec::new(),
+    };
+    for case in files.iter().copied().flatten() {
+        match run(case).await {
             Ok(()) => report.kept.push(case.name),
             Err(Failed::NotApplicable) => report.not_applicable.push(case.name),
             Err(failed) => report.broken.push(Broken {

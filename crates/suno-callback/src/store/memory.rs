@@ -1,6 +1,8 @@
 //! A store in memory: for tests, and to read the contract in code. It forgets at the end of the
 //! process, so that a 200 means nothing after a restart.
 
+mod ledger;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,6 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use suno_types::{Code, TaskId};
 
+use self::ledger::Ledger;
 use super::turn::{EventState, turn};
 use super::{
     Accepted, Claim, ClaimRequest, Counts, EventId, Held, IdempotencyStore, Inspect, Page,
@@ -48,6 +51,7 @@ struct Inner {
     last_id: i64,
     /// No event before this one is still to be handled.
     settled_below: EventId,
+    ledger: Ledger,
 }
 
 #[derive(Debug)]
@@ -72,6 +76,7 @@ impl Inner {
     }
 
     fn accept(&mut self, delivery: &Delivery) -> Accepted {
+        self.ledger.meet(delivery);
         match &delivery.content {
             Content::Event {
                 key,
@@ -190,6 +195,7 @@ impl Inner {
             }
         }
         self.purge_quarantine(request, &mut purged);
+        self.ledger.forget_intents(request.keys_before);
         purged
     }
 

@@ -3,6 +3,7 @@
 mod claim;
 mod error;
 mod inspect;
+mod ledger;
 mod memory;
 mod turn;
 
@@ -15,6 +16,9 @@ pub(crate) use claim::later;
 pub use claim::{Claim, ClaimRequest, Held, Settlement, Ticket};
 pub use error::{StoreError, StoreErrorKind};
 pub use inspect::{Counts, Inspect, Page, PurgeRequest, Purged, Quarantined, Record, Redriven};
+pub use ledger::{
+    Due, DueRequest, DueTicket, Expected, Intent, InvalidSubmitId, SubmitId, TaskLedger,
+};
 pub use memory::MemoryStore;
 pub use turn::{EventState, Turn, turn};
 

@@ -1,0 +1,17 @@
+//! `suno_client` asks the provider.
+
+use async_trait::async_trait;
+use suno_client::Client;
+use suno_types::{TaskId, TaskRecord};
+
+use super::{CouldNotAsk, RecordInfo};
+
+#[async_trait]
+impl RecordInfo for Client {
+    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+        Self::record(self, task_id).await.map_err(|err| {
+            let wait = err.retry_after();
+            CouldNotAsk::new(err).with_retry_after(wait)
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! A handler that is told only what the provider's record says.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use suno_types::{CallbackType, Stage, TaskRecord};
+
+use super::Reconciler;
+use crate::event::Event;
+use crate::handler::{CallbackHandler, HandlerError, handle};
+
+/// The longest wait for a record that does not show yet what a callback says.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+/// The first wait; each further one is twice as long.
+const WAIT_MIN: Duration = Duration::from_secs(10);
+
+impl Reconciler {
+    /// A handler that is told of nothing but what the provider's record of the task shows, because
+    /// a signature does not cover the body (`PROTOCOL.md 3.4`): whoever has seen one signed
+    /// callback can send any body for that task.
+    ///
+    /// Before an event is handled, the provider is asked about its task, and the event is given
+    /// with what the record says; [`VerifiedBy::record`](crate::VerifiedBy::record) is set then.
+    /// It costs one request for each event.
+    ///
+    /// * A last stage that the record denies, such as completion of a task that failed, is a dead
+    ///   letter; the last stage that the record shows is stored as if it had been polled, and
+    ///   handled.
+    /// * What the record does not show yet is tried again later, like a failure: with the default
+    ///   bound on attempts for about 25 minutes, after which it is a dead letter.
+    /// * An earlier stage of a task that failed in the meantime is passed over.
+    /// * A stage that this version does not know stands in no record: it is given as it came, and
+    ///   `VerifiedBy::record` is not set.
+    ///
+    /// Events that came by a poll are the record's words already.
+    pub fn confirm(&self, handler: impl CallbackHandler) -> impl CallbackHandler {
+        Confirmed {
+            handler,
+            reconciler: self.clone(),
+        }
+    }
+}
+
+struct Confirmed<H> {
+    handler: H,
+    reconciler: Reconciler,
+}
+
+impl<H: CallbackHandler> Confirmed<H> {
+    async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
+        if event.verified_by().record || matches!(event.stage(), Stage::Other(_)) {
+            return handle(&self.handler, event).await;
+        }
+        let wait = wait(event.attempt());
+        let asked = self.reconciler.records.record(event.task_id()).await;
+        let record = asked.map_err(|err| {
+            let wait = err.retry_after().unwrap_or_default().max(wait);
+            HandlerError::retry_after(wait, err)
+        })?;
+        let shown = record.as_ref().and_then(TaskRecord::stage);
+        match (record, compare(event.stage(), shown.as_ref())) {
+            (Some(record), Shown::Confirms) => match confirmed(event, &record) {
+                Some(event) => handle(&self.handler, &event).await,
+                None => Ok(()),
+            },
+            (Some(record), Shown::Denies) => {
+                self.reconciler.take_in(&record).await?;
+                Err(HandlerError::give_up("the provider's record denies it"))
+            }
+            (_, Shown::PassesOver) => Ok(()),
+            _ => Err(HandlerError::retry_after(
+                wait,
+                "the provider's record does not show this stage",
+            )),
+        }
+    }
+}
+
+/// What a record says to a stage that a callback claims.
+#[derive(Debug, PartialEq, Eq)]
+enum Shown {
+    /// The task has come so far.
+    Confirms,
+    /// The task has ended otherwise.
+    Denies,
+    /// It does not matter any more.
+    PassesOver,
+    /// The task has not come so far.
+    NotYet,
+}
+
+/// Compares the stage that a callback claims with the one that a record shows.
+fn compare(claimed: &Stage, shown: Option<&Stage>) -> Shown {
+    match shown {
+        Some(shown) if shown == claimed => Shown::Confirms,
+        Some(shown) if shown.is_terminal() && claimed.is_terminal() => Shown::Denies,
+        Some(Stage::Failed) => Shown::PassesOver,
+        Some(shown) if shown.rank() > claimed.rank() => Shown::Confirms,
+        _ => Shown::NotYet,
+    }
+}
+
+/// The event in the words of a record that has come at least as far.
+fn confirmed(event: &Event, record: &TaskRecord) -> Option<Event> {
+    let mut callback = record.to_callback()?;
+    if callback.stage() != *event.stage() {
+        callback.callback_type = Some(CallbackType::from(event.stage().as_str()));
+    }
+    let mut confirmed = event.clone();
+    confirmed.callback = callback;
+    confirmed.verified_by.record = true;
+    Some(confirmed)
+}
+
+/// How long to wait after an attempt.
+fn wait(attempt: u32) -> Duration {
+    let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
+    WAIT_MIN.saturating_mul(doubled).min(WAIT_MAX)
+}
+
+#[async_trait]
+impl<H: CallbackHandler> CallbackHandler for Confirmed<H> {
+    async fn on_text(&self, event: &Event) -> Result<(), HandlerError> {
+        self.handle(event).await
+    }
+
+    async fn on_first(&self, event: &Event) -> Result<(), HandlerError> {
+        self.handle(event).await
+    }
+
+    async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
+        self.handle(event).await
+    }
+
+    async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
+        self.handle(event).await
+    }
+
+    async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
+        self.handle(event).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_confirms_what_it_has_reached_and_denies_another_end() {
+        use Stage::{Complete, Failed, First, Text};
+        let table = [
+            (
+                Text,
+                [
+                    Shown::NotYet,
+                    Shown::Confirms,
+                    Shown::Confirms,
+                    Shown::Confirms,
+                    Shown::PassesOver,
+                ],
+            ),
+            (
+                First,
+                [
+                    Shown::NotYet,
+                    Shown::NotYet,
+                    Shown::Confirms,
+                    Shown::Confirms,
+                    Shown::PassesOver,
+                ],
+            ),
+            (
+                Complete,
+                [
+                    Shown::NotYet,
+                    Shown::NotYet,
+                    Shown::NotYet,
+                    Shown::Confirms,
+                    Shown::Denies,
+                ],
+            ),
+            (
+                Failed,
+                [
+                    Shown::NotYet,
+                    Shown::NotYet,
+                    Shown::NotYet,
+                    Shown::Denies,
+                    Shown::Confirms,
+                ],
+            ),
+        ];
+        for (claimed, expected) in table {
+            let shown = [
+                None,
+                Some(&Text),
+                Some(&First),
+                Some(&Complete),
+                Some(&Failed),
+            ];
+            assert_eq!(
+                shown.map(|shown| compare(&claimed, shown)),
+                expected,
+                "{claimed}"
+            );
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Submits that are written down before they are sent.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use suno_client::{Client, ClientError};
+use suno_types::{AddInstrumental, InvalidField, Submitted};
+
+use super::Reconciler;
+use crate::clock::{Clock, SystemClock};
+use crate::store::{Expected, Intent, StoreError, SubmitId, TaskLedger};
+
+/// Submits tasks, and writes into the ledger before and after what became of each.
+///
+/// The name of the submit is put behind the request's callback URL, as a last segment of the path,
+/// which [`Receiver`](crate::Receiver) reads: so a task that was made, but of which no answer came,
+/// becomes known by its first callback.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use suno_callback::{Inbox, MemoryStore, Reconciler, Submitter, TaskLedger};
+/// # async fn example(
+/// #     client: suno_client::Client,
+/// #     request: suno_types::AddInstrumental,
+/// #     now: jiff::Timestamp,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = Arc::new(MemoryStore::new());
+/// let inbox = Inbox::start(store.clone());
+/// let reconciler = Reconciler::new(inbox, store.clone(), client.clone()).start();
+///
+/// let submitter = Submitter::new(client, store.clone());
+/// match submitter.submit(&request).await {
+///     Ok(submitted) => println!("task {}", submitted.task_id),
+///     // The task may exist: wait for its callback before paying again.
+///     Err(err) if err.is_ambiguous() => println!("submit {:?}", err.submit_id()),
+///     Err(err) => return Err(err.into()),
+/// }
+///
+/// // After a restart: what may have been paid for, and was never heard of again.
+/// for intent in store.open_intents(now, 100).await? {
+///     println!("submit {} of {} may have made a task", intent.submit, intent.intended_at);
+/// }
+/// # reconciler.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Submitter {
+    client: Client,
+    ledger: Arc<dyn TaskLedger>,
+    clock: Arc<dyn Clock>,
+    due_after: Duration,
+}
+
+impl Submitter {
+    /// Submits with `client`, and writes into `ledger`.
+    #[must_use]
+    pub fn new(client: Client, ledger: Arc<dyn TaskLedger>) -> Self {
+        Self {
+            client,
+            ledger,
+            clock: Arc::new(SystemClock),
+            due_after: Reconciler::DUE_AFTER,
+        }
+    }
+
+    /// How long after its submit a task is asked about if its last callback has not come.
+    #[must_use]
+    pub fn with_due_after(mut self, due_after: Duration) -> Self {
+        self.due_after = due_after;
+        self
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Writes down the submit, sends it, and expects its task.
+    ///
+    /// If the task was made but could not be written down, that is logged and no error: its first
+    /// callback makes it known.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`]. If it [`is_ambiguous`](SubmitError::is_ambiguous), the submit stays among
+    /// [`TaskLedger::open_intents`] until a callback of its task comes.
+    pub async fn submit(&self, request: &AddInstrumental) -> Result<Submitted, SubmitError> {
+        let submit = new_submit_id()?;
+        let url = named(request.callback_url(), submit);
+        let request = request.clone().with_callback_url(url)?;
+        let intent = Intent::new(submit, self.clock.now(), self.due_after);
+        self.ledger.intend(intent).await?;
+        match self.client.submit(&request).await {
+            Ok(submitted) => {
+                self.expect(submit, &submitted).await;
+                Ok(submitted)
+            }
+            Err(err) => {
+                if !err.is_ambiguous() {
+                    self.withdraw(submit).await;
+                }
+                Err(SubmitError(Problem::Client(Box::new(err), submit)))
+            }
+        }
+    }
+
+    async fn expect(&self, submit: SubmitId, submitted: &Submitted) {
+        let now = self.clock.now();
+        let expected = Expected::new(submitted.task_id.clone(), now, self.due_after);
+        if let Err(err) = self.ledger.expect(expected.with_submit(submit)).await {
+            let err = &err as &dyn Error;
+            tracing::error!(err, task_id = %submitted.task_id, "submitted, but not written down");
+        }
+    }
+
+    /// An intent that could not be struck out is reported as ambiguous, which is the safe side.
+    async fn withdraw(&self, submit: SubmitId) {
+        if let Err(err) = self.ledger.withdraw(submit).await {
+            let err = &err as &dyn Error;
+            tracing::warn!(err, %submit, "nothing was submitted, but the ledger says it may be");
+        }
+    }
+}
+
+fn new_submit_id() -> Result<SubmitId, SubmitError> {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(SubmitId::from_bytes(bytes)),
+        Err(err) => Err(SubmitError(Problem::Random(err.to_string()))),
+    }
+}
+
+/// The callback URL with the name of a submit at the end of its path.
+fn named(url: &str, submit: SubmitId) -> String {
+    let path_end = url.find(['?', '#']).unwrap_or(url.len());
+    let (path, rest) = url.split_at(path_end);
+    format!("{}/{submit}{rest}", path.trim_end_matches('/'))
+}
+
+/// A submit that brought no task id.
+pub struct SubmitError(Problem);
+
+#[derive(Debug)]
+enum Problem {
+    /// The system gave no random bytes.
+    Random(String),
+    /// The callback URL is none any more with a name behind it.
+    Field(InvalidField),
+    Ledger(StoreError),
+    Client(Box<ClientError>, SubmitId),
+}
+
+impl SubmitError {
+    /// True if the task may exist and may have been paid for. Otherwise nothing was done.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.client_error().is_some_and(ClientError::is_ambiguous)
+    }
+
+    /// The name under which the submit was written down, if it was.
+    #[must_use]
+    pub fn submit_id(&self) -> Option<SubmitId> {
+        match &self.0 {
+            Problem::Client(_, submit) => Some(*submit),
+            _ => None,
+        }
+    }
+
+    /// What the client says, if it was asked to submit.
+    #[must_use]
+    pub fn client_error(&self) -> Option<&ClientError> {
+        match &self.0 {
+            Problem::Client(err, _) => Some(err),
+            _ => None,
+        }
+    }
+}
+
+impl From<InvalidField> for SubmitError {
+    fn from(field: InvalidField) -> Self {
+        Self(Problem::Field(field))
+    }
+}
+
+impl From<StoreError> for SubmitError {
+    fn from(err: StoreError) -> Self {
+        Self(Problem::Ledger(err))
+    }
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Problem::Random(err) => write!(f, "nothing was sent: no random bytes ({err})"),
+            Problem::Field(_) => f.write_str("nothing was sent: the request is not valid"),
+            Problem::Ledger(_) => f.write_str("nothing was sent: the ledger cannot be written"),
+            Problem::Client(err, submit) if err.is_ambiguous() => write!(
+                f,
+                "it is not known whether submit {submit} made a task; its callback will tell"
+            ),
+            Problem::Client(..) => f.write_str("the task was not submitted"),
+        }
+    }
+}
+
+impl fmt::Debug for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SubmitError").field(&self.0).finish()
+    }
+}
+
+impl Error for SubmitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Problem::Random(_) => None,
+            Problem::Field(err) => Some(err),
+            Problem::Ledger(err) => Some(err),
+            Problem::Client(err, _) => Some(&**err),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_submit_stands_at_the_end_of_the_path() {
+        let submit = SubmitId::from_bytes([0xab; 16]);
+        for (url, expected) in [
+            ("https://a.example/cb", "https://a.example/cb/NAME"),
+            ("https://a.example/cb/", "https://a.example/cb/NAME"),
+            ("https://a.example", "https://a.example/NAME"),
+            (
+                "https://a.example/cb?x=/#y",
+                "https://a.example/cb/NAME?x=/#y",
+            ),
+        ] {
+            let expected = expected.replace("NAME", &submit.to_string());
+            assert_eq!(named(url, submit), expected);
+        }
+    }
+
+    #[test]
+    fn names_are_not_repeated() {
+        assert_ne!(new_submit_id().unwrap(), new_submit_id().unwrap());
+    }
+}

@@ -1,0 +1,108 @@
+//! A provider that answers from a script when it is asked about a task.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use suno_callback::{CouldNotAsk, RecordInfo};
+use suno_types::{Code, TaskId, TaskRecord, TaskStatus, Track};
+
+/// One answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Record(Box<TaskRecord>),
+    NotVisible,
+    CouldNot(Option<Duration>),
+}
+
+/// A provider that answers from a script: what was set last is answered again and again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    answers: HashMap<TaskId, VecDeque<Answer>>,
+    asked: Vec<TaskId>,
+    under_way: usize,
+    most_under_way: usize,
+}
+
+impl Asked {
+    /// What is answered about a task, one after the other.
+    pub(crate) fn answer(&self, task: &str, answers: impl IntoIterator<Item = Answer>) {
+        let task_id = TaskId::new(task).unwrap();
+        let answers = answers.into_iter().collect();
+        self.0.lock().unwrap().answers.insert(task_id, answers);
+    }
+
+    /// How often it was asked.
+    pub(crate) fn times(&self) -> usize {
+        self.0.lock().unwrap().asked.len()
+    }
+
+    /// How often it was asked at the same time at most.
+    pub(crate) fn most_under_way(&self) -> usize {
+        self.0.lock().unwrap().most_under_way
+    }
+
+    fn next(&self, task_id: &TaskId) -> Answer {
+        let answers = &mut self.0.lock().unwrap().answers;
+        let answers = answers.entry(task_id.clone()).or_default();
+        match answers.len() {
+            0 => Answer::NotVisible,
+            1 => answers[0].clone(),
+            _ => answers.pop_front().unwrap(),
+        }
+    }
+}
+
+#[async_trait]
+impl RecordInfo for Asked {
+    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+        {
+            let state = &mut *self.0.lock().unwrap();
+            state.asked.push(task_id.clone());
+            state.under_way += 1;
+            state.most_under_way = state.most_under_way.max(state.under_way);
+        }
+        // Others are asked meanwhile.
+        tokio::task::yield_now().await;
+        self.0.lock().unwrap().under_way -= 1;
+        match self.next(task_id) {
+            Answer::Record(record) => Ok(Some(*record)),
+            Answer::NotVisible => Ok(None),
+            Answer::CouldNot(wait) => Err(CouldNotAsk::new("no answer").with_retry_after(wait)),
+        }
+    }
+}
+
+/// A record with a ready track of so many seconds, unless it has none.
+pub(crate) fn record(task: &str, status: TaskStatus, seconds: Option<f64>) -> Answer {
+    let mut record = TaskRecord::new(TaskId::new(task).unwrap(), status);
+    if let Some(seconds) = seconds {
+        let mut track = Track::new(0);
+        track.id = Some("a".parse().unwrap());
+        track.audio_url = Some("https://media.example.com/a.mp3".to_owned());
+        track.duration = Some(seconds);
+        record.tracks.push(track);
+    }
+    Answer::Record(Box::new(record))
+}
+
+pub(crate) fn succeeded(task: &str) -> Answer {
+    record(task, TaskStatus::SUCCESS, Some(12.5))
+}
+
+pub(crate) fn pending(task: &str) -> Answer {
+    record(task, TaskStatus::PENDING, None)
+}
+
+pub(crate) fn failed(task: &str, code: u16) -> Answer {
+    let mut record = TaskRecord::new(
+        TaskId::new(task).unwrap(),
+        TaskStatus::GENERATE_AUDIO_FAILED,
+    );
+    record.error_code = Some(Code(code.into()));
+    Answer::Record(Box::new(record))
+}

@@ -1,0 +1,202 @@
+//! Nothing that a callback says is handled before the provider's record says it too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use suno_callback::{
+    Dispatcher, Event, EventState, Inbox, Inspect, MemoryStore, Receiver, Reconciler, Running,
+    Verification, handler_fn,
+};
+use suno_types::{Code, TaskStatus};
+use tokio::sync::mpsc;
+
+use crate::asked::{Answer, Asked, failed, pending, record, succeeded};
+use crate::scene::{HandClock, KEY, NOW, TASK, body, signed_at};
+
+/// A receiver whose events are confirmed before they are handled.
+struct Desk {
+    store: Arc<MemoryStore>,
+    receiver: Receiver,
+    provider: Asked,
+    clock: HandClock,
+    told: mpsc::UnboundedReceiver<Event>,
+    dispatcher: Running,
+}
+
+impl Desk {
+    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let provider = Asked::default();
+        provider.answer(TASK, answers);
+        let store = Arc::new(MemoryStore::new());
+        let inbox = Inbox::start(store.clone());
+        let clock = HandClock::new();
+        let verification = Verification::webhook_key(KEY).with_window(Duration::MAX);
+        let receiver = Receiver::new(inbox.clone(), verification).with_clock(clock.clone());
+        let (tell, told) = mpsc::unbounded_channel();
+        let handler = handler_fn(move |event: Event| {
+            let told = tell.send(event);
+            async move { Ok(told?) }
+        });
+        let reconciler = Reconciler::new(inbox.clone(), store.clone(), provider.clone())
+            .with_clock(clock.clone());
+        let dispatcher = Dispatcher::new(inbox, reconciler.confirm(handler))
+            .with_clock(clock.clone())
+            .with_poll_interval(Duration::from_millis(10))
+            .start();
+        Self {
+            store,
+            receiver,
+            provider,
+            clock,
+            told,
+            dispatcher,
+        }
+    }
+
+    async fn receive(&self, word: &str) {
+        self.receive_body(&body(TASK, word)).await;
+    }
+
+    async fn receive_body(&self, body: &str) {
+        let request = signed_at(TASK, NOW.unsigned_abs(), body);
+        assert_eq!(self.receiver.receive(request).await.status(), 200);
+    }
+
+    async fn receive_failure(&self) {
+        let code = r#"{"code":500,"msg":"m","data":{"callbackType":"error","task_id":"TASK"}}"#;
+        self.receive_body(&code.replace("TASK", TASK)).await;
+    }
+
+    /// Waits until so many events are settled, and tells what was handled.
+    async fn handled(mut self, settled: u64) -> Vec<Event> {
+        loop {
+            let counts = self.store.counts().await.unwrap();
+            if counts.done + counts.dead >= settled {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.dispatcher.stop().await;
+        let mut handled = Vec::new();
+        while let Ok(event) = self.told.try_recv() {
+            handled.push(event);
+        }
+        handled
+    }
+
+    /// Waits until it was asked so many times.
+    async fn asked(&self, times: usize) {
+        while self.provider.times() < times {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_was_changed_under_a_valid_signature_is_handled_as_the_record_says() {
+    let desk = Desk::new([succeeded(TASK)]);
+    let forged = body(TASK, "complete").replace("media.example.com", "evil.example.com");
+    desk.receive_body(&forged).await;
+    let handled = desk.handled(1).await;
+    assert_eq!(handled.len(), 1);
+    let url = handled[0].tracks()[0].audio_url.as_deref();
+    assert_eq!(url, Some("https://media.example.com/a.mp3"));
+    assert!(handled[0].verified_by().record && handled[0].verified_by().signature);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_that_the_record_does_not_show_waits_until_it_does() {
+    let first = record(TASK, TaskStatus::FIRST_SUCCESS, Some(12.5));
+    let desk = Desk::new([
+        Answer::NotVisible,
+        pending(TASK),
+        first,
+        Answer::CouldNot(Some(Duration::from_secs(3_000))),
+        succeeded(TASK),
+    ]);
+    desk.receive("complete").await;
+    for (times, wait) in [(1, 10), (2, 20), (3, 40)] {
+        desk.asked(times).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        desk.clock.advance(wait - 1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(desk.provider.times(), times, "asked before {wait} s");
+        desk.clock.advance(1);
+    }
+    desk.asked(4).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    desk.clock.advance(2_999);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(desk.provider.times(), 4);
+    desk.clock.advance(1);
+    let handled = desk.handled(1).await;
+    let seen: Vec<_> = handled.iter().map(|event| event.attempt()).collect();
+    assert_eq!(seen, [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_the_record_denies_is_a_dead_letter_and_completion_is_handled() {
+    let desk = Desk::new([succeeded(TASK)]);
+    desk.receive_failure().await;
+    // Put aside at first, as the second of the last stages, unless it was found before.
+    desk.receive("complete").await;
+    let store = desk.store.clone();
+    let handled = desk.handled(2).await;
+    assert_eq!(handled.len(), 1);
+    assert_eq!(handled[0].key().to_string(), format!("{TASK}/complete"));
+    assert!(handled[0].verified_by().record);
+    let events = store.find(&TASK.parse().unwrap()).await.unwrap();
+    let states: Vec<_> = events.iter().map(|event| event.state).collect();
+    assert_eq!(states, [EventState::Dead, EventState::Done]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_that_the_record_denies_is_a_dead_letter_and_the_failure_is_handled() {
+    let desk = Desk::new([failed(TASK, 531)]);
+    desk.receive("complete").await;
+    let handled = desk.handled(2).await;
+    assert_eq!(handled.len(), 1);
+    assert_eq!(handled[0].stage().as_str(), "failed");
+    assert_eq!(handled[0].callback().code, Code(531));
+    assert_eq!(handled[0].tracks(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_stage_is_given_with_what_the_record_has_by_now() {
+    let desk = Desk::new([succeeded(TASK)]);
+    desk.receive("first").await;
+    let handled = desk.handled(1).await;
+    assert_eq!(handled[0].stage().as_str(), "first");
+    assert_eq!(handled[0].callback().stage().as_str(), "first");
+    assert_eq!(handled[0].tracks()[0].duration, Some(12.5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_stage_of_a_task_that_failed_is_passed_over() {
+    let desk = Desk::new([failed(TASK, 500)]);
+    desk.receive("text").await;
+    assert!(desk.handled(1).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_nobody_knows_is_given_as_it_came_and_says_so() {
+    let desk = Desk::new([succeeded(TASK)]);
+    desk.receive("mixed").await;
+    let handled = desk.handled(1).await;
+    assert_eq!(handled[0].stage().as_str(), "mixed");
+    assert!(!handled[0].verified_by().record);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_record_ever_shows_is_a_dead_letter_after_the_last_attempt() {
+    let desk = Desk::new([pending(TASK)]);
+    desk.receive("complete").await;
+    for times in 1..=Dispatcher::ATTEMPTS_MAX as usize {
+        desk.asked(times).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        desk.clock.advance(300);
+    }
+    let store = desk.store.clone();
+    assert!(desk.handled(1).await.is_empty());
+    assert_eq!(store.counts().await.unwrap().dead, 1);
+}

@@ -1,0 +1,193 @@
+//! A submit is written down before it is sent, and found again whatever happens in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use suno_callback::serve::serve;
+use suno_callback::{
+    Clock, IdempotencyStore, Inbox, Inspect, Intent, MemoryStore, Receiver, Reconciler, Submitter,
+    SystemClock, TaskLedger, Verification,
+};
+use suno_client::{ApiKey, Client, Retry};
+use suno_emulator::{Config, Emulator};
+use suno_types::{AddInstrumental, Provider, TaskId};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::ledgers::{Fault, Wrong};
+
+/// The provider, a receiver of its callbacks, and the ledger.
+struct Desk {
+    emulator: Emulator,
+    client: Client,
+    store: Arc<MemoryStore>,
+    inbox: Inbox,
+    callback_url: String,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        // Fast enough that nobody waits, and all in the right order.
+        let emulator = Emulator::start(Config::default().with_speed(1_000.0)).await;
+        let emulator = emulator.unwrap();
+        let client = client(&emulator, emulator.api_key());
+        let store = Arc::new(MemoryStore::new());
+        let inbox = Inbox::start(store.clone());
+        // The emulator's clock is ahead by what it has run through.
+        let verification = Verification::webhook_key(emulator.webhook_key().unwrap());
+        let receiver = Receiver::new(inbox.clone(), verification.with_window(Duration::MAX));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(serve(listener, receiver, async {
+            let _ = stopped.await;
+        }));
+        Self {
+            emulator,
+            client,
+            store,
+            inbox,
+            callback_url: format!("http://{address}{}", Receiver::PATH),
+            _stop: stop,
+        }
+    }
+
+    fn submitter(&self) -> Submitter {
+        Submitter::new(self.client.clone(), self.store.clone()).with_due_after(Duration::ZERO)
+    }
+
+    fn request(&self, title: &str) -> AddInstrumental {
+        let upload = "https://files.example.com/hum.mp3";
+        AddInstrumental::new(upload, title, "piano", "drums", &*self.callback_url).unwrap()
+    }
+
+    /// The submits of which nothing was heard.
+    async fn open(&self) -> Vec<Intent> {
+        let later = SystemClock.now() + Duration::from_secs(60);
+        self.store.open_intents(later, 9).await.unwrap()
+    }
+
+    /// The one task that the provider has, once it has ended and its callbacks are delivered.
+    async fn only_task(&self) -> TaskId {
+        self.emulator.idle().await;
+        let tasks = self.emulator.tasks();
+        assert_eq!(tasks.len(), 1, "{tasks:?}");
+        tasks[0].task_id.parse().unwrap()
+    }
+
+    async fn stages(&self, task_id: &TaskId) -> Vec<String> {
+        let events = self.store.find(task_id).await.unwrap();
+        let stages = events.iter().map(|event| event.key.stage().to_string());
+        stages.collect()
+    }
+}
+
+fn client(emulator: &Emulator, key: &str) -> Client {
+    Client::new(Provider::Kie, ApiKey::new(key).unwrap())
+        .unwrap()
+        .with_base_url(emulator.base_url())
+        .unwrap()
+        .with_retry(Retry::default().with_attempts_max(1))
+}
+
+#[tokio::test]
+async fn a_submit_is_expected_and_its_callbacks_come_to_its_own_address() {
+    let desk = Desk::new().await;
+    let submitted = desk.submitter().submit(&desk.request("Harbour")).await;
+    let task_id = submitted.unwrap().task_id;
+    assert_eq!(desk.only_task().await, task_id);
+    assert_eq!(desk.open().await, []);
+    assert_eq!(desk.stages(&task_id).await, ["text", "first", "complete"]);
+    let attempts = desk.emulator.attempts();
+    assert!(
+        attempts
+            .iter()
+            .all(|attempt| attempt.outcome.is_delivered()),
+        "{attempts:?}"
+    );
+    // Nothing is left to ask.
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.store.clone(), desk.client.clone());
+    assert_eq!(reconciler.round().await.unwrap().asked, 0);
+}
+
+#[tokio::test]
+async fn a_task_whose_callbacks_are_lost_is_found_by_the_client() {
+    let desk = Desk::new().await;
+    let request = desk.request("[emulator:drop]");
+    let task_id = desk.submitter().submit(&request).await.unwrap().task_id;
+    desk.only_task().await;
+    assert_eq!(desk.stages(&task_id).await, [] as [&str; 0]);
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.store.clone(), desk.client.clone());
+    let round = reconciler.round().await.unwrap();
+    assert_eq!((round.asked, round.recovered), (1, 1));
+    assert_eq!(desk.stages(&task_id).await, ["complete"]);
+}
+
+#[tokio::test]
+async fn a_submit_whose_answer_was_lost_is_resolved_by_its_callback() {
+    let desk = Desk::new().await;
+    let request = desk.request("[emulator:cut,drop-complete]");
+    let err = desk.submitter().submit(&request).await.unwrap_err();
+    assert!(err.is_ambiguous(), "{err}");
+    let task_id = desk.only_task().await;
+    assert_eq!(desk.open().await, []);
+    // Bound by the callbacks that came, it is asked about for the one that did not.
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.store.clone(), desk.client.clone());
+    assert_eq!(reconciler.round().await.unwrap().recovered, 1);
+    assert_eq!(desk.stages(&task_id).await, ["text", "first", "complete"]);
+}
+
+#[tokio::test]
+async fn a_submit_whose_answer_and_callbacks_were_lost_stays_open() {
+    let desk = Desk::new().await;
+    let request = desk.request("[emulator:cut,drop]");
+    let err = desk.submitter().submit(&request).await.unwrap_err();
+    let submit = err.submit_id().unwrap();
+    assert!(err.to_string().contains(&submit.to_string()), "{err}");
+    desk.only_task().await;
+    let open: Vec<_> = desk.open().await.iter().map(|open| open.submit).collect();
+    assert_eq!(open, [submit]);
+}
+
+#[tokio::test]
+async fn a_submit_that_was_refused_is_struck_out() {
+    let desk = Desk::new().await;
+    let wrong = client(&desk.emulator, "wrong-key");
+    let submitter = Submitter::new(wrong, desk.store.clone());
+    let err = submitter
+        .submit(&desk.request("Harbour"))
+        .await
+        .unwrap_err();
+    assert!(err.client_error().unwrap().is_unauthorized(), "{err}");
+    assert!(!err.is_ambiguous());
+    assert_eq!(desk.open().await, []);
+    assert_eq!(desk.emulator.tasks(), []);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_that_cannot_be_written_down() {
+    let desk = Desk::new().await;
+    let down = Arc::new(Wrong::new(Fault::IsDown));
+    let submitter = Submitter::new(desk.client.clone(), down);
+    let err = submitter
+        .submit(&desk.request("Harbour"))
+        .await
+        .unwrap_err();
+    assert!(err.to_string().starts_with("nothing was sent"), "{err}");
+    assert_eq!(desk.emulator.tasks(), []);
+}
+
+#[tokio::test]
+async fn a_callback_that_comes_before_the_answer_is_no_stranger() {
+    let desk = Desk::new().await;
+    let request = desk.request("[emulator:early]");
+    let submitted = desk.submitter().submit(&request).await.unwrap();
+    assert_eq!(desk.only_task().await, submitted.task_id);
+    assert_eq!(desk.open().await, []);
+    let all: Arc<dyn IdempotencyStore> = desk.store.clone();
+    let now = SystemClock.now() + Duration::from_secs(3_600);
+    let request = suno_callback::ClaimRequest::new(now, Duration::from_secs(1), 9);
+    assert_eq!(all.claim(request).await.unwrap().len(), 1);
+    assert_eq!(desk.stages(&submitted.task_id).await.len(), 3);
+}
