@@ -27,3 +27,4 @@ mod starting;
 mod submitting;
 #[cfg(feature = "tls")]
 mod tls;
+mod truth;
