@@ -14,6 +14,7 @@ mod documented;
 mod documents;
 mod exchanges;
 mod faults;
+mod fixtures;
 mod jobs;
 mod load;
 mod media;
