@@ -20,6 +20,7 @@ mod load;
 mod media;
 mod polling;
 mod posting;
+mod receiving;
 mod scenarios;
 mod scripts;
 mod seeded;
