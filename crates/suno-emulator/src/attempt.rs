@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -29,8 +30,15 @@ pub struct Attempt {
     pub signature: Option<String>,
     /// The body as sent.
     pub body: Bytes,
+    /// Whether a stranger sent it, under headers that were seen: what it says is not so.
+    pub is_forged: bool,
     /// What came of it.
     pub outcome: AttemptOutcome,
+    /// How the body of the answer began, at most 4 KiB; empty if there was none.
+    pub answer: Bytes,
+    /// From the first byte sent to the last one of the answer, in real time. Zero with a driven
+    /// clock, which stands still meanwhile.
+    pub duration: Duration,
 }
 
 /// What came of an attempt.
@@ -61,7 +69,7 @@ impl AttemptOutcome {
     }
 }
 
-/// Neither URL, signature nor body: a URL may carry a token.
+/// Neither URL, signature nor bodies: a URL may carry a token.
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
@@ -70,12 +78,14 @@ impl fmt::Debug for Attempt {
             .field("post", &self.post)
             .field("number", &self.number)
             .field("unix_ms", &self.unix_ms)
+            .field("is_forged", &self.is_forged)
             .field("outcome", &self.outcome)
+            .field("duration", &self.duration)
             .finish_non_exhaustive()
     }
 }
 
-/// How many bytes of bodies are kept.
+/// How many bytes of bodies and answers are kept.
 const BODY_BYTES_KEPT_MAX: usize = 64 * 1024 * 1024;
 
 /// The most recent attempts, oldest first.
@@ -101,13 +111,13 @@ impl AttemptLog {
     pub(crate) fn file(&mut self, mut attempt: Attempt) {
         self.serial += 1;
         attempt.serial = self.serial;
-        self.body_bytes += attempt.body.len();
+        self.body_bytes += bytes(&attempt);
         self.kept.push_back(attempt);
         while self.kept.len() > self.kept_max || self.body_bytes > BODY_BYTES_KEPT_MAX {
             let Some(oldest) = self.kept.pop_front() else {
                 return;
             };
-            self.body_bytes -= oldest.body.len();
+            self.body_bytes -= bytes(&oldest);
         }
     }
 
@@ -126,8 +136,14 @@ impl AttemptLog {
     }
 }
 
+fn bytes(attempt: &Attempt) -> usize {
+    attempt.body.len() + attempt.answer.len()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
 
     use super::{Attempt, AttemptLog, AttemptOutcome, BODY_BYTES_KEPT_MAX};
@@ -143,7 +159,10 @@ mod tests {
             timestamp: None,
             signature: None,
             body,
+            is_forged: false,
             outcome: AttemptOutcome::TimedOut,
+            answer: Bytes::new(),
+            duration: Duration::ZERO,
         }
     }
 
@@ -157,9 +176,12 @@ mod tests {
             log.iter().map(|attempt| attempt.serial).collect::<Vec<_>>(),
             [3, 4, 5]
         );
-        let half = Bytes::from(vec![b' '; BODY_BYTES_KEPT_MAX / 2]);
+        let quarter = Bytes::from(vec![b' '; BODY_BYTES_KEPT_MAX / 4]);
         for _ in 0..3 {
-            log.file(attempt(half.clone()));
+            log.file(Attempt {
+                answer: quarter.clone(),
+                ..attempt(quarter.clone())
+            });
         }
         assert_eq!(
             log.iter().map(|attempt| attempt.serial).collect::<Vec<_>>(),

@@ -64,6 +64,15 @@ impl Clock {
         }
     }
 
+    /// How long something took that began at this instant, in real time. Nothing takes time while
+    /// a driven clock stands still.
+    pub(crate) fn since(&self, began: Instant) -> Duration {
+        match self {
+            Self::Real { .. } => began.elapsed(),
+            Self::Driven { .. } => Duration::ZERO,
+        }
+    }
+
     /// When the time line reaches `at_ms`; `None` if only a test can say so, or never.
     pub(crate) fn instant_of(&self, at_ms: u64) -> Option<Instant> {
         match self {

@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::TokioTimer;
@@ -20,6 +21,8 @@ use crate::tls::Tls;
 
 /// How much of a receiver's answer is read so that its connection can be used again.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How much of it is kept.
+const ANSWER_BYTES_KEPT_MAX: usize = 4 * 1024;
 /// How many idle connections to one receiver are kept.
 const IDLE_CONNECTIONS_MAX: usize = 64;
 /// How long an idle connection is kept. Shorter than servers usually wait, so that a callback is
@@ -55,15 +58,15 @@ impl Courier {
     }
 
     /// Makes one attempt. It ends at the latest when the answer timeout has passed.
-    pub(crate) async fn deliver(&self, dispatch: &Dispatch) -> AttemptOutcome {
+    pub(crate) async fn deliver(&self, dispatch: &Dispatch) -> (AttemptOutcome, Bytes) {
         match tokio::time::timeout(self.answer_timeout, self.exchange(dispatch)).await {
-            Ok(Ok(status)) => AttemptOutcome::Answered { status },
-            Ok(Err(reason)) => AttemptOutcome::Failed { reason },
-            Err(_) => AttemptOutcome::TimedOut,
+            Ok(Ok((status, answer))) => (AttemptOutcome::Answered { status }, answer),
+            Ok(Err(reason)) => (AttemptOutcome::Failed { reason }, Bytes::new()),
+            Err(_) => (AttemptOutcome::TimedOut, Bytes::new()),
         }
     }
 
-    async fn exchange(&self, dispatch: &Dispatch) -> Result<u16, String> {
+    async fn exchange(&self, dispatch: &Dispatch) -> Result<(u16, Bytes), String> {
         let uri = uri(&dispatch.url).ok_or("the URL is not valid")?;
         let request = self.request(dispatch, uri);
         let sent = match request.uri().scheme_str() {
@@ -76,10 +79,7 @@ impl Courier {
         };
         let answer = sent.await.map_err(|err| innermost(&err))?;
         let status = answer.status().as_u16();
-        // What the receiver says is of no interest, but a connection is free only when it is read.
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
-        let _ = body.collect().await;
-        Ok(status)
+        Ok((status, beginning(answer.into_body()).await))
     }
 
     fn request(&self, dispatch: &Dispatch, uri: Uri) -> Request<Full<Bytes>> {
@@ -99,6 +99,20 @@ impl Courier {
         put(SIGNATURE_HEADER, &dispatch.signature);
         request
     }
+}
+
+/// How a body begins. It is read further than that, since only then its connection is free.
+async fn beginning(mut body: Incoming) -> Bytes {
+    let (mut kept, mut read) = (BytesMut::new(), 0);
+    while read <= ANSWER_BYTES_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        let data = frame.into_data().unwrap_or_default();
+        let room = ANSWER_BYTES_KEPT_MAX - kept.len();
+        kept.extend_from_slice(&data[..data.len().min(room)]);
+        read = read.saturating_add(data.len());
+    }
+    kept.freeze()
 }
 
 /// A URL as browsers read it, with letters of other scripts and spaces escaped.

@@ -147,6 +147,12 @@ impl Emulator {
         self.shared.desk().tasks_after(0, usize::MAX)
     }
 
+    /// A task that is kept: what is true of it, to compare with what a client made of the callbacks.
+    #[must_use]
+    pub fn task(&self, task_id: &str) -> Option<TaskSummary> {
+        self.shared.desk().task_summary(task_id)
+    }
+
     /// Sets what happens to tasks that choose no scenario by themselves: to the next so many of
     /// them, or to all until this is called again.
     ///
@@ -274,6 +280,13 @@ fn rules(
 ) -> Result<Rules, EmulatorError> {
     let scenario = Scenario::parse(&config.scenario_words)
         .map_err(|reason| EmulatorError::Scenario { reason })?;
+    if let Some(name) = &scenario.script
+        && !config.scripts.iter().any(|script| script.name() == name)
+    {
+        let names: Vec<&str> = config.scripts.iter().map(Script::name).collect();
+        let reason = format!("there is no script {name:?} among [{}]", names.join(", "));
+        return Err(EmulatorError::Scenario { reason });
+    }
     Ok(Rules {
         profile: config.profile,
         webhook_key,

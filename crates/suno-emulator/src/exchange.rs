@@ -7,12 +7,13 @@ use crate::profile::Refusal;
 /// What goes wrong when a client asks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ExchangeFaults {
-    /// How the submit is answered, and for how many submits; `None` for all.
-    pub(crate) submit: Option<(SubmitFault, Option<u32>)>,
+    /// How submits that are the same are answered, one fault after the other, and each for how
+    /// many of them; `None` for all that follow.
+    pub(crate) submits: Vec<(SubmitFault, Option<u32>)>,
     /// How long the answer to the submit is held back, in real time.
     pub(crate) answer_delay_ms: u64,
-    /// How polls are answered, and how many.
-    pub(crate) polls: Option<(PollFault, u32)>,
+    /// How polls are answered, one fault after the other, and how many by each.
+    pub(crate) polls: Vec<(PollFault, u32)>,
     /// How downloads go wrong, and how many.
     pub(crate) media: Option<(MediaFault, u32)>,
 }
@@ -36,6 +37,10 @@ pub(crate) enum PollFault {
     Html,
     RateLimited,
     Cut,
+    /// The answer is held back for so long, in real time, and then tells what was so before.
+    Slow {
+        delay_ms: u64,
+    },
 }
 
 /// How a download goes wrong.
@@ -71,50 +76,81 @@ impl<F: Copy> Lasting<F> {
     }
 }
 
-/// How many different submits are remembered.
-const REMEMBERED_MAX: usize = 1024;
+impl ExchangeFaults {
+    /// What happens to a submit before which so many came that are the same.
+    pub(crate) fn of_submit(&self, before: u32) -> Option<&SubmitFault> {
+        let mut before = before;
+        for (fault, times) in &self.submits {
+            match times {
+                Some(times) if *times <= before => before -= times,
+                _ => return Some(fault),
+            }
+        }
+        None
+    }
+}
 
-/// How often a fault struck submits that are the same, so that it can end after some times.
+/// How many different submits are remembered.
+const REMEMBERED_MAX: usize = 65_536;
+
+/// How often submits came that are the same, so that a fault can end after some times. A submit is
+/// known by a number that is made from its text.
 #[derive(Debug, Default)]
 pub(crate) struct Strikes {
-    counts: HashMap<String, u32>,
-    oldest_first: VecDeque<String>,
+    counts: HashMap<u64, u32>,
+    oldest_first: VecDeque<u64>,
 }
 
 impl Strikes {
-    /// Whether a fault that strikes so many times strikes once more.
-    pub(crate) fn strike(&mut self, submit: &str, times: Option<u32>) -> bool {
-        let Some(times) = times else { return true };
-        if !self.counts.contains_key(submit) {
+    /// Counts a submit, and says how many came before it that are the same.
+    pub(crate) fn strike(&mut self, submit: u64) -> u32 {
+        if !self.counts.contains_key(&submit) {
             if self.oldest_first.len() >= REMEMBERED_MAX
                 && let Some(oldest) = self.oldest_first.pop_front()
             {
                 self.counts.remove(&oldest);
             }
-            self.oldest_first.push_back(submit.to_owned());
+            self.oldest_first.push_back(submit);
         }
-        let count = self.counts.entry(submit.to_owned()).or_default();
-        let strikes = *count < times;
+        let count = self.counts.entry(submit).or_default();
+        let before = *count;
         *count = count.saturating_add(1);
-        strikes
+        before
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{REMEMBERED_MAX, Strikes};
+    use super::{ExchangeFaults, REMEMBERED_MAX, Strikes, SubmitFault};
 
     #[test]
-    fn a_fault_strikes_so_many_times_and_the_longest_known_submit_is_forgotten_first() {
+    fn submits_are_counted_and_the_longest_known_one_is_forgotten_first() {
         let mut strikes = Strikes::default();
-        let struck = [(); 3].map(|()| strikes.strike("one", Some(2)));
-        assert_eq!(struck, [true, true, false]);
-        for index in 0..REMEMBERED_MAX - 1 {
-            assert!(strikes.strike(&index.to_string(), Some(1)));
+        assert_eq!([(); 3].map(|()| strikes.strike(0)), [0, 1, 2]);
+        for submit in 1..REMEMBERED_MAX as u64 {
+            assert_eq!(strikes.strike(submit), 0);
         }
-        assert!(!strikes.strike("one", Some(2)), "it is still known");
-        assert!(strikes.strike("another", Some(1)));
+        assert_eq!(strikes.strike(0), 3, "it is still known");
+        assert_eq!(strikes.strike(u64::MAX), 0);
         assert_eq!(strikes.counts.len(), REMEMBERED_MAX);
-        assert!(strikes.strike("one", Some(2)), "it made room for another");
+        assert_eq!(strikes.strike(0), 0, "it made room for another");
+    }
+
+    #[test]
+    fn faults_of_submits_follow_each_other() {
+        let html = SubmitFault::Html { taken: false };
+        let faults = |last| ExchangeFaults {
+            submits: vec![(html.clone(), Some(2)), (SubmitFault::Cut, last)],
+            ..ExchangeFaults::default()
+        };
+        let seen = [0, 1, 2, 3].map(|before| faults(Some(1)).of_submit(before).cloned());
+        let expected = [
+            Some(html.clone()),
+            Some(html.clone()),
+            Some(SubmitFault::Cut),
+            None,
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(faults(None).of_submit(9), Some(&SubmitFault::Cut));
     }
 }

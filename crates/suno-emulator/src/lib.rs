@@ -67,3 +67,4 @@ pub use error::EmulatorError;
 pub use profile::Profile;
 pub use scenario::script::Script;
 pub use sign::signature;
+pub use task::TaskEnding;

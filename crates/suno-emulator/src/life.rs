@@ -131,7 +131,7 @@ mod tests {
 
     fn random_plan(seed: u64) -> Plan {
         let mut rng = Rng::with_seed(seed);
-        let scenario = Scenario::parse("random").unwrap().settled(&mut rng);
+        let scenario = Scenario::parse("random").unwrap().settled(&mut rng).0;
         let plan = scenario.course.plan(Circumstances {
             profile: Profile::Kie,
             timing: Timing::default().of_task(&mut rng),

@@ -54,6 +54,8 @@ pub(crate) enum Tracks {
     Unfinished,
     /// All tracks, the first one with audio (`PROTOCOL.md 2.7`).
     FirstReady,
+    /// All tracks, only the last one with audio.
+    LastReady,
     /// The first track alone, with audio: what the pages show for `first`.
     FirstAlone,
     /// All tracks with audio.

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::deliver::Courier;
-use crate::desk::{Desk, Dispatch};
+use crate::desk::{Desk, Dispatch, Outcome};
 use crate::secret::Secret;
 use crate::tasks::TaskSet;
 use crate::timing::millis;
@@ -117,9 +118,15 @@ impl Shared {
 
     /// Makes one attempt and files what came of it.
     pub(crate) async fn deliver(&self, dispatch: Dispatch) {
-        let outcome = self.courier.deliver(&dispatch).await;
+        let began = Instant::now();
+        let (outcome, answer) = self.courier.deliver(&dispatch).await;
+        let result = Outcome {
+            outcome,
+            answer,
+            duration: self.clock.since(began),
+        };
         let now = self.clock.now();
-        self.desk().settle(now, &dispatch, outcome);
+        self.desk().settle(now, &dispatch, result);
         self.touched();
     }
 

@@ -92,7 +92,7 @@ impl Submission {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-        Ok(submission)
+        submission.bounded()
     }
 
     fn bounded(self) -> Result<Self, Refusal> {

@@ -1,5 +1,6 @@
 //! One task: what was submitted, its life, and its worker.
 
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::exchange::{ExchangeFaults, Lasting, MediaFault, PollFault};
 use crate::life::Life;
 use crate::limits::Window;
 use crate::outbox::{Outbox, Parcel};
-use crate::plan::{Plan, Post};
+use crate::plan::{Plan, Post, Tracks};
 use crate::seed;
 use crate::submission::Submission;
 
@@ -29,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) credits_consumed: u64,
     /// Bodies have members that nobody knows.
     pub(crate) extra_members: bool,
+    /// The words of its scenario, those included that were drawn by the seed.
+    pub(crate) words: String,
 }
 
 /// One track of a task.
@@ -55,7 +58,8 @@ pub(crate) struct Task {
     /// The timestamp that was signed last, which a stranger would copy.
     pub(crate) signed_at_seconds: Option<u64>,
     pub(crate) polls: Window,
-    pub(crate) poll_fault: Option<Lasting<PollFault>>,
+    /// What goes wrong with polls, one after the other.
+    pub(crate) poll_faults: VecDeque<Lasting<PollFault>>,
     pub(crate) media_fault: Option<Lasting<MediaFault>>,
 }
 
@@ -84,7 +88,7 @@ impl Task {
             filed_as_finished: false,
             signed_at_seconds: None,
             polls: Window::of_polls(),
-            poll_fault: faults.polls.map(Lasting::new),
+            poll_faults: faults.polls.iter().copied().map(Lasting::new).collect(),
             media_fault: faults.media.map(Lasting::new),
         }
     }
@@ -145,6 +149,16 @@ impl Task {
         }
     }
 
+    /// What goes wrong with a poll, which makes it go wrong once less.
+    pub(crate) fn strike_poll(&mut self) -> Option<PollFault> {
+        loop {
+            if let Some(fault) = self.poll_faults.front_mut()?.strike() {
+                return Some(fault);
+            }
+            self.poll_faults.pop_front();
+        }
+    }
+
     /// What goes wrong with a download, which may make it go wrong once less.
     pub(crate) fn strike_download(&mut self) -> Option<MediaFault> {
         let lasting = self.media_fault.as_mut()?;
@@ -161,6 +175,16 @@ impl Task {
         (fault == MediaFault::EmptyStream).then_some(fault)
     }
 
+    /// How it ended in truth, whatever was posted.
+    pub(crate) fn ending(&self) -> TaskEnding {
+        let record = self.life.record();
+        match &record.failure {
+            Some(failure) => TaskEnding::Failed { code: failure.code },
+            None if record.tracks == Tracks::Ready => TaskEnding::Complete,
+            None => TaskEnding::Open,
+        }
+    }
+
     /// When this task needs attention next.
     pub(crate) fn due_at(&self) -> Option<u64> {
         match (self.life.due_at(), self.outbox.due_at()) {
@@ -173,6 +197,21 @@ impl Task {
     pub(crate) fn is_finished(&self) -> bool {
         self.life.is_over() && self.outbox.is_idle()
     }
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskEnding {
+    /// Not yet, or never.
+    Open,
+    /// All tracks are finished.
+    Complete,
+    /// It failed.
+    Failed {
+        /// The code of the failure, as callbacks and polls say it.
+        code: u16,
+    },
 }
 
 /// What a step in the life of a task led to.

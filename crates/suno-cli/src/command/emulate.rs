@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::anyhow;
+use suno_callback::{Clock, SystemClock};
 use suno_emulator::{Config, Emulator, EmulatorError, Profile, Script};
 use tokio::process::Command;
 
@@ -11,6 +13,7 @@ use crate::environment;
 use crate::failure::Failure;
 use crate::output;
 use crate::shutdown::Shutdown;
+use crate::span::Span;
 
 /// Run an emulator of the provider: tasks, signed callbacks, polling and media, without an account.
 ///
@@ -22,24 +25,38 @@ use crate::shutdown::Shutdown;
 Examples:
   suno emulate --addr 127.0.0.1:4010 --speed 10x
   suno emulate --speed 60x --scenario duplicate,reorder -- npm test
+  suno emulate --driven-clock --seed 7   # then POST BASE_URL/_emulator/clock/advance
 
 The words of --scenario are listed at BASE_URL/_emulator/words and in docs/EMULATOR.md.")]
 pub(crate) struct Arguments {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address)]
     addr: SocketAddr,
     /// Allow an address that other machines can reach
     #[arg(long)]
     allow_public: bool,
+    /// The URL under which others reach the emulator, for the media URLs in its bodies
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     /// Whose dialect to speak
     #[arg(long, value_enum, default_value = "kie")]
     provider: Dialect,
+    /// The environment variable with the API key; without it, a fresh one is made
+    #[arg(long, value_name = "NAME")]
+    api_key_env: Option<String>,
     /// The environment variable with the webhook key; without it, a fresh one is made
     #[arg(long, value_name = "NAME")]
     webhook_key_env: Option<String>,
+    /// Sign no callbacks, as for an account without a webhook key
+    #[arg(long, conflicts_with = "webhook_key_env")]
+    no_webhook_key: bool,
     /// How many times faster than real a task's life is
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     speed: Speed,
+    /// Time stands still until POST /_emulator/clock/advance moves it; it begins now, or at this
+    /// moment in milliseconds since 1970
+    #[arg(long, value_name = "UNIX_MS", num_args = 0..=1, require_equals = true, conflicts_with = "speed")]
+    driven_clock: Option<Option<u64>>,
     /// The number that ids, times and chance follow from; differs with every start if not given
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -49,6 +66,23 @@ pub(crate) struct Arguments {
     /// A file with a script that tasks can choose; give it several times for several
     #[arg(long, value_name = "FILE")]
     script: Vec<PathBuf>,
+    /// The pauses before the retries of a failed callback; as many retries as pauses
+    #[arg(
+        long,
+        value_name = "TIMES",
+        value_delimiter = ',',
+        default_value = "5s,15s,45s"
+    )]
+    retry_pauses: Vec<Span>,
+    /// Send the later stages of a task although a callback failed for good
+    #[arg(long)]
+    later_stages_after_failure: bool,
+    /// A file with certificates in PEM that https:// callback URLs may have besides the system's
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// Take any number of submits and polls
+    #[arg(long)]
+    no_rate_limits: bool,
     /// Bodies as the provider's pages describe them, instead of as they were observed
     #[arg(long)]
     documented: bool,
@@ -83,6 +117,11 @@ impl std::str::FromStr for Speed {
     }
 }
 
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "an address is an IP address and a port, such as 127.0.0.1:4010")
+}
+
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let shutdown = Shutdown::listen()?;
     let config = config(&arguments)?;
@@ -102,9 +141,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn config(arguments: &Arguments) -> Result<Config, Failure> {
+    let pauses: Vec<Duration> = arguments.retry_pauses.iter().map(|span| span.0).collect();
     let mut config = Config::default()
         .with_addr(arguments.addr)
         .with_speed(arguments.speed.0)
+        .with_retry_pauses(&pauses)
+        .with_later_stages_after_failure(arguments.later_stages_after_failure)
         .with_provider(match arguments.provider {
             Dialect::Kie => Profile::Kie,
             Dialect::Sunoapi => Profile::SunoApi,
@@ -112,17 +154,17 @@ fn config(arguments: &Arguments) -> Result<Config, Failure> {
     if arguments.allow_public {
         config = config.with_public_binding_allowed();
     }
-    if let Some(name) = &arguments.webhook_key_env {
-        config = config.with_webhook_key(environment::required(name)?);
+    if let Some(url) = &arguments.public_url {
+        config = config.with_public_base_url(url);
+    }
+    if let Some(from_unix_ms) = arguments.driven_clock {
+        config = config.with_driven_clock(from_unix_ms.unwrap_or_else(now_unix_ms));
     }
     if let Some(seed) = arguments.seed {
         config = config.with_seed(seed);
     }
-    if let Some(words) = &arguments.scenario {
-        config = config.with_scenario(words);
-    }
-    for file in &arguments.script {
-        config = config.with_script(script(file)?);
+    if arguments.no_rate_limits {
+        config = config.without_rate_limits();
     }
     if arguments.documented {
         config = config.with_documented_bodies();
@@ -130,7 +172,41 @@ fn config(arguments: &Arguments) -> Result<Config, Failure> {
     if let Some(credits) = arguments.credits {
         config = config.with_credits(credits);
     }
+    with_files(with_keys(config, arguments)?, arguments)
+}
+
+fn with_keys(mut config: Config, arguments: &Arguments) -> Result<Config, Failure> {
+    if let Some(name) = &arguments.api_key_env {
+        config = config.with_api_key(environment::required(name)?);
+    }
+    if let Some(name) = &arguments.webhook_key_env {
+        config = config.with_webhook_key(environment::required(name)?);
+    }
+    if arguments.no_webhook_key {
+        config = config.without_webhook_key();
+    }
     Ok(config)
+}
+
+/// What is said in words and in files.
+fn with_files(mut config: Config, arguments: &Arguments) -> Result<Config, Failure> {
+    if let Some(words) = &arguments.scenario {
+        config = config.with_scenario(words);
+    }
+    for file in &arguments.script {
+        config = config.with_script(script(file)?);
+    }
+    if let Some(file) = &arguments.trust {
+        let pem = std::fs::read(file).map_err(|err| {
+            Failure::usage(err).context(format!("cannot read the certificates {}", file.display()))
+        })?;
+        config = config.with_extra_roots_pem(pem);
+    }
+    Ok(config)
+}
+
+fn now_unix_ms() -> u64 {
+    u64::try_from(SystemClock.now().as_millisecond()).unwrap_or_default()
 }
 
 fn script(file: &Path) -> Result<Script, Failure> {
@@ -143,7 +219,11 @@ fn script(file: &Path) -> Result<Script, Failure> {
 
 /// An emulator that does not start is a matter of configuration.
 pub(crate) fn not_started(err: EmulatorError) -> Failure {
-    Failure::usage(err).context("the emulator did not start")
+    let what = match err {
+        EmulatorError::NotLoopback { .. } => "the emulator did not start without --allow-public",
+        _ => "the emulator did not start",
+    };
+    Failure::usage(err).context(what)
 }
 
 /// What a client needs.

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod demo;
+mod emulating;
 mod listening;
 mod process;
 mod submitting;

@@ -6,6 +6,7 @@ use crate::attempt::{Attempt, AttemptOutcome};
 use crate::clock::Clock;
 use crate::desk::TaskSummary;
 use crate::shared::Shared;
+use crate::task::TaskEnding;
 
 /// The emulator in numbers. No keys.
 pub(super) fn overview(shared: &Shared) -> Value {
@@ -36,12 +37,21 @@ pub(super) fn clock(shared: &Shared) -> Value {
 }
 
 pub(super) fn task(task: &TaskSummary) -> Value {
+    let (ending, code) = match task.ending {
+        TaskEnding::Open => ("open", None),
+        TaskEnding::Complete => ("complete", None),
+        TaskEnding::Failed { code } => ("failed", Some(code)),
+    };
     json!({
+        "credits_paid": task.credits_paid,
+        "ending": ending,
+        "failure_code": code,
         "finished": task.is_finished,
         "number": task.number,
         "status": task.status,
         "task_id": task.task_id,
         "title": task.title,
+        "words": task.words,
     })
 }
 
@@ -53,8 +63,11 @@ pub(super) fn attempt(attempt: &Attempt) -> Value {
         AttemptOutcome::Dropped => ("dropped", Value::Null),
     };
     json!({
+        "answer": String::from_utf8_lossy(&attempt.answer),
         "body": String::from_utf8_lossy(&attempt.body),
         "detail": detail,
+        "duration_ms": attempt.duration.as_secs_f64() * 1000.0,
+        "forged": attempt.is_forged,
         "number": attempt.number,
         "outcome": outcome,
         "post": attempt.post,

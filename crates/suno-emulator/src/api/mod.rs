@@ -75,7 +75,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Ans
     }
     match place {
         Place::Submit(dialect) => submit(shared, dialect, &request).await,
-        Place::Record(dialect) => record(shared, profile, dialect, &request),
+        Place::Record(dialect) => record(shared, profile, dialect, &request).await,
         Place::Credits => Answer::json(StatusCode::OK, &shared.desk().credits()),
         Place::Media => media::answer(shared, &request).await,
     }
@@ -91,22 +91,28 @@ async fn submit(shared: &Arc<Shared>, dialect: Dialect, request: &Request<Bytes>
         return Answer::refusal(shared.desk().profile(), &Refusal::Invalid(reason));
     };
     let now = shared.clock.now();
-    let Reception {
-        early,
-        delay,
-        reply,
-    } = shared.desk().submit(now, dialect, words, request.body());
+    let reception = shared.desk().submit(now, dialect, words, request.body());
     shared.touched();
-    if let Some(dispatch) = early {
-        shared.deliver(dispatch).await;
-    }
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-    Answer::reply(reply)
+    answered(shared, reception).await
 }
 
-fn record(shared: &Shared, profile: Profile, dialect: Dialect, request: &Request<Bytes>) -> Answer {
+/// Does what is to be done before an answer.
+async fn answered(shared: &Shared, reception: Reception) -> Answer {
+    if let Some(dispatch) = reception.early {
+        shared.deliver(dispatch).await;
+    }
+    if !reception.delay.is_zero() {
+        tokio::time::sleep(reception.delay).await;
+    }
+    Answer::reply(reception.reply)
+}
+
+async fn record(
+    shared: &Shared,
+    profile: Profile,
+    dialect: Dialect,
+    request: &Request<Bytes>,
+) -> Answer {
     let task_id = query(request, "taskId").unwrap_or_default();
     if task_id.is_empty() {
         return Answer::refusal(
@@ -115,7 +121,8 @@ fn record(shared: &Shared, profile: Profile, dialect: Dialect, request: &Request
         );
     }
     let now = shared.clock.now();
-    Answer::reply(shared.desk().record(now, dialect, &task_id))
+    let reception = shared.desk().record(now, dialect, &task_id);
+    answered(shared, reception).await
 }
 
 fn has_key(shared: &Shared, request: &Request<Bytes>) -> bool {

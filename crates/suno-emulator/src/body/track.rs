@@ -19,7 +19,7 @@ const RENAMED: [(&str, &str); 7] = [
 
 /// The list of tracks in a callback: `None` where the member is absent.
 pub(crate) fn list(facts: &Facts, tracks: Tracks, style: &Style) -> Option<Value> {
-    let all = |is_ready: fn(usize) -> bool| -> Value {
+    let all = |is_ready: &dyn Fn(usize) -> bool| -> Value {
         let tracks = facts.tracks.iter().enumerate();
         tracks
             .map(|(index, track)| one(facts, index, track, is_ready(index), style))
@@ -29,8 +29,12 @@ pub(crate) fn list(facts: &Facts, tracks: Tracks, style: &Style) -> Option<Value
         Tracks::Absent => None,
         Tracks::Null => Some(Value::Null),
         Tracks::Empty => Some(json!([])),
-        Tracks::Unfinished => Some(all(|_| false)),
-        Tracks::FirstReady => Some(all(|index| index == 0)),
+        Tracks::Unfinished => Some(all(&|_| false)),
+        Tracks::FirstReady => Some(all(&|index| index == 0)),
+        Tracks::LastReady => {
+            let last = facts.tracks.len().saturating_sub(1);
+            Some(all(&|index| index == last))
+        }
         Tracks::FirstAlone => {
             let first = facts.tracks.iter().take(1);
             Some(
@@ -39,7 +43,7 @@ pub(crate) fn list(facts: &Facts, tracks: Tracks, style: &Style) -> Option<Value
                     .collect(),
             )
         }
-        Tracks::Ready => Some(all(|_| true)),
+        Tracks::Ready => Some(all(&|_| true)),
     }
 }
 

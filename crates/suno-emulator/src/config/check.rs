@@ -1,8 +1,11 @@
 //! Which settings make no sense.
 
+use std::collections::BTreeSet;
+
 use super::{Config, WebhookKeyChoice};
 use crate::desk::SCRIPTS_MAX;
 use crate::error::EmulatorError;
+use crate::scenario::script::Script;
 
 const SPEED_MIN: f64 = 0.001;
 const SPEED_MAX: f64 = 1_000_000.0;
@@ -50,6 +53,10 @@ impl Config {
         }
         if self.scripts.len() > SCRIPTS_MAX {
             return wrong("scripts", "must be at most 256");
+        }
+        let names: BTreeSet<&str> = self.scripts.iter().map(Script::name).collect();
+        if names.len() < self.scripts.len() {
+            return wrong("scripts", "must have names that differ");
         }
         let at_once = [self.connections_max, self.deliveries_at_once_max];
         if at_once.iter().any(|max| !(1..=AT_ONCE_MAX).contains(max)) {

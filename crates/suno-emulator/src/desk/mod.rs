@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -97,6 +98,14 @@ pub(crate) struct Dispatch {
     pub(crate) timestamp: Option<String>,
     pub(crate) signature: Option<String>,
     pub(crate) body: Bytes,
+    is_forged: bool,
+}
+
+/// What came of a dispatch.
+pub(crate) struct Outcome {
+    pub(crate) outcome: AttemptOutcome,
+    pub(crate) answer: Bytes,
+    pub(crate) duration: Duration,
 }
 
 impl Desk {
@@ -171,7 +180,7 @@ impl Desk {
         }
         for unsent in advanced.unsent {
             let dispatch = unsigned(self.generation, number, task, unsent, now);
-            self.log.file(dispatch.filed(AttemptOutcome::Dropped));
+            self.log.file(dispatch.filed(Outcome::dropped()));
         }
         let dispatch = parcel.map(|parcel| {
             let signing = parcel.signing;
@@ -186,11 +195,11 @@ impl Desk {
     }
 
     /// Says what came of a dispatch.
-    pub(crate) fn settle(&mut self, now: Moment, dispatch: &Dispatch, outcome: AttemptOutcome) {
+    pub(crate) fn settle(&mut self, now: Moment, dispatch: &Dispatch, outcome: Outcome) {
         if dispatch.generation != self.generation {
             return;
         }
-        let delivered = outcome.is_delivered();
+        let delivered = outcome.outcome.is_delivered();
         self.log.file(dispatch.filed(outcome));
         if let Some(task) = self.tasks.get_mut(&dispatch.task_number) {
             let settled = task.outbox.settle(now.at_ms, delivered, &self.rules.retry);
@@ -231,6 +240,7 @@ fn unsigned(generation: u64, number: u64, task: &Task, parcel: Parcel, now: Mome
         url: task.facts.submission.callback_url.clone(),
         timestamp: None,
         signature: None,
+        is_forged: parcel.signing == Signing::Copied,
         body: parcel.body,
     }
 }
@@ -254,8 +264,19 @@ fn sign_dispatch(dispatch: &mut Dispatch, task: &mut Task, signing: Signing, key
     dispatch.timestamp = Some(timestamp);
 }
 
+impl Outcome {
+    /// It never left.
+    fn dropped() -> Self {
+        Self {
+            outcome: AttemptOutcome::Dropped,
+            answer: Bytes::new(),
+            duration: Duration::ZERO,
+        }
+    }
+}
+
 impl Dispatch {
-    fn filed(&self, outcome: AttemptOutcome) -> Attempt {
+    fn filed(&self, outcome: Outcome) -> Attempt {
         Attempt {
             serial: 0,
             task_id: self.task_id.clone(),
@@ -266,7 +287,10 @@ impl Dispatch {
             timestamp: self.timestamp.clone(),
             signature: self.signature.clone(),
             body: self.body.clone(),
-            outcome,
+            is_forged: self.is_forged,
+            outcome: outcome.outcome,
+            answer: outcome.answer,
+            duration: outcome.duration,
         }
     }
 }

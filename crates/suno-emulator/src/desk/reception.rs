@@ -21,7 +21,7 @@ use crate::task::{Facts, Task, TrackFacts};
 /// How many hexadecimal digits a task id has (`PROTOCOL.md 1.15`).
 const TASK_ID_DIGITS: usize = 32;
 
-/// What is to be done about a submit, in this order.
+/// What is to be done about a submit or a poll, in this order.
 pub(crate) struct Reception {
     /// A callback to deliver before the answer.
     pub(crate) early: Option<Dispatch>,
@@ -40,11 +40,23 @@ pub(crate) enum Reply {
     Cut,
 }
 
+impl From<Reply> for Reception {
+    fn from(reply: Reply) -> Self {
+        Self {
+            early: None,
+            delay: Duration::ZERO,
+            reply,
+        }
+    }
+}
+
 /// A scenario and what it was chosen by.
 struct Choice {
     scenario: Scenario,
+    /// Its words.
+    words: String,
     /// The same for submits that are the same, for faults that end after some times.
-    submit: String,
+    submit: u64,
 }
 
 impl Desk {
@@ -57,11 +69,7 @@ impl Desk {
         body: &[u8],
     ) -> Reception {
         self.receive(now, dialect, header_words, body)
-            .unwrap_or_else(|refusal| Reception {
-                early: None,
-                delay: Duration::ZERO,
-                reply: self.refused(200, &refusal),
-            })
+            .unwrap_or_else(|refusal| self.refused(200, &refusal).into())
     }
 
     pub(super) fn refused(&self, status: u16, refusal: &Refusal) -> Reply {
@@ -83,15 +91,18 @@ impl Desk {
             Dialect::Generate => Submission::read_generate(profile, body)?,
             Dialect::Jobs => Submission::read_jobs(profile, body)?,
         };
-        let Choice { scenario, submit } = self.choose(header_words, &submission.title)?;
-        let fault = match &scenario.exchange.submit {
-            Some((fault, times)) if self.strikes.strike(&submit, *times) => Some(fault.clone()),
-            _ => None,
+        let choice = self.choose(header_words, &submission.title)?;
+        let faults = &choice.scenario.exchange;
+        let fault = if faults.submits.is_empty() {
+            None
+        } else {
+            faults
+                .of_submit(self.strikes.strike(choice.submit))
+                .cloned()
         };
         let mut reception = Reception {
-            early: None,
-            delay: Duration::from_millis(scenario.exchange.answer_delay_ms),
-            reply: Reply::Html502,
+            delay: Duration::from_millis(faults.answer_delay_ms),
+            ..Reply::Html502.into()
         };
         match fault {
             Some(SubmitFault::Refuse(refusal)) => return Err(refusal),
@@ -102,8 +113,8 @@ impl Desk {
             Some(SubmitFault::Html { taken: false }) => return Ok(reception),
             Some(SubmitFault::Html { taken: true } | SubmitFault::Cut) | None => {}
         }
-        let is_early = scenario.delivery.early;
-        let (number, task_id) = self.take(now, submission, scenario)?;
+        let is_early = choice.scenario.delivery.early;
+        let (number, task_id) = self.take(now, submission, choice)?;
         if is_early {
             reception.early = self.attend(number, now);
         }
@@ -121,30 +132,36 @@ impl Desk {
             let scenario = Scenario::parse(words).map_err(Refusal::Invalid)?;
             return Ok(Choice {
                 scenario,
-                submit: format!("{words}\n{title}"),
+                words: words.to_owned(),
+                submit: seed::of_text(&format!("{words}\n{title}")),
             });
         }
         let standing = &mut self.standing;
-        let (scenario, submit) = (standing.scenario.clone(), standing.words.clone());
+        let (scenario, words) = (standing.scenario.clone(), standing.words.clone());
+        let submit = seed::of_text(&words);
         if let Some(left) = &mut standing.tasks_left {
             *left = left.saturating_sub(1);
             if *left == 0 {
                 self.standing = self.rules.standing.clone();
             }
         }
-        Ok(Choice { scenario, submit })
+        Ok(Choice {
+            scenario,
+            words,
+            submit,
+        })
     }
 
     fn take(
         &mut self,
         now: Moment,
         submission: Submission,
-        scenario: Scenario,
+        choice: Choice,
     ) -> Result<(u64, String), Refusal> {
         let number = self.next_number;
         let mut rng = self.rules.seed.stream(number);
         let task_id = seed::hex(&mut rng, TASK_ID_DIGITS);
-        let scenario = scenario.settled(&mut rng);
+        let (scenario, drawn) = choice.scenario.settled(&mut rng);
         let (plan, track_count) = self.plan(&submission, &scenario, &mut rng)?;
         self.make_room()?;
         let paid = self.ledger.pay().ok_or(Refusal::NoCredits)?;
@@ -159,6 +176,10 @@ impl Desk {
             tracks_unix_ms: None,
             credits_consumed: TASK_CREDITS,
             extra_members: scenario.course.extra_members,
+            words: std::iter::once(choice.words)
+                .chain(drawn)
+                .collect::<Vec<_>>()
+                .join(", "),
         };
         let task = Task::new(facts, plan, &scenario.exchange, now, paid);
         self.tasks.insert(number, task);

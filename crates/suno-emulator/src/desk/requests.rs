@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Desk, Reply};
+use std::time::Duration;
+
+use super::{Desk, Reception, Reply};
 use crate::body::{envelope, record};
 use crate::clock::Moment;
 use crate::exchange::{MediaFault, PollFault};
@@ -27,24 +29,31 @@ pub(crate) enum MediumKind {
 
 impl Desk {
     /// Answers a poll (`PROTOCOL.md 4.1`).
-    pub(crate) fn record(&mut self, now: Moment, dialect: Dialect, task_id: &str) -> Reply {
+    pub(crate) fn record(&mut self, now: Moment, dialect: Dialect, task_id: &str) -> Reception {
         let has_limits = self.rules.rate_limits;
         let found = self.task_mut(task_id);
         let Some(task) = found.filter(|task| task.facts.submission.dialect == dialect) else {
-            return Reply::Envelope(200, envelope::success(Value::Null));
+            return Reply::Envelope(200, envelope::success(Value::Null)).into();
         };
         if has_limits && !task.polls.take(now.unix_ms) {
-            return self.refused(200, &Refusal::RateLimited);
+            return self.refused(200, &Refusal::RateLimited).into();
         }
-        match task.poll_fault.as_mut().and_then(|fault| fault.strike()) {
-            Some(PollFault::Html) => return Reply::Html502,
-            Some(PollFault::Cut) => return Reply::Cut,
-            Some(PollFault::RateLimited) => return self.refused(200, &Refusal::RateLimited),
-            None => {}
-        }
+        let delay_ms = match task.strike_poll() {
+            Some(PollFault::Html) => return Reply::Html502.into(),
+            Some(PollFault::Cut) => return Reply::Cut.into(),
+            Some(PollFault::RateLimited) => {
+                return self.refused(200, &Refusal::RateLimited).into();
+            }
+            Some(PollFault::Slow { delay_ms }) => delay_ms,
+            None => 0,
+        };
         let task = self.task(task_id).filter(|task| task.life.record().visible);
         let data = task.map_or(Value::Null, |task| record::data(task, &self.rules.style));
-        Reply::Envelope(200, envelope::success(data))
+        let reply = Reply::Envelope(200, envelope::success(data));
+        Reception {
+            delay: Duration::from_millis(delay_ms),
+            ..reply.into()
+        }
     }
 
     /// Answers how many credits are left (`PROTOCOL.md 4.15`).
@@ -62,15 +71,15 @@ impl Desk {
         let task = self.task_mut(task_id)?;
         let track = task.facts.tracks.get(index)?;
         let track_id = track.id.clone();
-        let tracks = task.life.record().tracks;
+        let (tracks, count) = (task.life.record().tracks, task.facts.tracks.len());
         let audio = MediumKind::Audio {
             duration_cs: track.duration_cs,
         };
         let (kind, fault) = match (kind, ending) {
-            ("audio" | "source-audio", "wav") if is_ready(tracks, index) => {
+            ("audio" | "source-audio", "wav") if is_ready(tracks, index, count) => {
                 (audio, task.strike_download())
             }
-            ("stream" | "source-stream", "wav") if is_streamable(tracks, index) => {
+            ("stream" | "source-stream", "wav") if is_streamable(tracks, index, count) => {
                 (audio, task.strike_stream())
             }
             ("image" | "source-image", "png") => (MediumKind::Image, None),
@@ -84,15 +93,20 @@ impl Desk {
     }
 }
 
-fn is_ready(tracks: Tracks, index: usize) -> bool {
+fn is_ready(tracks: Tracks, index: usize, count: usize) -> bool {
     match tracks {
         Tracks::Absent | Tracks::Null | Tracks::Empty | Tracks::Unfinished => false,
         Tracks::FirstReady | Tracks::FirstAlone => index == 0,
+        Tracks::LastReady => index + 1 == count,
         Tracks::Ready => true,
     }
 }
 
 /// A stream can be heard before its track is finished.
-fn is_streamable(tracks: Tracks, index: usize) -> bool {
-    matches!(tracks, Tracks::Unfinished | Tracks::FirstReady) || is_ready(tracks, index)
+fn is_streamable(tracks: Tracks, index: usize, count: usize) -> bool {
+    let is_begun = matches!(
+        tracks,
+        Tracks::Unfinished | Tracks::FirstReady | Tracks::LastReady
+    );
+    is_begun || is_ready(tracks, index, count)
 }

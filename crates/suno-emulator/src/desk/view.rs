@@ -10,7 +10,7 @@ use crate::ledger::Ledger;
 use crate::limits::Window;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
-use crate::task::Task;
+use crate::task::{Task, TaskEnding};
 
 /// How many scripts are kept.
 pub(crate) const SCRIPTS_MAX: usize = 256;
@@ -23,10 +23,16 @@ pub struct TaskSummary {
     pub number: u64,
     /// The id that the submit was answered with.
     pub task_id: String,
-    /// The title that was submitted.
+    /// The title that was submitted. Two tasks of one title were submitted twice.
     pub title: String,
+    /// The words of its scenario, those included that `random` drew.
+    pub words: String,
     /// What a poll says.
     pub status: String,
+    /// How it ended in truth, whatever was posted.
+    pub ending: TaskEnding,
+    /// What was paid for it and not given back, in credits.
+    pub credits_paid: u64,
     /// Whether nothing will happen to it any more by itself.
     pub is_finished: bool,
 }
@@ -144,7 +150,10 @@ fn summary(number: u64, task: &Task) -> TaskSummary {
         number,
         task_id: task.facts.task_id.clone(),
         title: task.facts.submission.title.clone(),
+        words: task.facts.words.clone(),
         status: task.status().to_owned(),
+        ending: task.ending(),
+        credits_paid: task.facts.credits_consumed,
         is_finished: task.is_finished(),
     }
 }

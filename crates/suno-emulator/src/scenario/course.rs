@@ -19,6 +19,8 @@ pub(crate) struct Course {
     /// What `text` has for tracks, if it was chosen.
     pub(crate) text_tracks: Option<Tracks>,
     pub(crate) track_count: usize,
+    /// The last track is finished first.
+    pub(crate) last_is_first: bool,
     /// A poll does not find the task for so long after the submit.
     pub(crate) hidden_ms: u64,
     /// A poll shows success without tracks for so long.
@@ -65,6 +67,7 @@ impl Default for Course {
             failure_shape: FailureShape::default(),
             text_tracks: None,
             track_count: TRACKS,
+            last_is_first: false,
             hidden_ms: 0,
             trackless_ms: 0,
             first_lasts_ms: 0,
@@ -153,6 +156,8 @@ impl Course {
     fn first_step(&self, timing: Timing, documented: bool) -> Step {
         let tracks = if documented {
             Tracks::FirstAlone
+        } else if self.last_is_first {
+            Tracks::LastReady
         } else {
             Tracks::FirstReady
         };

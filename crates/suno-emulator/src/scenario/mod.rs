@@ -66,16 +66,18 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// Draws the words that `random` stands for.
-    pub(crate) fn settled(mut self, rng: &mut Rng) -> Self {
-        if !self.random {
-            return self;
+    /// Draws the words that `random` stands for, and says which.
+    pub(crate) fn settled(mut self, rng: &mut Rng) -> (Self, Vec<String>) {
+        let mut drawn = Vec::new();
+        if self.random {
+            for _ in 0..rng.usize(..=RANDOM_WORDS_MAX) {
+                let word = words::draw(rng);
+                // The table draws only what it can read.
+                let _ = words::apply(&mut self, &word);
+                drawn.push(word);
+            }
         }
-        for _ in 0..rng.usize(..=RANDOM_WORDS_MAX) {
-            // The table draws only what it can read.
-            let _ = words::apply(&mut self, &words::draw(rng));
-        }
-        self
+        (self, drawn)
     }
 }
 

@@ -149,6 +149,7 @@ enum FileTracks {
     Empty,
     Unfinished,
     FirstReady,
+    LastReady,
     FirstAlone,
     Ready,
 }
@@ -268,6 +269,7 @@ impl FileTracks {
             Self::Empty => Tracks::Empty,
             Self::Unfinished => Tracks::Unfinished,
             Self::FirstReady => Tracks::FirstReady,
+            Self::LastReady => Tracks::LastReady,
             Self::FirstAlone => Tracks::FirstAlone,
             Self::Ready => Tracks::Ready,
         }

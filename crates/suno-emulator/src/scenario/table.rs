@@ -39,6 +39,16 @@ pub(super) const WORDS: &[Word] = &[
     })
     .drawn(&[""]),
     Word::new(
+        "second-first",
+        "observed",
+        "of the two tracks the second one is finished first",
+        |s, _| {
+            s.course.last_is_first = true;
+            Ok(())
+        },
+    )
+    .drawn(&[""]),
+    Word::new(
         "fail",
         "documented",
         "the generation fails; 531 gives the credits back",
@@ -374,7 +384,7 @@ pub(super) const WORDS: &[Word] = &[
             if !(400..=599).contains(&status) {
                 return Err(format!("{status} is not an HTTP status from 400 to 599"));
             }
-            s.exchange.submit = Some((SubmitFault::Status(status), None));
+            s.exchange.submits.push((SubmitFault::Status(status), None));
             Ok(())
         },
     )
@@ -384,7 +394,10 @@ pub(super) const WORDS: &[Word] = &[
         "documented",
         "the submit is refused with this code and HTTP 200",
         |s, given| {
-            s.exchange.submit = Some((SubmitFault::Refuse(Refusal::Code(given.code()?)), None));
+            let refusal = Refusal::Code(given.code()?);
+            s.exchange
+                .submits
+                .push((SubmitFault::Refuse(refusal), None));
             Ok(())
         },
     )
@@ -439,6 +452,17 @@ pub(super) const WORDS: &[Word] = &[
         |s, given| poll(s, given, PollFault::Cut),
     )
     .with_value(FIRST_POLLS),
+    Word::new(
+        "poll-slow",
+        "assumed",
+        "a poll is answered late, in real time, with what was so when it came",
+        |s, given| {
+            let delay_ms = given.millis(30)?;
+            s.exchange.polls.push((PollFault::Slow { delay_ms }, 1));
+            Ok(())
+        },
+    )
+    .with_value("seconds, 30 if absent"),
     // Media.
     Word::new(
         "dead-stream",
@@ -492,12 +516,12 @@ fn target(given: Given<'_>) -> Target {
 }
 
 fn submit(s: &mut Scenario, given: Given<'_>, fault: SubmitFault) -> Result<(), String> {
-    s.exchange.submit = Some((fault, given.times()?));
+    s.exchange.submits.push((fault, given.times()?));
     Ok(())
 }
 
 fn poll(s: &mut Scenario, given: Given<'_>, fault: PollFault) -> Result<(), String> {
-    s.exchange.polls = Some((fault, given.count(1, TIMES_MAX)?));
+    s.exchange.polls.push((fault, given.count(1, TIMES_MAX)?));
     Ok(())
 }
 

@@ -130,13 +130,26 @@ pub(super) fn apply(scenario: &mut Scenario, text: &str) -> Result<(), String> {
         Some((name, value)) => (name.trim(), Some(value.trim())),
         None => (text, None),
     };
-    let (word, stage) = find(name)
-        .ok_or_else(|| format!("the scenario word {name:?} is not known, see /_emulator/words"))?;
+    let (word, stage) = find(name).ok_or_else(|| {
+        format!(
+            "the scenario word {name:?} is not known; known are {}",
+            names()
+        )
+    })?;
     let applied = match value {
         Some(_) if word.value.is_empty() => Err("it takes no value".to_owned()),
         _ => (word.apply)(scenario, Given { stage, value }),
     };
     applied.map_err(|reason| format!("the scenario word {name:?} is not right: {reason}"))
+}
+
+/// All words in one line, for people.
+fn names() -> String {
+    let names = WORDS.iter().map(|word| {
+        let stage = if word.is_per_stage { "[-STAGE]" } else { "" };
+        format!("{}{stage}", word.name)
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// What the callbacks of a usual course are filed under.

@@ -56,6 +56,58 @@ async fn a_fault_of_the_submit_ends_after_so_many_times() {
 }
 
 #[tokio::test]
+async fn faults_of_submits_and_of_polls_follow_each_other() {
+    let emulator = driven(Config::default().without_rate_limits()).await;
+    let words = "html-502=1, rate-limit=2, cut=1, poll-502, poll-cut=2, poll-rate-limit";
+    let body = submission(NOWHERE, &format!("[emulator:{words}] Lantern")).to_string();
+    let seen = |answer: Result<wire::Answer, hyper::Error>| match answer {
+        Ok(answer) if answer.status != StatusCode::OK => answer.status.as_u16().to_string(),
+        Ok(answer) => answer.code().to_string(),
+        Err(_) => "cut".to_owned(),
+    };
+    let mut submits = Vec::new();
+    for _ in 0..6 {
+        submits.push(seen(wire::post_with(&emulator, SUBMIT, &[], &body).await));
+    }
+    assert_eq!(submits, ["502", "429", "429", "cut", "200", "200"]);
+    // The one that was cut is there too: this is what a client that tries again is charged for.
+    let tasks = emulator.tasks();
+    assert_eq!(tasks.len(), 3);
+    assert!(tasks.iter().all(|task| task.title == tasks[0].title));
+    let path = format!("/api/v1/generate/record-info?taskId={}", tasks[1].task_id);
+    let url = format!("{}{path}", emulator.base_url());
+    let bearer = format!("Bearer {}", emulator.api_key());
+    let mut polls = Vec::new();
+    for _ in 0..5 {
+        let headers = [("authorization", bearer.as_str())];
+        polls.push(seen(wire::send(Method::GET, &url, &headers, "").await));
+    }
+    assert_eq!(polls, ["502", "cut", "cut", "429", "200"]);
+}
+
+#[tokio::test]
+async fn a_slow_poll_tells_late_what_was_so_when_it_came() {
+    let receiver = Receiver::start().await;
+    let emulator = driven(Config::default().with_scenario("poll-slow=1")).await;
+    let task_id = wire::submit(&emulator, &receiver.url(), "Lantern").await;
+    let begun = Instant::now();
+    // The poll that comes first is the slow one; the other is answered at once.
+    let mut one = std::pin::pin!(wire::record(&emulator, &task_id));
+    let mut two = std::pin::pin!(wire::record(&emulator, &task_id));
+    let (quick, slow) = tokio::select! {
+        quick = &mut one => (quick, two),
+        quick = &mut two => (quick, one),
+    };
+    assert_eq!(quick["status"], "PENDING");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    emulator.advance(Duration::from_secs(300)).await.unwrap();
+    assert_eq!(slow.await["status"], "PENDING");
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    emulator.advance(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(wire::record(&emulator, &task_id).await["status"], "SUCCESS");
+}
+
+#[tokio::test]
 async fn only_a_task_that_was_taken_is_paid() {
     let emulator = driven(Config::default().with_credits(100)).await;
     let send = async |words: &str| {

@@ -14,11 +14,13 @@ mod documented;
 mod documents;
 mod exchanges;
 mod faults;
+mod fixtures;
 mod jobs;
 mod load;
 mod media;
 mod polling;
 mod posting;
+mod receiving;
 mod scenarios;
 mod scripts;
 mod seeded;
@@ -27,3 +29,4 @@ mod starting;
 mod submitting;
 #[cfg(feature = "tls")]
 mod tls;
+mod truth;

@@ -20,6 +20,8 @@ use tokio::task::JoinHandle;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reply {
     Status(u16),
+    /// 200, and so many bytes.
+    Long(usize),
     /// It never answers.
     Silence,
     /// It closes the connection instead of answering.
@@ -163,6 +165,7 @@ async fn answer(
             *response.status_mut() = status.try_into().unwrap();
             Ok(response)
         }
+        Reply::Long(bytes) => Ok(Response::new(Full::new(Bytes::from(vec![b'x'; bytes])))),
         Reply::Silence => {
             tokio::time::sleep(Duration::from_secs(3600)).await;
             Err(std::io::Error::other("never"))

@@ -84,6 +84,7 @@ const ROWS: &[Row] = &[
         "text first complete",
         "PENDING TEXT_SUCCESS[0/1] FIRST_SUCCESS[1/1] SUCCESS[1/1]",
     ),
+    row("second-first", "text first:last complete", USUAL),
     row("fail", "text error/501:null", FAILED),
     row(
         "fail=408",
@@ -236,6 +237,7 @@ const ELSEWHERE: &[&str] = &[
     "missing-audio",
     "no-ranges",
     "no-signature",
+    "poll-slow",
     "random",
     "script",
     "slow-answer",
@@ -256,6 +258,11 @@ fn post(callback: &Received) -> String {
         Some(Value::Null) => text += ":null",
         Some(Value::Array(tracks)) if tracks.is_empty() => text += ":[]",
         Some(tracks) if tracks.to_string().contains("forged.invalid") => text += "!",
+        Some(Value::Array(tracks))
+            if tracks[0]["audio_url"] == "" && tracks[tracks.len() - 1]["audio_url"] != "" =>
+        {
+            text += ":last";
+        }
         Some(_) => {}
     }
     if data.get("error").is_some() {
@@ -306,10 +313,22 @@ async fn poll(emulator: &Emulator, task_id: &str) -> String {
     text
 }
 
+/// What a scenario is chosen by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Header,
+    Title,
+    Setting,
+}
+
 /// The answer to a submit in a few letters, and the task id if there is one.
-async fn submit(emulator: &Emulator, words: &str, url: &str) -> (String, Option<String>) {
-    let body = submission(url, "Lantern").to_string();
-    let headers = [("x-emulator-scenario", words)];
+async fn submit(emulator: &Emulator, words: &str, by: By, url: &str) -> (String, Option<String>) {
+    let (headers, title) = match by {
+        By::Header => (vec![("x-emulator-scenario", words)], "Lantern".to_owned()),
+        By::Title => (vec![], format!("[emulator:{words}] Lantern")),
+        By::Setting => (vec![], "Lantern".to_owned()),
+    };
+    let body = submission(url, &title).to_string();
     let Ok(answer) = wire::post_with(emulator, SUBMIT, &headers, &body).await else {
         return ("cut".to_owned(), None);
     };
@@ -325,14 +344,29 @@ async fn submit(emulator: &Emulator, words: &str, url: &str) -> (String, Option<
 }
 
 #[tokio::test]
-async fn every_word_shows_on_the_wire_as_it_should() {
+async fn every_word_of_a_header_shows_on_the_wire_as_it_should() {
+    every_word_shows(By::Header).await;
+}
+
+#[tokio::test]
+async fn every_word_of_a_title_shows_on_the_wire_as_it_should() {
+    every_word_shows(By::Title).await;
+}
+
+#[tokio::test]
+async fn every_word_that_stands_for_all_shows_on_the_wire_as_it_should() {
+    every_word_shows(By::Setting).await;
+}
+
+async fn every_word_shows(by: By) {
     for row in ROWS {
         let receiver = Receiver::start().await;
         let config = Config::default()
             .with_driven_clock(1_780_000_000_000)
-            .with_seed(7);
+            .with_seed(7)
+            .with_scenario(if by == By::Setting { row.words } else { "" });
         let emulator = Emulator::start(config).await.unwrap();
-        let (answered, task_id) = submit(&emulator, row.words, &receiver.url()).await;
+        let (answered, task_id) = submit(&emulator, row.words, by, &receiver.url()).await;
         let mut polls: Vec<String> = Vec::new();
         for _ in 0..125 {
             if let Some(task_id) = &task_id {
@@ -346,7 +380,7 @@ async fn every_word_shows_on_the_wire_as_it_should() {
         let posts: Vec<String> = receiver.received().iter().map(post).collect();
         let seen = (answered.as_str(), posts.join(" "), polls.join(" "));
         let expected = (row.submit, row.posts.to_owned(), row.polls.to_owned());
-        assert_eq!(seen, expected, "{:?}", row.words);
+        assert_eq!(seen, expected, "{:?} by {by:?}", row.words);
     }
 }
 
@@ -396,14 +430,17 @@ async fn the_codes_of_sunoapi_are_others() {
         ("server-error", "200:500"),
     ] {
         assert_eq!(
-            submit(&emulator, words, &receiver.url()).await.0,
+            submit(&emulator, words, By::Header, &receiver.url())
+                .await
+                .0,
             expected,
             "{words}"
         );
     }
-    submit(&emulator, "fail, stages=none", &receiver.url()).await;
-    submit(&emulator, "fail=451, stages=none", &receiver.url()).await;
-    submit(&emulator, "fail=500, stages=none", &receiver.url()).await;
+    for words in ["fail", "fail=451", "fail=500"] {
+        let words = format!("{words}, stages=none");
+        submit(&emulator, &words, By::Header, &receiver.url()).await;
+    }
     emulator.advance(Duration::from_secs(300)).await.unwrap();
     let mut posts: Vec<String> = receiver.received().iter().map(post).collect();
     posts.sort();
