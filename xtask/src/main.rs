@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use xtask::conformance::live::{Events, Target};
 use xtask::conformance::{self, Format, Options, Pattern};
-use xtask::{bench, crash, layers};
+use xtask::{bench, crash, endtoend, layers};
 
 /// Checks of this workspace.
 #[derive(Debug, Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Layers,
     Conformance(Box<Conformance>),
     Crash(Crash),
+    EndToEnd(EndToEnd),
     Bench(Bench),
     /// A server to measure, for 'bench'
     #[command(hide = true)]
@@ -72,6 +73,44 @@ impl Crash {
             broken: self.broken,
         };
         let good = crash::run(&options, &mut io::stdout().lock())?;
+        Ok(if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// Submit, receive, handle and ask against the emulator under faults drawn at random, and look for
+/// songs that were lost, paid for twice, or a stranger's
+///
+/// Time is stepped: minutes pass in milliseconds. Exit codes: 0 all is well; 1 something is wrong; 2
+/// it could not be run.
+#[derive(Debug, clap::Args)]
+struct EndToEnd {
+    /// How many tasks are submitted
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    tasks: usize,
+    /// Decides the faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// How many worlds share the tasks, each with a provider and a receiver of its own
+    #[arg(long, value_name = "COUNT", default_value_t = 4)]
+    worlds: usize,
+    /// Leave something out, which must be caught: exit code 1
+    #[arg(long, value_name = "WHAT")]
+    broken: Option<endtoend::Broken>,
+}
+
+impl EndToEnd {
+    fn run(&self) -> Result<ExitCode> {
+        let options = endtoend::Options {
+            tasks: self.tasks,
+            seed: self.seed,
+            worlds: self.worlds,
+            broken: self.broken,
+        };
+        let good = endtoend::run(&options, &mut io::stdout().lock())?;
         Ok(if good {
             ExitCode::SUCCESS
         } else {
@@ -228,6 +267,7 @@ fn main() -> ExitCode {
         Command::Layers => (layers::run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
         Command::Conformance(conformance) => (conformance.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::Crash(crash) => (crash.run(), ExitCode::from(COULD_NOT_RUN)),
+        Command::EndToEnd(endtoend) => (endtoend.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::CrashReceiver { store } => (block_on(crash::receive(&store)), ExitCode::FAILURE),
         Command::Bench(bench) => (bench.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::BenchSubject { subject, dir } => {

@@ -1,0 +1,186 @@
+//! Our side of a world: store, receiver, dispatcher and reconciler, which can be killed.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use suno_callback::serve::serve;
+use suno_callback::{
+    CallbackHandler, Dispatcher, Event, HandlerError, Inbox, Inspect, Receiver, Reconciler, Round,
+    Verification, handler_fn,
+};
+use suno_client::Client;
+use suno_store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use super::Broken;
+use super::clock::StepClock;
+
+/// How often an event is tried: handlers fail on purpose, and records are late.
+const ATTEMPTS_MAX: u32 = 40;
+/// One of so many handlings fails.
+const FAILURES: u64 = 12;
+/// How long it is looked, in real time, whether anything is still being handled.
+const LOOK: Duration = Duration::from_millis(1);
+/// How often in a row nothing must have changed for nothing to be handled any more.
+const QUIET_LOOKS: u32 = 4;
+/// How often it is looked at most.
+const LOOKS_MAX: u32 = 20_000;
+
+/// What handlers were told, and took.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Handled(Arc<Mutex<Vec<Event>>>);
+
+impl Handled {
+    fn push(&self, event: Event) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push(event);
+    }
+
+    pub(super) fn events(&self) -> Vec<Event> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.clone()
+    }
+}
+
+/// What outlives a kill.
+#[derive(Debug, Clone)]
+pub(super) struct Outside {
+    pub(super) file: PathBuf,
+    pub(super) address: SocketAddr,
+    pub(super) webhook_key: String,
+    pub(super) client: Client,
+    pub(super) clock: StepClock,
+    pub(super) handled: Handled,
+    pub(super) broken: Option<Broken>,
+}
+
+/// A receiver at work, on a runtime of its own, so that a kill ends all of it wherever it is.
+pub(super) struct Ours {
+    runtime: Runtime,
+    pub(super) store: Arc<SqliteStore>,
+    reconciler: Reconciler,
+    broken: Option<Broken>,
+}
+
+impl Ours {
+    pub(super) async fn start(outside: &Outside) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let store = Arc::new(open(&outside.file)?);
+        let setting_up = {
+            let (outside, store) = (outside.clone(), store.clone());
+            runtime.spawn(async move { set_up(outside, store).await })
+        };
+        let reconciler = setting_up.await??;
+        Ok(Self {
+            runtime,
+            store,
+            reconciler,
+            broken: outside.broken,
+        })
+    }
+
+    /// Ends everything at once.
+    pub(super) fn kill(self) {
+        self.runtime.shutdown_background();
+    }
+
+    /// Waits until nothing is being handled.
+    pub(super) async fn settle_down(&self) -> Result<()> {
+        let (mut before, mut quiet) = (None, 0);
+        for _ in 0..LOOKS_MAX {
+            let counts = self.store.counts().await?;
+            if counts.ready + counts.claimed == 0 {
+                return Ok(());
+            }
+            // After a kill something is claimed by nobody until its lease ends.
+            quiet = if before == Some(counts) { quiet + 1 } else { 0 };
+            if quiet >= QUIET_LOOKS {
+                return Ok(());
+            }
+            before = Some(counts);
+            tokio::time::sleep(LOOK).await;
+        }
+        anyhow::bail!("handling does not come to an end")
+    }
+
+    /// Asks about everything that is due.
+    pub(super) async fn reconcile(&self) -> Result<Vec<Round>> {
+        let mut rounds = Vec::new();
+        if self.broken == Some(Broken::Unreconciled) {
+            return Ok(rounds);
+        }
+        loop {
+            let round = self.reconciler.round().await?;
+            rounds.push(round);
+            if round.asked < Reconciler::TASKS_MAX {
+                return Ok(rounds);
+            }
+        }
+    }
+}
+
+fn open(file: &Path) -> Result<SqliteStore> {
+    SqliteStore::open(file).context("cannot open the store")
+}
+
+async fn set_up(outside: Outside, store: Arc<SqliteStore>) -> Result<Reconciler> {
+    let inbox = Inbox::start(store.clone());
+    let receiver = Receiver::new(
+        inbox.clone(),
+        Verification::webhook_key(&outside.webhook_key),
+    )
+    .with_clock(outside.clock.clone());
+    let listener = TcpListener::bind(outside.address)
+        .await
+        .context("cannot listen where the receiver was before")?;
+    tokio::spawn(serve(listener, receiver, std::future::pending()));
+    let reconciler = Reconciler::new(inbox.clone(), store, outside.client.clone())
+        .with_clock(outside.clock.clone());
+    match outside.broken {
+        Some(Broken::Unconfirmed) => dispatch(inbox, &outside, handler(&outside)),
+        _ => dispatch(inbox, &outside, reconciler.confirm(handler(&outside))),
+    }
+    Ok(reconciler)
+}
+
+fn dispatch(inbox: Inbox, outside: &Outside, handler: impl CallbackHandler) {
+    let running = Dispatcher::new(inbox, handler)
+        .with_clock(outside.clock.clone())
+        .with_attempts_max(ATTEMPTS_MAX)
+        .with_poll_interval(LOOK)
+        .start();
+    // It ends with its runtime.
+    tokio::spawn(async move {
+        let _running = running;
+        std::future::pending::<()>().await;
+    });
+}
+
+/// Takes what it is told, and fails now and then.
+fn handler(outside: &Outside) -> impl CallbackHandler + use<> {
+    let handled = outside.handled.clone();
+    let calls = AtomicU64::new(0);
+    handler_fn(move |event: Event| {
+        let fails = calls.fetch_add(1, Ordering::Relaxed) % FAILURES == FAILURES - 1;
+        if !fails {
+            handled.push(event);
+        }
+        async move {
+            match fails {
+                true => Err(HandlerError::retry_after(
+                    Duration::from_secs(3),
+                    "on purpose",
+                )),
+                false => Ok(()),
+            }
+        }
+    })
+}
