@@ -162,9 +162,12 @@ pub(crate) fn created_at(
             .map_err(|_| DecodeError::new(DecodeErrorKind::Syntax, path))?;
         return Ok(Some(CreatedAt::from_text(text)));
     }
-    json.parse()
-        .map(|millis| Some(CreatedAt::from_millis(millis)))
-        .map_err(|_| DecodeError::new(DecodeErrorKind::OutOfRange, path))
+    let whole = json.parse().ok().map(CreatedAt::from_millis);
+    let created_at = whole.or_else(|| CreatedAt::from_number(json));
+    match created_at {
+        Some(_) => Ok(created_at),
+        None => Err(DecodeError::new(DecodeErrorKind::OutOfRange, path)),
+    }
 }
 
 /// How the members of a track are to be spelled.
