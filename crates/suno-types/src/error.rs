@@ -90,7 +90,6 @@ impl DecodeError {
     pub(crate) fn inside(mut self, outer: &str) -> Self {
         self.path = match self.path.as_str() {
             "" => outer.to_owned(),
-            inner if inner.starts_with('[') => format!("{outer}{inner}"),
             inner => format!("{outer}.{inner}"),
         };
         self
