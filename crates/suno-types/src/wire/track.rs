@@ -127,6 +127,9 @@ pub(crate) fn tracks<T: IntoTrack>(
     path: &str,
 ) -> Result<Vec<Track>, DecodeError> {
     let array = array.optional(path)?.unwrap_or_default();
+    if array.len() > DecodeError::TRACKS_MAX {
+        return Err(DecodeError::new(DecodeErrorKind::OutOfRange, path));
+    }
     let mut tracks = Vec::with_capacity(array.len());
     for (position, member) in array.into_iter().enumerate() {
         let track = match member.optional("") {

@@ -68,6 +68,22 @@ fn a_large_body_of_any_kind_is_judged_in_linear_time() {
 }
 
 #[test]
+fn no_more_tracks_are_kept_than_may_be_there() {
+    for (count, fits) in [(256, true), (257, false), (200_000, false)] {
+        let body = with(&format!("\"data\":[{}]", many(count, |_| "{}".to_owned())));
+        let decoded = Callback::decode(body.as_bytes());
+        match decoded {
+            Ok(callback) => assert!(fits && callback.tracks.len() == count),
+            Err(err) => {
+                assert!(!fits);
+                let told = (err.kind(), err.path());
+                assert_eq!(told, (DecodeErrorKind::OutOfRange, "data.data"));
+            }
+        }
+    }
+}
+
+#[test]
 fn numbers_that_no_machine_type_holds_are_typed_errors() {
     let huge = "9".repeat(400);
     for (member, path) in [
