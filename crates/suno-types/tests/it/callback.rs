@@ -124,6 +124,11 @@ fn errors_name_the_place_and_never_the_value() {
             DecodeErrorKind::DuplicateKey,
             "data.?",
         ),
+        (
+            br#"{"code":200,"data":{"taskId":"t","state":"success","resultJson":"x"}}"#,
+            DecodeErrorKind::Syntax,
+            "data.resultJson",
+        ),
         (long.as_bytes(), DecodeErrorKind::DuplicateKey, "data.?"),
         (deep.as_bytes(), DecodeErrorKind::TooDeep, ""),
     ];
