@@ -106,7 +106,11 @@ fn numbers_that_no_machine_type_holds_are_typed_errors() {
 
 #[test]
 fn what_is_too_deep_to_decode_still_names_its_task() {
-    let body = with(&format!("\"x\":{}{}", "[".repeat(200), "]".repeat(200)));
+    let body = with(&format!(
+        "\"x\":{}{},\"y\":[]",
+        "[".repeat(200),
+        "]".repeat(200)
+    ));
     assert_eq!(Peek::callback(body.as_bytes()).unwrap().task_id, "t");
     let err = Callback::decode(body.as_bytes()).unwrap_err();
     assert_eq!(err.kind(), DecodeErrorKind::TooDeep);
