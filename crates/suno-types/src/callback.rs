@@ -39,14 +39,12 @@ pub(crate) struct Job {
     pub(crate) result_extra: Extra,
 }
 
-impl Job {
-    /// The word that the other dialect has for this state.
-    pub(crate) fn stage_word(&self) -> &str {
-        match &*self.state {
-            "success" => "complete",
-            "fail" => "error",
-            other => other,
-        }
+/// The word that the other dialect has for a state of the jobs dialect, if it has another one.
+pub(crate) fn job_stage_word(state: &str) -> Option<&'static str> {
+    match state {
+        "success" => Some("complete"),
+        "fail" => Some("error"),
+        _ => None,
     }
 }
 
@@ -87,7 +85,7 @@ impl Callback {
     #[must_use]
     pub fn stage(&self) -> Stage {
         let word = match &self.job {
-            Some(job) => Some(job.stage_word()),
+            Some(job) => Some(job_stage_word(&job.state).unwrap_or(&job.state)),
             None => self.callback_type.as_ref().map(CallbackType::as_str),
         };
         Stage::derive(self.code, word)

@@ -176,6 +176,30 @@ impl Meaning {
         matches!(self, Self::RateLimited | Self::Maintenance)
     }
 
+    /// The meaning as one stable word, as it stands in the fixtures (`PROTOCOL.md 7.42`).
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::InvalidRequest => "invalid_request",
+            Self::Unauthorized => "unauthorized",
+            Self::OutOfCredits => "out_of_credits",
+            Self::NotFound => "not_found",
+            Self::RateLimited => "rate_limited",
+            Self::UsageCapped => "usage_capped",
+            Self::Conflict => "conflict",
+            Self::TimedOut => "timed_out",
+            Self::FetchFailed => "fetch_failed",
+            Self::Copyright => "copyright",
+            Self::Maintenance => "maintenance",
+            Self::ServerError => "server_error",
+            Self::GenerationFailed => "generation_failed",
+            Self::Refunded => "refunded",
+            Self::Disabled => "disabled",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// What it says, in words for a person.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -54,7 +54,6 @@ impl<T: Payload> Envelope<T> {
             }
             Some(raw) => {
                 extra.keep("data".into(), raw.to_owned());
-                extra.check_depth()?;
                 None
             }
             None => None,
@@ -145,19 +144,19 @@ impl fmt::Debug for Json {
 
 impl Payload for Submitted {
     fn read(data: &str) -> Result<Self, DecodeError> {
-        mirror::<Member<SubmittedData<'_>>>(data)?.into_submitted()
+        wire::parse_text::<Member<SubmittedData<'_>>>(data)?.into_submitted()
     }
 }
 
 impl Payload for TaskRecord {
     fn read(data: &str) -> Result<Self, DecodeError> {
-        mirror::<Member<RecordData<'_>>>(data)?.into_record()
+        wire::parse_text::<Member<RecordData<'_>>>(data)?.into_record()
     }
 }
 
 impl Payload for Credits {
     fn read(data: &str) -> Result<Self, DecodeError> {
-        let credits = mirror::<Member<wire::Num<'_>>>(data)?.float("")?;
+        let credits = wire::parse_text::<Member<wire::Num<'_>>>(data)?.float("")?;
         credits
             .map(Self)
             .ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, ""))
@@ -166,15 +165,7 @@ impl Payload for Credits {
 
 impl Payload for Json {
     fn read(data: &str) -> Result<Self, DecodeError> {
-        let raw: &RawValue = mirror(data)?;
-        if crate::extra::too_deep(data) {
-            return Err(DecodeError::new(DecodeErrorKind::TooDeep, ""));
-        }
+        let raw: &RawValue = wire::parse_text(data)?;
         Ok(Self(raw.to_owned()))
     }
-}
-
-/// Reads a part of a body that was already seen to be JSON.
-fn mirror<'de, T: serde::Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
-    wire::parse(json.as_bytes())
 }

@@ -33,7 +33,7 @@ pub enum DecodeErrorKind {
     WrongType,
     /// An object has the same key twice, so that two readers could see two values.
     DuplicateKey,
-    /// A number does not fit.
+    /// A number does not fit, or there are more than [`DecodeError::TRACKS_MAX`] tracks.
     OutOfRange,
     /// The task ids in the body are not the same.
     IdsDisagree,
@@ -68,7 +68,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::Missing => "missing member",
             Self::WrongType => "unexpected type",
             Self::DuplicateKey => "duplicate key",
-            Self::OutOfRange => "number out of range",
+            Self::OutOfRange => "out of range",
             Self::IdsDisagree => "task ids disagree",
             Self::InvalidId => "invalid id",
         })
@@ -78,6 +78,9 @@ impl fmt::Display for DecodeErrorKind {
 impl DecodeError {
     /// How deep objects and arrays may be nested.
     pub const DEPTH_MAX: usize = 127;
+    /// How many tracks a body may have: far more than any task makes, and few enough that a body
+    /// of nothing but tracks does not fill the memory.
+    pub const TRACKS_MAX: usize = 256;
 
     pub(crate) fn new(kind: DecodeErrorKind, path: impl Into<String>) -> Self {
         Self {
@@ -90,7 +93,6 @@ impl DecodeError {
     pub(crate) fn inside(mut self, outer: &str) -> Self {
         self.path = match self.path.as_str() {
             "" => outer.to_owned(),
-            inner if inner.starts_with('[') => format!("{outer}{inner}"),
             inner => format!("{outer}.{inner}"),
         };
         self

@@ -5,9 +5,6 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::DecodeError;
-use crate::error::DecodeErrorKind;
-
 /// Members of an object that this version does not know, written back on encoding.
 ///
 /// Values are the bytes that were sent, so that no number loses a digit. `Debug` shows the names
@@ -47,15 +44,6 @@ impl Extra {
     pub(crate) fn raw(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, raw)| (&**name, &**raw))
     }
-
-    /// Refuses values that are nested too deeply: raw values are skipped without recursion when
-    /// they are read, but whoever parses them later may not be as careful.
-    pub(crate) fn check_depth(&self) -> Result<(), DecodeError> {
-        match self.iter().find(|(_, json)| too_deep(json)) {
-            Some((name, _)) => Err(DecodeError::new(DecodeErrorKind::TooDeep, shown(name))),
-            None => Ok(()),
-        }
-    }
 }
 
 /// How many characters of an unknown name are shown at most.
@@ -70,27 +58,6 @@ pub(crate) fn shown(name: &str) -> &str {
     } else {
         "?"
     }
-}
-
-/// True if valid JSON is nested deeper than [`DecodeError::DEPTH_MAX`].
-pub(crate) fn too_deep(json: &str) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                if depth > DecodeError::DEPTH_MAX {
-                    return true;
-                }
-            }
-            b']' | b'}' if !in_string => depth -= 1,
-            _ => {}
-        }
-    }
-    false
 }
 
 impl PartialEq for Extra {

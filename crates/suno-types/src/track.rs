@@ -5,7 +5,9 @@ use std::fmt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::ser::Error;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::wire::Spelling;
 use crate::{Extra, TrackId};
@@ -95,6 +97,8 @@ pub struct CreatedAt(Form);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
     Millis(i64),
+    /// The JSON text of milliseconds with a fraction or an exponent.
+    Number(Box<str>),
     Text(Box<str>),
 }
 
@@ -111,6 +115,12 @@ impl CreatedAt {
         Self(Form::Text(text.into()))
     }
 
+    /// From the JSON text of a number of milliseconds that is not written as a whole one. `None`
+    /// if it is beyond 64 bits.
+    pub(crate) fn from_number(json: &str) -> Option<Self> {
+        whole_millis(json).map(|_| Self(Form::Number(json.into())))
+    }
+
     /// The moment. `None` if the number is out of range or the text has an unknown form.
     ///
     /// Text carries no zone; it is read as UTC, which is an assumption (`PROTOCOL.md 7.19`).
@@ -118,6 +128,7 @@ impl CreatedAt {
     pub fn timestamp(&self) -> Option<Timestamp> {
         match &self.0 {
             Form::Millis(millis) => Timestamp::from_millisecond(*millis).ok(),
+            Form::Number(json) => Timestamp::from_millisecond(whole_millis(json)?).ok(),
             Form::Text(text) => match text.parse() {
                 Ok(millis) => Timestamp::from_millisecond(millis).ok(),
                 Err(_) => {
@@ -129,10 +140,20 @@ impl CreatedAt {
     }
 }
 
+/// Milliseconds without their fraction, if they fit 64 bits.
+fn whole_millis(json: &str) -> Option<i64> {
+    let millis: f64 = json.parse().ok()?;
+    let bound = 2_f64.powi(63);
+    (-bound..bound).contains(&millis).then_some(millis as i64)
+}
+
 impl Serialize for CreatedAt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Form::Millis(millis) => serializer.serialize_i64(*millis),
+            Form::Number(json) => RawValue::from_string(json.to_string())
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
             Form::Text(text) => serializer.serialize_str(text),
         }
     }
@@ -143,7 +164,7 @@ impl fmt::Display for CreatedAt {
         match (&self.0, self.timestamp()) {
             (_, Some(timestamp)) => timestamp.fmt(f),
             (Form::Millis(millis), None) => millis.fmt(f),
-            (Form::Text(text), None) => f.write_str(text),
+            (Form::Number(text) | Form::Text(text), None) => f.write_str(text),
         }
     }
 }

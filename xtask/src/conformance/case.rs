@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{client, decode, receiver, requests, verify};
+use super::{client, codes, decode, receiver, requests, verify};
 
 /// How deep folders of cases may lie.
 const FOLDERS_DEEP_MAX: usize = 4;
@@ -73,6 +73,7 @@ pub(super) enum Kind {
     Receiver(receiver::Case),
     Client(client::Case),
     Requests(requests::Case),
+    Codes(codes::Case),
 }
 
 /// A file among the cases, and what became of reading it.
@@ -136,6 +137,7 @@ impl Kind {
             "receiver" => Self::Receiver(parts(input, expect)?),
             "client" => Self::Client(parts(input, expect)?),
             "requests" => Self::Requests(parts(input, expect)?),
+            "codes" => Self::Codes(parts(input, expect)?),
             _ => bail!("nothing runs cases of {folder:?}"),
         })
     }

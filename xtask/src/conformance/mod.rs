@@ -6,6 +6,7 @@
 
 mod case;
 mod client;
+mod codes;
 mod compare;
 mod decode;
 mod expectations;
@@ -121,6 +122,7 @@ impl Case {
             Kind::Receiver(case) => case.run(),
             Kind::Client(case) => case.run(),
             Kind::Requests(case) => case.run(),
+            Kind::Codes(case) => case.run(),
         }
     }
 }

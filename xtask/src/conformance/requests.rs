@@ -83,7 +83,6 @@ pub(super) struct ExpectInvalid {
 #[serde(deny_unknown_fields)]
 struct Invalid {
     field: String,
-    #[expect(dead_code, reason = "the wording is not compared")]
     bound: String,
 }
 
@@ -129,14 +128,16 @@ impl Case {
     pub(super) fn run(&self) -> Vec<String> {
         let expected = match &self.expect {
             Expect::Body(ExpectBody { body_json }) => json!({"body_json": body_json}),
-            Expect::Invalid(ExpectInvalid { invalid }) => json!({"invalid": invalid.field}),
+            Expect::Invalid(ExpectInvalid { invalid }) => {
+                json!({"invalid": {"field": invalid.field, "bound": invalid.bound}})
+            }
         };
         let got = match self.input.fields.request() {
             Ok(request) => match serde_json::from_slice::<Value>(&request.encode()) {
                 Ok(body) => json!({"body_json": body}),
                 Err(err) => return vec![format!("the encoded body is no JSON: {err}")],
             },
-            Err(err) => json!({"invalid": err.field()}),
+            Err(err) => json!({"invalid": {"field": err.field(), "bound": err.bound()}}),
         };
         differences(&expected, &got)
     }

@@ -4,4 +4,6 @@
 
 mod live;
 mod local;
+mod protocol;
 mod scene;
+mod schema;

@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::to_raw_value;
 
-use super::member::{Member, Num, Text};
+use super::member::{Member, Num, Raw, Text};
 use super::object::{head, object};
 use super::track::{SnakeTrack, SpelledTrack, Spelling, entry, extra, tracks};
 use super::{one_task_id, task_id};
-use crate::callback::Job;
+use crate::callback::{Job, job_stage_word};
 use crate::error::DecodeErrorKind;
-use crate::{Callback, CallbackType, DecodeError, Extra, Track};
+use crate::{Callback, CallbackType, DecodeError, Extra, Peek, Track};
 
 object! {
     /// A callback.
@@ -60,6 +60,7 @@ head! {
         callback_type: Text<'de> = "callbackType",
         snake_task_id: Text<'de> = "task_id",
         camel_task_id: Text<'de> = "taskId",
+        tracks: Raw<'de> = "data",
         state: Text<'de> = "state",
     }
 }
@@ -68,17 +69,21 @@ head! {
 const ID_PATHS: [&str; 3] = ["taskId", "data.taskId", "data.task_id"];
 
 impl<'de> Member<CallbackHead<'de>> {
-    /// The id of the task, if the body names exactly one.
-    pub(crate) fn task_id(self) -> Result<Cow<'de, str>, DecodeError> {
+    /// The id of the task, if the body names exactly one, and what says how far it has come.
+    pub(crate) fn into_peek(self) -> Result<Peek<'de>, DecodeError> {
         let body = self.required("")?;
         body.rest.check()?;
-        let data = body.data.optional("data")?.unwrap_or_default();
-        data.rest.check().map_err(|err| err.inside("data"))?;
-        one_task_id([
+        let mut data = body.data.optional("data")?.unwrap_or_default();
+        std::mem::take(&mut data.rest)
+            .check()
+            .map_err(|err| err.inside("data"))?;
+        let task_id = one_task_id([
             (ID_PATHS[0], body.task_id),
-            (ID_PATHS[1], data.camel_task_id),
-            (ID_PATHS[2], data.snake_task_id),
-        ])
+            (ID_PATHS[1], std::mem::take(&mut data.camel_task_id)),
+            (ID_PATHS[2], std::mem::take(&mut data.snake_task_id)),
+        ])?;
+        let code = body.code.code("code").ok().flatten();
+        Ok(Peek::new(task_id, code.zip(data.word())))
     }
 }
 
@@ -102,21 +107,35 @@ impl Member<CallbackBody<'_>> {
     }
 }
 
-impl CallbackData<'_> {
-    /// The jobs dialect says `state` where the other says `callbackType` and `data`.
-    fn is_job(&self) -> bool {
-        matches!(
-            (&self.state, &self.callback_type, &self.tracks),
-            (
-                Member::Is(_),
-                Member::Absent | Member::Null,
-                Member::Absent | Member::Null
-            )
-        )
+impl<'de> CallbackDataHead<'de> {
+    /// The word for the stage in either dialect; none at all if it is not a text.
+    fn word(self) -> Option<Option<Cow<'de, str>>> {
+        let is_job = is_job(&self.state, &self.callback_type, &self.tracks);
+        let state = self.state.text("state").ok()?;
+        let word = self.callback_type.text("callbackType").ok()?;
+        let state_word = |state: Cow<'de, str>| match job_stage_word(&state) {
+            Some(word) => Cow::Borrowed(word),
+            None => state,
+        };
+        Some(if is_job { state.map(state_word) } else { word })
     }
+}
 
+/// The jobs dialect says `state` where the other says `callbackType` and `data`.
+fn is_job<A, B, C>(state: &Member<A>, callback_type: &Member<B>, tracks: &Member<C>) -> bool {
+    matches!(
+        (state, callback_type, tracks),
+        (
+            Member::Is(_),
+            Member::Absent | Member::Null,
+            Member::Absent | Member::Null
+        )
+    )
+}
+
+impl CallbackData<'_> {
     fn read_into(self, callback: &mut Callback) -> Result<(), DecodeError> {
-        let is_job = self.is_job();
+        let is_job = is_job(&self.state, &self.callback_type, &self.tracks);
         callback.data_extra = self.rest.check()?;
         let state = self.state.text("state")?;
         let result_json = self.result_json.text("resultJson")?;
@@ -162,8 +181,7 @@ impl JobResult<'_> {
     pub(super) fn read(json: Option<&str>) -> Result<JobTracks, DecodeError> {
         let member: Member<JobResult<'_>> = match json {
             None | Some("") => Member::Absent,
-            Some(json) => serde_json::from_str(json)
-                .map_err(|_| DecodeError::new(DecodeErrorKind::Syntax, "resultJson"))?,
+            Some(json) => super::parse_text(json).map_err(|err| err.inside("resultJson"))?,
         };
         let result = member.optional("resultJson")?.unwrap_or_default();
         let read = |result: JobResult<'_>| {

@@ -139,13 +139,18 @@ impl<'de> Member<Text<'de>> {
     }
 }
 
-/// An array.
+/// An array of tracks, of which one more than may be there is kept: enough to tell that there are
+/// too many.
 impl<'de, T: Deserialize<'de>> Shape<'de> for Vec<T> {
     fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
         let mut items = Self::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
+        while items.len() <= DecodeError::TRACKS_MAX {
+            match seq.next_element()? {
+                Some(item) => items.push(item),
+                None => return Ok(Some(items)),
+            }
         }
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Some(items))
     }
 }

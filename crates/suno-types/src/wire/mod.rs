@@ -5,12 +5,15 @@
 //! the bytes, every error is typed, and no error text of another crate is interpreted.
 
 mod callback;
+mod depth;
 mod member;
 mod object;
 mod record;
 mod track;
 
 use std::borrow::Cow;
+
+use serde::Deserialize;
 
 pub(crate) use callback::{CallbackBody, CallbackHead, CallbackOut};
 pub(crate) use member::{Member, Num, Text};
@@ -21,10 +24,27 @@ use crate::error::DecodeErrorKind;
 use crate::{DecodeError, TaskId};
 
 /// Parses a whole body into a mirror.
-pub(crate) fn parse<'de, T: serde::Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
-    let text =
-        std::str::from_utf8(body).map_err(|_| DecodeError::new(DecodeErrorKind::NotUtf8, ""))?;
-    serde_json::from_str(text).map_err(|_| DecodeError::new(DecodeErrorKind::Syntax, ""))
+pub(crate) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
+    parse_text(text(body)?)
+}
+
+/// Parses the head of a body, of which what is nested too deeply is passed over.
+pub(crate) fn parse_head<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
+    parse_any_depth(text(body)?)
+}
+
+/// Parses the text of a body, or one that stands in a body.
+pub(crate) fn parse_text<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
+    depth::check(json)?;
+    parse_any_depth(json)
+}
+
+fn text(body: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(body).map_err(|_| DecodeError::new(DecodeErrorKind::NotUtf8, ""))
+}
+
+fn parse_any_depth<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
+    serde_json::from_str(json).map_err(|_| DecodeError::new(DecodeErrorKind::Syntax, ""))
 }
 
 /// Writes a whole body.

@@ -23,7 +23,7 @@ impl Rest {
         }
     }
 
-    /// The unknown members, if no key stood twice and none is nested too deeply.
+    /// The unknown members, if no key stood twice.
     pub(crate) fn check(self) -> Result<Extra, DecodeError> {
         if let Some(name) = self.duplicate {
             return Err(DecodeError::new(
@@ -31,7 +31,6 @@ impl Rest {
                 crate::extra::shown(&name),
             ));
         }
-        self.extra.check_depth()?;
         Ok(self.extra)
     }
 }

@@ -127,6 +127,9 @@ pub(crate) fn tracks<T: IntoTrack>(
     path: &str,
 ) -> Result<Vec<Track>, DecodeError> {
     let array = array.optional(path)?.unwrap_or_default();
+    if array.len() > DecodeError::TRACKS_MAX {
+        return Err(DecodeError::new(DecodeErrorKind::OutOfRange, path));
+    }
     let mut tracks = Vec::with_capacity(array.len());
     for (position, member) in array.into_iter().enumerate() {
         let track = match member.optional("") {
@@ -162,9 +165,12 @@ pub(crate) fn created_at(
             .map_err(|_| DecodeError::new(DecodeErrorKind::Syntax, path))?;
         return Ok(Some(CreatedAt::from_text(text)));
     }
-    json.parse()
-        .map(|millis| Some(CreatedAt::from_millis(millis)))
-        .map_err(|_| DecodeError::new(DecodeErrorKind::OutOfRange, path))
+    let whole = json.parse().ok().map(CreatedAt::from_millis);
+    let created_at = whole.or_else(|| CreatedAt::from_number(json));
+    match created_at {
+        Some(_) => Ok(created_at),
+        None => Err(DecodeError::new(DecodeErrorKind::OutOfRange, path)),
+    }
 }
 
 /// How the members of a track are to be spelled.

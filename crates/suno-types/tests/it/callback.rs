@@ -81,6 +81,8 @@ fn errors_name_the_place_and_never_the_value() {
         "[".repeat(200),
         "]".repeat(200)
     );
+    let name = "x".repeat(65);
+    let long = format!(r#"{{"code":200,"data":{{"task_id":"t","{name}":1,"{name}":1}}}}"#);
     let cases: &[(&[u8], DecodeErrorKind, &str)] = &[
         (b"\xff", DecodeErrorKind::NotUtf8, ""),
         (b"\xef\xbb\xbf{}", DecodeErrorKind::Syntax, ""),
@@ -122,7 +124,13 @@ fn errors_name_the_place_and_never_the_value() {
             DecodeErrorKind::DuplicateKey,
             "data.?",
         ),
-        (deep.as_bytes(), DecodeErrorKind::TooDeep, "data.x"),
+        (
+            br#"{"code":200,"data":{"taskId":"t","state":"success","resultJson":"x"}}"#,
+            DecodeErrorKind::Syntax,
+            "data.resultJson",
+        ),
+        (long.as_bytes(), DecodeErrorKind::DuplicateKey, "data.?"),
+        (deep.as_bytes(), DecodeErrorKind::TooDeep, ""),
     ];
     for (body, kind, path) in cases {
         let err = Callback::decode(body).unwrap_err();

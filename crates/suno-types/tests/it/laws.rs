@@ -19,7 +19,9 @@ fn check_callback(body: &[u8]) {
     let Ok(callback) = Callback::decode(body) else {
         return;
     };
-    assert_eq!(peek.unwrap().task_id, callback.task_id.as_str());
+    let peek = peek.unwrap();
+    assert_eq!(peek.task_id, callback.task_id.as_str());
+    assert_eq!(peek.stage(), Some(callback.stage()));
     let encoded = callback.encode();
     let again = Callback::decode(&encoded).unwrap();
     assert_eq!(again, callback);

@@ -132,6 +132,65 @@ fn expected(heard: &[Heard]) -> (Option<Stage>, bool) {
     (known.max_by_key(|stage| stage.rank()), false)
 }
 
+fn said(word: &str, code: i64) -> Heard {
+    let mut callback = Callback::new(TaskId::new(TASK).unwrap(), Code(code));
+    callback.callback_type = Some(CallbackType::from(word));
+    Heard::Callback(callback)
+}
+
+fn recorded(status: TaskStatus, error_code: Option<Code>) -> Heard {
+    let mut record = TaskRecord::new(TaskId::new(TASK).unwrap(), status);
+    record.error_code = error_code;
+    Heard::Record(record)
+}
+
+#[test]
+fn a_failure_keeps_the_code_that_told_it() {
+    let code = |heard| fold(&[heard]).failure().map(|failure| failure.code);
+    assert_eq!(code(said("error", 531)), Some(Code::REFUNDED));
+    let pending = recorded(TaskStatus::PENDING, Some(Code(413)));
+    assert_eq!(code(pending), Some(Code(413)));
+    let failed = recorded(TaskStatus::FAILED, None);
+    assert_eq!(code(failed), Some(Code::GENERATION_FAILED));
+}
+
+#[test]
+fn nothing_is_terminal_but_complete_and_failed() {
+    let is_terminal = |heard| fold(&[heard]).is_terminal();
+    assert!(is_terminal(said("complete", 200)));
+    assert!(is_terminal(said("error", 501)));
+    assert!(!is_terminal(said("first", 200)));
+    assert!(!is_terminal(said("remaster", 200)));
+    assert!(!Progress::new().is_terminal());
+    for (status, terminal) in [
+        (TaskStatus::FIRST_SUCCESS, false),
+        (TaskStatus::SUCCESS, false),
+        (TaskStatus::FAILED, true),
+    ] {
+        let record = TaskRecord::new(TaskId::new(TASK).unwrap(), status);
+        assert_eq!(record.is_terminal(), terminal, "{record:?}");
+    }
+}
+
+#[test]
+fn of_two_ready_tracks_the_one_of_the_later_stage_counts() {
+    let with = |word: &str, title: &str| {
+        let mut track = Track::new(0);
+        track.audio_url = Some("https://media.example.com/a.mp3".to_owned());
+        track.title = Some(title.to_owned());
+        let mut callback = Callback::new(TaskId::new(TASK).unwrap(), Code::SUCCESS);
+        callback.callback_type = Some(CallbackType::from(word));
+        callback.tracks = vec![track];
+        Heard::Callback(callback)
+    };
+    let heard = [with("complete", "Final"), with("first", "Working title")];
+    for order in [[0, 1], [1, 0]] {
+        let progress = fold(&order.map(|place: usize| heard[place].clone()));
+        let titles: Vec<_> = progress.tracks().map(|track| track.title.clone()).collect();
+        assert_eq!(titles, [Some("Final".to_owned())]);
+    }
+}
+
 proptest! {
     #[test]
     fn order_and_repetition_make_no_difference((all, again) in heard().prop_flat_map(shuffled)) {

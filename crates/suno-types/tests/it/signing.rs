@@ -115,10 +115,9 @@ proptest! {
     }
 
     #[test]
-    fn only_plain_digits_are_a_timestamp(text in "[0-9+. eE_-]{0,22}") {
+    fn only_plain_digits_are_a_timestamp(text in "[0-9]{0,30}|[0-9+. eE_-]{0,22}") {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = digits && text.trim_start_matches('0').len() <= 20 && text.len() <= 20
-            && text.parse::<u64>().is_ok();
+        let number = digits && text.parse::<u64>().is_ok();
         let err = check(&[], "t", &text, "", 0, u64::MAX).unwrap_err();
         prop_assert_eq!(err == SignatureError::BadTimestamp, !number);
     }

@@ -59,6 +59,8 @@ struct Wait {
 #[serde(deny_unknown_fields)]
 pub(super) struct Expect {
     outcome: Value,
+    #[serde(default)]
+    error_excludes: Vec<String>,
     requests_sent: usize,
 }
 
@@ -82,9 +84,18 @@ impl Case {
             "outcome": self.expect.outcome, "requests_sent": self.expect.requests_sent,
         });
         let mut got = json!({"outcome": outcome, "requests_sent": played.requests});
+        let said = normal::take_said(&mut got["outcome"]);
         normal::leave_out_kind(&expected["outcome"], &mut got["outcome"]);
         let mut found = differences(&expected, &got);
         found.extend(played.found);
+        if self
+            .expect
+            .error_excludes
+            .iter()
+            .any(|secret| said.contains(secret))
+        {
+            found.push("the error says what it must not say".to_owned());
+        }
         Ok(found)
     }
 }

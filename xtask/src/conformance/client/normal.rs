@@ -66,12 +66,32 @@ fn tracks_ready(record: &TaskRecord) -> usize {
 }
 
 fn error(err: &ClientError) -> Value {
-    json!({"error": {
+    json!({"said": said(err), "error": {
         "kind": err.kind().as_str(),
         "code": err.code().map(|code| code.0),
         "retryable": err.is_retryable(),
         "ambiguous": err.is_ambiguous(),
     }})
+}
+
+/// Everything that an error says, to people and to logs.
+fn said(err: &ClientError) -> String {
+    let mut said = format!("{err} {err:?}");
+    let mut source = std::error::Error::source(err);
+    while let Some(cause) = source {
+        said.push_str(&format!(" {cause} {cause:?}"));
+        source = cause.source();
+    }
+    said
+}
+
+/// Takes what an error says out of the outcome.
+pub(super) fn take_said(got: &mut Value) -> String {
+    let said = got.as_object_mut().and_then(|got| got.remove("said"));
+    said.as_ref()
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Where a case asks for no kind of error, none is compared.

@@ -142,17 +142,24 @@ fn parse(lines: &[u8]) -> Result<Vec<Handled>> {
         if event["event"] != "handled" {
             continue;
         }
-        let text = |name: &str| event[name].as_str().map(str::to_owned);
-        let read = || {
-            Some(Handled {
-                task_id: text("task_id")?,
-                stage: text("stage")?,
-                code: event["code"].as_i64()?,
-            })
-        };
-        handled.push(read().context("a handled event has no task_id, stage or code")?);
+        handled.push(read(&event).context("a handled event has no task_id")?);
     }
     Ok(handled)
+}
+
+/// A handled event. One whose stage or code is none stands for itself, so that its case fails and
+/// shows it.
+fn read(event: &Value) -> Option<Handled> {
+    let task_id = event["task_id"].as_str()?.to_owned();
+    let (stage, code) = match (event["stage"].as_str(), event["code"].as_i64()) {
+        (Some(stage), Some(code)) => (stage.to_owned(), code),
+        _ => (event.to_string(), 0),
+    };
+    Some(Handled {
+        task_id,
+        stage,
+        code,
+    })
 }
 
 #[cfg(test)]
@@ -174,6 +181,14 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_is_listed_wrongly_fails_its_case_and_not_the_run() {
+        let line = br#"{"event":"handled","task_id":"t","stage":"first","code":"2e2"}"#;
+        let listed = &parse(line).unwrap()[0];
+        assert_eq!(listed.task_id, "t");
+        assert!(listed.stage.contains("2e2"), "{}", listed.stage);
+    }
+
+    #[test]
     fn a_last_line_without_its_end_counts_once_it_is_whole() {
         let whole = br#"{"event":"handled","task_id":"t","stage":"first","code":200}"#;
         assert_eq!(parse(whole).unwrap().len(), 1);
@@ -186,6 +201,6 @@ mod tests {
     fn a_list_that_cannot_be_read_is_an_error_and_not_an_empty_list() {
         assert!(parse(b"handled t first").is_err());
         assert!(parse(b"{\"event\":\"handled\"\n{}\n").is_err());
-        assert!(parse(br#"{"event":"handled","task_id":"t","stage":"first"}"#).is_err());
+        assert!(parse(br#"{"event":"handled","stage":"first","code":200}"#).is_err());
     }
 }
