@@ -7,10 +7,13 @@ use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::ClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use crate::deliver::client_builder;
@@ -56,8 +59,12 @@ impl Tls {
     fn build(&self) -> Result<TlsClient, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let roots = self.extra_roots.iter().cloned();
-        let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
+        let usual = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
             .map_err(|err| err.to_string())?;
+        let verifier = TrustsGiven {
+            given: self.extra_roots.clone(),
+            usual,
+        };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|err| err.to_string())?
@@ -73,5 +80,53 @@ impl Tls {
             .enable_http1()
             .wrap_connector(tcp);
         Ok(client_builder(self.tasks.clone()).build(connector))
+    }
+}
+
+/// Also trusts a server that shows one of the given certificates itself. Self-signed ones for tests
+/// often call themselves an authority, and are refused as a server's otherwise.
+#[derive(Debug)]
+struct TrustsGiven {
+    given: Vec<CertificateDer<'static>>,
+    usual: Verifier,
+}
+
+impl ServerCertVerifier for TrustsGiven {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.given.iter().any(|given| given == end_entity) {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        self.usual
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
     }
 }

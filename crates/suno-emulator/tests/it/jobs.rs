@@ -179,3 +179,13 @@ async fn sunoapi_has_no_jobs() {
     let answer = wire::post(&emulator, CREATE, &job("http://127.0.0.1:9/", "Lantern")).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::NOT_FOUND, 404));
 }
+
+#[tokio::test]
+async fn more_than_is_kept_of_a_job_is_refused() {
+    let emulator = emulator().await;
+    let mut body = job("http://127.0.0.1:9/", "Lantern");
+    body["input"]["tags"] = json!("x".repeat(60 * 1024));
+    assert_eq!(wire::post(&emulator, CREATE, &body).await.code(), 200);
+    body["input"]["tags"] = json!("x".repeat(64 * 1024));
+    assert_eq!(wire::post(&emulator, CREATE, &body).await.code(), 422);
+}

@@ -149,3 +149,23 @@ async fn audio_that_is_not_ready_is_not_served() {
         );
     }
 }
+
+#[tokio::test]
+async fn audio_of_the_second_track_can_be_there_first() {
+    let receiver = Receiver::start().await;
+    let config = Config::default()
+        .with_driven_clock(1_780_000_000_000)
+        .with_seed(3)
+        .with_scenario("second-first");
+    let emulator = Emulator::start(config).await.unwrap();
+    let task_id = wire::submit(&emulator, &receiver.url(), "Lantern").await;
+    emulator.advance(Duration::from_secs(60)).await.unwrap();
+    let status = async |name: &str| {
+        let path = format!("/media/{task_id}/{name}");
+        wire::get(&emulator, &path).await.status.as_u16()
+    };
+    let audio = [status("audio-1.wav").await, status("audio-2.wav").await];
+    assert_eq!(audio, [404, 200]);
+    let streams = [status("stream-1.wav").await, status("stream-2.wav").await];
+    assert_eq!(streams, [200, 200]);
+}

@@ -163,3 +163,26 @@ async fn only_so_many_scripts_are_kept() {
             .contains("longer than")
     );
 }
+
+#[tokio::test]
+async fn copied_headers_are_those_of_the_callback_before_however_old() {
+    let receiver = Receiver::start().await;
+    let script = r#"{"name": "replayed", "steps": [
+        {"at_ms": 1000, "callbacks": [{"callback_type": "text"}]},
+        {"at_ms": 400000, "callbacks": [
+            {"name": "replay", "signing": "copied", "body": {"data": {"task_id": "{task_id}"}}}]}]}"#;
+    let config = Config::default()
+        .with_driven_clock(1_780_000_000_000)
+        .with_script(Script::from_json(script).unwrap())
+        .with_scenario("script=replayed");
+    let emulator = Emulator::start(config).await.unwrap();
+    wire::submit(&emulator, &receiver.url(), "Lantern").await;
+    emulator.advance(Duration::from_secs(500)).await.unwrap();
+    let [text, replay] = &emulator.attempts()[..] else {
+        panic!("{:?}", emulator.attempts())
+    };
+    assert_eq!(replay.unix_ms - text.unix_ms, 399_000);
+    assert_eq!(replay.timestamp, text.timestamp);
+    assert_eq!(replay.signature, text.signature);
+    assert_eq!([text.is_forged, replay.is_forged], [false, true]);
+}

@@ -60,6 +60,8 @@ async fn settings_that_make_no_sense_are_named() {
 
 #[tokio::test]
 async fn keys_and_urls_that_cannot_work_are_named() {
+    let script =
+        |name: &str| Script::from_json(&format!(r#"{{"name":"{name}","steps":[]}}"#)).unwrap();
     let cases = [
         (Config::default().with_api_key(""), "API key"),
         (Config::default().with_api_key("two words"), "API key"),
@@ -82,6 +84,13 @@ async fn keys_and_urls_that_cannot_work_are_named() {
             Config::default().with_retry_pauses(&[Duration::ZERO; 33]),
             "retry pauses",
         ),
+        (
+            Config::default()
+                .with_script(script("same"))
+                .with_script(script("same")),
+            "scripts",
+        ),
+        (Config::default().with_scenario("script=none"), "none"),
     ];
     for (config, name) in cases {
         let err = Emulator::start(config).await.unwrap_err();

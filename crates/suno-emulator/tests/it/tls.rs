@@ -22,13 +22,23 @@ use crate::wire;
 
 /// A receiver with a certificate of its own, and that certificate in PEM.
 async fn receiver() -> (String, String) {
-    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    receiver_of("localhost", false).await
+}
+
+/// A receiver at `localhost` with a certificate for this name, which may call itself an authority.
+async fn receiver_of(name: &str, is_authority: bool) -> (String, String) {
+    let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    if is_authority {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&signing_key).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![issued.cert.der().clone()], key)
+        .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,7 +62,7 @@ async fn receiver() -> (String, String) {
             });
         }
     });
-    (url, pem(issued.cert.der()))
+    (url, pem(certificate.der()))
 }
 
 fn pem(certificate: &[u8]) -> String {
@@ -92,6 +102,22 @@ async fn a_certificate_of_the_settings_is_trusted_and_no_other() {
     );
     let [AttemptOutcome::Failed { reason }] = &outcomes(Config::default(), &url).await[..] else {
         panic!("a stranger's certificate was trusted");
+    };
+    assert!(reason.contains("certificate"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_calls_itself_an_authority_is_trusted_for_its_name() {
+    let (url, pem) = receiver_of("localhost", true).await;
+    let trusting = Config::default().with_extra_roots_pem(pem);
+    assert_eq!(
+        outcomes(trusting, &url).await,
+        [AttemptOutcome::Answered { status: 200 }]
+    );
+    let (url, pem) = receiver_of("other.example.com", true).await;
+    let trusting = Config::default().with_extra_roots_pem(pem);
+    let [AttemptOutcome::Failed { reason }] = &outcomes(trusting, &url).await[..] else {
+        panic!("a certificate for another name was trusted");
     };
     assert!(reason.contains("certificate"), "{reason}");
 }

@@ -26,6 +26,8 @@ async fn an_ending_is_the_true_one_whatever_was_posted() {
         ("one-track", TaskEnding::Complete, 12),
         ("forge-error, forge", TaskEnding::Complete, 12),
         ("late-tracks", TaskEnding::Complete, 12),
+        ("late-tracks=5000", TaskEnding::Open, 12),
+        ("end-status=DONE", TaskEnding::Complete, 12),
         ("stages=text+first", TaskEnding::Open, 12),
         ("fail=413", TaskEnding::Failed { code: 413 }, 12),
         ("fail=531, drop", TaskEnding::Failed { code: 531 }, 0),
