@@ -266,3 +266,65 @@ fn a_command_is_run_with_the_variables_set_and_its_exit_code_passed_on() {
         "{stderr}"
     );
 }
+
+/// Everything that is logged, by everything that the command is made of.
+#[test]
+fn no_secret_is_printed_or_logged_at_any_level() {
+    const TOKEN: &str = "t0ken-4c1f9a7be2d8406ab35e";
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start();
+    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+    let log = dir.path().join("log");
+    let mut listen = suno(&[
+        "listen",
+        "--addr",
+        "127.0.0.1:0",
+        "--store",
+        &store,
+        "--json",
+    ]);
+    listen
+        .args(["--token-env", "TEST_TOKEN", "--webhook-key-env", "TEST_KEY"])
+        .envs([
+            ("TEST_TOKEN", TOKEN),
+            ("TEST_KEY", crate::process::KEY),
+            ("RUST_LOG", "trace"),
+        ])
+        .stderr(std::fs::File::create(&log).unwrap());
+    let listener = Process::start_logging(listen);
+    let url = format!("{}/{TOKEN}", listener.json()["url"].as_str().unwrap());
+
+    let songs = dir.path().join("songs");
+    let wait = [
+        "--wait",
+        "--interval",
+        "200ms",
+        "--download",
+        songs.to_str().unwrap(),
+    ];
+    let mut wrong_key = emulator.with_variables(suno(&["credits"]));
+    wrong_key.env("SUNO_API_KEY", "another-key-7d1e55");
+    let mut shown = String::new();
+    for (mut command, expected) in [
+        (emulator.with_variables(submit(&url, &wait)), 0),
+        (emulator.with_variables(suno(&["credits"])), 0),
+        (wrong_key, 1),
+    ] {
+        let (code, stdout, stderr) = run(command.env("RUST_LOG", "trace"));
+        assert_eq!(code, expected, "{stderr}");
+        assert!(stderr.contains("TRACE"), "nothing was logged");
+        shown += &(stdout + &stderr);
+    }
+    for _ in 0..3 {
+        shown += &listener.line();
+    }
+    assert_eq!(listener.terminate().0, 0);
+    let log = std::fs::read_to_string(log).unwrap();
+    shown += &log;
+    let (_, api_key) = &emulator.variables[1];
+    let secrets = [api_key, TOKEN, crate::process::KEY, "another-key-7d1e55"];
+    for line in shown.lines() {
+        let secret = secrets.iter().find(|secret| line.contains(**secret));
+        assert!(secret.is_none(), "{line}");
+    }
+}
