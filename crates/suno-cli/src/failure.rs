@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::output;
+
 /// Why a command ends without having done its job.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -51,13 +53,37 @@ impl Failure {
         if is_broken_pipe(&self.err) {
             return ExitCode::SUCCESS;
         }
-        let _ = writeln!(io::stderr(), "suno: error: {:#}", self.err);
+        let line = output::visible(&format!("{:#}", self.err));
+        let _ = writeln!(io::stderr(), "suno: error: {line}");
         ExitCode::from(self.code)
     }
 }
 
+/// True if this process could not write. The pipe of a connection can break as well: an error that
+/// merely has such a cause is a failure.
 fn is_broken_pipe(err: &anyhow::Error) -> bool {
-    err.chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|err| err.kind() == io::ErrorKind::BrokenPipe)
+    err.downcast_ref::<io::Error>()
+        .is_some_and(|err| err.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the connection ended")]
+    struct Ended(#[source] io::Error);
+
+    #[test]
+    fn a_broken_connection_is_not_taken_for_a_reader_that_has_gone_away() {
+        let pipe = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&pipe().into()));
+        assert!(is_broken_pipe(
+            &anyhow::Error::new(pipe()).context("writing")
+        ));
+        assert!(!is_broken_pipe(&Ended(pipe()).into()));
+        assert!(!is_broken_pipe(
+            &anyhow::Error::new(Ended(pipe())).context("asking")
+        ));
+    }
 }

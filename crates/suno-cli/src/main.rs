@@ -1,6 +1,7 @@
 //! The command `suno`: arguments, environment, signals and the terminal. What it does is in the
 //! libraries.
 
+mod advice;
 mod command;
 mod environment;
 mod failure;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{add_instrumental, demo, emulate, listen, wait};
+use crate::command::{add_instrumental, credits, demo, emulate, listen, wait};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
@@ -45,6 +46,7 @@ enum Command {
     Listen(listen::Arguments),
     AddInstrumental(add_instrumental::Arguments),
     Wait(wait::Arguments),
+    Credits(credits::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +77,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Listen(arguments) => listen::run(arguments).await,
             Command::AddInstrumental(arguments) => add_instrumental::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,
+            Command::Credits(arguments) => credits::run(arguments).await,
         }
     })
 }

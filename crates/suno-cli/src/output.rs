@@ -27,6 +27,18 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Words of others as they may reach a terminal or a line: no control sequence and no line end.
+pub(crate) fn visible(text: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 /// Prints one object as one line.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     line(&serde_json::to_string(value)?)
@@ -61,10 +73,18 @@ pub(crate) enum Line<'a> {
         code: Option<i64>,
         tracks: Vec<TrackLine<'a>>,
     },
+    /// A wait that ended before the task: `deadline`, `not_visible`, `could_not_ask`, `stopped`.
+    Unfinished {
+        task_id: &'a str,
+        reason: &'a str,
+    },
     Downloaded {
         task_id: &'a str,
         track: usize,
         path: &'a str,
+    },
+    Credits {
+        credits: f64,
     },
 }
 

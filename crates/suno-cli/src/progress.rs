@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
+use suno_client::Fetched;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -29,6 +30,21 @@ impl Progress {
     pub(crate) fn wait_for(&self, what: &str) {
         if let Some(bar) = &self.0 {
             bar.set_message(what.to_owned());
+        }
+    }
+
+    /// How far a download has come, whenever it is called. Said on a terminal only.
+    pub(crate) fn downloading(&self, name: &str) -> impl FnMut(Fetched) + Send + use<> {
+        let what = format!("downloading {name}");
+        self.wait_for(&what);
+        let bar = self.0.clone();
+        move |fetched| {
+            if let Some(bar) = &bar {
+                let total = fetched.total.map_or(String::new(), |total| {
+                    format!(" of {}", DecimalBytes(total))
+                });
+                bar.set_message(format!("{what}: {}{total}", DecimalBytes(fetched.bytes)));
+            }
         }
     }
 

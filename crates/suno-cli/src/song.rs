@@ -1,15 +1,16 @@
 //! A finished task: downloaded, and told on stdout.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use suno_client::Client;
 use suno_types::{TaskId, TaskRecord, Track};
 
+use crate::advice;
 use crate::failure::Failure;
 use crate::output::{self, Line, TrackLine};
 use crate::progress::Progress;
-use crate::provider;
 
 /// Tells of a finished task: its tracks, and where their audio was saved if `dir` is given.
 pub(crate) async fn tell(
@@ -35,6 +36,14 @@ pub(crate) async fn tell(
 /// A track's place and the file of its audio.
 pub(crate) type Saved = (usize, PathBuf);
 
+/// Makes the folder for downloads, before anything is done that it would be too late for.
+pub(crate) fn make_folder(dir: Option<&Path>) -> Result<(), Failure> {
+    let Some(dir) = dir else { return Ok(()) };
+    std::fs::create_dir_all(dir).map_err(|err| {
+        Failure::usage(err).context(format!("cannot make the folder {}", dir.display()))
+    })
+}
+
 /// Downloads every ready track into a folder, which is made if it is not there.
 pub(crate) async fn download(
     client: &Client,
@@ -42,16 +51,17 @@ pub(crate) async fn download(
     dir: &Path,
     progress: &Progress,
 ) -> Result<Vec<Saved>, Failure> {
-    std::fs::create_dir_all(dir).map_err(|err| {
-        Failure::usage(err).context(format!("cannot make the folder {}", dir.display()))
-    })?;
+    make_folder(Some(dir))?;
     let mut saved = Vec::new();
     for track in tracks.iter().filter(|track| track.is_ready()) {
         let name = format!("track {}", track.position + 1);
-        progress.wait_for(&format!("downloading {name}"));
-        let download = client.download(track, dir).await.map_err(|err| {
-            provider::failure(err).context(format!("{name} could not be downloaded"))
-        })?;
+        let download = client
+            .download(track, dir)
+            .with_progress(progress.downloading(&name))
+            .await
+            .map_err(|err| {
+                advice::failure(err).context(format!("{name} could not be downloaded"))
+            })?;
         saved.push((track.position, download.path));
     }
     Ok(saved)
@@ -77,10 +87,10 @@ fn tell_json(record: &TaskRecord, saved: &[Saved]) -> std::io::Result<()> {
 /// Title, tags, duration and file of each track, for people.
 pub(crate) fn tell_tracks(tracks: &[Track], saved: &[Saved]) -> std::io::Result<()> {
     for track in tracks {
-        let title = track.title.as_deref().unwrap_or("(no title)");
+        let title = output::visible(track.title.as_deref().unwrap_or("(no title)"));
         output::line(&format!("  track {}   {title}", track.position + 1))?;
         if let Some(tags) = &track.tags {
-            output::line(&format!("    tags      {tags}"))?;
+            output::line(&format!("    tags      {}", output::visible(tags)))?;
         }
         if let Some(seconds) = track.duration {
             output::line(&format!("    duration  {seconds} s"))?;
@@ -88,8 +98,10 @@ pub(crate) fn tell_tracks(tracks: &[Track], saved: &[Saved]) -> std::io::Result<
         let file = saved.iter().find(|(place, _)| *place == track.position);
         match (file, &track.audio_url) {
             (Some((_, path)), _) => output::line(&format!("    saved as  {}", path.display()))?,
-            (None, Some(url)) => output::line(&format!("    audio     {url}"))?,
-            (None, None) => {}
+            (None, Some(url)) if !url.is_empty() => {
+                output::line(&format!("    audio     {}", output::visible(url)))?;
+            }
+            (None, _) => {}
         }
     }
     Ok(())
@@ -97,16 +109,19 @@ pub(crate) fn tell_tracks(tracks: &[Track], saved: &[Saved]) -> std::io::Result<
 
 /// A task that was just submitted, told on stdout at once, so that its id is not lost.
 pub(crate) fn tell_submitted(task_id: &TaskId, json: bool) -> Result<(), Failure> {
-    let task_id = task_id.as_str();
+    let id = task_id.as_str();
     let told = if json {
-        output::json(&Line::Submitted { task_id })
+        output::json(&Line::Submitted { task_id: id })
     } else {
-        output::line(&format!("{task_id} submitted"))
+        output::line(&format!("{id} submitted"))
     };
+    let Err(err) = told else { return Ok(()) };
     // Never silent, even if the reader is gone: the task is paid for, and its id is all there is.
-    told.map_err(|err| {
-        Failure::failed(anyhow!(
-            "{task_id} was submitted, but stdout cannot be written: {err}"
-        ))
-    })
+    let lost = format!("{id} was submitted, but stdout cannot be written: {err}");
+    if err.kind() == std::io::ErrorKind::BrokenPipe {
+        // Nobody is left to tell if stderr is closed, too.
+        drop(writeln!(std::io::stderr(), "suno: {lost}"));
+        return Ok(());
+    }
+    Err(Failure::failed(anyhow!(lost)))
 }

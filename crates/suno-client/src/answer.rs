@@ -1,11 +1,10 @@
 //! Reads answers: the outcome is the code in the body, not the HTTP status.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use jiff::fmt::rfc2822::DateTimeParser;
 use suno_types::{Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload, Place};
 
 use crate::client::Shared;
@@ -47,7 +46,7 @@ pub(crate) fn read<T: Payload>(
     };
     Err(read
         .with_status(answer.status)
-        .with_retry_after(retry_after(&answer.headers)))
+        .with_retry_after(retry_after(&answer.headers, answer.received_at)))
 }
 
 /// The error for data that is missing although the code says success: a task may have been made.
@@ -116,20 +115,24 @@ fn unreadable(effect: Effect, answer: &Answer, kind: DecodeErrorKind) -> ClientE
     ClientError::new(kind, what).with_outlook(passes, effect.spends())
 }
 
-/// How long `Retry-After` asks to wait. A date is compared with the `Date` of the same answer, so
-/// that this machine's clock does not matter; without that there is nothing to compare with.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// How long `Retry-After` asks to wait. A date, in any form that HTTP knows, is compared with the
+/// `Date` of the same answer, so that a wrong clock here does not matter; without that, with
+/// `received_at`.
+pub(crate) fn retry_after(headers: &HeaderMap, received_at: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More seconds than fit are as good as for ever.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let parser = DateTimeParser::new();
-    let then = parser.parse_timestamp(text).ok()?;
-    let now = headers.get(DATE)?.to_str().ok()?;
-    let now = parser.parse_timestamp(now).ok()?;
-    let seconds = then.as_second().saturating_sub(now.as_second());
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    let then = httpdate::parse_http_date(text).ok()?;
+    let now = date(headers).unwrap_or(received_at);
+    Some(then.duration_since(now).unwrap_or_default())
+}
+
+/// When the server says that it answered.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(text).ok()
 }
 
 /// True for the statuses of an HTTP answer that a later try may change.
@@ -145,6 +148,11 @@ pub(crate) fn status_passes(status: StatusCode) -> bool {
 mod tests {
     use super::*;
 
+    /// Sun, 06 Nov 1994 08:49:37 GMT
+    fn received_at() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
+    }
+
     fn after(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
         let pairs = headers.iter().map(|(name, value)| {
             (
@@ -152,7 +160,7 @@ mod tests {
                 value.parse().expect("a value"),
             )
         });
-        retry_after(&pairs.collect::<HeaderMap>())
+        retry_after(&pairs.collect(), received_at())
     }
 
     #[test]
@@ -170,7 +178,22 @@ mod tests {
         assert_eq!(after(&[date, later]), Some(Duration::from_secs(120)));
         let earlier = ("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT");
         assert_eq!(after(&[date, earlier]), Some(Duration::ZERO));
-        assert_eq!(after(&[later]), None);
+    }
+
+    #[test]
+    fn without_a_date_of_the_server_the_local_clock_is_taken() {
+        let later = ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT");
+        assert_eq!(after(&[later]), Some(Duration::from_secs(60)));
+        let unreadable = ("date", "today");
+        assert_eq!(after(&[unreadable, later]), Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn dates_of_the_two_old_forms_are_read() {
+        for then in ["Sunday, 06-Nov-94 08:49:39 GMT", "Sun Nov  6 08:49:39 1994"] {
+            let asked = after(&[("retry-after", then)]);
+            assert_eq!(asked, Some(Duration::from_secs(2)), "{then}");
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn base_url(text: &str, plain_http_allowed: bool) -> Result<Url, ClientError> {
     let is_here = url.host_str().is_some_and(is_loopback_host);
     if url.scheme() == "http" && !is_here && !plain_http_allowed {
         return Err(ClientError::setting(
-            "plain HTTP would show the API key to everybody on the way: use https, or call dangerous_allow_plain_http first",
+            "plain HTTP to another machine would show the API key to everybody on the way; use https",
         ));
     }
     let path = format!("{}/", url.path().trim_end_matches('/'));

@@ -75,15 +75,23 @@ fn authorization(url: &Url) -> Result<Option<HeaderValue>, ()> {
 fn decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = (*first == b'%').then(|| tail.get(..2)).flatten();
-        let byte = hex
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
+    while let [first, tail @ ..] = rest {
+        let byte = match rest {
+            [b'%', high, low, ..] => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        match byte {
+            Some((high, low)) => bytes.push(high << 4 | low),
+            None => bytes.push(*first),
+        }
         rest = if byte.is_some() { &tail[2..] } else { tail };
     }
     bytes
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    let digit = char::from(byte).to_digit(16)?;
+    u8::try_from(digit).ok()
 }
 
 /// Without the user name and the password.
@@ -101,9 +109,9 @@ mod tests {
 
     #[test]
     fn the_password_is_decoded_and_marked() {
-        let proxy = Proxy::new("http://us%2Fer:p%40ss%@proxy.example.com").expect("a proxy");
+        let proxy = Proxy::new("http://us%2Fer:p%40ss%+a%@proxy.example.com").expect("a proxy");
         let value = proxy.authorization().expect("a value");
-        let pair = format!("Basic {}", STANDARD.encode("us/er:p@ss%"));
+        let pair = format!("Basic {}", STANDARD.encode("us/er:p@ss%+a%"));
         assert_eq!(value.as_bytes(), pair.as_bytes());
         assert!(value.is_sensitive());
         assert_eq!(proxy.uri(), "http://proxy.example.com:80/");

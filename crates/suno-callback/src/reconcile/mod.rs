@@ -165,7 +165,7 @@ impl Obstacle {
 
 impl Reconciler {
     /// How long after a submit its task is asked about, if its last callback has not come: most
-    /// tasks end within 4 minutes (`PROTOCOL.md 4.18`).
+    /// tasks end within 4 minutes (`PROTOCOL.md 4.14`).
     pub const DUE_AFTER: Duration = Duration::from_secs(180);
     /// How often the ledger is looked at unless set otherwise.
     pub const INTERVAL: Duration = Duration::from_secs(5);

@@ -1,10 +1,14 @@
 //! `suno add-instrumental`: submits a task.
 
-use suno_types::{AddInstrumental, InvalidField, Model, VocalGender};
+use anyhow::anyhow;
+use suno_client::Client;
+use suno_types::{AddInstrumental, InvalidField, Model, TaskId, VocalGender};
 
 use super::wait::{self, Waiting};
 use crate::failure::Failure;
-use crate::{provider, song};
+use crate::progress::Progress;
+use crate::shutdown::Shutdown;
+use crate::{advice, provider, song};
 
 /// Submit a task that makes an instrumental for uploaded audio.
 ///
@@ -66,12 +70,39 @@ enum Gender {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let request = request(&arguments).map_err(Failure::usage)?;
     let client = arguments.provider.client()?;
-    let submitted = client.submit(&request).await.map_err(provider::failure)?;
-    song::tell_submitted(&submitted.task_id, arguments.waiting.json)?;
-    if arguments.wait || arguments.waiting.download.is_some() {
-        wait::finish(&client, &submitted.task_id, &arguments.waiting).await?;
+    let waiting = &arguments.waiting;
+    song::make_folder(waiting.download.as_deref())?;
+    let shutdown = Shutdown::listen()?;
+    let task_id = submit(&client, &request, shutdown.clone()).await?;
+    song::tell_submitted(&task_id, waiting.json)?;
+    if arguments.wait || waiting.download.is_some() {
+        return wait::finish(&client, &task_id, waiting, &arguments.provider, shutdown).await;
+    }
+    if !waiting.json {
+        let again = wait::again(&task_id, &arguments.provider);
+        Progress::start().step(&format!("wait for it with `{again}`"));
     }
     Ok(())
+}
+
+async fn submit(
+    client: &Client,
+    request: &AddInstrumental,
+    shutdown: Shutdown,
+) -> Result<TaskId, Failure> {
+    let progress = Progress::start();
+    progress.wait_for("submitting");
+    tokio::select! {
+        // What has come is told before anything else.
+        biased;
+        submitted = client.submit(request) => {
+            Ok(submitted.map_err(advice::failure)?.task_id)
+        }
+        () = shutdown.requested() => Err(Failure::failed(anyhow!(
+            "stopped while submitting; the task may exist and may have been paid for: before \
+             submitting again, see whether its callback comes"
+        ))),
+    }
 }
 
 fn request(arguments: &Arguments) -> Result<AddInstrumental, InvalidField> {

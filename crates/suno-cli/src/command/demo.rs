@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::emulate::not_started;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::{output, provider, song};
+use crate::{advice, output, provider, song};
 
 /// How much faster than real the emulated task lives: about 5 s instead of 90 s.
 const SPEED: f64 = 20.0;
@@ -123,8 +123,8 @@ async fn job(
     dir: &Path,
     progress: &Progress,
 ) -> Result<Done, Failure> {
-    let key = ApiKey::new(emulator.api_key()).map_err(provider::failure)?;
-    let client = Client::new(Provider::Kie, key).map_err(provider::failure)?;
+    let key = ApiKey::new(emulator.api_key()).map_err(advice::failure)?;
+    let client = Client::new(Provider::Kie, key).map_err(advice::failure)?;
     let client = provider::at(client, emulator.base_url())?;
     let request = AddInstrumental::new(
         format!("{}/media/your-voice.mp3", emulator.base_url()),
@@ -138,7 +138,7 @@ async fn job(
     let submitted = client
         .submit(&request)
         .await
-        .map_err(|err| provider::failure(err).context("the task could not be submitted"))?;
+        .map_err(|err| advice::failure(err).context("the task could not be submitted"))?;
     progress.step(&format!("submitted {}", submitted.task_id));
     progress.wait_for("waiting for callbacks");
     let stages = follow(&submitted.task_id, receiving, started, progress).await?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use futures_util::StreamExt;
 use suno_client::{Client, WaitError};
 use suno_types::{TaskId, TaskRecord};
@@ -9,8 +10,9 @@ use suno_types::{TaskId, TaskRecord};
 use crate::failure::Failure;
 use crate::output::{self, Line};
 use crate::progress::Progress;
+use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{provider, song};
+use crate::{advice, provider, song};
 
 /// Wait until a task has ended, by polling, and print what it made.
 ///
@@ -48,8 +50,20 @@ pub(crate) struct Waiting {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let client = arguments.provider.client()?;
-    finish(&client, &arguments.task_id, &arguments.waiting).await
+    let Arguments {
+        task_id,
+        waiting,
+        provider,
+    } = arguments;
+    let client = provider.client()?;
+    song::make_folder(waiting.download.as_deref())?;
+    let shutdown = Shutdown::listen()?;
+    finish(&client, &task_id, &waiting, &provider, shutdown).await
+}
+
+/// The command to go on waiting with.
+pub(crate) fn again(task_id: &TaskId, provider: &provider::Arguments) -> String {
+    format!("suno wait {task_id}{}", provider.words())
 }
 
 /// Waits for a task and tells what became of it.
@@ -57,22 +71,29 @@ pub(crate) async fn finish(
     client: &Client,
     task_id: &TaskId,
     waiting: &Waiting,
+    provider: &provider::Arguments,
+    shutdown: Shutdown,
 ) -> Result<(), Failure> {
+    let again = again(task_id, provider);
     let progress = Progress::start();
-    progress.wait_for(&format!("waiting for {task_id}"));
-    let record = match watch(client, task_id, waiting, &progress).await? {
-        Ok(record) => record,
-        Err(err) => {
-            if waiting.json
-                && let Some(failure) = err.failure()
-            {
-                tell_failed(failure.record()).map_err(Failure::failed)?;
-            }
-            return Err(provider::wait_failure(err));
-        }
+    let all = async {
+        let record = match watch(client, task_id, waiting, &progress).await? {
+            Ok(record) => record,
+            Err(err) => return Err(told(&err, client, waiting.json, &again)?),
+        };
+        let dir = waiting.download.as_deref();
+        song::tell(client, &record, dir, waiting.json, &progress).await
     };
-    let dir = waiting.download.as_deref();
-    song::tell(client, &record, dir, waiting.json, &progress).await
+    tokio::select! {
+        biased;
+        done = all => done,
+        () = shutdown.requested() => {
+            if waiting.json {
+                tell_unfinished(task_id, "stopped").map_err(Failure::failed)?;
+            }
+            Err(Failure::failed(anyhow!("stopped before the end; go on with `{again}`")))
+        }
+    }
 }
 
 /// Follows a task to its end, and tells each status on the way.
@@ -82,24 +103,63 @@ async fn watch(
     waiting: &Waiting,
     progress: &Progress,
 ) -> Result<Result<TaskRecord, WaitError>, Failure> {
+    progress.wait_for(&format!("waiting for {task_id}"));
     let wait = client.wait(task_id, waiting.deadline.0);
     let mut updates = wait.with_interval(waiting.interval.0).updates();
     loop {
         let record = match updates.next().await {
             Some(Ok(record)) => record,
             Some(Err(err)) => return Ok(Err(err)),
-            None => return Err(Failure::failed(anyhow::anyhow!("the wait ended too early"))),
+            None => return Err(Failure::failed(anyhow!("the wait ended too early"))),
         };
-        let (task_id, status) = (task_id.as_str(), record.status.as_str());
+        let status = record.status.as_str();
         if waiting.json {
+            let task_id = task_id.as_str();
             output::json(&Line::Progress { task_id, status }).map_err(Failure::failed)?;
         } else {
-            progress.step(&format!("{task_id} {status}"));
+            progress.step(&format!("{task_id} {}", output::visible(status)));
         }
         if record.is_terminal() {
             return Ok(Ok(record));
         }
+        progress.wait_for(&sentence(&record));
     }
+}
+
+/// What is waited for, and how far it is.
+fn sentence(record: &TaskRecord) -> String {
+    let ready = record
+        .tracks
+        .iter()
+        .filter(|track| track.is_ready())
+        .count();
+    let status = output::visible(record.status.as_str());
+    let count = record.tracks.len();
+    format!(
+        "waiting for {}: {status}, {ready} of {count} tracks ready",
+        record.task_id
+    )
+}
+
+/// How the wait ended without a finished task, told on stdout to programs, and as a failure.
+fn told(err: &WaitError, client: &Client, json: bool, again: &str) -> Result<Failure, Failure> {
+    let failed = err.failure();
+    if json {
+        let told = match failed {
+            Some(failure) => tell_failed(failure.record()),
+            None => tell_unfinished(err.task_id(), advice::reason(err)),
+        };
+        told.map_err(Failure::failed)?;
+    }
+    Ok(match failed {
+        Some(failure) => advice::task_failure(failure, client.provider()),
+        None => advice::unfinished(err, again),
+    })
+}
+
+fn tell_unfinished(task_id: &TaskId, reason: &str) -> std::io::Result<()> {
+    let task_id = task_id.as_str();
+    output::json(&Line::Unfinished { task_id, reason })
 }
 
 fn tell_failed(record: &TaskRecord) -> std::io::Result<()> {

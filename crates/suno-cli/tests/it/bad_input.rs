@@ -45,6 +45,7 @@ fn a_variable_that_is_missing_is_named() {
     assert!(line.contains("NO_SUCH_VARIABLE"), "{line}");
     assert!(refused(&SUBMIT, &[]).contains("SUNO_API_KEY"));
     assert!(refused(&["wait", "t"], &[]).contains("SUNO_API_KEY"));
+    assert!(refused(&["credits"], &[]).contains("SUNO_API_KEY"));
 }
 
 #[test]
@@ -113,6 +114,21 @@ fn a_field_out_of_its_bounds_is_named_before_anything_is_sent() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made_is_found_out_before_a_task_is_paid_for() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let inside = file.path().join("songs");
+    let variables = [
+        ("SUNO_API_KEY", "canary"),
+        ("SUNO_BASE_URL", "http://127.0.0.1:9"),
+    ];
+    let download = ["--download", inside.to_str().unwrap()];
+    for command in [&SUBMIT[..], &["wait", "t"]] {
+        let line = refused(&[command, &download[..]].concat(), &variables);
+        assert!(line.contains("cannot make the folder"), "{line}");
+    }
+}
+
+#[test]
 fn plain_http_to_another_machine_is_refused() {
     let variables = [
         ("SUNO_API_KEY", "canary"),
@@ -130,7 +146,14 @@ fn wrong_words_end_with_2_and_every_help_has_an_example() {
     ] {
         assert_eq!(run(&mut suno(arguments)).0, 2, "{arguments:?}");
     }
-    for command in ["demo", "emulate", "listen", "add-instrumental", "wait"] {
+    for command in [
+        "demo",
+        "emulate",
+        "listen",
+        "add-instrumental",
+        "wait",
+        "credits",
+    ] {
         let (code, stdout, _) = run(&mut suno(&[command, "--help"]));
         assert_eq!(code, 0);
         assert!(stdout.contains("Example"), "{stdout}");

@@ -12,7 +12,11 @@ struct Emulator {
 
 impl Emulator {
     fn start() -> Self {
-        let mut command = suno(&["emulate", "--speed", "60x", "--webhook-key-env", "TEST_KEY"]);
+        Self::at_speed("60x")
+    }
+
+    fn at_speed(speed: &str) -> Self {
+        let mut command = suno(&["emulate", "--speed", speed, "--webhook-key-env", "TEST_KEY"]);
         command.env("TEST_KEY", crate::process::KEY);
         let process = Process::start(command);
         let variables = (0..3)
@@ -23,6 +27,16 @@ impl Emulator {
             })
             .collect();
         Self { process, variables }
+    }
+
+    /// Submits a task and returns its id.
+    fn task(&self, more: &[&str]) -> String {
+        let url = "https://app.example.com/callback";
+        let submit = submit(url, &[&["--json"], more].concat());
+        let (code, stdout, stderr) = run(&mut self.with_variables(submit));
+        assert_eq!(code, 0, "{stderr}");
+        let submitted: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        submitted["task_id"].as_str().unwrap().to_owned()
     }
 
     fn with_variables(&self, mut command: Command) -> Command {
@@ -120,6 +134,109 @@ fn a_wrong_key_an_unreachable_provider_and_an_unknown_task_end_with_1() {
     }
 }
 
+/// The words that are only known to a terminal: `suno` must not pass them on.
+const SEQUENCE: &str = "\u{1b}[2J\u{9b}31mHarbour";
+
+#[test]
+fn words_of_others_reach_the_terminal_without_control_characters() {
+    let emulator = Emulator::start();
+    let tags = format!("warm {SEQUENCE}");
+    let arguments = [
+        "--wait",
+        "--interval",
+        "100ms",
+        "--tags",
+        &tags,
+        "--title",
+        SEQUENCE,
+    ];
+    let url = "https://app.example.com/callback";
+    let mut command = suno(&[
+        "add-instrumental",
+        "--upload-url",
+        url,
+        "--callback-url",
+        url,
+    ]);
+    command.args(arguments).args(["--negative-tags", "drums"]);
+    let (code, stdout, stderr) = run(&mut emulator.with_variables(command));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("[2J"), "{stdout}");
+    let shown = stdout.replace('\n', "") + &stderr.replace('\n', "");
+    assert!(!shown.chars().any(char::is_control), "{shown:?}");
+}
+
+#[test]
+fn the_credits_left_are_printed_for_people_and_for_programs() {
+    let emulator = Emulator::start();
+    let credits = |more: &[&str]| {
+        let command = suno(&[&["credits"], more].concat());
+        let (code, stdout, stderr) = run(&mut emulator.with_variables(command));
+        assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+        stdout
+    };
+    let number = |stdout: &str| -> serde_json::Value {
+        let line: serde_json::Value = serde_json::from_str(stdout).unwrap();
+        assert_eq!(line["event"], "credits");
+        line["credits"].clone()
+    };
+    let before = number(&credits(&["--json"]));
+    let before = before.as_f64().unwrap();
+    assert_eq!(credits(&[]), format!("{before} credits left\n"));
+    emulator.task(&[]);
+    let after = number(&credits(&["--json"]));
+    assert_eq!(after.as_f64().unwrap(), before - 12.0);
+
+    let mut wrong_key = emulator.with_variables(suno(&["credits"]));
+    wrong_key.env("SUNO_API_KEY", "canary-key-0001");
+    let (code, stdout, stderr) = run(&mut wrong_key);
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.contains("check SUNO_API_KEY"), "{stderr}");
+    assert!(!stderr.contains("canary"), "{stderr}");
+}
+
+#[test]
+fn a_wait_that_is_stopped_or_runs_out_of_time_says_how_to_go_on() {
+    let emulator = Emulator::at_speed("1x");
+    let task_id = emulator.task(&[]);
+    let wait = ["wait", &task_id, "--json", "--provider", "kie"];
+    let process = Process::start(emulator.with_variables(suno(&wait)));
+    assert_eq!(process.json()["status"], "PENDING");
+    let (code, lines) = process.terminate();
+    assert_eq!((code, lines.len()), (1, 1), "{lines:?}");
+    let last: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+    let unfinished = |reason: &str| serde_json::json!({"event": "unfinished", "task_id": task_id, "reason": reason});
+    assert_eq!(last, unfinished("stopped"));
+
+    let wait = [&wait[..3], &["--deadline", "50ms"]].concat();
+    let (code, stdout, stderr) = run(&mut emulator.with_variables(suno(&wait)));
+    assert_eq!(code, 1);
+    let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last, unfinished("deadline"));
+    assert!(
+        stderr.contains(&format!("go on with `suno wait {task_id}`")),
+        "{stderr}"
+    );
+    assert!(stderr.contains("last status PENDING"), "{stderr}");
+}
+
+#[test]
+fn a_submitted_id_is_told_even_if_nobody_reads_it() {
+    let emulator = Emulator::start();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = emulator.with_variables(submit("https://app.example.com/callback", &[]));
+    command.stdout(writer).stderr(std::process::Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let (id, _) = stderr.split_once(" was submitted").unwrap();
+    let id = id.strip_prefix("suno: ").unwrap();
+    let (code, _, stderr) =
+        run(&mut emulator.with_variables(suno(&["wait", id, "--interval", "200ms"])));
+    assert_eq!(code, 0, "{stderr}");
+}
+
 #[test]
 fn a_command_is_run_with_the_variables_set_and_its_exit_code_passed_on() {
     let script = "test -n \"$SUNO_API_KEY\" && echo \"$SUNO_BASE_URL\" && exit 7";
@@ -144,5 +261,70 @@ fn a_command_is_run_with_the_variables_set_and_its_exit_code_passed_on() {
     ];
     let (code, _, stderr) = run(&mut suno(&arguments));
     assert_eq!(code, 1, "{stderr}");
-    assert!(stderr.contains("the task failed"), "{stderr}");
+    assert!(
+        stderr.contains("code 501: the generation failed; submit again"),
+        "{stderr}"
+    );
+}
+
+/// Everything that is logged, by everything that the command is made of.
+#[test]
+fn no_secret_is_printed_or_logged_at_any_level() {
+    const TOKEN: &str = "t0ken-4c1f9a7be2d8406ab35e";
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start();
+    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+    let log = dir.path().join("log");
+    let mut listen = suno(&[
+        "listen",
+        "--addr",
+        "127.0.0.1:0",
+        "--store",
+        &store,
+        "--json",
+    ]);
+    listen
+        .args(["--token-env", "TEST_TOKEN", "--webhook-key-env", "TEST_KEY"])
+        .envs([
+            ("TEST_TOKEN", TOKEN),
+            ("TEST_KEY", crate::process::KEY),
+            ("RUST_LOG", "trace"),
+        ])
+        .stderr(std::fs::File::create(&log).unwrap());
+    let listener = Process::start_logging(listen);
+    let url = format!("{}/{TOKEN}", listener.json()["url"].as_str().unwrap());
+
+    let songs = dir.path().join("songs");
+    let wait = [
+        "--wait",
+        "--interval",
+        "200ms",
+        "--download",
+        songs.to_str().unwrap(),
+    ];
+    let mut wrong_key = emulator.with_variables(suno(&["credits"]));
+    wrong_key.env("SUNO_API_KEY", "another-key-7d1e55");
+    let mut shown = String::new();
+    for (mut command, expected) in [
+        (emulator.with_variables(submit(&url, &wait)), 0),
+        (emulator.with_variables(suno(&["credits"])), 0),
+        (wrong_key, 1),
+    ] {
+        let (code, stdout, stderr) = run(command.env("RUST_LOG", "trace"));
+        assert_eq!(code, expected, "{stderr}");
+        assert!(stderr.contains("TRACE"), "nothing was logged");
+        shown += &(stdout + &stderr);
+    }
+    for _ in 0..3 {
+        shown += &listener.line();
+    }
+    assert_eq!(listener.terminate().0, 0);
+    let log = std::fs::read_to_string(log).unwrap();
+    shown += &log;
+    let (_, api_key) = &emulator.variables[1];
+    let secrets = [api_key, TOKEN, crate::process::KEY, "another-key-7d1e55"];
+    for line in shown.lines() {
+        let secret = secrets.iter().find(|secret| line.contains(**secret));
+        assert!(secret.is_none(), "{line}");
+    }
 }

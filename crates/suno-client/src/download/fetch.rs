@@ -18,7 +18,7 @@ use crate::client::Shared;
 use crate::endpoint::uri;
 use crate::request::AGENT;
 use crate::settings::Settings;
-use crate::transport::{Fault, Transport};
+use crate::transport::{Fault, Transport, wall_clock};
 use crate::{ClientError, ErrorKind};
 
 /// How many redirects are followed in one attempt.
@@ -173,7 +173,7 @@ impl<'a> Fetch<'a> {
         let what = "the media host refused the download";
         Ok(ClientError::new(ErrorKind::HttpStatus, what)
             .with_status(status)
-            .with_retry_after(retry_after(headers))
+            .with_retry_after(retry_after(headers, wall_clock()))
             .with_outlook(range_is_wrong || status_passes(status), false))
     }
 

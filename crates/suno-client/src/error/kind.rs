@@ -32,7 +32,7 @@ pub enum ErrorKind {
     TimedOut,
     /// The answer or the file is larger than allowed.
     TooLarge,
-    /// The other side's certificate was not accepted: nothing was sent.
+    /// The other side's certificate was not accepted, or it speaks no TLS: nothing was sent.
     Tls,
     /// A setting is wrong, or a feature of this crate is missing: nothing was sent.
     Setting,

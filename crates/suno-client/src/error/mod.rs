@@ -133,10 +133,7 @@ impl ClientError {
     pub(crate) fn from_fault(fault: Fault, costs: bool) -> Self {
         let (kind, what) = match &fault {
             Fault::Connect(_) => (ErrorKind::Connect, "no connection could be made"),
-            Fault::Tls(_) => (
-                ErrorKind::Tls,
-                "the server's certificate was not accepted; check the host name, the clock and the root certificates",
-            ),
+            Fault::Tls(what, _) => (ErrorKind::Tls, *what),
             Fault::Forbidden(what) => (ErrorKind::ForbiddenAddress, *what),
             Fault::Setting(what) => (ErrorKind::Setting, *what),
             Fault::Broken(_) if costs => (

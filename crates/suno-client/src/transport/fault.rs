@@ -12,8 +12,8 @@ type Cause = Box<dyn StdError + Send + Sync>;
 pub(crate) enum Fault {
     /// No connection: nothing was sent.
     Connect(Cause),
-    /// The certificate was not accepted: nothing was sent.
-    Tls(Cause),
+    /// No TLS, for this reason: nothing was sent.
+    Tls(&'static str, Cause),
     /// The address is not allowed: nothing was sent.
     Forbidden(&'static str),
     /// Something is missing on this side: nothing was sent.
@@ -48,15 +48,15 @@ impl Fault {
             Some(ConnectFault::Setting(what)) => return Self::Setting(what),
             Some(ConnectFault::TimedOut) | None => {}
         }
-        if is_tls(&err) {
-            return Self::Tls(err.into());
+        if let Some(what) = tls_failure(&err) {
+            return Self::Tls(what, err.into());
         }
         Self::Connect(err.into())
     }
 
     pub(crate) fn into_cause(self) -> Option<Cause> {
         match self {
-            Self::Connect(cause) | Self::Tls(cause) | Self::Broken(cause) => Some(cause),
+            Self::Connect(cause) | Self::Tls(_, cause) | Self::Broken(cause) => Some(cause),
             Self::Forbidden(_) | Self::Setting(_) | Self::TimedOut(_) | Self::TooLarge => None,
         }
     }
@@ -77,11 +77,17 @@ fn chain<'a>(
 }
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-fn is_tls(err: &(dyn StdError + 'static)) -> bool {
-    chain(err).any(|err| err.is::<rustls::Error>())
+fn tls_failure(err: &(dyn StdError + 'static)) -> Option<&'static str> {
+    let failure = chain(err).find_map(|err| err.downcast_ref::<rustls::Error>())?;
+    Some(match failure {
+        rustls::Error::InvalidCertificate(_) => {
+            "the server's certificate was not accepted; check the host name, the clock and the root certificates"
+        }
+        _ => "the server does not speak TLS as this client does; check the scheme and the port",
+    })
 }
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
-fn is_tls(_: &(dyn StdError + 'static)) -> bool {
-    false
+fn tls_failure(_: &(dyn StdError + 'static)) -> Option<&'static str> {
+    None
 }

@@ -48,6 +48,21 @@ impl Guarded {
     pub(super) fn may_name(&self, uri: &Uri) -> bool {
         self.direct(uri).may_name(uri.host().unwrap_or_default())
     }
+
+    /// A connection to the proxy, which reads the whole URL from the request line, and the key with
+    /// it: where plain HTTP must stay on this machine, the proxy must be there, too.
+    fn through(&self, proxy: &Proxy) -> Connecting<Io> {
+        let rule = match self.plain.rule {
+            AddressRule::Loopback => AddressRule::Loopback,
+            _ => AddressRule::Any,
+        };
+        let direct = Direct::new(rule);
+        if !direct.may_name(proxy.uri().host().unwrap_or_default()) {
+            return Box::pin(ready(Err(ConnectFault::Forbidden(FORBIDDEN).into())));
+        }
+        let connecting = direct.http.clone().call(proxy.uri().clone());
+        Box::pin(async move { Ok(Io::new(connecting.await?, true)) })
+    }
 }
 
 impl Service<Uri> for Guarded {
@@ -73,7 +88,7 @@ impl Service<Uri> for Guarded {
         match &self.proxy {
             None => self.direct(&uri).connect(uri),
             Some(proxy) if is_https => tunnel(proxy, uri),
-            Some(proxy) => through(proxy),
+            Some(proxy) => self.through(proxy),
         }
     }
 }
@@ -87,12 +102,6 @@ fn tunnel(proxy: &Proxy, uri: Uri) -> Connecting<Io> {
     }
     let connecting = tunnel.call(uri);
     Box::pin(async move { Ok(Io::new(connecting.await?, false)) })
-}
-
-/// A connection to the proxy, which reads the whole URL from the request line.
-fn through(proxy: &Proxy) -> Connecting<Io> {
-    let connecting = Direct::new(AddressRule::Any).http.call(proxy.uri().clone());
-    Box::pin(async move { Ok(Io::new(connecting.await?, true)) })
 }
 
 /// Connections without a proxy.

@@ -10,6 +10,8 @@ mod io;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod tls;
 
+use std::time::SystemTime;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -28,6 +30,11 @@ use crate::settings::{Settings, Timeouts};
 
 /// Idle connections are dropped after this time, before most servers drop them from their side.
 const IDLE_MAX: Duration = Duration::from_secs(20);
+
+/// How often an HTTP/2 connection is asked whether it is alive while somebody waits on it, and how
+/// long it may take to say so. All requests share it: one that died silently would fail them all.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many downloads run at the same time.
 const DOWNLOADS_MAX: usize = 16;
@@ -48,6 +55,14 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// When its head came.
+    pub(crate) received_at: SystemTime,
+}
+
+/// What time it is, for dates that a server names. Everything else goes by the clock of tokio.
+#[allow(clippy::disallowed_methods, reason = "this is where the clock is read")]
+pub(crate) fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 impl Transport {
@@ -59,6 +74,8 @@ impl Transport {
                 .timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE_MAX)
                 .pool_max_idle_per_host(connections)
+                .http2_keep_alive_interval(PING_INTERVAL)
+                .http2_keep_alive_timeout(PING_TIMEOUT)
                 .build(connector(settings, purpose, &tls))
         };
         let connections = settings.connections_max.get().min(Semaphore::MAX_PERMITS);
@@ -79,10 +96,12 @@ impl Transport {
         let _slot = self.api_slots.acquire().await.ok();
         let total = Instant::now() + self.timeouts.total;
         let (head, body) = self.head(&self.api, request, total).await?.into_parts();
+        let received_at = wall_clock();
         let body = timeout_at(total, collect(body, self.answer_bytes_max));
         Ok(Answer {
             status: head.status,
             headers: head.headers,
+            received_at,
             body: body
                 .await
                 .unwrap_or(Err(Fault::TimedOut("the answer did not end in time")))?,

@@ -210,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_knows_no_task_forgives_errors_as_well() {
+        let mut course = Course::new(PLAN);
+        for _ in 0..3 {
+            for _ in 0..5 {
+                assert!(matches!(course.hear(secs(1), ERROR, 0.0), Step::PollAt(_)));
+            }
+            let step = course.hear(secs(1), Heard::NotVisible, 0.0);
+            assert_eq!(step, Step::PollAt(secs(31)));
+        }
+    }
+
+    #[test]
     fn pauses_grow_with_errors_up_to_a_bound() {
         let mut course = Course::new(PLAN);
         let pauses: Vec<Step> = (0..5).map(|_| course.hear(secs(0), ERROR, 0.0)).collect();

@@ -17,9 +17,7 @@ pub enum WaitError {
     #[error("the task failed")]
     Failed(#[source] TaskFailure),
     /// The provider could not be asked, too often in a row or for a reason that does not pass.
-    #[error(
-        "the provider could not be asked about the task, which may still finish: wait again with its id"
-    )]
+    #[error("the provider could not be asked about the task, which may still finish")]
     #[non_exhaustive]
     CouldNotAsk {
         /// The task.
@@ -35,7 +33,7 @@ pub enum WaitError {
         task_id: TaskId,
     },
     /// The task was still running at the deadline.
-    #[error("the task had not ended at the deadline: wait again with its id")]
+    #[error("the task had not ended at the deadline")]
     #[non_exhaustive]
     Deadline {
         /// The task.

@@ -233,6 +233,29 @@ async fn what_is_empty_or_not_audio_is_an_error_and_leaves_no_file() {
 }
 
 #[tokio::test]
+async fn a_cut_after_some_progress_does_not_count_with_those_before() {
+    let cut_rest = |start: usize| {
+        let reply = rest(start, &[TAG]);
+        let missing = AUDIO.len() - start - 1;
+        let length = reply.bytes.len() - missing;
+        reply.cut(length)
+    };
+    let first = cut_body(&[TAG], 1);
+    let script = [
+        first,
+        cut_rest(1),
+        cut_rest(2),
+        cut_rest(3),
+        cut_rest(4),
+        rest(5, &[TAG]),
+    ];
+    let desk = Desk::new(script).await;
+    let stored = desk.download().await.expect("whole in the end");
+    assert_eq!(stored.resumed, 5);
+    assert_eq!(std::fs::read(&stored.path).expect("the file"), AUDIO);
+}
+
+#[tokio::test]
 async fn a_download_that_is_always_cut_leaves_no_file() {
     let desk = Desk::new(vec![cut_body(&[], 5); 4]).await;
     let err = desk.download().await.expect_err("cut");

@@ -330,3 +330,44 @@ fn every_kind_of_the_fixtures_has_its_word() {
         }
     }
 }
+
+/// What `docs/CLIENTS.md` says of this workspace is shown by tests and cases that are there.
+#[test]
+fn the_tests_that_the_comparison_names_are_there() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = std::fs::read_to_string(root.join("docs/CLIENTS.md")).expect("the page");
+    let mut sources = String::new();
+    gather(&root.join("crates"), &mut sources);
+    let mut named = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let shown_by = row.trim_end_matches(" |").rsplit(" | ").next();
+        let names: Vec<&str> = shown_by
+            .into_iter()
+            .flat_map(|cell| cell.split('`'))
+            .collect();
+        let names: Vec<&str> = names.into_iter().skip(1).step_by(2).collect();
+        let is_heading = row.starts_with("| case |") || row.starts_with("| --- |");
+        assert!(is_heading || !names.is_empty(), "nothing shows this: {row}");
+        for name in names {
+            let is_there = match name.contains('/') {
+                true => root.join("fixtures").join(format!("{name}.json")).exists(),
+                false => sources.contains(&format!("fn {name}(")),
+            };
+            assert!(is_there, "{name} is not there");
+            named += 1;
+        }
+    }
+    assert!(named >= 30, "only {named} names were found");
+}
+
+/// All Rust below a folder.
+fn gather(folder: &std::path::Path, sources: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            gather(&path, sources);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            sources.push_str(&std::fs::read_to_string(path).expect("a file"));
+        }
+    }
+}

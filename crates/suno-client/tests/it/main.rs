@@ -6,6 +6,8 @@ mod canary;
 mod clock;
 mod download;
 mod fixtures;
+#[cfg(target_os = "linux")]
+mod memory;
 mod proxy;
 mod record;
 mod server;

@@ -156,3 +156,15 @@ fn only_http_proxies_are_taken_and_none_shows_its_password() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn the_key_is_not_shown_to_a_proxy_on_another_machine() {
+    // Addresses that nobody has: asked, they would not answer.
+    for proxy in ["http://192.0.2.1:3128", "http://proxy.invalid:3128"] {
+        let client =
+            client_at("http://127.0.0.1:9").with_proxy(Proxy::new(proxy).expect("a proxy"));
+        let err = client.submit(&instrumental()).await.expect_err(proxy);
+        assert_eq!(err.kind(), ErrorKind::ForbiddenAddress, "{proxy}: {err:?}");
+        assert!(!err.is_ambiguous() && !err.is_retryable());
+    }
+}

@@ -62,7 +62,11 @@ async fn an_answer_may_not_be_larger_than_allowed() {
     endless.bytes = [chunked.to_owned(), "a\r\n0123456789\r\n".repeat(50)]
         .concat()
         .into_bytes();
-    for reply in [Reply::json(&"x".repeat(101)), endless] {
+    // Each of the two pieces is smaller than what is allowed.
+    let mut two = Reply::json("");
+    let piece = format!("3c\r\n{}\r\n", "x".repeat(60));
+    two.bytes = [chunked, &piece, &piece, "0\r\n\r\n"].concat().into_bytes();
+    for reply in [Reply::json(&"x".repeat(101)), endless, two] {
         let server = Server::start([reply]).await;
         let client = client(&server).with_answer_bytes_max(100);
         let err = client.record(&task()).await.expect_err("too large");

@@ -156,3 +156,13 @@ async fn what_is_not_http_is_ambiguous() {
         assert_eq!(server.asked().len(), 1, "{bytes:?}");
     }
 }
+
+#[tokio::test]
+async fn too_large_an_answer_is_ambiguous() {
+    let server = Server::start([Reply::json(TAKEN), Reply::json(TAKEN)]).await;
+    let client = client(&server).with_answer_bytes_max(TAKEN.len() - 1);
+    let err = client.submit(&instrumental()).await.expect_err("too large");
+    assert_eq!(err.kind(), ErrorKind::TooLarge);
+    assert!(err.is_ambiguous() && !err.is_retryable(), "{err:?}");
+    assert_eq!(server.asked().len(), 1);
+}

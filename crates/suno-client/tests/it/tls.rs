@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -18,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::clock::{HeldClock, until};
 use crate::server::{Asked, Reply, serve};
 use crate::{TAKEN, client_at, instrumental};
 
@@ -150,9 +152,37 @@ async fn a_server_that_cannot_prove_who_it_is_gets_nothing() {
             ErrorKind::Tls
         };
         assert_eq!(err.kind(), kind, "{what}: {err:?}");
+        assert!(
+            no_roots || err.to_string().contains("certificate"),
+            "{what}: {err}"
+        );
         assert!(!err.is_retryable() && !err.is_ambiguous(), "{what}");
         assert_eq!(server.asked(), 0, "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_told_from_a_bad_certificate() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.expect("a connection");
+        let page = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut tcp, page)
+            .await
+            .expect("sent");
+        // Open until the client has read it.
+        tokio::io::AsyncReadExt::read_to_end(&mut tcp, &mut Vec::new())
+            .await
+            .ok();
+    });
+    let client = client_at(&format!("https://localhost:{}", addr.port()))
+        .with_root_certificate(Authority::new().der())
+        .with_retry(Retry::new().with_attempts_max(1));
+    let err = client.submit(&instrumental()).await.expect_err("no TLS");
+    assert_eq!(err.kind(), ErrorKind::Tls, "{err:?}");
+    assert!(err.to_string().contains("check the scheme"), "{err}");
+    assert!(!err.is_ambiguous());
 }
 
 #[tokio::test]
@@ -228,5 +258,44 @@ async fn a_stream_that_is_reset_is_ambiguous_and_not_sent_again() {
     let err = client.submit(&instrumental()).await.expect_err("reset");
     assert!(err.is_ambiguous() && !err.is_retryable(), "{err:?}");
     assert_eq!(requests.load(Ordering::SeqCst), 1);
+    task.abort();
+}
+
+/// A network that has swallowed a connection says nothing of it. Over HTTP/2 all requests share one
+/// connection, so that without another one none would ever be answered.
+#[tokio::test(start_paused = true)]
+async fn an_http2_connection_that_died_silently_is_replaced() {
+    let clock = HeldClock::new();
+    let authority = Authority::new();
+    let config = authority.config("localhost", 2100, &[b"h2"]);
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("an address");
+    let connections = Arc::new(AtomicUsize::new(0));
+    let seen = connections.clone();
+    let task = tokio::spawn(async move {
+        let mut silent = Vec::new();
+        while let Ok((tcp, _)) = listener.accept().await {
+            let stream = acceptor.accept(tcp).await.expect("TLS");
+            seen.fetch_add(1, Ordering::SeqCst);
+            silent.push(stream);
+        }
+    });
+    let client = client_at(&format!("https://localhost:{}", addr.port()))
+        .with_root_certificate(authority.der())
+        .with_retry(
+            Retry::new()
+                .with_attempts_max(2)
+                .with_base(Duration::from_millis(1)),
+        );
+    let polling = tokio::spawn(async move { client.record(&crate::task()).await.is_ok() });
+    until(|| connections.load(Ordering::SeqCst) == 1).await;
+    clock.settle().await;
+    // Before the time for the head of an answer is over.
+    for _ in 0..25 {
+        clock.advance(Duration::from_secs(1)).await;
+    }
+    until(|| connections.load(Ordering::SeqCst) == 2).await;
+    polling.abort();
     task.abort();
 }

@@ -1,0 +1,111 @@
+//! What went wrong with the provider, and what to do next.
+
+use anyhow::anyhow;
+use suno_client::{ClientError, ErrorKind, TaskFailure, WaitError};
+use suno_types::{Meaning, Place, Provider};
+
+use crate::failure::Failure;
+
+/// A request that failed. What was found wrong before anything was sent is a matter of usage.
+pub(crate) fn failure(err: ClientError) -> Failure {
+    let local = err.code().is_none() && err.http_status().is_none();
+    let is_usage = match err.kind() {
+        ErrorKind::Setting => true,
+        ErrorKind::InvalidRequest => local,
+        _ => false,
+    };
+    let err = with_advice(&err);
+    if is_usage {
+        Failure::usage(err)
+    } else {
+        Failure::failed(err)
+    }
+}
+
+/// A task that failed.
+pub(crate) fn task_failure(failure: &TaskFailure, provider: Provider) -> Failure {
+    let meaning = failure
+        .code()
+        .map(|code| code.meaning(provider, Place::Task));
+    let meaning = meaning.filter(|meaning| *meaning != Meaning::Unknown);
+    let what = meaning.map_or(String::new(), |meaning| format!(": {}", meaning.as_str()));
+    let next = match meaning {
+        Some(Meaning::Refunded) => "submit again",
+        Some(Meaning::Copyright) => "submit again with other audio or lyrics, which costs again",
+        Some(Meaning::FetchFailed) => {
+            "check that anybody can fetch --upload-url, and submit again, which costs again"
+        }
+        _ => "submit again, which costs again unless `suno credits` shows a refund",
+    };
+    Failure::failed(anyhow!("the task failed: {failure}{what}; {next}"))
+}
+
+/// A wait that ended before the task; `again` is the command to go on with.
+pub(crate) fn unfinished(err: &WaitError, again: &str) -> Failure {
+    let next = match err {
+        WaitError::NotVisible { .. } => format!("also check --provider, or try again: `{again}`"),
+        _ => format!("go on with `{again}`"),
+    };
+    let last = match err {
+        WaitError::Deadline {
+            last_status: Some(status),
+            ..
+        } => format!(" (last status {status})"),
+        _ => String::new(),
+    };
+    let cause = err
+        .client_error()
+        .map_or(String::new(), |err| format!(": {:#}", with_advice(err)));
+    Failure::failed(anyhow!("{err}{last}{cause}; {next}"))
+}
+
+/// The word for a wait that ended before the task, as `--json` prints it.
+pub(crate) fn reason(err: &WaitError) -> &'static str {
+    match err {
+        WaitError::Deadline { .. } => "deadline",
+        WaitError::NotVisible { .. } => "not_visible",
+        _ => "could_not_ask",
+    }
+}
+
+/// The error with its causes, the provider's words, and what to do.
+fn with_advice(err: &ClientError) -> anyhow::Error {
+    let mut text = chain(err);
+    if let Some(msg) = err.msg() {
+        text += &format!("; the provider says: {msg}");
+    }
+    if let Some(next) = next(err) {
+        text += &format!("; {next}");
+    }
+    anyhow!(text)
+}
+
+fn chain(err: &ClientError) -> String {
+    let mut text = err.to_string();
+    let mut cause = std::error::Error::source(err);
+    while let Some(err) = cause {
+        text += &format!(": {err}");
+        cause = err.source();
+    }
+    text
+}
+
+/// What to do next, where the error alone does not say.
+fn next(err: &ClientError) -> Option<&'static str> {
+    if err.is_ambiguous() {
+        return Some(
+            "before submitting again, see whether its callback comes, or look at the provider's own list of tasks",
+        );
+    }
+    match err.kind() {
+        ErrorKind::Unauthorized => Some("check SUNO_API_KEY and --provider"),
+        ErrorKind::Connect | ErrorKind::NotJson | ErrorKind::UnexpectedAnswer => {
+            Some("check SUNO_BASE_URL and the network")
+        }
+        ErrorKind::OutOfCredits => Some("charge up the account; `suno credits` shows what is left"),
+        ErrorKind::RateLimited | ErrorKind::Maintenance | ErrorKind::Server => {
+            Some("try again later")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,30 @@
+//! `suno credits`: what the account has left.
+
+use crate::failure::Failure;
+use crate::output::{self, Line};
+use crate::{advice, provider};
+
+/// Print how many credits the account has left.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  export SUNO_API_KEY=…
+  suno credits")]
+pub(crate) struct Arguments {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    provider: provider::Arguments,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let client = arguments.provider.client()?;
+    let credits = client.credits().await.map_err(advice::failure)?.0;
+    let told = if arguments.json {
+        output::json(&Line::Credits { credits })
+    } else {
+        output::line(&format!("{credits} credits left"))
+    };
+    told.map_err(Failure::failed)
+}
