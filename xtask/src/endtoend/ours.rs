@@ -24,6 +24,8 @@ use super::clock::StepClock;
 const ATTEMPTS_MAX: u32 = 40;
 /// One of so many handlings fails.
 const FAILURES: u64 = 12;
+/// How long the threads of a receiver may take to end.
+const END: Duration = Duration::from_secs(5);
 /// How long it is looked, in real time, whether anything is still being handled.
 const LOOK: Duration = Duration::from_millis(1);
 /// How often in a row nothing must have changed for nothing to be handled any more.
@@ -78,18 +80,25 @@ impl Ours {
             let (outside, store) = (outside.clone(), store.clone());
             runtime.spawn(async move { set_up(outside, store).await })
         };
-        let reconciler = setting_up.await??;
-        Ok(Self {
-            runtime,
-            store,
-            reconciler,
-            broken: outside.broken,
-        })
+        match setting_up.await.context("the receiver panicked").flatten() {
+            Ok(reconciler) => Ok(Self {
+                runtime,
+                store,
+                reconciler,
+                broken: outside.broken,
+            }),
+            Err(err) => {
+                runtime.shutdown_background();
+                Err(err)
+            }
+        }
     }
 
-    /// Ends everything at once.
-    pub(super) fn kill(self) {
-        self.runtime.shutdown_background();
+    /// Ends everything at once, wherever it is.
+    pub(super) async fn kill(self) -> Result<()> {
+        // Waits for the threads, so that nobody listens any more when this returns.
+        let ending = tokio::task::spawn_blocking(|| self.runtime.shutdown_timeout(END));
+        ending.await.context("the receiver does not end")
     }
 
     /// Waits until nothing is being handled.

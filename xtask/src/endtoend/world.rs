@@ -1,16 +1,16 @@
 //! One world: a provider, a receiver, and an application that submits, step by step.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use fastrand::Rng;
 use suno_callback::{Receiver, Round, Submitter};
 use suno_client::{ApiKey, Client, Retry};
 use suno_emulator::{Config, Emulator};
 use suno_types::Provider;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use super::Broken;
 use super::clock::StepClock;
@@ -28,8 +28,11 @@ const WAITING: Duration = Duration::from_secs(30);
 const STEPS_MAX: usize = 2_880;
 /// How many steps are made after everything seems to be done, to see what still comes.
 const STEPS_AFTER: usize = 40;
-/// One of so many steps is gone through without a receiver.
+/// In one of so many steps the receiver is killed.
 const KILLS: usize = 40;
+/// How long after the beginning of the step, in real time, at most: most steps take that long, and
+/// what is left of one goes on without a receiver.
+const KILL_WITHIN: Duration = Duration::from_millis(8);
 /// How many attempts to deliver are kept for the verdict, for each task.
 const ATTEMPTS_PER_TASK: usize = 64;
 
@@ -46,6 +49,8 @@ pub(super) struct World {
     kills: usize,
     seed: u64,
     dir: TempDir,
+    /// Keeps the receiver's address while it is down.
+    _reserved: TcpSocket,
 }
 
 impl World {
@@ -61,9 +66,10 @@ impl World {
         let key = emulator
             .webhook_key()
             .context("the emulator signs nothing")?;
+        let (reserved, address) = reserve()?;
         let outside = Outside {
             file: dir.path().join("suno.db"),
-            address: free_address().await?,
+            address,
             webhook_key: key.to_owned(),
             client: client(&emulator)?,
             clock: StepClock::new(),
@@ -83,6 +89,7 @@ impl World {
             kills: 0,
             seed,
             dir,
+            _reserved: reserved,
         })
     }
 
@@ -109,13 +116,20 @@ impl World {
         self.judge().await
     }
 
-    /// Lets some time pass, now and then without a receiver.
+    /// Lets some time pass, now and then with a receiver that is killed in it.
     async fn step(mut self, by: Duration) -> Result<Self> {
         self.outside.clock.step(by);
         if self.dice.usize(..KILLS) == 0 {
-            self.ours.kill();
+            let delay = KILL_WITHIN.mul_f64(self.dice.f64());
+            let ours = self.ours;
+            let kill = async {
+                tokio::time::sleep(delay).await;
+                ours.kill().await
+            };
+            let (advanced, killed) = tokio::join!(self.emulator.advance(by), kill);
+            advanced?;
+            killed?;
             self.kills += 1;
-            self.emulator.advance(by).await?;
             self.ours = Ours::start(&self.outside).await?;
             self.submitter = submitter(&self.emulator, &self.ours, &self.outside)?;
         } else {
@@ -146,7 +160,7 @@ impl World {
     async fn judge(self) -> Result<Verdict> {
         let evidence = self.evidence().await?;
         let verdict = evidence.judge(&self.jobs, &self.rounds, self.kills, self.seed);
-        self.ours.kill();
+        self.ours.kill().await?;
         self.emulator.shutdown().await;
         self.dir.close().context("cannot remove the folder")?;
         Ok(verdict)
@@ -168,13 +182,14 @@ fn submitter(emulator: &Emulator, ours: &Ours, outside: &Outside) -> Result<Subm
     Ok(Submitter::new(client, ours.store.clone()).with_clock(outside.clock.clone()))
 }
 
-/// An address where nobody listens. Somebody else may take it before we do: then the world does
-/// not begin.
-async fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").await;
-    let address = listener.and_then(|listener| listener.local_addr());
-    match address {
-        Ok(address) => Ok(address),
-        Err(err) => bail!("no port is free: {err}"),
-    }
+/// An address of our own. It stays ours as long as the socket is there, also while nobody listens.
+fn reserve() -> Result<(TcpSocket, SocketAddr)> {
+    let reserve = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let address = socket.local_addr()?;
+        Ok::<_, std::io::Error>((socket, address))
+    };
+    reserve().context("no port is free")
 }
