@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod conformance;
 pub mod crash;
+pub mod footprint;
 pub mod layers;
 
 /// The examples of the README compile.
