@@ -4,6 +4,7 @@ pub mod bench;
 pub mod conformance;
 pub mod crash;
 pub mod endtoend;
+pub mod footprint;
 pub mod layers;
 
 /// The examples of the README compile.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use xtask::conformance::live::{Events, Target};
 use xtask::conformance::{self, Format, Options, Pattern};
-use xtask::{bench, crash, endtoend, layers};
+use xtask::{bench, crash, endtoend, footprint, layers};
 
 /// Checks of this workspace.
 #[derive(Debug, Parser)]
@@ -38,11 +38,13 @@ enum Command {
     /// The load, for 'bench'
     #[command(hide = true)]
     BenchLoad(bench::Load),
-    /// The receiver that answers before the commit, for 'crash --broken'
+    /// A receiver with a fault, for 'crash'
     #[command(hide = true)]
     CrashReceiver {
+        fault: crash::Fault,
         store: PathBuf,
     },
+    Footprint(Footprint),
 }
 
 /// Kill `suno listen` again and again under load, and look for what it lost
@@ -62,6 +64,44 @@ struct Crash {
     /// Test a receiver that answers before the commit, which must be caught: exit code 1
     #[arg(long)]
     broken: bool,
+    /// Test a receiver whose handler ends the process now and then
+    #[arg(long, conflicts_with = "broken")]
+    handler_kills: bool,
+}
+
+/// Measure the memory of `suno listen`, and whether it answers during a flood of connections
+///
+/// Exit codes: 0 all bounds are kept; 1 one is not; 2 it could not be run.
+#[derive(Debug, clap::Args)]
+struct Footprint {
+    /// How many connections are open and idle
+    #[arg(long, value_name = "COUNT", default_value_t = footprint::Options::default().connections)]
+    connections: usize,
+    /// How many events are stored and not handled
+    #[arg(long, value_name = "COUNT", default_value_t = footprint::Options::default().events)]
+    events: usize,
+    /// How many connections are opened at once
+    #[arg(long, value_name = "COUNT", default_value_t = footprint::Options::default().flood)]
+    flood: usize,
+    /// Measure a build without optimisations
+    #[arg(long)]
+    debug: bool,
+}
+
+impl Footprint {
+    fn run(&self) -> Result<ExitCode> {
+        let mut options = footprint::Options::default();
+        options.connections = self.connections;
+        options.events = self.events;
+        options.flood = self.flood;
+        options.debug = self.debug;
+        let good = footprint::run(options, &mut io::stdout().lock())?;
+        Ok(if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
 }
 
 impl Crash {
@@ -70,7 +110,11 @@ impl Crash {
             rounds: self.rounds,
             connections: self.connections,
             seed: self.seed,
-            broken: self.broken,
+            fault: match (self.broken, self.handler_kills) {
+                (true, _) => Some(crash::Fault::AnswersEarly),
+                (_, true) => Some(crash::Fault::HandlerKills),
+                _ => None,
+            },
         };
         let good = crash::run(&options, &mut io::stdout().lock())?;
         Ok(if good {
@@ -268,7 +312,10 @@ fn main() -> ExitCode {
         Command::Conformance(conformance) => (conformance.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::Crash(crash) => (crash.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::EndToEnd(endtoend) => (endtoend.run(), ExitCode::from(COULD_NOT_RUN)),
-        Command::CrashReceiver { store } => (block_on(crash::receive(&store)), ExitCode::FAILURE),
+        Command::CrashReceiver { fault, store } => {
+            (block_on(crash::receive(fault, &store)), ExitCode::FAILURE)
+        }
+        Command::Footprint(footprint) => (footprint.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::Bench(bench) => (bench.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::BenchSubject { subject, dir } => {
             (block_on(bench::serve(subject, &dir)), ExitCode::FAILURE)

@@ -157,6 +157,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn commits_are_synced_to_a_write_ahead_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(&dir).await;
+        let settings = |transaction: &Transaction<'_>, (): &mut ()| {
+            let synchronous =
+                transaction.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0));
+            let journal =
+                transaction.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+            Ok((synchronous.unwrap(), journal.unwrap()))
+        };
+        // 2 is FULL: the log is synced at each commit.
+        assert_eq!(writer.run(settings).await.unwrap(), (2, "wal".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_has_the_right_to_write_from_its_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(&dir).await;
+        let file = dir.path().join("suno.db");
+        let begin = move |_: &Transaction<'_>, (): &mut ()| {
+            let other = rusqlite::Connection::open(&file).unwrap();
+            other.busy_timeout(std::time::Duration::ZERO).unwrap();
+            Ok(other
+                .execute_batch("BEGIN IMMEDIATE")
+                .map_err(|err| err.sqlite_error_code()))
+        };
+        let begun = writer.run(begin).await.unwrap();
+        assert_eq!(begun, Err(Some(rusqlite::ErrorCode::DatabaseBusy)));
+    }
+
+    #[tokio::test]
     async fn a_full_disk_is_said_so_and_recovers_when_there_is_room() {
         let dir = tempfile::tempdir().unwrap();
         let writer = writer(&dir).await;

@@ -123,7 +123,10 @@ impl Sender {
                 false => told.accepted[self.dice.usize(0..told.accepted.len())].clone(),
             };
             told.sent += 1;
-            if writer.write_all(&self.request(&task)).is_err() {
+            if writer
+                .write_all(&request(self.address, &self.key, &task))
+                .is_err()
+            {
                 return told;
             }
             match status(&mut reader) {
@@ -133,29 +136,29 @@ impl Sender {
             }
         }
     }
+}
 
-    fn request(&self, task: &str) -> Vec<u8> {
-        let now = SystemTime::UNIX_EPOCH
-            .elapsed()
-            .unwrap_or_default()
-            .as_secs();
-        let signature = TaskId::new(task).map(|task| self.key.sign(&task, now));
-        let body = format!(
-            r#"{{"code":200,"msg":"ok","data":{{"callbackType":"complete","task_id":"{task}","data":[{{"id":"a","audio_url":"https://media.example.com/a.mp3","duration":12.5}}]}}}}"#
-        );
-        format!(
-            "POST /suno/callback HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
-             x-webhook-timestamp: {now}\r\nx-webhook-signature: {}\r\ncontent-length: {}\r\n\r\n{body}",
-            self.address,
-            signature.unwrap_or_default(),
-            body.len()
-        )
-        .into_bytes()
-    }
+/// A signed callback of a task.
+pub(crate) fn request(address: SocketAddr, key: &WebhookKey, task: &str) -> Vec<u8> {
+    let now = SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_secs();
+    let signature = TaskId::new(task).map(|task| key.sign(&task, now));
+    let body = format!(
+        r#"{{"code":200,"msg":"ok","data":{{"callbackType":"complete","task_id":"{task}","data":[{{"id":"a","audio_url":"https://media.example.com/a.mp3","duration":12.5}}]}}}}"#
+    );
+    format!(
+        "POST /suno/callback HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         x-webhook-timestamp: {now}\r\nx-webhook-signature: {}\r\ncontent-length: {}\r\n\r\n{body}",
+        signature.unwrap_or_default(),
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// The status of the next answer; `None` if the receiver is gone.
-fn status(reader: &mut BufReader<TcpStream>) -> Option<u16> {
+pub(crate) fn status(reader: &mut BufReader<TcpStream>) -> Option<u16> {
     let mut line = String::new();
     reader
         .read_line(&mut line)

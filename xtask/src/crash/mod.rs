@@ -3,10 +3,10 @@
 //! A kill shows what survives the process. It does not show what survives a power cut: the
 //! operating system still writes what it was handed. That is the store's `synchronous=FULL`.
 
-mod load;
+pub(crate) mod load;
 mod receiver;
-mod subject;
-mod verdict;
+pub(crate) mod subject;
+pub(crate) mod verdict;
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use self::load::Load;
-pub use self::receiver::receive;
+pub use self::receiver::{Fault, receive};
 use self::subject::Subject;
-use self::verdict::{Seen, Verdict};
+use self::verdict::{Seen, Verdict, unsettled};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -27,8 +27,8 @@ pub struct Options {
     pub connections: usize,
     /// Decides when to kill.
     pub seed: u64,
-    /// Whether to test a receiver that answers before the commit, which must be caught.
-    pub broken: bool,
+    /// What is wrong with the receiver; nothing, if it is `suno listen`.
+    pub fault: Option<Fault>,
 }
 
 /// How long a round goes on after the first answer, at most.
@@ -56,10 +56,9 @@ enum Kill {
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool> {
     let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
     let store = dir.path().join("suno.db");
-    let command = if options.broken {
-        subject::broken(&store)?
-    } else {
-        subject::listen(&store)?
+    let command = match options.fault {
+        Some(fault) => subject::faulty(&store, fault)?,
+        None => subject::listen(&store, false)?,
     };
     let started = Instant::now();
     let mut dice = fastrand::Rng::with_seed(options.seed);
@@ -67,7 +66,10 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool> {
     let mut seen = Seen::default();
     for round in 0..options.rounds {
         let subject = Subject::start(&command)?;
-        let kill = if round % 3 == 2 {
+        let kill = if options.fault == Some(Fault::HandlerKills) {
+            // It ends itself; if not, there is too little to handle.
+            Kill::After(ROUND)
+        } else if round % 3 == 2 {
             Kill::AtHandled(dice.usize(1..60))
         } else {
             Kill::After(ROUND.mul_f64(dice.f64()))
@@ -78,8 +80,12 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool> {
         seen.handled(lines);
         seen.look_into(&store)?;
     }
-    let subject = Subject::start(&command)?;
-    wait_until_settled(&store, &mut seen)?;
+    let last = match options.fault {
+        Some(Fault::HandlerKills) => subject::listen(&store, false)?,
+        _ => command,
+    };
+    let subject = Subject::start(&last)?;
+    wait_until_settled(&store)?;
     seen.handled(subject.terminate()?);
     seen.look_into(&store)?;
     let verdict = Verdict::new(&load, &seen);
@@ -87,14 +93,13 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool> {
     Ok(verdict.is_good())
 }
 
-fn wait_until_settled(store: &std::path::Path, seen: &mut Seen) -> Result<()> {
+fn wait_until_settled(store: &std::path::Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    while seen.unsettled(store)? > 0 {
+    while let left = unsettled(store)?
+        && left > 0
+    {
         if Instant::now() > deadline {
-            bail!(
-                "{} events were not handled within {PATIENCE:?}",
-                seen.unsettled(store)?
-            );
+            bail!("{left} events were not handled within {PATIENCE:?}");
         }
         std::thread::sleep(Duration::from_millis(50));
     }

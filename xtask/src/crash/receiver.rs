@@ -1,5 +1,7 @@
-//! A receiver that breaks the first promise on purpose: it answers 200 before the commit.
+//! Receivers of our own: one that breaks the first promise on purpose, and one whose handler ends the
+//! process.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,15 +22,39 @@ use super::subject::KEY;
 /// How long the commit comes after the answer.
 const LATE: Duration = Duration::from_millis(20);
 
+/// What is wrong with a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It answers 200 before the commit, which must be caught.
+    AnswersEarly,
+    /// Its handler ends the process now and then, of which nothing may be lost.
+    HandlerKills,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AnswersEarly => "answers-early",
+            Self::HandlerKills => "handler-kills",
+        })
+    }
+}
+
+/// How many events are handled for one that ends the process.
+const HANDLED_PER_KILL: u32 = 100;
+
 /// Receives until it is killed, and prints what it handles.
 ///
 /// # Errors
 ///
 /// If it cannot listen or open the store.
-pub async fn receive(file: &Path) -> Result<()> {
-    let store = Arc::new(LateStore {
-        store: Arc::new(SqliteStore::open(file)?),
-    });
+pub async fn receive(fault: Fault, file: &Path) -> Result<()> {
+    let store = Arc::new(SqliteStore::open(file)?);
+    let store: Arc<dyn IdempotencyStore> = match fault {
+        Fault::AnswersEarly => Arc::new(LateStore { store }),
+        Fault::HandlerKills => store,
+    };
     let inbox = Inbox::start(store);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -36,7 +62,10 @@ pub async fn receive(file: &Path) -> Result<()> {
         r#"{{"event":"listening","url":"http://{address}{}"}}"#,
         Receiver::PATH
     ))?;
-    let handler = handler_fn(|event: Event| {
+    let handler = handler_fn(move |event: Event| {
+        if fault == Fault::HandlerKills && fastrand::u32(0..HANDLED_PER_KILL) == 0 {
+            std::process::abort();
+        }
         let line = format!(r#"{{"event":"handled","task_id":"{}"}}"#, event.task_id());
         async move { Ok(print(&line)?) }
     });

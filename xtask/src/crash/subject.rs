@@ -10,25 +10,52 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::Kill;
+use super::{Fault, Kill};
 
 /// The webhook key of the receiver.
-pub(super) const KEY: &str = "whk-crash-test";
+pub(crate) const KEY: &str = "whk-crash-test";
 const KEY_VARIABLE: &str = "SUNO_CRASH_TEST_KEY";
 /// How long a receiver may take to start.
 const START: Duration = Duration::from_secs(20);
 
 /// A program and its arguments.
 #[derive(Debug)]
-pub(super) struct Subcommand {
+pub(crate) struct Subcommand {
     program: PathBuf,
     arguments: Vec<String>,
 }
 
+impl Subcommand {
+    /// Starts it, with its output in a pipe.
+    pub(crate) fn spawn(&self) -> Result<Child> {
+        Command::new(&self.program)
+            .args(&self.arguments)
+            .env(KEY_VARIABLE, KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.program.display()))
+    }
+}
+
+/// The address in the first line of a receiver.
+pub(crate) fn address_of(line: &str) -> Result<SocketAddr> {
+    let listening: serde_json::Value =
+        serde_json::from_str(line).context("the receiver did not say where it listens")?;
+    listening["url"]
+        .as_str()
+        .and_then(|url| url.strip_prefix("http://")?.split('/').next()?.parse().ok())
+        .context("the receiver did not say where it listens")
+}
+
 /// The real `suno listen`, built first.
-pub(super) fn listen(store: &Path) -> Result<Subcommand> {
+pub(crate) fn listen(store: &Path, release: bool) -> Result<Subcommand> {
+    let profile = if release { "release" } else { "dev" };
+    let folder = if release { "release" } else { "debug" };
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", "suno-cli"])
+        .args(["--profile", profile])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status()
         .context("cannot run cargo")?;
@@ -53,16 +80,20 @@ pub(super) fn listen(store: &Path) -> Result<Subcommand> {
     let mut arguments = arguments.map(str::to_owned).to_vec();
     arguments.push(format!("sqlite:{}", store.display()));
     Ok(Subcommand {
-        program: metadata.target_directory.join("debug/suno").into(),
+        program: metadata.target_directory.join(folder).join("suno").into(),
         arguments,
     })
 }
 
-/// A receiver of our own that answers before the commit.
-pub(super) fn broken(store: &Path) -> Result<Subcommand> {
+/// A receiver of our own with a fault.
+pub(super) fn faulty(store: &Path, fault: Fault) -> Result<Subcommand> {
     Ok(Subcommand {
         program: std::env::current_exe().context("cannot find this program")?,
-        arguments: vec!["crash-receiver".to_owned(), store.display().to_string()],
+        arguments: vec![
+            "crash-receiver".to_owned(),
+            fault.to_string(),
+            store.display().to_string(),
+        ],
     })
 }
 
@@ -76,14 +107,7 @@ pub(super) struct Subject {
 
 impl Subject {
     pub(super) fn start(command: &Subcommand) -> Result<Self> {
-        let mut child = Command::new(&command.program)
-            .args(&command.arguments)
-            .env(KEY_VARIABLE, KEY)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .with_context(|| format!("cannot start {}", command.program.display()))?;
+        let mut child = command.spawn()?;
         let stdout = child.stdout.take().context("the receiver has no stdout")?;
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -97,12 +121,7 @@ impl Subject {
         let listening = lines
             .recv_timeout(START)
             .context("the receiver did not start")?;
-        let listening: serde_json::Value = serde_json::from_str(&listening)
-            .context("the receiver did not say where it listens")?;
-        let address = listening["url"]
-            .as_str()
-            .and_then(|url| url.strip_prefix("http://")?.split('/').next()?.parse().ok())
-            .context("the receiver did not say where it listens")?;
+        let address = address_of(&listening)?;
         Ok(Self {
             child,
             address,

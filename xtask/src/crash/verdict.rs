@@ -58,13 +58,13 @@ impl Seen {
         }
         Ok(())
     }
+}
 
-    /// How many events are still to be handled.
-    pub(super) fn unsettled(&mut self, file: &Path) -> Result<u64> {
-        let store = SqliteStore::open(file)?;
-        let counts = block_on(async { store.counts().await })??;
-        Ok(counts.ready + counts.claimed + counts.waiting)
-    }
+/// How many events are still to be handled.
+pub(crate) fn unsettled(file: &Path) -> Result<u64> {
+    let store = SqliteStore::open(file)?;
+    let counts = block_on(async { store.counts().await })??;
+    Ok(counts.ready + counts.claimed + counts.waiting)
 }
 
 fn records(file: &Path) -> Result<Vec<Record>> {

@@ -166,7 +166,7 @@ impl Worker {
             Ok(()) => return self.unsettled.push((ticket, Settlement::Done)),
             Err(err) => err,
         };
-        let reason = err.to_string();
+        let reason = err.reason();
         if err.verdict() == Verdict::GiveUp || attempt >= self.dispatcher.settings.attempts_max {
             return self.bury(ticket, reason);
         }

@@ -7,6 +7,10 @@ use std::time::Duration;
 /// Handling failed, and what to do about it.
 ///
 /// Any error turns into one by `?`, and is tried again with back-off.
+///
+/// Its text, with that of its causes, is logged and kept with the event for people, up to
+/// [`REASON_CHARS_MAX`](Self::REASON_CHARS_MAX) characters. URLs in it are cut off behind their host,
+/// since those of media may be signed; other secrets do not belong in it.
 pub struct HandlerError {
     cause: Box<dyn Error + Send + Sync>,
     verdict: Verdict,
@@ -21,6 +25,9 @@ pub(crate) enum Verdict {
 }
 
 impl HandlerError {
+    /// How many characters of the text are logged and kept.
+    pub const REASON_CHARS_MAX: usize = 1_000;
+
     /// Try again, with back-off.
     #[must_use]
     pub fn retry(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -49,6 +56,36 @@ impl HandlerError {
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict
     }
+
+    /// The text as it may be logged and kept.
+    pub(crate) fn reason(&self) -> String {
+        without_paths(&self.to_string())
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(Self::REASON_CHARS_MAX)
+            .collect()
+    }
+}
+
+/// A text whose URLs end behind their host, and have no user in front of it.
+fn without_paths(text: &str) -> String {
+    const ENDS_URL: [char; 8] = ['"', '\'', '<', '>', '(', ')', '[', ']'];
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, url)) = rest.split_once("://") {
+        let end = |c: char| c.is_whitespace() || ENDS_URL.contains(&c);
+        let (url, after) = url.split_at(url.find(end).unwrap_or(url.len()));
+        let authority = url.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        shown.push_str(before);
+        shown.push_str("://");
+        shown.push_str(host);
+        if authority.len() < url.len() {
+            shown.push_str("/…");
+        }
+        rest = after;
+    }
+    shown + rest
 }
 
 impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
@@ -75,5 +112,35 @@ impl fmt::Debug for HandlerError {
             .field("cause", &self.cause)
             .field("verdict", &self.verdict)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_cut_off_behind_their_host() {
+        for (text, shown) in [
+            ("no URL: at 10:15, a/b", "no URL: at 10:15, a/b"),
+            (
+                "GET (https://u:p@media.example.com:8080/a?sign=x#y): timed out",
+                "GET (https://media.example.com:8080/…): timed out",
+            ),
+            ("wss://a?b", "wss://a/…"),
+            ("http://a", "http://a"),
+            ("http://a/ü://b/c and s3://d/e", "http://a/… and s3://d/…"),
+            ("://", "://"),
+        ] {
+            assert_eq!(HandlerError::retry(text).reason(), shown);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        let long = "ü\n\0".repeat(HandlerError::REASON_CHARS_MAX);
+        let reason = HandlerError::retry(long).reason();
+        assert_eq!(reason.chars().count(), HandlerError::REASON_CHARS_MAX);
+        assert!(!reason.contains(char::is_control), "{reason:?}");
     }
 }

@@ -91,6 +91,23 @@ async fn what_waits_is_handled_in_the_order_of_stages_whatever_came_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_received_here_is_handled_at_once_and_not_only_when_the_store_is_asked_again() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|_| Ok(()));
+    let running = dispatcher
+        .with_poll_interval(Duration::from_secs(3_600))
+        .start();
+    for task in ["a", "b"] {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let received = tokio::time::Instant::now();
+        stage.receive(task, "complete").await;
+        assert_eq!(told.recv().await.unwrap().0, format!("{task}/complete"));
+        assert!(received.elapsed() < Duration::from_secs(1));
+    }
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_is_tried_again_when_it_is_due_and_not_before() {
     let stage = Stage::new();
     let (dispatcher, mut told) = stage.dispatcher(|event| match event.attempt() {

@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use suno_callback::{Accepted, Inbox, Receiver, Token, Verification};
+use suno_types::TaskId;
+use suno_types::signature::WebhookKey;
 
 use crate::scene::{HandClock, KEY, NOW, TASK, WatchedStore, body, post, signed, signed_at};
 
@@ -129,6 +131,32 @@ async fn with_a_key_and_a_token_both_must_agree() {
 }
 
 #[tokio::test]
+async fn while_keys_are_rotated_either_has_signed_and_the_token_is_demanded_all_the_same() {
+    let verification = Verification::webhook_key("whk-to-come")
+        .with_webhook_key(KEY)
+        .with_token(Token::new(TOKEN).unwrap());
+    let (receiver, _) = receiver(verification);
+    let complete = body(TASK, "complete");
+    let by = |key: &str, path: String| {
+        let task_id = TaskId::new(TASK).unwrap();
+        let signature = WebhookKey::new(key).sign(&task_id, NOW.unsigned_abs());
+        post(&path)
+            .header("x-webhook-timestamp", NOW)
+            .header("x-webhook-signature", signature)
+            .body(complete.clone().into())
+            .unwrap()
+    };
+    let path = format!("/suno/callback/{TOKEN}");
+    let requests = [
+        by("whk-to-come", path.clone()),
+        by(KEY, path.clone()),
+        by("whk-long-gone", path),
+        by(KEY, "/suno/callback".to_owned()),
+    ];
+    assert_eq!(answers(&receiver, requests).await, [200, 200, 401, 401]);
+}
+
+#[tokio::test]
 async fn path_method_size_and_type_are_checked_before_the_sender() {
     let (receiver, store) = receiver(Verification::webhook_key(KEY));
     let receiver = receiver.with_body_bytes_max(64);
@@ -219,5 +247,57 @@ async fn a_request_that_is_cancelled_is_stored_once_all_the_same() {
     assert_eq!(
         *store.accepted.lock().unwrap(),
         [Accepted::New, Accepted::Duplicate]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_too_long_is_503_and_the_event_is_stored_once_all_the_same() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let complete = body(TASK, "complete");
+    let storing = store.accepting.lock().await;
+    let begun = tokio::time::Instant::now();
+    let answer = receiver.receive(signed(TASK, &complete)).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("retry-after"));
+    assert_eq!(begun.elapsed(), Receiver::ANSWER_BUDGET);
+    drop(storing);
+    assert_eq!(answers(&receiver, [signed(TASK, &complete)]).await, [200]);
+    let expected = [Accepted::New, Accepted::Duplicate];
+    assert_eq!(*store.accepted.lock().unwrap(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_that_wait_are_answered_503_at_once_and_no_commit_is_too_large() {
+    /// More than wait for a commit and are in one, and fewer than that twice.
+    const SENT: usize = 6_000;
+    const WAITING_MAX: usize = 4_096;
+    const BATCH_MAX: usize = 512;
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let storing = store.accepting.lock().await;
+    let posts: Vec<_> = (0..SENT)
+        .map(|number| {
+            let (receiver, task) = (receiver.clone(), format!("task-{number}"));
+            tokio::spawn(async move { receiver.receive(signed(&task, &body(&task, "text"))).await })
+        })
+        .collect();
+    // Not as long as the answer budget: what ends now was refused.
+    tokio::time::sleep(Receiver::ANSWER_BUDGET / 2).await;
+    let refused = posts.iter().filter(|post| post.is_finished()).count();
+    let room = WAITING_MAX..=WAITING_MAX + BATCH_MAX;
+    assert!(room.contains(&(SENT - refused)), "{refused} were refused");
+    drop(storing);
+    let mut taken = 0;
+    for post in posts {
+        let answer = post.await.unwrap();
+        let status = answer.status().as_u16();
+        assert!(matches!(status, 200 | 503), "{status}");
+        assert_eq!(answer.headers().contains_key("retry-after"), status == 503);
+        taken += usize::from(status == 200);
+    }
+    assert_eq!(taken, SENT - refused);
+    let batches = store.batches.lock().unwrap().clone();
+    assert!(
+        batches.iter().all(|batch| *batch <= BATCH_MAX),
+        "{batches:?}"
     );
 }

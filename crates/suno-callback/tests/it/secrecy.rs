@@ -235,7 +235,10 @@ async fn dispatching_logs_no_secret() {
         let _ = tell.send(attempt);
         async move {
             assert!(attempt != 2, "the second attempt panics");
-            Err(HandlerError::retry_after(Duration::ZERO, "out of luck"))
+            // As HTTP clients word it.
+            let url = event.tracks()[0].audio_url.as_ref().unwrap().as_str();
+            let text = format!("out of luck with {url}");
+            Err(HandlerError::retry_after(Duration::ZERO, text))
         }
     });
     let running = Dispatcher::new(inbox, handler)
@@ -248,7 +251,14 @@ async fn dispatching_logs_no_secret() {
         clock.advance(1);
     }
     running.stop().await;
-    shown.assert_silent_but_for(&["out of luck", "panicked", "dead letter"]);
+    shown.show(&*store.settled.lock().unwrap());
+    let expected = [
+        "out of luck with https://media.example.com/…",
+        "panicked",
+        "dead letter",
+        "Dead {",
+    ];
+    shown.assert_silent_but_for(&expected);
 }
 
 #[tokio::test]

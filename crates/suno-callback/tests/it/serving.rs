@@ -1,5 +1,7 @@
 //! Serving over hyper: the answers over a real connection, and a graceful stop.
 
+use std::sync::atomic::Ordering;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -71,4 +73,90 @@ async fn a_stop_waits_for_the_answer_that_is_under_way() {
     drop(storing);
     read_answer(&mut sender).await;
     stopping.await.unwrap();
+}
+
+/// The answer to one request on a connection of its own.
+async fn answer(listening: &Listening, request: &str) -> String {
+    talk(
+        listening.address,
+        request.replace('\n', "\r\n").into_bytes(),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn every_row_of_the_answer_table_holds_over_a_real_connection() {
+    let listening = Listening::start().await;
+    let closing = |head: &str| format!("{head}\nhost: h\nconnection: close\n");
+    let rows = [
+        (closing("GET /suno/callback HTTP/1.1") + "\n", 405),
+        (closing("HEAD /suno/callback HTTP/1.1") + "\n", 405),
+        (closing("POST /suno/callbacks HTTP/1.1") + "\n", 404),
+        (closing("POST / HTTP/1.1") + "\n", 404),
+        (
+            closing("POST /suno/callback HTTP/1.1") + "content-type: text/xml\n\n",
+            415,
+        ),
+        (
+            closing("POST /suno/callback HTTP/1.1") + "content-length: 1048577\n\n",
+            413,
+        ),
+        // Nothing can be checked against a signature, and then nothing is signed.
+        (closing("POST /suno/callback HTTP/1.1") + "\n", 400),
+        (
+            closing("POST /suno/callback HTTP/1.1")
+                + "content-length: 27\n\n{\"data\":{\"task_id\":\"abcd\"}}",
+            401,
+        ),
+    ];
+    for (request, status) in rows {
+        let answer = answer(&listening, &request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{request}\n{answer}"
+        );
+        let says_what_is_allowed = answer.contains("allow: POST");
+        assert_eq!(says_what_is_allowed, status == 405, "{answer}");
+        assert!(!answer.contains("retry-after"), "{answer}");
+    }
+    listening.store.down.store(true, Ordering::SeqCst);
+    let answer = talk(listening.address, whole("connection: close\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
+    listening.store.down.store(false, Ordering::SeqCst);
+    listening.assert_answers().await;
+    assert_eq!(listening.store.accepted.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn requests_that_are_sent_before_their_answers_are_answered_in_order() {
+    let listening = Listening::start().await;
+    let get = b"GET /suno/callback HTTP/1.1\r\nhost: h\r\n\r\n".to_vec();
+    let pipelined = [whole(""), get, whole("connection: close\r\n")].concat();
+    let answers = talk(listening.address, pipelined).await;
+    let statuses: Vec<_> = answers
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|answer| &answer[..3])
+        .collect();
+    assert_eq!(statuses, ["200", "405", "200"], "{answers}");
+}
+
+#[tokio::test]
+async fn a_sender_that_asks_first_is_told_to_go_on_unless_its_head_is_refused() {
+    let listening = Listening::start().await;
+    let mut sender = TcpStream::connect(listening.address).await.unwrap();
+    let all = whole("expect: 100-continue\r\n");
+    let head_length = all.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    let (head_of_all, body) = all.split_at(head_length);
+    sender.write_all(head_of_all).await.unwrap();
+    let mut interim = [0; 25];
+    sender.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    sender.write_all(body).await.unwrap();
+    read_answer(&mut sender).await;
+
+    let large = head("expect: 100-continue\r\ncontent-length: 1048577\r\n\r\n");
+    let answer = talk(listening.address, large).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }

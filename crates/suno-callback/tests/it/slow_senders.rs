@@ -1,13 +1,17 @@
 //! Senders that are slow, silent or many, and a receiver that answers the others all the same.
 
 use std::collections::VecDeque;
+#[cfg(unix)]
 use std::net::SocketAddr;
+#[cfg(unix)]
 use std::process::Stdio;
 use std::time::Duration;
 
 use suno_callback::serve::Serve;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpSocket, TcpStream};
+#[cfg(unix)]
+use tokio::process::ChildStdout;
 use tokio::time::Instant;
 
 use crate::wire::{Listening, ask, closed, head, read_answer, talk, talk_over, whole};
@@ -156,29 +160,61 @@ async fn a_callback_that_is_being_stored_is_not_closed_to_make_room() {
     assert!(second.await.unwrap().starts_with("HTTP/1.1 200"));
 }
 
-/// Starts a receiver in a process of its own that may have only so many files open, connects to it
-/// more often than that, and expects an answer all the same.
+/// Set in a process that runs one of these tests again, to do the other half of it.
 #[cfg(unix)]
-#[tokio::test]
-async fn a_process_without_file_handles_closes_idle_connections() {
-    const RUN: &str = "ulimit -n 40 && exec \"$0\" --exact --ignored --nocapture \
-                       slow_senders::a_receiver_that_runs_until_its_input_ends";
-    let mut process = tokio::process::Command::new("sh")
-        .args(["-c", RUN])
+const OTHER_HALF: &str = "SUNO_TEST_OTHER_HALF";
+
+/// Runs the other half of a test in a process of its own, with a limit on its open files.
+#[cfg(unix)]
+fn other_half(test: &str, value: &str, limit: &str) -> tokio::process::Child {
+    tokio::process::Command::new("sh")
+        .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")])
         .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", test])
+        .env(OTHER_HALF, value)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let address: SocketAddr = loop {
+        .unwrap()
+}
+
+/// What a process prints. Dropping it would fail the process.
+#[cfg(unix)]
+type Printed = Lines<BufReader<ChildStdout>>;
+
+/// What stands behind `words` in a line that a process prints.
+#[cfg(unix)]
+async fn told(lines: &mut Printed, words: &str) -> String {
+    loop {
         let line = lines.next_line().await.unwrap().unwrap();
         // The line begins with what the test harness says.
-        if let Some((_, address)) = line.split_once("listening on ") {
-            break address.parse().unwrap();
+        if let Some((_, told)) = line.split_once(words) {
+            return told.to_owned();
         }
-    };
+    }
+}
+
+#[cfg(unix)]
+async fn until_input_ends() {
+    let mut input = tokio::io::stdin();
+    input.read_to_end(&mut Vec::new()).await.unwrap();
+}
+
+/// The receiver runs in a process of its own that may have only so many files open.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_without_file_handles_closes_idle_connections() {
+    if std::env::var_os(OTHER_HALF).is_some() {
+        let listening = Listening::start().await;
+        println!("listening on {}", listening.address);
+        until_input_ends().await;
+        return listening.stop().await;
+    }
+    let this = "slow_senders::a_process_without_file_handles_closes_idle_connections";
+    let mut process = other_half(this, "receiver", "40");
+    let mut printed = BufReader::new(process.stdout.take().unwrap()).lines();
+    let address: SocketAddr = told(&mut printed, "listening on ").await.parse().unwrap();
     let mut silent = Vec::new();
     for _ in 0..60 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -190,14 +226,41 @@ async fn a_process_without_file_handles_closes_idle_connections() {
     assert!(process.wait().await.unwrap().success());
 }
 
-#[tokio::test]
-#[ignore = "run by the test above, in a process of its own"]
-async fn a_receiver_that_runs_until_its_input_ends() {
+/// The senders are in a process of their own, so that each side has its own file handles.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_thousand_connections_at_once_leave_the_receiver_answering_others() {
+    const SENDERS: usize = 5_000;
+    if let Ok(address) = std::env::var(OTHER_HALF) {
+        let mut connecting = tokio::task::JoinSet::new();
+        for number in 0..SENDERS {
+            let address: SocketAddr = address.parse().unwrap();
+            connecting.spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let said: &[u8] = if number % 2 == 0 { b"POST /suno" } else { b"" };
+                let _ = stream.write_all(said).await;
+                stream
+            });
+        }
+        let held = connecting.join_all().await;
+        println!("connected {}", held.len());
+        return until_input_ends().await;
+    }
     let listening = Listening::start().await;
-    println!("listening on {}", listening.address);
-    tokio::io::stdin()
-        .read_to_end(&mut Vec::new())
-        .await
-        .unwrap();
-    listening.stop().await;
+    let this =
+        "slow_senders::five_thousand_connections_at_once_leave_the_receiver_answering_others";
+    let address = listening.address.to_string();
+    let mut senders = other_half(this, &address, "\"$(ulimit -H -n)\"");
+    let mut printed = BufReader::new(senders.stdout.take().unwrap()).lines();
+    let connected = tokio::spawn(async move { told(&mut printed, "connected ").await });
+    let mut answered = 0;
+    while !connected.is_finished() || answered < 20 {
+        let begun = Instant::now();
+        listening.assert_answers().await;
+        let took = begun.elapsed();
+        assert!(took < Serve::HEADER_TIMEOUT / 2, "answered after {took:?}");
+        answered += 1;
+    }
+    assert_eq!(connected.await.unwrap(), SENDERS.to_string());
+    listening.assert_answers().await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use suno_callback::serve::serve;
 use suno_callback::{
-    Dispatcher, Event, HandlerError, Inbox, Receiver, Token, Verification, handler_fn,
+    Dispatcher, Event, HandlerError, Inbox, Receiver, Retention, Token, Verification, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
@@ -28,6 +28,9 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// An event is answered with 200 when it is on disk, and is handled when its line is written to
 /// stdout. What was not written before the process ended is written after the next start; what a
 /// reader had not read from a pipe when it ended is not.
+///
+/// What was handled is forgotten in time: bodies after 14 days, and after 30 days that there was
+/// such an event. What is not settled is kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -104,7 +107,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let StoreUrl(file) = &arguments.store;
     let store = SqliteStore::open(file)
         .map_err(|err| Failure::usage(err).context(format!("cannot open the store {file}")))?;
-    let inbox = Inbox::start(Arc::new(store));
+    let store = Arc::new(store);
+    let retention = Retention::new(store.clone()).start();
+    let inbox = Inbox::start(store);
     let receiver = Receiver::new(inbox.clone(), verification).with_path(&arguments.path.0);
     let address = listener.local_addr().map_err(Failure::failed)?;
     let url = format!("http://{address}{}", arguments.path.0.trim_end_matches('/'));
@@ -132,6 +137,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     })
     .await;
     dispatcher.stop().await;
+    retention.stop().await;
     match broken {
         Some(err) if err.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed(err).context("cannot write to stdout"))

@@ -2,10 +2,15 @@
 
 use std::net::SocketAddr;
 use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
+use jiff::Timestamp;
 use serde_json::json;
+use suno_callback::{ClaimRequest, Delivery, IdempotencyStore, Inspect, Settlement, Verification};
+use suno_store_sqlite::SqliteStore;
+use suno_types::TaskId;
 
-use crate::process::{TASK, body, listen, post, status, talk};
+use crate::process::{PATIENCE, TASK, body, listen, post, status, talk};
 
 const VERIFY: [&str; 2] = ["--webhook-key-env", "TEST_WEBHOOK_KEY"];
 
@@ -113,4 +118,44 @@ fn a_reader_that_goes_away_is_no_error_and_loses_nothing() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let (process, _) = listen(&store, &VERIFY);
     assert_eq!(process.json()["stage"], "complete");
+}
+
+#[test]
+fn what_was_handled_long_ago_is_forgotten_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("suno.db");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let days_ago = |days: i64| {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        Timestamp::from_second(now.cast_signed() - days * 86_400).unwrap()
+    };
+    let handle = async |days: i64, task: &str| {
+        let store = SqliteStore::open(&file).unwrap();
+        let body = body("complete").replace(TASK, task);
+        let verified =
+            Verification::dangerous_none().verify(None, &Default::default(), body.into(), 0);
+        let delivery = Delivery::decode(verified.unwrap(), days_ago(days)).unwrap();
+        store.accept(&[delivery]).await.unwrap();
+        let request = ClaimRequest::new(days_ago(days), Duration::from_secs(1), 1);
+        let ticket = store.claim(request).await.unwrap()[0].ticket;
+        store.settle(&[(ticket, Settlement::Done)]).await.unwrap();
+    };
+    runtime.block_on(async {
+        handle(31, "forgotten").await;
+        handle(29, "known").await;
+    });
+    let (process, _) = listen(&file, &VERIFY);
+    let find = |task: &str| {
+        let store = SqliteStore::open(&file).unwrap();
+        let found = runtime.block_on(store.find(&TaskId::new(task).unwrap()));
+        found.unwrap().pop()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while find("forgotten").is_some() || find("known").unwrap().raw.is_some() {
+        assert!(Instant::now() < deadline, "it is still there");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(process.terminate(), (0, Vec::new()));
 }

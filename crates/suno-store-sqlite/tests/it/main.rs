@@ -5,3 +5,4 @@
 mod contract;
 mod http_receiver;
 mod opening;
+mod two_processes;

@@ -48,13 +48,3 @@ fn a_folder_that_does_not_exist_is_an_error_that_can_be_tried_again() {
     let err = SqliteStore::open(dir.path().join("none/suno.db")).unwrap_err();
     assert_eq!(err.kind(), StoreErrorKind::Unavailable);
 }
-
-#[test]
-fn commits_are_synced_and_the_write_ahead_log_is_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("suno.db");
-    let store = SqliteStore::open(&path).unwrap();
-    let raw = rusqlite::Connection::open(store.path()).unwrap();
-    let mode = raw.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
-    assert_eq!(mode.unwrap(), "wal");
-}
