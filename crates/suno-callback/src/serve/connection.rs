@@ -20,14 +20,19 @@ use super::Serve;
 use super::connections::{Progress, Turn};
 use crate::service::CallbackService;
 
-/// What a connection needs besides its stream.
-pub(super) struct Connection {
+/// What all connections share.
+pub(super) struct Served {
     pub(super) service: CallbackService,
-    pub(super) progress: Arc<Progress>,
     pub(super) header_timeout: Duration,
-    pub(super) stopped: watch::Receiver<()>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+/// What a connection needs besides its stream. There may be many, and most are idle: it is small.
+pub(super) struct Connection {
+    pub(super) served: Arc<Served>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) stopped: watch::Receiver<()>,
 }
 
 impl Connection {
@@ -35,7 +40,7 @@ impl Connection {
     pub(super) async fn run(self, stream: TcpStream) {
         // Answers are small: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let (progress, limit) = (self.progress.clone(), self.header_timeout);
+        let (progress, limit) = (self.progress.clone(), self.served.header_timeout);
         tokio::select! {
             () = self.talk(stream) => {}
             () = progress.overdue(limit) => {
@@ -51,11 +56,12 @@ impl Connection {
 
     #[cfg(feature = "tls")]
     async fn talk(mut self, stream: TcpStream) {
-        let Some(acceptor) = self.tls.take() else {
+        let Some(acceptor) = &self.served.tls else {
             return self.talk_http(stream).await;
         };
+        let accepting = acceptor.accept(stream);
         let handshake = tokio::select! {
-            handshake = acceptor.accept(stream) => handshake,
+            handshake = accepting => handshake,
             // Nothing was asked yet.
             _ = self.stopped.changed() => return,
         };
@@ -69,9 +75,14 @@ impl Connection {
     }
 
     async fn talk_http(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let mut stopped = self.stopped.clone();
-        let this = Arc::new(self);
-        let service = service_fn(move |request| this.clone().answer(request));
+        let Self {
+            served,
+            progress,
+            mut stopped,
+        } = self;
+        // Boxed, so that a connection that is idle does not keep the room of an answer.
+        let service =
+            service_fn(move |request| Box::pin(answer(served.clone(), progress.clone(), request)));
         let connection = http1::Builder::new()
             // `Progress` bounds the head, and more.
             .header_read_timeout(None)
@@ -89,20 +100,21 @@ impl Connection {
             tracing::debug!(%err, "connection ended");
         }
     }
+}
 
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
-        self.progress.set(Turn::Body(Instant::now()));
-        let answer = match self.service.read(request).await {
-            Ok(request) => {
-                self.progress.set(Turn::Answer);
-                self.service.receive(request).await
-            }
-            Err(refused) => *refused,
-        };
-        self.progress.set(Turn::Head(Instant::now()));
-        Ok(answer)
-    }
+async fn answer(
+    served: Arc<Served>,
+    progress: Arc<Progress>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    progress.set(Turn::Body(Instant::now()));
+    let answer = match served.service.read(request).await {
+        Ok(request) => {
+            progress.set(Turn::Answer);
+            served.service.receive(request).await
+        }
+        Err(refused) => *refused,
+    };
+    progress.set(Turn::Head(Instant::now()));
+    Ok(answer)
 }

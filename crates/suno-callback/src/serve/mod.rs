@@ -8,14 +8,15 @@ mod connections;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use connection::Connection;
-use connections::Connections;
+use connection::{Connection, Served};
+use connections::{Connections, Progress};
 
 use crate::receiver::Receiver;
 use crate::service::CallbackService;
@@ -51,21 +52,18 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, stop: impl Future<
 /// ```
 pub struct Serve {
     listener: TcpListener,
-    service: CallbackService,
+    served: Served,
     connections_max: usize,
-    header_timeout: Duration,
     stop_grace: Duration,
-    #[cfg(feature = "tls")]
-    tls: Option<tokio_rustls::TlsAcceptor>,
 }
 
 impl fmt::Debug for Serve {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serve")
             .field("listener", &self.listener)
-            .field("service", &self.service)
+            .field("service", &self.served.service)
             .field("connections_max", &self.connections_max)
-            .field("header_timeout", &self.header_timeout)
+            .field("header_timeout", &self.served.header_timeout)
             .field("stop_grace", &self.stop_grace)
             .finish_non_exhaustive()
     }
@@ -92,12 +90,14 @@ impl Serve {
     pub fn new(listener: TcpListener, receiver: Receiver) -> Self {
         Self {
             listener,
-            service: CallbackService::new(receiver),
+            served: Served {
+                service: CallbackService::new(receiver),
+                header_timeout: Self::HEADER_TIMEOUT,
+                #[cfg(feature = "tls")]
+                tls: None,
+            },
             connections_max: Self::CONNECTIONS_MAX,
-            header_timeout: Self::HEADER_TIMEOUT,
             stop_grace: Self::STOP_GRACE,
-            #[cfg(feature = "tls")]
-            tls: None,
         }
     }
 
@@ -114,14 +114,14 @@ impl Serve {
     /// how long a handshake takes, and how long answers are not taken.
     #[must_use]
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
-        self.header_timeout = timeout;
+        self.served.header_timeout = timeout;
         self
     }
 
     /// How long a body may take, from its head to its end; after that the answer is 408.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
-        self.service = self.service.with_body_timeout(timeout);
+        self.served.service = self.served.service.with_body_timeout(timeout);
         self
     }
 
@@ -138,13 +138,14 @@ impl Serve {
     #[must_use]
     pub fn with_tls(mut self, mut config: tokio_rustls::rustls::ServerConfig) -> Self {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        self.tls = Some(std::sync::Arc::new(config).into());
+        self.served.tls = Some(Arc::new(config).into());
         self
     }
 
     /// Serves until `stop` resolves; then stops accepting, answers what is under way, and returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stopping, stopped) = watch::channel(());
+        let served = Arc::new(self.served);
         let mut connections = Connections::new(self.connections_max);
         let mut warned_at = None;
         tokio::pin!(stop);
@@ -154,9 +155,17 @@ impl Serve {
                 () = connections.ended() => continue,
                 accepted = self.listener.accept() => accepted,
             };
+            let begin = |stream, progress| {
+                let connection = Connection {
+                    served: served.clone(),
+                    progress,
+                    stopped: stopped.clone(),
+                };
+                connection.run(stream)
+            };
             tokio::select! {
                 () = &mut stop => break,
-                () = self.take(accepted, &mut connections, &stopped, &mut warned_at) => {}
+                () = take(accepted, &mut connections, begin, &mut warned_at) => {}
             }
         }
         drop(self.listener);
@@ -168,41 +177,32 @@ impl Serve {
             tracing::warn!("requests were cut off at the stop");
         }
     }
+}
 
-    /// Makes room for a connection and begins it.
-    async fn take(
-        &self,
-        accepted: io::Result<(TcpStream, std::net::SocketAddr)>,
-        connections: &mut Connections,
-        stopped: &watch::Receiver<()>,
-        warned_at: &mut Option<Instant>,
-    ) {
-        match accepted {
-            Ok((stream, _)) => {
-                connections.make_room().await;
-                connections.begin(|progress| {
-                    let connection = Connection {
-                        service: self.service.clone(),
-                        progress,
-                        header_timeout: self.header_timeout,
-                        stopped: stopped.clone(),
-                        #[cfg(feature = "tls")]
-                        tls: self.tls.clone(),
-                    };
-                    connection.run(stream)
-                });
+/// Makes room for a connection and begins it.
+async fn take<F>(
+    accepted: io::Result<(TcpStream, std::net::SocketAddr)>,
+    connections: &mut Connections,
+    begin: impl FnOnce(TcpStream, Arc<Progress>) -> F,
+    warned_at: &mut Option<Instant>,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    match accepted {
+        Ok((stream, _)) => {
+            connections.make_room().await;
+            connections.begin(|progress| begin(stream, progress));
+        }
+        Err(err) if is_of_one_connection(&err) => {
+            tracing::debug!(%err, "a connection ended before it was accepted");
+        }
+        // Most likely for want of file handles.
+        Err(err) => {
+            if warned_at.is_none_or(|at| at.elapsed() >= Serve::WARNING_INTERVAL) {
+                tracing::warn!(%err, "a connection could not be accepted");
+                *warned_at = Some(Instant::now());
             }
-            Err(err) if is_of_one_connection(&err) => {
-                tracing::debug!(%err, "a connection ended before it was accepted");
-            }
-            // Most likely for want of file handles.
-            Err(err) => {
-                if warned_at.is_none_or(|at| at.elapsed() >= Self::WARNING_INTERVAL) {
-                    tracing::warn!(%err, "a connection could not be accepted");
-                    *warned_at = Some(Instant::now());
-                }
-                connections.close_one(Self::ACCEPT_PAUSE).await;
-            }
+            connections.close_one(Serve::ACCEPT_PAUSE).await;
         }
     }
 }
