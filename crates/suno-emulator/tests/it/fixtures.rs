@@ -37,6 +37,10 @@ const URL: &str = "http://127.0.0.1:9/";
 /// All cases that were observed, but for those of `receiver/` and `requests/`, which repeat them.
 const CASES: &[(&str, Made)] = &[
     (
+        "client/record-again-after-429",
+        Reading("several answers, each in a case of its own"),
+    ),
+    (
         "client/record-pending",
         Reading("a part of decode/record/pending"),
     ),
@@ -45,13 +49,19 @@ const CASES: &[(&str, Made)] = &[
     ("client/submit-http-500", Refused(URL, "http=500")),
     ("client/submit-http-502-html", Page),
     ("client/submit-kie-422", Refused("", "")),
+    ("client/submit-msg-echoes-url", Reading("msg is any text")),
     ("client/submit-msg-says-success", Reading("msg is any text")),
     ("client/submit-taken-sunoapi", Submit(Profile::SunoApi)),
+    ("client/submit-urls-not-fetched", Submit(Profile::Kie)),
     (
         "client/wait-html-in-between",
         Reading("several answers, each in a case of its own"),
     ),
     ("client/wait-not-visible-yet", UnknownRecord),
+    (
+        "client/wait-upload-unreadable",
+        Reading("several answers, each in a case of its own"),
+    ),
     (
         "decode/callback/callback-type-at-root",
         Reading("a member where it never stands"),
@@ -60,6 +70,10 @@ const CASES: &[(&str, Made)] = &[
     (
         "decode/callback/complete-one-track",
         Callback("one-track", 2),
+    ),
+    (
+        "decode/callback/first-msg-says-success",
+        Reading("a part of first-observed"),
     ),
     ("decode/callback/first-observed", Callback("", 1)),
     (
@@ -73,6 +87,10 @@ const CASES: &[(&str, Made)] = &[
     (
         "decode/callback/text-msg-says-success",
         Reading("msg is any text"),
+    ),
+    (
+        "decode/callback/track-audio-url-empty",
+        Reading("a part of first-observed, at another stage"),
     ),
     (
         "decode/callback/track-created-millis",
@@ -91,6 +109,10 @@ const CASES: &[(&str, Made)] = &[
     ("decode/envelope/refused-data-null", Refused("", "")),
     ("decode/envelope/submit-refused", Reading("msg is any text")),
     ("decode/envelope/submit-taken", Submit(Profile::Kie)),
+    (
+        "decode/record/param-kept",
+        Reading("a part of decode/record/pending"),
+    ),
     ("decode/record/pending", Record("", 0)),
     ("decode/record/success", Record("", 300)),
     ("decode/record/syntax-html", Page),
