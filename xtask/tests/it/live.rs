@@ -44,7 +44,7 @@ fn the_receiver_of_this_workspace_passes_with_a_token() {
     let desk = Desk::start(Fault::None, Verification::token(token()));
     let ran = drive(desk.target().with_token(TOKEN), "*token*");
     assert!(ran.good, "{:#?}", ran.ids("failed"));
-    assert_eq!(ran.ids("passed").len(), 8);
+    assert_eq!(ran.ids("passed").len(), 9);
 }
 
 #[test]
