@@ -5,7 +5,9 @@ pub mod conformance;
 pub mod crash;
 pub mod endtoend;
 pub mod footprint;
+pub mod instructions;
 pub mod layers;
+mod release;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

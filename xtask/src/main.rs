@@ -4,13 +4,12 @@ use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use xtask::conformance::live::{Events, Target};
 use xtask::conformance::{self, Format, Options, Pattern};
-use xtask::{bench, crash, endtoend, footprint, layers};
+use xtask::{bench, crash, endtoend, footprint, instructions, layers};
 
 /// Checks of this workspace.
 #[derive(Debug, Parser)]
@@ -28,7 +27,8 @@ enum Command {
     Conformance(Box<Conformance>),
     Crash(Crash),
     EndToEnd(EndToEnd),
-    Bench(Bench),
+    Bench(Box<bench::Bench>),
+    Instructions(instructions::Instructions),
     /// A server to measure, for 'bench'
     #[command(hide = true)]
     BenchSubject {
@@ -38,6 +38,18 @@ enum Command {
     /// The load, for 'bench'
     #[command(hide = true)]
     BenchLoad(bench::Load),
+    /// A store that grows, for 'bench growth'
+    #[command(hide = true)]
+    BenchGrow(bench::Growing),
+    /// A provider to ask, for 'bench client'
+    #[command(hide = true)]
+    BenchProvider,
+    /// A client that asks, for 'bench client'
+    #[command(hide = true)]
+    BenchAsk(bench::Asking),
+    /// The work whose instructions are counted, for 'instructions'
+    #[command(hide = true)]
+    InstructionsWork(instructions::Work),
     /// A receiver with a fault, for 'crash'
     #[command(hide = true)]
     CrashReceiver {
@@ -163,49 +175,12 @@ impl EndToEnd {
     }
 }
 
-/// Measure how fast receiving is, beside what it could be
-///
-/// Figures move from run to run; the ratios within one run are what counts.
-#[derive(Debug, clap::Args)]
-struct Bench {
-    /// What to measure
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "hyper,append,memory,sqlite,handled"
-    )]
-    subjects: Vec<bench::Subject>,
-    /// How many connections send at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 64)]
-    connections: usize,
-    /// How long each run lasts
-    #[arg(long, default_value_t = 5.0)]
-    seconds: f64,
-    /// How often each subject is run
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
-    rounds: usize,
-    /// How many of a hundred deliveries were sent before
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
-    duplicates: u8,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-impl Bench {
-    fn run(&self) -> Result<ExitCode> {
-        let options = bench::Options {
-            subjects: self.subjects.clone(),
-            connections: self.connections,
-            duration: Duration::try_from_secs_f64(self.seconds)?,
-            rounds: self.rounds,
-            duplicates_percent: self.duplicates,
-            json: self.json,
-        };
-        bench::run(&options, &mut io::stdout())?;
-        Ok(ExitCode::SUCCESS)
-    }
+/// 0 for good, 1 for bad.
+fn verdict(result: Result<bool>) -> Result<ExitCode> {
+    result.map(|good| match good {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// Runs a future to its end, on one thread.
@@ -316,11 +291,22 @@ fn main() -> ExitCode {
             (block_on(crash::receive(fault, &store)), ExitCode::FAILURE)
         }
         Command::Footprint(footprint) => (footprint.run(), ExitCode::from(COULD_NOT_RUN)),
-        Command::Bench(bench) => (bench.run(), ExitCode::from(COULD_NOT_RUN)),
+        Command::Bench(bench) => (
+            verdict(bench.run(&mut io::stdout())),
+            ExitCode::from(COULD_NOT_RUN),
+        ),
         Command::BenchSubject { subject, dir } => {
             (block_on(bench::serve(subject, &dir)), ExitCode::FAILURE)
         }
         Command::BenchLoad(load) => (block_on(bench::send(load)), ExitCode::FAILURE),
+        Command::BenchGrow(growing) => (block_on(bench::grow(growing)), ExitCode::FAILURE),
+        Command::BenchProvider => (block_on(bench::provide()), ExitCode::FAILURE),
+        Command::BenchAsk(asking) => (block_on(bench::ask(asking)), ExitCode::FAILURE),
+        Command::Instructions(counted) => (
+            counted.run(&mut io::stdout()),
+            ExitCode::from(COULD_NOT_RUN),
+        ),
+        Command::InstructionsWork(work) => (block_on(work.run()), ExitCode::FAILURE),
     };
     result.unwrap_or_else(|err| {
         let _ = writeln!(io::stderr(), "xtask: error: {err:#}");

@@ -77,6 +77,8 @@
 //! # }
 //! ```
 
+#[cfg(any(feature = "hyper", feature = "tower"))]
+mod body;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 
+use crate::body::{self, Unreadable};
 use crate::receiver::Receiver;
 
 /// A [`Receiver`] as a service: of hyper with the feature `hyper`, of tower (so also of axum) with
@@ -78,11 +79,11 @@ impl CallbackService {
         if let Err(refused) = self.receiver.admit(&head) {
             return Err(Box::new(refused.map(Full::new)));
         }
-        let body = Limited::new(body, self.receiver.body_bytes_max());
-        let status = match tokio::time::timeout(self.body_timeout, body.collect()).await {
-            Ok(Ok(body)) => return Ok(Request::from_parts(head, body.to_bytes())),
-            Ok(Err(err)) if err.is::<LengthLimitError>() => StatusCode::PAYLOAD_TOO_LARGE,
-            Ok(Err(_)) => StatusCode::BAD_REQUEST,
+        let reading = body::read(body, self.receiver.body_bytes_max());
+        let status = match tokio::time::timeout(self.body_timeout, reading).await {
+            Ok(Ok(body)) => return Ok(Request::from_parts(head, body)),
+            Ok(Err(Unreadable::TooLarge)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Ok(Err(Unreadable::Broken)) => StatusCode::BAD_REQUEST,
             Err(_) => StatusCode::REQUEST_TIMEOUT,
         };
         Err(Box::new(Receiver::refuse(status).map(Full::new)))

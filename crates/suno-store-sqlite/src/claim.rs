@@ -1,5 +1,7 @@
 //! Granting claims.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use suno_callback::{
     Claim, ClaimRequest, EventId, EventKey, EventState, StoreError, Ticket, VerifiedBy, turn,
@@ -12,7 +14,10 @@ use crate::row::{Sibling, micros, moment, source, state, state_columns};
 
 /// How many open events are looked at for one claim, so that a backlog of tasks that are being
 /// handled costs a bounded time.
-const LOOKED_AT_MAX: u32 = 4_096;
+const LOOKED_AT_MAX: usize = 4_096;
+
+/// How many of them are read at once at least.
+const READ_MIN: usize = 32;
 
 /// Claims the events whose turn it is, oldest first.
 pub(crate) fn claim(
@@ -22,16 +27,27 @@ pub(crate) fn claim(
 ) -> Result<Vec<Claim>, StoreError> {
     keys.catch_up(transaction)?;
     let mut claims = Vec::new();
-    for (id, hash, task_id) in candidates(transaction, request).map_err(store_error)? {
-        if claims.len() >= request.events_max {
+    let mut changed = HashSet::new();
+    let (mut after, mut left) = (0, LOOKED_AT_MAX);
+    while claims.len() < request.events_max && left > 0 {
+        let read = (request.events_max - claims.len()).max(READ_MIN).min(left);
+        let found = candidates(transaction, request, after, read).map_err(store_error)?;
+        let Some((last, ..)) = found.last() else {
             break;
+        };
+        after = *last;
+        left -= found.len();
+        for (id, hash, task_id) in found {
+            if claims.len() >= request.events_max {
+                break;
+            }
+            // An event of the same task may have been claimed just now.
+            if !changed.insert(hash) && !is_claimable(transaction, id, request)? {
+                continue;
+            }
+            let siblings = Sibling::all(transaction, keys, hash, &task_id).map_err(store_error)?;
+            claims.extend(claim_of_task(transaction, &siblings, request)?);
         }
-        // An event of the same task may have been claimed just now.
-        if !is_claimable(transaction, id, request)? {
-            continue;
-        }
-        let siblings = Sibling::all(transaction, keys, hash, &task_id).map_err(store_error)?;
-        claims.extend(claim_of_task(transaction, &siblings, request)?);
     }
     // A process that only claims takes in keys as well.
     keys.merge(transaction, 0)?;
@@ -40,18 +56,26 @@ pub(crate) fn claim(
 
 type Candidate = (i64, i64, String);
 
+/// The oldest open events behind `after` that are due.
 fn candidates(
     transaction: &Transaction<'_>,
     request: &ClaimRequest,
+    after: i64,
+    read: usize,
 ) -> rusqlite::Result<Vec<Candidate>> {
     transaction
         .prepare_cached(
             "SELECT id, task_hash, task_id FROM events
-             WHERE state < 3 AND due <= ?1 ORDER BY id LIMIT ?2",
+             WHERE state < 3 AND due <= ?1 AND id > ?2 ORDER BY id LIMIT ?3",
         )?
-        .query_map(params![micros(request.now), LOOKED_AT_MAX], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
+        .query_map(
+            params![
+                micros(request.now),
+                after,
+                i64::try_from(read).unwrap_or(i64::MAX)
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?
         .collect()
 }
 

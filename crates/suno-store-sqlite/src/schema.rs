@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 use suno_callback::{StoreError, StoreErrorKind};
 
@@ -10,6 +11,8 @@ use crate::error::store_error;
 
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many statements a connection keeps prepared: more than there are in this crate.
+const STATEMENTS_MAX: usize = 64;
 /// `PRAGMA application_id` of our files: "Suno" in ASCII.
 const APPLICATION_ID: i32 = 0x5375_6e6f;
 /// Each brings the file from the version of its place to the next one.
@@ -30,7 +33,19 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
              PRAGMA foreign_keys = ON;",
         )
         .map_err(store_error)?;
+    keep_statements(&connection)?;
     Ok(connection)
+}
+
+/// Has a statement prepared once. Without the stability guarantee, SQLite prepares a statement anew
+/// for each value that is bound, wherever a value might let it choose another plan, which is
+/// most of the work then; `cargo xtask instructions` sees it.
+fn keep_statements(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(store_error)?;
+    Ok(())
 }
 
 /// Opens the file once more, to read.
@@ -40,6 +55,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     connection
         .pragma_update(None, "query_only", true)
         .map_err(store_error)?;
+    keep_statements(&connection)?;
     Ok(connection)
 }
 

@@ -1,37 +1,36 @@
 //! Processes: built for release, pinned to cores, and what the system says of them.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 
-use super::load::Load;
 use super::subject::Subject;
 
 /// The core of the server, and that of the load.
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
+/// What a tick of `/proc/PID/stat` is on Linux.
+const TICK: Duration = Duration::from_millis(10);
+/// How often a sync is timed.
+const SYNCS: usize = 200;
 
 /// This program, built for release.
 #[derive(Debug)]
 pub(super) struct Program {
     path: PathBuf,
+    target: PathBuf,
     pinned: bool,
 }
 
 impl Program {
     pub(super) fn build() -> Result<Self> {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--quiet", "--package", "xtask"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status()
-            .context("cannot run cargo")?;
-        if !built.success() {
-            bail!("the release build failed");
-        }
         let metadata = cargo_metadata::MetadataCommand::new()
             .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
             .no_deps()
@@ -39,59 +38,92 @@ impl Program {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let taskset = Command::new("taskset").arg("--version").output().is_ok();
         Ok(Self {
-            path: metadata.target_directory.join("release/xtask").into(),
+            path: crate::release::build(&metadata)?,
+            target: metadata.target_directory.into(),
             pinned: taskset && cores > 1,
         })
     }
 
-    fn command(&self, core: &str) -> Command {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// A command on the core of the server.
+    pub(super) fn pinned_server(&self, program: &Path) -> Command {
+        self.command(SERVER_CORE, program.as_os_str())
+    }
+
+    fn command(&self, core: &str, program: &OsStr) -> Command {
         if !self.pinned {
-            return Command::new(&self.path);
+            return Command::new(program);
         }
         let mut command = Command::new("taskset");
-        command.args(["-c", core]).arg(&self.path);
+        command.args(["-c", core]).arg(program);
         command
     }
 
-    /// Runs the load in a process of its own, and returns what it printed.
-    pub(super) fn load(&self, load: &Load) -> Result<String> {
+    /// Runs a part of this program in a process of its own, on the core of the load, and returns
+    /// what it told as JSON.
+    pub(super) fn tell<T, A>(&self, part: &str, arguments: A) -> Result<T>
+    where
+        T: DeserializeOwned,
+        A: IntoIterator<Item: AsRef<OsStr>>,
+    {
         let output = self
-            .command(LOAD_CORE)
-            .arg("bench-load")
-            .args(load.arguments())
-            .stderr(Stdio::inherit())
+            .command(LOAD_CORE, self.path.as_os_str())
+            .arg(part)
+            .args(arguments)
+            .stdin(Stdio::null())
             .output()
-            .context("the load could not be started")?;
+            .with_context(|| format!("{part} could not be started"))?;
         if !output.status.success() {
-            bail!("the load failed");
+            let why = String::from_utf8_lossy(&output.stderr);
+            bail!("{part} failed: {}", why.trim());
         }
-        String::from_utf8(output.stdout).context("the load printed something else")
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{part} told no figures"))
     }
 }
 
-/// A subject that runs.
+/// A server that runs.
 #[derive(Debug)]
 pub(super) struct Running {
     child: Child,
     address: SocketAddr,
+    /// Kept open, since a server that prints more would fail otherwise.
+    _stdout: BufReader<std::process::ChildStdout>,
 }
 
 impl Running {
+    /// Starts a subject that keeps what it stores in `dir`.
     pub(super) fn start(program: &Program, subject: Subject, dir: &Path) -> Result<Self> {
-        let mut child = program
-            .command(SERVER_CORE)
-            .arg("bench-subject")
-            .arg(subject.to_string())
-            .arg(dir)
+        Self::spawn(subject.command(program, dir))
+    }
+
+    /// Starts a server whose first line is its address.
+    pub(super) fn spawn(mut command: Command) -> Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .context("the subject could not be started")?;
-        let stdout = child.stdout.take().context("the subject has no stdout")?;
+            .context("it could not be started")?;
+        let stdout = child.stdout.take().context("it has no stdout")?;
+        let mut stdout = BufReader::new(stdout);
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().parse().context("the subject did not start")?;
-        Ok(Self { child, address })
+        stdout.read_line(&mut line)?;
+        let Ok(address) = line.trim().parse() else {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("it did not start");
+        };
+        Ok(Self {
+            child,
+            address,
+            _stdout: stdout,
+        })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -99,19 +131,18 @@ impl Running {
     }
 
     /// Memory that is in use, where the system tells.
-    pub(super) fn resident_kb(&self) -> Option<u64> {
-        self.proc("status", "VmRSS:")
+    pub(super) fn resident_kb(&self) -> Option<f64> {
+        resident_kb(&self.child.id().to_string())
     }
 
     /// What was written to disk, where the system tells.
     pub(super) fn written_bytes(&self) -> Option<u64> {
-        self.proc("io", "write_bytes:")
+        field(&self.child.id().to_string(), "io", "write_bytes:")
     }
 
-    fn proc(&self, file: &str, name: &str) -> Option<u64> {
-        let text = fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).ok()?;
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        line.split_whitespace().nth(1)?.parse().ok()
+    /// The time that all its threads were on a core, where the system tells.
+    pub(super) fn cpu(&self) -> Option<Duration> {
+        cpu(&self.child.id().to_string())
     }
 }
 
@@ -120,4 +151,66 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Memory of a process that is in use.
+pub(super) fn resident_kb(process: &str) -> Option<f64> {
+    field(process, "status", "VmRSS:").map(|kb| kb as f64)
+}
+
+/// The time that all threads of a process were on a core.
+pub(super) fn cpu(process: &str) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name stands in brackets, and may hold anything.
+    let (_, fields) = text.rsplit_once(") ")?;
+    let mut times = fields
+        .split(' ')
+        .skip(11)
+        .map_while(|time| time.parse().ok());
+    let (user, system): (u32, u32) = (times.next()?, times.next()?);
+    Some(TICK * (user + system))
+}
+
+fn field(process: &str, file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/{file}")).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// What the figures depend on, in one line.
+pub(super) fn describe(dir: &Path) -> Result<String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown processor", |(_, name)| name.trim());
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let sync = sync_time(dir)?.as_secs_f64() * 1e3;
+    let node = first_line("node", "--version").unwrap_or_else(|| "none".to_owned());
+    Ok(format!(
+        "{cores} cores ({processor}), Linux {}, {}, node {node}, one fdatasync after 1 kB {sync:.2} ms",
+        kernel.trim(),
+        crate::release::compiler().unwrap_or_else(|_| "unknown compiler".to_owned()),
+    ))
+}
+
+fn first_line(program: &str, argument: &str) -> Option<String> {
+    let output = Command::new(program).arg(argument).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.lines().next()?.to_owned())
+}
+
+/// The median of what one append of 1 kB with its fdatasync takes.
+fn sync_time(dir: &Path) -> Result<Duration> {
+    let mut file = File::create(dir.join("synced"))?;
+    let mut times = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        let before = Instant::now();
+        file.write_all(&[0; 1_024])?;
+        file.sync_data()?;
+        times.push(before.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
 }

@@ -4,74 +4,65 @@
 //! where `taskset` is there. Subjects take turns over several rounds, so that what disturbs the
 //! machine disturbs all of them: the ratios count, not the figures.
 
+mod body;
+mod client;
+mod connection;
+mod goals;
+mod growth;
 mod load;
 mod machine;
+mod memory;
+mod receive;
 mod report;
+mod statistics;
 mod subject;
 
 use std::io::Write;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+pub(crate) use self::body::body;
+pub use self::client::{Asking, ask, provide};
+pub(crate) use self::growth::delivery;
+pub use self::growth::{Growing, grow};
 pub use self::load::{Load, send};
 pub use self::subject::{Subject, serve};
 
-use self::machine::{Program, Running};
-use self::report::{Measured, Report};
+use self::machine::Program;
 
-/// What to measure.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The subjects, in the order of the report.
-    pub subjects: Vec<Subject>,
-    /// How many connections send at the same time.
-    pub connections: usize,
-    /// How long each run lasts.
-    pub duration: Duration,
-    /// How often each subject is run.
-    pub rounds: usize,
-    /// How many of a hundred deliveries were sent before.
-    pub duplicates_percent: u8,
-    /// Print JSON.
-    pub json: bool,
+/// Measure how fast receiving is, beside what it could be and what it is instead of
+///
+/// Prints Markdown; what happens meanwhile goes to stderr. Figures move from run to run; the ratios
+/// within one run are what counts. A subject that cannot run is named with the reason.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Bench {
+    #[command(subcommand)]
+    other: Option<Other>,
+    #[command(flatten)]
+    receive: receive::Options,
 }
 
-/// Builds, measures and reports.
-///
-/// # Errors
-///
-/// If the release build fails, or a subject does not start or answer.
-pub fn run(options: &Options, out: &mut dyn Write) -> Result<()> {
-    let program = Program::build()?;
-    let mut report = Report::new(options);
-    for round in 0..options.rounds {
-        for subject in &options.subjects {
-            let measured = measure(&program, *subject, options)
-                .with_context(|| format!("{subject} could not be measured"))?;
-            if !options.json {
-                writeln!(out, "round {}  {subject:<8} {measured}", round + 1)?;
-                out.flush()?;
-            }
-            report.add(*subject, measured);
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    Growth(growth::Options),
+    Memory(memory::Options),
+    Client(client::Options),
+}
+
+impl Bench {
+    /// Builds, measures and reports; true if everything that can run on this machine did.
+    ///
+    /// # Errors
+    ///
+    /// If the release build fails, or nothing could be measured.
+    pub fn run(&self, out: &mut dyn Write) -> Result<bool> {
+        let program = Program::build()?;
+        match &self.other {
+            None => receive::run(&program, &self.receive, out),
+            Some(Other::Growth(options)) => growth::run(&program, options, out).map(|()| true),
+            Some(Other::Memory(options)) => memory::run(&program, options, out).map(|()| true),
+            Some(Other::Client(options)) => client::run(&program, options, out).map(|()| true),
         }
     }
-    report.tell(out)
-}
-
-fn measure(program: &Program, subject: Subject, options: &Options) -> Result<Measured> {
-    let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
-    let running = Running::start(program, subject, dir.path())?;
-    let idle = running.resident_kb();
-    let told = program.load(&Load {
-        address: running.address(),
-        connections: options.connections,
-        duration: options.duration,
-        duplicates_percent: options.duplicates_percent,
-    })?;
-    let mut measured = Measured::from_load(&told)?;
-    measured.idle_kb = idle;
-    measured.resident_kb = running.resident_kb();
-    measured.written_bytes = running.written_bytes();
-    Ok(measured)
 }

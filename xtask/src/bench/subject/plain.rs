@@ -1,8 +1,8 @@
-//! What is measured: servers that answer signed callbacks, each a little more than the one before.
+//! The limits: bare hyper, and the same with a file that is synced once for each batch.
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,85 +16,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use suno_callback::{
-    Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Receiver, Verification, handler_fn,
-};
-use suno_store_sqlite::SqliteStore;
 use suno_types::Peek;
 use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use super::load::KEY;
+use crate::bench::body::KEY;
 
-/// A server that is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
-#[non_exhaustive]
-pub enum Subject {
-    /// hyper that reads the body and answers: the ceiling.
-    Hyper,
-    /// The same, verified and appended to a file with one sync for each batch: the durable limit.
-    Append,
-    /// The receiver with the store in memory.
-    Memory,
-    /// The receiver with the SQLite store, nothing handled.
-    Sqlite,
-    /// The same with a dispatcher that handles everything as it comes.
-    Handled,
+pub(super) async fn serve_nothing(listener: TcpListener) -> Result<()> {
+    serve(listener, Arc::new(Nothing)).await
 }
 
-impl std::fmt::Display for Subject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Hyper => "hyper",
-            Self::Append => "append",
-            Self::Memory => "memory",
-            Self::Sqlite => "sqlite",
-            Self::Handled => "handled",
-        })
-    }
-}
-
-/// Serves a subject until the process is killed; its first line is the address.
-///
-/// # Errors
-///
-/// If it cannot listen, or cannot write into `dir`.
-pub async fn serve(subject: Subject, dir: &Path) -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", listener.local_addr()?)?;
-    stdout.flush()?;
-    drop(stdout);
-    match subject {
-        Subject::Hyper => serve_with(listener, Arc::new(Nothing)).await,
-        Subject::Append => serve_with(listener, Arc::new(Append::start(dir)?)).await,
-        Subject::Memory => receive(listener, Arc::new(MemoryStore::new()), false).await,
-        Subject::Sqlite => receive(listener, sqlite(dir)?, false).await,
-        Subject::Handled => receive(listener, sqlite(dir)?, true).await,
-    }
-}
-
-fn sqlite(dir: &Path) -> Result<Arc<SqliteStore>> {
-    Ok(Arc::new(SqliteStore::open(dir.join("suno.db"))?))
-}
-
-async fn receive(
-    listener: TcpListener,
-    store: Arc<dyn IdempotencyStore>,
-    handled: bool,
-) -> Result<()> {
-    let inbox = Inbox::start(store);
-    let dispatcher = handled.then(|| {
-        let handler = handler_fn(|_: Event| async { Ok(()) });
-        Dispatcher::new(inbox.clone(), handler)
-            .with_handlers_max(256)
-            .start()
-    });
-    let receiver = Receiver::new(inbox, Verification::webhook_key(KEY));
-    suno_callback::serve::serve(listener, receiver, std::future::pending()).await;
-    drop(dispatcher);
-    Ok(())
+pub(super) async fn serve_append(listener: TcpListener, dir: &Path) -> Result<()> {
+    serve(listener, Arc::new(Append::start(dir)?)).await
 }
 
 /// What a plain server does with a request.
@@ -103,7 +37,7 @@ trait Answer: Send + Sync + 'static {
     async fn answer(&self, request: Request<Incoming>) -> StatusCode;
 }
 
-async fn serve_with(listener: TcpListener, subject: Arc<dyn Answer>) -> Result<()> {
+async fn serve(listener: TcpListener, subject: Arc<dyn Answer>) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

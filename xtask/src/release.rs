@@ -1,0 +1,32 @@
+//! This program, built for release: what is measured is never a debug build.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::Metadata;
+
+/// Builds it, and returns where it is.
+pub(crate) fn build(metadata: &Metadata) -> Result<PathBuf> {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--quiet", "--package", "xtask"])
+        .current_dir(&metadata.workspace_root)
+        .status()
+        .context("cannot run cargo")?;
+    if !built.success() {
+        bail!("the release build failed");
+    }
+    Ok(metadata.target_directory.join("release/xtask").into())
+}
+
+/// The compiler that builds it, as it names itself.
+pub(crate) fn compiler() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .arg("--version")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .context("cannot run rustc")?;
+    let version = String::from_utf8(output.stdout).context("rustc says no text")?;
+    Ok(version.trim().to_owned())
+}
