@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::machine;
 
 /// How big a body is unless set otherwise: a complete callback with two tracks.
-pub(super) const BODY_BYTES: usize = 1_100;
+pub(super) const BODY_BYTES: usize = 1_150;
 
 /// What to send.
 #[derive(Debug, Clone, Copy, clap::Args)]
