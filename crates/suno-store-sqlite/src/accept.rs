@@ -16,17 +16,52 @@ pub(crate) fn accept(
     deliveries: &[Delivery],
 ) -> Result<Vec<Accepted>, StoreError> {
     keys.catch_up(transaction)?;
+    let mut numbers = Numbers::read(transaction).map_err(store_error)?;
     let accepted = deliveries
         .iter()
-        .map(|delivery| accept_one(transaction, keys, delivery).map_err(store_error))
+        .map(|delivery| accept_one(transaction, keys, &mut numbers, delivery).map_err(store_error))
         .collect::<Result<Vec<_>, _>>()?;
+    numbers.write(transaction).map_err(store_error)?;
     keys.merge(transaction, deliveries.len())?;
     Ok(accepted)
+}
+
+/// The numbers that events get.
+struct Numbers {
+    written: i64,
+    last: i64,
+}
+
+impl Numbers {
+    fn read(transaction: &Transaction<'_>) -> rusqlite::Result<Self> {
+        let last = transaction
+            .prepare_cached("SELECT id FROM last_event")?
+            .query_row((), |row| row.get(0))?;
+        Ok(Self {
+            written: last,
+            last,
+        })
+    }
+
+    fn next(&mut self) -> i64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        if self.last > self.written {
+            transaction
+                .prepare_cached("UPDATE last_event SET id = ?1")?
+                .execute([self.last])?;
+        }
+        Ok(())
+    }
 }
 
 fn accept_one(
     transaction: &Transaction<'_>,
     keys: &mut Keys,
+    numbers: &mut Numbers,
     delivery: &Delivery,
 ) -> rusqlite::Result<Accepted> {
     ledger::meet(transaction, delivery)?;
@@ -36,7 +71,14 @@ fn accept_one(
             code,
             semantic,
             ..
-        } => accept_event(transaction, keys, delivery, key, *code, *semantic),
+        } => {
+            let told = Told {
+                key,
+                code: *code,
+                semantic: *semantic,
+            };
+            accept_event(transaction, keys, numbers, delivery, told)
+        }
         Content::Quarantined {
             task_id, reason, ..
         } => {
@@ -62,14 +104,25 @@ fn accept_one(
     }
 }
 
+/// What a delivery says of an event.
+struct Told<'a> {
+    key: &'a EventKey,
+    code: Code,
+    semantic: Fingerprint,
+}
+
 fn accept_event(
     transaction: &Transaction<'_>,
     keys: &mut Keys,
+    numbers: &mut Numbers,
     delivery: &Delivery,
-    key: &EventKey,
-    code: Code,
-    semantic: Fingerprint,
+    told: Told<'_>,
 ) -> rusqlite::Result<Accepted> {
+    let Told {
+        key,
+        code,
+        semantic,
+    } = told;
     let hash = task_hash(key.task_id());
     let siblings = Sibling::all(transaction, keys, hash, key.task_id().as_str())?;
     if let Some(known) = siblings.iter().find(|known| known.stage == *key.stage()) {
@@ -84,13 +137,15 @@ fn accept_event(
         (EventState::Ready, Accepted::New)
     };
     let (state, due) = state_columns(state);
+    let event = numbers.next();
     transaction
         .prepare_cached(
-            "INSERT INTO events (task_hash, task_id, stage, code, source, verified_by,
+            "INSERT INTO events (id, task_hash, task_id, stage, code, source, verified_by,
                  received_at, strict, semantic, state, due)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
+            event,
             hash,
             key.task_id().as_str(),
             key.stage().as_str(),
@@ -103,7 +158,6 @@ fn accept_event(
             state,
             due,
         ])?;
-    let event = transaction.last_insert_rowid();
     transaction
         .prepare_cached("INSERT INTO bodies (event_id, raw) VALUES (?1, ?2)")?
         .execute(params![event, &*delivery.raw])?;

@@ -14,6 +14,7 @@ cases! {
     purge_never_touches_what_is_not_settled: "purge never touches what is not settled",
     a_purged_body_leaves_the_key_known: "a purged body leaves the key and the fingerprints known, so that a delivery of it is still a duplicate",
     a_purged_key_is_a_new_event: "until the key is purged",
+    the_number_of_a_purged_event_is_not_used_again: "a delivery of a purged key is a new event",
     purge_goes_on_where_it_stopped: "forgets what is old, as much as the request allows at once",
     quarantine_is_purged_by_age: "forgets what is old",
 }
@@ -244,6 +245,21 @@ async fn a_purged_key_is_a_new_event(bench: &dyn Bench) -> Verdict {
     expect("a delivery of it", accepted, Accepted::New)?;
     let id = scene.find_one("old").await?.id;
     expect("a number of its own", id > before, true)
+}
+
+async fn the_number_of_a_purged_event_is_not_used_again(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    handled(&scene, "t", 0).await?;
+    let before = scene.find_one("t").await?.id;
+    // Nothing is left, and a ticket of it must not fit what comes next.
+    scene.store.purge(all_before(100)).await?;
+    expect("events", scene.find("t").await?.len(), 0)?;
+    scene.accept(delivery_at("u", "complete", 10, 200)?).await?;
+    expect(
+        "a number of its own",
+        scene.find_one("u").await?.id > before,
+        true,
+    )
 }
 
 async fn purge_goes_on_where_it_stopped(bench: &dyn Bench) -> Verdict {

@@ -1,7 +1,8 @@
 -- What events are: narrow rows, appended; how they stand changes in place.
 CREATE TABLE events (
-    -- A number is never used again, also after a purge.
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- From last_event: AUTOINCREMENT would write its own counter with every event, and not once with
+    -- every commit.
+    id INTEGER PRIMARY KEY,
     -- 64 bits of a hash of the task id: narrow keys find a task's events, and the id decides.
     task_hash INTEGER NOT NULL,
     task_id TEXT NOT NULL,
@@ -19,6 +20,14 @@ CREATE TABLE events (
     epoch INTEGER NOT NULL DEFAULT 0,
     reason TEXT
 ) STRICT;
+
+-- The number of the latest event. A number is never used again, also after a purge.
+CREATE TABLE last_event (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO last_event VALUES (1, 0);
 
 -- Finds the events of a task. Events are appended at random places of this order, so that it is
 -- kept up behind them in sorted slices; see keys.rs. What was not merged yet is past merged_through.

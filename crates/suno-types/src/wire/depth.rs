@@ -8,12 +8,22 @@ use crate::error::DecodeErrorKind;
 /// whatever else is wrong with it.
 pub(super) fn check(json: &str) -> Result<(), DecodeError> {
     // Nearly every text has fewer brackets than that, and counting them is much cheaper.
-    let opening = |byte: &u8| matches!(byte, b'[' | b'{');
-    let brackets = json.as_bytes().iter().copied().filter(opening).count();
-    if brackets > DecodeError::DEPTH_MAX && depth(json) > DecodeError::DEPTH_MAX {
+    if opening_brackets(json) > DecodeError::DEPTH_MAX && depth(json) > DecodeError::DEPTH_MAX {
         return Err(DecodeError::new(DecodeErrorKind::TooDeep, ""));
     }
     Ok(())
+}
+
+/// How many brackets open something, those in texts included. Counted in bytes, a few at a time, so
+/// that the compiler can count many at once.
+fn opening_brackets(json: &str) -> usize {
+    const AT_ONCE: usize = u8::MAX as usize;
+    // '[' and '{' differ in one bit.
+    let opening = |byte: &u8| u8::from(byte | 0x20 == b'{');
+    let parts = json.as_bytes().chunks(AT_ONCE);
+    parts
+        .map(|part| usize::from(part.iter().map(opening).sum::<u8>()))
+        .sum()
 }
 
 /// How many objects and arrays are open at the same time at most.
@@ -34,4 +44,18 @@ fn depth(json: &str) -> usize {
         }
     }
     deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_brackets_are_counted_and_no_others() {
+        let all: String = (0..=127_u8).map(char::from).collect();
+        assert_eq!(opening_brackets(&all), 2);
+        assert_eq!(opening_brackets(&"[{".repeat(1_000)), 2_000);
+        assert_eq!(opening_brackets(&"[".repeat(255)), 255);
+        assert_eq!(opening_brackets(""), 0);
+    }
 }
