@@ -101,7 +101,7 @@ async fn of_racing_claims_one_is_granted(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     for round in 0..8 {
         scene
-            .accept_stages(&format!("race-{round}"), &["complete"])
+            .accept_stages(&format!("claimed-{round}"), &["complete"])
             .await?;
         let mut racers = tokio::task::JoinSet::new();
         for _ in 0..RACERS {

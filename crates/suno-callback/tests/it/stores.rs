@@ -146,6 +146,9 @@ impl Bench for WrongBench {
     }
 }
 
+/// How often a racer lets others run before it goes on alone.
+const YIELDS_MAX: usize = 1_000_000;
+
 /// A store in memory with a fault.
 #[derive(Debug)]
 struct Wrong {
@@ -153,6 +156,8 @@ struct Wrong {
     store: MemoryStore,
     seen: Mutex<HashSet<String>>,
     latest: Mutex<HashMap<EventId, u32>>,
+    /// How many have looked for what is raced for, and found nothing.
+    looked: Mutex<HashMap<String, usize>>,
 }
 
 impl Wrong {
@@ -162,6 +167,24 @@ impl Wrong {
             store: MemoryStore::new(),
             seen: Mutex::default(),
             latest: Mutex::default(),
+            looked: Mutex::default(),
+        }
+    }
+
+    /// Goes on when another racer has looked as well, so that the fault shows in whatever order they
+    /// run. Where nobody races it goes on by itself.
+    async fn wait_for_another_look(&self, name: &str) {
+        *self
+            .looked
+            .lock()
+            .unwrap()
+            .entry(name.to_owned())
+            .or_default() += 1;
+        for _ in 0..YIELDS_MAX {
+            if self.looked.lock().unwrap()[name] > 1 {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -209,8 +232,8 @@ impl IdempotencyStore for Wrong {
             let name = format!("{:?}", delivery.content);
             let seen = self.seen.lock().unwrap().contains(&name);
             let seen_as = self.seen_as(delivery.clone());
-            if self.fault == Fault::LooksThenWrites {
-                tokio::task::yield_now().await;
+            if self.fault == Fault::LooksThenWrites && !seen && name.contains("race-") {
+                self.wait_for_another_look(&name).await;
             }
             let one = self.store.accept(&[seen_as]).await?;
             self.seen.lock().unwrap().insert(name);
