@@ -10,7 +10,9 @@ use suno_types::{Stage, TaskId};
 
 use crate::error::{damaged, store_error};
 use crate::keys::Keys;
-use crate::row::{Sibling, micros, moment, source, state, state_columns};
+use crate::row::{micros, moment, source, state, state_columns};
+use crate::settle;
+use crate::siblings::{Sibling, Siblings};
 
 /// How many open events are looked at for one claim, so that a backlog of tasks that are being
 /// handled costs a bounded time.
@@ -26,6 +28,7 @@ pub(crate) fn claim(
     request: &ClaimRequest,
 ) -> Result<Vec<Claim>, StoreError> {
     keys.catch_up(transaction)?;
+    let mut siblings_of = Siblings::new(transaction).map_err(store_error)?;
     let mut claims = Vec::new();
     let mut changed = HashSet::new();
     let (mut after, mut left) = (0, LOOKED_AT_MAX);
@@ -45,7 +48,7 @@ pub(crate) fn claim(
             if !changed.insert(hash) && !is_claimable(transaction, id, request)? {
                 continue;
             }
-            let siblings = Sibling::all(transaction, keys, hash, &task_id).map_err(store_error)?;
+            let siblings = siblings_of.of(keys, hash, &task_id).map_err(store_error)?;
             claims.extend(claim_of_task(transaction, &siblings, request)?);
         }
     }
@@ -65,8 +68,8 @@ fn candidates(
 ) -> rusqlite::Result<Vec<Candidate>> {
     transaction
         .prepare_cached(
-            "SELECT id, task_hash, task_id FROM events
-             WHERE state < 3 AND due <= ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            "SELECT event_id, task_hash, task_id FROM open JOIN events ON id = event_id
+             WHERE due <= ?1 AND event_id > ?2 ORDER BY event_id LIMIT ?3",
         )?
         .query_map(
             params![
@@ -85,10 +88,17 @@ fn is_claimable(
     request: &ClaimRequest,
 ) -> Result<bool, StoreError> {
     let columns = transaction
-        .prepare_cached("SELECT state, due FROM events WHERE id = ?1")
-        .and_then(|mut statement| statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))))
+        .prepare_cached("SELECT state, due FROM open WHERE event_id = ?1")
+        .and_then(|mut statement| {
+            let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            statement.query_row([id], columns).optional()
+        })
         .map_err(store_error)?;
-    Ok(state(columns.0, columns.1)?.is_claimable(request.now))
+    match columns {
+        Some((column, due)) => Ok(state(column, due)?.is_claimable(request.now)),
+        // It was superseded just now.
+        None => Ok(false),
+    }
 }
 
 fn claim_of_task(
@@ -104,7 +114,7 @@ fn claim_of_task(
         return Ok(None);
     };
     for place in turn.supersede {
-        set_state(transaction, siblings[place].id, EventState::Superseded).map_err(store_error)?;
+        settle::supersede(transaction, siblings[place].id).map_err(store_error)?;
     }
     let id = siblings[turn.claim].id;
     grant(transaction, id, request)
@@ -114,28 +124,26 @@ fn claim_of_task(
         .map(Some)
 }
 
-fn set_state(transaction: &Transaction<'_>, id: i64, state: EventState) -> rusqlite::Result<usize> {
-    let (state, due) = state_columns(state);
-    transaction
-        .prepare_cached("UPDATE events SET state = ?2, due = ?3 WHERE id = ?1")?
-        .execute(params![id, state, due])
-}
-
 fn grant(
     transaction: &Transaction<'_>,
     id: i64,
     request: &ClaimRequest,
 ) -> rusqlite::Result<Option<Granted>> {
-    let until = request.until();
-    let (state, due) = state_columns(EventState::Claimed { until });
+    let (state, due) = state_columns(EventState::Claimed {
+        until: request.until(),
+    });
     transaction
         .prepare_cached(
-            "UPDATE events SET state = ?2, due = ?3, epoch = epoch + 1, attempts = attempts + 1
-             WHERE id = ?1",
+            "UPDATE open SET state = ?2, due = ?3, epoch = epoch + 1, attempts = attempts + 1
+             WHERE event_id = ?1",
         )?
         .execute(params![id, state, due])?;
     transaction
-        .prepare_cached(Granted::BY_ID)?
+        .prepare_cached(
+            "SELECT task_id, stage, source, verified_by, events.received_at, attempts, epoch, raw
+             FROM open JOIN events ON id = event_id
+             WHERE event_id = ?1 AND raw IS NOT NULL",
+        )?
         .query_row([id], Granted::read)
         .optional()
 }
@@ -153,10 +161,6 @@ struct Granted {
 }
 
 impl Granted {
-    const BY_ID: &str = "SELECT task_id, stage, source, verified_by, received_at, attempts, epoch,
-            raw
-        FROM events JOIN bodies ON event_id = id WHERE id = ?1";
-
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             task_id: row.get(0)?,

@@ -14,7 +14,7 @@ pub(crate) fn find(
     task_id: &TaskId,
 ) -> Result<Vec<Record>, StoreError> {
     let sql = format!(
-        "{EVENT}, raw FROM events LEFT JOIN bodies ON event_id = id
+        "{EVENT}, raw {FROM_EVENTS}
          WHERE task_id = ?2 AND (id IN (SELECT event_id FROM keys WHERE task_hash = ?1)
              OR id > ?3 AND task_hash = ?1)
          ORDER BY id"
@@ -26,13 +26,20 @@ pub(crate) fn find(
 
 /// A page of events, without their bodies.
 pub(crate) fn list(transaction: &Transaction<'_>, page: Page) -> Result<Vec<Record>, StoreError> {
-    let sql = format!("{EVENT}, NULL FROM events WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let sql = format!("{EVENT}, NULL {FROM_EVENTS} WHERE id > ?1 ORDER BY id LIMIT ?2");
     records(transaction, &sql, params![page.after.0, page.records_max])
 }
 
 /// The columns of an event; the body is the last one.
-const EVENT: &str = "SELECT id, task_id, stage, code, state, due, attempts, reason, source,
-    verified_by, received_at, (SELECT count(*) FROM conflicts WHERE event_id = id)";
+const EVENT: &str = "SELECT id, task_id, stage, code,
+    coalesce(open.state, settled.state, -1), coalesce(open.due, 0),
+    coalesce(open.attempts, settled.attempts, 0), coalesce(open.reason, settled.reason),
+    source, verified_by, events.received_at,
+    (SELECT count(*) FROM conflicts WHERE event_id = id)";
+
+/// Events and how they stand.
+const FROM_EVENTS: &str = "FROM events
+    LEFT JOIN open ON open.event_id = id LEFT JOIN settled ON settled.event_id = id";
 
 /// The row of an event.
 struct EventRow {
@@ -143,7 +150,10 @@ pub(crate) fn quarantine(
 /// How many events there are, by state.
 pub(crate) fn counts(transaction: &Transaction<'_>) -> Result<Counts, StoreError> {
     let by_state = transaction
-        .prepare_cached("SELECT state, count(*) FROM events GROUP BY state")
+        .prepare_cached(
+            "SELECT state, count(*) FROM open GROUP BY state
+             UNION ALL SELECT state, count(*) FROM settled GROUP BY state",
+        )
         .and_then(|mut statement| {
             statement
                 .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?

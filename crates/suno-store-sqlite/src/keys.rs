@@ -6,12 +6,14 @@
 //! commit: neighbours share pages, and no commit takes long.
 //!
 //! Memory is never trusted alone: every transaction begins by taking in what other processes
-//! appended, and after a transaction that failed everything is read again. A merge that is
-//! interrupted is begun again, and merging a key twice does nothing.
+//! appended, and everything is read again after a transaction that failed, and after a purge of
+//! events that were not merged. A merge that is interrupted is begun again, and merging a key twice
+//! does nothing.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{CachedStatement, Transaction, params_from_iter};
 use suno_callback::StoreError;
 
 use crate::error::store_error;
@@ -22,28 +24,29 @@ const UNMERGED_MAX: usize = 32_768;
 /// How many keys are merged in one transaction at least, and at most.
 const SLICE_MIN: usize = 64;
 const SLICE_MAX: usize = 1_024;
+/// How many keys one statement merges: finding the place of the next one begins at the last one then.
+const MERGED_AT_ONCE: usize = 32;
+
+/// The hash of a task id, and an event of that task.
+type Key = (i64, i64);
 
 /// The keys that are not merged yet.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    /// The events of each task hash, in the order of their arrival.
-    unmerged: HashMap<i64, Events>,
-    /// How many there are.
-    count: usize,
-    /// The last event that was taken in.
+    unmerged: BTreeSet<Key>,
+    /// The last event that was taken in, or that was purged.
     taken_through: i64,
+    /// How often unmerged events had been purged when the keys were read.
+    unmerged_purges: i64,
     merging: Option<Merge>,
     unmerged_max: usize,
 }
 
-/// The events of one task hash. Nearly all have few.
-type Events = Vec<i64>;
-
 /// A merge under way.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Merge {
-    /// What is still to be merged, the smallest last.
-    sorted: Vec<(i64, i64)>,
+    /// The last key that was merged.
+    after: Bound<Key>,
     /// The last event of the merge.
     through: i64,
 }
@@ -51,9 +54,9 @@ struct Merge {
 impl Default for Keys {
     fn default() -> Self {
         Self {
-            unmerged: HashMap::new(),
-            count: 0,
+            unmerged: BTreeSet::new(),
             taken_through: 0,
+            unmerged_purges: 0,
             merging: None,
             unmerged_max: UNMERGED_MAX,
         }
@@ -63,20 +66,26 @@ impl Default for Keys {
 impl Memory for Keys {
     fn forget(&mut self) {
         self.unmerged.clear();
-        self.count = 0;
         self.taken_through = 0;
         self.merging = None;
     }
 }
 
 impl Keys {
-    /// Takes in what was appended since the last transaction, by whichever process. To be called
-    /// in every transaction before anything is looked up.
+    /// Takes in what was appended and purged since the last transaction, by whichever process. To
+    /// be called in every transaction before anything is looked up.
     pub(crate) fn catch_up(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        if self.taken_through == 0 {
-            self.taken_through = merged_through(transaction).map_err(store_error)?;
+        let marks = Marks::read(transaction).map_err(store_error)?;
+        if marks.unmerged_purges != self.unmerged_purges {
+            self.forget();
+            self.unmerged_purges = marks.unmerged_purges;
         }
-        self.take_in(transaction).map_err(store_error)
+        if self.taken_through == 0 {
+            self.taken_through = marks.merged_through;
+        }
+        self.take_in(transaction).map_err(store_error)?;
+        self.taken_through = self.taken_through.max(marks.numbered_through);
+        Ok(())
     }
 
     fn take_in(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -89,29 +98,43 @@ impl Keys {
         Ok(())
     }
 
+    /// The number of the next event.
+    pub(crate) fn next_event(&self) -> i64 {
+        self.taken_through + 1
+    }
+
     /// Notes an event that was appended.
     pub(crate) fn add(&mut self, task_hash: i64, event: i64) {
-        self.unmerged.entry(task_hash).or_default().push(event);
-        self.count += 1;
+        self.unmerged.insert((task_hash, event));
         self.taken_through = self.taken_through.max(event);
+    }
+
+    /// The statement that finds merged keys, for [`of_task`](Self::of_task).
+    pub(crate) fn merged<'t>(
+        transaction: &'t Transaction<'_>,
+    ) -> rusqlite::Result<CachedStatement<'t>> {
+        transaction
+            .prepare_cached("SELECT event_id FROM keys WHERE task_hash = ?1 ORDER BY event_id")
     }
 
     /// The events that may be of a task, in the order of their arrival. Hashes can collide, and
     /// events can be purged: the rows decide.
     pub(crate) fn of_task(
         &self,
-        transaction: &Transaction<'_>,
+        merged: &mut CachedStatement<'_>,
         task_hash: i64,
-    ) -> rusqlite::Result<Events> {
-        let mut events = transaction
-            .prepare_cached("SELECT event_id FROM keys WHERE task_hash = ?1 ORDER BY event_id")?
-            .query_map([task_hash], |row| row.get(0))?
-            .collect::<rusqlite::Result<Events>>()?;
-        if let Some(unmerged) = self.unmerged.get(&task_hash) {
-            events.extend(unmerged);
+    ) -> rusqlite::Result<Vec<i64>> {
+        let mut events = Vec::new();
+        let mut rows = merged.query([task_hash])?;
+        while let Some(row) = rows.next()? {
+            events.push(row.get(0)?);
+        }
+        let of_task = (task_hash, i64::MIN)..=(task_hash, i64::MAX);
+        for (_, event) in self.unmerged.range(of_task) {
             // A merge that is under way has put some into both places.
-            events.sort_unstable();
-            events.dedup();
+            if events.last().is_none_or(|last| last < event) {
+                events.push(*event);
+            }
         }
         Ok(events)
     }
@@ -123,75 +146,119 @@ impl Keys {
         transaction: &Transaction<'_>,
         appended: usize,
     ) -> Result<(), StoreError> {
-        if self.merging.is_none() && self.count > self.unmerged_max {
+        if self.merging.is_none() && self.unmerged.len() > self.unmerged_max {
             // Another process may have merged them.
             self.drop_through(merged_through(transaction).map_err(store_error)?);
-            if self.count > self.unmerged_max {
-                self.begin_merge();
+            if self.unmerged.len() > self.unmerged_max {
+                self.merging = Some(Merge {
+                    after: Bound::Unbounded,
+                    through: self.taken_through,
+                });
             }
         }
-        let Some(merge) = &mut self.merging else {
+        let Some(merge) = self.merging else {
             return Ok(());
         };
-        let slice = (appended * 2).clamp(SLICE_MIN, SLICE_MAX);
-        let rest = merge.sorted.len().saturating_sub(slice);
-        for (task_hash, event) in merge.sorted.drain(rest..).rev() {
-            transaction
-                .prepare_cached(
-                    // An event can have been purged since.
-                    "INSERT OR IGNORE INTO keys SELECT ?1, ?2
-                     WHERE EXISTS (SELECT 1 FROM events WHERE id = ?2)",
-                )
-                .and_then(|mut statement| statement.execute(params![task_hash, event]))
-                .map_err(store_error)?;
-        }
-        if merge.sorted.is_empty() {
-            let through = merge.through;
-            transaction
-                .execute(
-                    "UPDATE keys_merged SET merged_through = max(merged_through, ?1)",
-                    [through],
-                )
-                .map_err(store_error)?;
-            self.merging = None;
-            self.drop_through(through);
+        let slice_max = (appended * 2).clamp(SLICE_MIN, SLICE_MAX);
+        let slice: Vec<Key> = self
+            .unmerged
+            .range((merge.after, Bound::Unbounded))
+            .filter(|(_, event)| *event <= merge.through)
+            .take(slice_max)
+            .copied()
+            .collect();
+        insert(transaction, &slice).map_err(store_error)?;
+        match slice.last() {
+            Some(last) if slice.len() == slice_max => {
+                self.merging = Some(Merge {
+                    after: Bound::Excluded(*last),
+                    ..merge
+                });
+            }
+            _ => {
+                transaction
+                    .execute(
+                        "UPDATE marks SET merged_through = max(merged_through, ?1)",
+                        [merge.through],
+                    )
+                    .map_err(store_error)?;
+                self.merging = None;
+                self.drop_through(merge.through);
+            }
         }
         Ok(())
     }
 
-    fn begin_merge(&mut self) {
-        let pairs = self
-            .unmerged
-            .iter()
-            .flat_map(|(hash, events)| events.iter().map(|event| (*hash, *event)));
-        let mut sorted: Vec<_> = pairs.collect();
-        sorted.sort_unstable_by(|a, b| b.cmp(a));
-        self.merging = Some(Merge {
-            sorted,
-            through: self.taken_through,
-        });
-    }
-
     /// Forgets keys that are in the table.
     fn drop_through(&mut self, through: i64) {
-        self.count = 0;
-        self.unmerged.retain(|_, events| {
-            events.retain(|event| *event > through);
-            self.count += events.len();
-            !events.is_empty()
-        });
+        self.unmerged.retain(|(_, event)| *event > through);
+    }
+}
+
+/// Inserts keys that are sorted.
+fn insert(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Result<()> {
+    const ONE: &str = "(?, ?)";
+    let insert = |places: &str| format!("INSERT OR IGNORE INTO keys VALUES {places}");
+    let (chunks, rest) = keys.as_chunks::<MERGED_AT_ONCE>();
+    if !chunks.is_empty() {
+        let places = [ONE; MERGED_AT_ONCE].join(", ");
+        let mut statement = transaction.prepare_cached(&insert(&places))?;
+        for chunk in chunks {
+            statement.execute(params_from_iter(
+                chunk.iter().flat_map(|(hash, event)| [hash, event]),
+            ))?;
+        }
+    }
+    let mut statement = transaction.prepare_cached(&insert(ONE))?;
+    for key in rest {
+        statement.execute(*key)?;
+    }
+    Ok(())
+}
+
+/// The one row of `marks`.
+struct Marks {
+    merged_through: i64,
+    numbered_through: i64,
+    unmerged_purges: i64,
+}
+
+impl Marks {
+    fn read(transaction: &Transaction<'_>) -> rusqlite::Result<Self> {
+        transaction
+            .prepare_cached("SELECT merged_through, numbered_through, unmerged_purges FROM marks")?
+            .query_row((), |row| {
+                Ok(Self {
+                    merged_through: row.get(0)?,
+                    numbered_through: row.get(1)?,
+                    unmerged_purges: row.get(2)?,
+                })
+            })
     }
 }
 
 /// The last event whose key is in the table.
 pub(crate) fn merged_through(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
-    transaction.query_row("SELECT merged_through FROM keys_merged", (), |row| {
-        row.get(0)
-    })
+    Ok(Marks::read(transaction)?.merged_through)
+}
+
+/// To be called before events are purged, the last of which is `last`: their numbers are not given
+/// again, and no process merges their keys.
+pub(crate) fn before_purge(transaction: &Transaction<'_>, last: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE marks SET
+                 numbered_through = max(numbered_through, ?1),
+                 unmerged_purges = unmerged_purges + (?1 > merged_through)",
+        )?
+        .execute([last])?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use rusqlite::Connection;
 
     use super::*;
@@ -209,17 +276,20 @@ mod tests {
 
     /// Appends an event, as accepting does.
     fn append(transaction: &Transaction<'_>, keys: &mut Keys, hash: i64) -> i64 {
+        let event = keys.next_event();
         transaction
             .execute(
-                "INSERT INTO events (task_hash, task_id, stage, code, source, verified_by,
-                     received_at, strict, semantic, state, due)
-                 VALUES (?1, ?1, 'text', 200, 0, 0, 0, x'', x'', 0, 0)",
-                [hash],
+                "INSERT INTO events VALUES (?1, ?2, ?2, 'text', 200, 0, 0, 0, x'', x'', NULL)",
+                [event, hash],
             )
             .unwrap();
-        let event = transaction.last_insert_rowid();
         keys.add(hash, event);
         event
+    }
+
+    fn known_of(transaction: &Transaction<'_>, keys: &Keys, hash: i64) -> Vec<i64> {
+        let mut merged = Keys::merged(transaction).unwrap();
+        keys.of_task(&mut merged, hash).unwrap()
     }
 
     #[test]
@@ -233,23 +303,17 @@ mod tests {
             let transaction = connection.transaction().unwrap();
             keys.catch_up(&transaction).unwrap();
             let known = expected.entry(hash).or_default();
-            assert_eq!(
-                keys.of_task(&transaction, hash).unwrap(),
-                *known,
-                "event {number}"
-            );
+            assert_eq!(known_of(&transaction, keys, hash), *known, "event {number}");
             known.push(append(&transaction, keys, hash));
             keys.merge(&transaction, 1).unwrap();
             transaction.commit().unwrap();
         }
         let (connection, _) = &processes[0];
         let merged: i64 = connection
-            .query_row("SELECT merged_through FROM keys_merged", (), |row| {
-                row.get(0)
-            })
+            .query_row("SELECT merged_through FROM marks", (), |row| row.get(0))
             .unwrap();
         assert!(merged > 1_800, "{merged}");
-        assert!(processes.iter().all(|(_, keys)| keys.count < 300));
+        assert!(processes.iter().all(|(_, keys)| keys.unmerged.len() < 300));
     }
 
     #[test]
@@ -263,6 +327,31 @@ mod tests {
         keys.forget();
         let transaction = connection.transaction().unwrap();
         keys.catch_up(&transaction).unwrap();
-        assert_eq!(keys.of_task(&transaction, 5).unwrap(), Vec::<i64>::new());
+        assert_eq!(known_of(&transaction, &keys, 5), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn what_another_process_purged_before_it_was_merged_leaves_no_key_and_no_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let [(mut ours, mut keys), (mut theirs, mut their_keys)] = [process(&dir), process(&dir)];
+        let transaction = ours.transaction().unwrap();
+        keys.catch_up(&transaction).unwrap();
+        let kept = append(&transaction, &mut keys, 5);
+        let purged = append(&transaction, &mut keys, 5);
+        transaction.commit().unwrap();
+
+        let transaction = theirs.transaction().unwrap();
+        before_purge(&transaction, purged).unwrap();
+        transaction
+            .execute("DELETE FROM events WHERE id = ?1", [purged])
+            .unwrap();
+        transaction.commit().unwrap();
+
+        for (connection, keys) in [(&mut ours, &mut keys), (&mut theirs, &mut their_keys)] {
+            let transaction = connection.transaction().unwrap();
+            keys.catch_up(&transaction).unwrap();
+            assert_eq!(known_of(&transaction, keys, 5), [kept]);
+            assert_eq!(keys.next_event(), purged + 1);
+        }
     }
 }

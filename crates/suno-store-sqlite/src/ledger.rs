@@ -9,7 +9,8 @@ use suno_types::TaskId;
 
 use crate::error::{damaged, store_error};
 use crate::keys::Keys;
-use crate::row::{Sibling, micros, moment, state, task_hash};
+use crate::row::{micros, moment, state, task_hash};
+use crate::siblings::Siblings;
 
 /// How many tasks that are due are looked at in one transaction.
 const LOOKED_AT_MAX: u32 = 1_024;
@@ -126,12 +127,13 @@ pub(crate) fn due(
     request: &DueRequest,
 ) -> Result<Vec<Due>, StoreError> {
     keys.catch_up(transaction)?;
+    let mut siblings = Siblings::new(transaction).map_err(store_error)?;
     let mut taken = Vec::new();
     for due in all_due(transaction, request.now)? {
         if taken.len() >= request.tasks_max {
             break;
         }
-        if is_decided(transaction, keys, &due.ticket.task_id)? {
+        if is_decided(&mut siblings, keys, &due.ticket.task_id)? {
             finish(transaction, &due.ticket)?;
         } else {
             taken.push(take(transaction, due, request.until())?);
@@ -174,12 +176,14 @@ fn take(transaction: &Transaction<'_>, mut due: Due, until: Timestamp) -> Result
 
 /// Whether a task has all that can be learned of it by asking.
 fn is_decided(
-    transaction: &Transaction<'_>,
+    siblings: &mut Siblings<'_>,
     keys: &Keys,
     task_id: &TaskId,
 ) -> Result<bool, StoreError> {
     let hash = task_hash(task_id);
-    let events = Sibling::all(transaction, keys, hash, task_id.as_str()).map_err(store_error)?;
+    let events = siblings
+        .of(keys, hash, task_id.as_str())
+        .map_err(store_error)?;
     let mut last = events.iter().filter(|event| event.stage.is_terminal());
     match (last.next(), last.next()) {
         (Some(only), None) => Ok(state(only.state, only.due)? != EventState::Dead),

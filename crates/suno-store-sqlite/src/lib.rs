@@ -30,6 +30,7 @@ mod ledger;
 mod row;
 mod schema;
 mod settle;
+mod siblings;
 mod store;
 mod thread;
 mod upkeep;

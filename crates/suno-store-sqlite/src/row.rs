@@ -1,14 +1,13 @@
 //! How values stand in rows.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 use suno_callback::{EventState, Source, StoreError};
-use suno_types::{Stage, TaskId};
+use suno_types::TaskId;
 
 use crate::error::damaged;
-use crate::keys::Keys;
 
+// The first three stand in the table `open`, the others in `settled`.
 const READY: i64 = 0;
 const CLAIMED: i64 = 1;
 const WAITING: i64 = 2;
@@ -75,43 +74,4 @@ pub(crate) fn task_hash(task_id: &TaskId) -> i64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hash[..8]);
     i64::from_be_bytes(bytes)
-}
-
-/// An event of a task, as far as it matters to its siblings.
-pub(crate) struct Sibling {
-    pub(crate) id: i64,
-    pub(crate) stage: Stage,
-    pub(crate) state: i64,
-    pub(crate) due: i64,
-}
-
-impl Sibling {
-    /// All events of a task, in the order of their arrival.
-    pub(crate) fn all(
-        transaction: &Transaction<'_>,
-        keys: &Keys,
-        task_hash: i64,
-        task_id: &str,
-    ) -> rusqlite::Result<Vec<Self>> {
-        let mut siblings = Vec::new();
-        for event in keys.of_task(transaction, task_hash)? {
-            let sibling = transaction
-                .prepare_cached(
-                    "SELECT id, stage, state, due FROM events WHERE id = ?1 AND task_id = ?2",
-                )?
-                .query_row(params![event, task_id], Self::read)
-                .optional()?;
-            siblings.extend(sibling);
-        }
-        Ok(siblings)
-    }
-
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            stage: Stage::from(row.get_ref(1)?.as_str()?),
-            state: row.get(2)?,
-            due: row.get(3)?,
-        })
-    }
 }

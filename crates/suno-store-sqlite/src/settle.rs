@@ -67,22 +67,61 @@ impl<'a> From<&'a Settlement> for Change<'a> {
 
 impl Change<'_> {
     fn apply(&self, transaction: &Transaction<'_>, ticket: Ticket) -> rusqlite::Result<Held> {
-        let (state, due) = state_columns(self.state);
-        // State 1 is claimed: a settled event is not settled again.
-        let changed = transaction
-            .prepare_cached(
-                "UPDATE events SET state = ?3, due = ?4, reason = coalesce(?5, reason),
-                     attempts = attempts + ?6
-                 WHERE id = ?1 AND epoch = ?2 AND state = 1",
-            )?
-            .execute(params![
-                ticket.event.0,
-                ticket.epoch,
-                state,
-                due,
-                self.reason,
-                self.attempts
-            ])?;
-        Ok(if changed == 1 { Held::Held } else { Held::Lost })
+        let held = if self.state.is_settled() {
+            close(transaction, ticket.event.0, Some(ticket.epoch), self)?
+        } else {
+            let (state, due) = state_columns(self.state);
+            // State 1 is claimed: an event that was released is not settled.
+            let changed = transaction
+                .prepare_cached(
+                    "UPDATE open SET state = ?3, due = ?4, reason = coalesce(?5, reason),
+                         attempts = attempts + ?6
+                     WHERE event_id = ?1 AND epoch = ?2 AND state = 1",
+                )?
+                .execute(params![
+                    ticket.event.0,
+                    ticket.epoch,
+                    state,
+                    due,
+                    self.reason,
+                    self.attempts
+                ])?;
+            changed == 1
+        };
+        Ok(if held { Held::Held } else { Held::Lost })
     }
+}
+
+/// Settles an event that comes too late, whoever has claimed it.
+pub(crate) fn supersede(transaction: &Transaction<'_>, event: i64) -> rusqlite::Result<()> {
+    let change = Change {
+        state: EventState::Superseded,
+        reason: None,
+        attempts: 0,
+    };
+    close(transaction, event, None, &change).map(|_| ())
+}
+
+/// Moves an event to those that are settled, if it is claimed with that epoch; without one, in any
+/// case. False if it was not moved.
+fn close(
+    transaction: &Transaction<'_>,
+    event: i64,
+    epoch: Option<u32>,
+    change: &Change<'_>,
+) -> rusqlite::Result<bool> {
+    let (state, _) = state_columns(change.state);
+    let moved = transaction
+        .prepare_cached(
+            "INSERT INTO settled (event_id, state, received_at, has_body, attempts, epoch, reason)
+             SELECT event_id, ?3, received_at, 1, attempts, epoch, coalesce(?4, reason)
+             FROM open WHERE event_id = ?1 AND (?2 IS NULL OR epoch = ?2 AND state = 1)",
+        )?
+        .execute(params![event, epoch, state, change.reason])?;
+    if moved == 1 {
+        transaction
+            .prepare_cached("DELETE FROM open WHERE event_id = ?1")?
+            .execute([event])?;
+    }
+    Ok(moved == 1)
 }

@@ -1,7 +1,6 @@
--- What events are: narrow rows, appended; how they stand changes in place.
+-- What was received, body and all: appended, and not changed until its body is purged.
 CREATE TABLE events (
-    -- From last_event: AUTOINCREMENT would write its own counter with every event, and not once with
-    -- every commit.
+    -- A number is never used again, also after a purge; see numbered_through.
     id INTEGER PRIMARY KEY,
     -- 64 bits of a hash of the task id: narrow keys find a task's events, and the id decides.
     task_hash INTEGER NOT NULL,
@@ -13,45 +12,57 @@ CREATE TABLE events (
     received_at INTEGER NOT NULL,
     strict BLOB NOT NULL,
     semantic BLOB NOT NULL,
+    -- The body as it was received; null when it was purged. The last column, so that the others are
+    -- read without it.
+    raw BLOB
+) STRICT;
+
+-- How events stand changes often, and stands apart in narrow rows. Each event has one row: here while
+-- there is something to be done, and then in settled.
+CREATE TABLE open (
+    event_id INTEGER PRIMARY KEY,
+    -- 0 ready, 1 claimed, 2 waiting.
     state INTEGER NOT NULL,
     -- The end of the lease, or the earliest moment of another attempt; 0 if ready.
     due INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    epoch INTEGER NOT NULL DEFAULT 0,
+    -- That of the event.
+    received_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
     reason TEXT
 ) STRICT;
 
--- The number of the latest event. A number is never used again, also after a purge.
-CREATE TABLE last_event (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    id INTEGER NOT NULL
+CREATE TABLE settled (
+    event_id INTEGER PRIMARY KEY,
+    -- 3 done, 4 dead, 5 superseded.
+    state INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    -- 1 until the body is purged.
+    has_body INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    reason TEXT
 ) STRICT;
 
-INSERT INTO last_event VALUES (1, 0);
-
 -- Finds the events of a task. Events are appended at random places of this order, so that it is
--- kept up behind them in sorted slices; see keys.rs. What was not merged yet is past merged_through.
+-- kept up behind them in sorted slices; see keys.rs.
 CREATE TABLE keys (
     task_hash INTEGER NOT NULL,
     event_id INTEGER NOT NULL,
     PRIMARY KEY (task_hash, event_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE keys_merged (
+CREATE TABLE marks (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    merged_through INTEGER NOT NULL
+    -- The last event whose key is in keys.
+    merged_through INTEGER NOT NULL,
+    -- Up to here numbers are not given again, since their events may have been purged.
+    numbered_through INTEGER NOT NULL,
+    -- How often events were purged before their keys were merged.
+    unmerged_purges INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO keys_merged VALUES (1, 0);
-
--- What is still to be done. States below 3 are ready, claimed and waiting.
-CREATE INDEX events_open ON events (id) WHERE state < 3;
-
--- The bodies as they were received, apart, so that settling an event does not rewrite them.
-CREATE TABLE bodies (
-    event_id INTEGER PRIMARY KEY REFERENCES events (id),
-    raw BLOB NOT NULL
-) STRICT;
+INSERT INTO marks VALUES (1, 0, 0, 0);
 
 -- Deliveries of a known key that say something else.
 CREATE TABLE conflicts (
