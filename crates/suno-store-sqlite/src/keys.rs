@@ -11,7 +11,6 @@
 //! does nothing.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
 use rusqlite::{CachedStatement, Transaction, params_from_iter};
 use suno_callback::StoreError;
@@ -34,19 +33,20 @@ type Key = (i64, i64);
 #[derive(Debug)]
 pub(crate) struct Keys {
     unmerged: BTreeSet<Key>,
+    merging: Option<Merge>,
     /// The last event that was taken in, or that was purged.
     taken_through: i64,
     /// How often unmerged events had been purged when the keys were read.
     unmerged_purges: i64,
-    merging: Option<Merge>,
     unmerged_max: usize,
 }
 
 /// A merge under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Merge {
-    /// The last key that was merged.
-    after: Bound<Key>,
+    sorted: Vec<Key>,
+    /// How many of them are merged.
+    merged: usize,
     /// The last event of the merge.
     through: i64,
 }
@@ -55,9 +55,9 @@ impl Default for Keys {
     fn default() -> Self {
         Self {
             unmerged: BTreeSet::new(),
+            merging: None,
             taken_through: 0,
             unmerged_purges: 0,
-            merging: None,
             unmerged_max: UNMERGED_MAX,
         }
     }
@@ -66,8 +66,8 @@ impl Default for Keys {
 impl Memory for Keys {
     fn forget(&mut self) {
         self.unmerged.clear();
-        self.taken_through = 0;
         self.merging = None;
+        self.taken_through = 0;
     }
 }
 
@@ -129,13 +129,17 @@ impl Keys {
         while let Some(row) = rows.next()? {
             events.push(row.get(0)?);
         }
-        let of_task = (task_hash, i64::MIN)..=(task_hash, i64::MAX);
-        for (_, event) in self.unmerged.range(of_task) {
-            // A merge that is under way has put some into both places.
-            if events.last().is_none_or(|last| last < event) {
-                events.push(*event);
-            }
-        }
+        // A merge that is under way has put some into the table already.
+        let in_table = events.last().copied().unwrap_or(i64::MIN);
+        let merging = self
+            .merging
+            .iter()
+            .flat_map(|merge| merge.of_task(task_hash));
+        let unmerged = self
+            .unmerged
+            .range((task_hash, i64::MIN)..=(task_hash, i64::MAX));
+        let behind = merging.chain(unmerged).map(|(_, event)| *event);
+        events.extend(behind.filter(|event| *event > in_table));
         Ok(events)
     }
 
@@ -147,51 +151,52 @@ impl Keys {
         appended: usize,
     ) -> Result<(), StoreError> {
         if self.merging.is_none() && self.unmerged.len() > self.unmerged_max {
-            // Another process may have merged them.
-            self.drop_through(merged_through(transaction).map_err(store_error)?);
-            if self.unmerged.len() > self.unmerged_max {
-                self.merging = Some(Merge {
-                    after: Bound::Unbounded,
-                    through: self.taken_through,
-                });
-            }
+            self.begin_merge(transaction).map_err(store_error)?;
         }
-        let Some(merge) = self.merging else {
+        let Some(merge) = &mut self.merging else {
             return Ok(());
         };
-        let slice_max = (appended * 2).clamp(SLICE_MIN, SLICE_MAX);
-        let slice: Vec<Key> = self
-            .unmerged
-            .range((merge.after, Bound::Unbounded))
-            .filter(|(_, event)| *event <= merge.through)
-            .take(slice_max)
-            .copied()
-            .collect();
-        insert(transaction, &slice).map_err(store_error)?;
-        match slice.last() {
-            Some(last) if slice.len() == slice_max => {
-                self.merging = Some(Merge {
-                    after: Bound::Excluded(*last),
-                    ..merge
-                });
-            }
-            _ => {
-                transaction
-                    .execute(
-                        "UPDATE marks SET merged_through = max(merged_through, ?1)",
-                        [merge.through],
-                    )
-                    .map_err(store_error)?;
-                self.merging = None;
-                self.drop_through(merge.through);
-            }
+        let slice = (appended * 2).clamp(SLICE_MIN, SLICE_MAX);
+        let rest = &merge.sorted[merge.merged..];
+        let slice = &rest[..slice.min(rest.len())];
+        insert(transaction, slice).map_err(store_error)?;
+        merge.merged += slice.len();
+        if merge.merged == merge.sorted.len() {
+            transaction
+                .execute(
+                    "UPDATE marks SET merged_through = max(merged_through, ?1)",
+                    [merge.through],
+                )
+                .map_err(store_error)?;
+            self.merging = None;
         }
         Ok(())
     }
 
-    /// Forgets keys that are in the table.
-    fn drop_through(&mut self, through: i64) {
-        self.unmerged.retain(|(_, event)| *event > through);
+    fn begin_merge(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        // Another process may have merged them.
+        let merged_through = merged_through(transaction)?;
+        self.unmerged.retain(|(_, event)| *event > merged_through);
+        if self.unmerged.len() > self.unmerged_max {
+            self.merging = Some(Merge {
+                sorted: std::mem::take(&mut self.unmerged).into_iter().collect(),
+                merged: 0,
+                through: self.taken_through,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Merge {
+    fn of_task(&self, task_hash: i64) -> &[Key] {
+        let begin = self.sorted.partition_point(|(hash, _)| *hash < task_hash);
+        let of_task = &self.sorted[begin..];
+        let count = of_task
+            .iter()
+            .take_while(|(hash, _)| *hash == task_hash)
+            .count();
+        &of_task[..count]
     }
 }
 

@@ -13,6 +13,9 @@ use crate::error::store_error;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many statements a connection keeps prepared: more than there are in this crate.
 const STATEMENTS_MAX: usize = 64;
+/// How many pages the log has when they are copied into the file: a commit that copies them takes
+/// some milliseconds, and so do those that wait for it.
+const CHECKPOINT_PAGES: i32 = 500;
 /// `PRAGMA application_id` of our files: "Suno" in ASCII.
 const APPLICATION_ID: i32 = 0x5375_6e6f;
 /// Each brings the file from the version of its place to the next one.
@@ -32,6 +35,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;",
         )
+        .map_err(store_error)?;
+    connection
+        .pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
         .map_err(store_error)?;
     keep_statements(&connection)?;
     Ok(connection)
