@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use suno_types::{Callback, Code, DecodeError, DecodeErrorKind, TaskId, TaskRecord};
+use suno_types::{CallbackRef, Code, DecodeError, DecodeErrorKind, TaskId, TaskRecord, TrackRef};
 
 use crate::event::EventKey;
 use crate::store::SubmitId;
@@ -86,15 +86,15 @@ impl Fingerprint {
 
     /// Of what the body says: code, track ids, durations, and which tracks are ready. URLs do not
     /// count, since the provider may sign them anew for each delivery; nor does the form of the body.
-    fn semantic(callback: &Callback) -> Self {
+    fn semantic<'a>(code: Code, tracks: impl Iterator<Item = TrackRef<'a>>) -> Self {
         let mut hash = Sha256::new();
-        hash.update(callback.code.0.to_be_bytes());
-        for track in &callback.tracks {
-            let id = track.id.as_ref().map_or("", |id| id.as_str());
+        hash.update(code.0.to_be_bytes());
+        for track in tracks {
+            let id = track.id.unwrap_or_default();
             hash.update(id.len().to_be_bytes());
             hash.update(id);
             hash.update(track.duration.unwrap_or(-1.0).to_be_bytes());
-            hash.update([u8::from(track.is_ready())]);
+            hash.update([u8::from(track.is_ready)]);
         }
         Self::of(hash)
     }
@@ -144,6 +144,29 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// The event that a callback reports.
+    pub(crate) fn event(callback: &CallbackRef<'_>) -> Self {
+        Self::Event {
+            semantic: Fingerprint::semantic(callback.code(), callback.tracks()),
+            code: callback.code(),
+            key: EventKey::new(callback.to_task_id(), callback.stage()),
+        }
+    }
+
+    /// What becomes of a body that cannot be decoded, but may name a task.
+    pub(crate) fn undecodable(
+        reason: DecodeError,
+        task_id: Option<&str>,
+    ) -> Result<Self, DecodeError> {
+        if reason.kind() == DecodeErrorKind::IdsDisagree {
+            return Err(reason);
+        }
+        let task_id = task_id.and_then(|id| TaskId::new(id).ok());
+        Ok(Self::Quarantined { task_id, reason })
+    }
+}
+
 impl Delivery {
     /// Decodes what was verified. A body that cannot be decoded becomes
     /// [`Content::Quarantined`], since its sender was trusted.
@@ -153,24 +176,15 @@ impl Delivery {
     /// [`DecodeError`] of kind [`DecodeErrorKind::IdsDisagree`]: a body that names two tasks says
     /// nothing that could be kept under either.
     pub fn decode(verified: Verified, received_at: Timestamp) -> Result<Self, DecodeError> {
-        let (raw, verified_by, task_id) = verified.into_parts();
-        let content = match Callback::decode(&raw) {
-            Ok(callback) => Content::Event {
-                semantic: Fingerprint::semantic(&callback),
-                code: callback.code,
-                key: EventKey::new(callback.task_id.clone(), callback.stage()),
-            },
-            Err(err) if err.kind() == DecodeErrorKind::IdsDisagree => return Err(err),
-            Err(reason) => Content::Quarantined { task_id, reason },
-        };
+        let (raw, verified_by, content) = verified.into_parts();
         Ok(Self {
+            content: content?,
             strict: Fingerprint::strict(&raw),
             raw,
             received_at,
             source: Source::Callback,
             verified_by,
             submit: None,
-            content,
         })
     }
 
@@ -192,7 +206,10 @@ impl Delivery {
             verified_by,
             submit: None,
             content: Content::Event {
-                semantic: Fingerprint::semantic(&callback),
+                semantic: Fingerprint::semantic(
+                    callback.code,
+                    callback.tracks.iter().map(TrackRef::from),
+                ),
                 code: callback.code,
                 key: EventKey::new(callback.task_id.clone(), callback.stage()),
             },
@@ -225,5 +242,35 @@ impl fmt::Debug for Delivery {
             .field("source", &self.source)
             .field("verified_by", &self.verified_by)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fingerprints are kept in files, and compared with those of later versions.
+    #[test]
+    fn what_is_said_has_the_fingerprint_that_it_always_had() {
+        let hash = [
+            &200_i64.to_be_bytes()[..],
+            &3_u64.to_be_bytes(),
+            b"t-1",
+            &198.44_f64.to_be_bytes(),
+            &[1],
+            // A track of which nothing is known.
+            &0_u64.to_be_bytes(),
+            &(-1.0_f64).to_be_bytes(),
+            &[0],
+        ]
+        .concat();
+        let expected = Fingerprint::strict(&hash);
+        let body = br#"{"code":200,"data":{"task_id":"5c79","callbackType":"first","data":[
+            {"id":"t-1","duration":198.44,"audio_url":"https://a.example/1.mp3","title":"x"},null]}}"#;
+        let callback = CallbackRef::decode(body).unwrap();
+        let semantic = Fingerprint::semantic(callback.code(), callback.tracks());
+        assert_eq!(semantic, expected);
+        let hex: String = semantic.0.map(|byte| format!("{byte:02x}")).concat();
+        assert_eq!(hex, "cf550a77102712637ff69d94c27a3fdc");
     }
 }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use suno_types::signature::{SignatureError, SignatureHeaders, WebhookKey, verify};
-use suno_types::{DecodeError, Peek, TaskId};
+use suno_types::{CallbackRef, DecodeError, Peek};
 
-use crate::delivery::VerifiedBy;
+use crate::delivery::{Content, VerifiedBy};
 
 /// How deliveries are verified. Every method that is set must agree.
 #[derive(Debug, Clone)]
@@ -90,16 +90,19 @@ pub enum Refusal {
 }
 
 /// A body whose sender was verified, and how: the proof that [`Verification::verify`] returns.
+///
+/// A signature speaks for the task that the body names, so that the body was read to verify it:
+/// once, and what was read is kept for [`Delivery::decode`](crate::Delivery::decode).
 #[derive(Clone)]
 pub struct Verified {
     body: Bytes,
     by: VerifiedBy,
-    task_id: Option<TaskId>,
+    content: Result<Content, DecodeError>,
 }
 
 impl Verified {
-    pub(crate) fn into_parts(self) -> (Bytes, VerifiedBy, Option<TaskId>) {
-        (self.body, self.by, self.task_id)
+    pub(crate) fn into_parts(self) -> (Bytes, VerifiedBy, Result<Content, DecodeError>) {
+        (self.body, self.by, self.content)
     }
 
     /// What spoke for the sender.
@@ -114,7 +117,7 @@ impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verified")
             .field("by", &self.by)
-            .field("task_id", &self.task_id)
+            .field("content", &self.content)
             .finish_non_exhaustive()
     }
 }
@@ -198,25 +201,39 @@ impl Verification {
             }
             by.token = true;
         }
-        let peek = Peek::callback(&body);
-        if !self.keys.is_empty() {
-            let peek = peek
-                .as_ref()
-                .map_err(|err| Refusal::Unverifiable(err.clone()))?;
-            self.verify_signature(&peek.task_id, headers, now)
-                .map_err(Refusal::Signature)?;
-            by.signature = true;
-        }
-        let task_id = peek.ok().and_then(|peek| TaskId::new(&*peek.task_id).ok());
-        Ok(Verified { body, by, task_id })
+        by.signature = !self.keys.is_empty();
+        let content = match CallbackRef::decode(&body) {
+            Ok(callback) => {
+                self.verify_signature(callback.task_id(), headers, now)
+                    .map_err(Refusal::Signature)?;
+                Ok(Content::event(&callback))
+            }
+            Err(reason) => {
+                // What cannot be decoded may name its task all the same.
+                let task_id = Peek::callback(&body).map(|peek| peek.task_id);
+                match &task_id {
+                    Ok(task_id) => self
+                        .verify_signature(task_id, headers, now)
+                        .map_err(Refusal::Signature)?,
+                    Err(err) if by.signature => return Err(Refusal::Unverifiable(err.clone())),
+                    Err(_) => {}
+                }
+                Content::undecodable(reason, task_id.ok().as_deref())
+            }
+        };
+        Ok(Verified { body, by, content })
     }
 
+    /// Verifies the signature, if one is demanded.
     fn verify_signature(
         &self,
         task_id: &str,
         headers: &HeaderMap,
         now: u64,
     ) -> Result<(), SignatureError> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
         let pairs = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_bytes()));

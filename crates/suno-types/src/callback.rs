@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::wire::{self, CallbackBody, CallbackOut, Member};
-use crate::{CallbackType, Code, DecodeError, Extra, Stage, TaskId, Track};
+use crate::wire::{self, CallbackOut};
+use crate::{CallbackRef, CallbackType, Code, DecodeError, Extra, Stage, TaskId, Track};
 
 /// What the provider says of a task in one callback.
 ///
@@ -48,6 +48,15 @@ pub(crate) fn job_stage_word(state: &str) -> Option<&'static str> {
     }
 }
 
+/// The stage that follows from a code and the word of either dialect.
+pub(crate) fn stage(code: Code, job_state: Option<&str>, callback_type: Option<&str>) -> Stage {
+    let word = match job_state {
+        Some(state) => Some(job_stage_word(state).unwrap_or(state)),
+        None => callback_type,
+    };
+    Stage::derive(code, word)
+}
+
 impl Callback {
     /// A callback without a word for the stage and without tracks.
     #[must_use]
@@ -72,7 +81,7 @@ impl Callback {
     /// [`DecodeError`] if the body is not JSON, names no task or several, has no code, or a member
     /// has a type that is not known for it. Unknown members and words are no errors.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        wire::parse::<Member<CallbackBody<'_>>>(body)?.into_callback()
+        CallbackRef::decode(body).map(CallbackRef::into_owned)
     }
 
     /// Writes the body.
@@ -84,11 +93,9 @@ impl Callback {
     /// The stage that the callback reports.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        let word = match &self.job {
-            Some(job) => Some(job_stage_word(&job.state).unwrap_or(&job.state)),
-            None => self.callback_type.as_ref().map(CallbackType::as_str),
-        };
-        Stage::derive(self.code, word)
+        let state = self.job_state();
+        let word = self.callback_type.as_ref().map(CallbackType::as_str);
+        stage(self.code, state, word)
     }
 
     /// The state as the jobs dialect sent it.

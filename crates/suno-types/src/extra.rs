@@ -1,6 +1,8 @@
 //! Members that this version does not know, kept as they were sent.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -36,13 +38,41 @@ impl Extra {
         self.0.len()
     }
 
-    /// Keeps a member; false if one of that name was there.
-    pub(crate) fn keep(&mut self, name: Box<str>, value: Box<RawValue>) -> bool {
-        self.0.insert(name, value).is_none()
+    /// Keeps a member.
+    pub(crate) fn keep(&mut self, name: Box<str>, value: Box<RawValue>) {
+        self.0.insert(name, value);
     }
 
     pub(crate) fn raw(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, raw)| (&**name, &**raw))
+    }
+}
+
+/// The same, borrowed from the body.
+#[derive(Debug, Default)]
+pub(crate) struct ExtraRef<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> ExtraRef<'a> {
+    /// Keeps a member; the name comes back if there was one of that name.
+    pub(crate) fn keep(
+        &mut self,
+        name: Cow<'a, str>,
+        value: &'a RawValue,
+    ) -> Result<(), Cow<'a, str>> {
+        match self.0.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+                Ok(())
+            }
+            Entry::Occupied(place) => Err(place.key().clone()),
+        }
+    }
+}
+
+impl From<ExtraRef<'_>> for Extra {
+    fn from(extra: ExtraRef<'_>) -> Self {
+        let owned = |(name, value): (Cow<'_, str>, &RawValue)| (name.into(), value.to_owned());
+        Self(extra.0.into_iter().map(owned).collect())
     }
 }
 

@@ -44,6 +44,11 @@ macro_rules! id {
                 Ok(Self(text))
             }
 
+            /// An id that [`check_id`] found to be one.
+            pub(crate) fn checked(text: impl Into<Box<str>>) -> Self {
+                Self(text.into())
+            }
+
             /// The id as the provider writes it.
             #[must_use]
             pub fn as_str(&self) -> &str {

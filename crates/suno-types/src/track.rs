@@ -66,12 +66,39 @@ impl Track {
     /// True if the finished audio can be downloaded.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.audio_url.as_deref().is_some_and(|url| !url.is_empty())
+        is_ready(self.audio_url.as_deref())
     }
 
     /// The track as one line of JSON, spelled as in a callback.
     pub(crate) fn sort_text(&self) -> String {
         serde_json::to_string(&crate::wire::SpelledTrack(self, Spelling::Snake)).unwrap_or_default()
+    }
+}
+
+/// True if that is the URL of finished audio.
+pub(crate) fn is_ready(audio_url: Option<&str>) -> bool {
+    audio_url.is_some_and(|url| !url.is_empty())
+}
+
+/// What of a track tells one delivery from another: neither texts nor URLs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct TrackRef<'a> {
+    /// The provider's name of the track; 1 to 128 visible ASCII characters.
+    pub id: Option<&'a str>,
+    /// Length in seconds.
+    pub duration: Option<f64>,
+    /// See [`Track::is_ready`].
+    pub is_ready: bool,
+}
+
+impl<'a> From<&'a Track> for TrackRef<'a> {
+    fn from(track: &'a Track) -> Self {
+        Self {
+            id: track.id.as_ref().map(TrackId::as_str),
+            duration: track.duration,
+            is_ready: track.is_ready(),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use suno_callback::{
 };
 use suno_store_sqlite::SqliteStore;
 use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
-use suno_types::{Callback, Peek, TaskId};
+use suno_types::{Callback, CallbackRef, Peek, TaskId};
 
 use crate::bench::{body, delivery};
 
@@ -34,6 +34,8 @@ const WINDOW: Duration = Duration::from_secs(300);
 pub enum Piece {
     /// A body of 1.7 kB to owned types.
     Decode,
+    /// What a body of 1.7 kB says, borrowed.
+    Read,
     /// The task id of a body of 1.7 kB.
     Peek,
     /// The signature of a callback.
@@ -75,6 +77,7 @@ impl Work {
     pub async fn run(self) -> Result<()> {
         match self.piece {
             Piece::Decode => self.decode(),
+            Piece::Read => self.read(),
             Piece::Peek => self.peek(),
             Piece::Verify => self.verify(),
             Piece::Receive => self.receive().await,
@@ -92,6 +95,14 @@ impl Work {
         let body = body(&task(0), BODY_BYTES);
         for _ in 0..self.times {
             black_box(Callback::decode(black_box(body.as_bytes()))?);
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> Result<()> {
+        let body = body(&task(0), BODY_BYTES);
+        for _ in 0..self.times {
+            black_box(CallbackRef::decode(black_box(body.as_bytes()))?);
         }
         Ok(())
     }

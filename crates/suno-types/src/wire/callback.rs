@@ -8,11 +8,15 @@ use serde_json::value::to_raw_value;
 
 use super::member::{Member, Num, Raw, Text};
 use super::object::{head, object};
-use super::track::{SnakeTrack, SpelledTrack, Spelling, entry, extra, tracks};
-use super::{one_task_id, task_id};
+use super::one_task_id;
+use super::track::{
+    SnakeTrack, SpelledTrack, Spelling, TrackParts, checked_tracks, entry, extra, owned_tracks,
+    tracks,
+};
 use crate::callback::{Job, job_stage_word};
 use crate::error::DecodeErrorKind;
-use crate::{Callback, CallbackType, DecodeError, Extra, Peek, Track};
+use crate::extra::ExtraRef;
+use crate::{Callback, CallbackRef, CallbackType, DecodeError, Extra, Peek, Track};
 
 object! {
     /// A callback.
@@ -87,23 +91,27 @@ impl<'de> Member<CallbackHead<'de>> {
     }
 }
 
-impl Member<CallbackBody<'_>> {
-    pub(crate) fn into_callback(self) -> Result<Callback, DecodeError> {
+impl<'de> Member<CallbackBody<'de>> {
+    pub(crate) fn check(self) -> Result<CallbackRef<'de>, DecodeError> {
         let body = self.required("")?;
         let mut data = body.data.optional("data")?.unwrap_or_default();
-        let id = one_task_id([
+        let task_id = one_task_id([
             (ID_PATHS[0], body.task_id),
             (ID_PATHS[1], std::mem::take(&mut data.camel_task_id)),
             (ID_PATHS[2], std::mem::take(&mut data.snake_task_id)),
         ])?;
         let code = body.code.code("code")?;
         let code = code.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "code"))?;
-        let mut callback = Callback::new(task_id(id, ID_PATHS[2])?, code);
-        callback.msg = body.msg.string("msg")?.unwrap_or_default();
-        callback.extra = body.rest.check()?;
-        data.read_into(&mut callback)
-            .map_err(|err| err.inside("data"))?;
-        Ok(callback)
+        let msg = body.msg.text("msg")?.unwrap_or_default();
+        let extra = body.rest.check()?;
+        let said = data.check().map_err(|err| err.inside("data"))?;
+        Ok(CallbackRef {
+            task_id,
+            code,
+            msg,
+            extra,
+            said,
+        })
     }
 }
 
@@ -133,47 +141,91 @@ fn is_job<A, B, C>(state: &Member<A>, callback_type: &Member<B>, tracks: &Member
     )
 }
 
-impl CallbackData<'_> {
-    fn read_into(self, callback: &mut Callback) -> Result<(), DecodeError> {
+impl<'de> CallbackData<'de> {
+    fn check(self) -> Result<Said<'de>, DecodeError> {
         let is_job = is_job(&self.state, &self.callback_type, &self.tracks);
-        callback.data_extra = self.rest.check()?;
+        let extra = self.rest.check()?;
         let state = self.state.text("state")?;
         let result_json = self.result_json.text("resultJson")?;
         let fail_msg = self.fail_msg.text("failMsg")?;
         let error = self.error.text("error")?;
-        let unused = if is_job {
+        Ok(if is_job {
             let result = JobResult::read(result_json.as_deref())?;
-            callback.tracks = result.tracks;
-            callback.job = Some(Job {
-                state: state.as_deref().unwrap_or_default().into(),
-                result_extra: result.extra,
-            });
-            callback.error = fail_msg.map(Cow::into_owned);
-            [("error", error), ("", None), ("", None)]
+            Said {
+                callback_type: None,
+                tracks: Vec::new(),
+                error: fail_msg,
+                extra,
+                job: Some(SaidJob {
+                    state: state.unwrap_or_default(),
+                    result,
+                }),
+                unused: [("error", error), ("", None), ("", None)],
+            }
         } else {
-            let word = self.callback_type.text("callbackType")?;
-            callback.callback_type = word.map(|word| CallbackType::from(&*word));
-            callback.tracks = tracks(self.tracks, "data")?;
-            callback.error = error.map(Cow::into_owned);
-            [
-                ("state", state),
-                ("resultJson", result_json),
-                ("failMsg", fail_msg),
-            ]
-        };
-        for (name, text) in unused {
+            Said {
+                callback_type: self.callback_type.text("callbackType")?,
+                tracks: checked_tracks(self.tracks, "data")?,
+                error,
+                extra,
+                job: None,
+                unused: [
+                    ("state", state),
+                    ("resultJson", result_json),
+                    ("failMsg", fail_msg),
+                ],
+            }
+        })
+    }
+}
+
+/// What a callback says of its task, borrowed from the body.
+#[derive(Debug)]
+pub(crate) struct Said<'de> {
+    pub(crate) callback_type: Option<Cow<'de, str>>,
+    pub(crate) tracks: Vec<TrackParts<'de>>,
+    pub(crate) error: Option<Cow<'de, str>>,
+    pub(crate) extra: ExtraRef<'de>,
+    pub(crate) job: Option<SaidJob<'de>>,
+    /// Members that belong to the other dialect, under their names.
+    unused: [(&'static str, Option<Cow<'de, str>>); 3],
+}
+
+/// What only the jobs dialect says. Its tracks stand in a text within the text, which is unescaped
+/// to be read.
+#[derive(Debug)]
+pub(crate) struct SaidJob<'de> {
+    pub(crate) state: Cow<'de, str>,
+    pub(crate) result: JobTracks,
+}
+
+impl Said<'_> {
+    /// Copies it into a callback.
+    pub(crate) fn write_into(self, callback: &mut Callback) {
+        callback.callback_type = self.callback_type.map(|word| CallbackType::from(&*word));
+        callback.tracks = owned_tracks(self.tracks);
+        callback.error = self.error.map(Cow::into_owned);
+        callback.data_extra = self.extra.into();
+        if let Some(job) = self.job {
+            callback.tracks = job.result.tracks;
+            callback.job = Some(Job {
+                state: job.state.into(),
+                result_extra: job.result.extra,
+            });
+        }
+        for (name, text) in self.unused {
             if let Some(raw) = text.and_then(|text| to_raw_value(&text).ok()) {
                 callback.data_extra.keep(name.into(), raw);
             }
         }
-        Ok(())
     }
 }
 
 /// What a job made.
-pub(super) struct JobTracks {
-    pub(super) tracks: Vec<Track>,
-    pub(super) extra: Extra,
+#[derive(Debug)]
+pub(crate) struct JobTracks {
+    pub(crate) tracks: Vec<Track>,
+    pub(crate) extra: Extra,
 }
 
 impl JobResult<'_> {
@@ -187,7 +239,7 @@ impl JobResult<'_> {
         let read = |result: JobResult<'_>| {
             Ok(JobTracks {
                 tracks: tracks(result.tracks, "data")?,
-                extra: result.rest.check()?,
+                extra: result.rest.check()?.into(),
             })
         };
         read(result).map_err(|err: DecodeError| err.inside("resultJson"))

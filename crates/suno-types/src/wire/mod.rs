@@ -15,13 +15,13 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-pub(crate) use callback::{CallbackBody, CallbackHead, CallbackOut};
+pub(crate) use callback::{CallbackBody, CallbackHead, CallbackOut, Said};
 pub(crate) use member::{Member, Num, Text};
 pub(crate) use record::{EnvelopeBody, EnvelopeOut, RecordData, SubmittedData};
 pub(crate) use track::{SpelledTrack, Spelling};
 
+use crate::DecodeError;
 use crate::error::DecodeErrorKind;
-use crate::{DecodeError, TaskId};
 
 /// Parses a whole body into a mirror.
 pub(crate) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
@@ -74,9 +74,4 @@ pub(crate) fn one_task_id<'de>(
         }
     }
     found.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, belongs))
-}
-
-/// An id that was checked by [`one_task_id`].
-pub(crate) fn task_id(text: Cow<'_, str>, path: &str) -> Result<TaskId, DecodeError> {
-    TaskId::new(text.into_owned()).map_err(|_| DecodeError::new(DecodeErrorKind::InvalidId, path))
 }

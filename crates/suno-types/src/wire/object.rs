@@ -6,17 +6,18 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use serde_json::value::RawValue;
 
+use crate::DecodeError;
 use crate::error::DecodeErrorKind;
-use crate::{DecodeError, Extra};
+use crate::extra::ExtraRef;
 
 /// What an object had besides its known members.
 #[derive(Debug, Default)]
-pub(crate) struct Rest {
-    pub(crate) extra: Extra,
+pub(crate) struct Rest<'de> {
+    extra: ExtraRef<'de>,
     duplicate: Option<Box<str>>,
 }
 
-impl Rest {
+impl<'de> Rest<'de> {
     pub(crate) fn note_duplicate(&mut self, name: &str) {
         if self.duplicate.is_none() {
             self.duplicate = Some(name.into());
@@ -24,7 +25,7 @@ impl Rest {
     }
 
     /// The unknown members, if no key stood twice.
-    pub(crate) fn check(self) -> Result<Extra, DecodeError> {
+    pub(crate) fn check(self) -> Result<ExtraRef<'de>, DecodeError> {
         if let Some(name) = self.duplicate {
             return Err(DecodeError::new(
                 DecodeErrorKind::DuplicateKey,
@@ -64,8 +65,8 @@ impl<'de> Deserialize<'de> for Key<'de> {
 
 /// Passes over the value of an unknown member.
 pub(crate) fn skip<'de, A: MapAccess<'de>>(
-    _: &mut Rest,
-    _: &str,
+    _: &mut Rest<'de>,
+    _: Cow<'de, str>,
     map: &mut A,
 ) -> Result<(), A::Error> {
     map.next_value::<IgnoredAny>().map(|_| ())
@@ -73,13 +74,13 @@ pub(crate) fn skip<'de, A: MapAccess<'de>>(
 
 /// Keeps the value of an unknown member.
 pub(crate) fn keep<'de, A: MapAccess<'de>>(
-    rest: &mut Rest,
-    name: &str,
+    rest: &mut Rest<'de>,
+    name: Cow<'de, str>,
     map: &mut A,
 ) -> Result<(), A::Error> {
-    let value: Box<RawValue> = map.next_value()?;
-    if !rest.extra.keep(name.into(), value) {
-        rest.note_duplicate(name);
+    let value: &'de RawValue = map.next_value()?;
+    if let Err(name) = rest.extra.keep(name, value) {
+        rest.note_duplicate(&name);
     }
     Ok(())
 }
@@ -112,8 +113,7 @@ macro_rules! mirror {
         #[derive(Debug, Default)]
         pub(crate) struct $name<'de> {
             $(pub(crate) $field: crate::wire::Member<$type>,)*
-            pub(crate) rest: crate::wire::object::Rest,
-            lifetime: std::marker::PhantomData<&'de str>,
+            pub(crate) rest: crate::wire::object::Rest<'de>,
         }
 
         impl<'de> crate::wire::member::Shape<'de> for $name<'de> {
@@ -129,7 +129,7 @@ macro_rules! mirror {
                             }
                             object.$field = map.next_value()?;
                         })*
-                        name => crate::wire::object::$unknown(&mut object.rest, name, &mut map)?,
+                        _ => crate::wire::object::$unknown(&mut object.rest, key, &mut map)?,
                     }
                 }
                 Ok(Some(object))

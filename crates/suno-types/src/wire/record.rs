@@ -9,10 +9,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::callback::{JobResult, TracksOut, job_result};
 use super::member::{Member, Num, Raw, Text};
 use super::object::object;
+use super::one_task_id;
 use super::track::{CamelTrack, Spelling, created_at, entry, extra, tracks};
-use super::{one_task_id, task_id};
 use crate::error::DecodeErrorKind;
-use crate::{DecodeError, Envelope, Extra, Submitted, TaskRecord, TaskStatus};
+use crate::{DecodeError, Envelope, Extra, Submitted, TaskId, TaskRecord, TaskStatus};
 
 object! {
     /// The answer to any request.
@@ -32,7 +32,7 @@ impl<'de> Member<EnvelopeBody<'de>> {
             code: code.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "code"))?,
             msg: body.msg.string("msg")?.unwrap_or_default(),
             data: body.data.optional("data")?.map(|Raw(raw)| raw),
-            extra: body.rest.check()?,
+            extra: body.rest.check()?.into(),
         })
     }
 }
@@ -54,8 +54,8 @@ impl Member<SubmittedData<'_>> {
             ("taskId", data.camel_task_id),
         ])?;
         Ok(Submitted {
-            task_id: task_id(id, "taskId")?,
-            extra: data.rest.check()?,
+            task_id: TaskId::checked(id),
+            extra: data.rest.check()?.into(),
         })
     }
 }
@@ -98,7 +98,7 @@ impl Member<RecordData<'_>> {
             ("response.taskId", std::mem::take(&mut response.task_id)),
             ("taskId", std::mem::take(&mut data.task_id)),
         ])?;
-        let mut record = TaskRecord::new(task_id(id, "taskId")?, TaskStatus::PENDING);
+        let mut record = TaskRecord::new(TaskId::checked(id), TaskStatus::PENDING);
         record.kind = std::mem::take(&mut data.kind).string("type")?;
         record.operation_type = std::mem::take(&mut data.operation_type).string("operationType")?;
         record.created_at = created_at(std::mem::take(&mut data.created_at), "createTime")?;
@@ -154,7 +154,7 @@ impl RecordData<'_> {
         response: RecordResponse<'_>,
         record: &mut TaskRecord,
     ) -> Result<(), DecodeError> {
-        record.extra = self.rest.check()?;
+        record.extra = self.rest.check()?.into();
         let status = self.status.text("status")?;
         let status = status.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "status"))?;
         record.status = TaskStatus::from(&*status);
@@ -162,7 +162,7 @@ impl RecordData<'_> {
         record.error_message = self.error_message.string("errorMessage")?;
         record.tracks = tracks(response.tracks, "response.sunoData")?;
         let rest = response.rest.check();
-        record.response_extra = rest.map_err(|err| err.inside("response"))?;
+        record.response_extra = rest.map_err(|err| err.inside("response"))?.into();
         record.keep_text("state", self.state.text("state")?);
         record.keep_text("resultJson", self.result_json.text("resultJson")?);
         record.keep_text("failMsg", self.fail_msg.text("failMsg")?);
@@ -173,7 +173,7 @@ impl RecordData<'_> {
     }
 
     fn read_job(self, record: &mut TaskRecord) -> Result<(), DecodeError> {
-        record.extra = self.rest.check()?;
+        record.extra = self.rest.check()?.into();
         let state = self.state.text("state")?.unwrap_or_default();
         record.status = TaskStatus::from(&*state);
         record.is_job = true;
@@ -202,7 +202,7 @@ impl TaskRecord {
         let mut kept = Self::new(self.task_id.clone(), TaskStatus::PENDING);
         kept.tracks = tracks(response.tracks, "response.sunoData")?;
         let rest = response.rest.check();
-        kept.response_extra = rest.map_err(|err| err.inside("response"))?;
+        kept.response_extra = rest.map_err(|err| err.inside("response"))?.into();
         if let Ok(raw) = to_raw_value(&ResponseOut(&kept)) {
             self.extra.keep("response".into(), raw);
         }

@@ -1,12 +1,16 @@
 //! Tracks: snake_case in callbacks, camelCase in records.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::member::{Member, Num, Text};
-use super::object::{Rest, object};
+use super::object::object;
 use crate::error::DecodeErrorKind;
-use crate::{CreatedAt, DecodeError, Track, TrackId};
+use crate::extra::ExtraRef;
+use crate::track::is_ready;
+use crate::{CreatedAt, DecodeError, Track, TrackId, TrackRef};
 
 object! {
     /// A track as a callback spells it.
@@ -77,55 +81,99 @@ const CAMEL: Keys = Keys {
     source_image_url: "sourceImageUrl",
 };
 
+/// A track whose members were checked, borrowed from the body.
+#[derive(Debug, Default)]
+pub(crate) struct TrackParts<'de> {
+    /// Checked to be an id.
+    id: Option<Cow<'de, str>>,
+    title: Option<Cow<'de, str>>,
+    tags: Option<Cow<'de, str>>,
+    prompt: Option<Cow<'de, str>>,
+    model_name: Option<Cow<'de, str>>,
+    duration: Option<f64>,
+    created_at: Option<CreatedAt>,
+    audio_url: Option<Cow<'de, str>>,
+    source_audio_url: Option<Cow<'de, str>>,
+    stream_audio_url: Option<Cow<'de, str>>,
+    source_stream_audio_url: Option<Cow<'de, str>>,
+    image_url: Option<Cow<'de, str>>,
+    source_image_url: Option<Cow<'de, str>>,
+    extra: ExtraRef<'de>,
+}
+
+impl TrackParts<'_> {
+    pub(crate) fn view(&self) -> TrackRef<'_> {
+        TrackRef {
+            id: self.id.as_deref(),
+            duration: self.duration,
+            is_ready: is_ready(self.audio_url.as_deref()),
+        }
+    }
+
+    fn into_track(self, position: usize) -> Track {
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        Track {
+            position,
+            id: self.id.map(TrackId::checked),
+            title: owned(self.title),
+            tags: owned(self.tags),
+            prompt: owned(self.prompt),
+            model_name: owned(self.model_name),
+            duration: self.duration,
+            created_at: self.created_at,
+            audio_url: owned(self.audio_url),
+            source_audio_url: owned(self.source_audio_url),
+            stream_audio_url: owned(self.stream_audio_url),
+            source_stream_audio_url: owned(self.source_stream_audio_url),
+            image_url: owned(self.image_url),
+            source_image_url: owned(self.source_image_url),
+            extra: self.extra.into(),
+        }
+    }
+}
+
+/// A mirror of a track.
+pub(crate) trait TrackMirror<'de> {
+    fn check(self) -> Result<TrackParts<'de>, DecodeError>;
+}
+
 /// Both mirrors have the same fields; only the keys in errors differ.
-macro_rules! into_track {
+macro_rules! track_mirror {
     ($mirror:ident, $keys:expr) => {
-        impl $mirror<'_> {
-            fn into_track(self, position: usize) -> Result<Track, DecodeError> {
-                Ok(Track {
-                    position,
+        impl<'de> TrackMirror<'de> for $mirror<'de> {
+            fn check(self) -> Result<TrackParts<'de>, DecodeError> {
+                Ok(TrackParts {
                     id: track_id(self.id)?,
-                    title: self.title.string("title")?,
-                    tags: self.tags.string("tags")?,
-                    prompt: self.prompt.string("prompt")?,
-                    model_name: self.model_name.string($keys.model_name)?,
+                    title: self.title.text("title")?,
+                    tags: self.tags.text("tags")?,
+                    prompt: self.prompt.text("prompt")?,
+                    model_name: self.model_name.text($keys.model_name)?,
                     duration: self.duration.float("duration")?,
                     created_at: created_at(self.created_at, "createTime")?,
-                    audio_url: self.audio_url.string($keys.audio_url)?,
-                    source_audio_url: self.source_audio_url.string($keys.source_audio_url)?,
-                    stream_audio_url: self.stream_audio_url.string($keys.stream_audio_url)?,
+                    audio_url: self.audio_url.text($keys.audio_url)?,
+                    source_audio_url: self.source_audio_url.text($keys.source_audio_url)?,
+                    stream_audio_url: self.stream_audio_url.text($keys.stream_audio_url)?,
                     source_stream_audio_url: self
                         .source_stream_audio_url
-                        .string($keys.source_stream_audio_url)?,
-                    image_url: self.image_url.string($keys.image_url)?,
-                    source_image_url: self.source_image_url.string($keys.source_image_url)?,
-                    extra: Rest::check(self.rest)?,
+                        .text($keys.source_stream_audio_url)?,
+                    image_url: self.image_url.text($keys.image_url)?,
+                    source_image_url: self.source_image_url.text($keys.source_image_url)?,
+                    extra: self.rest.check()?,
                 })
-            }
-        }
-
-        impl IntoTrack for $mirror<'_> {
-            fn into_track(self, position: usize) -> Result<Track, DecodeError> {
-                $mirror::into_track(self, position)
             }
         }
     };
 }
 
-/// A mirror of a track.
-pub(crate) trait IntoTrack {
-    fn into_track(self, position: usize) -> Result<Track, DecodeError>;
-}
-
-into_track!(SnakeTrack, SNAKE);
-into_track!(CamelTrack, CAMEL);
+track_mirror!(SnakeTrack, SNAKE);
+track_mirror!(CamelTrack, CAMEL);
 
 /// The tracks of an array that stood at `path`. A null in the array is a track of which nothing is
 /// known yet: it keeps its place, so that the next track keeps its own.
-pub(crate) fn tracks<T: IntoTrack>(
+pub(crate) fn checked_tracks<'de, T: TrackMirror<'de>>(
     array: Member<Vec<Member<T>>>,
     path: &str,
-) -> Result<Vec<Track>, DecodeError> {
+) -> Result<Vec<TrackParts<'de>>, DecodeError> {
     let array = array.optional(path)?.unwrap_or_default();
     if array.len() > DecodeError::TRACKS_MAX {
         return Err(DecodeError::new(DecodeErrorKind::OutOfRange, path));
@@ -133,8 +181,8 @@ pub(crate) fn tracks<T: IntoTrack>(
     let mut tracks = Vec::with_capacity(array.len());
     for (position, member) in array.into_iter().enumerate() {
         let track = match member.optional("") {
-            Ok(Some(mirror)) => mirror.into_track(position),
-            Ok(None) => Ok(Track::new(position)),
+            Ok(Some(mirror)) => mirror.check(),
+            Ok(None) => Ok(TrackParts::default()),
             Err(err) => Err(err),
         };
         tracks.push(track.map_err(|err| err.inside(&format!("{path}[{position}]")))?);
@@ -142,14 +190,28 @@ pub(crate) fn tracks<T: IntoTrack>(
     Ok(tracks)
 }
 
-fn track_id(member: Member<Text<'_>>) -> Result<Option<TrackId>, DecodeError> {
-    match member.text("id")? {
-        None => Ok(None),
-        Some(text) if text.is_empty() => Ok(None),
-        Some(text) => TrackId::new(text.into_owned())
-            .map(Some)
-            .map_err(|_| DecodeError::new(DecodeErrorKind::InvalidId, "id")),
-    }
+/// Tracks that were checked, copied out of the body.
+pub(crate) fn owned_tracks(parts: Vec<TrackParts<'_>>) -> Vec<Track> {
+    let tracks = parts.into_iter().enumerate();
+    tracks
+        .map(|(position, parts)| parts.into_track(position))
+        .collect()
+}
+
+/// See [`checked_tracks`].
+pub(crate) fn tracks<'de, T: TrackMirror<'de>>(
+    array: Member<Vec<Member<T>>>,
+    path: &str,
+) -> Result<Vec<Track>, DecodeError> {
+    checked_tracks(array, path).map(owned_tracks)
+}
+
+fn track_id<'de>(member: Member<Text<'de>>) -> Result<Option<Cow<'de, str>>, DecodeError> {
+    let Some(text) = member.text("id")?.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    crate::id::check_id(&text).map_err(|_| DecodeError::new(DecodeErrorKind::InvalidId, "id"))?;
+    Ok(Some(text))
 }
 
 /// A time in either form: a number of milliseconds, or text (`PROTOCOL.md 7.19`).

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
-use suno_types::{Callback, Credits, Envelope, Json, Payload, Peek, Submitted, TaskId, TaskRecord};
+use suno_types::{
+    Callback, CallbackRef, Credits, Envelope, Json, Payload, Peek, Submitted, TaskId, TaskRecord,
+    TrackRef,
+};
 
 /// Decoding never panics, and what was decoded comes back from what it encodes to.
 pub(crate) fn check_decode(body: &[u8]) {
@@ -22,6 +25,12 @@ fn check_callback(body: &[u8]) {
     let peek = peek.unwrap();
     assert_eq!(peek.task_id, callback.task_id.as_str());
     assert_eq!(peek.stage(), Some(callback.stage()));
+    let reading = CallbackRef::decode(body).unwrap();
+    assert_eq!(reading.to_task_id(), callback.task_id);
+    assert_eq!(reading.code(), callback.code);
+    assert_eq!(reading.stage(), callback.stage());
+    let tracks: Vec<TrackRef<'_>> = callback.tracks.iter().map(TrackRef::from).collect();
+    assert!(reading.tracks().eq(tracks));
     let encoded = callback.encode();
     let again = Callback::decode(&encoded).unwrap();
     assert_eq!(again, callback);
