@@ -1,6 +1,8 @@
 //! One connection: the TLS handshake if there is one, then HTTP until either side ends it.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Serve;
@@ -32,38 +33,30 @@ pub(super) struct Served {
 pub(super) struct Connection {
     pub(super) served: Arc<Served>,
     pub(super) progress: Arc<Progress>,
-    pub(super) stopped: watch::Receiver<()>,
 }
 
 impl Connection {
-    /// Talks until either side ends it, or the sender has taken too long.
+    /// Talks until either side ends it.
     pub(super) async fn run(self, stream: TcpStream) {
         // Answers are small: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let (progress, limit) = (self.progress.clone(), self.served.header_timeout);
-        tokio::select! {
-            () = self.talk(stream) => {}
-            () = progress.overdue(limit) => {
-                tracing::debug!("a connection is closed: its sender took too long");
-            }
+        #[cfg(feature = "tls")]
+        if self.served.tls.is_some() {
+            // Boxed, so that a connection without TLS does not keep room for it.
+            return Box::pin(self.talk_tls(stream)).await;
         }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    async fn talk(self, stream: TcpStream) {
         self.talk_http(stream).await;
     }
 
     #[cfg(feature = "tls")]
-    async fn talk(mut self, stream: TcpStream) {
+    async fn talk_tls(self, stream: TcpStream) {
         let Some(acceptor) = &self.served.tls else {
-            return self.talk_http(stream).await;
+            return;
         };
-        let accepting = acceptor.accept(stream);
         let handshake = tokio::select! {
-            handshake = accepting => handshake,
+            handshake = acceptor.accept(stream) => handshake,
             // Nothing was asked yet.
-            _ = self.stopped.changed() => return,
+            () = self.progress.stopping() => return,
         };
         match handshake {
             Ok(stream) => {
@@ -74,31 +67,27 @@ impl Connection {
         }
     }
 
-    async fn talk_http(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let Self {
-            served,
-            progress,
-            mut stopped,
-        } = self;
+    fn talk_http(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> impl Future<Output = ()> {
+        let Self { served, progress } = self;
+        let stop = progress.clone();
         // Boxed, so that a connection that is idle does not keep the room of an answer.
         let service =
             service_fn(move |request| Box::pin(answer(served.clone(), progress.clone(), request)));
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             // `Progress` bounds the head, and more.
             .header_read_timeout(None)
             .max_buf_size(Serve::HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            _ = stopped.changed() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        poll_fn(move |cx| {
+            if stop.is_stopping(cx) {
+                Pin::new(&mut connection).graceful_shutdown();
             }
-        };
-        if let Err(err) = result {
-            tracing::debug!(%err, "connection ended");
-        }
+            Pin::new(&mut connection).poll(cx).map(|result| {
+                if let Err(err) = result {
+                    tracing::debug!(%err, "connection ended");
+                }
+            })
+        })
     }
 }
 

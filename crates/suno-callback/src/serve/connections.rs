@@ -4,10 +4,13 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "tls")]
+use std::task::Poll;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::clock::after;
 
@@ -23,47 +26,84 @@ pub(super) enum Turn {
     Answer,
 }
 
-/// How far a connection is. Shared between the connection and those who may close it.
+/// How far a connection is. Shared between the connection and those who may end it.
 #[derive(Debug)]
 pub(super) struct Progress {
-    turn: Mutex<Turn>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    turn: Turn,
+    is_stopping: bool,
+    /// Whom to tell of the stop.
+    waker: Option<Waker>,
 }
 
 impl Progress {
     fn new() -> Self {
         Self {
-            turn: Mutex::new(Turn::Head(Instant::now())),
+            state: Mutex::new(State {
+                turn: Turn::Head(Instant::now()),
+                is_stopping: false,
+                waker: None,
+            }),
         }
     }
 
-    fn turn(&self) -> MutexGuard<'_, Turn> {
-        // It is one value, which nothing leaves half-written.
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing leaves it half-written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set(&self, turn: Turn) {
-        *self.turn() = turn;
+        self.state().turn = turn;
     }
 
     /// Since when the sender has kept the receiver waiting.
     fn waits_since(&self) -> Option<Instant> {
-        match *self.turn() {
+        match self.state().turn {
             Turn::Head(since) | Turn::Body(since) => Some(since),
             Turn::Answer => None,
         }
     }
 
-    /// Resolves when the sender has taken longer than `limit` for a head.
-    pub(super) async fn overdue(&self, limit: Duration) {
-        loop {
-            let turn = *self.turn();
-            match turn {
-                Turn::Head(since) if since.elapsed() >= limit => return,
-                Turn::Head(since) => sleep_until(after(since, limit)).await,
-                // No head that begins from now on is due before.
-                Turn::Body(_) | Turn::Answer => sleep(limit).await,
-            }
+    /// When the sender will have taken longer than `limit` for a head, as far as is known `now`.
+    fn overdue_at(&self, now: Instant, limit: Duration) -> Instant {
+        match self.state().turn {
+            Turn::Head(since) => after(since, limit),
+            // No head that begins from now on is due before.
+            Turn::Body(_) | Turn::Answer => after(now, limit),
         }
+    }
+
+    /// Has the connection end after what it is answering.
+    fn stop(&self) {
+        let mut state = self.state();
+        state.is_stopping = true;
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// True once the connection is to end; until then its task is told when it is.
+    pub(super) fn is_stopping(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.state();
+        let known = state.waker.as_ref();
+        if !state.is_stopping && known.is_none_or(|known| !known.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        state.is_stopping
+    }
+
+    /// Resolves when the connection is to end.
+    #[cfg(feature = "tls")]
+    pub(super) async fn stopping(&self) {
+        std::future::poll_fn(|cx| match self.is_stopping(cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 }
 
@@ -71,9 +111,14 @@ impl Progress {
 #[derive(Debug)]
 pub(super) struct Connections {
     connections_max: usize,
+    /// How long a sender may take for a head.
+    header_timeout: Duration,
     tasks: JoinSet<()>,
     /// Those that may be closed.
     open: HashMap<Id, Open>,
+    /// No sender has taken too long before then. One timer for all of them: most are idle, and a
+    /// timer of its own would make each larger.
+    overdue_at: Instant,
 }
 
 #[derive(Debug)]
@@ -87,11 +132,13 @@ impl Connections {
     /// waits for the receiver.
     const FULL_PAUSE: Duration = Duration::from_millis(10);
 
-    pub(super) fn new(connections_max: usize) -> Self {
+    pub(super) fn new(connections_max: usize, header_timeout: Duration) -> Self {
         Self {
             connections_max,
+            header_timeout,
             tasks: JoinSet::new(),
             open: HashMap::new(),
+            overdue_at: Instant::now(),
         }
     }
 
@@ -99,22 +146,54 @@ impl Connections {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        if self.tasks.is_empty() {
+            self.overdue_at = after(Instant::now(), self.header_timeout);
+        }
         let progress = Arc::new(Progress::new());
         let abort = self.tasks.spawn(connection(progress.clone()));
         self.open.insert(abort.id(), Open { progress, abort });
     }
 
-    /// Resolves when one of them has ended; never while there is none.
-    pub(super) async fn ended(&mut self) {
-        match self.tasks.join_next_with_id().await {
-            Some(ended) => self.forget(ended),
-            None => std::future::pending().await,
+    /// Closes those whose senders take too long; resolves when one has ended or may have been
+    /// closed, and never while there is none.
+    pub(super) async fn tend(&mut self) {
+        if self.tasks.is_empty() {
+            return std::future::pending().await;
+        }
+        tokio::select! {
+            ended = self.tasks.join_next_with_id() => {
+                if let Some(ended) = ended {
+                    self.forget(ended);
+                }
+            }
+            () = sleep_until(self.overdue_at) => self.close_overdue(),
+        }
+    }
+
+    fn close_overdue(&mut self) {
+        let now = Instant::now();
+        self.overdue_at = after(now, self.header_timeout);
+        for open in self.open.values() {
+            let overdue_at = open.progress.overdue_at(now, self.header_timeout);
+            if overdue_at <= now {
+                tracing::debug!("a connection is closed: its sender took too long");
+                open.abort.abort();
+            } else {
+                self.overdue_at = self.overdue_at.min(overdue_at);
+            }
+        }
+    }
+
+    /// Has all of them end after what they are answering.
+    pub(super) fn stop(&self) {
+        for open in self.open.values() {
+            open.progress.stop();
         }
     }
 
     pub(super) async fn all_ended(&mut self) {
         while !self.tasks.is_empty() {
-            self.ended().await;
+            self.tend().await;
         }
     }
 
@@ -151,6 +230,6 @@ impl Connections {
             open.abort.abort();
         }
         // Nobody says when a connection begins to wait for its sender: hence the pause.
-        let _ = tokio::time::timeout(pause, self.ended()).await;
+        let _ = tokio::time::timeout(pause, self.tend()).await;
     }
 }

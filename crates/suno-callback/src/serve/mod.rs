@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use connection::{Connection, Served};
@@ -144,22 +143,20 @@ impl Serve {
 
     /// Serves until `stop` resolves; then stops accepting, answers what is under way, and returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let (stopping, stopped) = watch::channel(());
         let served = Arc::new(self.served);
-        let mut connections = Connections::new(self.connections_max);
+        let mut connections = Connections::new(self.connections_max, served.header_timeout);
         let mut warned_at = None;
         tokio::pin!(stop);
         loop {
             let accepted = tokio::select! {
                 () = &mut stop => break,
-                () = connections.ended() => continue,
+                () = connections.tend() => continue,
                 accepted = self.listener.accept() => accepted,
             };
             let begin = |stream, progress| {
                 let connection = Connection {
                     served: served.clone(),
                     progress,
-                    stopped: stopped.clone(),
                 };
                 connection.run(stream)
             };
@@ -169,7 +166,7 @@ impl Serve {
             }
         }
         drop(self.listener);
-        drop(stopping);
+        connections.stop();
         if tokio::time::timeout(self.stop_grace, connections.all_ended())
             .await
             .is_err()
