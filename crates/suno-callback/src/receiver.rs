@@ -100,8 +100,17 @@ impl Receiver {
 
     /// Answers a request. A 200 leaves only after the event is committed.
     pub async fn receive(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let (head, body) = request.into_parts();
-        match self.answer(&head, body).await {
+        // Not kept while waiting for the store: a head is made of parts of the buffer that the server
+        // reads into, which would have to make another one for the connection.
+        let delivery = {
+            let (head, body) = request.into_parts();
+            self.delivery(&head, body)
+        };
+        let accepted = match delivery {
+            Ok(delivery) => self.accept(delivery).await.map_err(Problem::from),
+            Err(problem) => Err(problem),
+        };
+        match accepted {
             Ok(accepted) => {
                 tracing::debug!(?accepted, "callback accepted");
                 respond(StatusCode::OK, r#"{"status":"received"}"#)
@@ -171,7 +180,8 @@ impl Receiver {
         self.clock.now()
     }
 
-    async fn answer(&self, head: &http::request::Parts, body: Bytes) -> Result<Accepted, Problem> {
+    /// Everything but the last step.
+    fn delivery(&self, head: &http::request::Parts, body: Bytes) -> Result<Delivery, Problem> {
         let address = self.address(head)?;
         if body.len() > self.body_bytes_max {
             return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
@@ -184,7 +194,7 @@ impl Receiver {
         if let crate::Content::Quarantined { reason, .. } = &delivery.content {
             tracing::warn!(%reason, "callback not understood; kept in quarantine");
         }
-        Ok(self.accept(delivery.with_submit(address.submit)).await?)
+        Ok(delivery.with_submit(address.submit))
     }
 
     /// Checks the head, and reads the path.
