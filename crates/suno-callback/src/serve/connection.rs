@@ -37,15 +37,24 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Talks until either side ends it.
-    pub(super) async fn run(self, stream: TcpStream) {
+    pub(super) fn run(self, stream: TcpStream) -> impl Future<Output = ()> {
         // Answers are small: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        #[cfg(feature = "tls")]
-        if self.served.tls.is_some() {
+        self.talk(stream)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn talk(self, stream: TcpStream) -> impl Future<Output = ()> {
+        self.talk_http(stream)
+    }
+
+    #[cfg(feature = "tls")]
+    async fn talk(self, stream: TcpStream) {
+        match self.served.tls {
+            None => self.talk_http(stream).await,
             // Boxed, so that a connection without TLS does not keep room for it.
-            return Box::pin(self.talk_tls(stream)).await;
+            Some(_) => Box::pin(self.talk_tls(stream)).await,
         }
-        self.talk_http(stream).await;
     }
 
     #[cfg(feature = "tls")]
