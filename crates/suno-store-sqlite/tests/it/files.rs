@@ -145,15 +145,15 @@ async fn a_backup_is_not_mixed_with_the_log_of_the_file_before_it() {
 async fn what_another_file_knows_is_known_and_what_the_old_one_knew_is_not() {
     use suno_callback::Accepted;
 
-    let scene = Scene::new();
-    let empty = scene.back_up();
+    let (scene, other) = (Scene::new(), Scene::new());
     scene.accept(1).await.unwrap();
+    other.accept(2).await.unwrap();
     for name in ["suno.db", "suno.db-wal", "suno.db-shm"] {
         fs::remove_file(scene.path(name)).unwrap();
     }
-    fs::rename(&empty, scene.path("suno.db")).unwrap();
+    fs::rename(other.back_up(), scene.path("suno.db")).unwrap();
     let again = scene.store.accept(&[delivery(2), delivery(1)]).await;
-    assert_eq!(again.unwrap(), [Accepted::New, Accepted::New]);
+    assert_eq!(again.unwrap(), [Accepted::Duplicate, Accepted::New]);
     assert_eq!(scene.after_a_crash().await, ["task-2", "task-1"]);
 }
 
