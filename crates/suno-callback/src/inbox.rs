@@ -36,6 +36,9 @@ pub enum AcceptError {
     /// Too many deliveries wait already.
     #[error("too many deliveries wait to be stored")]
     Busy,
+    /// The store took longer than the answer may take. It may have taken the delivery all the same.
+    #[error("the store took too long to answer in time")]
+    TooSlow,
     /// The store could not take it.
     #[error("the delivery could not be stored")]
     Store(#[source] Arc<StoreError>),

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
 use crate::store::{Accepted, SubmitId};
@@ -44,6 +45,8 @@ impl Receiver {
     /// How long an answer may take unless set otherwise. The provider waits for 15 s
     /// (`PROTOCOL.md 2`).
     pub const ANSWER_BUDGET: Duration = Duration::from_secs(10);
+    /// How much of the answer budget is left for storing at least, however long the body took.
+    pub const STORING_MIN: Duration = Duration::from_secs(2);
     /// What `Retry-After` says, in seconds.
     const RETRY_AFTER_SECONDS: &str = "5";
 
@@ -78,7 +81,11 @@ impl Receiver {
         self
     }
 
-    /// How long an answer may take.
+    /// How long an answer may take: from the head of the request if [`CallbackService`] reads the
+    /// body, and otherwise from the call. Of that, at least [`STORING_MIN`](Self::STORING_MIN) is
+    /// left for storing, or the whole budget if it is smaller.
+    ///
+    /// [`CallbackService`]: crate::CallbackService
     #[must_use]
     pub fn with_answer_budget(mut self, budget: Duration) -> Self {
         self.answer_budget = budget;
@@ -100,6 +107,15 @@ impl Receiver {
 
     /// Answers a request. A 200 leaves only after the event is committed.
     pub async fn receive(&self, request: Request<Bytes>) -> Response<Bytes> {
+        self.receive_since(request, Instant::now()).await
+    }
+
+    /// The same for a request whose head was read at `begun`.
+    pub(crate) async fn receive_since(
+        &self,
+        request: Request<Bytes>,
+        begun: Instant,
+    ) -> Response<Bytes> {
         // Not kept while waiting for the store: a head is made of parts of the buffer that the server
         // reads into, which would have to make another one for the connection.
         let delivery = {
@@ -107,7 +123,10 @@ impl Receiver {
             self.delivery(&head, body)
         };
         let accepted = match delivery {
-            Ok(delivery) => self.accept(delivery).await.map_err(Problem::from),
+            Ok(delivery) => self
+                .accept_since(delivery, begun)
+                .await
+                .map_err(Problem::from),
             Err(problem) => Err(problem),
         };
         match accepted {
@@ -171,9 +190,19 @@ impl Receiver {
     ///
     /// [`AcceptError`] if the store failed, the answer budget ran out, or too many wait.
     pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
-        tokio::time::timeout(self.answer_budget, self.inbox.accept(delivery))
+        self.accept_since(delivery, Instant::now()).await
+    }
+
+    async fn accept_since(
+        &self,
+        delivery: Delivery,
+        begun: Instant,
+    ) -> Result<Accepted, AcceptError> {
+        let least = self.answer_budget.min(Self::STORING_MIN);
+        let deadline = after(begun, self.answer_budget).max(after(Instant::now(), least));
+        tokio::time::timeout_at(deadline, self.inbox.accept(delivery))
             .await
-            .unwrap_or(Err(AcceptError::Busy))
+            .unwrap_or(Err(AcceptError::TooSlow))
     }
 
     fn now(&self) -> Timestamp {

@@ -10,8 +10,10 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
+use tokio::time::{Instant, timeout_at};
 
 use crate::body::{self, Unreadable};
+use crate::clock::after;
 use crate::receiver::Receiver;
 
 /// A [`Receiver`] as a service: of hyper with the feature `hyper`, of tower (so also of axum) with
@@ -27,6 +29,12 @@ use crate::receiver::Receiver;
 pub struct CallbackService {
     receiver: Receiver,
     body_timeout: Duration,
+}
+
+/// A request with its whole body, and when its head was read.
+pub(crate) struct Whole {
+    request: Request<Bytes>,
+    begun: Instant,
 }
 
 /// An answer that is on its way.
@@ -69,7 +77,7 @@ impl CallbackService {
     pub(crate) async fn read<B>(
         &self,
         request: Request<B>,
-    ) -> Result<Request<Bytes>, Box<Response<Full<Bytes>>>>
+    ) -> Result<Whole, Box<Response<Full<Bytes>>>>
     where
         B: Body + Send,
         B::Data: Send,
@@ -79,9 +87,13 @@ impl CallbackService {
         if let Err(refused) = self.receiver.admit(&head) {
             return Err(Box::new(refused.map(Full::new)));
         }
+        let begun = Instant::now();
         let reading = body::read(body, self.receiver.body_bytes_max());
-        let status = match tokio::time::timeout(self.body_timeout, reading).await {
-            Ok(Ok(body)) => return Ok(Request::from_parts(head, body)),
+        let status = match timeout_at(after(begun, self.body_timeout), reading).await {
+            Ok(Ok(body)) => {
+                let request = Request::from_parts(head, body);
+                return Ok(Whole { request, begun });
+            }
             Ok(Err(Unreadable::TooLarge)) => StatusCode::PAYLOAD_TOO_LARGE,
             Ok(Err(Unreadable::Broken)) => StatusCode::BAD_REQUEST,
             Err(_) => StatusCode::REQUEST_TIMEOUT,
@@ -90,8 +102,12 @@ impl CallbackService {
     }
 
     /// The second half: what the receiver answers.
-    pub(crate) async fn receive(&self, request: Request<Bytes>) -> Response<Full<Bytes>> {
-        self.receiver.receive(request).await.map(Full::new)
+    pub(crate) async fn receive(&self, whole: Whole) -> Response<Full<Bytes>> {
+        let Whole { request, begun } = whole;
+        self.receiver
+            .receive_since(request, begun)
+            .await
+            .map(Full::new)
     }
 
     fn answering<B>(&self, request: Request<B>) -> Answering

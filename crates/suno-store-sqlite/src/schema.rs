@@ -1,10 +1,12 @@
 //! Opening the file: settings and migrations.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, TransactionBehavior};
 use suno_callback::{StoreError, StoreErrorKind};
 
 use crate::error::store_error;
@@ -26,14 +28,20 @@ const MIGRATIONS: [&str; 2] = [
 
 /// Opens the file, creates or migrates it, and sets it to be durable.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open(path).map_err(store_error)?;
+    let mut connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
+    // SQLite opens a file that it may not write to read it, and never tries again.
+    if connection.is_readonly(MAIN_DB).map_err(store_error)? {
+        return Err(StoreError::new(StoreErrorKind::ReadOnly));
+    }
     connection.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
     migrate(&mut connection)?;
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = ON;",
+             PRAGMA foreign_keys = ON;
+             -- The log is there from the first time that anything is read.
+             SELECT count(*) FROM sqlite_schema;",
         )
         .map_err(store_error)?;
     connection
@@ -41,6 +49,23 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         .map_err(store_error)?;
     keep_statements(&connection)?;
     Ok(connection)
+}
+
+/// Says why a file could not be opened, in the words of the system: SQLite does not pass them on.
+fn cannot_open(path: &Path, err: rusqlite::Error) -> StoreError {
+    // Nobody here has it open, whose locks would end with this.
+    match OpenOptions::new().append(true).create(true).open(path) {
+        Err(cause) => {
+            let kind = match cause.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    StoreErrorKind::ReadOnly
+                }
+                _ => StoreErrorKind::Unavailable,
+            };
+            StoreError::new(kind).with_source(cause)
+        }
+        Ok(_) => StoreError::new(StoreErrorKind::Unavailable).with_source(err),
+    }
 }
 
 /// Has a statement prepared once. Without the stability guarantee, SQLite prepares a statement anew
@@ -56,10 +81,14 @@ fn keep_statements(connection: &Connection) -> Result<(), StoreError> {
 
 /// Opens the file once more, to read.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path).map_err(store_error)?;
+    let connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
     connection
         .pragma_update(None, "query_only", true)
+        .map_err(store_error)?;
+    // Whoever writes takes care of the log.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(store_error)?;
     keep_statements(&connection)?;
     Ok(connection)
@@ -108,4 +137,29 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX),
     )?;
     transaction.commit().map_err(store_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_may_only_be_read_is_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("suno.db");
+        drop(open(&path).unwrap());
+        // The same as a file without the right to write, for whoever has every right.
+        let to_read = format!("file:{}?mode=ro", path.display());
+        let err = open(Path::new(&to_read)).unwrap_err();
+        assert_eq!(err.kind(), StoreErrorKind::ReadOnly);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_so_for_a_reason_in_the_words_of_the_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let err = open(dir.path()).unwrap_err();
+        assert_eq!(err.kind(), StoreErrorKind::Unavailable);
+        let cause = std::error::Error::source(&err).unwrap();
+        assert!(cause.is::<std::io::Error>(), "{cause}");
+    }
 }

@@ -20,11 +20,17 @@ use crate::{accept, claim, inspect, ledger, settle, upkeep};
 ///
 /// Times are kept to the microsecond. The file, with its `-wal` and `-shm` neighbours, belongs on a
 /// local disk: SQLite's locks do not hold on network file systems.
+///
+/// The latest events may be in the `-wal` only, while the store is open and after a crash. Whoever
+/// copies the file then takes the `-wal` along; whoever puts a backup in its place removes `-wal` and
+/// `-shm` first. Dropping the store closes the file, which brings everything into it and removes
+/// both; it waits some seconds for that at most.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    writer: Thread<Keys>,
+    // Closed before the one that writes, which tidies up if it is the last.
     reader: Thread<()>,
+    writer: Thread<Keys>,
 }
 
 impl SqliteStore {
@@ -40,8 +46,8 @@ impl SqliteStore {
         let reader = Thread::reader(&path)?;
         Ok(Self {
             path,
-            writer,
             reader,
+            writer,
         })
     }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Transaction, TransactionBehavior};
 use suno_callback::{StoreError, StoreErrorKind};
@@ -15,6 +16,9 @@ use crate::schema;
 
 /// How many operations wait for a thread at most; further ones fail.
 const WAITING_MAX: usize = 256;
+
+/// How long dropping the handle waits at most for what was waiting, and for the file to be closed.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
 
 /// Something to do in the thread.
 type Job<M> = Box<dyn FnOnce(&mut OpenFile, &mut M) + Send>;
@@ -31,10 +35,23 @@ impl Memory for () {
 }
 
 /// Runs operations in a thread of its own, each in one transaction. The thread ends when the
-/// handle is dropped and what was waiting is done.
+/// handle is dropped and what was waiting is done; dropping waits for that, so that a process that
+/// ends has closed the file.
 pub(crate) struct Thread<M> {
-    jobs: mpsc::SyncSender<Job<M>>,
+    /// `None` while the handle is dropped.
+    jobs: Option<mpsc::SyncSender<Job<M>>>,
+    /// Hangs up when the file is closed. Only the end asks: the lock makes it shareable.
+    closed: Mutex<mpsc::Receiver<()>>,
     behavior: TransactionBehavior,
+}
+
+impl<M> Drop for Thread<M> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Ok(closed) = self.closed.get_mut() {
+            let _ = closed.recv_timeout(CLOSING_MAX);
+        }
+    }
 }
 
 impl<M> fmt::Debug for Thread<M> {
@@ -63,6 +80,7 @@ impl<M: Memory> Thread<M> {
         behavior: TransactionBehavior,
     ) -> Result<Self, StoreError> {
         let (jobs, waiting) = mpsc::sync_channel::<Job<M>>(WAITING_MAX);
+        let (closing, closed) = mpsc::channel();
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
@@ -70,9 +88,15 @@ impl<M: Memory> Thread<M> {
                 while let Ok(job) = waiting.recv() {
                     job(&mut file, &mut memory);
                 }
+                drop(file);
+                drop::<mpsc::Sender<()>>(closing);
             })
             .map_err(|err| StoreError::new(StoreErrorKind::Unavailable).with_source(err))?;
-        Ok(Self { jobs, behavior })
+        Ok(Self {
+            jobs: Some(jobs),
+            closed: Mutex::new(closed),
+            behavior,
+        })
     }
 
     /// Runs an operation in a transaction that is committed if it succeeds.
@@ -91,7 +115,8 @@ impl<M: Memory> Thread<M> {
             // Nobody waits any more if the caller was cancelled; the work is done all the same.
             let _ = answer.send(done);
         });
-        if self.jobs.try_send(job).is_err() {
+        let sent = self.jobs.as_ref().map(|jobs| jobs.try_send(job));
+        if !matches!(sent, Some(Ok(()))) {
             let reason = "too many operations wait for the file";
             return Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason));
         }
@@ -152,7 +177,7 @@ mod tests {
             file.connection().unwrap().0.execute_batch(sql).unwrap();
             done.send(()).unwrap();
         });
-        writer.jobs.send(job).unwrap();
+        writer.jobs.as_ref().unwrap().send(job).unwrap();
         is_done.await.unwrap();
     }
 

@@ -13,7 +13,9 @@ use super::Dispatcher;
 use crate::clock::after;
 use crate::event::Event;
 use crate::handler::{HandlerError, Verdict, handle};
-use crate::store::{Claim, ClaimRequest, Held, Settlement, StoreError, Ticket, later};
+use crate::store::{
+    Claim, ClaimRequest, Held, Settlement, StoreError, StoreErrorKind, Ticket, later,
+};
 
 /// A handler that runs.
 #[derive(Debug)]
@@ -184,23 +186,36 @@ impl Worker {
         self.dispatcher.clock.now()
     }
 
-    /// Tells the store what handlers came to. What it does not take is kept for the next time.
+    /// Tells the store what handlers came to. What it does not take is kept for the next time; what
+    /// it refuses for good is given up, so that its claim lapses and the attempt counts.
     async fn settle(&mut self) {
         if self.unsettled.is_empty() {
             return;
         }
-        match self.dispatcher.inbox.store().settle(&self.unsettled).await {
-            Ok(held) => {
-                for ((ticket, _), _) in self
-                    .unsettled
-                    .drain(..)
-                    .zip(held)
-                    .filter(|(_, held)| *held == Held::Lost)
-                {
-                    tracing::warn!(event = %ticket.event, "settled too late: it is handled again");
+        let store = self.dispatcher.inbox.store().clone();
+        let settled = std::mem::take(&mut self.unsettled);
+        let err = match store.settle(&settled).await {
+            Ok(held) => return tell_lost(&settled, &held),
+            Err(err) => err,
+        };
+        if err.kind() != StoreErrorKind::Refused {
+            report(&err, "handled events could not be settled; trying again");
+            self.unsettled = settled;
+            return;
+        }
+        for one in settled {
+            let alone = std::slice::from_ref(&one);
+            match store.settle(alone).await {
+                Ok(held) => tell_lost(alone, &held),
+                Err(err) if err.kind() == StoreErrorKind::Refused => {
+                    let (event, err) = (one.0.event, &err as &dyn std::error::Error);
+                    tracing::error!(%event, err, "a settlement was refused: it is handled again");
+                }
+                Err(err) => {
+                    report(&err, "a handled event could not be settled; trying again");
+                    self.unsettled.push(one);
                 }
             }
-            Err(err) => report(&err, "handled events could not be settled; trying again"),
         }
     }
 
@@ -259,6 +274,16 @@ impl Worker {
             self.unsettled.push((cancelled.ticket, Settlement::Release));
         }
         self.settle().await;
+    }
+}
+
+fn tell_lost(settled: &[(Ticket, Settlement)], held: &[Held]) {
+    for ((ticket, _), _) in settled
+        .iter()
+        .zip(held)
+        .filter(|(_, held)| **held == Held::Lost)
+    {
+        tracing::warn!(event = %ticket.event, "settled too late: it is handled again");
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use suno_callback::{
-    Claim, ClaimRequest, Clock, Dispatcher, Event, IdempotencyStore, Inbox, Settlement, handler_fn,
+    Claim, ClaimRequest, Clock, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox,
+    Settlement, handler_fn,
 };
 use tokio::sync::mpsc;
 
@@ -80,6 +81,53 @@ async fn a_store_that_takes_no_settlements_for_a_while_has_nothing_handled_twice
     stage.pass(1).await;
     assert_eq!(stage.settled(), [Settlement::Done]);
     running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_is_refused_holds_up_no_other_and_its_event_is_handled_again() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|event| match event.task_id().as_str() {
+        "bad" => Err(HandlerError::give_up("poison")),
+        _ => Ok(()),
+    });
+    *stage.store.poison.lock().unwrap() = Some("poison");
+    stage.store.settles_nothing.store(true, Ordering::SeqCst);
+    for task in ["bad", "good", "fine"] {
+        stage.receive(task, "complete").await;
+    }
+    let running = dispatcher.start();
+    for _ in 0..3 {
+        assert_eq!(told.recv().await.unwrap().1, 1);
+    }
+    stage.store.settles_nothing.store(false, Ordering::SeqCst);
+    stage.pass(1).await;
+    assert_eq!(stage.settled(), [const { Settlement::Done }; 2]);
+    *stage.store.poison.lock().unwrap() = None;
+    stage.pass(Dispatcher::LEASE.as_secs()).await;
+    assert_eq!(told.try_recv(), Ok(("bad/complete".to_owned(), 2)));
+    assert!(told.is_empty(), "{told:?}");
+    running.stop().await;
+    let reason = "poison".to_owned();
+    assert_eq!(stage.settled().last(), Some(&Settlement::Dead { reason }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_whose_settlement_the_store_does_not_take_keep_their_places() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|_| Ok(()));
+    stage.store.settles_nothing.store(true, Ordering::SeqCst);
+    for task in ["a", "b", "c"] {
+        stage.receive(task, "complete").await;
+    }
+    let running = dispatcher.with_handlers_max(2).start();
+    stage.pass(60).await;
+    assert_eq!(told.len(), 2, "what is not settled is bounded too");
+    stage.store.settles_nothing.store(false, Ordering::SeqCst);
+    stage.pass(1).await;
+    assert_eq!(told.len(), 3);
+    while told.try_recv().is_ok() {}
+    running.stop().await;
+    assert_eq!(stage.settled(), [const { Settlement::Done }; 3]);
 }
 
 #[tokio::test(start_paused = true)]

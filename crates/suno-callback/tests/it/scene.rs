@@ -79,7 +79,7 @@ pub(crate) struct WatchedStore {
     pub(crate) accepting: tokio::sync::Mutex<()>,
     /// Told of every batch that is to be accepted.
     pub(crate) asked: tokio::sync::Notify,
-    /// Refuses every delivery whose body holds this.
+    /// Refuses every delivery whose body holds this, and every settlement whose reason does.
     pub(crate) poison: Mutex<Option<&'static str>>,
     pub(crate) accepted: Mutex<Vec<Accepted>>,
     pub(crate) batches: Mutex<Vec<usize>>,
@@ -138,6 +138,14 @@ impl IdempotencyStore for WatchedStore {
     async fn settle(&self, settled: &[(Ticket, Settlement)]) -> Result<Vec<Held>, StoreError> {
         self.check()?;
         Self::check_unless(&self.settles_nothing)?;
+        let poison = *self.poison.lock().unwrap();
+        let poisoned = |(_, settlement): &(Ticket, Settlement)| {
+            matches!(settlement, Settlement::Dead { reason } | Settlement::RetryAt { reason, .. }
+                if poison.is_some_and(|poison| reason.contains(poison)))
+        };
+        if settled.iter().any(poisoned) {
+            return Err(StoreError::new(StoreErrorKind::Refused));
+        }
         let held = self.store.settle(settled).await?;
         let settlements = settled.iter().map(|(_, settlement)| settlement.clone());
         self.settled.lock().unwrap().extend(settlements);

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
+use suno_callback::Receiver;
 use suno_callback::serve::Serve;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpSocket, TcpStream};
@@ -62,6 +63,30 @@ async fn a_body_of_one_byte_a_second_is_answered_408_and_closed() {
     closed(&mut reading).await;
     dripping.abort();
     listening.assert_answers().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_a_body_took_is_not_given_once_more_to_the_store() {
+    let (budget, least) = (Receiver::ANSWER_BUDGET, Receiver::STORING_MIN);
+    let almost = Serve::BODY_TIMEOUT - Duration::from_secs(1);
+    let cases = [
+        (Duration::ZERO, budget),
+        (budget / 2, budget),
+        (almost, almost + least),
+    ];
+    for (body_after, answered_after) in cases {
+        let listening = Listening::start().await;
+        let _storing = listening.store.accepting.lock().await;
+        let mut slow = TcpStream::connect(listening.address).await.unwrap();
+        let (begun, request) = (Instant::now(), whole(""));
+        slow.write_all(&request[..request.len() - 1]).await.unwrap();
+        tokio::time::sleep(body_after).await;
+        slow.write_all(&request[request.len() - 1..]).await.unwrap();
+        let mut answer = [0; 12];
+        slow.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 503");
+        assert_eq!(seconds_since(begun), answered_after.as_secs());
+    }
 }
 
 #[tokio::test(start_paused = true)]

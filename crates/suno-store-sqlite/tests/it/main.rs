@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod contract;
+mod files;
 mod http_receiver;
 mod opening;
 mod two_processes;

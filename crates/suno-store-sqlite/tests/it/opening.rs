@@ -48,3 +48,41 @@ fn a_folder_that_does_not_exist_is_an_error_that_can_be_tried_again() {
     let err = SqliteStore::open(dir.path().join("none/suno.db")).unwrap_err();
     assert_eq!(err.kind(), StoreErrorKind::Unavailable);
 }
+
+#[test]
+fn what_is_no_file_is_refused_since_nothing_in_it_would_last() {
+    let err = SqliteStore::open(":memory:").unwrap_err();
+    assert_eq!(err.kind(), StoreErrorKind::Unavailable);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_may_not_be_written_is_refused_at_the_start() {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("suno.db");
+    drop(SqliteStore::open(&path).unwrap());
+    let set = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let refused = |path: &std::path::Path| SqliteStore::open(path).unwrap_err().kind();
+    set(&path, 0o400);
+    if fs::OpenOptions::new().append(true).open(&path).is_ok() {
+        let skipped = "skipped: permissions do not bind this user";
+        return writeln!(std::io::stderr(), "{skipped}").unwrap();
+    }
+    assert_eq!(refused(&path), StoreErrorKind::ReadOnly);
+    set(&path, 0o000);
+    assert_eq!(refused(&path), StoreErrorKind::ReadOnly);
+    set(&path, 0o600);
+    set(dir.path(), 0o500);
+    assert_eq!(refused(&path), StoreErrorKind::ReadOnly);
+    assert_eq!(
+        refused(&dir.path().join("new.db")),
+        StoreErrorKind::ReadOnly
+    );
+    set(dir.path(), 0o700);
+    drop(SqliteStore::open(&path).unwrap());
+}

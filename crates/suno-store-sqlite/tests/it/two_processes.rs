@@ -16,7 +16,7 @@ const TASKS: usize = 200;
 /// Set in the other process: the file.
 const FILE: &str = "SUNO_TEST_FILE";
 
-fn delivery(task: usize) -> Delivery {
+pub(crate) fn delivery(task: usize) -> Delivery {
     let body = format!(
         r#"{{"code":200,"data":{{"callbackType":"complete","task_id":"task-{task}","data":[]}}}}"#
     );
