@@ -1,15 +1,14 @@
 //! The connections that are open, on whom each of them waits, and which of them is closed when
 //! there is no room.
 
-use std::collections::HashMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-#[cfg(feature = "tls")]
-use std::task::Poll;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use pin_project_lite::pin_project;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::after;
@@ -26,7 +25,18 @@ pub(super) enum Turn {
     Answer,
 }
 
-/// How far a connection is. Shared between the connection and those who may end it.
+/// What a connection is told to do. What was said is not taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    GoOn,
+    /// End after what it is answering.
+    Stop,
+    /// End at once.
+    Close,
+}
+
+/// How far a connection is, and whether it is to end. Shared between the connection and those who
+/// may end it.
 #[derive(Debug)]
 pub(super) struct Progress {
     state: Mutex<State>,
@@ -35,8 +45,8 @@ pub(super) struct Progress {
 #[derive(Debug)]
 struct State {
     turn: Turn,
-    is_stopping: bool,
-    /// Whom to tell of the stop.
+    order: Order,
+    /// Whom to tell of another order.
     waker: Option<Waker>,
 }
 
@@ -45,26 +55,35 @@ impl Progress {
         Self {
             state: Mutex::new(State {
                 turn: Turn::Head(Instant::now()),
-                is_stopping: false,
+                order: Order::GoOn,
                 waker: None,
             }),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing leaves it half-written.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(&self.state)
     }
 
     pub(super) fn set(&self, turn: Turn) {
         self.state().turn = turn;
     }
 
-    /// Since when the sender has kept the receiver waiting.
+    /// Since when the sender has kept the receiver waiting. Of a connection that is about to be
+    /// closed nothing is to be waited for.
     fn waits_since(&self) -> Option<Instant> {
-        match self.state().turn {
-            Turn::Head(since) | Turn::Body(since) => Some(since),
-            Turn::Answer => None,
+        match *self.state() {
+            State {
+                order: Order::Close,
+                ..
+            } => None,
+            State {
+                turn: Turn::Head(since) | Turn::Body(since),
+                ..
+            } => Some(since),
+            State {
+                turn: Turn::Answer, ..
+            } => None,
         }
     }
 
@@ -77,23 +96,27 @@ impl Progress {
         }
     }
 
-    /// Has the connection end after what it is answering.
-    fn stop(&self) {
+    fn tell(&self, order: Order) {
         let mut state = self.state();
-        state.is_stopping = true;
+        state.order = state.order.max(order);
         if let Some(waker) = state.waker.take() {
             waker.wake();
         }
     }
 
-    /// True once the connection is to end; until then its task is told when it is.
-    pub(super) fn is_stopping(&self, cx: &Context<'_>) -> bool {
+    /// What the connection is to do; if that is to go on, its task is woken when it changes.
+    fn order(&self, cx: &Context<'_>) -> Order {
         let mut state = self.state();
         let known = state.waker.as_ref();
-        if !state.is_stopping && known.is_none_or(|known| !known.will_wake(cx.waker())) {
+        if state.order == Order::GoOn && known.is_none_or(|known| !known.will_wake(cx.waker())) {
             state.waker = Some(cx.waker().clone());
         }
-        state.is_stopping
+        state.order
+    }
+
+    /// True once the connection is to end; until then its task is woken when it is.
+    pub(super) fn is_stopping(&self, cx: &Context<'_>) -> bool {
+        self.order(cx) != Order::GoOn
     }
 
     /// Resolves when the connection is to end.
@@ -107,24 +130,45 @@ impl Progress {
     }
 }
 
-/// The connections that are open.
+/// The connections that are open. Dropping it closes them.
 #[derive(Debug)]
 pub(super) struct Connections {
     connections_max: usize,
     /// How long a sender may take for a head.
     header_timeout: Duration,
-    tasks: JoinSet<()>,
-    /// Those that may be closed.
-    open: HashMap<Id, Open>,
-    /// No sender has taken too long before then. One timer for all of them: most are idle, and a
-    /// timer of its own would make each larger.
+    /// Each has a slot; most are idle, so that there is as little as possible for each of them.
+    slots: Vec<Option<Arc<Progress>>>,
+    free: Vec<usize>,
+    ended: Arc<Ended>,
+    /// No sender has taken too long before then. One timer for all of them.
     overdue_at: Instant,
 }
 
-#[derive(Debug)]
-struct Open {
-    progress: Arc<Progress>,
-    abort: AbortHandle,
+/// The slots of connections that have ended.
+#[derive(Debug, Default)]
+struct Ended {
+    slots: Mutex<Vec<usize>>,
+    /// Told of each.
+    told: Notify,
+}
+
+/// Belongs to a connection, and frees its slot in the end, however that comes.
+struct Slot {
+    slot: usize,
+    ended: Arc<Ended>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        unpoisoned(&self.ended.slots).push(self.slot);
+        self.ended.told.notify_one();
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.tell(Order::Close);
+    }
 }
 
 impl Connections {
@@ -136,81 +180,100 @@ impl Connections {
         Self {
             connections_max,
             header_timeout,
-            tasks: JoinSet::new(),
-            open: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            ended: Arc::default(),
             overdue_at: Instant::now(),
         }
+    }
+
+    fn count(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Arc<Progress>> {
+        self.slots.iter().flatten()
     }
 
     pub(super) fn begin<F>(&mut self, connection: impl FnOnce(Arc<Progress>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        if self.tasks.is_empty() {
+        if self.count() == 0 {
             self.overdue_at = after(Instant::now(), self.header_timeout);
         }
         let progress = Arc::new(Progress::new());
-        let abort = self.tasks.spawn(connection(progress.clone()));
-        self.open.insert(abort.id(), Open { progress, abort });
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[slot] = Some(progress.clone());
+        let slot = Slot {
+            slot,
+            ended: self.ended.clone(),
+        };
+        tokio::spawn(Closable {
+            connection: connection(progress.clone()),
+            progress,
+            _slot: slot,
+        });
     }
 
     /// Closes those whose senders take too long; resolves when one has ended or may have been
     /// closed, and never while there is none.
     pub(super) async fn tend(&mut self) {
-        if self.tasks.is_empty() {
+        if self.count() == 0 {
             return std::future::pending().await;
         }
         tokio::select! {
-            ended = self.tasks.join_next_with_id() => {
-                if let Some(ended) = ended {
-                    self.forget(ended);
-                }
-            }
+            () = self.ended.told.notified() => self.forget_ended(),
             () = sleep_until(self.overdue_at) => self.close_overdue(),
         }
     }
 
     fn close_overdue(&mut self) {
         let now = Instant::now();
-        self.overdue_at = after(now, self.header_timeout);
-        for open in self.open.values() {
-            let overdue_at = open.progress.overdue_at(now, self.header_timeout);
+        let mut next = after(now, self.header_timeout);
+        for progress in self.open() {
+            let overdue_at = progress.overdue_at(now, self.header_timeout);
             if overdue_at <= now {
                 tracing::debug!("a connection is closed: its sender took too long");
-                open.abort.abort();
+                progress.tell(Order::Close);
             } else {
-                self.overdue_at = self.overdue_at.min(overdue_at);
+                next = next.min(overdue_at);
             }
         }
+        self.overdue_at = next;
     }
 
     /// Has all of them end after what they are answering.
     pub(super) fn stop(&self) {
-        for open in self.open.values() {
-            open.progress.stop();
+        self.tell(Order::Stop);
+    }
+
+    fn tell(&self, order: Order) {
+        for progress in self.open() {
+            progress.tell(order);
         }
     }
 
     pub(super) async fn all_ended(&mut self) {
-        while !self.tasks.is_empty() {
+        while self.count() > 0 {
             self.tend().await;
         }
     }
 
-    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
-        let id = match ended {
-            Ok((id, ())) => id,
-            Err(err) => err.id(),
-        };
-        self.open.remove(&id);
+    fn forget_ended(&mut self) {
+        for slot in unpoisoned(&self.ended.slots).drain(..) {
+            self.slots[slot] = None;
+            self.free.push(slot);
+        }
     }
 
     /// Resolves when there is room for one more, if need be after closing one.
     pub(super) async fn make_room(&mut self) {
-        while let Some(ended) = self.tasks.try_join_next_with_id() {
-            self.forget(ended);
-        }
-        while self.tasks.len() >= self.connections_max {
+        self.forget_ended();
+        while self.count() >= self.connections_max {
             self.close_one(Self::FULL_PAUSE).await;
         }
     }
@@ -218,18 +281,42 @@ impl Connections {
     /// Closes the connection whose sender has kept the receiver waiting longest, if there is one,
     /// and waits until some connection has ended, for at most `pause`.
     pub(super) async fn close_one(&mut self, pause: Duration) {
-        let waiting = |(id, open): (&Id, &Open)| Some((open.progress.waits_since()?, *id));
-        if let Some((_, id)) = self
-            .open
-            .iter()
-            .filter_map(waiting)
-            .min_by_key(|(since, _)| *since)
-            && let Some(open) = self.open.remove(&id)
-        {
+        let waiting = self
+            .open()
+            .filter_map(|progress| Some((progress.waits_since()?, progress)));
+        if let Some((_, progress)) = waiting.min_by_key(|(since, _)| *since) {
             tracing::debug!("a connection is closed to make room: its sender took longest");
-            open.abort.abort();
+            progress.tell(Order::Close);
         }
         // Nobody says when a connection begins to wait for its sender: hence the pause.
         let _ = tokio::time::timeout(pause, self.tend()).await;
     }
+}
+
+pin_project! {
+    /// A connection, until it ends by itself or is closed.
+    struct Closable<F> {
+        #[pin]
+        connection: F,
+        progress: Arc<Progress>,
+        // Freed last, when the connection is gone.
+        _slot: Slot,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Closable<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let closable = self.project();
+        match closable.progress.order(cx) {
+            Order::Close => Poll::Ready(()),
+            Order::GoOn | Order::Stop => closable.connection.poll(cx),
+        }
+    }
+}
+
+/// What is behind the lock, which nothing here leaves half-written.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,10 +8,11 @@ mod connections;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use connection::{Connection, Served};
@@ -23,6 +24,28 @@ use crate::service::CallbackService;
 /// Serves until `stop` resolves, with the defaults of [`Serve`].
 pub async fn serve(listener: TcpListener, receiver: Receiver, stop: impl Future<Output = ()>) {
     Serve::new(listener, receiver).run(stop).await;
+}
+
+/// How many connections may wait to be accepted. When there are more, the kernel drops what comes, and
+/// senders try again only after a second: most systems wait with 128 or 1,024 unless asked.
+const BACKLOG: u32 = 4_096;
+
+/// A listener for [`Serve`] that stands thousands of connections at once. The kernel may have a lower
+/// bound (`net.core.somaxconn`). To be called on a tokio runtime.
+///
+/// # Errors
+///
+/// That of the operating system, if it cannot listen on `addr`.
+pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As TcpListener::bind: elsewhere it would let two processes listen on one port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// A server for a [`Receiver`], and its bounds.
@@ -37,10 +60,9 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, stop: impl Future<
 /// # async fn run(receiver: suno_callback::Receiver) -> std::io::Result<()> {
 /// use std::time::Duration;
 ///
-/// use suno_callback::serve::Serve;
-/// use tokio::net::TcpListener;
+/// use suno_callback::serve::{Serve, bind};
 ///
-/// let listener = TcpListener::bind("127.0.0.1:3000").await?;
+/// let listener = bind(([127, 0, 0, 1], 3000).into())?;
 /// Serve::new(listener, receiver)
 ///     .with_connections_max(200)
 ///     .with_header_timeout(Duration::from_secs(5))
@@ -178,7 +200,7 @@ impl Serve {
 
 /// Makes room for a connection and begins it.
 async fn take<F>(
-    accepted: io::Result<(TcpStream, std::net::SocketAddr)>,
+    accepted: io::Result<(TcpStream, SocketAddr)>,
     connections: &mut Connections,
     begin: impl FnOnce(TcpStream, Arc<Progress>) -> F,
     warned_at: &mut Option<Instant>,

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use suno_callback::serve::serve;
+use suno_callback::serve::{bind, serve};
 use suno_callback::{
     Dispatcher, Event, HandlerError, Inbox, Receiver, Retention, Token, Verification, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
-use tokio::net::TcpListener;
 
 use crate::environment;
 use crate::failure::Failure;
@@ -98,7 +97,7 @@ impl std::str::FromStr for StoreUrl {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let verification = verification(&arguments)?;
     let shutdown = Shutdown::listen()?;
-    let listener = TcpListener::bind(arguments.addr).await.map_err(|err| {
+    let listener = bind(arguments.addr).map_err(|err| {
         Failure::usage(err).context(format!(
             "cannot listen on {}; choose another address with --addr",
             arguments.addr
