@@ -17,15 +17,27 @@ pub(crate) fn accept(
     deliveries: &[Delivery],
 ) -> Result<Vec<Accepted>, StoreError> {
     keys.catch_up(transaction)?;
-    let accepted = Accepting::new(transaction, keys)
-        .and_then(|mut accepting| {
-            deliveries
-                .iter()
-                .map(|delivery| accepting.accept(delivery))
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .map_err(store_error)?;
+    let accepted = accept_all(transaction, keys, deliveries).map_err(store_error)?;
     keys.merge(transaction, deliveries.len())?;
+    Ok(accepted)
+}
+
+fn accept_all(
+    transaction: &Transaction<'_>,
+    keys: &mut Keys,
+    deliveries: &[Delivery],
+) -> rusqlite::Result<Vec<Accepted>> {
+    let first = keys.next_event();
+    let mut accepting = Accepting::new(transaction, keys)?;
+    let accepted = deliveries
+        .iter()
+        .map(|delivery| accepting.accept(delivery))
+        .collect::<Result<_, _>>()?;
+    let late = accepting.late;
+    settle::open(transaction, first)?;
+    for event in late {
+        settle::supersede(transaction, event)?;
+    }
     Ok(accepted)
 }
 
@@ -42,7 +54,8 @@ struct Accepting<'t> {
     keys: &'t mut Keys,
     siblings: Siblings<'t>,
     event: CachedStatement<'t>,
-    open: CachedStatement<'t>,
+    /// The events that came too late. As the others they are open once all are stored.
+    late: Vec<i64>,
 }
 
 impl<'t> Accepting<'t> {
@@ -56,10 +69,7 @@ impl<'t> Accepting<'t> {
                      received_at, strict, semantic, raw)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?,
-            open: transaction.prepare_cached(
-                "INSERT INTO open (event_id, state, due, received_at, attempts, epoch)
-                 VALUES (?1, 0, 0, ?2, 0, 0)",
-            )?,
+            late: Vec::new(),
         })
     }
 
@@ -112,7 +122,6 @@ impl<'t> Accepting<'t> {
             return meet(self.transaction, delivery, known.id, told.semantic);
         }
         let event = self.keys.next_event();
-        let received_at = micros(delivery.received_at);
         self.event.execute(params![
             event,
             hash,
@@ -121,18 +130,17 @@ impl<'t> Accepting<'t> {
             told.code.0,
             source_column(delivery.source),
             delivery.verified_by.bits(),
-            received_at,
+            micros(delivery.received_at),
             delivery.strict.0,
             told.semantic.0,
             &*delivery.raw,
         ])?;
-        self.open.execute(params![event, received_at])?;
         self.keys.add(hash, event);
         if siblings
             .iter()
             .any(|sibling| sibling.stage.supersedes(stage))
         {
-            settle::supersede(self.transaction, event)?;
+            self.late.push(event);
             return Ok(Accepted::Late);
         }
         Ok(Accepted::New)

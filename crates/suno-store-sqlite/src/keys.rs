@@ -3,7 +3,8 @@
 //! Task ids are random, so that an index over them would write another page for nearly every
 //! event. Events are appended instead, and the writer keeps the keys of the latest ones in memory.
 //! When there are many, they are merged into the table `keys` in sorted slices, a slice with each
-//! commit: neighbours share pages, and no commit takes long.
+//! commit: neighbours share pages, and no commit takes long. A filter over all of them answers for
+//! most tasks that they have none.
 //!
 //! Memory is never trusted alone: every transaction begins by taking in what other processes
 //! appended, and everything is read again after a transaction that failed, and after a purge of
@@ -16,6 +17,7 @@ use rusqlite::{CachedStatement, Transaction, params_from_iter};
 use suno_callback::StoreError;
 
 use crate::error::store_error;
+use crate::filter::Filter;
 use crate::thread::Memory;
 
 /// How many keys are kept in memory before they are merged.
@@ -32,6 +34,8 @@ type Key = (i64, i64);
 /// The keys that are not merged yet.
 #[derive(Debug)]
 pub(crate) struct Keys {
+    /// All tasks that have keys, merged or not.
+    filter: Filter,
     unmerged: BTreeSet<Key>,
     merging: Option<Merge>,
     /// The last event that was taken in, or that was purged.
@@ -54,6 +58,7 @@ struct Merge {
 impl Default for Keys {
     fn default() -> Self {
         Self {
+            filter: Filter::default(),
             unmerged: BTreeSet::new(),
             merging: None,
             taken_through: 0,
@@ -65,6 +70,7 @@ impl Default for Keys {
 
 impl Memory for Keys {
     fn forget(&mut self) {
+        self.filter.clear();
         self.unmerged.clear();
         self.merging = None;
         self.taken_through = 0;
@@ -81,10 +87,20 @@ impl Keys {
             self.unmerged_purges = marks.unmerged_purges;
         }
         if self.taken_through == 0 {
+            self.take_in_merged(transaction).map_err(store_error)?;
             self.taken_through = marks.merged_through;
         }
         self.take_in(transaction).map_err(store_error)?;
         self.taken_through = self.taken_through.max(marks.numbered_through);
+        Ok(())
+    }
+
+    fn take_in_merged(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut statement = transaction.prepare_cached("SELECT task_hash FROM keys")?;
+        let mut rows = statement.query(())?;
+        while let Some(row) = rows.next()? {
+            self.filter.add(row.get(0)?);
+        }
         Ok(())
     }
 
@@ -105,6 +121,7 @@ impl Keys {
 
     /// Notes an event that was appended.
     pub(crate) fn add(&mut self, task_hash: i64, event: i64) {
+        self.filter.add(task_hash);
         self.unmerged.insert((task_hash, event));
         self.taken_through = self.taken_through.max(event);
     }
@@ -125,6 +142,9 @@ impl Keys {
         task_hash: i64,
     ) -> rusqlite::Result<Vec<i64>> {
         let mut events = Vec::new();
+        if !self.filter.may_have(task_hash) {
+            return Ok(events);
+        }
         let mut rows = merged.query([task_hash])?;
         while let Some(row) = rows.next()? {
             events.push(row.get(0)?);

@@ -24,6 +24,7 @@ mod accept;
 mod claim;
 mod error;
 mod file;
+mod filter;
 mod inspect;
 mod keys;
 mod ledger;

@@ -1,4 +1,5 @@
-//! Extending and settling claims: only for the ticket of the latest one.
+//! How events stand: opened when they are stored; claims extended and settled, only for the ticket
+//! of the latest one.
 
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
@@ -90,6 +91,17 @@ impl Change<'_> {
         };
         Ok(if held { Held::Held } else { Held::Lost })
     }
+}
+
+/// Opens the events that were appended from `first` on, all at once: they are ready.
+pub(crate) fn open(transaction: &Transaction<'_>, first: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO open (event_id, state, due, received_at, attempts, epoch)
+             SELECT id, 0, 0, received_at, 0, 0 FROM events WHERE id >= ?1",
+        )?
+        .execute([first])?;
+    Ok(())
 }
 
 /// Settles an event that comes too late, whoever has claimed it.
