@@ -18,6 +18,8 @@ const STATEMENTS_MAX: usize = 64;
 /// How many pages the log has when they are copied into the file: a commit that copies them takes
 /// some milliseconds, and so do those that wait for it.
 const CHECKPOINT_PAGES: i32 = 500;
+/// How many KiB of pages the connection that writes keeps at most: the keys of 300,000 events.
+const CACHE_KIB: i32 = 8 * 1_024;
 /// `PRAGMA application_id` of our files: "Suno" in ASCII.
 const APPLICATION_ID: i32 = 0x5375_6e6f;
 /// Each brings the file from the version of its place to the next one.
@@ -43,6 +45,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
              -- The log is there from the first time that anything is read.
              SELECT count(*) FROM sqlite_schema;",
         )
+        .map_err(store_error)?;
+    connection
+        .pragma_update(None, "cache_size", -CACHE_KIB)
         .map_err(store_error)?;
     connection
         .pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
