@@ -286,6 +286,39 @@ async fn a_dropped_download_leaves_no_file() {
 }
 
 #[tokio::test]
+async fn the_seventeenth_download_waits_for_one_of_sixteen_to_end() {
+    let hanging = vec![cut_body(&[], 5).then(Then::Hang); 16];
+    let desk = Desk::new(hanging.into_iter().chain([Reply::new(200, &[MP3], AUDIO)])).await;
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    let mut hanging = Vec::new();
+    for _ in 0..16 {
+        let begun = begun.clone();
+        let downloading = desk
+            .client
+            .download(&desk.track(), desk.dir.path())
+            .with_progress(move |_| begun.send(()).expect("the test listens"));
+        hanging.push(tokio::spawn(downloading.into_future()));
+    }
+    for _ in 0..16 {
+        begins.recv().await.expect("some bytes");
+    }
+    let (track, dir) = (desk.track(), desk.dir.path());
+    let mut seventeenth = std::pin::pin!(desk.client.download(&track, dir).into_future());
+    let asked_in_vain = async {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut seventeenth => panic!("it did not wait"),
+        () = asked_in_vain => assert_eq!(desk.server.asked().len(), 16),
+    }
+    hanging.pop().expect("one of sixteen").abort();
+    assert!(seventeenth.await.is_ok());
+}
+
+#[tokio::test]
 async fn busy_hosts_are_asked_again() {
     let busy = |status| Reply::new(status, &[], b"busy");
     let desk = Desk::new([busy(503), busy(429), Reply::new(200, &[MP3], AUDIO)]).await;

@@ -27,6 +27,8 @@ pub(in crate::conformance) struct ExpectAnswer {
     #[serde(default)]
     headers: Headers,
     #[serde(default)]
+    header_names: Vec<String>,
+    #[serde(default)]
     pub(in crate::conformance) body_excludes: Vec<String>,
 }
 
@@ -132,6 +134,12 @@ impl ExpectAnswer {
                 ));
             }
         }
+        for name in &self.header_names {
+            let is = |(other, _): &(String, String)| name.eq_ignore_ascii_case(other);
+            if !answer.headers.iter().any(is) {
+                found.push(format!("answers[{place}]: expected the header {name}"));
+            }
+        }
         let texts = answer.texts();
         if self
             .body_excludes
@@ -198,16 +206,18 @@ mod tests {
     #[test]
     fn an_answer_is_judged_by_status_headers_and_what_it_must_not_show() {
         let expected: ExpectAnswer = serde_json::from_value(json!({
-            "status": 405, "headers": [["Allow", "POST"]], "body_excludes": ["secret"]
+            "status": 405, "headers": [["Allow", "POST"]], "header_names": ["X"],
+            "body_excludes": ["secret"]
         }))
         .unwrap();
         let good = answer(405, &[("allow", "POST"), ("x", "y")], "{}");
         assert_eq!(expected.judge(0, &good), Vec::<String>::new());
         let bad = [
-            answer(404, &[("allow", "POST")], "{}"),
-            answer(405, &[("allow", "GET")], "{}"),
+            answer(404, &[("allow", "POST"), ("x", "y")], "{}"),
+            answer(405, &[("allow", "GET"), ("x", "y")], "{}"),
+            answer(405, &[("allow", "POST"), ("y", "y")], "{}"),
             answer(405, &[("allow", "POST"), ("x", "a secret")], "{}"),
-            answer(405, &[("allow", "POST")], "a secret"),
+            answer(405, &[("allow", "POST"), ("x", "y")], "a secret"),
         ];
         for answer in bad {
             assert_eq!(expected.judge(0, &answer).len(), 1, "{answer:?}");
