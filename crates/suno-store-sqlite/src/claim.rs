@@ -28,36 +28,53 @@ pub(crate) fn claim(
     request: &ClaimRequest,
 ) -> Result<Vec<Claim>, StoreError> {
     keys.catch_up(transaction)?;
+    let claims = claim_among(transaction, keys, request, LOOKED_AT_MAX)?;
+    // A process that only claims takes in keys as well.
+    keys.merge(transaction, 0)?;
+    Ok(claims)
+}
+
+/// Looks at the `looked_at_max` oldest open events that are due.
+fn claim_among(
+    transaction: &Transaction<'_>,
+    keys: &Keys,
+    request: &ClaimRequest,
+    looked_at_max: usize,
+) -> Result<Vec<Claim>, StoreError> {
     let mut siblings_of = Siblings::new(transaction).map_err(store_error)?;
     let mut claims = Vec::new();
-    let mut changed = HashSet::new();
-    let (mut after, mut left) = (0, LOOKED_AT_MAX);
+    let mut seen = HashSet::new();
+    let (mut after, mut left) = (0, looked_at_max);
     while claims.len() < request.events_max && left > 0 {
         let read = (request.events_max - claims.len()).max(READ_MIN).min(left);
         let found = candidates(transaction, request, after, read).map_err(store_error)?;
-        let Some((last, ..)) = found.last() else {
+        let Some(last) = found.last() else {
             break;
         };
-        after = *last;
+        after = last.id;
         left -= found.len();
-        for (id, hash, task_id) in found {
+        for Candidate { hash, task_id, .. } in found {
             if claims.len() >= request.events_max {
                 break;
             }
-            // An event of the same task may have been claimed just now.
-            if !changed.insert(hash) && !is_claimable(transaction, id, request)? {
+            // One event of a task is claimed at a time. Another task of the same hash waits for the
+            // next claim.
+            if !seen.insert(hash) {
                 continue;
             }
             let siblings = siblings_of.of(keys, hash, &task_id).map_err(store_error)?;
             claims.extend(claim_of_task(transaction, &siblings, request)?);
         }
     }
-    // A process that only claims takes in keys as well.
-    keys.merge(transaction, 0)?;
     Ok(claims)
 }
 
-type Candidate = (i64, i64, String);
+/// An open event that is due.
+struct Candidate {
+    id: i64,
+    hash: i64,
+    task_id: String,
+}
 
 /// The oldest open events behind `after` that are due.
 fn candidates(
@@ -77,28 +94,15 @@ fn candidates(
                 after,
                 i64::try_from(read).unwrap_or(i64::MAX)
             ],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| {
+                Ok(Candidate {
+                    id: row.get(0)?,
+                    hash: row.get(1)?,
+                    task_id: row.get(2)?,
+                })
+            },
         )?
         .collect()
-}
-
-fn is_claimable(
-    transaction: &Transaction<'_>,
-    id: i64,
-    request: &ClaimRequest,
-) -> Result<bool, StoreError> {
-    let columns = transaction
-        .prepare_cached("SELECT state, due FROM open WHERE event_id = ?1")
-        .and_then(|mut statement| {
-            let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            statement.query_row([id], columns).optional()
-        })
-        .map_err(store_error)?;
-    match columns {
-        Some((column, due)) => Ok(state(column, due)?.is_claimable(request.now)),
-        // It was superseded just now.
-        None => Ok(false),
-    }
 }
 
 fn claim_of_task(
@@ -187,5 +191,51 @@ impl Granted {
         claim.verified_by = VerifiedBy::from_bits(self.verified_by);
         claim.received_at = moment(self.received_at)?;
         Ok(claim)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use suno_callback::{Delivery, Verification};
+
+    use super::*;
+    use crate::{accept, schema};
+
+    fn delivery(task: &str, word: &str) -> Delivery {
+        let body = format!(
+            r#"{{"code":200,"data":{{"callbackType":"{word}","task_id":"{task}","data":[]}}}}"#
+        );
+        let none = Verification::dangerous_none();
+        let verified = none.verify(None, &Default::default(), body.into(), 0);
+        Delivery::decode(verified.unwrap(), Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    #[test]
+    fn a_backlog_of_a_task_that_is_handled_is_looked_at_up_to_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = schema::open(&dir.path().join("suno.db")).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let mut keys = Keys::default();
+        // So many that they are read in several steps.
+        let words = (0..2 * READ_MIN).map(|number| format!("word-{number}"));
+        let mut deliveries: Vec<_> = words.map(|word| delivery("busy", &word)).collect();
+        deliveries.push(delivery("free", "text"));
+        accept::accept(&transaction, &mut keys, &deliveries).unwrap();
+        let now = Timestamp::from_second(1).unwrap();
+        let claim = |looked_at_max, events_max| {
+            let request = ClaimRequest::new(now, Duration::from_secs(60), events_max);
+            let claims = claim_among(&transaction, &keys, &request, looked_at_max).unwrap();
+            let tasks = claims.iter().map(|claim| claim.key.task_id().to_string());
+            tasks.collect::<Vec<_>>()
+        };
+        assert_eq!(claim(LOOKED_AT_MAX, 1), ["busy"]);
+        // Its other events wait for their turn, and stand before the free one.
+        let waiting = deliveries.len() - 2;
+        assert!(claim(waiting, 1).is_empty());
+        assert_eq!(claim(waiting + 1, 1), ["free"]);
+        assert!(claim(LOOKED_AT_MAX, 1).is_empty());
     }
 }

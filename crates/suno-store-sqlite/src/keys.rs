@@ -339,6 +339,13 @@ mod tests {
             .unwrap();
         assert!(merged > 1_800, "{merged}");
         assert!(processes.iter().all(|(_, keys)| keys.unmerged.len() < 300));
+        // So does one that begins now.
+        let (mut connection, mut keys) = process(&dir);
+        let transaction = connection.transaction().unwrap();
+        keys.catch_up(&transaction).unwrap();
+        for (hash, events) in expected {
+            assert_eq!(known_of(&transaction, &keys, hash), events);
+        }
     }
 
     #[test]
