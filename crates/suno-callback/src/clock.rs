@@ -31,3 +31,17 @@ pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
     start.checked_add(wait).unwrap_or_else(|| start + FAR)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_has_no_end_ends_in_decades() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(after(start, second), start + second);
+        let decade = Duration::from_secs(10 * 365 * 86_400);
+        assert!(after(start, Duration::MAX) > start + decade);
+    }
+}

@@ -215,6 +215,17 @@ async fn one_event_that_is_refused_does_not_fail_its_neighbours() {
 }
 
 #[tokio::test]
+async fn a_store_that_fails_is_not_asked_again_for_each_delivery() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    store.down.store(true, Ordering::SeqCst);
+    let send = |task| receiver.receive(signed(task, &body(task, "text")));
+    let (a, b, c) = tokio::join!(send("t1"), send("t2"), send("t3"));
+    let statuses = [a, b, c].map(|answer| answer.status().as_u16());
+    assert_eq!(statuses, [503, 503, 503]);
+    assert_eq!(*store.batches.lock().unwrap(), [3]);
+}
+
+#[tokio::test]
 async fn deliveries_that_arrive_together_share_a_commit() {
     let (receiver, store) = receiver(Verification::webhook_key(KEY));
     let posts: Vec<_> = (0..100)

@@ -102,12 +102,12 @@ impl WatchedStore {
 #[async_trait]
 impl IdempotencyStore for WatchedStore {
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+        self.batches.lock().unwrap().push(deliveries.len());
         self.check()?;
         let poison = *self.poison.lock().unwrap();
         let poisoned = |delivery: &Delivery| {
             poison.is_some_and(|poison| String::from_utf8_lossy(&delivery.raw).contains(poison))
         };
-        self.batches.lock().unwrap().push(deliveries.len());
         if deliveries.iter().any(poisoned) {
             return Err(StoreError::new(StoreErrorKind::Refused));
         }
