@@ -86,8 +86,6 @@ impl Connection {
             // `Progress` bounds the head, and more.
             .header_read_timeout(None)
             .max_buf_size(Serve::HEAD_BYTES_MAX)
-            // Answers are small: copying one costs less than handing it over in two pieces.
-            .writev(false)
             .serve_connection(TokioIo::new(stream), service);
         poll_fn(move |cx| {
             if stop.is_stopping(cx) {
