@@ -3,8 +3,8 @@
 //! Task ids are random, so that an index over them would write another page for nearly every
 //! event. Events are appended instead, and the writer keeps the keys of the latest ones in memory.
 //! When there are many, they are merged into the table `keys` in sorted slices, a slice with each
-//! commit: neighbours share pages, and no commit takes long. A filter over all of them answers for
-//! most tasks that they have none.
+//! commit: neighbours share pages, and no commit takes long. Filters answer for most tasks that
+//! they have no keys, or none in the table.
 //!
 //! Memory is never trusted alone: every transaction begins by taking in what other processes
 //! appended, and everything is read again after a transaction that failed, and after a purge of
@@ -35,7 +35,9 @@ type Key = (i64, i64);
 #[derive(Debug)]
 pub(crate) struct Keys {
     /// All tasks that have keys, merged or not.
-    filter: Filter,
+    known: Filter,
+    /// Those of which a key is in the table, unless it is kept here as well.
+    merged: Filter,
     unmerged: BTreeSet<Key>,
     merging: Option<Merge>,
     /// The last event that was taken in, or that was purged.
@@ -58,7 +60,8 @@ struct Merge {
 impl Default for Keys {
     fn default() -> Self {
         Self {
-            filter: Filter::default(),
+            known: Filter::default(),
+            merged: Filter::default(),
             unmerged: BTreeSet::new(),
             merging: None,
             taken_through: 0,
@@ -70,7 +73,8 @@ impl Default for Keys {
 
 impl Memory for Keys {
     fn forget(&mut self) {
-        self.filter.clear();
+        self.known.clear();
+        self.merged.clear();
         self.unmerged.clear();
         self.merging = None;
         self.taken_through = 0;
@@ -99,7 +103,9 @@ impl Keys {
         let mut statement = transaction.prepare_cached("SELECT task_hash FROM keys")?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
-            self.filter.add(row.get(0)?);
+            let task_hash = row.get(0)?;
+            self.known.add(task_hash);
+            self.merged.add(task_hash);
         }
         Ok(())
     }
@@ -121,7 +127,7 @@ impl Keys {
 
     /// Notes an event that was appended.
     pub(crate) fn add(&mut self, task_hash: i64, event: i64) {
-        self.filter.add(task_hash);
+        self.known.add(task_hash);
         self.unmerged.insert((task_hash, event));
         self.taken_through = self.taken_through.max(event);
     }
@@ -142,12 +148,14 @@ impl Keys {
         task_hash: i64,
     ) -> rusqlite::Result<Vec<i64>> {
         let mut events = Vec::new();
-        if !self.filter.may_have(task_hash) {
+        if !self.known.may_have(task_hash) {
             return Ok(events);
         }
-        let mut rows = merged.query([task_hash])?;
-        while let Some(row) = rows.next()? {
-            events.push(row.get(0)?);
+        if self.merged.may_have(task_hash) {
+            let mut rows = merged.query([task_hash])?;
+            while let Some(row) = rows.next()? {
+                events.push(row.get(0)?);
+            }
         }
         // A merge that is under way has put some into the table already.
         let in_table = events.last().copied().unwrap_or(i64::MIN);
@@ -181,6 +189,7 @@ impl Keys {
         let slice = &rest[..slice.min(rest.len())];
         insert(transaction, slice).map_err(store_error)?;
         merge.merged += slice.len();
+        slice.iter().for_each(|(hash, _)| self.merged.add(*hash));
         if merge.merged == merge.sorted.len() {
             transaction
                 .execute(
@@ -196,7 +205,13 @@ impl Keys {
     fn begin_merge(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         // Another process may have merged them.
         let merged_through = merged_through(transaction)?;
-        self.unmerged.retain(|(_, event)| *event > merged_through);
+        self.unmerged.retain(|(hash, event)| {
+            let is_merged = *event <= merged_through;
+            if is_merged {
+                self.merged.add(*hash);
+            }
+            !is_merged
+        });
         if self.unmerged.len() > self.unmerged_max {
             self.merging = Some(Merge {
                 sorted: std::mem::take(&mut self.unmerged).into_iter().collect(),
@@ -321,13 +336,22 @@ mod tests {
     }
 
     #[test]
-    fn two_processes_know_all_events_through_any_number_of_merges() {
+    fn two_processes_know_all_events_of_few_tasks_through_any_number_of_merges() {
+        two_processes_know_all_events_of(101);
+    }
+
+    #[test]
+    fn two_processes_know_all_events_of_many_tasks_through_any_number_of_merges() {
+        two_processes_know_all_events_of(601);
+    }
+
+    fn two_processes_know_all_events_of(tasks: i64) {
         let dir = tempfile::tempdir().unwrap();
         let mut processes = [process(&dir), process(&dir)];
         let mut expected: HashMap<i64, Vec<i64>> = HashMap::new();
         for number in 0..2_000_i64 {
             let (connection, keys) = &mut processes[usize::from(number % 3 == 0)];
-            let hash = (number * 7_919) % 101;
+            let hash = (number * 7_919) % tasks;
             let transaction = connection.transaction().unwrap();
             keys.catch_up(&transaction).unwrap();
             let known = expected.entry(hash).or_default();
