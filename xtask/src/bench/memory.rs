@@ -10,8 +10,9 @@ use super::machine::{Program, Running, describe};
 use super::statistics::cell;
 use super::subject::Subject;
 
-/// How many events are sent before the connections are counted, so that what grows once has grown.
-const WARM_UP: u64 = 2_000;
+/// How many events are sent before the connections are counted, so that what grows once has grown: more
+/// than the pages that the store keeps.
+const WARM_UP: u64 = 10_000;
 /// How many connections send the events that wait.
 const SENDERS: usize = 64;
 
