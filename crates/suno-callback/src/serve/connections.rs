@@ -72,18 +72,11 @@ impl Progress {
     /// Since when the sender has kept the receiver waiting. Of a connection that is about to be
     /// closed nothing is to be waited for.
     fn waits_since(&self) -> Option<Instant> {
-        match *self.state() {
-            State {
-                order: Order::Close,
-                ..
-            } => None,
-            State {
-                turn: Turn::Head(since) | Turn::Body(since),
-                ..
-            } => Some(since),
-            State {
-                turn: Turn::Answer, ..
-            } => None,
+        let state = self.state();
+        match state.turn {
+            _ if state.order == Order::Close => None,
+            Turn::Head(since) | Turn::Body(since) => Some(since),
+            Turn::Answer => None,
         }
     }
 
@@ -104,11 +97,11 @@ impl Progress {
         }
     }
 
-    /// What the connection is to do; if that is to go on, its task is woken when it changes.
+    /// What the connection is to do; its task is woken when that changes, also from stop to close.
     fn order(&self, cx: &Context<'_>) -> Order {
         let mut state = self.state();
         let known = state.waker.as_ref();
-        if state.order == Order::GoOn && known.is_none_or(|known| !known.will_wake(cx.waker())) {
+        if state.order != Order::Close && known.is_none_or(|known| !known.will_wake(cx.waker())) {
             state.waker = Some(cx.waker().clone());
         }
         state.order
@@ -138,29 +131,30 @@ pub(super) struct Connections {
     header_timeout: Duration,
     /// Each has a slot; most are idle, so that there is as little as possible for each of them.
     slots: Vec<Option<Arc<Progress>>>,
+    /// The places of the slots that are empty.
     free: Vec<usize>,
     ended: Arc<Ended>,
     /// No sender has taken too long before then. One timer for all of them.
     overdue_at: Instant,
 }
 
-/// The slots of connections that have ended.
+/// The places of the slots whose connections have ended.
 #[derive(Debug, Default)]
 struct Ended {
-    slots: Mutex<Vec<usize>>,
+    places: Mutex<Vec<usize>>,
     /// Told of each.
     told: Notify,
 }
 
 /// Belongs to a connection, and frees its slot in the end, however that comes.
 struct Slot {
-    slot: usize,
+    place: usize,
     ended: Arc<Ended>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        unpoisoned(&self.ended.slots).push(self.slot);
+        unpoisoned(&self.ended.places).push(self.place);
         self.ended.told.notify_one();
     }
 }
@@ -203,19 +197,18 @@ impl Connections {
             self.overdue_at = after(Instant::now(), self.header_timeout);
         }
         let progress = Arc::new(Progress::new());
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let place = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.slots[slot] = Some(progress.clone());
-        let slot = Slot {
-            slot,
-            ended: self.ended.clone(),
-        };
+        self.slots[place] = Some(progress.clone());
         tokio::spawn(Closable {
             connection: connection(progress.clone()),
             progress,
-            _slot: slot,
+            _slot: Slot {
+                place,
+                ended: self.ended.clone(),
+            },
         });
     }
 
@@ -264,9 +257,9 @@ impl Connections {
     }
 
     fn forget_ended(&mut self) {
-        for slot in unpoisoned(&self.ended.slots).drain(..) {
-            self.slots[slot] = None;
-            self.free.push(slot);
+        for place in unpoisoned(&self.ended.places).drain(..) {
+            self.slots[place] = None;
+            self.free.push(place);
         }
     }
 
@@ -319,4 +312,28 @@ impl<F: Future<Output = ()>> Future for Closable<F> {
 /// What is behind the lock, which nothing here leaves half-written.
 fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_not_taken_back() {
+        let progress = Progress::new();
+        let cx = Context::from_waker(Waker::noop());
+        let told = [Order::GoOn, Order::Stop, Order::Close, Order::Stop].map(|order| {
+            progress.tell(order);
+            progress.order(&cx)
+        });
+        assert_eq!(told, [Order::GoOn, Order::Stop, Order::Close, Order::Close]);
+    }
+
+    #[test]
+    fn a_connection_that_is_about_to_be_closed_is_not_chosen_again() {
+        let progress = Progress::new();
+        assert!(progress.waits_since().is_some());
+        progress.tell(Order::Close);
+        assert_eq!(progress.waits_since(), None);
+    }
 }

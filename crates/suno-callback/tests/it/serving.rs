@@ -1,7 +1,9 @@
 //! Serving over hyper: the answers over a real connection, and a graceful stop.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use suno_callback::Receiver;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -73,6 +75,32 @@ async fn a_stop_waits_for_the_answer_that_is_under_way() {
     drop(storing);
     read_answer(&mut sender).await;
     stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_cuts_off_what_takes_longer_than_its_grace() {
+    let grace = Duration::from_millis(10);
+    let listening = Listening::with(|serve| serve.with_stop_grace(grace)).await;
+    let store = listening.store.clone();
+    let _storing = store.accepting.lock().await;
+    let mut sender = TcpStream::connect(listening.address).await.unwrap();
+    sender.write_all(&whole("")).await.unwrap();
+    store.asked.notified().await;
+    listening.stop().await;
+    // Sooner than the answer budget would end it.
+    let mut answer = [0];
+    let reading = tokio::time::timeout(Receiver::ANSWER_BUDGET / 2, sender.read(&mut answer));
+    let read = reading.await.expect("the connection is closed");
+    assert!(!matches!(read, Ok(1)), "it was answered");
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_closes_its_connections() {
+    let listening = Listening::start().await;
+    let mut idle = TcpStream::connect(listening.address).await.unwrap();
+    ask(&mut idle).await;
+    listening.abandon().await;
+    closed(&mut idle).await;
 }
 
 /// The answer to one request on a connection of its own.

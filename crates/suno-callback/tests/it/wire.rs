@@ -60,6 +60,12 @@ impl Listening {
         ended.unwrap().unwrap();
     }
 
+    /// Drops the server as it is.
+    pub(crate) async fn abandon(self) {
+        self.server.abort();
+        assert!(self.server.await.unwrap_err().is_cancelled());
+    }
+
     /// Posts one callback on a connection of its own.
     pub(crate) async fn assert_answers(&self) {
         let answer = talk(self.address, whole("connection: close\r\n")).await;
