@@ -42,9 +42,10 @@ impl Filter {
 
 /// The block of a hash, and its bits there. Each takes other bits of the hash.
 fn place(hash: i64) -> (usize, impl Iterator<Item = usize>) {
-    let part = move |shift: u32| hash.cast_unsigned() as usize >> shift;
-    let bits = (0..BITS).map(move |bit| part(bit * BLOCK_BITS.ilog2()) % BLOCK_BITS);
-    (part(i64::BITS - BLOCKS.ilog2()), bits)
+    // Shifted while it has 64 bits: an index may have 32 only.
+    let part = move |shift: u32, size: usize| (hash.cast_unsigned() >> shift) as usize % size;
+    let bits = (0..BITS).map(move |bit| part(bit * BLOCK_BITS.ilog2(), BLOCK_BITS));
+    (part(i64::BITS - BLOCKS.ilog2(), BLOCKS), bits)
 }
 
 #[cfg(test)]
