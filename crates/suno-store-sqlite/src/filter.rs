@@ -3,7 +3,7 @@
 /// How many bits one block has: those of a cache line, so that a look costs one.
 const BLOCK_BITS: usize = 512;
 /// How many blocks there are: 1 MiB, of which what is not used is never touched. With a million keys,
-/// a thirtieth of the tasks that have none pass; with 3 million, a third.
+/// a fiftieth of the tasks that have none pass; with 3 million, a third.
 const BLOCKS: usize = 1 << 14;
 /// How many bits stand for a task.
 const BITS: u32 = 4;
