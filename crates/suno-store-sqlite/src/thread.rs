@@ -120,6 +120,8 @@ impl<M: Memory> Thread<M> {
             let reason = "too many operations wait for the file";
             return Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason));
         }
+        // Where both share a core, the thread begins now, and is synced while others are served.
+        thread::yield_now();
         answered
             .await
             .unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::Unavailable)))
