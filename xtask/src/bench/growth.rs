@@ -15,6 +15,7 @@ use suno_callback::{
 use suno_store_sqlite::SqliteStore;
 
 use super::body::body;
+use super::bound;
 use super::load::BODY_BYTES;
 use super::machine::{self, Program, describe};
 use super::statistics::{Figures, cell};
@@ -45,14 +46,25 @@ pub struct Growing {
         long,
         value_name = "COUNT",
         value_delimiter = ',',
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
         default_value = "1000,10000,100000,1000000"
     )]
     events: Vec<u64>,
     /// How many events are accepted, claimed and settled in each turn
-    #[arg(long, value_name = "COUNT", default_value_t = 8_192)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::EVENTS_MAX),
+        default_value_t = 8_192
+    )]
     turn_over: usize,
     /// How many turns each has
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::ROUNDS_MAX),
+        default_value_t = 3
+    )]
     rounds: usize,
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
+use super::bound;
 use super::connection::Connection;
 use super::load::Load;
 use super::machine::{Program, Running, describe};
@@ -21,10 +22,20 @@ const SENDERS: usize = 64;
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Options {
     /// How many connections are kept open
-    #[arg(long, value_name = "COUNT", default_value_t = 500)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::AT_ONCE_MAX),
+        default_value_t = 500
+    )]
     connections: usize,
     /// How many events are stored and not handled
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
+        default_value_t = 100_000
+    )]
     events: u64,
     /// Print one JSON object
     #[arg(long)]

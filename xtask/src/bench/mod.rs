@@ -5,6 +5,7 @@
 //! machine disturbs all of them: the ratios count, not the figures.
 
 mod body;
+mod bound;
 mod client;
 mod connection;
 mod goals;

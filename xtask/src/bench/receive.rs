@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use suno_callback::Inspect;
 use suno_store_sqlite::SqliteStore;
 
+use super::bound;
 use super::load::{BODY_BYTES, Load, Told};
 use super::machine::{Program, Running, describe};
 use super::report::{Case, Measured, Report};
@@ -24,24 +25,36 @@ pub(super) struct Options {
         long,
         value_name = "COUNT",
         value_delimiter = ',',
+        value_parser = bound::count::<usize>(bound::AT_ONCE_MAX),
         default_value = "64"
     )]
     connections: Vec<usize>,
     /// How big bodies are, in bytes; several are measured one after the other
-    #[arg(long, value_name = "BYTES", value_delimiter = ',', default_values_t = [BODY_BYTES])]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_delimiter = ',',
+        value_parser = bound::body_bytes(),
+        default_values_t = [BODY_BYTES]
+    )]
     body_bytes: Vec<usize>,
     /// How long each run lasts
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, value_parser = bound::seconds, default_value_t = 5.0)]
     pub(super) seconds: f64,
     /// How often each subject is run
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::ROUNDS_MAX),
+        default_value_t = 3
+    )]
     pub(super) rounds: usize,
     /// How many of a hundred deliveries were sent before
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100), default_value_t = 0)]
     pub(super) duplicates: u8,
     /// After each run, send that part of what it answered by a plan, for latency without
     /// coordinated omission; 0 leaves it out
-    #[arg(long, value_name = "PART", default_value_t = 0.5)]
+    #[arg(long, value_name = "PART", value_parser = bound::part, default_value_t = 0.5)]
     pub(super) paced: f64,
     /// Print one JSON object
     #[arg(long)]

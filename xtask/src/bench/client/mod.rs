@@ -13,6 +13,7 @@ pub use self::asking::{Asking, ask};
 pub use self::provider::provide;
 
 use self::asking::Asker;
+use super::bound;
 use super::machine::{Program, Running, describe};
 use super::statistics::{Figures, cell};
 
@@ -21,19 +22,34 @@ use super::statistics::{Figures, cell};
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Options {
     /// How many submit and poll at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::AT_ONCE_MAX),
+        default_value_t = 16
+    )]
     tasks: usize,
     /// How long each run lasts
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, value_parser = bound::seconds, default_value_t = 3.0)]
     seconds: f64,
     /// How often each client is run
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::ROUNDS_MAX),
+        default_value_t = 3
+    )]
     rounds: usize,
     /// How many waits there are at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::AT_ONCE_MAX),
+        default_value_t = 10_000
+    )]
     waits: usize,
     /// How long a wait lets pass between two polls
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    #[arg(long, value_name = "SECONDS", value_parser = bound::seconds, default_value_t = 10.0)]
     interval: f64,
     /// Print one JSON object
     #[arg(long)]
