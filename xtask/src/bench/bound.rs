@@ -1,6 +1,7 @@
 //! What may be asked for: a figure of nothing is none.
 
 use clap::builder::RangedU64ValueParser;
+use suno_callback::Receiver;
 
 /// How many connections, tasks or waits there are at the same time at most.
 pub(super) const AT_ONCE_MAX: u64 = 10_000;
@@ -10,10 +11,10 @@ pub(super) const ROUNDS_MAX: u64 = 100;
 pub(super) const EVENTS_MAX: u64 = 100_000_000;
 /// How long a run lasts at most, in seconds.
 const SECONDS_MAX: f64 = 600.0;
-/// How big a body is at least, that of one track without lyrics being smaller, and at most, since
-/// the receiver takes no bigger one.
+/// How big a body is at least: one track without lyrics is a little smaller.
 const BODY_BYTES_MIN: u64 = 700;
-const BODY_BYTES_MAX: u64 = 1 << 20;
+/// How big a body is at most: the receiver takes no bigger one.
+const BODY_BYTES_MAX: u64 = Receiver::BODY_BYTES_MAX as u64;
 
 /// A whole number from 1 to `max`.
 pub(super) fn count<T: TryFrom<u64>>(max: u64) -> RangedU64ValueParser<T> {

@@ -67,3 +67,43 @@ impl Bench {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Args;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_would_measure_nothing_is_refused() {
+        let is_taken = |words: &str| {
+            Bench::augment_args(clap::Command::new("bench"))
+                .try_get_matches_from(["bench"].into_iter().chain(words.split(' ')))
+                .is_ok()
+        };
+        for (option, good, bad) in [
+            ("--connections", "64", "0"),
+            ("--connections", "1,8", "1,0"),
+            ("--connections", "10000", "10001"),
+            ("--body-bytes", "700,1048576", "699"),
+            ("--body-bytes", "1700", "1048577"),
+            ("--seconds", "0.5", "0"),
+            ("--rounds", "1", "0"),
+            ("--duplicates", "100", "101"),
+            ("--paced", "0", "1.1"),
+            ("growth --events", "1000", "0"),
+            ("growth --turn-over", "1", "0"),
+            ("growth --rounds", "1", "0"),
+            ("memory --connections", "1", "0"),
+            ("memory --events", "1", "0"),
+            ("client --tasks", "1", "0"),
+            ("client --seconds", "1", "0"),
+            ("client --rounds", "1", "0"),
+            ("client --waits", "1", "0"),
+            ("client --interval", "1", "0"),
+        ] {
+            assert!(is_taken(&format!("{option} {good}")), "{option} {good}");
+            assert!(!is_taken(&format!("{option} {bad}")), "{option} {bad}");
+        }
+    }
+}

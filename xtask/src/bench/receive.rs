@@ -50,7 +50,12 @@ pub(super) struct Options {
     )]
     pub(super) rounds: usize,
     /// How many of a hundred deliveries were sent before
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100), default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(..=100),
+        default_value_t = 0
+    )]
     pub(super) duplicates: u8,
     /// After each run, send that part of what it answered by a plan, for latency without
     /// coordinated omission; 0 leaves it out
