@@ -114,6 +114,9 @@ pub struct Delivery {
     pub verified_by: VerifiedBy,
     /// The submit that the callback URL named, if it named one.
     pub submit: Option<SubmitId>,
+    /// True if the provider's record must confirm what it says before it counts against other stages
+    /// of its task.
+    pub unconfirmed: bool,
     /// The fingerprint of the bytes.
     pub strict: Fingerprint,
     /// What was made of the body.
@@ -185,6 +188,7 @@ impl Delivery {
             source: Source::Callback,
             verified_by,
             submit: None,
+            unconfirmed: false,
         })
     }
 
@@ -205,6 +209,7 @@ impl Delivery {
             source: Source::Poll,
             verified_by,
             submit: None,
+            unconfirmed: false,
             content: Content::Event {
                 semantic: Fingerprint::semantic(
                     callback.code,
@@ -220,6 +225,13 @@ impl Delivery {
     #[must_use]
     pub fn with_submit(mut self, submit: Option<SubmitId>) -> Self {
         self.submit = submit;
+        self
+    }
+
+    /// The same, and whether the provider's record must confirm it.
+    #[must_use]
+    pub fn with_unconfirmed(mut self, unconfirmed: bool) -> Self {
+        self.unconfirmed = unconfirmed;
         self
     }
 

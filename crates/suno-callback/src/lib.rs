@@ -83,13 +83,13 @@ mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod delivery;
-mod dispatch;
+//mod dispatch;
 mod event;
 mod handler;
 mod inbox;
 mod receiver;
-mod reconcile;
-mod retention;
+//mod reconcile;
+//mod retention;
 mod running;
 #[cfg(feature = "hyper")]
 pub mod serve;
@@ -101,22 +101,24 @@ mod verify;
 pub use async_trait::async_trait;
 pub use clock::{Clock, SystemClock};
 pub use delivery::{Content, Delivery, Fingerprint, Source, VerifiedBy};
-pub use dispatch::Dispatcher;
+//pub use dispatch::Dispatcher;
 pub use event::{Event, EventKey};
 pub use handler::{CallbackHandler, HandlerError, handler_fn, with_timeout};
 pub use inbox::{AcceptError, Inbox};
 pub use receiver::Receiver;
-pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
+//pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
 #[cfg(feature = "client")]
-pub use reconcile::{SubmitError, Submitter};
-pub use retention::Retention;
+//pub use reconcile::{SubmitError, Submitter};
+//pub use retention::Retention;
 pub use running::Running;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use service::CallbackService;
 pub use store::{
-    Accepted, Claim, ClaimRequest, Counts, Due, DueRequest, DueTicket, EventId, EventState,
-    Expected, Held, IdempotencyStore, Inspect, Intent, InvalidSubmitId, MemoryStore, Page,
-    PurgeRequest, Purged, Quarantined, Record, Redriven, Settlement, StoreError, StoreErrorKind,
-    SubmitId, TaskLedger, Ticket, Turn, turn,
+    Accepted, Claim, ClaimRequest, Claims, Counts, DeadCause, Decision, DueRequest, DueTask,
+    DueTasks, DueTicket, EventFilter, EventId, EventRecord, EventState, ExpectedTask, Extended,
+    IdempotencyStore, Intent, InvalidSubmitId, ListRequest, MemoryStore, OpenIntent, Page,
+    Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, Settled,
+    Settlement, Sibling, StateName, StoreError, StoreErrorKind, SubmitId, Ticket, Turn, WorkerId,
+    bounds, turn,
 };
 pub use verify::{InvalidToken, Refusal, Token, Verification, Verified};

@@ -1,103 +1,53 @@
-//! Looking into a store, for people and tools.
+//! Looking into a store, redriving, deciding and purging: for people, tools and retention.
 
 use std::fmt;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use suno_types::{Code, TaskId};
+use suno_types::{Code, Stage, TaskId};
 
-use super::turn::EventState;
-use super::{EventId, IdempotencyStore, StoreError};
+use super::{DeadCause, EventId, EventState};
 use crate::delivery::{Source, VerifiedBy};
 use crate::event::EventKey;
 
-/// Looking into a store, for people and tools.
-///
-/// # Contract
-///
-/// * Records come in the order of their numbers; a page that is continued after its last number
-///   neither repeats nor skips what was there when the first page was read.
-/// * [`redrive`](Self::redrive) makes a settled event ready again, with its attempts counted anew;
-///   it leaves others as they are.
-/// * [`purge`](Self::purge) never touches what is not settled. A purged body leaves the key and the
-///   fingerprints known, so that a delivery of it is still a duplicate, until the key is purged.
-#[async_trait]
-pub trait Inspect: IdempotencyStore {
-    /// All events of a task, with their bodies, in the order of their arrival.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]
-    async fn find(&self, task_id: &TaskId) -> Result<Vec<Record>, StoreError>;
-
-    /// A page of events, without their bodies.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]
-    async fn list(&self, page: Page) -> Result<Vec<Record>, StoreError>;
-
-    /// A page of what was trusted but not understood.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]
-    async fn quarantine(&self, page: Page) -> Result<Vec<Quarantined>, StoreError>;
-
-    /// Makes a settled event ready to be handled again.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]
-    async fn redrive(&self, event: EventId) -> Result<Redriven, StoreError>;
-
-    /// Forgets what is old, as much as the request allows at once.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]; nothing was purged then.
-    async fn purge(&self, request: PurgeRequest) -> Result<Purged, StoreError>;
-
-    /// How many events there are, by state.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]
-    async fn counts(&self) -> Result<Counts, StoreError>;
-}
-
-/// An event as it stands in a store.
+/// An event as it is stored.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Record {
+pub struct EventRecord {
     /// The store's number.
     pub id: EventId,
     /// The task and the stage.
     pub key: EventKey,
     /// The code that was sent.
     pub code: Code,
-    /// How it stands.
+    /// Its state.
     pub state: EventState,
-    /// How often it was claimed.
+    /// How often it was claimed since it was stored or redriven.
     pub attempts: u32,
-    /// Why handling failed the last time, if it did.
+    /// How many claims have lapsed in a row.
+    pub lapses: u32,
+    /// Why the last attempt failed.
     pub reason: Option<String>,
+    /// What made it a dead letter, if it is one.
+    pub dead_cause: Option<DeadCause>,
     /// How it became known.
     pub source: Source,
-    /// What spoke for the sender.
+    /// How the sender was verified.
     pub verified_by: VerifiedBy,
+    /// True if the provider's record must confirm it.
+    pub unconfirmed: bool,
     /// When the first delivery was received.
     pub received_at: Timestamp,
-    /// How many deliveries of the same key say something else.
+    /// How many deliveries of the same key that say something else are kept, or were until they were
+    /// purged.
     pub conflicts: u32,
-    /// The body as it was first received; only where it was asked for, and until it is purged.
+    /// The body, where it was asked for and until it is purged.
     pub raw: Option<Bytes>,
 }
 
-impl Record {
-    /// A record of an event that nobody claimed yet; stores set the other fields.
+impl EventRecord {
+    /// The record of an event that was not claimed yet; stores set the other fields.
     #[must_use]
     pub fn new(id: EventId, key: EventKey, code: Code, received_at: Timestamp) -> Self {
         Self {
@@ -106,9 +56,12 @@ impl Record {
             code,
             state: EventState::Ready,
             attempts: 0,
+            lapses: 0,
             reason: None,
+            dead_cause: None,
             source: Source::Callback,
             verified_by: VerifiedBy::default(),
+            unconfirmed: false,
             received_at,
             conflicts: 0,
             raw: None,
@@ -117,39 +70,46 @@ impl Record {
 }
 
 /// Without the body.
-impl fmt::Debug for Record {
+impl fmt::Debug for EventRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Record")
+        f.debug_struct("EventRecord")
             .field("id", &self.id)
             .field("key", &self.key)
             .field("code", &self.code)
             .field("state", &self.state)
             .field("attempts", &self.attempts)
+            .field("lapses", &self.lapses)
             .field("reason", &self.reason)
+            .field("dead_cause", &self.dead_cause)
             .field("received_at", &self.received_at)
             .field("conflicts", &self.conflicts)
             .finish_non_exhaustive()
     }
 }
 
-/// A delivery that could be trusted but not understood.
+/// A delivery in quarantine: it could be trusted but not understood, or is one too many for its task.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Quarantined {
-    /// The store's number, of its own series.
+pub struct QuarantinedDelivery {
+    /// The store's number of the entry.
     pub id: EventId,
-    /// The task, if at least that could be read.
+    /// The task, if it could be read.
     pub task_id: Option<TaskId>,
     /// What was not understood.
     pub reason: String,
     /// When it was received.
     pub received_at: Timestamp,
+    /// How it became known.
+    pub source: Source,
+    /// How the sender was verified.
+    pub verified_by: VerifiedBy,
     /// The body as it was received.
     pub raw: Bytes,
 }
 
-impl Quarantined {
-    /// A delivery in quarantine.
+impl QuarantinedDelivery {
+    /// An entry of the quarantine that came by a callback, verified by nothing; stores set the other
+    /// fields.
     #[must_use]
     pub fn new(
         id: EventId,
@@ -163,15 +123,17 @@ impl Quarantined {
             task_id,
             reason: reason.into(),
             received_at,
+            source: Source::Callback,
+            verified_by: VerifiedBy::default(),
             raw: raw.into(),
         }
     }
 }
 
 /// Without the body.
-impl fmt::Debug for Quarantined {
+impl fmt::Debug for QuarantinedDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Quarantined")
+        f.debug_struct("QuarantinedDelivery")
             .field("id", &self.id)
             .field("task_id", &self.task_id)
             .field("reason", &self.reason)
@@ -179,28 +141,178 @@ impl fmt::Debug for Quarantined {
     }
 }
 
-/// A part of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A state without how long it lasts: what lists are filtered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Page {
-    /// Only what comes after this number.
-    pub after: EventId,
-    /// How many at most.
-    pub records_max: u32,
+pub enum StateName {
+    /// It can be claimed.
+    Ready,
+    /// It is claimed, whether or not the lease has ended.
+    Claimed,
+    /// It waits for another attempt.
+    Waiting,
+    /// It was handled.
+    Done,
+    /// It is a dead letter.
+    Dead,
+    /// A later stage of its task made it pointless.
+    Superseded,
 }
 
-impl Page {
-    /// The first records.
+impl StateName {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Ready,
+        Self::Claimed,
+        Self::Waiting,
+        Self::Done,
+        Self::Dead,
+        Self::Superseded,
+    ];
+
+    /// The state as one word: `ready`, `claimed`, `waiting`, `done`, `dead` or `superseded`.
     #[must_use]
-    pub fn first(records_max: u32) -> Self {
-        Self::after(EventId(i64::MIN), records_max)
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Claimed => "claimed",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+impl From<EventState> for StateName {
+    fn from(state: EventState) -> Self {
+        match state {
+            EventState::Ready => Self::Ready,
+            EventState::Claimed { .. } => Self::Claimed,
+            EventState::Waiting { .. } => Self::Waiting,
+            EventState::Done => Self::Done,
+            EventState::Dead => Self::Dead,
+            EventState::Superseded => Self::Superseded,
+        }
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which events a list contains. Without any condition, all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct EventFilter {
+    /// Only events in this state.
+    pub state: Option<StateName>,
+    /// Only events of this stage.
+    pub stage: Option<Stage>,
+    /// Only events that were received at this time or later.
+    pub received_from: Option<Timestamp>,
+    /// Only events that were received before this time.
+    pub received_before: Option<Timestamp>,
+}
+
+impl EventFilter {
+    /// Events in a state.
+    #[must_use]
+    pub fn in_state(state: StateName) -> Self {
+        Self {
+            state: Some(state),
+            ..Self::default()
+        }
     }
 
-    /// The records that come after a number.
+    /// The same, and only events of `stage`.
     #[must_use]
-    pub fn after(after: EventId, records_max: u32) -> Self {
-        Self { after, records_max }
+    pub fn with_stage(mut self, stage: Stage) -> Self {
+        self.stage = Some(stage);
+        self
     }
+
+    /// The same, and only events that were received from `from` until before `before`.
+    #[must_use]
+    pub fn with_received(mut self, from: Option<Timestamp>, before: Option<Timestamp>) -> Self {
+        self.received_from = from;
+        self.received_before = before;
+        self
+    }
+
+    /// True if the filter contains an event.
+    #[must_use]
+    pub fn contains(&self, state: EventState, stage: &Stage, received_at: Timestamp) -> bool {
+        self.state
+            .is_none_or(|wanted| wanted == StateName::from(state))
+            && self.stage.as_ref().is_none_or(|wanted| wanted == stage)
+            && self.received_from.is_none_or(|from| received_at >= from)
+            && self
+                .received_before
+                .is_none_or(|before| received_at < before)
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ListRequest {
+    /// Only events after this one.
+    pub after: Option<EventId>,
+    /// How many events at most.
+    pub events_max: u32,
+    /// Which events.
+    pub filter: EventFilter,
+}
+
+impl ListRequest {
+    /// The first events that `filter` contains.
+    #[must_use]
+    pub fn first(events_max: u32, filter: EventFilter) -> Self {
+        Self {
+            after: None,
+            events_max,
+            filter,
+        }
+    }
+
+    /// The same, from an event on, such as [`Page::next`].
+    #[must_use]
+    pub fn with_after(mut self, after: EventId) -> Self {
+        self.after = Some(after);
+        self
+    }
+}
+
+/// A part of a list, and where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The records.
+    pub records: Vec<T>,
+    /// The list goes on after this number. `None` if this was the end.
+    pub next: Option<EventId>,
+}
+
+impl<T> Page<T> {
+    /// A page.
+    #[must_use]
+    pub fn new(records: Vec<T>, next: Option<EventId>) -> Self {
+        Self { records, next }
+    }
+}
+
+/// Which settled events are redriven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Redrive {
+    /// Only those that no done event of a later stage supersedes.
+    #[default]
+    Current,
+    /// All of them: the handler is told of an earlier stage after a later one.
+    EvenIfSuperseded,
 }
 
 /// What became of a redrive.
@@ -211,44 +323,63 @@ pub enum Redriven {
     Ready,
     /// The event is not settled: it will be handled anyway.
     NotSettled,
+    /// A later stage of its task is done. The event was left as it is.
+    Superseded,
     /// There is no such event, or its body was purged.
     Gone,
 }
 
-/// What to forget. Only settled events are.
+/// What became of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Decision {
+    /// The event was superseded, and is ready now.
+    Ready,
+    /// The event is handled already, will be, or is a dead letter: it needed no decision.
+    Unchanged,
+    /// There is no such event, or its body was purged.
+    Gone,
+}
+
+/// What to forget. Only settled events are forgotten. Ages are counted by the store's clock, from the
+/// moment at which the event was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PurgeRequest {
-    /// Bodies of events that were received before.
-    pub bodies_before: Timestamp,
-    /// Keys of events that were received before; a delivery of one is a new event from then on.
-    pub keys_before: Timestamp,
-    /// How many events to look at in one transaction.
+    /// Bodies of events that are done or superseded and as old as this.
+    pub bodies_after: Duration,
+    /// Keys of events that are done or superseded and as old as this, and intents. A delivery of a
+    /// purged key is a new event.
+    pub keys_after: Duration,
+    /// Dead letters as old as this, with key and body.
+    pub dead_after: Duration,
+    /// Entries of the quarantine as old as this.
+    pub quarantined_after: Duration,
+    /// How many events to look at in one step.
     pub events_max: u32,
 }
 
 impl PurgeRequest {
     /// How long a key is known unless set otherwise: 30 days. The provider ends its retries within
     /// minutes, and its media after 14 days.
-    pub const KEYS_FOR: Duration = Duration::from_secs(30 * 86_400);
+    pub const KEYS_AFTER: Duration = Duration::from_secs(30 * 86_400);
     /// How long a body is kept unless set otherwise: 14 days.
-    pub const BODIES_FOR: Duration = Duration::from_secs(14 * 86_400);
-    /// How many events are looked at in one transaction unless set otherwise.
+    pub const BODIES_AFTER: Duration = Duration::from_secs(14 * 86_400);
+    /// How long a dead letter is kept unless set otherwise: 90 days.
+    pub const DEAD_AFTER: Duration = Duration::from_secs(90 * 86_400);
+    /// How long an entry of the quarantine is kept unless set otherwise: 90 days.
+    pub const QUARANTINED_AFTER: Duration = Duration::from_secs(90 * 86_400);
+    /// How many events are looked at in one step unless set otherwise.
     pub const EVENTS_MAX: u32 = 1_000;
+}
 
-    /// What is to be forgotten at `now` by default.
-    #[must_use]
-    pub fn at(now: Timestamp) -> Self {
-        Self::older_than(now, Self::BODIES_FOR, Self::KEYS_FOR)
-    }
-
-    /// What is to be forgotten at `now` if bodies and keys are kept for so long.
-    #[must_use]
-    pub fn older_than(now: Timestamp, bodies_for: Duration, keys_for: Duration) -> Self {
-        let before = |age| now.checked_sub(age).unwrap_or(Timestamp::MIN);
+impl Default for PurgeRequest {
+    fn default() -> Self {
         Self {
-            bodies_before: before(bodies_for),
-            keys_before: before(keys_for),
+            bodies_after: Self::BODIES_AFTER,
+            keys_after: Self::KEYS_AFTER,
+            dead_after: Self::DEAD_AFTER,
+            quarantined_after: Self::QUARANTINED_AFTER,
             events_max: Self::EVENTS_MAX,
         }
     }
@@ -258,10 +389,14 @@ impl PurgeRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Purged {
-    /// Bodies, of events and conflicts, and deliveries in quarantine.
+    /// Bodies of events and of conflicts.
     pub bodies: u64,
-    /// Keys.
+    /// Keys of events that were done or superseded.
     pub keys: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Entries of the quarantine.
+    pub quarantined: u64,
     /// True if there is more to forget.
     pub more: bool,
 }
@@ -284,19 +419,20 @@ pub struct Counts {
     pub superseded: u64,
     /// In quarantine.
     pub quarantined: u64,
+    /// Deliveries that were dropped beyond a bound since the store was created.
+    pub dropped: u64,
 }
 
 impl Counts {
-    /// Counts events of a state in.
-    pub fn add(&mut self, state: EventState, events: u64) {
-        let count = match state {
-            EventState::Ready => &mut self.ready,
-            EventState::Claimed { .. } => &mut self.claimed,
-            EventState::Waiting { .. } => &mut self.waiting,
-            EventState::Done => &mut self.done,
-            EventState::Dead => &mut self.dead,
-            EventState::Superseded => &mut self.superseded,
-        };
-        *count += events;
+    /// The count of a state.
+    pub fn of(&mut self, state: StateName) -> &mut u64 {
+        match state {
+            StateName::Ready => &mut self.ready,
+            StateName::Claimed => &mut self.claimed,
+            StateName::Waiting => &mut self.waiting,
+            StateName::Done => &mut self.done,
+            StateName::Dead => &mut self.dead,
+            StateName::Superseded => &mut self.superseded,
+        }
     }
 }

@@ -1,24 +1,24 @@
-//! Whose turn it is: which event of a task may be claimed. The rule that every store follows, as a
-//! plain function of data.
+//! Which event of a task may be claimed: the rule that every store follows, as a plain function.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
 use suno_types::Stage;
 
-/// How an event stands.
+/// The state of an event, and for how long it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventState {
     /// It can be claimed.
     Ready,
-    /// It is claimed until then, unless the claim is extended.
+    /// It is claimed.
     Claimed {
-        /// The end of the lease; from here on it can be claimed again.
-        until: Timestamp,
+        /// How long the claim still holds; zero if it has lapsed.
+        holds_for: Duration,
     },
-    /// Handling failed; it can be claimed from then on.
+    /// Handling failed, and it waits for another attempt.
     Waiting {
-        /// The earliest moment of another attempt.
-        at: Timestamp,
+        /// How long it still waits; zero if it can be claimed.
+        ready_in: Duration,
     },
     /// It was handled.
     Done,
@@ -37,19 +37,56 @@ impl EventState {
 
     /// True while a claim holds.
     #[must_use]
-    pub fn is_held(&self, now: Timestamp) -> bool {
-        matches!(self, Self::Claimed { until } if now < *until)
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Claimed { holds_for } if !holds_for.is_zero())
+    }
+
+    /// True for a claim whose lease has ended.
+    #[must_use]
+    pub fn is_lapsed(&self) -> bool {
+        matches!(self, Self::Claimed { holds_for } if holds_for.is_zero())
     }
 
     /// True if the event by itself could be claimed.
     #[must_use]
-    pub fn is_claimable(&self, now: Timestamp) -> bool {
+    pub fn is_claimable(&self) -> bool {
         match self {
             Self::Ready => true,
-            Self::Claimed { until } => *until <= now,
-            Self::Waiting { at } => *at <= now,
+            Self::Claimed { holds_for: left } | Self::Waiting { ready_in: left } => left.is_zero(),
             Self::Done | Self::Dead | Self::Superseded => false,
         }
+    }
+}
+
+/// An event of a task, as far as it matters to the other events of the task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sibling {
+    /// Its stage.
+    pub stage: Stage,
+    /// Its state.
+    pub state: EventState,
+    /// True if the provider's record must confirm it.
+    pub unconfirmed: bool,
+}
+
+impl Sibling {
+    /// An event of a stage and in a state.
+    #[must_use]
+    pub fn new(stage: Stage, state: EventState, unconfirmed: bool) -> Self {
+        Self {
+            stage,
+            state,
+            unconfirmed,
+        }
+    }
+
+    /// True if this event makes one of `stage` late, or supersedes it: it belongs to a later stage,
+    /// and is done or not unconfirmed.
+    #[must_use]
+    pub fn supersedes(&self, stage: &Stage) -> bool {
+        let counts = !self.unconfirmed || self.state == EventState::Done;
+        counts && self.stage.supersedes(stage)
     }
 }
 
@@ -63,28 +100,74 @@ pub struct Turn {
     pub supersede: Vec<usize>,
 }
 
-/// Decides which of a task's events, given in the order of their arrival, may be claimed at `now`.
+/// Decides which of a task's events, given in the order of their arrival, may be claimed.
 ///
-/// None, while one of them is held. Otherwise one whose claim has lapsed, so that its ticket loses
-/// its worth before a sibling is claimed; then the claimable one of the earliest stage. Stages that
-/// are not known come first, in the order of their arrival.
+/// None, while one of them is held. Otherwise one whose claim has lapsed, so that its ticket is void
+/// before a sibling is claimed; then the claimable one of the earliest stage. Stages that are not
+/// known come first, in the order of their arrival.
 #[must_use]
-pub fn turn(events: &[(Stage, EventState)], now: Timestamp) -> Option<Turn> {
-    if events.iter().any(|(_, state)| state.is_held(now)) {
+pub fn turn(events: &[Sibling]) -> Option<Turn> {
+    if events.iter().any(|event| event.state.is_held()) {
         return None;
     }
-    let claimable = |place: &usize| events[*place].1.is_claimable(now);
+    let claimable = |place: &usize| events[*place].state.is_claimable();
     let claim = (0..events.len()).filter(claimable).min_by_key(|place| {
-        let (stage, state) = &events[*place];
-        let lapsed = matches!(state, EventState::Claimed { .. });
-        (!lapsed, stage.rank(), *place)
+        let event = &events[*place];
+        (!event.state.is_lapsed(), event.stage.rank(), *place)
     })?;
     let pointless = |place: &usize| {
-        let (stage, state) = &events[*place];
-        matches!(state, EventState::Waiting { .. }) && events[claim].0.supersedes(stage)
+        let event = &events[*place];
+        matches!(event.state, EventState::Waiting { .. })
+            && *place != claim
+            && events[claim].supersedes(&event.stage)
     };
     Some(Turn {
         claim,
         supersede: (0..events.len()).filter(pointless).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: Duration = Duration::from_secs(9);
+
+    fn ready(stage: Stage) -> Sibling {
+        Sibling::new(stage, EventState::Ready, false)
+    }
+
+    fn waiting(stage: Stage) -> Sibling {
+        let state = EventState::Waiting { ready_in: LATER };
+        Sibling::new(stage, state, false)
+    }
+
+    #[test]
+    fn the_earliest_stage_comes_first_and_supersedes_nothing() {
+        let events = [ready(Stage::Complete), ready(Stage::Text)];
+        let turn = turn(&events).unwrap();
+        assert_eq!((turn.claim, turn.supersede), (1, vec![]));
+    }
+
+    #[test]
+    fn a_stage_that_waits_is_superseded_by_a_later_one_unless_that_is_unconfirmed() {
+        let mut events = [waiting(Stage::Text), ready(Stage::Complete)];
+        assert_eq!(turn(&events).unwrap().supersede, [0]);
+        events[1].unconfirmed = true;
+        let turn = turn(&events).unwrap();
+        assert_eq!((turn.claim, turn.supersede), (1, vec![]));
+    }
+
+    #[test]
+    fn nothing_is_claimed_while_a_sibling_is_held_and_a_lapsed_one_comes_first() {
+        let claimed = |holds_for| {
+            let state = EventState::Claimed { holds_for };
+            [
+                Sibling::new(Stage::Complete, state, false),
+                ready(Stage::Text),
+            ]
+        };
+        assert_eq!(turn(&claimed(LATER)), None);
+        assert_eq!(turn(&claimed(Duration::ZERO)).unwrap().claim, 0);
+    }
 }

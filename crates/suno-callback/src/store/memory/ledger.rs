@@ -1,182 +1,213 @@
-//! The ledger of the store in memory.
+//! Submits and due tasks in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use suno_types::TaskId;
 
-use super::{Inner, MemoryStore};
+use super::events::Events;
 use crate::delivery::Delivery;
+use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
 use crate::store::{
-    Due, DueRequest, DueTicket, EventState, Expected, Held, Intent, StoreError, SubmitId,
-    TaskLedger,
+    DueRequest, DueTask, DueTasks, DueTicket, EventState, ExpectedTask, Intent, OpenIntent,
+    Postponement, SubmitId,
 };
 
-/// What was submitted.
+/// How many tasks are looked at for one request.
+const LOOKED_AT_MAX: usize = 1_024;
+
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    intents: HashMap<SubmitId, Intent>,
+    /// In the order of recording.
+    intents: BTreeMap<u64, StoredIntent>,
+    numbers: BTreeMap<SubmitId, u64>,
+    last_number: u64,
     tasks: BTreeMap<TaskId, Task>,
     /// The tasks in the order in which they are due.
-    by_due: BTreeSet<(Timestamp, TaskId)>,
+    queue: BTreeSet<(Duration, TaskId)>,
+}
+
+#[derive(Debug)]
+struct StoredIntent {
+    submit: SubmitId,
+    intended_at: Timestamp,
+    stored_at: Duration,
+    due_after: Duration,
 }
 
 #[derive(Debug)]
 struct Task {
-    expected_at: Timestamp,
-    due_at: Timestamp,
+    expected_since: Duration,
+    due: Duration,
     epoch: u32,
+    answers: u32,
 }
 
 impl Ledger {
-    /// Closes the intent that a delivery names.
-    pub(super) fn meet(&mut self, delivery: &Delivery) {
-        let (Some(submit), Some(task_id)) = (delivery.submit, delivery.task_id()) else {
-            return;
+    pub(super) fn intend(&mut self, intent: &Intent, now: Duration) {
+        self.withdraw(intent.submit);
+        self.last_number += 1;
+        self.numbers.insert(intent.submit, self.last_number);
+        let stored = StoredIntent {
+            submit: intent.submit,
+            intended_at: intent.intended_at,
+            stored_at: now,
+            due_after: intent.due_after.min(POSTPONE_MAX),
         };
-        if let Some(intent) = self.intents.remove(&submit) {
-            self.add(task_id.clone(), intent.intended_at, intent.due_at);
-        }
+        self.intents.insert(self.last_number, stored);
     }
 
-    pub(super) fn forget_intents(&mut self, before: Timestamp) {
+    pub(super) fn withdraw(&mut self, submit: SubmitId) {
+        self.close(submit);
+    }
+
+    fn close(&mut self, submit: SubmitId) -> Option<StoredIntent> {
+        let number = self.numbers.remove(&submit)?;
+        self.intents.remove(&number)
+    }
+
+    pub(super) fn open_intents(
+        &self,
+        open_for: Duration,
+        after: Option<u64>,
+        intents_max: u32,
+        now: Duration,
+    ) -> Vec<OpenIntent> {
         self.intents
-            .retain(|_, intent| intent.intended_at >= before);
+            .range(after.map_or(0, |after| after.saturating_add(1))..)
+            .map(|(number, intent)| {
+                let open_for = now.saturating_sub(intent.stored_at);
+                OpenIntent::new(*number, intent.submit, intent.intended_at, open_for)
+            })
+            .filter(|intent| intent.open_for >= open_for)
+            .take(intents_max as usize)
+            .collect()
     }
 
-    fn add(&mut self, task_id: TaskId, expected_at: Timestamp, due_at: Timestamp) {
-        if self.tasks.contains_key(&task_id) {
+    pub(super) fn forget_intents(&mut self, older_than: Duration, now: Duration) {
+        let is_old = |intent: &StoredIntent| now.saturating_sub(intent.stored_at) >= older_than;
+        self.intents.retain(|_, intent| !is_old(intent));
+        self.numbers
+            .retain(|_, number| self.intents.contains_key(number));
+    }
+
+    /// Closes the intent that a delivery names, and expects its task.
+    pub(super) fn meet(&mut self, delivery: &Delivery, now: Duration) {
+        if let (Some(submit), Some(task_id)) = (delivery.submit, delivery.task_id())
+            && let Some(intent) = self.close(submit)
+        {
+            let due = intent.stored_at + intent.due_after;
+            self.add(task_id, intent.stored_at, due.max(now));
+        }
+    }
+
+    pub(super) fn expect(&mut self, task: &ExpectedTask, now: Duration) {
+        if let Some(submit) = task.submit {
+            self.close(submit);
+        }
+        self.add(&task.task_id, now, now + task.due_after.min(POSTPONE_MAX));
+    }
+
+    fn add(&mut self, task_id: &TaskId, expected_since: Duration, due: Duration) {
+        if self.tasks.contains_key(task_id) {
             return;
         }
-        self.by_due.insert((due_at, task_id.clone()));
         let task = Task {
-            expected_at,
-            due_at,
+            expected_since,
+            due,
             epoch: 0,
+            answers: 0,
         };
-        self.tasks.insert(task_id, task);
+        self.tasks.insert(task_id.clone(), task);
+        self.queue.insert((due, task_id.clone()));
     }
 
     fn remove(&mut self, task_id: &TaskId) {
         if let Some(task) = self.tasks.remove(task_id) {
-            self.by_due.remove(&(task.due_at, task_id.clone()));
+            self.queue.remove(&(task.due, task_id.clone()));
         }
     }
 
-    /// Whether the ticket is the latest one of a task that is still expected.
+    fn set_due(&mut self, task_id: &TaskId, due: Duration) -> Option<&mut Task> {
+        let task = self.tasks.get_mut(task_id)?;
+        self.queue.remove(&(task.due, task_id.clone()));
+        task.due = due;
+        self.queue.insert((due, task_id.clone()));
+        Some(task)
+    }
+
     fn holds(&self, ticket: &DueTicket) -> bool {
         let task = self.tasks.get(&ticket.task_id);
         task.is_some_and(|task| task.epoch == ticket.epoch)
     }
 
-    fn set_due(&mut self, task_id: &TaskId, due_at: Timestamp) {
-        if let Some(task) = self.tasks.get_mut(task_id) {
-            self.by_due.remove(&(task.due_at, task_id.clone()));
-            task.due_at = due_at;
-            self.by_due.insert((due_at, task_id.clone()));
+    pub(super) fn postpone(
+        &mut self,
+        ticket: &DueTicket,
+        postponement: Postponement,
+        now: Duration,
+    ) -> bool {
+        if !self.holds(ticket) {
+            return false;
         }
+        let due = now + postponement.after.min(POSTPONE_MAX);
+        if let Some(task) = self.set_due(&ticket.task_id, due) {
+            task.answers += u32::from(postponement.is_answered);
+        }
+        true
     }
 
-    fn take(&mut self, task_id: TaskId, until: Timestamp) -> Option<Due> {
-        self.set_due(&task_id, until);
-        let task = self.tasks.get_mut(&task_id)?;
-        task.epoch += 1;
-        let ticket = DueTicket {
-            task_id,
-            epoch: task.epoch,
-        };
-        Some(Due::new(ticket, task.expected_at))
+    pub(super) fn finish(&mut self, ticket: &DueTicket) -> bool {
+        let holds = self.holds(ticket);
+        if holds {
+            self.remove(&ticket.task_id);
+        }
+        holds
     }
 }
 
-impl Inner {
-    /// Whether a task has all that can be learned of it by asking.
-    fn is_decided(&self, task_id: &TaskId) -> bool {
-        let ids = self.tasks.get(task_id).into_iter().flatten();
-        let mut last = ids
-            .filter_map(|id| self.events.get(id))
-            .filter(|event| event.key.stage().is_terminal());
+impl Events {
+    pub(super) fn due(&mut self, request: &DueRequest, now: Duration) -> DueTasks {
+        let mut due = DueTasks::default();
+        for _ in 0..LOOKED_AT_MAX {
+            let Some((first, task_id)) = self.ledger.queue.first().cloned() else {
+                return due;
+            };
+            if first > now {
+                due.next_due = Some(first - now);
+                return due;
+            }
+            if due.tasks.len() >= request.tasks_max {
+                due.more = true;
+                return due;
+            }
+            if self.is_decided(&task_id, now) {
+                self.ledger.remove(&task_id);
+                continue;
+            }
+            let until = now + request.lease.min(LEASE_MAX).max(Duration::from_nanos(1));
+            if let Some(task) = self.ledger.set_due(&task_id, until) {
+                task.epoch += 1;
+                let age = now.saturating_sub(task.expected_since);
+                let (epoch, answers) = (task.epoch, task.answers);
+                let ticket = DueTicket { task_id, epoch };
+                due.tasks.push(DueTask::new(ticket, age, answers));
+            }
+        }
+        due.more = true;
+        due
+    }
+
+    /// True if the provider's record can teach nothing new about a task.
+    fn is_decided(&self, task_id: &TaskId, now: Duration) -> bool {
+        let siblings = self.siblings(task_id, now);
+        let mut last = siblings
+            .iter()
+            .filter(|(_, sibling)| sibling.stage.is_terminal());
         match (last.next(), last.next()) {
-            (Some(only), None) => only.state != EventState::Dead,
+            (Some((_, only)), None) => !only.unconfirmed || only.state == EventState::Done,
             _ => false,
         }
-    }
-}
-
-#[async_trait]
-impl TaskLedger for MemoryStore {
-    async fn intend(&self, intent: Intent) -> Result<(), StoreError> {
-        self.inner().ledger.intents.insert(intent.submit, intent);
-        Ok(())
-    }
-
-    async fn withdraw(&self, submit: SubmitId) -> Result<(), StoreError> {
-        self.inner().ledger.intents.remove(&submit);
-        Ok(())
-    }
-
-    async fn open_intents(
-        &self,
-        before: Timestamp,
-        intents_max: u32,
-    ) -> Result<Vec<Intent>, StoreError> {
-        let inner = self.inner();
-        let open = inner.ledger.intents.values();
-        let mut open: Vec<Intent> = open
-            .filter(|intent| intent.intended_at < before)
-            .copied()
-            .collect();
-        open.sort_by_key(|intent| (intent.intended_at, intent.submit));
-        open.truncate(intents_max as usize);
-        Ok(open)
-    }
-
-    async fn expect(&self, expected: Expected) -> Result<(), StoreError> {
-        let ledger = &mut self.inner().ledger;
-        if let Some(submit) = expected.submit {
-            ledger.intents.remove(&submit);
-        }
-        ledger.add(expected.task_id, expected.expected_at, expected.due_at);
-        Ok(())
-    }
-
-    async fn due(&self, request: DueRequest) -> Result<Vec<Due>, StoreError> {
-        let inner = &mut *self.inner();
-        let by_due = inner.ledger.by_due.iter();
-        let due: Vec<TaskId> = by_due
-            .take_while(|(due_at, _)| *due_at <= request.now)
-            .map(|(_, task_id)| task_id.clone())
-            .collect();
-        let mut taken = Vec::new();
-        for task_id in due {
-            if taken.len() >= request.tasks_max {
-                break;
-            }
-            if inner.is_decided(&task_id) {
-                inner.ledger.remove(&task_id);
-            } else {
-                taken.extend(inner.ledger.take(task_id, request.until()));
-            }
-        }
-        Ok(taken)
-    }
-
-    async fn postpone(&self, ticket: &DueTicket, until: Timestamp) -> Result<Held, StoreError> {
-        let ledger = &mut self.inner().ledger;
-        if !ledger.holds(ticket) {
-            return Ok(Held::Lost);
-        }
-        ledger.set_due(&ticket.task_id, until);
-        Ok(Held::Held)
-    }
-
-    async fn finish(&self, ticket: &DueTicket) -> Result<Held, StoreError> {
-        let ledger = &mut self.inner().ledger;
-        if !ledger.holds(ticket) {
-            return Ok(Held::Lost);
-        }
-        ledger.remove(&ticket.task_id);
-        Ok(Held::Held)
     }
 }

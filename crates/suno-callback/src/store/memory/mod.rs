@@ -1,0 +1,231 @@
+//! A store in memory: for tests, and to read the contract in code. It forgets at the end of the
+//! process, so that a 200 means nothing after a restart.
+
+mod claims;
+mod events;
+mod inspect;
+mod ledger;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use suno_types::{Stage, TaskId};
+use tokio::sync::Notify;
+
+use self::events::Events;
+use super::{
+    Accepted, ClaimRequest, Claims, Counts, Decision, DueRequest, DueTasks, DueTicket, EventId,
+    EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest, OpenIntent, Page,
+    Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, StoreError,
+    SubmitId, Ticket,
+};
+use crate::clock::{Clock, SystemClock};
+use crate::delivery::Delivery;
+
+/// A store in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: Arc<dyn Clock>,
+    events: Mutex<Events>,
+    changed: Notify,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_clock(SystemClock)
+    }
+
+    /// An empty store that measures durations by [`Clock::monotonic`] of `clock`.
+    #[must_use]
+    pub fn with_clock(clock: impl Clock + 'static) -> Self {
+        Self {
+            clock: Arc::new(clock),
+            events: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The events, and the present moment.
+    fn lock(&self) -> (MutexGuard<'_, Events>, Duration) {
+        // Every operation leaves the state whole before anything could panic.
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        (events, self.clock.monotonic())
+    }
+
+    /// Wakes those who wait if an event was added or became ready.
+    fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+}
+
+#[async_trait]
+impl IdempotencyStore for MemoryStore {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+        let accepted = {
+            let (mut events, now) = self.lock();
+            let accept = |delivery| events.accept(delivery, now);
+            deliveries.iter().map(accept).collect()
+        };
+        self.wake();
+        Ok(accepted)
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
+        let claims = {
+            let (mut events, now) = self.lock();
+            events.claim(request, now)
+        };
+        if !request.settlements.is_empty() {
+            self.wake();
+        }
+        Ok(claims)
+    }
+
+    async fn extend(
+        &self,
+        tickets: &[Ticket],
+        lease: Duration,
+    ) -> Result<Vec<Extended>, StoreError> {
+        let (mut events, now) = self.lock();
+        let extend = |ticket| events.extend(ticket, lease, now);
+        Ok(tickets.iter().map(extend).collect())
+    }
+
+    async fn wait(&self, at_most: Duration) -> Result<(), StoreError> {
+        // Registered before the look, so that no change between the two is missed.
+        let mut changed = std::pin::pin!(self.changed.notified());
+        changed.as_mut().enable();
+        let ready_in = {
+            let (events, now) = self.lock();
+            events.ready_in(now)
+        };
+        let pause = ready_in.unwrap_or(Duration::MAX).min(at_most);
+        if !pause.is_zero() {
+            let _ = tokio::time::timeout(pause, changed).await;
+        }
+        Ok(())
+    }
+
+    async fn find(&self, task_id: &TaskId) -> Result<Vec<EventRecord>, StoreError> {
+        let (events, now) = self.lock();
+        Ok(events.find(task_id, now))
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<Page<EventRecord>, StoreError> {
+        let (events, now) = self.lock();
+        Ok(events.list(request, now))
+    }
+
+    async fn quarantine(
+        &self,
+        after: Option<EventId>,
+        entries_max: u32,
+    ) -> Result<Page<QuarantinedDelivery>, StoreError> {
+        let (events, _) = self.lock();
+        Ok(events.list_quarantine(after, entries_max))
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        let (events, now) = self.lock();
+        Ok(events.counts(now))
+    }
+
+    async fn redrive(
+        &self,
+        ids: &[EventId],
+        redrive: Redrive,
+    ) -> Result<Vec<Redriven>, StoreError> {
+        let redriven = {
+            let (mut events, now) = self.lock();
+            let redrive = |id: &EventId| events.redrive(*id, redrive, now);
+            ids.iter().map(redrive).collect()
+        };
+        self.wake();
+        Ok(redriven)
+    }
+
+    async fn requeue(
+        &self,
+        entry: EventId,
+        delivery: &Delivery,
+    ) -> Result<Option<Accepted>, StoreError> {
+        let accepted = {
+            let (mut events, now) = self.lock();
+            events.requeue(entry, delivery, now)
+        };
+        self.wake();
+        Ok(accepted)
+    }
+
+    async fn decide(&self, task_id: &TaskId, stage: &Stage) -> Result<Decision, StoreError> {
+        let decision = {
+            let (mut events, now) = self.lock();
+            events.decide(task_id, stage, now)
+        };
+        self.wake();
+        Ok(decision)
+    }
+
+    async fn purge(&self, request: &PurgeRequest) -> Result<Purged, StoreError> {
+        let (mut events, now) = self.lock();
+        Ok(events.purge(request, now))
+    }
+
+    async fn intend(&self, intent: &Intent) -> Result<(), StoreError> {
+        let (mut events, now) = self.lock();
+        events.ledger.intend(intent, now);
+        Ok(())
+    }
+
+    async fn withdraw(&self, submit: SubmitId) -> Result<(), StoreError> {
+        let (mut events, _) = self.lock();
+        events.ledger.withdraw(submit);
+        Ok(())
+    }
+
+    async fn open_intents(
+        &self,
+        open_for: Duration,
+        after: Option<u64>,
+        intents_max: u32,
+    ) -> Result<Vec<OpenIntent>, StoreError> {
+        let (events, now) = self.lock();
+        Ok(events
+            .ledger
+            .open_intents(open_for, after, intents_max, now))
+    }
+
+    async fn expect(&self, task: &ExpectedTask) -> Result<(), StoreError> {
+        let (mut events, now) = self.lock();
+        events.ledger.expect(task, now);
+        Ok(())
+    }
+
+    async fn due(&self, request: &DueRequest) -> Result<DueTasks, StoreError> {
+        let (mut events, now) = self.lock();
+        Ok(events.due(request, now))
+    }
+
+    async fn postpone(
+        &self,
+        ticket: &DueTicket,
+        postponement: Postponement,
+    ) -> Result<bool, StoreError> {
+        let (mut events, now) = self.lock();
+        Ok(events.ledger.postpone(ticket, postponement, now))
+    }
+
+    async fn finish(&self, ticket: &DueTicket) -> Result<bool, StoreError> {
+        let (mut events, _) = self.lock();
+        Ok(events.ledger.finish(ticket))
+    }
+}
