@@ -18,7 +18,8 @@ use crate::store::{
     Accepted, DeadCause, EventId, EventState, QuarantinedDelivery, Sibling, WorkerId,
 };
 
-#[derive(Debug, Default)]
+// It has no `Debug`, nor has an event: what is stored must not be logged by mistake.
+#[derive(Default)]
 pub(super) struct Events {
     /// In the order of their numbers.
     pub(super) by_id: BTreeMap<EventId, StoredEvent>,
@@ -44,7 +45,6 @@ pub(super) struct QuarantineEntry {
     pub(super) stored_at: Duration,
 }
 
-#[derive(Debug)]
 pub(super) struct StoredEvent {
     pub(super) key: EventKey,
     pub(super) code: Code,
