@@ -1,12 +1,14 @@
 //! An event: what handlers are given.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use suno_types::{Callback, Stage, TaskId, Track};
 
 use crate::delivery::{Source, VerifiedBy};
-use crate::store::EventId;
+use crate::store::{EventId, Ticket};
 
 /// What makes an event the same event: the task and the stage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,20 +46,21 @@ impl fmt::Display for EventKey {
 /// A stage of a task that is to be handled.
 #[derive(Clone)]
 pub struct Event {
-    pub(crate) id: EventId,
+    pub(crate) ticket: Ticket,
     pub(crate) key: EventKey,
     pub(crate) callback: Callback,
     pub(crate) attempt: u32,
     pub(crate) source: Source,
     pub(crate) verified_by: VerifiedBy,
     pub(crate) received_at: Timestamp,
+    pub(crate) is_settled: Arc<AtomicBool>,
 }
 
 /// Without what the provider said: titles and lyrics belong to somebody, and URLs may be signed.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("id", &self.id)
+            .field("id", &self.ticket.event)
             .field("key", &self.key)
             .field("code", &self.callback.code)
             .field("attempt", &self.attempt)
@@ -72,7 +75,25 @@ impl Event {
     /// The store's number of the event.
     #[must_use]
     pub fn id(&self) -> EventId {
-        self.id
+        self.ticket.event
+    }
+
+    /// The proof that this process may handle the event: what a store needs to record its end in a
+    /// transaction of the handler's own.
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// Says that the handler has recorded the end of the event itself, in a transaction that is
+    /// committed. The dispatcher settles nothing then, whatever the handler returns. Without this
+    /// call it settles as usual, which changes nothing any more.
+    pub fn set_settled(&self) {
+        self.is_settled.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
     }
 
     /// What makes it the same event on every attempt: the key to be idempotent by.
@@ -105,7 +126,7 @@ impl Event {
         &self.callback.tracks
     }
 
-    /// How often the event was claimed, this time included: 1 at first.
+    /// How often the event was claimed since it was stored or redriven, this time included: 1 at first.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
@@ -117,7 +138,7 @@ impl Event {
         self.source
     }
 
-    /// What spoke for the sender. A signature does not cover the body (`PROTOCOL.md 3`).
+    /// How the sender was verified. A signature does not cover the body (`PROTOCOL.md 3`).
     #[must_use]
     pub fn verified_by(&self) -> VerifiedBy {
         self.verified_by

@@ -1,10 +1,11 @@
 //! The way into a store: concurrent deliveries share one commit.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Source};
 use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
 
 /// How many deliveries go into one commit at most.
@@ -20,7 +21,7 @@ const WAITING_MAX: usize = 4_096;
 pub struct Inbox {
     waiting: mpsc::Sender<Waiting>,
     store: Arc<dyn IdempotencyStore>,
-    hint: Arc<Notify>,
+    confirming: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -53,13 +54,24 @@ impl Inbox {
     #[must_use]
     pub fn start(store: Arc<dyn IdempotencyStore>) -> Self {
         let (waiting, gathered) = mpsc::channel(WAITING_MAX);
-        let hint = Arc::new(Notify::new());
-        tokio::spawn(commit_all(gathered, store.clone(), hint.clone()));
+        crate::simulation::spawn(commit_all(gathered, store.clone()));
         Self {
             waiting,
             store,
-            hint,
+            confirming: Arc::default(),
         }
+    }
+
+    /// The same for deliveries that the provider's record must confirm.
+    #[must_use]
+    pub fn with_confirmation(self) -> Self {
+        self.require_confirmation();
+        self
+    }
+
+    /// From now on, the provider's record must confirm what callbacks say.
+    pub(crate) fn require_confirmation(&self) {
+        self.confirming.store(true, Ordering::Relaxed);
     }
 
     /// Stores a delivery; returns after the commit.
@@ -70,7 +82,10 @@ impl Inbox {
     /// # Errors
     ///
     /// [`AcceptError`]; the delivery may be sent again.
-    pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
+    pub async fn accept(&self, mut delivery: Delivery) -> Result<Accepted, AcceptError> {
+        delivery.unconfirmed |= self.confirming.load(Ordering::Relaxed)
+            && delivery.source == Source::Callback
+            && !delivery.verified_by.record;
         let (answer, answered) = oneshot::channel();
         self.waiting
             .try_send(Waiting { delivery, answer })
@@ -89,18 +104,9 @@ impl Inbox {
     pub fn store(&self) -> &Arc<dyn IdempotencyStore> {
         &self.store
     }
-
-    /// Resolves when something new may be there to claim. A hint: the store is the truth.
-    pub(crate) async fn hint(&self) {
-        self.hint.notified().await;
-    }
 }
 
-async fn commit_all(
-    mut gathered: mpsc::Receiver<Waiting>,
-    store: Arc<dyn IdempotencyStore>,
-    hint: Arc<Notify>,
-) {
+async fn commit_all(mut gathered: mpsc::Receiver<Waiting>, store: Arc<dyn IdempotencyStore>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while gathered.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let (deliveries, answers): (Vec<_>, Vec<_>) = batch
@@ -108,12 +114,6 @@ async fn commit_all(
             .map(|waiting: Waiting| (waiting.delivery, waiting.answer))
             .unzip();
         let results = commit(&*store, &deliveries).await;
-        if results
-            .iter()
-            .any(|result| matches!(result, Ok(Accepted::New)))
-        {
-            hint.notify_one();
-        }
         for (answer, result) in answers.into_iter().zip(results) {
             // Nobody waits any more if the request was cancelled; the event is stored all the same.
             let _ = answer.send(result);

@@ -83,33 +83,42 @@ mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod delivery;
-//mod dispatch;
+mod dispatch;
 mod event;
 mod handler;
 mod inbox;
+mod operations;
 mod receiver;
-//mod reconcile;
-//mod retention;
+mod reconcile;
+mod retention;
 mod running;
 #[cfg(feature = "hyper")]
 pub mod serve;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
+#[cfg(not(feature = "simulation"))]
+mod simulation;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 mod store;
 mod verify;
 
 pub use async_trait::async_trait;
 pub use clock::{Clock, SystemClock};
 pub use delivery::{Content, Delivery, Fingerprint, Source, VerifiedBy};
-//pub use dispatch::Dispatcher;
+pub use dispatch::Dispatcher;
 pub use event::{Event, EventKey};
-pub use handler::{CallbackHandler, HandlerError, handler_fn, with_timeout};
+pub use handler::{
+    CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handler_fn, with_timeout,
+};
 pub use inbox::{AcceptError, Inbox};
+pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
 pub use receiver::Receiver;
-//pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
+pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
 #[cfg(feature = "client")]
-//pub use reconcile::{SubmitError, Submitter};
-//pub use retention::Retention;
+pub use reconcile::{SubmitError, Submitter};
+pub use retention::Retention;
 pub use running::Running;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use service::CallbackService;

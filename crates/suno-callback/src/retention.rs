@@ -1,5 +1,5 @@
 //! Forgets what is old, in the background. What that is, and that nothing unsettled is ever touched,
-//! is the contract of [`Inspect::purge`].
+//! is the contract of [`IdempotencyStore::purge`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::clock::{Clock, SystemClock};
 use crate::running::Running;
-use crate::store::{Inspect, PurgeRequest, Purged};
+use crate::store::{IdempotencyStore, PurgeRequest, Purged};
 
 /// Purges a store at the start and then in intervals.
 ///
@@ -40,18 +39,15 @@ use crate::store::{Inspect, PurgeRequest, Purged};
 /// ```
 #[derive(Clone)]
 pub struct Retention {
-    store: Arc<dyn Inspect>,
-    clock: Arc<dyn Clock>,
-    keys_for: Duration,
-    bodies_for: Duration,
+    store: Arc<dyn IdempotencyStore>,
+    request: PurgeRequest,
     interval: Duration,
 }
 
 impl fmt::Debug for Retention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retention")
-            .field("keys_for", &self.keys_for)
-            .field("bodies_for", &self.bodies_for)
+            .field("request", &self.request)
             .field("interval", &self.interval)
             .finish_non_exhaustive()
     }
@@ -67,12 +63,10 @@ impl Retention {
 
     /// Purges `store` of what is older than [`PurgeRequest`] says.
     #[must_use]
-    pub fn new(store: Arc<dyn Inspect>) -> Self {
+    pub fn new(store: Arc<dyn IdempotencyStore>) -> Self {
         Self {
             store,
-            clock: Arc::new(SystemClock),
-            keys_for: PurgeRequest::KEYS_FOR,
-            bodies_for: PurgeRequest::BODIES_FOR,
+            request: PurgeRequest::default(),
             interval: Self::INTERVAL,
         }
     }
@@ -80,14 +74,14 @@ impl Retention {
     /// How long a key is known after the first delivery; a delivery that comes later is a new event.
     #[must_use]
     pub fn with_keys_for(mut self, age: Duration) -> Self {
-        self.keys_for = age;
+        self.request.keys_after = age;
         self
     }
 
     /// How long a body is kept after it was received, but never longer than its key.
     #[must_use]
     pub fn with_bodies_for(mut self, age: Duration) -> Self {
-        self.bodies_for = age;
+        self.request.bodies_after = age;
         self
     }
 
@@ -98,10 +92,17 @@ impl Retention {
         self
     }
 
-    /// Where the time comes from.
+    /// How long a dead letter is kept after it was stored.
     #[must_use]
-    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
+    pub fn with_dead_letters_for(mut self, age: Duration) -> Self {
+        self.request.dead_after = age;
+        self
+    }
+
+    /// How long a delivery stays in quarantine.
+    #[must_use]
+    pub fn with_quarantine_for(mut self, age: Duration) -> Self {
+        self.request.quarantined_after = age;
         self
     }
 
@@ -114,6 +115,7 @@ impl Retention {
         loop {
             self.round(&stopped).await;
             tokio::select! {
+                biased;
                 // The sender is only ever dropped, never used: any news is the end.
                 _ = stopped.changed() => return,
                 () = tokio::time::sleep(self.interval.max(Self::STEP_PAUSE)) => {}
@@ -123,13 +125,14 @@ impl Retention {
 
     /// Purges step by step until nothing more is left.
     async fn round(&self, stopped: &watch::Receiver<()>) {
-        let request = PurgeRequest::older_than(self.clock.now(), self.bodies_for, self.keys_for);
         let mut all = Purged::default();
         for _ in 0..Self::STEPS_MAX {
-            match self.store.purge(request).await {
+            match self.store.purge(&self.request).await {
                 Ok(purged) => {
                     all.bodies += purged.bodies;
                     all.keys += purged.keys;
+                    all.dead += purged.dead;
+                    all.quarantined += purged.quarantined;
                     all.more = purged.more;
                 }
                 Err(err) => {
@@ -145,6 +148,14 @@ impl Retention {
         }
         if all.bodies + all.keys > 0 {
             tracing::info!(bodies = all.bodies, keys = all.keys, "old events purged");
+        }
+        if all.dead + all.quarantined > 0 {
+            let (dead_letters, quarantined) = (all.dead, all.quarantined);
+            tracing::warn!(
+                dead_letters,
+                quarantined,
+                "old deliveries that were never handled are purged"
+            );
         }
     }
 }

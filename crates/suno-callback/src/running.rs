@@ -5,6 +5,8 @@ use std::future::Future;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::simulation;
+
 /// A dispatcher or a retention at work. Dropping it stops it without waiting.
 #[derive(Debug)]
 #[must_use = "dropping it stops what was started"]
@@ -23,7 +25,7 @@ impl Running {
         let (stop, stopped) = watch::channel(());
         Self {
             stop,
-            task: tokio::spawn(task(stopped)),
+            task: simulation::spawn(task(stopped)),
         }
     }
 

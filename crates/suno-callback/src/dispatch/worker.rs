@@ -1,312 +1,529 @@
-//! The loop of a dispatcher: what runs, what is not settled yet, and the heartbeat of the claims.
+//! The loop of a dispatcher: it settles what has finished, claims while there are free places, and
+//! waits for whichever comes first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use suno_types::Callback;
+use suno_types::TaskId;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::Dispatcher;
+use super::lease::Leases;
+use super::retry::after_failure;
+use super::running::{Outcome, RunningEvent, Work, bury, event, run};
+use super::{Dispatcher, Settings};
 use crate::clock::after;
-use crate::event::Event;
-use crate::handler::{HandlerError, Verdict, handle};
+use crate::event::EventKey;
+use crate::handler::{DeadLetter, HandlerError};
+use crate::simulation::gated;
+use crate::store::bounds::LAPSES_SUSPECT;
 use crate::store::{
-    Claim, ClaimRequest, Held, Settlement, StoreError, StoreErrorKind, Ticket, later,
+    Claim, ClaimRequest, Claims, DeadCause, EventId, IdempotencyStore, Settled, Settlement,
+    StoreError, StoreErrorKind, Ticket, WorkerId,
 };
 
-/// A handler that runs.
-#[derive(Debug)]
-struct InFlight {
-    ticket: Ticket,
-    attempt: u32,
-    abort: AbortHandle,
-}
+/// How long to wait after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a wait for new events lasts at most. The store says when there is something to claim: this
+/// only bounds what a store that says nothing costs.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long the last settlements may take when the grace of a stop is over.
+const LAST_SETTLEMENT: Duration = Duration::from_secs(2);
+/// How long cancelled handlers may take to end.
+const CANCELLING: Duration = Duration::from_secs(1);
+
+type Finished = Result<(Id, (EventId, Outcome)), JoinError>;
 
 pub(super) struct Worker {
     dispatcher: Dispatcher,
-    handlers: JoinSet<Result<(), HandlerError>>,
-    in_flight: HashMap<Id, InFlight>,
+    store: Arc<dyn IdempotencyStore>,
+    id: WorkerId,
+    /// The number of the next request, or of one that was not answered.
+    number: u64,
+    tasks: JoinSet<(EventId, Outcome)>,
+    /// Which event a task is for; a panic leaves nothing else.
+    event_of: HashMap<Id, EventId>,
+    running: BTreeMap<EventId, RunningEvent>,
+    /// The tasks of what runs.
+    busy_tasks: HashSet<TaskId>,
+    /// A suspected event that runs: nothing else is claimed beside it.
+    runs_alone: Option<EventId>,
+    /// Claims whose task has a handler here that cannot be cancelled.
+    held_back: Vec<Claim>,
     /// What handlers came to and the store does not know yet.
     unsettled: Vec<(Ticket, Settlement)>,
+    leases: Leases,
+    heartbeat: JoinHandle<()>,
+    /// The last request was not answered.
+    is_unanswered: bool,
+    may_have_more: bool,
+    /// An event is ready that must be claimed alone.
+    is_suspected: bool,
+    /// The store failed: nothing is asked of it before.
+    paused_until: Option<Instant>,
+    full_since: Option<Instant>,
 }
 
-type Finished = Result<(Id, Result<(), HandlerError>), JoinError>;
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+    }
+}
 
 impl Worker {
     pub(super) fn new(dispatcher: Dispatcher) -> Self {
+        let store = dispatcher.inbox.store().clone();
+        let leases = Leases::default();
+        let heartbeat = leases.heartbeat(store.clone(), dispatcher.settings.lease);
         Self {
             dispatcher,
-            handlers: JoinSet::new(),
-            in_flight: HashMap::new(),
+            store,
+            id: WorkerId(fastrand::u64(1..)),
+            number: 1,
+            tasks: JoinSet::new(),
+            event_of: HashMap::new(),
+            running: BTreeMap::new(),
+            busy_tasks: HashSet::new(),
+            runs_alone: None,
+            held_back: Vec::new(),
             unsettled: Vec::new(),
+            leases,
+            heartbeat,
+            is_unanswered: false,
+            may_have_more: true,
+            is_suspected: false,
+            paused_until: None,
+            full_since: None,
         }
     }
 
     pub(super) async fn run(mut self, mut stopped: watch::Receiver<()>) {
-        let settings = self.dispatcher.settings;
-        let mut heartbeat = after(Instant::now(), settings.lease / 3);
-        let mut poll = Instant::now();
-        let mut may_have_more = true;
+        let store = self.store.clone();
+        let mut waiting = None;
         loop {
-            self.settle().await;
-            if may_have_more && self.free() > 0 {
-                may_have_more = self.claim(&stopped).await;
-                // What is buried at once.
-                self.settle().await;
-                poll = after(Instant::now(), settings.poll_interval);
+            self.absorb();
+            if self.has_to_ask() {
+                waiting = None;
+                let exchange = self.exchange(self.wanted());
+                tokio::select! {
+                    biased;
+                    // The sender is only ever dropped, never used: any news is the end.
+                    _ = stopped.changed() => break,
+                    () = exchange => {}
+                }
+                continue;
             }
-            let inbox = self.dispatcher.inbox.clone();
+            let can_wait = self.wanted() > 0 && self.paused_until.is_none();
+            if can_wait && waiting.is_none() {
+                waiting = Some(Box::pin(store.wait(WAIT_MAX)));
+            }
+            let alarm = self.alarm();
             tokio::select! {
-                // The sender is only ever dropped, never used: any news is the end.
+                biased;
+                Some(finished) = self.tasks.join_next_with_id() => self.finish(finished),
                 _ = stopped.changed() => break,
-                Some(finished) = self.handlers.join_next_with_id() => {
-                    self.finish(finished);
-                    while let Some(finished) = self.handlers.try_join_next_with_id() {
-                        self.finish(finished);
-                    }
-                    may_have_more = true;
+                waited = woken(&mut waiting), if can_wait => {
+                    waiting = None;
+                    self.woken(waited);
                 }
-                () = sleep_until(heartbeat) => {
-                    self.extend().await;
-                    heartbeat = after(Instant::now(), settings.lease / 3);
-                }
-                () = inbox.hint(), if !may_have_more => may_have_more = true,
-                () = sleep_until(poll), if !may_have_more || !self.unsettled.is_empty() => {
-                    poll = after(Instant::now(), settings.poll_interval);
-                    may_have_more = true;
-                }
+                () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => self.ring(),
             }
         }
-        self.wind_down(after(Instant::now(), settings.stop_grace))
-            .await;
+        let grace = self.settings().stop_grace;
+        self.wind_down(after(Instant::now(), grace)).await;
     }
 
-    fn free(&self) -> usize {
-        let busy = self.in_flight.len() + self.unsettled.len();
-        self.dispatcher.settings.handlers_max.saturating_sub(busy)
+    fn settings(&self) -> &Settings {
+        &self.dispatcher.settings
     }
 
-    /// Claims what there is room for; true if there may be more.
-    async fn claim(&mut self, stopped: &watch::Receiver<()>) -> bool {
-        let now = self.dispatcher.clock.now();
-        let request = ClaimRequest::new(now, self.dispatcher.settings.lease, self.free());
-        let claims = match self.dispatcher.inbox.store().claim(request).await {
-            Ok(claims) => claims,
+    /// How many events could be claimed.
+    fn wanted(&self) -> usize {
+        let isolates = self.is_suspected && !self.running.is_empty();
+        if isolates || self.runs_alone.is_some() {
+            return 0;
+        }
+        let busy = self.running.len() + self.held_back.len();
+        self.settings().handlers_max.saturating_sub(busy)
+    }
+
+    fn has_to_ask(&self) -> bool {
+        let something = !self.unsettled.is_empty() || (self.may_have_more && self.wanted() > 0);
+        something && self.paused_until.is_none()
+    }
+
+    /// Takes in everything that has finished.
+    fn absorb(&mut self) {
+        while let Some(finished) = self.tasks.try_join_next_with_id() {
+            self.finish(finished);
+        }
+    }
+
+    fn woken(&mut self, waited: Result<(), StoreError>) {
+        match waited {
+            Ok(()) => self.may_have_more = true,
             Err(err) => {
-                report(&err, "events could not be claimed");
-                return false;
-            }
-        };
-        let stopping = stopped.has_changed().is_err();
-        let may_have_more = !claims.is_empty();
-        for claim in claims {
-            if stopping {
-                self.unsettled.push((claim.ticket, Settlement::Release));
-            } else {
-                self.begin(claim);
+                report(
+                    &err,
+                    "the store cannot be watched for new events; trying again",
+                );
+                self.pause();
+                self.may_have_more = true;
             }
         }
-        may_have_more
+    }
+
+    fn pause(&mut self) {
+        self.paused_until = Some(after(Instant::now(), STORE_PAUSE));
+    }
+
+    /// When the loop has something to do although nothing happens.
+    fn alarm(&self) -> Option<Instant> {
+        let full = self.full_since;
+        let warning = full.map(|since| after(since, Dispatcher::FULL_WARNING));
+        self.paused_until.into_iter().chain(warning).min()
+    }
+
+    fn ring(&mut self) {
+        let now = Instant::now();
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        let is_due = |since: &Instant| after(*since, Dispatcher::FULL_WARNING) <= now;
+        if self.full_since.as_ref().is_some_and(is_due) {
+            let handlers = self.settings().handlers_max;
+            let seconds = Dispatcher::FULL_WARNING.as_secs();
+            tracing::warn!(
+                handlers,
+                "no handler has ended for {seconds} s and no place is free: other events wait"
+            );
+            self.full_since = Some(now);
+        }
+    }
+
+    /// Settles what has finished, and claims at most `events_max` events: one operation of the store.
+    async fn exchange(&mut self, events_max: usize) {
+        let settlements = self.unsettled.clone();
+        let request = self.request(events_max, settlements.clone());
+        // Leases are counted from before the request: the store grants them later.
+        let asked_at = Instant::now();
+        match self.ask(&request).await {
+            Ok(claims) => {
+                self.take_settled(&settlements, &claims.settled);
+                self.take_claims(claims, asked_at, events_max);
+            }
+            Err(Some(StoreErrorKind::Refused)) if !settlements.is_empty() => {
+                self.settle_each(settlements).await;
+            }
+            Err(_) => self.pause(),
+        }
+    }
+
+    fn request(&self, events_max: usize, settlements: Vec<(Ticket, Settlement)>) -> ClaimRequest {
+        ClaimRequest::new(self.id, self.number, self.settings().lease, events_max)
+            .with_running(self.running.len() + self.held_back.len())
+            .with_settlements(settlements)
+    }
+
+    /// Asks the store once. Without an answer, the next request has the same number, so that the
+    /// store can repeat what it granted.
+    async fn ask(&mut self, request: &ClaimRequest) -> Result<Claims, Option<StoreErrorKind>> {
+        self.is_unanswered = true;
+        match timeout(Dispatcher::STORE_TIMEOUT, self.store.claim(request)).await {
+            Ok(Ok(claims)) => {
+                self.is_unanswered = false;
+                self.number += 1;
+                Ok(claims)
+            }
+            Ok(Err(err)) => {
+                report(
+                    &err,
+                    "events could not be settled and claimed; trying again",
+                );
+                Err(Some(err.kind()))
+            }
+            Err(_) => {
+                tracing::error!("the store does not answer; trying again");
+                Err(None)
+            }
+        }
+    }
+
+    /// Takes in how settlements ended. What is settled needs no lease any more.
+    fn take_settled(&mut self, settlements: &[(Ticket, Settlement)], settled: &[Settled]) {
+        // More may have been added at the end while the store was asked.
+        self.unsettled.drain(..settlements.len());
+        for ((ticket, _), settled) in settlements.iter().zip(settled) {
+            self.leases.remove(ticket.event);
+            if *settled == Settled::Lost {
+                tracing::warn!(event = %ticket.event, "settled too late: it is handled again");
+            }
+        }
+    }
+
+    /// Settles one by one, since the store refused one of them for good: that one is given up, so
+    /// that its claim lapses.
+    async fn settle_each(&mut self, settlements: Vec<(Ticket, Settlement)>) {
+        for one in settlements {
+            let event = one.0.event;
+            let alone = vec![one];
+            let request = self.request(0, alone.clone());
+            match self.ask(&request).await {
+                Ok(claims) => self.take_settled(&alone, &claims.settled),
+                Err(Some(StoreErrorKind::Refused)) => {
+                    tracing::error!(%event, "a settlement was refused: the event is handled again");
+                    self.unsettled.drain(..1);
+                    self.leases.remove(event);
+                }
+                Err(_) => return self.pause(),
+            }
+        }
+    }
+
+    fn take_claims(&mut self, claims: Claims, asked_at: Instant, events_max: usize) {
+        if events_max > 0 {
+            self.is_suspected = claims.suspected;
+            self.may_have_more = claims.more;
+        }
+        for claim in claims.claims {
+            self.leases
+                .add(claim.ticket, after(asked_at, claim.holds_for));
+            match self.running.get_mut(&claim.ticket.event) {
+                // Its handler still runs here and goes on, with the new claim: a second one never
+                // begins beside it.
+                Some(running) => running.ticket = claim.ticket,
+                None => self.begin(claim),
+            }
+        }
+        self.note_whether_full();
+    }
+
+    fn note_whether_full(&mut self) {
+        let is_full = self.running.len() >= self.settings().handlers_max;
+        self.full_since = is_full.then(Instant::now);
     }
 
     fn begin(&mut self, claim: Claim) {
-        let (ticket, attempt) = (claim.ticket, claim.attempt);
-        if attempt > self.dispatcher.settings.attempts_max {
-            let reason = "claimed too often without an end: the process may die in the handler";
-            return self.bury(ticket, reason.to_owned());
+        if self.busy_tasks.contains(claim.key.task_id()) {
+            // Its sibling blocks a thread, and cannot be cancelled.
+            return self.held_back.push(claim);
         }
-        let callback = match Callback::decode(&claim.raw) {
-            Ok(callback) => callback,
-            Err(err) => return self.bury(ticket, format!("cannot be decoded: {err}")),
+        let event = match event(&claim) {
+            Ok(event) => Arc::new(event),
+            Err(err) => {
+                let (cause, reason) = (
+                    DeadCause::Unreadable,
+                    format!("it cannot be decoded: {err}"),
+                );
+                let running = RunningEvent::new(&claim, None);
+                return self.bury(running, claim.key, Settlement::Dead { cause, reason });
+            }
         };
-        let event = Event {
-            id: ticket.event,
-            key: claim.key,
-            callback,
-            attempt,
-            source: claim.source,
-            verified_by: claim.verified_by,
-            received_at: claim.received_at,
-        };
+        let running = RunningEvent::new(&claim, Some(event.clone()));
+        if claim.lapses >= Dispatcher::LAPSES_MAX {
+            let reason =
+                "its claims lapsed while nothing else ran: handling it may end the process";
+            let (cause, reason) = (DeadCause::Lapsed, reason.to_owned());
+            return self.bury(running, claim.key, Settlement::Dead { cause, reason });
+        }
+        let lease = self.leases.watch(claim.ticket.event);
         let handler = self.dispatcher.handler.clone();
-        let abort = self
-            .handlers
-            .spawn(async move { handle(&*handler, &event).await });
-        let in_flight = InFlight {
-            ticket,
-            attempt,
-            abort: abort.clone(),
+        let limit = self.settings().handler_timeout;
+        self.spawn(running, run(handler, event, lease, limit));
+    }
+
+    /// Tells the handler of a dead letter; it is settled when the handler has been told.
+    fn bury(&mut self, mut running: RunningEvent, key: EventKey, settlement: Settlement) {
+        let Settlement::Dead { cause, reason } = &settlement else {
+            return self.settle(running.ticket, settlement);
         };
-        self.in_flight.insert(abort.id(), in_flight);
+        let letter = DeadLetter {
+            id: running.ticket.event,
+            key,
+            cause: *cause,
+            reason: reason.clone(),
+            attempts: running.attempt,
+            event: running.event.clone(),
+        };
+        running.work = Work::Burying(settlement);
+        let lease = self.leases.watch(letter.id);
+        let handler = self.dispatcher.handler.clone();
+        let limit = self.settings().handler_timeout;
+        self.spawn(running, bury(handler, letter, lease, limit));
     }
 
-    fn bury(&mut self, ticket: Ticket, reason: String) {
-        tracing::error!(event = %ticket.event, reason, "dead letter");
-        self.unsettled.push((ticket, Settlement::Dead { reason }));
+    fn spawn<F>(&mut self, running: RunningEvent, work: F)
+    where
+        F: Future<Output = (EventId, Outcome)> + Send + 'static,
+    {
+        let event = running.ticket.event;
+        if running.lapses >= LAPSES_SUSPECT {
+            self.runs_alone = Some(event);
+        }
+        self.busy_tasks.insert(running.task_id.clone());
+        let task = self.tasks.spawn(gated(work));
+        self.event_of.insert(task.id(), event);
+        self.running.insert(event, running);
     }
 
-    /// Takes in how a handler ended.
+    /// Takes in how a task ended.
     fn finish(&mut self, finished: Finished) {
-        let (id, result) = match finished {
-            Ok((id, result)) => (id, result),
-            Err(err) if err.is_cancelled() => {
-                self.in_flight.remove(&err.id());
+        let (id, outcome) = match finished {
+            Ok((id, (_, outcome))) => (id, Some(outcome)),
+            Err(err) if err.is_cancelled() => (err.id(), None),
+            Err(err) => {
+                let panicked = HandlerError::retry("the handler panicked");
+                (err.id(), Some(Outcome::Handled(Err(panicked))))
+            }
+        };
+        let event = self.event_of.remove(&id);
+        let Some(running) = event.and_then(|event| self.running.remove(&event)) else {
+            return;
+        };
+        self.full_since = None;
+        self.busy_tasks.remove(&running.task_id);
+        self.runs_alone = self
+            .runs_alone
+            .filter(|alone| *alone != running.ticket.event);
+        match outcome {
+            // A stop is no failure of the event: it costs no attempt.
+            None => self.settle(running.ticket, Settlement::Release),
+            Some(outcome) => self.conclude(running, outcome),
+        }
+        self.begin_held_back();
+    }
+
+    fn conclude(&mut self, mut running: RunningEvent, outcome: Outcome) {
+        let ticket = running.ticket;
+        if running
+            .event
+            .as_ref()
+            .is_some_and(|event| event.is_settled())
+        {
+            return self.leases.remove(ticket.event);
+        }
+        let work = std::mem::replace(&mut running.work, Work::Handling);
+        match (work, outcome) {
+            (_, Outcome::Lapsed) => self.give_back(ticket, running.attempt),
+            (Work::Burying(settlement), _) => self.settle(ticket, settlement),
+            (Work::Handling, Outcome::Handled(Err(err))) => self.fail(running, &err),
+            (Work::Handling, Outcome::Handled(Ok(())) | Outcome::Told) => {
+                self.settle(ticket, Settlement::Done);
+            }
+        }
+    }
+
+    /// The claim could not be extended in time, so the handler was cancelled. If nobody has taken the
+    /// event, it is retried.
+    fn give_back(&mut self, ticket: Ticket, attempt: u32) {
+        if self.leases.is_lost(ticket.event) {
+            return self.leases.remove(ticket.event);
+        }
+        tracing::warn!(event = %ticket.event, attempt, "the lease ended and could not be extended; the handler was cancelled");
+        let reason = "the lease ended before the handler did".to_owned();
+        let after = Duration::ZERO;
+        self.settle(ticket, Settlement::Retry { after, reason });
+    }
+
+    fn fail(&mut self, running: RunningEvent, err: &HandlerError) {
+        let (ticket, attempt, age) = (running.ticket, running.attempt, running.age());
+        let settlement = after_failure(self.settings(), attempt, age, err, fastrand::f64());
+        if let Settlement::Retry { after, reason } = &settlement {
+            tracing::warn!(event = %ticket.event, attempt, reason, wait = ?after, "handling failed; it is retried");
+        }
+        match running.event.as_ref().map(|event| event.key().clone()) {
+            Some(key) => self.bury(running, key, settlement),
+            None => self.settle(ticket, settlement),
+        }
+    }
+
+    fn settle(&mut self, ticket: Ticket, settlement: Settlement) {
+        self.unsettled.push((ticket, settlement));
+    }
+
+    /// Begins claims that were held back, now that a handler has ended.
+    fn begin_held_back(&mut self) {
+        for claim in std::mem::take(&mut self.held_back) {
+            self.begin(claim);
+        }
+    }
+
+    /// Waits for the handlers that run, settles what they did, and cancels those that take too long.
+    async fn wind_down(mut self, deadline: Instant) {
+        for claim in std::mem::take(&mut self.held_back) {
+            self.settle(claim.ticket, Settlement::Release);
+        }
+        if self.is_unanswered {
+            let _ = timeout_at(deadline, self.take_back()).await;
+        }
+        loop {
+            self.absorb();
+            if self.running.is_empty() && self.unsettled.is_empty() {
                 return;
             }
-            Err(err) => (err.id(), Err(HandlerError::retry("the handler panicked"))),
-        };
-        let Some(InFlight {
-            ticket, attempt, ..
-        }) = self.in_flight.remove(&id)
-        else {
-            return;
-        };
-        let err = match result {
-            Ok(()) => return self.unsettled.push((ticket, Settlement::Done)),
-            Err(err) => err,
-        };
-        let reason = err.reason();
-        if err.verdict() == Verdict::GiveUp || attempt >= self.dispatcher.settings.attempts_max {
-            return self.bury(ticket, reason);
-        }
-        let wait = match err.verdict() {
-            Verdict::RetryAfter(wait) => wait,
-            _ => backoff(attempt, fastrand::f64()),
-        };
-        tracing::warn!(event = %ticket.event, attempt, reason, ?wait, "handling failed; it is tried again");
-        let at = later(self.now(), wait);
-        self.unsettled
-            .push((ticket, Settlement::RetryAt { at, reason }));
-    }
-
-    fn now(&self) -> Timestamp {
-        self.dispatcher.clock.now()
-    }
-
-    /// Tells the store what handlers came to. What it does not take is kept for the next time; what
-    /// it refuses for good is given up, so that its claim lapses and the attempt counts.
-    async fn settle(&mut self) {
-        if self.unsettled.is_empty() {
-            return;
-        }
-        let store = self.dispatcher.inbox.store().clone();
-        let settled = std::mem::take(&mut self.unsettled);
-        let err = match store.settle(&settled).await {
-            Ok(held) => return tell_lost(&settled, &held),
-            Err(err) => err,
-        };
-        if err.kind() != StoreErrorKind::Refused {
-            report(&err, "handled events could not be settled; trying again");
-            self.unsettled = settled;
-            return;
-        }
-        for one in settled {
-            let alone = std::slice::from_ref(&one);
-            match store.settle(alone).await {
-                Ok(held) => tell_lost(alone, &held),
-                Err(err) if err.kind() == StoreErrorKind::Refused => {
-                    let (event, err) = (one.0.event, &err as &dyn std::error::Error);
-                    tracing::error!(%event, err, "a settlement was refused: it is handled again");
-                }
-                Err(err) => {
-                    report(&err, "a handled event could not be settled; trying again");
-                    self.unsettled.push(one);
+            if !self.unsettled.is_empty() && self.paused_until.is_none() {
+                match timeout_at(deadline, self.exchange(0)).await {
+                    Ok(()) => continue,
+                    Err(_) => break,
                 }
             }
-        }
-    }
-
-    /// Extends the claims of the handlers that run, and ends those whose claim is lost. What is not
-    /// settled yet is extended too, so that it is not handled again while the store takes no
-    /// settlements.
-    async fn extend(&mut self) {
-        let running: Vec<&InFlight> = self.in_flight.values().collect();
-        let tickets = running.iter().map(|running| running.ticket);
-        let unsettled = self.unsettled.iter().map(|(ticket, _)| *ticket);
-        let tickets: Vec<Ticket> = tickets.chain(unsettled).collect();
-        if tickets.is_empty() {
-            return;
-        }
-        let until = later(self.now(), self.dispatcher.settings.lease);
-        match self.dispatcher.inbox.store().extend(&tickets, until).await {
-            Ok(held) => {
-                let lost = running
-                    .iter()
-                    .zip(held)
-                    .filter(|(_, held)| *held == Held::Lost);
-                for (running, _) in lost {
-                    tracing::warn!(event = %running.ticket.event, "the claim is lost; its handler is cancelled");
-                    running.abort.abort();
-                }
-            }
-            Err(err) => report(&err, "claims could not be extended"),
-        }
-    }
-
-    /// Waits for the handlers that run, cancels those that take too long, and settles.
-    async fn wind_down(mut self, deadline: Instant) {
-        let settings = self.dispatcher.settings;
-        let mut heartbeat = Instant::now();
-        let mut retry = Instant::now();
-        while !(self.handlers.is_empty() && self.unsettled.is_empty()) {
             tokio::select! {
-                Some(finished) = self.handlers.join_next_with_id() => {
-                    self.finish(finished);
-                    self.settle().await;
-                }
-                () = sleep_until(heartbeat) => {
-                    self.extend().await;
-                    heartbeat = after(Instant::now(), settings.lease / 3);
-                }
-                () = sleep_until(retry), if !self.unsettled.is_empty() => {
-                    self.settle().await;
-                    retry = after(Instant::now(), settings.poll_interval);
-                }
+                biased;
+                Some(finished) = self.tasks.join_next_with_id() => self.finish(finished),
                 () = sleep_until(deadline) => break,
+                () = sleep_until(self.paused_until.unwrap_or(deadline)) => self.paused_until = None,
             }
         }
-        self.handlers.shutdown().await;
-        // A stop is no failure of the event: it costs no attempt.
-        for (_, cancelled) in self.in_flight.drain() {
-            self.unsettled.push((cancelled.ticket, Settlement::Release));
+        self.cancel().await;
+        let _ = timeout(LAST_SETTLEMENT, self.exchange(0)).await;
+        if !self.unsettled.is_empty() {
+            let events = self.unsettled.len();
+            tracing::warn!(
+                events,
+                "stopped before the store recorded what became of events: they are handled again"
+            );
         }
-        self.settle().await;
+    }
+
+    /// Releases what a request granted whose answer was not waited for.
+    async fn take_back(&mut self) {
+        let request = self.request(0, Vec::new());
+        for claim in self.ask(&request).await.unwrap_or_default().claims {
+            if !self.running.contains_key(&claim.ticket.event) {
+                self.settle(claim.ticket, Settlement::Release);
+            }
+        }
+    }
+
+    /// Cancels the handlers that run. Those that have ended meanwhile count as they ended. One that
+    /// blocks its thread cannot be cancelled: its claim is kept until the lease ends.
+    async fn cancel(&mut self) {
+        self.absorb();
+        self.tasks.abort_all();
+        let all_ended = async {
+            while let Some(finished) = self.tasks.join_next_with_id().await {
+                self.finish(finished);
+            }
+        };
+        if timeout(CANCELLING, all_ended).await.is_err() {
+            let handlers = self.running.len();
+            tracing::warn!(handlers, "handlers do not end: they block their threads");
+        }
     }
 }
 
-fn tell_lost(settled: &[(Ticket, Settlement)], held: &[Held]) {
-    for ((ticket, _), _) in settled
-        .iter()
-        .zip(held)
-        .filter(|(_, held)| **held == Held::Lost)
-    {
-        tracing::warn!(event = %ticket.event, "settled too late: it is handled again");
+/// Waits for a wait that may be there.
+async fn woken<F>(waiting: &mut Option<F>) -> F::Output
+where
+    F: Future + Unpin,
+{
+    match waiting {
+        Some(waiting) => waiting.await,
+        None => pending().await,
     }
 }
 
 fn report(err: &StoreError, what: &str) {
     tracing::error!(err = err as &dyn std::error::Error, "{what}");
-}
-
-/// How long to wait before another attempt: doubling, with full jitter. `dice` is from 0 to 1.
-fn backoff(attempt: u32, dice: f64) -> Duration {
-    let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
-    let ceiling = Dispatcher::BACKOFF_MIN.saturating_mul(doubled);
-    ceiling.min(Dispatcher::BACKOFF_MAX).mul_f64(dice)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_back_off_doubles_up_to_its_bound_and_never_overflows() {
-        let ceilings = [1, 2, 3, 9, 10, 100, u32::MAX].map(|attempt| backoff(attempt, 1.0));
-        let seconds = ceilings.map(|ceiling| ceiling.as_secs());
-        assert_eq!(seconds, [1, 2, 4, 256, 300, 300, 300]);
-        assert_eq!(backoff(5, 0.0), Duration::ZERO);
-    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{CallbackHandler, HandlerError};
+use super::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
 use crate::event::Event;
 
 /// Implements every method by the same method of other handlers, one after the other, up to the
@@ -25,11 +25,24 @@ macro_rules! forward {
                     forward!(@calls $method, event, $handlers)
                 }
             )+
+
+            async fn on_dead_letter(&self, letter: &DeadLetter) {
+                let $this = self;
+                forward!(@tells on_dead_letter, letter, $handlers)
+            }
+
+            async fn on_given_up(&self, task: &GivenUpTask) {
+                let $this = self;
+                forward!(@tells on_given_up, task, $handlers)
+            }
         }
     };
     (@calls $method:ident, $event:ident, [$($handler:expr),+]) => {{
         $($handler.$method($event).await?;)+
         Ok(())
+    }};
+    (@tells $method:ident, $what:ident, [$($handler:expr),+]) => {{
+        $($handler.$method($what).await;)+
     }};
 }
 

@@ -1,5 +1,6 @@
 //! What a user of this crate implements: what to do at each stage.
 
+mod dead_letter;
 mod error;
 mod forward;
 mod function;
@@ -8,6 +9,7 @@ mod timeout;
 use async_trait::async_trait;
 use suno_types::Stage;
 
+pub use dead_letter::{DeadLetter, GivenUpTask};
 pub use error::HandlerError;
 pub(crate) use error::Verdict;
 pub use function::handler_fn;
@@ -21,11 +23,14 @@ use crate::event::Event;
 /// its success was recorded. Make the effect idempotent by [`Event::key`], such as by a unique
 /// column with the task and the stage.
 ///
-/// `on_complete` and `on_failed` must be written, because a task whose failure nobody handles waits
-/// for ever; the other stages are passed over unless they are written.
+/// `on_complete` and `on_failed` must be written, because a task whose failure is not handled waits
+/// for ever; the other stages are skipped unless they are written.
+///
+/// A handler that writes into the same database as the store can record the end of the event in its
+/// own transaction: see [`Event::ticket`] and [`Event::set_settled`].
 ///
 /// A tuple of two to four handlers is a handler: it runs them one after the other, and the first
-/// failure is the result, so that those behind it are not run. A retry runs **all** of them again:
+/// failure is the result, so that those after it are not run. A retry runs **all** of them again:
 /// each must be idempotent by itself. `Arc<H>` and `Box<H>` are handlers too, also of
 /// `dyn CallbackHandler`.
 ///
@@ -73,6 +78,26 @@ pub trait CallbackHandler: Send + Sync + 'static {
     async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
         let _ = event;
         Ok(())
+    }
+
+    /// An event is about to become a dead letter. It is called at least once for each, before the
+    /// store records it. Unless it is written, it logs at ERROR.
+    async fn on_dead_letter(&self, letter: &DeadLetter) {
+        let DeadLetter {
+            id,
+            key,
+            cause,
+            reason,
+            ..
+        } = letter;
+        tracing::error!(event = %id, %key, %cause, reason, "dead letter: redrive it when what caused it is mended");
+    }
+
+    /// The [`Reconciler`](crate::Reconciler) gives up a task. It is called at least once for each,
+    /// before the store forgets the task. Unless it is written, it logs at ERROR.
+    async fn on_given_up(&self, task: &GivenUpTask) {
+        let GivenUpTask { task_id, age, .. } = task;
+        tracing::error!(%task_id, ?age, "given up: the provider does not report an end of the task");
     }
 }
 

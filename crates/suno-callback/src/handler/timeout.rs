@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{CallbackHandler, HandlerError};
+use super::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
 use crate::event::Event;
 
 /// A handler that is cancelled when one event takes it longer than `limit`; that is a failure,
@@ -57,5 +57,13 @@ impl<H: CallbackHandler> CallbackHandler for WithTimeout<H> {
 
     async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
         self.bound(self.handler.on_other(event)).await
+    }
+
+    async fn on_dead_letter(&self, letter: &DeadLetter) {
+        self.handler.on_dead_letter(letter).await;
+    }
+
+    async fn on_given_up(&self, task: &GivenUpTask) {
+        self.handler.on_given_up(task).await;
     }
 }

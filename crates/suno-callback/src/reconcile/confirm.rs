@@ -7,7 +7,7 @@ use suno_types::{CallbackType, Stage, TaskRecord};
 
 use super::Reconciler;
 use crate::event::Event;
-use crate::handler::{CallbackHandler, HandlerError, handle};
+use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handle};
 
 /// The longest wait for a record that does not show yet what a callback says.
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -26,14 +26,21 @@ impl Reconciler {
     /// * A last stage that the record denies, such as completion of a task that failed, is a dead
     ///   letter; the last stage that the record shows is stored as if it had been polled, and
     ///   handled.
-    /// * What the record does not show yet is tried again later, like a failure: with the default
-    ///   bound on attempts for about 25 minutes, after which it is a dead letter.
+    /// * What the record does not show yet is asked about again after 10 s to 5 min, or as soon as
+    ///   another delivery of the event comes. If the record does not show it for as long as the
+    ///   dispatcher retries, it is a dead letter; a record that shows it later brings it back.
     /// * An earlier stage of a task that failed in the meantime is passed over.
     /// * A stage that this version does not know stands in no record: it is given as it came, and
     ///   `VerifiedBy::record` is not set.
     ///
     /// Events that came by a poll are the record's words already.
+    ///
+    /// From this call on, what this reconciler's inbox accepts from callbacks is unconfirmed: it makes
+    /// no other stage late and supersedes none before it is confirmed and handled. So a forged body
+    /// costs a request, and neither delays nor suppresses a genuine one. Processes that only receive
+    /// call [`Inbox::with_confirmation`](crate::Inbox::with_confirmation).
     pub fn confirm(&self, handler: impl CallbackHandler) -> impl CallbackHandler {
+        self.inbox.require_confirmation();
         Confirmed {
             handler,
             reconciler: self.clone(),
@@ -52,9 +59,9 @@ impl<H: CallbackHandler> Confirmed<H> {
             return handle(&self.handler, event).await;
         }
         let wait = wait(event.attempt());
-        let asked = self.reconciler.records.record(event.task_id()).await;
+        let asked = self.reconciler.ask(event.task_id()).await;
         let record = asked.map_err(|err| {
-            let wait = err.retry_after().unwrap_or_default().max(wait);
+            let wait = err.retry_after().unwrap_or_default().clamp(wait, WAIT_MAX);
             HandlerError::retry_after(wait, err)
         })?;
         let shown = record.as_ref().and_then(TaskRecord::stage);
@@ -138,6 +145,14 @@ impl<H: CallbackHandler> CallbackHandler for Confirmed<H> {
 
     async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
         self.handle(event).await
+    }
+
+    async fn on_dead_letter(&self, letter: &DeadLetter) {
+        self.handler.on_dead_letter(letter).await;
+    }
+
+    async fn on_given_up(&self, task: &GivenUpTask) {
+        self.handler.on_given_up(task).await;
     }
 }
 

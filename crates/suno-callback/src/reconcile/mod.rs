@@ -1,5 +1,6 @@
 //! Asking about tasks whose callbacks did not come.
 
+mod breaker;
 #[cfg(feature = "client")]
 mod client;
 mod confirm;
@@ -8,23 +9,28 @@ mod record_info;
 mod submitter;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use suno_types::{Stage, TaskId, TaskRecord};
+use suno_types::{TaskId, TaskRecord};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 
+use breaker::Breaker;
 pub use record_info::{CouldNotAsk, RecordInfo};
 #[cfg(feature = "client")]
 pub use submitter::{SubmitError, Submitter};
 
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
+use crate::handler::{CallbackHandler, GivenUpTask};
 use crate::inbox::{AcceptError, Inbox};
 use crate::running::Running;
-use crate::store::{Accepted, Due, DueRequest, EventState, StoreError, TaskLedger, later};
+use crate::simulation::gated;
+use crate::store::{
+    Accepted, Decision, DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError,
+};
 
 /// Asks the provider about expected tasks whose last callback has not come when it is due, and
 /// about those of which callbacks say both complete and failed.
@@ -34,11 +40,15 @@ use crate::store::{Accepted, Due, DueRequest, EventState, StoreError, TaskLedger
 /// duplicate. A lost callback costs minutes, not the song.
 ///
 /// Where complete and failed contradict each other, the record decides: if it is for the one that
-/// came second and was put aside, that one is handled as well. So a handler may be told of a
+/// came second and was superseded, that one is handled as well. So a handler may be told of a
 /// failure first and of completion later; to have every callback checked before it is handled, see
 /// [`confirm`](Self::confirm).
 ///
-/// One for each process is enough. Several share the ledger: a task that one of them asks about is
+/// A task is given up when its callbacks have been expected for a day and the provider has answered
+/// several times that it has not ended: never because a clock was set, nor because the provider could
+/// not be asked. [`CallbackHandler::on_given_up`] is told then.
+///
+/// One for each process is enough. Several share the store: a task that one of them asks about is
 /// left alone by the others.
 ///
 /// ```
@@ -47,8 +57,8 @@ use crate::store::{Accepted, Due, DueRequest, EventState, StoreError, TaskLedger
 /// use std::sync::Arc;
 ///
 /// use suno_callback::{
-///     Clock, CouldNotAsk, Expected, Inbox, MemoryStore, Reconciler, RecordInfo, SystemClock,
-///     TaskLedger, async_trait,
+///     CouldNotAsk, ExpectedTask, IdempotencyStore, Inbox, MemoryStore, Reconciler, RecordInfo,
+///     async_trait,
 /// };
 /// use suno_types::{TaskId, TaskRecord, TaskStatus};
 ///
@@ -66,12 +76,11 @@ use crate::store::{Accepted, Due, DueRequest, EventState, StoreError, TaskLedger
 ///
 /// let store = Arc::new(MemoryStore::new());
 /// let inbox = Inbox::start(store.clone());
-/// let reconciler = Reconciler::new(inbox, store.clone(), Provider);
+/// let reconciler = Reconciler::new(inbox, Provider);
 ///
 /// // A task was submitted, and its callbacks are lost.
-/// let now = SystemClock.now();
 /// let task_id = TaskId::new("5c79000000000000000000000000be8e")?;
-/// store.expect(Expected::new(task_id, now, std::time::Duration::ZERO)).await?;
+/// store.expect(&ExpectedTask::new(task_id, std::time::Duration::ZERO)).await?;
 ///
 /// // `start` does this again and again.
 /// let round = reconciler.round().await?;
@@ -82,8 +91,9 @@ use crate::store::{Accepted, Due, DueRequest, EventState, StoreError, TaskLedger
 #[derive(Clone)]
 pub struct Reconciler {
     inbox: Inbox,
-    ledger: Arc<dyn TaskLedger>,
     records: Arc<dyn RecordInfo>,
+    handler: Option<Arc<dyn CallbackHandler>>,
+    breaker: Arc<Mutex<Breaker>>,
     clock: Arc<dyn Clock>,
     interval: Duration,
 }
@@ -97,19 +107,19 @@ impl fmt::Debug for Reconciler {
     }
 }
 
-/// What one look at the ledger came to.
+/// What one round came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Round {
     /// How many tasks were asked about.
     pub asked: usize,
-    /// How many of them had ended, which no callback had told.
+    /// How many of them had ended without a callback that said so.
     pub recovered: usize,
-    /// How many contradictions were settled for the stage that had been put aside.
+    /// How many contradictions were decided for the stage that had been superseded.
     pub decided: usize,
     /// How many could not be asked about, or what came could not be stored.
     pub failed: usize,
-    /// How many were given up: the provider knows nothing of them, or they never end.
+    /// How many were given up: the provider does not report an end of them.
     pub given_up: usize,
 }
 
@@ -167,43 +177,58 @@ impl Reconciler {
     /// How long after a submit its task is asked about, if its last callback has not come: most
     /// tasks end within 4 minutes (`PROTOCOL.md 4.14`).
     pub const DUE_AFTER: Duration = Duration::from_secs(180);
-    /// How often the ledger is looked at unless set otherwise.
-    pub const INTERVAL: Duration = Duration::from_secs(5);
+    /// How long to wait at most before the store is asked again which tasks are due, unless set
+    /// otherwise. It is asked earlier when it has said that one becomes due.
+    pub const INTERVAL: Duration = Duration::from_secs(30);
     /// How long to wait at least before a task is asked about again.
     pub const PAUSE_MIN: Duration = Duration::from_secs(30);
-    /// How long to wait at most.
+    /// How long to wait at most, whatever the provider asks for.
     pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-    /// How old a task becomes before it is given up.
+    /// How long a task is expected before it may be given up.
     pub const AGE_MAX: Duration = Duration::from_secs(86_400);
-    /// How many tasks are taken from the ledger at once.
+    /// How often the provider has answered about a task before it may be given up.
+    pub const ANSWERS_MIN: u32 = 5;
+    /// How many tasks are asked about in one [`round`](Self::round).
     pub const TASKS_MAX: usize = 64;
     /// How many tasks are asked about at the same time.
     pub const ASKING_MAX: usize = 16;
+    /// How long one question may take.
+    pub const ASK_TIMEOUT: Duration = Duration::from_secs(60);
     /// How long a task that is asked about is left alone by others.
     pub const LEASE: Duration = Duration::from_secs(300);
+    /// How long the store may take for an operation.
+    pub const STORE_TIMEOUT: Duration = Duration::from_secs(10);
     /// Pauses are up to this much longer, so that tasks do not stay in step.
     const JITTER: f64 = 0.1;
 
-    /// Asks `records` about what is due in `ledger`, which should be the store behind `inbox`.
+    /// Asks `records` about what is due in the store of `inbox`.
     #[must_use]
-    pub fn new(inbox: Inbox, ledger: Arc<dyn TaskLedger>, records: impl RecordInfo) -> Self {
+    pub fn new(inbox: Inbox, records: impl RecordInfo) -> Self {
         Self {
             inbox,
-            ledger,
             records: Arc::new(records),
+            handler: None,
+            breaker: Arc::default(),
             clock: Arc::new(SystemClock),
             interval: Self::INTERVAL,
         }
     }
 
-    /// How often the ledger is looked at.
+    /// Tells a handler of tasks that are given up; without one, they are logged at ERROR.
+    #[must_use]
+    pub fn with_handler(mut self, handler: Arc<dyn CallbackHandler>) -> Self {
+        self.handler = Some(handler);
+        self
+    }
+
+    /// How long to wait at most before the store is asked again which tasks are due.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// Where the time comes from.
+    /// Where the time comes from that records are received at.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -217,48 +242,81 @@ impl Reconciler {
     }
 
     async fn run(self, mut stopped: watch::Receiver<()>) {
+        let mut asking = JoinSet::new();
         loop {
-            let look = async {
-                if !self.may_have_more().await {
-                    tokio::time::sleep(self.interval).await;
-                }
-            };
+            let wait = self.take(&mut asking, Self::ASKING_MAX).await;
             tokio::select! {
+                biased;
                 // The sender is only ever dropped, never used: any news is the end.
                 _ = stopped.changed() => return,
-                () = look => {}
+                Some(_) = asking.join_next() => {}
+                () = sleep(wait) => {}
             }
         }
     }
 
-    /// Looks at the ledger once; true if there may be more that is due.
-    async fn may_have_more(&self) -> bool {
-        self.round()
-            .await
-            .inspect_err(|err| {
-                let err = err as &dyn std::error::Error;
-                tracing::error!(err, "the ledger could not be read; trying again");
-            })
-            .is_ok_and(|round| round.asked >= Self::TASKS_MAX)
+    /// Takes due tasks while there are places, and begins to ask about them. Says how long to wait
+    /// unless a question ends before.
+    async fn take(&self, asking: &mut JoinSet<Found>, asking_max: usize) -> Duration {
+        let places = match self.breaker().places(Instant::now(), asking_max) {
+            Ok(places) => places.saturating_sub(asking.len()),
+            Err(wait) => return wait,
+        };
+        if places == 0 {
+            return self.interval;
+        }
+        match self.due(places).await {
+            Ok(due) => {
+                let wait = match due.next_due {
+                    _ if due.more => Duration::ZERO,
+                    Some(next_due) => next_due.min(self.interval),
+                    None => self.interval,
+                };
+                let all_taken = due.tasks.len() >= places;
+                for task in due.tasks {
+                    let reconciler = self.clone();
+                    asking.spawn(gated(async move { reconciler.reconcile(&task).await }));
+                }
+                if all_taken { self.interval } else { wait }
+            }
+            Err(err) => {
+                let err = &err as &dyn std::error::Error;
+                tracing::error!(err, "due tasks could not be read; trying again");
+                self.interval
+            }
+        }
     }
 
-    /// Looks at the ledger once: asks about at most [`TASKS_MAX`](Self::TASKS_MAX) tasks that are
-    /// due.
+    async fn due(&self, tasks_max: usize) -> Result<DueTasks, StoreError> {
+        let request = DueRequest::new(Self::LEASE, tasks_max);
+        let asked = timeout(Self::STORE_TIMEOUT, self.store().due(&request)).await;
+        asked.unwrap_or_else(|_| Err(StoreError::unanswered()))
+    }
+
+    fn store(&self) -> &dyn IdempotencyStore {
+        &**self.inbox.store()
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        // Every change is whole before anything could panic.
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks about at most [`TASKS_MAX`](Self::TASKS_MAX) tasks that are due, once.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the ledger could not be read. What goes wrong with single tasks is logged,
+    /// [`StoreError`] if the store could not be read. What goes wrong with single tasks is logged,
     /// counted, and tried again later.
     pub async fn round(&self) -> Result<Round, StoreError> {
-        let request = DueRequest::new(self.clock.now(), Self::LEASE, Self::TASKS_MAX);
-        let mut due = self.ledger.due(request).await?.into_iter();
+        let mut due = self.due(Self::TASKS_MAX).await?.tasks.into_iter();
         let (mut round, mut asking) = (Round::default(), JoinSet::new());
         loop {
             while asking.len() < Self::ASKING_MAX
-                && let Some(due) = due.next()
+                && let Some(task) = due.next()
             {
                 let reconciler = self.clone();
-                asking.spawn(async move { reconciler.reconcile(&due).await });
+                asking.spawn(gated(async move { reconciler.reconcile(&task).await }));
             }
             match asking.join_next().await {
                 Some(Ok(found)) => round.add(found),
@@ -271,41 +329,96 @@ impl Reconciler {
         }
     }
 
-    /// Asks about one task, and says in the ledger when to ask again.
-    async fn reconcile(&self, due: &Due) -> Found {
-        let (found, wait) = match self.learn(&due.ticket.task_id).await {
+    /// Asks about one task, and records when to ask again.
+    async fn reconcile(&self, task: &DueTask) -> Found {
+        let (found, asked_wait) = match self.learn(&task.ticket.task_id).await {
             Ok(found) => (found, Duration::ZERO),
             Err(obstacle) => {
-                obstacle.report(&due.ticket.task_id);
+                obstacle.report(&task.ticket.task_id);
                 (Found::Failed, obstacle.retry_after().unwrap_or_default())
             }
         };
-        let age = age(due.expected_at, self.clock.now());
-        let (found, noted) = match found {
-            Found::Ended { .. } => (found, self.ledger.finish(&due.ticket).await),
-            _ if age >= Self::AGE_MAX => {
-                tracing::error!(task_id = %due.ticket.task_id, "given up: the task does not end");
-                (Found::GivenUp, self.ledger.finish(&due.ticket).await)
-            }
-            _ => {
-                let wait = pause(age, fastrand::f64()).max(wait);
-                let until = later(self.clock.now(), wait);
-                (found, self.ledger.postpone(&due.ticket, until).await)
+        let is_answered = !matches!(found, Found::Failed);
+        let answers = task.answers + u32::from(is_answered);
+        let is_over = task.age >= Self::AGE_MAX && answers >= Self::ANSWERS_MIN;
+        let found = match found {
+            Found::Running if is_over => Found::GivenUp,
+            found => found,
+        };
+        if let Found::GivenUp = found {
+            self.tell_given_up(task, answers).await;
+        }
+        let pause = pause(task.age, fastrand::f64());
+        let pause = asked_wait.clamp(pause, Self::PAUSE_MAX.max(pause));
+        self.note(task, found, pause).await;
+        found
+    }
+
+    /// Records what asking came to.
+    async fn note(&self, task: &DueTask, found: Found, pause: Duration) {
+        let noting = async {
+            match found {
+                Found::Ended { .. } | Found::GivenUp => self.store().finish(&task.ticket).await,
+                Found::Running => {
+                    let postponement = Postponement::answered(pause);
+                    self.store().postpone(&task.ticket, postponement).await
+                }
+                Found::Failed => {
+                    let postponement = Postponement::unanswered(pause);
+                    self.store().postpone(&task.ticket, postponement).await
+                }
             }
         };
-        if let Err(err) = noted {
+        let noted = timeout(Self::STORE_TIMEOUT, noting).await;
+        if let Err(err) = noted.unwrap_or_else(|_| Err(StoreError::unanswered())) {
             let err = &err as &dyn std::error::Error;
             tracing::warn!(
                 err,
-                "the ledger could not be written; the task is asked about again"
+                "what was learned of a task could not be recorded; it is asked about again"
             );
         }
-        found
+    }
+
+    async fn tell_given_up(&self, task: &DueTask, answers: u32) {
+        let given_up = GivenUpTask {
+            task_id: task.ticket.task_id.clone(),
+            age: task.age,
+            answers,
+        };
+        match &self.handler {
+            Some(handler) => handler.on_given_up(&given_up).await,
+            None => tracing::error!(
+                task_id = %given_up.task_id,
+                age = ?given_up.age,
+                "given up: the provider does not report an end of the task"
+            ),
+        }
+    }
+
+    /// Asks the provider about a task, unless asking has failed so often that it waits.
+    async fn ask(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+        self.breaker().admit(Instant::now()).map_err(|wait| {
+            CouldNotAsk::new("asking has failed several times; it waits")
+                .with_retry_after(Some(wait))
+        })?;
+        let asked = timeout(Self::ASK_TIMEOUT, self.records.record(task_id)).await;
+        let asked = asked.unwrap_or_else(|_| Err(CouldNotAsk::new("there was no answer in time")));
+        let now = Instant::now();
+        match &asked {
+            Ok(_) if self.breaker().succeeded() => {
+                tracing::info!("the provider answers again");
+            }
+            Err(_) if self.breaker().failed(now) => {
+                tracing::warn!("the provider does not answer: it is asked less until it does");
+            }
+            _ => {}
+        }
+        asked
     }
 
     /// Asks, and stores what is found.
     async fn learn(&self, task_id: &TaskId) -> Result<Found, Obstacle> {
-        match self.records.record(task_id).await? {
+        match self.ask(task_id).await? {
             Some(record) => self.take_in(&record).await,
             None => Ok(Found::Running),
         }
@@ -313,42 +426,30 @@ impl Reconciler {
 
     /// Stores what a record says, and decides for it where callbacks say something else.
     async fn take_in(&self, record: &TaskRecord) -> Result<Found, Obstacle> {
-        match (self.store(record).await?, record.stage()) {
-            (Some(accepted), Some(stage)) if stage.is_terminal() => Ok(Found::Ended {
-                recovered: accepted == Accepted::New,
-                decided: self.decide_for(&record.task_id, &stage).await?,
-            }),
-            _ => Ok(Found::Running),
+        let accepted = self.accept(record).await?;
+        let Some(stage) = record.stage().filter(suno_types::Stage::is_terminal) else {
+            return Ok(Found::Running);
+        };
+        let deciding = self.store().decide(&record.task_id, &stage);
+        let decided = timeout(Self::STORE_TIMEOUT, deciding).await;
+        let decision = decided.unwrap_or_else(|_| Err(StoreError::unanswered()))?;
+        let decided = decision == Decision::Ready;
+        if decided {
+            tracing::warn!(task_id = %record.task_id, %stage, "callbacks contradict each other; the record decided");
         }
+        Ok(Found::Ended {
+            recovered: matches!(accepted, Some(Accepted::New | Accepted::Confirmed)),
+            decided,
+        })
     }
 
     /// Stores what a record says, if it says anything yet.
-    async fn store(&self, record: &TaskRecord) -> Result<Option<Accepted>, AcceptError> {
+    async fn accept(&self, record: &TaskRecord) -> Result<Option<Accepted>, AcceptError> {
         match Delivery::from_record(record, self.clock.now()) {
             Some(delivery) => self.inbox.accept(delivery).await.map(Some),
             None => Ok(None),
         }
     }
-
-    /// If a last stage was put aside because another one came before it, but the record is for it:
-    /// makes it ready. True if that was so.
-    async fn decide_for(&self, task_id: &TaskId, stage: &Stage) -> Result<bool, StoreError> {
-        let events = self.ledger.find(task_id).await?;
-        let mut put_aside = events
-            .iter()
-            .filter(|event| event.key.stage() == stage && event.state == EventState::Superseded);
-        let Some(event) = put_aside.next() else {
-            return Ok(false);
-        };
-        tracing::warn!(%task_id, %stage, "callbacks contradict each other; the record decided");
-        self.ledger.redrive(event.id).await?;
-        Ok(true)
-    }
-}
-
-/// How long ago something was.
-fn age(since: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 /// How long to wait before a task of such an age is asked about again: a tenth of its age, within
@@ -370,12 +471,5 @@ mod tests {
         assert_eq!(seconds(600, 0.0), 60);
         assert_eq!(seconds(u64::MAX, 0.0), 3_600);
         assert_eq!(seconds(u64::MAX, 1.0), 3_960);
-    }
-
-    #[test]
-    fn a_clock_that_went_backwards_makes_a_task_young() {
-        let (early, late) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-        assert_eq!(age(late, early), Duration::ZERO);
-        assert!(age(early, late) > Reconciler::AGE_MAX);
     }
 }

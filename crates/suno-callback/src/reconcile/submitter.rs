@@ -10,7 +10,7 @@ use suno_types::{AddInstrumental, InvalidField, Submitted};
 
 use super::Reconciler;
 use crate::clock::{Clock, SystemClock};
-use crate::store::{Expected, Intent, StoreError, SubmitId, TaskLedger};
+use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError, SubmitId};
 
 /// Submits tasks, and writes into the ledger before and after what became of each.
 ///
@@ -20,15 +20,14 @@ use crate::store::{Expected, Intent, StoreError, SubmitId, TaskLedger};
 ///
 /// ```no_run
 /// # use std::sync::Arc;
-/// # use suno_callback::{Inbox, MemoryStore, Reconciler, Submitter, TaskLedger};
+/// # use suno_callback::{IdempotencyStore, Inbox, MemoryStore, Reconciler, Submitter};
 /// # async fn example(
 /// #     client: suno_client::Client,
 /// #     request: suno_types::AddInstrumental,
-/// #     now: jiff::Timestamp,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// # let store = Arc::new(MemoryStore::new());
 /// let inbox = Inbox::start(store.clone());
-/// let reconciler = Reconciler::new(inbox, store.clone(), client.clone()).start();
+/// let reconciler = Reconciler::new(inbox, client.clone()).start();
 ///
 /// let submitter = Submitter::new(client, store.clone());
 /// match submitter.submit(&request).await {
@@ -38,8 +37,8 @@ use crate::store::{Expected, Intent, StoreError, SubmitId, TaskLedger};
 ///     Err(err) => return Err(err.into()),
 /// }
 ///
-/// // After a restart: what may have been paid for, and was never heard of again.
-/// for intent in store.open_intents(now, 100).await? {
+/// // After a restart: what may have been paid for, and has been open for an hour.
+/// for intent in store.open_intents(std::time::Duration::from_secs(3_600), None, 100).await? {
 ///     println!("submit {} of {} may have made a task", intent.submit, intent.intended_at);
 /// }
 /// # reconciler.stop().await;
@@ -49,18 +48,18 @@ use crate::store::{Expected, Intent, StoreError, SubmitId, TaskLedger};
 #[derive(Debug, Clone)]
 pub struct Submitter {
     client: Client,
-    ledger: Arc<dyn TaskLedger>,
+    store: Arc<dyn IdempotencyStore>,
     clock: Arc<dyn Clock>,
     due_after: Duration,
 }
 
 impl Submitter {
-    /// Submits with `client`, and writes into `ledger`.
+    /// Submits with `client`, and writes into `store`.
     #[must_use]
-    pub fn new(client: Client, ledger: Arc<dyn TaskLedger>) -> Self {
+    pub fn new(client: Client, store: Arc<dyn IdempotencyStore>) -> Self {
         Self {
             client,
-            ledger,
+            store,
             clock: Arc::new(SystemClock),
             due_after: Reconciler::DUE_AFTER,
         }
@@ -88,13 +87,13 @@ impl Submitter {
     /// # Errors
     ///
     /// [`SubmitError`]. If it [`is_ambiguous`](SubmitError::is_ambiguous), the submit stays among
-    /// [`TaskLedger::open_intents`] until a callback of its task comes.
+    /// [`IdempotencyStore::open_intents`] until a callback of its task comes.
     pub async fn submit(&self, request: &AddInstrumental) -> Result<Submitted, SubmitError> {
         let submit = new_submit_id()?;
         let url = named(request.callback_url(), submit);
         let request = request.clone().with_callback_url(url)?;
         let intent = Intent::new(submit, self.clock.now(), self.due_after);
-        self.ledger.intend(intent).await?;
+        self.store.intend(&intent).await?;
         match self.client.submit(&request).await {
             Ok(submitted) => {
                 self.expect(submit, &submitted).await;
@@ -110,9 +109,8 @@ impl Submitter {
     }
 
     async fn expect(&self, submit: SubmitId, submitted: &Submitted) {
-        let now = self.clock.now();
-        let expected = Expected::new(submitted.task_id.clone(), now, self.due_after);
-        if let Err(err) = self.ledger.expect(expected.with_submit(submit)).await {
+        let task = ExpectedTask::new(submitted.task_id.clone(), self.due_after);
+        if let Err(err) = self.store.expect(&task.with_submit(submit)).await {
             let err = &err as &dyn Error;
             tracing::error!(err, task_id = %submitted.task_id, "submitted, but not written down");
         }
@@ -120,7 +118,7 @@ impl Submitter {
 
     /// An intent that could not be struck out is reported as ambiguous, which is the safe side.
     async fn withdraw(&self, submit: SubmitId) {
-        if let Err(err) = self.ledger.withdraw(submit).await {
+        if let Err(err) = self.store.withdraw(submit).await {
             let err = &err as &dyn Error;
             tracing::warn!(err, %submit, "nothing was submitted, but the ledger says it may be");
         }

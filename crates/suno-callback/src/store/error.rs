@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-/// A store could not do what was asked. Nothing of it was done.
+/// A store could not do what was asked. Nothing of it was done, unless the kind is
+/// [`Unavailable`](StoreErrorKind::Unavailable): then that is not known.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct StoreError {
@@ -47,6 +48,11 @@ impl StoreError {
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The store has not answered within the caller's time: what was asked for may have been done.
+    pub(crate) fn unanswered() -> Self {
+        Self::new(StoreErrorKind::Unavailable).with_source("it did not answer in time")
     }
 
     /// What is in the way.

@@ -1,0 +1,103 @@
+//! What becomes of an event after an attempt failed: a plain function of data.
+
+use std::time::Duration;
+
+use super::{Dispatcher, Settings};
+use crate::handler::{HandlerError, Verdict};
+use crate::store::{DeadCause, Settlement};
+
+/// Settles a failed attempt. `age` is the age of the event now; `dice` is from 0 to 1.
+pub(super) fn after_failure(
+    settings: &Settings,
+    attempt: u32,
+    age: Duration,
+    err: &HandlerError,
+    dice: f64,
+) -> Settlement {
+    let reason = err.reason();
+    let cause = match err.verdict() {
+        Verdict::GiveUp => Some(DeadCause::GivenUp),
+        _ if age >= settings.retry_for || attempt >= settings.attempts_max => {
+            Some(DeadCause::Exhausted)
+        }
+        _ => None,
+    };
+    if let Some(cause) = cause {
+        return Settlement::Dead { cause, reason };
+    }
+    let wait = match err.verdict() {
+        Verdict::RetryAfter(wait) => wait,
+        _ => backoff(attempt, dice),
+    };
+    // The last attempt is made at the end, not given up because the next wait would be too long.
+    let after = wait.min(settings.retry_for.saturating_sub(age));
+    Settlement::Retry { after, reason }
+}
+
+/// How long to wait before another attempt: doubling, with full jitter.
+fn backoff(attempt: u32, dice: f64) -> Duration {
+    let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
+    let ceiling = Dispatcher::BACKOFF_MIN.saturating_mul(doubled);
+    ceiling.min(Dispatcher::BACKOFF_MAX).mul_f64(dice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Dispatcher::RETRY_FOR;
+
+    fn settings(attempts_max: u32) -> Settings {
+        Settings {
+            handlers_max: 1,
+            handler_timeout: DAY,
+            retry_for: DAY,
+            attempts_max,
+            lease: Dispatcher::LEASE,
+            stop_grace: Dispatcher::STOP_GRACE,
+        }
+    }
+
+    fn retry(attempt: u32, age: Duration, err: &HandlerError) -> Option<u64> {
+        match after_failure(&settings(1_000), attempt, age, err, 1.0) {
+            Settlement::Retry { after, .. } => Some(after.as_secs()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_back_off_doubles_up_to_its_bound_and_never_overflows() {
+        let ceilings = [1, 2, 3, 9, 10, 11, 100, u32::MAX].map(|attempt| backoff(attempt, 1.0));
+        let seconds = ceilings.map(|ceiling| ceiling.as_secs());
+        assert_eq!(seconds, [1, 2, 4, 256, 512, 600, 600, 600]);
+        assert_eq!(backoff(5, 0.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_event_is_retried_by_its_age_and_a_last_time_at_the_end() {
+        let err = HandlerError::retry("away");
+        assert_eq!(retry(500, Duration::ZERO, &err), Some(600));
+        assert_eq!(retry(500, DAY - Duration::from_secs(9), &err), Some(9));
+        assert_eq!(retry(1, DAY, &err), None);
+    }
+
+    #[test]
+    fn a_wait_that_the_handler_asks_for_is_kept_within_the_time() {
+        let err = HandlerError::retry_after(Duration::MAX, "later");
+        assert_eq!(retry(1, Duration::ZERO, &err), Some(86_400));
+    }
+
+    #[test]
+    fn a_bound_on_attempts_and_a_handler_that_gives_up_end_it_at_once() {
+        let away = HandlerError::retry("away");
+        let bad = HandlerError::give_up("bad");
+        let cause =
+            |attempt, err| match after_failure(&settings(3), attempt, Duration::ZERO, err, 1.0) {
+                Settlement::Dead { cause, .. } => Some(cause),
+                _ => None,
+            };
+        assert_eq!(cause(2, &away), None);
+        assert_eq!(cause(3, &away), Some(DeadCause::Exhausted));
+        assert_eq!(cause(1, &bad), Some(DeadCause::GivenUp));
+    }
+}

@@ -1,0 +1,120 @@
+//! One claimed event: what runs for it, and what that comes to.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use suno_types::{Callback, TaskId};
+use tokio::time::{Instant, sleep_until};
+
+use super::lease::Lease;
+use crate::clock::after;
+use crate::event::Event;
+use crate::handler::{CallbackHandler, DeadLetter, HandlerError, handle};
+use crate::store::{Claim, EventId, Settlement, Ticket};
+
+/// A claimed event for which something runs.
+#[derive(Debug)]
+pub(super) struct RunningEvent {
+    pub(super) ticket: Ticket,
+    pub(super) task_id: TaskId,
+    pub(super) attempt: u32,
+    pub(super) lapses: u32,
+    /// The age of the event at `begun`.
+    age: Duration,
+    begun: Instant,
+    pub(super) event: Option<Arc<Event>>,
+    pub(super) work: Work,
+}
+
+/// What runs.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// The handler, on the event.
+    Handling,
+    /// The handler, which is told that the event becomes a dead letter.
+    Burying(Settlement),
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The handler returned, or took too long.
+    Handled(Result<(), HandlerError>),
+    /// The claim ended before the handler did.
+    Lapsed,
+    /// The handler was told.
+    Told,
+}
+
+impl RunningEvent {
+    pub(super) fn new(claim: &Claim, event: Option<Arc<Event>>) -> Self {
+        Self {
+            ticket: claim.ticket,
+            task_id: claim.key.task_id().clone(),
+            attempt: claim.attempt,
+            lapses: claim.lapses,
+            age: claim.age,
+            begun: Instant::now(),
+            event,
+            work: Work::Handling,
+        }
+    }
+
+    /// The age of the event now.
+    pub(super) fn age(&self) -> Duration {
+        self.age.saturating_add(self.begun.elapsed())
+    }
+}
+
+/// The event of a claim.
+pub(super) fn event(claim: &Claim) -> Result<Event, suno_types::DecodeError> {
+    Ok(Event {
+        ticket: claim.ticket,
+        key: claim.key.clone(),
+        callback: Callback::decode(&claim.raw)?,
+        attempt: claim.attempt,
+        source: claim.source,
+        verified_by: claim.verified_by,
+        received_at: claim.received_at,
+        is_settled: Arc::new(AtomicBool::new(false)),
+    })
+}
+
+/// Runs the handler on an event, while the claim holds and for no longer than `limit`.
+pub(super) async fn run(
+    handler: Arc<dyn CallbackHandler>,
+    event: Arc<Event>,
+    lease: Lease,
+    limit: Duration,
+) -> (EventId, Outcome) {
+    let deadline = after(Instant::now(), limit);
+    let outcome = tokio::select! {
+        biased;
+        // First, so that a process that stood still runs no handler whose claim has ended.
+        () = lease.ended() => Outcome::Lapsed,
+        () = sleep_until(deadline) => {
+            let reason = format!("the handler took longer than {limit:?}");
+            Outcome::Handled(Err(HandlerError::retry(reason)))
+        }
+        result = handle(&*handler, &event) => Outcome::Handled(result),
+    };
+    (event.id(), outcome)
+}
+
+/// Tells the handler of a dead letter, while the claim holds and for no longer than `limit`.
+pub(super) async fn bury(
+    handler: Arc<dyn CallbackHandler>,
+    letter: DeadLetter,
+    lease: Lease,
+    limit: Duration,
+) -> (EventId, Outcome) {
+    let deadline = after(Instant::now(), limit);
+    let outcome = tokio::select! {
+        biased;
+        () = lease.ended() => Outcome::Lapsed,
+        () = sleep_until(deadline) => Outcome::Told,
+        () = handler.on_dead_letter(&letter) => Outcome::Told,
+    };
+    (letter.id, outcome)
+}
