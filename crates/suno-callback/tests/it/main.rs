@@ -22,6 +22,7 @@ mod scene;
 mod secrecy;
 mod serving;
 mod slow_senders;
+mod sources;
 // mod stores;
 mod stopping;
 mod submitting;
