@@ -190,11 +190,14 @@ async fn a_later_stage_waits_for_a_handler_that_goes_on_after_its_lease() {
     while memory.counts().await.unwrap().claimed < 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // It is claimed, and its claim extended, but it does not begin.
+    // It is claimed, and claimed again when its lease ends, but it does not begin.
+    cut_off.faults.set("extend", Fault::FAILS);
     tokio::time::sleep(3 * Dispatcher::LEASE_MIN).await;
     assert!(begun.is_empty(), "{begun:?}");
+    cut_off.faults.mend();
     drop(release);
     assert_eq!(begun.recv().await.unwrap().0, "complete");
     one.stop().await;
+    assert!(begun.is_empty(), "{begun:?}");
     assert_eq!(memory.counts().await.unwrap().done, 2);
 }

@@ -468,3 +468,35 @@ async fn a_stop_does_not_wait_for_the_provider_nor_for_the_store() {
     }
     assert_eq!(provider.times(), 1);
 }
+
+/// Never comes back when it is told of a task that is given up.
+struct Hanging;
+
+#[async_trait]
+impl CallbackHandler for Hanging {
+    async fn on_complete(&self, _: &Event) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn on_failed(&self, _: &Event) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn on_given_up(&self, _: &GivenUpTask) {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_hangs_when_it_is_told_of_a_given_up_task_holds_up_nothing() {
+    let desk = Desk::new();
+    desk.expect(TASK).await;
+    let reconciler = desk.reconciler().with_handler(Arc::new(Hanging));
+    let mut given_up = 0;
+    for _ in 0..3 * 24 {
+        pass(3_600).await;
+        let round = tokio::time::timeout(Reconciler::LEASE, reconciler.round()).await;
+        given_up += round.unwrap().unwrap().given_up;
+    }
+    assert_eq!(given_up, 1);
+}
