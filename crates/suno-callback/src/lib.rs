@@ -105,7 +105,7 @@ pub use dispatch::Dispatcher;
 pub use event::{Event, EventKey};
 pub use handler::{CallbackHandler, HandlerError, handler_fn, with_timeout};
 pub use inbox::{AcceptError, Inbox};
-pub use receiver::Receiver;
+pub use receiver::{AdmittedRequest, Receiver};
 pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
 #[cfg(feature = "client")]
 pub use reconcile::{SubmitError, Submitter};
