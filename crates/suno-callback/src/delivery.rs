@@ -116,6 +116,9 @@ pub struct Delivery {
     pub submit: Option<SubmitId>,
     /// The fingerprint of the bytes.
     pub strict: Fingerprint,
+    /// True if the provider's record must confirm what it says before it counts against other stages
+    /// of its task.
+    pub unconfirmed: bool,
     /// What was made of the body.
     pub content: Content,
 }
@@ -177,6 +180,7 @@ impl Delivery {
             source: Source::Callback,
             verified_by: verified.by,
             submit: verified.submit,
+            unconfirmed: false,
         })
     }
 
@@ -197,6 +201,7 @@ impl Delivery {
             source: Source::Poll,
             verified_by,
             submit: None,
+            unconfirmed: false,
             content: Content::Event {
                 semantic: Fingerprint::semantic(
                     callback.code,
@@ -212,6 +217,14 @@ impl Delivery {
     #[must_use]
     pub fn with_submit(mut self, submit: Option<SubmitId>) -> Self {
         self.submit = submit;
+        self
+    }
+
+    /// The same, with whether the provider's record must confirm it; see
+    /// [`unconfirmed`](Self::unconfirmed).
+    #[must_use]
+    pub fn with_unconfirmed(mut self, unconfirmed: bool) -> Self {
+        self.unconfirmed = unconfirmed;
         self
     }
 
@@ -233,6 +246,7 @@ impl fmt::Debug for Delivery {
             .field("received_at", &self.received_at)
             .field("source", &self.source)
             .field("verified_by", &self.verified_by)
+            .field("unconfirmed", &self.unconfirmed)
             .finish_non_exhaustive()
     }
 }
