@@ -7,6 +7,7 @@ mod confirming;
 mod dispatching;
 mod examples;
 mod handlers;
+mod inbox;
 mod ledgers;
 mod mounting;
 mod outages;

@@ -69,6 +69,8 @@ pub(crate) fn signed_at(task_id: &str, timestamp: u64, body: &str) -> Request<By
 pub(crate) struct WatchedStore {
     store: MemoryStore,
     pub(crate) down: AtomicBool,
+    /// Panics when it is to accept.
+    pub(crate) panics: AtomicBool,
     /// Takes no settlements.
     pub(crate) settles_nothing: AtomicBool,
     /// Says of every claim that is to be extended that it is lost.
@@ -82,6 +84,8 @@ pub(crate) struct WatchedStore {
     /// Refuses every delivery whose body holds this, and every settlement whose reason does.
     pub(crate) poison: Mutex<Option<&'static str>>,
     pub(crate) accepted: Mutex<Vec<Accepted>>,
+    /// Of each that was accepted, whether it must be confirmed.
+    pub(crate) unconfirmed: Mutex<Vec<bool>>,
     pub(crate) batches: Mutex<Vec<usize>>,
     pub(crate) settled: Mutex<Vec<Settlement>>,
 }
@@ -103,6 +107,7 @@ impl WatchedStore {
 impl IdempotencyStore for WatchedStore {
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
         self.batches.lock().unwrap().push(deliveries.len());
+        assert!(!self.panics.load(Ordering::SeqCst), "it was told to");
         self.check()?;
         let poison = *self.poison.lock().unwrap();
         let poisoned = |delivery: &Delivery| {
@@ -117,6 +122,8 @@ impl IdempotencyStore for WatchedStore {
         let _held_back = self.accepting.lock().await;
         let accepted = self.store.accept(deliveries).await?;
         self.accepted.lock().unwrap().extend(&accepted);
+        let unconfirmed = deliveries.iter().map(|delivery| delivery.unconfirmed);
+        self.unconfirmed.lock().unwrap().extend(unconfirmed);
         Ok(accepted)
     }
 

@@ -277,6 +277,7 @@ async fn nothing_that_can_be_shown_shows_a_secret() {
     let undecodable = format!(r#"{{"code":["canary"],"data":{{"task_id":"{TASK}"}}}}"#);
     for body in [secret_body("complete"), undecodable] {
         let (head, body) = trusted(body).into_parts();
+        shown.show(&receiver.admit(&head).unwrap());
         let verified = receiver.verify(Some(TOKEN), &head.headers, body).unwrap();
         shown.show(&verified);
         let delivery = receiver.decode(verified).unwrap();
@@ -289,5 +290,11 @@ async fn nothing_that_can_be_shown_shows_a_secret() {
     let request = ClaimRequest::new(clock.now(), Duration::from_secs(60), 1);
     shown.show(&store.claim(request).await);
     shown.show(&store);
-    shown.assert_silent_but_for(&["Claim {", "Record {", "Quarantined {", "Delivery {"]);
+    shown.assert_silent_but_for(&[
+        "Claim {",
+        "Record {",
+        "Quarantined {",
+        "Delivery {",
+        "AdmittedRequest {",
+    ]);
 }
