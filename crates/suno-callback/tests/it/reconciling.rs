@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    Clock, Event, EventState, Expected, HandlerError, Inbox, Inspect, MemoryStore, Receiver,
-    Reconciler, Round, Source, TaskLedger, Verification, handler_fn,
+    Dispatcher, Event, ExpectedTask, HandlerError, IdempotencyStore, Inbox, MemoryStore, Receiver,
+    Reconciler, Round, Running, Source, Verification, handler_fn,
 };
-use suno_callback::{Dispatcher, Running};
 use suno_types::{TaskId, TaskStatus};
 use tokio::sync::mpsc;
 
 use crate::asked::{Answer, Asked, failed, pending, record, succeeded};
-use crate::scene::{HandClock, KEY, NOW, TASK, body, post, signed_at};
+use crate::scene::{HandClock, KEY, TASK, body, failure, pass, post, signed};
 
 /// A store with everything around it but what claims.
 struct Desk {
@@ -20,56 +19,45 @@ struct Desk {
     inbox: Inbox,
     receiver: Receiver,
     provider: Asked,
-    clock: HandClock,
 }
 
 impl Desk {
     fn new() -> Self {
         let store = Arc::new(MemoryStore::new());
         let inbox = Inbox::start(store.clone());
-        let clock = HandClock::new();
-        let verification = Verification::webhook_key(KEY).with_window(Duration::MAX);
-        let receiver = Receiver::new(inbox.clone(), verification).with_clock(clock.clone());
+        let verification = Verification::webhook_key(KEY);
+        let receiver = Receiver::new(inbox.clone(), verification).with_clock(HandClock::new());
         Self {
             store,
             inbox,
             receiver,
             provider: Asked::default(),
-            clock,
         }
     }
 
     fn reconciler(&self) -> Reconciler {
-        Reconciler::new(
-            self.inbox.clone(),
-            self.store.clone(),
-            self.provider.clone(),
-        )
-        .with_clock(self.clock.clone())
+        Reconciler::new(self.inbox.clone(), self.provider.clone())
     }
 
     async fn expect(&self, task: &str) {
         let task_id = TaskId::new(task).unwrap();
-        let expected = Expected::new(task_id, self.clock.now(), Duration::from_secs(180));
-        self.store.expect(expected).await.unwrap();
+        let task = ExpectedTask::new(task_id, Duration::from_secs(180));
+        self.store.expect(&task).await.unwrap();
     }
 
     async fn receive(&self, word: &str) {
-        let request = signed_at(TASK, NOW.unsigned_abs(), &body(TASK, word));
+        let request = signed(TASK, &body(TASK, word));
         assert_eq!(self.receiver.receive(request).await.status(), 200);
     }
 
     async fn receive_failure(&self) {
-        let failure = format!(
-            r#"{{"code":501,"msg":"m","data":{{"callbackType":"error","task_id":"{TASK}","data":null}}}}"#
-        );
-        let request = signed_at(TASK, NOW.unsigned_abs(), &failure);
+        let request = signed(TASK, &failure(TASK));
         assert_eq!(self.receiver.receive(request).await.status(), 200);
     }
 
     /// Lets so many seconds pass, and looks at the ledger.
-    async fn after(&self, seconds: i64) -> Round {
-        self.clock.advance(seconds);
+    async fn after(&self, seconds: u64) -> Round {
+        pass(seconds).await;
         self.reconciler().round().await.unwrap()
     }
 
@@ -97,7 +85,7 @@ impl Desk {
             async move { told.map_err(|_| HandlerError::give_up("nobody listens")) }
         });
         let dispatcher = Dispatcher::new(self.inbox.clone(), handler);
-        (dispatcher.with_clock(self.clock.clone()).start(), told)
+        (dispatcher.start(), told)
     }
 }
 
@@ -105,7 +93,7 @@ fn of(stage: &str, source: Source) -> (String, Source) {
     (format!("{TASK}/{stage}"), source)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lost_callback_costs_minutes_and_not_the_song() {
     let desk = Desk::new();
     desk.expect(TASK).await;
@@ -119,7 +107,7 @@ async fn a_lost_callback_costs_minutes_and_not_the_song() {
     assert_eq!(desk.after(100_000).await, Round::default());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failure_is_found_as_well_with_its_code() {
     let desk = Desk::new();
     desk.expect(TASK).await;
@@ -129,7 +117,7 @@ async fn a_failure_is_found_as_well_with_its_code() {
     assert_eq!((event.key.stage().as_str(), event.code.0), ("failed", 531));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_callback_that_came_in_time_leaves_nothing_to_ask() {
     let desk = Desk::new();
     desk.receive("complete").await;
@@ -138,7 +126,7 @@ async fn a_callback_that_came_in_time_leaves_nothing_to_ask() {
     assert_eq!(desk.provider.times(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_callback_that_comes_after_the_poll_is_a_duplicate() {
     let desk = Desk::new();
     desk.expect(TASK).await;
@@ -150,7 +138,7 @@ async fn a_callback_that_comes_after_the_poll_is_a_duplicate() {
     assert_eq!(desk.handled().await, [of("complete", Source::Poll)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_that_runs_is_asked_about_again_after_a_pause() {
     let desk = Desk::new();
     desk.expect(TASK).await;
@@ -172,7 +160,7 @@ async fn a_task_that_runs_is_asked_about_again_after_a_pause() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_that_nobody_knows_is_given_up_after_a_day() {
     let desk = Desk::new();
     desk.expect(TASK).await;
@@ -190,7 +178,7 @@ async fn a_task_that_nobody_knows_is_given_up_after_a_day() {
     assert_eq!(desk.after(86_400).await.asked, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_cannot_be_asked_is_asked_when_it_says() {
     let desk = Desk::new();
     desk.expect(TASK).await;
@@ -203,7 +191,7 @@ async fn a_provider_that_cannot_be_asked_is_asked_when_it_says() {
     assert_eq!(desk.after(1).await.recovered, 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_record_decides_between_a_failure_and_completion() {
     let desk = Desk::new();
     desk.expect(TASK).await;
@@ -219,7 +207,7 @@ async fn the_record_decides_between_a_failure_and_completion() {
     assert_eq!(desk.after(86_400).await.asked, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_record_that_agrees_with_what_came_first_changes_nothing() {
     let desk = Desk::new();
     desk.expect(TASK).await;
@@ -231,40 +219,20 @@ async fn a_record_that_agrees_with_what_came_first_changes_nothing() {
     assert_eq!(desk.handled().await, [of("complete", Source::Callback)]);
 }
 
-#[tokio::test]
-async fn completion_is_found_where_only_a_failure_was_told_and_its_handler_gave_up() {
-    let desk = Desk::new();
-    desk.expect(TASK).await;
-    desk.receive_failure().await;
-    let give_up = handler_fn(|_| async { Err(HandlerError::give_up("no such task")) });
-    let dispatcher = Dispatcher::new(desk.inbox.clone(), give_up)
-        .with_clock(desk.clock.clone())
-        .start();
-    while desk.store.counts().await.unwrap().dead == 0 {
-        tokio::task::yield_now().await;
-    }
-    dispatcher.stop().await;
-    desk.provider.answer(TASK, [succeeded(TASK)]);
-    assert_eq!(desk.after(180).await.decided, 1);
-    assert_eq!(desk.handled().await, [of("complete", Source::Poll)]);
-    let events = desk.store.find(&TASK.parse().unwrap()).await.unwrap();
-    assert_eq!(events[0].state, EventState::Dead);
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn reconcilers_of_one_ledger_ask_about_a_task_once() {
     let desk = Desk::new();
     for number in 0..40 {
         desk.expect(&format!("{TASK}-{number}")).await;
     }
-    desk.clock.advance(180);
+    pass(180).await;
     let (one, other) = (desk.reconciler(), desk.reconciler());
     let (one, other) = tokio::join!(one.round(), other.round());
     assert_eq!(one.unwrap().asked + other.unwrap().asked, 40);
     assert_eq!(desk.provider.times(), 40);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn not_more_tasks_are_asked_about_at_once_than_the_bounds_say() {
     let desk = Desk::new();
     for number in 0..Reconciler::TASKS_MAX + 10 {
@@ -282,16 +250,15 @@ async fn it_runs_until_it_is_stopped() {
     desk.expect(TASK).await;
     desk.provider.answer(TASK, [succeeded(TASK)]);
     let running = desk.reconciler().start();
-    tokio::time::sleep(Reconciler::INTERVAL * 3).await;
+    pass(179).await;
     assert_eq!(desk.provider.times(), 0);
-    desk.clock.advance(180);
-    tokio::time::sleep(Reconciler::INTERVAL * 2).await;
+    pass(2).await;
     assert_eq!(desk.provider.times(), 1);
     running.stop().await;
     assert_eq!(desk.handled().await, [of("complete", Source::Poll)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_without_a_submit_in_its_address_is_kept_and_bound_when_it_is_expected() {
     let desk = Desk::new();
     desk.receive("first").await;

@@ -18,7 +18,8 @@ use crate::store::{
     Accepted, DeadCause, EventId, EventState, QuarantinedDelivery, Sibling, WorkerId,
 };
 
-#[derive(Debug, Default)]
+// It has no `Debug`, nor has an event: what is stored must not be logged by mistake.
+#[derive(Default)]
 pub(super) struct Events {
     /// In the order of their numbers.
     pub(super) by_id: BTreeMap<EventId, StoredEvent>,
@@ -58,14 +59,12 @@ impl Print {
 }
 
 /// What was delivered for an event and says something else.
-#[derive(Debug)]
 pub(super) struct Conflict {
     print: Print,
     /// The body, until it is purged.
     pub(super) raw: Option<Bytes>,
 }
 
-#[derive(Debug)]
 pub(super) struct StoredEvent {
     pub(super) key: EventKey,
     pub(super) code: Code,
