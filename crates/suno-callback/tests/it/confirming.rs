@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    Dispatcher, Event, EventState, IdempotencyStore, Inbox, MemoryStore, Receiver, Reconciler,
-    Running, Verification, handler_fn,
+    Dispatcher, Event, EventState, ExpectedTask, IdempotencyStore, Inbox, MemoryStore, Receiver,
+    Reconciler, Running, Verification, handler_fn,
 };
 use suno_types::{Code, TaskStatus};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::asked::{Answer, Asked, failed, pending, record, succeeded};
 use crate::scene::{HandClock, KEY, TASK, body, failure, pass, signed};
@@ -16,6 +17,7 @@ use crate::scene::{HandClock, KEY, TASK, body, failure, pass, signed};
 /// A receiver whose events are confirmed before they are handled.
 struct Desk {
     store: Arc<MemoryStore>,
+    inbox: Inbox,
     receiver: Receiver,
     provider: Asked,
     told: mpsc::UnboundedReceiver<Event>,
@@ -36,9 +38,10 @@ impl Desk {
             async move { Ok(told?) }
         });
         let reconciler = Reconciler::new(inbox.clone(), provider.clone());
-        let dispatcher = Dispatcher::new(inbox, reconciler.confirm(handler)).start();
+        let dispatcher = Dispatcher::new(inbox.clone(), reconciler.confirm(handler)).start();
         Self {
             store,
+            inbox,
             receiver,
             provider,
             told,
@@ -97,7 +100,7 @@ async fn a_completion_that_the_record_does_not_show_waits_until_it_does() {
         Answer::NotVisible,
         pending(TASK),
         first,
-        Answer::CouldNot(Some(Duration::from_secs(3_000))),
+        Answer::CouldNot(Some(Duration::from_secs(u64::MAX))),
         succeeded(TASK),
     ]);
     desk.receive("complete").await;
@@ -175,4 +178,82 @@ async fn a_stage_that_no_record_shows_for_a_day_is_a_dead_letter() {
     let asked = desk.provider.times();
     assert!((288..300).contains(&asked), "asked {asked} times");
     assert!(desk.handled(1).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_comes_back_when_a_later_record_confirms_it() {
+    let desk = Desk::new([Answer::CouldNot(None)]);
+    let task = ExpectedTask::new(TASK.parse().unwrap(), Duration::from_secs(180));
+    desk.store.expect(&task).await.unwrap();
+    desk.receive("complete").await;
+    pass(Dispatcher::RETRY_FOR.as_secs() + 1).await;
+    assert_eq!(desk.store.counts().await.unwrap().dead, 1);
+    desk.provider.answer(TASK, [succeeded(TASK)]);
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.provider.clone());
+    let round = reconciler.round().await.unwrap();
+    assert_eq!((round.asked, round.recovered), (1, 1));
+    let handled = desk.handled(1).await;
+    assert_eq!(handled.len(), 1);
+    assert_eq!(handled[0].stage().as_str(), "complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_completion_suppresses_no_earlier_stage() {
+    let desk = Desk::new([pending(TASK)]);
+    desk.receive("complete").await;
+    pass(30).await;
+    let first = record(TASK, TaskStatus::FIRST_SUCCESS, Some(12.5));
+    desk.provider.answer(TASK, [first]);
+    desk.receive("text").await;
+    desk.receive("first").await;
+    let handled = desk.handled(2).await;
+    let stages: Vec<_> = handled.iter().map(|event| event.stage().as_str()).collect();
+    assert_eq!(stages, ["text", "first"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_failure_does_not_delay_the_completion() {
+    let desk = Desk::new([pending(TASK)]);
+    desk.receive_failure().await;
+    // By now the failure waits for minutes between two questions.
+    pass(1_000).await;
+    desk.provider.answer(TASK, [succeeded(TASK)]);
+    let received = Instant::now();
+    desk.receive("complete").await;
+    let store = desk.store.clone();
+    let handled = desk.handled(1).await;
+    assert_eq!(handled.len(), 1);
+    assert_eq!(handled[0].stage().as_str(), "complete");
+    assert!(received.elapsed() < Duration::from_secs(1));
+    // Completion is done: the failure is pointless.
+    let events = store.find(&TASK.parse().unwrap()).await.unwrap();
+    assert_eq!(events[0].state, EventState::Superseded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_failure_that_is_being_asked_about_delays_the_completion_by_that_question() {
+    let desk = Desk::new([Answer::Hangs, succeeded(TASK)]);
+    desk.receive_failure().await;
+    pass(1).await;
+    let received = Instant::now();
+    desk.receive("complete").await;
+    let handled = desk.handled(1).await;
+    assert_eq!(handled.len(), 1);
+    assert!(
+        received.elapsed() <= Reconciler::ASK_TIMEOUT,
+        "{:?}",
+        received.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_delivery_of_an_event_has_it_asked_about_at_once() {
+    let desk = Desk::new([pending(TASK)]);
+    desk.receive("complete").await;
+    pass(1_000).await;
+    desk.provider.answer(TASK, [succeeded(TASK)]);
+    let received = Instant::now();
+    desk.receive("complete").await;
+    assert_eq!(desk.handled(1).await.len(), 1);
+    assert!(received.elapsed() < Duration::from_secs(1));
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 use suno_callback::{
-    DeadCause, Dispatcher, Event, HandlerError, Inbox, Receiver, Settlement, Verification,
-    handler_fn,
+    DeadCause, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox, MemoryStore, Receiver,
+    Redrive, Redriven, Settlement, Verification, handler_fn,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::scene::{HandClock, KEY, TASK, WatchedStore, body, pass, signed};
+use crate::scene::{HandClock, KEY, Meter, TASK, WatchedStore, body, delivery, pass, signed};
 
 /// A receiver and its store, before a dispatcher is there.
 pub(crate) struct Stage {
@@ -281,4 +281,70 @@ async fn a_stop_waits_for_handlers_and_hands_back_those_that_take_too_long() {
     let settled = stage.settled();
     assert_eq!(settled[0], Settlement::Done);
     assert_eq!(settled[1], Settlement::Release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_event_is_handled_at_once_beside_a_handler_that_takes_long() {
+    for lease in [60, 600] {
+        let (store, meter) = (Arc::new(MemoryStore::new()), Meter::default());
+        let inbox = Inbox::start(store);
+        let dispatcher = Dispatcher::new(inbox.clone(), meter.handler(Duration::from_secs(3_600)));
+        let running = dispatcher.with_lease(Duration::from_secs(lease)).start();
+        inbox.accept(delivery("slow", "complete")).await.unwrap();
+        pass(1).await;
+        inbox.accept(delivery("quick", "complete")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(meter.begun(), ["slow/complete", "quick/complete"]);
+        drop(running);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_event_waits_for_those_that_were_ready_before_it_and_not_for_their_retries() {
+    const FAILING: u64 = 100;
+    const SECONDS_EACH: u64 = 10;
+    let store = Arc::new(MemoryStore::new());
+    let failing: Vec<_> = (0..FAILING)
+        .map(|number| delivery(&format!("bad-{number}"), "complete"))
+        .collect();
+    store.accept(&failing).await.unwrap();
+    store.accept(&[delivery("good", "complete")]).await.unwrap();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let handler = handler_fn(move |event: Event| {
+        let tell = tell.clone();
+        async move {
+            if event.task_id().as_str() == "good" {
+                return Ok(tell.send(())?);
+            }
+            tokio::time::sleep(Duration::from_secs(SECONDS_EACH)).await;
+            Err(HandlerError::retry("the customer's server does not answer"))
+        }
+    });
+    let begun = Instant::now();
+    let running = Dispatcher::new(Inbox::start(store), handler).start();
+    told.recv().await.unwrap();
+    let fair = SECONDS_EACH * FAILING.div_ceil(Dispatcher::HANDLERS_MAX as u64);
+    assert!(begun.elapsed().as_secs() <= fair, "{:?}", begun.elapsed());
+    drop(running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_stage_that_is_redriven_after_a_later_one_is_left_alone() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|event| match event.stage().as_str() {
+        "text" if event.attempt() == 1 => Err(HandlerError::give_up("no")),
+        _ => Ok(()),
+    });
+    let running = dispatcher.start();
+    for word in ["text", "complete"] {
+        stage.receive(TASK, word).await;
+        assert_eq!(told.recv().await.unwrap().0, format!("{TASK}/{word}"));
+    }
+    pass(1).await;
+    let text = stage.store.find(&TASK.parse().unwrap()).await.unwrap()[0].id;
+    let redriven = stage.store.redrive(&[text], Redrive::Current).await;
+    assert_eq!(redriven.unwrap(), [Redriven::Superseded]);
+    pass(60).await;
+    assert!(told.is_empty(), "the task went back: {told:?}");
+    running.stop().await;
 }

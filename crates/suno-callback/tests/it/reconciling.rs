@@ -1,17 +1,23 @@
 //! What no callback told is found by asking, once, and through the same door.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use suno_callback::{
-    Dispatcher, Event, ExpectedTask, HandlerError, IdempotencyStore, Inbox, MemoryStore, Receiver,
-    Reconciler, Round, Running, Source, Verification, handler_fn,
+    CallbackHandler, Dispatcher, Event, ExpectedTask, GivenUpTask, HandlerError, IdempotencyStore,
+    Inbox, MemoryStore, Receiver, Reconciler, Round, Running, Source, Verification, async_trait,
+    handler_fn,
 };
 use suno_types::{TaskId, TaskStatus};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::asked::{Answer, Asked, failed, pending, record, succeeded};
-use crate::scene::{HandClock, KEY, TASK, body, failure, pass, post, signed};
+use crate::logs::Logs;
+use crate::scene::{
+    HandClock, KEY, TASK, WatchedStore, body, delivery, failure, pass, post, signed,
+};
+use crate::wrapper::Fault;
 
 /// A store with everything around it but what claims.
 struct Desk {
@@ -269,4 +275,196 @@ async fn a_task_without_a_submit_in_its_address_is_kept_and_bound_when_it_is_exp
     // An address that names something else is not ours.
     let other = post("/suno/callback/elsewhere").body(bytes::Bytes::new());
     assert_eq!(desk.receiver.receive(other.unwrap()).await.status(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_provider_cannot_ask_to_wait_for_longer_than_an_hour() {
+    let desk = Desk::new();
+    desk.expect(TASK).await;
+    let for_ever = Answer::CouldNot(Some(Duration::from_secs(u64::MAX)));
+    desk.provider.answer(TASK, [for_ever, succeeded(TASK)]);
+    assert_eq!(desk.after(180).await.failed, 1);
+    assert_eq!(desk.after(3_599).await.asked, 0);
+    assert_eq!(desk.after(1).await.recovered, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_given_up_because_the_system_clock_is_a_day_ahead() {
+    let clock = HandClock::new();
+    let store = Arc::new(MemoryStore::with_clock(clock.clone()));
+    let provider = Asked::default();
+    let reconciler = Reconciler::new(Inbox::start(store.clone()), provider.clone());
+    let reconciler = reconciler.with_clock(clock.clone());
+    let task = ExpectedTask::new(TASK.parse().unwrap(), Duration::from_secs(180));
+    store.expect(&task).await.unwrap();
+    clock.advance(2 * 86_400);
+    assert_eq!(reconciler.round().await.unwrap().asked, 0);
+    provider.answer(TASK, [pending(TASK), succeeded(TASK)]);
+    pass(180).await;
+    assert_eq!(reconciler.round().await.unwrap().given_up, 0);
+    clock.advance(-2 * 86_400);
+    pass(180).await;
+    assert_eq!(reconciler.round().await.unwrap().recovered, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_given_up_only_after_several_answers_however_old_it_is() {
+    let desk = Desk::new();
+    desk.expect(TASK).await;
+    // Nothing was asked for days, such as while the process was stopped, and then nothing answers.
+    desk.provider.answer(TASK, [Answer::CouldNot(None)]);
+    for _ in 0..9 {
+        let round = desk.after(86_400).await;
+        assert_eq!((round.failed, round.given_up), (1, 0));
+    }
+    desk.provider.answer(TASK, [pending(TASK)]);
+    for _ in 1..Reconciler::ANSWERS_MIN {
+        assert_eq!(desk.after(3_960).await.given_up, 0);
+    }
+    assert_eq!(desk.after(3_960).await.given_up, 1);
+}
+
+/// Keeps which tasks were given up.
+#[derive(Default)]
+struct Told(Mutex<Vec<GivenUpTask>>);
+
+#[async_trait]
+impl CallbackHandler for Told {
+    async fn on_complete(&self, _: &Event) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn on_failed(&self, _: &Event) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn on_given_up(&self, task: &GivenUpTask) {
+        self.0.lock().unwrap().push(task.clone());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_is_told_once_of_a_task_that_is_given_up() {
+    let logs = Logs::collect();
+    let desk = Desk::new();
+    desk.expect(TASK).await;
+    let told = Arc::new(Told::default());
+    let running = desk.reconciler().with_handler(told.clone()).start();
+    pass(3 * 86_400).await;
+    running.stop().await;
+    let told = told.0.lock().unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].task_id.as_str(), TASK);
+    assert!(told[0].answers >= Reconciler::ANSWERS_MIN);
+    assert_eq!(told[0].age.as_secs() / 86_400, 1);
+    assert_eq!(logs.lines("ERROR", ""), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_given_up_is_logged_as_an_error_unless_a_handler_takes_it() {
+    let logs = Logs::collect();
+    let takes_no_note: Arc<dyn CallbackHandler> = Arc::new(handler_fn(|_| async { Ok(()) }));
+    for (number, handler) in [None, Some(takes_no_note)].into_iter().enumerate() {
+        let desk = Desk::new();
+        desk.expect(TASK).await;
+        let mut reconciler = desk.reconciler();
+        if let Some(handler) = handler {
+            reconciler = reconciler.with_handler(handler);
+        }
+        let running = reconciler.start();
+        pass(3 * 86_400).await;
+        running.stop().await;
+        let lines = logs.lines("ERROR", "given up");
+        assert_eq!(lines.len(), number + 1, "{lines:?}");
+        assert!(lines[number].contains(TASK));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_does_not_answer_is_waited_for_no_longer_than_a_minute() {
+    let desk = Desk::new();
+    desk.expect(TASK).await;
+    desk.provider.answer(TASK, [Answer::Hangs, succeeded(TASK)]);
+    pass(180).await;
+    let asked = Instant::now();
+    assert_eq!(desk.reconciler().round().await.unwrap().failed, 1);
+    assert_eq!(asked.elapsed(), Reconciler::ASK_TIMEOUT);
+    assert_eq!(desk.after(60).await.recovered, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_dead_for_an_hour_is_asked_little_and_then_about_everything() {
+    for answer in [Answer::CouldNot(None), Answer::Hangs] {
+        let desk = Desk::new();
+        for number in 0..200 {
+            desk.expect(&format!("{TASK}-{number}")).await;
+        }
+        desk.provider.answer_otherwise(answer);
+        let running = desk.reconciler().start();
+        pass(180 + 3_600).await;
+        let asked = desk.provider.times();
+        // As many as at once before the first failure, and then one after each pause.
+        assert!((17..=32).contains(&asked), "asked {asked} times");
+        for number in 0..200 {
+            let task = format!("{TASK}-{number}");
+            desk.provider.answer(&task, [succeeded(&task)]);
+        }
+        pass(900).await;
+        assert_eq!(desk.store.counts().await.unwrap().ready, 200);
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_reconcilers_never_ask_about_one_task_at_the_same_time() {
+    let desk = Desk::new();
+    for number in 0..Reconciler::TASKS_MAX {
+        desk.expect(&format!("{TASK}-{number}")).await;
+    }
+    desk.provider.answer_otherwise(Answer::Hangs);
+    let (one, other) = (desk.reconciler().start(), desk.reconciler().start());
+    pass(6 * 3_600).await;
+    assert!(desk.provider.times() > 64, "{}", desk.provider.times());
+    assert_eq!(desk.provider.most_of_task(), 1);
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_task_after_thousands_that_are_decided_is_asked_about_at_once() {
+    let desk = Desk::new();
+    let tasks: Vec<String> = (0..5_000).map(|number| format!("task-{number}")).collect();
+    let completed: Vec<_> = tasks
+        .iter()
+        .map(|task| delivery(task, "complete"))
+        .collect();
+    desk.store.accept(&completed).await.unwrap();
+    for task in &tasks {
+        desk.expect(task).await;
+    }
+    desk.expect(TASK).await;
+    desk.provider.answer(TASK, [succeeded(TASK)]);
+    let running = desk.reconciler().start();
+    pass(181).await;
+    assert_eq!(desk.provider.times(), 1);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_the_provider_nor_for_the_store() {
+    let (store, provider) = (Arc::new(WatchedStore::default()), Asked::default());
+    let task = ExpectedTask::new(TASK.parse().unwrap(), Duration::ZERO);
+    store.expect(&task).await.unwrap();
+    provider.answer(TASK, [Answer::Hangs]);
+    for hangs in ["none", "due"] {
+        if hangs != "none" {
+            store.faults.set(hangs, Fault::HangsForEver);
+        }
+        let running = Reconciler::new(Inbox::start(store.clone()), provider.clone()).start();
+        pass(1).await;
+        let stopped = Instant::now();
+        running.stop().await;
+        assert_eq!(stopped.elapsed(), Duration::ZERO, "{hangs}");
+    }
+    assert_eq!(provider.times(), 1);
 }

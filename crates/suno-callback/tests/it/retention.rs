@@ -174,3 +174,12 @@ async fn a_stop_ends_a_round_after_the_step_that_is_under_way() {
     tokio::time::sleep(Retention::INTERVAL).await;
     assert_eq!(store.faults.times("purge"), asked);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_store_that_hangs() {
+    let (store, retention) = handled(0).await;
+    store.faults.set("purge", Fault::HangsForEver);
+    let running = start(retention).await;
+    let stopped = tokio::time::timeout(Duration::from_secs(1), running.stop()).await;
+    assert!(stopped.is_ok());
+}

@@ -1,6 +1,7 @@
 //! What the tests share: a clock that is set by hand, signed requests, and a store that is watched and
 //! can be made to fail.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,8 +11,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use jiff::Timestamp;
 use suno_callback::{
-    Accepted, ClaimRequest, Claims, Clock, Delivery, Extended, IdempotencyStore, MemoryStore,
-    Settled, Settlement, StoreError, StoreErrorKind, Ticket, Verification,
+    Accepted, CallbackHandler, ClaimRequest, Claims, Clock, Delivery, Event, Extended,
+    IdempotencyStore, MemoryStore, Settled, Settlement, StoreError, StoreErrorKind, Ticket,
+    Verification, handler_fn,
 };
 use suno_types::TaskId;
 use suno_types::signature::WebhookKey;
@@ -85,6 +87,69 @@ pub(crate) fn delivery(task_id: &str, word: &str) -> Delivery {
         .verify(None, &HeaderMap::new(), body.into(), 0)
         .unwrap();
     Delivery::decode(verified, Timestamp::from_second(NOW).unwrap()).unwrap()
+}
+
+/// Counts the handlers of each event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meter(Arc<Mutex<Handlers>>);
+
+#[derive(Debug, Default)]
+struct Handlers {
+    running: HashMap<TaskId, usize>,
+    at_once_max: usize,
+    begun: Vec<String>,
+}
+
+/// A handler that runs, until this is dropped.
+pub(crate) struct RunningHandler(Meter, TaskId);
+
+impl Drop for RunningHandler {
+    fn drop(&mut self) {
+        let mut handlers = self.0.0.lock().unwrap();
+        *handlers.running.get_mut(&self.1).unwrap() -= 1;
+    }
+}
+
+impl Meter {
+    pub(crate) fn enter(&self, event: &Event) -> RunningHandler {
+        let mut handlers = self.0.lock().unwrap();
+        handlers.begun.push(event.key().to_string());
+        let of_task = handlers.running.entry(event.task_id().clone()).or_default();
+        *of_task += 1;
+        let of_task = *of_task;
+        handlers.at_once_max = handlers.at_once_max.max(of_task);
+        RunningHandler(self.clone(), event.task_id().clone())
+    }
+
+    /// A handler that takes `time` for each event, and none for tasks whose name begins with `quick`.
+    pub(crate) fn handler(&self, time: Duration) -> impl CallbackHandler {
+        let meter = self.clone();
+        handler_fn(move |event: Event| {
+            let running = meter.enter(&event);
+            async move {
+                let _running = running;
+                if !event.task_id().as_str().starts_with("quick") {
+                    tokio::time::sleep(time).await;
+                }
+                Ok(())
+            }
+        })
+    }
+
+    /// How many handlers of one task have run at the same time at most.
+    pub(crate) fn at_once_max(&self) -> usize {
+        self.0.lock().unwrap().at_once_max
+    }
+
+    /// The events that were handled, in the order of their beginning.
+    pub(crate) fn begun(&self) -> Vec<String> {
+        self.0.lock().unwrap().begun.clone()
+    }
+
+    /// How many handlers run.
+    pub(crate) fn running(&self) -> usize {
+        self.0.lock().unwrap().running.values().sum()
+    }
 }
 
 /// Lets time pass, on the clock of tokio and so on that of stores.
