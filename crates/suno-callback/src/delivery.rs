@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use suno_types::{CallbackRef, Code, DecodeError, DecodeErrorKind, TaskId, TaskRecord, TrackRef};
 
 use crate::event::EventKey;
-use crate::store::SubmitId;
+use crate::store::{QuarantinedDelivery, SubmitId};
 use crate::verify::Verified;
 
 /// How an event became known.
@@ -218,6 +218,23 @@ impl Delivery {
                 code: callback.code,
                 key: EventKey::new(callback.task_id.clone(), callback.stage()),
             },
+        })
+    }
+
+    /// Decodes what is in quarantine anew, as this version understands it. `None` if it still cannot be
+    /// decoded.
+    #[must_use]
+    pub fn from_quarantine(quarantined: &QuarantinedDelivery) -> Option<Self> {
+        let callback = CallbackRef::decode(&quarantined.raw).ok()?;
+        Some(Self {
+            content: Content::event(&callback),
+            strict: Fingerprint::strict(&quarantined.raw),
+            raw: quarantined.raw.clone(),
+            received_at: quarantined.received_at,
+            source: quarantined.source,
+            verified_by: quarantined.verified_by,
+            submit: None,
+            unconfirmed: false,
         })
     }
 

@@ -87,6 +87,7 @@ mod dispatch;
 mod event;
 mod handler;
 mod inbox;
+mod operations;
 mod receiver;
 mod reconcile;
 mod retention;
@@ -112,6 +113,7 @@ pub use handler::{
     CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handler_fn, with_timeout,
 };
 pub use inbox::{AcceptError, Inbox};
+pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
 pub use receiver::Receiver;
 pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
 #[cfg(feature = "client")]

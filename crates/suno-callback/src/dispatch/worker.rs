@@ -282,8 +282,8 @@ impl Worker {
     }
 
     fn take_claims(&mut self, claims: Claims, asked_at: Instant, events_max: usize) {
-        self.is_suspected = claims.suspected;
         if events_max > 0 {
+            self.is_suspected = claims.suspected;
             self.may_have_more = claims.more;
         }
         for claim in claims.claims {

@@ -5,6 +5,8 @@ mod claims;
 mod events;
 mod inspect;
 mod ledger;
+#[cfg(all(test, feature = "conformance"))]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
