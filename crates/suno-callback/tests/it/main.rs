@@ -7,6 +7,7 @@ mod confirming;
 mod dispatching;
 mod examples;
 mod handlers;
+mod inbox;
 mod leases;
 // mod ledgers;
 mod logs;

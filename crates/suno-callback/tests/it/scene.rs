@@ -165,6 +165,8 @@ pub(crate) struct Watched {
     store: Arc<MemoryStore>,
     pub(crate) faults: Faults,
     pub(crate) down: AtomicBool,
+    /// Panics when it is to accept.
+    pub(crate) panics: AtomicBool,
     /// Refuses requests that settle something.
     pub(crate) settles_nothing: AtomicBool,
     /// Says of every claim that is to be extended that it is lost.
@@ -176,6 +178,8 @@ pub(crate) struct Watched {
     /// Refuses every delivery whose body holds this, and every settlement whose reason does.
     pub(crate) poison: Mutex<Option<&'static str>>,
     pub(crate) accepted: Mutex<Vec<Accepted>>,
+    /// Of each that was accepted, whether it must be confirmed.
+    pub(crate) unconfirmed: Mutex<Vec<bool>>,
     pub(crate) batches: Mutex<Vec<usize>>,
     pub(crate) settled: Mutex<Vec<Settlement>>,
     /// What became of settlements.
@@ -232,6 +236,7 @@ impl Wrapper for Watched {
 
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
         self.batches.lock().unwrap().push(deliveries.len());
+        assert!(!self.panics.load(Ordering::SeqCst), "it was told to");
         self.check()?;
         self.refuse_if(|poison| {
             let mut bodies = deliveries.iter().map(|delivery| &delivery.raw);
@@ -243,6 +248,8 @@ impl Wrapper for Watched {
         let _held_back = self.accepting.lock().await;
         let accepted = self.store.accept(deliveries).await?;
         self.accepted.lock().unwrap().extend(&accepted);
+        let unconfirmed = deliveries.iter().map(|delivery| delivery.unconfirmed);
+        self.unconfirmed.lock().unwrap().extend(unconfirmed);
         Ok(accepted)
     }
 
