@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use suno_callback::{
-    Clock, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Running, Settled, SystemClock,
-    handler_fn,
+    Clock, Counts, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Running, Settled,
+    SystemClock, handler_fn,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -157,6 +157,17 @@ async fn claims_are_extended_while_the_store_does_not_answer_a_request_to_claim(
     assert_eq!(memory.counts().await.unwrap().done, 2);
 }
 
+/// Waits until the counts of a store are as they should become.
+async fn until(store: &MemoryStore, is_so: impl Fn(Counts) -> bool) {
+    let becomes_so = async {
+        while !is_so(store.counts().await.unwrap()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, becomes_so).await.unwrap();
+}
+
 /// A handler that blocks its thread cannot be cancelled. Its task waits for it all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_later_stage_waits_for_a_handler_that_goes_on_after_its_lease() {
@@ -181,15 +192,11 @@ async fn a_later_stage_waits_for_a_handler_that_goes_on_after_its_lease() {
         Inbox::start(memory.clone()),
         handler_fn(|_| async { Ok(()) }),
     ));
-    while memory.counts().await.unwrap().done < 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(&memory, |counts| counts.done == 1).await;
     other.stop().await;
     cut_off.faults.mend();
     memory.accept(&[delivery("a", "complete")]).await.unwrap();
-    while memory.counts().await.unwrap().claimed < 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(&memory, |counts| counts.claimed == 1).await;
     // It is claimed, and claimed again when its lease ends, but it does not begin.
     cut_off.faults.set("extend", Fault::FAILS);
     tokio::time::sleep(3 * Dispatcher::LEASE_MIN).await;
@@ -197,7 +204,7 @@ async fn a_later_stage_waits_for_a_handler_that_goes_on_after_its_lease() {
     cut_off.faults.mend();
     drop(release);
     assert_eq!(begun.recv().await.unwrap().0, "complete");
+    until(&memory, |counts| counts.done == 2).await;
     one.stop().await;
     assert!(begun.is_empty(), "{begun:?}");
-    assert_eq!(memory.counts().await.unwrap().done, 2);
 }
