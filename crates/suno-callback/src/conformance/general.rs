@@ -25,7 +25,6 @@ cases! {
     a_settled_event_stays_known_after_the_process: "G2",
     attempts_and_epochs_survive_the_process: "G2",
     leases_and_retries_go_on_after_the_process: "G2",
-    a_repeated_request_is_answered_after_the_process: "G2",
     intents_and_expected_tasks_survive_the_process: "G2",
     the_time_of_receipt_decides_nothing: "G3",
     steps_of_the_system_clock_change_nothing: "G3",
@@ -185,17 +184,6 @@ async fn leases_and_retries_go_on_after_the_process(bench: &dyn Bench) -> Verdic
     scene.pass(40).await;
     let claims = scene.claim_keys(9).await?;
     expect("after the wait", claims, complete(&["waits"]))
-}
-
-async fn a_repeated_request_is_answered_after_the_process(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_tasks(&["a", "b"]).await?;
-    let request = scene.request(1);
-    let granted = scene.ask(&request).await?.claims;
-    let scene = scene.reopen().await?;
-    let again = scene.ask(&request).await?.claims;
-    let tickets = |claims: &[crate::Claim]| claims.iter().map(|it| it.ticket).collect::<Vec<_>>();
-    expect("the same tickets", tickets(&again), tickets(&granted))
 }
 
 async fn intents_and_expected_tasks_survive_the_process(bench: &dyn Bench) -> Verdict {
