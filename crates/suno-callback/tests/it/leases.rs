@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use suno_callback::{
-    Clock, Counts, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Running, Settled,
-    SystemClock, handler_fn,
+    Clock, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Running, Settled, SystemClock,
+    handler_fn,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -157,10 +157,10 @@ async fn claims_are_extended_while_the_store_does_not_answer_a_request_to_claim(
     assert_eq!(memory.counts().await.unwrap().done, 2);
 }
 
-/// Waits until the counts of a store are as they should become.
-async fn until(store: &MemoryStore, is_so: impl Fn(Counts) -> bool) {
+/// Waits until something is so, in real time.
+async fn until(is_so: impl AsyncFn() -> bool) {
     let becomes_so = async {
-        while !is_so(store.counts().await.unwrap()) {
+        while !is_so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -192,19 +192,26 @@ async fn a_later_stage_waits_for_a_handler_that_goes_on_after_its_lease() {
         Inbox::start(memory.clone()),
         handler_fn(|_| async { Ok(()) }),
     ));
-    until(&memory, |counts| counts.done == 1).await;
+    let done = async || memory.counts().await.unwrap().done;
+    until(async || done().await == 1).await;
     other.stop().await;
     cut_off.faults.mend();
     memory.accept(&[delivery("a", "complete")]).await.unwrap();
-    until(&memory, |counts| counts.claimed == 1).await;
     // It is claimed, and claimed again when its lease ends, but it does not begin.
     cut_off.faults.set("extend", Fault::FAILS);
-    tokio::time::sleep(3 * Dispatcher::LEASE_MIN).await;
-    assert!(begun.is_empty(), "{begun:?}");
+    let task_id = "a".parse().unwrap();
+    until(async || {
+        let found = memory.find(&task_id).await.unwrap();
+        found.len() == 2 && found[1].attempts == 2
+    })
+    .await;
     cut_off.faults.mend();
+    let extended = cut_off.faults.times("extend") + 2;
+    until(async || cut_off.faults.times("extend") >= extended).await;
+    assert!(begun.is_empty(), "{begun:?}");
     drop(release);
     assert_eq!(begun.recv().await.unwrap().0, "complete");
-    until(&memory, |counts| counts.done == 2).await;
+    until(async || done().await == 2).await;
     one.stop().await;
     assert!(begun.is_empty(), "{begun:?}");
 }
