@@ -1,4 +1,4 @@
-//! One claimed event: what runs for it, and what that comes to.
+//! One claimed event: the work that runs for it, and its outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,23 +27,23 @@ pub(super) struct RunningEvent {
     pub(super) work: Work,
 }
 
-/// What runs.
+/// The work that runs for an event.
 #[derive(Debug)]
 pub(super) enum Work {
     /// The handler, on the event.
     Handling,
-    /// The handler, which is told that the event becomes a dead letter.
+    /// The handler's `on_dead_letter`, before this settlement.
     Burying(Settlement),
 }
 
-/// How it ended.
+/// The outcome of the work.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The handler returned, or took too long.
     Handled(Result<(), HandlerError>),
     /// The claim ended before the handler did.
     Lapsed,
-    /// The handler was told.
+    /// The handler was notified.
     Told,
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Worker {
     runs_alone: Option<EventId>,
     /// Claims whose task has a handler here that cannot be cancelled.
     held_back: Vec<Claim>,
-    /// What handlers came to and the store does not know yet.
+    /// Settlements that the store has not recorded yet.
     unsettled: Vec<(Ticket, Settlement)>,
     leases: Leases,
     heartbeat: JoinHandle<()>,
@@ -157,7 +157,7 @@ impl Worker {
         something && self.paused_until.is_none()
     }
 
-    /// Takes in everything that has finished.
+    /// Handles the end of every spawned task that has ended.
     fn absorb(&mut self) {
         while let Some(finished) = self.tasks.try_join_next_with_id() {
             self.finish(finished);
@@ -386,7 +386,7 @@ impl Worker {
         self.running.insert(event, running);
     }
 
-    /// Takes in how a task ended.
+    /// Handles the end of a spawned task.
     fn finish(&mut self, finished: Finished) {
         let (id, outcome) = match finished {
             Ok((id, (_, outcome))) => (id, Some(outcome)),
