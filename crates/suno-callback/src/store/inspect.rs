@@ -318,6 +318,19 @@ impl<T> Page<T> {
     pub fn new(records: Vec<T>, next: Option<EventId>) -> Self {
         Self { records, next }
     }
+
+    /// The first of the records, and where they go on. `id` is what they are ordered by.
+    #[must_use]
+    pub fn first_of(
+        records: impl IntoIterator<Item = T>,
+        records_max: u32,
+        id: impl Fn(&T) -> EventId,
+    ) -> Self {
+        let mut rest = records.into_iter();
+        let records: Vec<T> = rest.by_ref().take(records_max as usize).collect();
+        let next = rest.next().and(records.last().map(id));
+        Self { records, next }
+    }
 }
 
 /// Which settled events are redriven.

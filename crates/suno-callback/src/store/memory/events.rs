@@ -8,8 +8,8 @@ use suno_types::TaskId;
 use super::ledger::Ledger;
 use crate::delivery::{Content, Delivery, Fingerprint};
 use crate::event::EventKey;
-use crate::store::bounds::{EVENTS_OF_TASK_MAX, QUARANTINED_MAX};
-use crate::store::rules::{LastRequests, StoredEvent, StoredState, is_late};
+use crate::store::bounds::QUARANTINED_MAX;
+use crate::store::rules::{Arrival, LastRequests, StoredEvent, StoredState, arrival};
 use crate::store::{Accepted, EventId, QuarantinedDelivery, Sibling};
 
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl Events {
     }
 
     pub(super) fn accept(&mut self, delivery: &Delivery, now: Duration) -> Accepted {
-        self.ledger.meet(delivery, now);
+        self.ledger.meet(delivery);
         match &delivery.content {
             Content::Event { key, .. } => self.accept_event(delivery, key, now),
             Content::Quarantined { reason, .. } => {
@@ -88,37 +88,41 @@ impl Events {
 
     fn accept_event(&mut self, delivery: &Delivery, key: &EventKey, now: Duration) -> Accepted {
         let (ids, siblings) = self.siblings(key.task_id(), now);
-        let known = siblings
-            .iter()
-            .position(|sibling| sibling.stage == *key.stage());
-        if let Some(place) = known {
-            let again = self.change(ids[place], |event| event.accept_again(delivery, now));
-            let (accepted, dropped) = again.unwrap_or((Accepted::Dropped, 1));
-            self.dropped += dropped;
-            return accepted;
-        }
-        if siblings.len() >= EVENTS_OF_TASK_MAX {
-            let reason = "the task has too many events".to_owned();
-            return self.put_in_quarantine(delivery, reason, now);
-        }
-        let is_late = is_late(&siblings, key.stage());
-        self.add(delivery, key, is_late, now);
-        match is_late {
-            true => Accepted::Late,
-            false => Accepted::New,
+        match arrival(&siblings, key.stage()) {
+            Arrival::New { is_late } => self.add(delivery, key, is_late, now),
+            Arrival::Again(place) => {
+                let again = self.change(ids[place], |event| event.accept_again(delivery, now));
+                let (accepted, dropped) = again.unwrap_or((Accepted::Dropped, 1));
+                self.dropped += dropped;
+                accepted
+            }
+            Arrival::TooMany => {
+                let reason = "the task has too many events".to_owned();
+                self.put_in_quarantine(delivery, reason, now)
+            }
         }
     }
 
-    fn add(&mut self, delivery: &Delivery, key: &EventKey, is_late: bool, now: Duration) {
+    fn add(
+        &mut self,
+        delivery: &Delivery,
+        key: &EventKey,
+        is_late: bool,
+        now: Duration,
+    ) -> Accepted {
         let id = self.next_id();
         let Some(event) = StoredEvent::new(id, delivery, is_late, now) else {
-            return;
+            return Accepted::Dropped;
         };
         let queued_at = event.ready_at();
         self.queue.extend(queued_at.map(|ready_at| (ready_at, id)));
         self.by_id.insert(id, QueuedEvent { event, queued_at });
         let of_task = self.of_task.entry(key.task_id().clone());
         of_task.or_default().push(id);
+        match is_late {
+            true => Accepted::Late,
+            false => Accepted::New,
+        }
     }
 
     fn next_id(&mut self) -> EventId {

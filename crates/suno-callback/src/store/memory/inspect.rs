@@ -7,7 +7,7 @@ use suno_types::{Stage, TaskId};
 
 use super::events::{Events, QueuedEvent};
 use crate::delivery::Delivery;
-use crate::store::rules::{decide, may_redrive};
+use crate::store::rules::decide;
 use crate::store::{
     Accepted, Counts, Decision, EventId, EventRecord, ListRequest, Page, PurgeRequest, Purged,
     QuarantinedDelivery, Redrive, Redriven,
@@ -27,7 +27,8 @@ impl Events {
             let (state, stage) = (event.state.at(now), event.key.stage());
             request.filter.contains(state, stage, event.received_at)
         });
-        page(matching, request.events_max, |event| event.record(now))
+        let records = matching.map(|event| event.record(now));
+        Page::first_of(records, request.events_max, |event| event.id)
     }
 
     pub(super) fn list_quarantine(
@@ -37,7 +38,8 @@ impl Events {
     ) -> Page<QuarantinedDelivery> {
         let after = after.map_or(Unbounded, Excluded);
         let entries = self.quarantine.range((after, Unbounded));
-        page(entries, entries_max, |(_, entry)| entry.delivery.clone())
+        let entries = entries.map(|(_, entry)| entry.delivery.clone());
+        Page::first_of(entries, entries_max, |entry| entry.id)
     }
 
     pub(super) fn counts(&self, now: Duration) -> Counts {
@@ -51,18 +53,12 @@ impl Events {
     }
 
     pub(super) fn redrive(&mut self, id: EventId, redrive: Redrive, now: Duration) -> Redriven {
-        let Some(event) = self.get(id).filter(|event| event.raw.is_some()) else {
+        let Some(key) = self.get(id).map(|event| event.key.clone()) else {
             return Redriven::Gone;
         };
-        if !event.state.at(now).is_settled() {
-            return Redriven::NotSettled;
-        }
-        let (_, siblings) = self.siblings(event.key.task_id(), now);
-        if !may_redrive(&siblings, event.key.stage(), redrive) {
-            return Redriven::Superseded;
-        }
-        self.change(id, |event| event.redrive(now));
-        Redriven::Ready
+        let (_, siblings) = self.siblings(key.task_id(), now);
+        self.change(id, |event| event.try_redrive(&siblings, redrive, now))
+            .unwrap_or(Redriven::Gone)
     }
 
     pub(super) fn requeue(
@@ -149,32 +145,5 @@ impl Events {
                 purged.quarantined += 1;
             }
         }
-    }
-}
-
-/// The first records, and where the list goes on.
-fn page<T, R>(mut found: impl Iterator<Item = T>, max: u32, record: impl Fn(T) -> R) -> Page<R>
-where
-    R: Numbered,
-{
-    let records: Vec<R> = found.by_ref().take(max as usize).map(record).collect();
-    let next = found.next().and(records.last().map(Numbered::number));
-    Page::new(records, next)
-}
-
-/// What a list is ordered by.
-trait Numbered {
-    fn number(&self) -> EventId;
-}
-
-impl Numbered for EventRecord {
-    fn number(&self) -> EventId {
-        self.id
-    }
-}
-
-impl Numbered for QuarantinedDelivery {
-    fn number(&self) -> EventId {
-        self.id
     }
 }

@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use suno_types::TaskId;
 
 use super::events::Events;
 use crate::delivery::Delivery;
-use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
-use crate::store::rules::is_decided;
+use crate::store::rules::{StoredIntent, StoredTask, is_decided};
 use crate::store::{
-    DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
-    SubmitId,
+    DueRequest, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement, SubmitId,
 };
 
 /// How many tasks are looked at for one request.
@@ -24,27 +21,11 @@ pub(super) struct Ledger {
     intents: BTreeMap<u64, StoredIntent>,
     numbers: BTreeMap<SubmitId, u64>,
     last_number: u64,
-    tasks: BTreeMap<TaskId, Task>,
+    tasks: BTreeMap<TaskId, StoredTask>,
     /// The tasks in the order in which they are due.
     queue: BTreeSet<(Duration, TaskId)>,
     /// The epoch of the latest ticket of any task, so that no ticket outlives a task that is forgotten.
     last_epoch: u32,
-}
-
-#[derive(Debug)]
-struct StoredIntent {
-    submit: SubmitId,
-    intended_at: Timestamp,
-    stored_at: Duration,
-    due_after: Duration,
-}
-
-#[derive(Debug)]
-struct Task {
-    expected_since: Duration,
-    due: Duration,
-    epoch: u32,
-    answers: u32,
 }
 
 impl Ledger {
@@ -52,12 +33,7 @@ impl Ledger {
         self.withdraw(intent.submit);
         self.last_number += 1;
         self.numbers.insert(intent.submit, self.last_number);
-        let stored = StoredIntent {
-            submit: intent.submit,
-            intended_at: intent.intended_at,
-            stored_at: now,
-            due_after: intent.due_after.min(POSTPONE_MAX),
-        };
+        let stored = StoredIntent::new(self.last_number, intent, now);
         self.intents.insert(self.last_number, stored);
     }
 
@@ -79,29 +55,25 @@ impl Ledger {
     ) -> Vec<OpenIntent> {
         self.intents
             .range(after.map_or(0, |after| after.saturating_add(1))..)
-            .map(|(number, intent)| {
-                let open_for = now.saturating_sub(intent.stored_at);
-                OpenIntent::new(*number, intent.submit, intent.intended_at, open_for)
-            })
+            .map(|(_, intent)| intent.open(now))
             .filter(|intent| intent.open_for >= open_for)
             .take(intents_max as usize)
             .collect()
     }
 
     pub(super) fn forget_intents(&mut self, older_than: Duration, now: Duration) {
-        let is_old = |intent: &StoredIntent| now.saturating_sub(intent.stored_at) >= older_than;
-        self.intents.retain(|_, intent| !is_old(intent));
+        self.intents
+            .retain(|_, intent| intent.open(now).open_for < older_than);
         self.numbers
             .retain(|_, number| self.intents.contains_key(number));
     }
 
     /// Closes the intent that a delivery names, and expects its task.
-    pub(super) fn meet(&mut self, delivery: &Delivery, now: Duration) {
+    pub(super) fn meet(&mut self, delivery: &Delivery) {
         if let (Some(submit), Some(task_id)) = (delivery.submit, delivery.task_id())
             && let Some(intent) = self.close(submit)
         {
-            let due = intent.stored_at + intent.due_after;
-            self.add(task_id, intent.stored_at, due.max(now));
+            self.add(intent.into_task(task_id));
         }
     }
 
@@ -109,40 +81,33 @@ impl Ledger {
         if let Some(submit) = task.submit {
             self.close(submit);
         }
-        self.add(&task.task_id, now, now + task.due_after.min(POSTPONE_MAX));
+        self.add(StoredTask::new(task, now));
     }
 
-    fn add(&mut self, task_id: &TaskId, expected_since: Duration, due: Duration) {
-        if self.tasks.contains_key(task_id) {
-            return;
+    fn add(&mut self, task: StoredTask) {
+        if !self.tasks.contains_key(&task.task_id) {
+            self.queue.insert((task.due_at, task.task_id.clone()));
+            self.tasks.insert(task.task_id.clone(), task);
         }
-        let task = Task {
-            expected_since,
-            due,
-            epoch: 0,
-            answers: 0,
-        };
-        self.tasks.insert(task_id.clone(), task);
-        self.queue.insert((due, task_id.clone()));
     }
 
     fn remove(&mut self, task_id: &TaskId) {
         if let Some(task) = self.tasks.remove(task_id) {
-            self.queue.remove(&(task.due, task_id.clone()));
+            self.queue.remove(&(task.due_at, task.task_id));
         }
     }
 
-    fn set_due(&mut self, task_id: &TaskId, due: Duration) -> Option<&mut Task> {
+    /// Changes a task, and its place in the queue. `None` if it is not expected.
+    fn change<T>(
+        &mut self,
+        task_id: &TaskId,
+        change: impl FnOnce(&mut StoredTask) -> T,
+    ) -> Option<T> {
         let task = self.tasks.get_mut(task_id)?;
-        self.queue.remove(&(task.due, task_id.clone()));
-        task.due = due;
-        self.queue.insert((due, task_id.clone()));
-        Some(task)
-    }
-
-    fn holds(&self, ticket: &DueTicket) -> bool {
-        let task = self.tasks.get(&ticket.task_id);
-        task.is_some_and(|task| task.epoch == ticket.epoch && ticket.epoch > 0)
+        self.queue.remove(&(task.due_at, task_id.clone()));
+        let changed = change(task);
+        self.queue.insert((task.due_at, task_id.clone()));
+        Some(changed)
     }
 
     pub(super) fn postpone(
@@ -151,22 +116,17 @@ impl Ledger {
         postponement: Postponement,
         now: Duration,
     ) -> bool {
-        if !self.holds(ticket) {
-            return false;
-        }
-        let due = now + postponement.after.min(POSTPONE_MAX);
-        if let Some(task) = self.set_due(&ticket.task_id, due) {
-            task.answers += u32::from(postponement.is_answered);
-        }
-        true
+        let postpone = |task: &mut StoredTask| task.postpone(ticket, postponement, now);
+        self.change(&ticket.task_id, postpone).unwrap_or(false)
     }
 
     pub(super) fn finish(&mut self, ticket: &DueTicket) -> bool {
-        let holds = self.holds(ticket);
-        if holds {
+        let task = self.tasks.get(&ticket.task_id);
+        let is_held = task.is_some_and(|task| task.is_held_by(ticket));
+        if is_held {
             self.remove(&ticket.task_id);
         }
-        holds
+        is_held
     }
 }
 
@@ -189,16 +149,10 @@ impl Events {
                 self.ledger.remove(&task_id);
                 continue;
             }
-            let until = now + request.lease.min(LEASE_MAX).max(Duration::from_nanos(1));
             self.ledger.last_epoch += 1;
             let epoch = self.ledger.last_epoch;
-            if let Some(task) = self.ledger.set_due(&task_id, until) {
-                task.epoch = epoch;
-                let age = now.saturating_sub(task.expected_since);
-                let answers = task.answers;
-                let ticket = DueTicket { task_id, epoch };
-                due.tasks.push(DueTask::new(ticket, age, answers));
-            }
+            let take = |task: &mut StoredTask| task.take(epoch, request.lease, now);
+            due.tasks.extend(self.ledger.change(&task_id, take));
         }
         due.more = true;
         due

@@ -7,20 +7,45 @@
 //! functions on [`Sibling`]s.
 
 mod event;
+mod ledger;
 mod purge;
 mod requests;
 
 use suno_types::Stage;
 
 pub use event::{StoredEvent, StoredState};
+pub use ledger::{StoredIntent, StoredTask};
 pub use requests::LastRequests;
 
-use super::{Decision, EventState, Redrive, Sibling};
+use super::bounds::EVENTS_OF_TASK_MAX;
+use super::{Decision, EventState, Sibling};
 
-/// True if a new event of `stage` is late (A5, A6).
+/// What a delivery of a stage is to the events of its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// A new event, and whether it is late (A5, A6).
+    New {
+        /// True if it is stored as superseded.
+        is_late: bool,
+    },
+    /// Another delivery of the event at this place (A2).
+    Again(usize),
+    /// A key too many for its task (A10).
+    TooMany,
+}
+
+/// Tells what a delivery of `stage` is to the events of its task.
 #[must_use]
-pub fn is_late(siblings: &[Sibling], stage: &Stage) -> bool {
-    siblings.iter().any(|sibling| sibling.supersedes(stage))
+pub fn arrival(siblings: &[Sibling], stage: &Stage) -> Arrival {
+    if let Some(place) = siblings.iter().position(|known| known.stage == *stage) {
+        return Arrival::Again(place);
+    }
+    if siblings.len() >= EVENTS_OF_TASK_MAX {
+        return Arrival::TooMany;
+    }
+    let is_late = siblings.iter().any(|sibling| sibling.supersedes(stage));
+    Arrival::New { is_late }
 }
 
 /// The open events that the event at the place `done` supersedes now that it is done (C5).
@@ -31,15 +56,6 @@ pub fn superseded_by(siblings: &[Sibling], done: usize) -> Vec<usize> {
         *place != done && !sibling.state.is_settled() && siblings[done].supersedes(&sibling.stage)
     };
     (0..siblings.len()).filter(is_superseded).collect()
-}
-
-/// True if a settled event may be redriven (I3), as far as the other events of its task matter.
-#[must_use]
-pub fn may_redrive(siblings: &[Sibling], stage: &Stage, redrive: Redrive) -> bool {
-    let is_superseded = siblings
-        .iter()
-        .any(|other| other.state == EventState::Done && other.stage.supersedes(stage));
-    redrive == Redrive::EvenIfSuperseded || !is_superseded
 }
 
 /// What a decision for a stage does to the events of a task (I5).
