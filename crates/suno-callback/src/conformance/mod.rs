@@ -3,39 +3,8 @@
 //!
 //! Each case names the sentence of the contract that it tests, such as `C8`.
 //!
-//! ```
-//! use std::sync::Arc;
-//! use std::time::Duration;
-//!
-//! use suno_callback::conformance::{Bench, ManualClock, check};
-//! use suno_callback::{IdempotencyStore, MemoryStore, StoreError, async_trait};
-//!
-//! struct InMemory(ManualClock);
-//!
-//! #[async_trait]
-//! impl Bench for InMemory {
-//!     async fn fresh(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
-//!         Ok(Arc::new(MemoryStore::with_clock(self.0.clone())))
-//!     }
-//!
-//!     async fn reopen(
-//!         &self,
-//!         _: Arc<dyn IdempotencyStore>,
-//!     ) -> Result<Option<Arc<dyn IdempotencyStore>>, StoreError> {
-//!         Ok(None) // It forgets at the end of the process: durability is not checked.
-//!     }
-//!
-//!     async fn pass(&self, time: Duration) {
-//!         self.0.pass(time);
-//!     }
-//! }
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
-//! let report = check(&InMemory(ManualClock::new())).await;
-//! assert!(report.broken().is_empty(), "{report}");
-//! # }
-//! ```
+//! A store that forgets at the end of its process is checked on a [`VolatileBench`]. A durable one needs
+//! a [`Bench`] of its own, which also opens it again.
 
 mod accepting;
 mod bounds;
@@ -53,6 +22,7 @@ mod report;
 mod scene;
 mod settling;
 mod unconfirmed;
+mod volatile;
 mod waiting;
 
 use std::fmt;
@@ -65,6 +35,7 @@ use async_trait::async_trait;
 
 pub use clock::ManualClock;
 pub use report::{Broken, Report};
+pub use volatile::VolatileBench;
 
 use crate::store::{EventId, IdempotencyStore, StoreError};
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use suno_types::{Code, Stage, TaskId};
 
 use super::{DeadCause, EventId, EventState};
-use crate::delivery::{Delivery, Source, VerifiedBy};
+use crate::delivery::{Content, Delivery, Source, VerifiedBy};
 use crate::event::EventKey;
 
 /// An event as it is stored.
@@ -129,9 +129,13 @@ impl QuarantinedDelivery {
         }
     }
 
-    /// The entry of a delivery.
+    /// The entry of a delivery that was not understood, or is one too many for its task.
     #[must_use]
-    pub fn of(id: EventId, delivery: &Delivery, reason: impl Into<String>) -> Self {
+    pub fn of(id: EventId, delivery: &Delivery) -> Self {
+        let reason = match &delivery.content {
+            Content::Quarantined { reason, .. } => reason.to_string(),
+            Content::Event { .. } => "the task has too many events".to_owned(),
+        };
         Self {
             source: delivery.source,
             verified_by: delivery.verified_by,
@@ -292,6 +296,13 @@ impl ListRequest {
             events_max,
             filter,
         }
+    }
+
+    /// True if an event belongs to the list after [`after`](Self::after).
+    #[must_use]
+    pub fn contains(&self, event: &EventRecord) -> bool {
+        let (state, stage) = (event.state, event.key.stage());
+        Some(event.id) > self.after && self.filter.contains(state, stage, event.received_at)
     }
 
     /// The same, from an event on, such as [`Page::next`].

@@ -1,21 +1,28 @@
 //! The rules of the contract as plain functions of data, one rule in one place: what a delivery, a
 //! claim or a settlement does to an event, and what the events of a task do to one another.
 //!
-//! They know no storage. A store finds events, keeps them, and orders them by
-//! [`StoredEvent::ready_at`]; the example `vec_store` shows a whole one. Moments are durations since
-//! some start of the store's clock. Stores that keep events in another form may still use the
-//! functions on [`Sibling`]s.
+//! They know no storage. A store finds the [`TaskEvents`] of a task, keeps them, and goes through them
+//! in the order of [`TaskEvents::queue`]; the example `vec_store` shows a whole one. Moments are
+//! durations since some start of the store's clock. Stores that keep events in another form may still
+//! use the functions on [`Sibling`]s.
 
 mod event;
 mod ledger;
 mod purge;
+mod quarantine;
 mod requests;
+mod round;
+mod task;
 
 use suno_types::Stage;
 
 pub use event::{StoredEvent, StoredState};
-pub use ledger::{StoredIntent, StoredTask};
+pub use ledger::Ledger;
+pub use purge::PurgeStep;
+pub use quarantine::Quarantine;
 pub use requests::LastRequests;
+pub use round::Round;
+pub use task::TaskEvents;
 
 use super::bounds::EVENTS_OF_TASK_MAX;
 use super::{Decision, EventState, Sibling};
