@@ -96,7 +96,7 @@ impl Accepting<'_, '_> {
                 // Confirmed by a delivery of the same slice: it needs its state for that.
                 self.open(first)?;
             }
-            return accept_again(self.work, known, says);
+            return accept_again(self.work, known, &siblings, says);
         }
         if siblings.len() >= EVENTS_OF_TASK_MAX {
             let reason = "the task has too many events";
@@ -158,9 +158,17 @@ impl Accepting<'_, '_> {
 }
 
 /// Another delivery of a known event.
-fn accept_again(work: &mut Work<'_>, known: &StoredSibling, says: Says<'_>) -> Result<Accepted> {
+fn accept_again(
+    work: &mut Work<'_>,
+    known: &StoredSibling,
+    siblings: &[StoredSibling],
+    says: Says<'_>,
+) -> Result<Accepted> {
     if known.unconfirmed && !says.delivery.unconfirmed {
         confirm(work, known, says)?;
+        if known.state == DEAD {
+            state::reopen(work, known.id, siblings)?;
+        }
         return Ok(Accepted::Confirmed);
     }
     let accepted = add_conflict(work, known.id, says)?;
@@ -218,8 +226,8 @@ fn nudge(work: &mut Work<'_>, event: i64) -> Result<()> {
     let nudged = work
         .transaction
         .prepare_cached(
-            "UPDATE later SET due = ?2
-             WHERE event_id = ?1 AND due > ?2
+            "UPDATE later SET state = 0, due = iif(due IS NULL, NULL, ?2), since = ?2
+             WHERE event_id = ?1 AND state = 2 AND coalesce(due, since) > ?2
                  AND (SELECT nudges FROM events WHERE id = ?1) < ?3",
         )?
         .execute(params![event, work.now, NUDGES_MAX])?;
@@ -252,14 +260,11 @@ fn confirm(work: &mut Work<'_>, known: &StoredSibling, says: Says<'_>) -> Result
         ])?;
     transaction
         .prepare_cached(
-            "UPDATE later SET unconfirmed = 0, due = iif(state = 2, min(due, ?2), due),
-                 state = iif(state = 2, 0, state)
+            "UPDATE later SET due = iif(state = 2, min(due, ?2), due),
+                 since = iif(state = 2, min(since, ?2), since), state = iif(state = 2, 0, state)
              WHERE event_id = ?1",
         )?
         .execute([event, work.now])?;
-    if known.state == DEAD {
-        state::reopen(work, event)?;
-    }
     Ok(())
 }
 

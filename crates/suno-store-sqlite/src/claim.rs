@@ -248,6 +248,10 @@ fn claim_of_task(
         return Ok(Looked::PutAside);
     };
     let claimed = &stored[turn.claim];
+    if claimed.id != candidate.id {
+        // It is met by itself, in the order in which it became ready.
+        return Ok(Looked::PutAside);
+    }
     let lapses = u32::from(now[turn.claim].state.is_lapsed()) + lapses_of(work, claimed.id)?;
     if lapses >= LAPSES_SUSPECT && !alone {
         return Ok(Looked::Suspected);

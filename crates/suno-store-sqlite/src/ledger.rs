@@ -123,7 +123,6 @@ fn add(
 struct DueRow {
     task_id: TaskId,
     expected_since: Micros,
-    epoch: u32,
     answers: u32,
 }
 
@@ -155,7 +154,7 @@ pub(crate) fn due(work: &mut Work<'_>, request: &DueRequest) -> Result<DueTasks>
 /// What is due, the one first that has been due longest.
 fn due_rows(work: &Work<'_>) -> Result<Vec<DueRow>> {
     let mut statement = work.transaction.prepare_cached(
-        "SELECT task_id, expected_since, epoch, answers FROM expected
+        "SELECT task_id, expected_since, answers FROM expected
          WHERE due <= ?1 ORDER BY due, task_id LIMIT ?2",
     )?;
     let limit = i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX);
@@ -165,8 +164,7 @@ fn due_rows(work: &Work<'_>) -> Result<Vec<DueRow>> {
         due.push(DueRow {
             task_id: task_id(row.get(0)?)?,
             expected_since: row.get(1)?,
-            epoch: row.get(2)?,
-            answers: row.get(3)?,
+            answers: row.get(2)?,
         });
     }
     Ok(due)
@@ -183,12 +181,16 @@ fn next_due(work: &Work<'_>) -> Result<Option<Duration>> {
 
 fn take(work: &Work<'_>, row: DueRow, lease: Duration) -> Result<DueTask> {
     let until = after(work.now, lease.clamp(LEASE_MIN, LEASE_MAX));
+    let epoch: u32 = work
+        .transaction
+        .prepare_cached("UPDATE marks SET due_epoch = due_epoch + 1 RETURNING due_epoch")?
+        .query_row((), |row| row.get(0))?;
     work.transaction
-        .prepare_cached("UPDATE expected SET due = ?2, epoch = epoch + 1 WHERE task_id = ?1")?
-        .execute(params![row.task_id.as_str(), until])?;
+        .prepare_cached("UPDATE expected SET due = ?2, epoch = ?3 WHERE task_id = ?1")?
+        .execute(params![row.task_id.as_str(), until, epoch])?;
     let ticket = DueTicket {
         task_id: row.task_id,
-        epoch: row.epoch + 1,
+        epoch,
     };
     let age = left(row.expected_since, work.now);
     Ok(DueTask::new(ticket, age, row.answers))
@@ -215,7 +217,7 @@ pub(crate) fn postpone(
         .transaction
         .prepare_cached(
             "UPDATE expected SET due = ?3, answers = answers + ?4
-             WHERE task_id = ?1 AND epoch = ?2",
+             WHERE task_id = ?1 AND epoch = ?2 AND epoch > 0",
         )?
         .execute(params![
             ticket.task_id.as_str(),
@@ -230,7 +232,7 @@ pub(crate) fn postpone(
 pub(crate) fn finish(work: &mut Work<'_>, ticket: &DueTicket) -> Result<bool> {
     let changed = work
         .transaction
-        .prepare_cached("DELETE FROM expected WHERE task_id = ?1 AND epoch = ?2")?
+        .prepare_cached("DELETE FROM expected WHERE task_id = ?1 AND epoch = ?2 AND epoch > 0")?
         .execute(params![ticket.task_id.as_str(), ticket.epoch])?;
     Ok(changed == 1)
 }

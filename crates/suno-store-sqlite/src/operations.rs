@@ -34,7 +34,7 @@ pub(crate) fn redrive(work: &mut Work<'_>, event: EventId, redrive: Redrive) -> 
     if is_superseded && redrive == Redrive::Current {
         return Ok(Redriven::Superseded);
     }
-    state::reopen(work, event.0)?;
+    state::reopen(work, event.0, &siblings)?;
     Ok(Redriven::Ready)
 }
 
@@ -62,6 +62,9 @@ pub(crate) fn decide(work: &mut Work<'_>, task_id: &TaskId, stage: &Stage) -> Re
     let Some(decided) = siblings.iter().find(|sibling| sibling.stage == *stage) else {
         return Ok(Decision::Gone);
     };
+    if !stage.is_terminal() {
+        return Ok(Decision::Unchanged);
+    }
     if decided.state == SUPERSEDED && !has_body(work, decided)? {
         return Ok(Decision::Gone);
     }
@@ -74,7 +77,7 @@ pub(crate) fn decide(work: &mut Work<'_>, task_id: &TaskId, stage: &Stage) -> Re
     if decided.state != SUPERSEDED {
         return Ok(Decision::Unchanged);
     }
-    state::reopen(work, decided.id)?;
+    state::reopen(work, decided.id, &siblings)?;
     Ok(Decision::Ready)
 }
 

@@ -76,9 +76,9 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(err) if err.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(err) => Err(system_error(err)),
+        Err(err) if is_denied(&err) => Err(system_error(err)),
+        // It is there, or SQLite says why it cannot be.
+        _ => Ok(()),
     }
 }
 
@@ -128,11 +128,18 @@ fn cannot_open(path: &Path, err: rusqlite::Error) -> StoreError {
 }
 
 fn system_error(cause: std::io::Error) -> StoreError {
-    let kind = match cause.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreErrorKind::ReadOnly,
-        _ => StoreErrorKind::Unavailable,
+    let kind = match is_denied(&cause) {
+        true => StoreErrorKind::ReadOnly,
+        false => StoreErrorKind::Unavailable,
     };
     StoreError::new(kind).with_source(cause)
+}
+
+fn is_denied(err: &std::io::Error) -> bool {
+    matches!(
+        err.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 /// Has a statement prepared once. Without the stability guarantee, SQLite prepares a statement anew

@@ -50,7 +50,8 @@ CREATE TABLE later (
     due INTEGER,
     -- The due time of a parked event.
     since INTEGER NOT NULL,
-    unconfirmed INTEGER NOT NULL,
+    -- 1 if other events of its task may be open that it supersedes when it is done.
+    supersedes INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     lapses INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
@@ -114,13 +115,15 @@ CREATE TABLE marks (
     numbered_through INTEGER NOT NULL,
     -- Up to here bodies were purged.
     bodies_through INTEGER NOT NULL,
+    -- How often expected tasks were taken: the epoch of the latest ticket.
+    due_epoch INTEGER NOT NULL,
     -- How many events are done and superseded, and how many deliveries were dropped.
     done INTEGER NOT NULL,
     superseded INTEGER NOT NULL,
     dropped INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
 -- Deliveries of a known key that say something else.
 CREATE TABLE conflicts (
@@ -168,7 +171,7 @@ CREATE TABLE expected (
     expected_since INTEGER NOT NULL,
     -- When the provider is to be asked; while it is being asked, the end of the lease.
     due INTEGER NOT NULL,
-    -- How often the task was taken.
+    -- That of the latest ticket; 0 if the task was not taken yet.
     epoch INTEGER NOT NULL DEFAULT 0,
     -- How often the provider has answered.
     answers INTEGER NOT NULL DEFAULT 0

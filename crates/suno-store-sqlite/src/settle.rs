@@ -43,7 +43,7 @@ pub(crate) fn extend(
 /// The row of an event that is claimed.
 struct Held {
     task_hash: i64,
-    unconfirmed: bool,
+    supersedes: bool,
 }
 
 /// The event that a ticket holds, locked by the transaction.
@@ -51,7 +51,7 @@ fn held(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Held>> {
     let held = work
         .transaction
         .prepare_cached(
-            "SELECT task_hash, unconfirmed FROM later
+            "SELECT task_hash, supersedes FROM later
              WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3 AND state = 1",
         )?
         .query_row(
@@ -59,7 +59,7 @@ fn held(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Held>> {
             |row| {
                 Ok(Held {
                     task_hash: row.get(0)?,
-                    unconfirmed: row.get(1)?,
+                    supersedes: row.get(1)?,
                 })
             },
         )
@@ -80,7 +80,7 @@ pub(crate) fn settle(
     match settlement {
         Settlement::Done => {
             state::finish(work, event)?;
-            if held.unconfirmed {
+            if held.supersedes {
                 supersede_others(work, event, held.task_hash)?;
             }
         }
@@ -113,7 +113,7 @@ fn release(work: &mut Work<'_>, event: i64) -> Result<()> {
     state::set(work, event, READY, work.now)
 }
 
-/// Supersedes what an unconfirmed event makes pointless now that it is done.
+/// Supersedes what an event makes pointless now that it is done.
 fn supersede_others(work: &mut Work<'_>, event: i64, task_hash: i64) -> Result<()> {
     let task_id: String = work
         .transaction

@@ -6,7 +6,8 @@ use suno_callback::DeadCause;
 
 use crate::clock::Micros;
 use crate::error::Result;
-use crate::row::{DONE, SUPERSEDED};
+use crate::row::{CLAIMED, DONE, SUPERSEDED};
+use crate::siblings::StoredSibling;
 use crate::work::Work;
 
 /// Supersedes an event that is ready, parked or waits.
@@ -83,8 +84,13 @@ fn look_at_bodies_from(work: &mut Work<'_>, event: i64) -> Result<()> {
 }
 
 /// Makes a settled event ready, with everything counted from zero. Its epoch goes on, so that no
-/// earlier ticket is valid.
-pub(crate) fn reopen(work: &mut Work<'_>, event: i64) -> Result<()> {
+/// earlier ticket is valid. `siblings` are all events of its task.
+pub(crate) fn reopen(work: &mut Work<'_>, event: i64, siblings: &[StoredSibling]) -> Result<()> {
+    for claimed in siblings.iter().filter(|sibling| sibling.state == CLAIMED) {
+        work.transaction
+            .prepare_cached("UPDATE later SET supersedes = 1 WHERE event_id = ?1")?
+            .execute([claimed.id])?;
+    }
     let settled: Option<i64> = work
         .transaction
         .prepare_cached("SELECT state FROM settled WHERE event_id = ?1")?
@@ -97,9 +103,9 @@ pub(crate) fn reopen(work: &mut Work<'_>, event: i64) -> Result<()> {
     }
     let from = if settled.is_some() { "settled" } else { "dead" };
     let insert = format!(
-        "INSERT INTO later (event_id, task_hash, state, due, since, unconfirmed, attempts, lapses,
+        "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts, lapses,
              epoch, worker, open_since, reason)
-         SELECT event_id, task_hash, 0, ?2, ?2, unconfirmed, 0, 0, epoch, worker, ?2, reason
+         SELECT event_id, task_hash, 0, ?2, ?2, 1, 0, 0, epoch, worker, ?2, reason
          FROM {from} JOIN events ON id = event_id WHERE event_id = ?1"
     );
     work.transaction
@@ -128,7 +134,7 @@ pub(crate) fn park(work: &mut Work<'_>, event: i64, is_ready: bool) -> Result<()
 pub(crate) fn move_to_later(work: &mut Work<'_>, event: i64) -> Result<()> {
     work.transaction
         .prepare_cached(
-            "INSERT INTO later (event_id, task_hash, state, due, since, unconfirmed, attempts,
+            "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts,
                  lapses, epoch, worker, open_since)
              SELECT event_id, task_hash, 0, since, since, unconfirmed, 0, 0, 0, 0, since
              FROM ready JOIN events ON id = event_id WHERE event_id = ?1",

@@ -61,6 +61,7 @@ async fn expect_woken_by_time(scene: &Scene<'_>, key: &str) -> Verdict {
         }
     };
     tokio::select! {
+        biased;
         ready = ready => ready,
         () = clock => Ok(()),
         () = sleep(PATIENCE) => wrong("the wait did not end although an event became ready"),

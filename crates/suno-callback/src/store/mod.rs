@@ -104,7 +104,8 @@ use crate::delivery::Delivery;
 ///   it and say so.
 /// * **C9** A worker that repeats the number of its last request gets the claims of that request that
 ///   still hold, and no others. A smaller number gets none. A store knows the last requests of at
-///   least the 64 workers that claimed last.
+///   least the 64 workers that claimed last; a worker asks one instance of the store, which may keep
+///   this in memory.
 /// * **C10** Each claim carries what was accepted, how long it holds, how often it was attempted, and
 ///   for how long the event has been waiting to be handled.
 /// * **C11** An event whose record is damaged becomes a dead letter and does not keep others from being

@@ -9,7 +9,8 @@ use crate::delivery::{Content, Delivery};
 use crate::store::rules::{LastRequests, Ledger, Quarantine, StoredEvent, TaskEvents};
 use crate::store::{Accepted, EventId};
 
-#[derive(Debug, Default)]
+// It has no `Debug`, nor has an event: what is stored must not be logged by mistake.
+#[derive(Default)]
 pub(super) struct Events {
     pub(super) tasks: BTreeMap<TaskId, TaskEvents>,
     /// The task of each event, in the order of their numbers.
