@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use suno_callback::conformance::{Report, VolatileBench, check};
-use suno_callback::rules::*;
+use suno_callback::rules::{
+    ClaimRound, LastRequests, Ledger, PurgeStep, Quarantine, StoredEvent, TaskEvents,
+};
 use suno_callback::*;
 use suno_types::{Stage, TaskId};
 use tokio::sync::watch;
@@ -92,7 +94,7 @@ impl Tables {
             let task = self.task_of(ticket.event);
             task.map_or(Settled::Lost, |task| task.settle(ticket, settlement, now))
         });
-        let mut round = Round::new(request, settled.collect(), now);
+        let mut round = ClaimRound::new(request, settled.collect(), now);
         if let Some(granted) = self.requests.granted(request) {
             let held = |ticket: &Ticket| self.task_of(ticket.event)?.held_claim(ticket, now);
             return round.repeat(granted.iter().filter_map(held).collect());
@@ -101,7 +103,9 @@ impl Tables {
             if !round.goes_on(ready_at) {
                 break;
             }
-            self.task_of(id).map(|task| round.look_at(task, id));
+            if let Some(task) = self.task_of(id) {
+                round.look_at(task, id);
+            }
         }
         let claims = round.into_claims();
         self.requests.remember(request, &claims);

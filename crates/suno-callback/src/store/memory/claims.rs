@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::events::Events;
-use crate::store::rules::Round;
+use crate::store::rules::ClaimRound;
 use crate::store::{Claim, ClaimRequest, Claims, EventId, Extended, Settled, Settlement, Ticket};
 
 /// How many events are looked at for one claim.
@@ -19,7 +19,7 @@ impl Events {
     pub(super) fn claim(&mut self, request: &ClaimRequest, now: Duration) -> Claims {
         let settle = |(ticket, settlement): &_| self.settle(ticket, settlement, now);
         let settled = request.settlements.iter().map(settle).collect();
-        let round = Round::new(request, settled, now);
+        let round = ClaimRound::new(request, settled, now);
         if let Some(granted) = self.requests.granted(request) {
             let held = |ticket: &Ticket| self.held_claim(ticket, now);
             return round.repeat(granted.iter().filter_map(held).collect());
@@ -29,7 +29,7 @@ impl Events {
         claims
     }
 
-    fn grant(&mut self, mut round: Round<'_>) -> Claims {
+    fn grant(&mut self, mut round: ClaimRound<'_>) -> Claims {
         let mut from = (Duration::ZERO, EventId(i64::MIN));
         for _ in 0..LOOKED_AT_MAX {
             let Some(&(ready_at, id)) = self.queue.range(from..).next() else {

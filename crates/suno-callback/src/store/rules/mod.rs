@@ -5,6 +5,32 @@
 //! in the order of [`TaskEvents::queue`]; the example `vec_store` shows a whole one. Moments are
 //! durations since some start of the store's clock. Stores that keep events in another form may still
 //! use the functions on [`Sibling`]s.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use suno_callback::rules::{ClaimRound, TaskEvents};
+//! use suno_callback::{Accepted, ClaimRequest, Delivery, EventId, Verification, WorkerId};
+//!
+//! let body = r#"{"code":200,"msg":"m","data":{"callbackType":"text","task_id":"t","data":[]}}"#;
+//! let trusted = Verification::dangerous_none();
+//! let verified = trusted.verify(None, &http::HeaderMap::new(), body.into(), 0)?;
+//! let delivery = Delivery::decode(verified, jiff::Timestamp::UNIX_EPOCH)?;
+//!
+//! let now = Duration::from_secs(7);
+//! let mut task = TaskEvents::new(suno_types::TaskId::new("t")?);
+//! let accepted = task.accept(EventId(1), &delivery, now);
+//! assert_eq!(accepted, Some((Accepted::New, 0)));
+//! assert!(task.queue().eq([(now, EventId(1))]));
+//!
+//! let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(60), 10);
+//! let mut round = ClaimRound::new(&request, Vec::new(), now);
+//! if round.goes_on(now) {
+//!     round.look_at(&mut task, EventId(1));
+//! }
+//! assert_eq!(round.into_claims().claims.len(), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 mod event;
 mod ledger;
@@ -21,7 +47,7 @@ pub use ledger::Ledger;
 pub use purge::PurgeStep;
 pub use quarantine::Quarantine;
 pub use requests::LastRequests;
-pub use round::Round;
+pub use round::ClaimRound;
 pub use task::TaskEvents;
 
 use super::bounds::EVENTS_OF_TASK_MAX;

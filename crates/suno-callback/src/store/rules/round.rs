@@ -12,14 +12,14 @@ use crate::store::{Claim, ClaimRequest, Claims, EventId, Settled};
 /// their numbers: it asks whether the round [`goes_on`](Self::goes_on), and then lets it
 /// [`look_at`](Self::look_at) the event.
 #[derive(Debug)]
-pub struct Round<'a> {
+pub struct ClaimRound<'a> {
     request: &'a ClaimRequest,
     now: Duration,
     claims: Claims,
     is_over: bool,
 }
 
-impl<'a> Round<'a> {
+impl<'a> ClaimRound<'a> {
     /// A round without claims, after the settlements of the request were applied.
     #[must_use]
     pub fn new(request: &'a ClaimRequest, settled: Vec<Settled>, now: Duration) -> Self {
