@@ -13,8 +13,8 @@ use crate::store::bounds::{
     CONFLICTS_OF_EVENT_MAX, LAPSES_SUSPECT, LEASE_MAX, NUDGES_MAX, RETRY_AFTER_MAX,
 };
 use crate::store::{
-    Accepted, Claim, DeadCause, EventId, EventRecord, EventState, Extended, Settled, Settlement,
-    Sibling, Ticket, WorkerId,
+    Accepted, Claim, DeadCause, EventId, EventRecord, EventState, Extended, Redrive, Redriven,
+    Settled, Settlement, Sibling, Ticket, WorkerId,
 };
 
 /// So that no claim lapses at the moment at which it is granted.
@@ -234,6 +234,23 @@ impl StoredEvent {
             _ => {}
         }
         self.add_conflict(former, former_print)
+    }
+
+    /// Redrives the event if its state and the events of its task allow that (I3).
+    pub fn try_redrive(&mut self, siblings: &[Sibling], how: Redrive, now: Duration) -> Redriven {
+        let is_superseded = siblings.iter().any(|other| {
+            other.state == EventState::Done && other.stage.supersedes(self.key.stage())
+        });
+        if self.raw.is_none() {
+            Redriven::Gone
+        } else if !self.state.at(now).is_settled() {
+            Redriven::NotSettled
+        } else if is_superseded && how == Redrive::Current {
+            Redriven::Superseded
+        } else {
+            self.redrive(now);
+            Redriven::Ready
+        }
     }
 
     /// Makes the event ready, with attempts, lapses and age counted from zero (I3).

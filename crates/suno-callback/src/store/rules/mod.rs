@@ -1,26 +1,84 @@
 //! The rules of the contract as plain functions of data, one rule in one place: what a delivery, a
 //! claim or a settlement does to an event, and what the events of a task do to one another.
 //!
-//! They know no storage. A store finds events, keeps them, and orders them by
-//! [`StoredEvent::ready_at`]; the example `vec_store` shows a whole one. Moments are durations since
-//! some start of the store's clock. Stores that keep events in another form may still use the
-//! functions on [`Sibling`]s.
+//! They know no storage. A store finds the [`TaskEvents`] of a task, keeps them, and goes through them
+//! in the order of [`TaskEvents::queue`]; the example `vec_store` shows a whole one. Moments are
+//! durations since some start of the store's clock. Stores that keep events in another form may still
+//! use the functions on [`Sibling`]s.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use suno_callback::rules::{ClaimRound, TaskEvents};
+//! use suno_callback::{Accepted, ClaimRequest, Delivery, EventId, Verification, WorkerId};
+//!
+//! let body = r#"{"code":200,"msg":"m","data":{"callbackType":"text","task_id":"t","data":[]}}"#;
+//! let trusted = Verification::dangerous_none();
+//! let verified = trusted.verify(None, &http::HeaderMap::new(), body.into(), 0)?;
+//! let delivery = Delivery::decode(verified, jiff::Timestamp::UNIX_EPOCH)?;
+//!
+//! let now = Duration::from_secs(7);
+//! let mut task = TaskEvents::new(suno_types::TaskId::new("t")?);
+//! let accepted = task.accept(EventId(1), &delivery, now);
+//! assert_eq!(accepted, Some((Accepted::New, 0)));
+//! assert!(task.queue().eq([(now, EventId(1))]));
+//!
+//! let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(60), 10);
+//! let mut round = ClaimRound::new(&request, Vec::new(), now);
+//! if round.goes_on(now) {
+//!     round.look_at(&mut task, EventId(1));
+//! }
+//! assert_eq!(round.into_claims().claims.len(), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 mod event;
+mod ledger;
 mod purge;
+mod quarantine;
 mod requests;
+mod round;
+mod task;
 
 use suno_types::Stage;
 
 pub use event::{StoredEvent, StoredState};
+pub use ledger::Ledger;
+pub use purge::PurgeStep;
+pub use quarantine::Quarantine;
 pub use requests::LastRequests;
+pub use round::ClaimRound;
+pub use task::TaskEvents;
 
-use super::{Decision, EventState, Redrive, Sibling};
+use super::bounds::EVENTS_OF_TASK_MAX;
+use super::{Decision, EventState, Sibling};
 
-/// True if a new event of `stage` is late (A5, A6).
+/// What a delivery of a stage is to the events of its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// A new event, and whether it is late (A5, A6).
+    New {
+        /// True if it is stored as superseded.
+        is_late: bool,
+    },
+    /// Another delivery of the event at this place (A2).
+    Again(usize),
+    /// A key too many for its task (A10).
+    TooMany,
+}
+
+/// Tells what a delivery of `stage` is to the events of its task.
 #[must_use]
-pub fn is_late(siblings: &[Sibling], stage: &Stage) -> bool {
-    siblings.iter().any(|sibling| sibling.supersedes(stage))
+pub fn arrival(siblings: &[Sibling], stage: &Stage) -> Arrival {
+    if let Some(place) = siblings.iter().position(|known| known.stage == *stage) {
+        return Arrival::Again(place);
+    }
+    if siblings.len() >= EVENTS_OF_TASK_MAX {
+        return Arrival::TooMany;
+    }
+    let is_late = siblings.iter().any(|sibling| sibling.supersedes(stage));
+    Arrival::New { is_late }
 }
 
 /// The open events that the event at the place `done` supersedes now that it is done (C5).
@@ -31,15 +89,6 @@ pub fn superseded_by(siblings: &[Sibling], done: usize) -> Vec<usize> {
         *place != done && !sibling.state.is_settled() && siblings[done].supersedes(&sibling.stage)
     };
     (0..siblings.len()).filter(is_superseded).collect()
-}
-
-/// True if a settled event may be redriven (I3), as far as the other events of its task matter.
-#[must_use]
-pub fn may_redrive(siblings: &[Sibling], stage: &Stage, redrive: Redrive) -> bool {
-    let is_superseded = siblings
-        .iter()
-        .any(|other| other.state == EventState::Done && other.stage.supersedes(stage));
-    redrive == Redrive::EvenIfSuperseded || !is_superseded
 }
 
 /// What a decision for a stage does to the events of a task (I5).
