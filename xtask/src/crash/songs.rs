@@ -17,6 +17,10 @@ use super::receiver::print_handled;
 /// How long to wait for the store, which writes into the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long it is from the row to the settlement if they have a transaction each: long enough for kills
+/// to fall in between.
+const GAP: Duration = Duration::from_millis(2);
+
 /// When the handler settles an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settling {
@@ -72,6 +76,7 @@ fn keep(
     transaction.execute("INSERT INTO songs (task_id) VALUES (?1)", [task_id])?;
     if settling == Settling::AfterTheRow {
         transaction.commit()?;
+        std::thread::sleep(GAP);
         transaction = begin(connection)?;
     }
     match settle_in(&transaction, ticket)? {
