@@ -90,6 +90,8 @@ mod inbox;
 mod receiver;
 mod reconcile;
 mod retention;
+#[cfg(any(feature = "hyper", feature = "tower"))]
+mod room;
 mod running;
 #[cfg(feature = "hyper")]
 pub mod serve;
