@@ -91,6 +91,8 @@ mod operations;
 mod receiver;
 mod reconcile;
 mod retention;
+#[cfg(any(feature = "hyper", feature = "tower"))]
+mod room;
 mod running;
 #[cfg(feature = "hyper")]
 pub mod serve;
