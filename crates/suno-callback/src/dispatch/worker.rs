@@ -9,7 +9,7 @@ use std::time::Duration;
 use suno_types::TaskId;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::lease::Leases;
 use super::retry::after_failure;
@@ -18,7 +18,7 @@ use super::{Dispatcher, Settings};
 use crate::clock::after;
 use crate::event::EventKey;
 use crate::handler::{DeadLetter, HandlerError};
-use crate::simulation::gated;
+use crate::simulation::{Mutation, gated, mutated};
 use crate::store::bounds::LAPSES_SUSPECT;
 use crate::store::{
     Claim, ClaimRequest, Claims, DeadCause, EventId, IdempotencyStore, Settled, Settlement,
@@ -118,7 +118,13 @@ impl Worker {
             }
             let can_wait = self.wanted() > 0 && self.paused_until.is_none();
             if can_wait && waiting.is_none() {
-                waiting = Some(Box::pin(store.wait(WAIT_MAX)));
+                let pause = self.settings().lease / 3;
+                waiting = Some(
+                    match mutated(Mutation::OneClaimPerTurn) && !self.running.is_empty() {
+                        true => Box::pin(async move { Ok(sleep(pause).await) }),
+                        false => store.wait(WAIT_MAX),
+                    },
+                );
             }
             let alarm = self.alarm();
             tokio::select! {
@@ -289,7 +295,8 @@ impl Worker {
         for claim in claims.claims {
             self.leases
                 .add(claim.ticket, after(asked_at, claim.holds_for));
-            match self.running.get_mut(&claim.ticket.event) {
+            let running = self.running.get_mut(&claim.ticket.event);
+            match running.filter(|_| !mutated(Mutation::RunsWithoutLease)) {
                 // Its handler still runs here and goes on, with the new claim: a second one never
                 // begins beside it.
                 Some(running) => running.ticket = claim.ticket,
@@ -305,7 +312,8 @@ impl Worker {
     }
 
     fn begin(&mut self, claim: Claim) {
-        if self.busy_tasks.contains(claim.key.task_id()) {
+        let is_busy = self.busy_tasks.contains(claim.key.task_id());
+        if is_busy && !mutated(Mutation::RunsWithoutLease) {
             // Its sibling blocks a thread, and cannot be cancelled.
             return self.held_back.push(claim);
         }
@@ -358,7 +366,7 @@ impl Worker {
         F: Future<Output = (EventId, Outcome)> + Send + 'static,
     {
         let event = running.ticket.event;
-        if running.lapses >= LAPSES_SUSPECT {
+        if running.lapses >= LAPSES_SUSPECT && !mutated(Mutation::SuspectsTogether) {
             self.runs_alone = Some(event);
         }
         self.busy_tasks.insert(running.task_id.clone());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::events::{Events, State, StoredEvent};
+use crate::simulation::{Mutation, mutated};
 use crate::store::bounds::{LAPSES_SUSPECT, LEASE_MAX, RETRY_AFTER_MAX};
 use crate::store::{
     Claim, ClaimRequest, Claims, EventId, Extended, Settled, Settlement, Sibling, Ticket, WorkerId,
@@ -69,7 +70,7 @@ impl Events {
     fn grant_all(&mut self, request: &ClaimRequest, now: Duration, claims: &mut Claims) {
         let mut after = (Duration::ZERO, EventId(i64::MIN));
         for _ in 0..LOOKED_AT_MAX {
-            let Some(&next) = self.queue.range(after..).next() else {
+            let Some(&next) = self.next_queued(after, now) else {
                 return;
             };
             if next.0 > now {
@@ -84,7 +85,8 @@ impl Events {
             let alone = request.running == 0 && claims.claims.is_empty();
             match self.look_at(next.1, request, alone, now) {
                 Some(Looked::Granted(claim)) => {
-                    let is_suspected = claim.lapses >= LAPSES_SUSPECT;
+                    let is_suspected = claim.lapses >= LAPSES_SUSPECT
+                        && !mutated(Mutation::SuspectsTogether);
                     claims.claims.push(claim);
                     if is_suspected {
                         claims.more = true;
@@ -96,6 +98,15 @@ impl Events {
             }
         }
         claims.more = true;
+    }
+
+    /// What is in the queue from `after` on.
+    fn next_queued(&self, after: (Duration, EventId), now: Duration) -> Option<&(Duration, EventId)> {
+        if mutated(Mutation::GrantsByNumber) {
+            let is_next = |(due, id): &&(Duration, EventId)| *due <= now && *id >= after.1;
+            return self.queue.iter().filter(is_next).min_by_key(|(_, id)| *id);
+        }
+        self.queue.range(after..).next()
     }
 
     /// Claims the event of the task of `id` whose turn it is.
@@ -116,7 +127,7 @@ impl Events {
         let claimed = ids[turn.claim];
         let is_lapsed = siblings[turn.claim].state.is_lapsed();
         let lapses = self.by_id.get(&claimed)?.lapses + u32::from(is_lapsed);
-        if lapses >= LAPSES_SUSPECT && !alone {
+        if lapses >= LAPSES_SUSPECT && !alone && !mutated(Mutation::SuspectsTogether) {
             return Some(Looked::Suspected);
         }
         for place in turn.supersede {

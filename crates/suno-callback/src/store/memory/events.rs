@@ -11,6 +11,7 @@ use super::claims::LastRequest;
 use super::ledger::Ledger;
 use crate::delivery::{Content, Delivery, Fingerprint, Source, VerifiedBy};
 use crate::event::EventKey;
+use crate::simulation::{Mutation, mutated};
 use crate::store::bounds::{
     CONFLICTS_OF_EVENT_MAX, EVENTS_OF_TASK_MAX, NUDGES_MAX, QUARANTINED_MAX,
 };
@@ -207,7 +208,7 @@ impl Events {
             event.confirm(delivery, code, print);
             match event.state {
                 State::Waiting { .. } => self.set_state(id, State::Ready { since: now }),
-                State::Dead => self.reopen(id, now),
+                State::Dead if !mutated(Mutation::TenAttempts) => self.reopen(id, now),
                 _ => {}
             }
             return Accepted::Confirmed;
