@@ -106,7 +106,9 @@ impl Drawing {
 
     fn knobs(&mut self, store: StoreKind) -> Knobs {
         let draw = &mut self.draw;
-        let lease_ms = draw.magnitude(2_000, 120_000);
+        // Leases are extended all the time, so that a day of short ones is long.
+        let one_more_day = draw.percent(25);
+        let lease_ms = draw.magnitude(if one_more_day { 30_000 } else { 2_000 }, 120_000);
         let is_slow = draw.percent(65);
         let is_noisy = draw.percent(65);
         let retry_for_ms = match draw.range(0, 49) {
@@ -132,7 +134,7 @@ impl Drawing {
             noise_percent: if is_noisy { draw.range(1, 15) } else { 0 },
             noise_ms: draw.pick(&[0, 0, 1, 5, 20]),
             heal_at_ms: draw.magnitude(60_000, 1_200_000),
-            one_more_day: draw.percent(50),
+            one_more_day,
         }
     }
 

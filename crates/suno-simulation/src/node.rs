@@ -183,6 +183,12 @@ impl Life {
         steps.dies_at_poll = Some(steps.polls + poll);
     }
 
+    /// It does not die any more unless it has.
+    pub(crate) fn will_live(&self) {
+        let mut steps = lock(&self.steps);
+        (steps.dies_at_poll, steps.dies_after_commits) = (None, None);
+    }
+
     /// No task of the process takes another step.
     pub(crate) fn die(&self, how: &'static str) {
         if std::mem::replace(&mut lock(&self.steps).is_dead, true) {

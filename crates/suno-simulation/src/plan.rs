@@ -280,7 +280,9 @@ impl Plan {
     /// How long after the last fault every event has ended.
     pub(crate) fn quiet_within(&self) -> Millis {
         const RETRY_PAUSE: Millis = 600_000;
+        let longest = self.knobs.retry_for_ms + self.knobs.handler_timeout_ms;
         let works = self.tasks.iter().map(|task| match task.work {
+            Work::Fails(u32::MAX, _) | Work::Hangs(u32::MAX) => longest,
             Work::Takes(for_ms) => 4 * for_ms,
             Work::Fails(times, for_ms) => u64::from(times) * 4 * for_ms,
             Work::Hangs(times) => u64::from(times) * 4 * self.knobs.handler_timeout_ms,

@@ -205,9 +205,9 @@ impl IdempotencyStore for Double {
                 if let (Some(submit), Some(task)) = (delivery.submit, delivery.task_id()) {
                     double.life.world.met(submit, index_of(task));
                 }
-                if let Some(task) = delivery.task_id() {
-                    double.show(task).await;
-                }
+            }
+            for task in deliveries.iter().filter_map(Delivery::task_id) {
+                double.show(task).await;
             }
             Ok(accepted)
         };

@@ -350,12 +350,12 @@ impl World {
         self.until(fault.at_ms).await;
         let node = &self.nodes[fault.node.unwrap_or_default()];
         let life = node.life();
-        match (fault.kind, life) {
+        match (fault.kind, life.clone()) {
             (FaultKind::Death, Some(life)) => life.die("by the plan"),
             (FaultKind::DeathAtPoll(poll), Some(life)) => life.will_die_at_poll(poll),
             (FaultKind::DeathAfterCommit(commits), Some(life)) => life.will_die_after_commits(commits),
             (FaultKind::Stop, Some(life)) => {
-                tokio::spawn(enter(life.clone(), life.stop()));
+                let _ = tokio::spawn(enter(life.clone(), life.stop())).await;
             }
             (FaultKind::Stall, Some(life)) => {
                 life.stall();
@@ -377,6 +377,7 @@ impl World {
         }
         if fault.kind.ends_a_life() {
             self.until(ends_at).await;
+            life.iter().for_each(|life| life.will_live());
             self.nodes[node.index].start(&self);
         }
     }

@@ -93,9 +93,10 @@ impl Checker {
     ) -> Result<(), Violation> {
         let expected = match self.events.get(&ticket.event) {
             Some(event) if event.claim.is_some_and(|claim| claim.ticket == ticket) => Settled::Settled,
+            Some(event) if event.latest != Some(ticket) => Settled::Lost,
             Some(event) if event.settled_by == Some(ticket) => Settled::AlreadySettled,
             // It was superseded after its lease had ended.
-            Some(event) if event.latest == Some(ticket) => settled,
+            Some(_) => settled,
             _ => Settled::Lost,
         };
         if settled != expected {

@@ -67,6 +67,7 @@ pub(crate) struct Checker {
     events: BTreeMap<EventNumber, Event>,
     tasks: Vec<Task>,
     committed: BTreeSet<u64>,
+    stored: BTreeSet<(usize, StageName)>,
     readiness: Readiness,
     handlers: Handlers,
     pub(crate) coverage: Coverage,
@@ -79,6 +80,7 @@ impl Checker {
             events: BTreeMap::new(),
             tasks: vec![Task::default(); plan.tasks.len()],
             committed: BTreeSet::new(),
+            stored: BTreeSet::new(),
             readiness: Readiness::new(plan),
             handlers: Handlers::default(),
             coverage: Coverage::default(),
@@ -123,11 +125,15 @@ impl Checker {
         self.committed.insert(*body);
         let (Some(task), Some(stage)) = (task, stage) else { return Ok(()) };
         let is_new = matches!(accepted, Accepted::New | Accepted::Late);
-        if is_new && self.find(*task, *stage).is_some() {
+        let is_known = self.stored.contains(&(*task, *stage));
+        if is_new {
+            self.stored.insert((*task, *stage));
+        }
+        if is_new && is_known {
             let text = format!("task {task} {stage:?} is stored and accepted as {accepted:?}");
             return Err(Violation::new(Row::S2, text));
         }
-        if !is_new && *accepted != Accepted::Quarantined && self.find(*task, *stage).is_none() {
+        if !is_new && *accepted != Accepted::Quarantined && !is_known {
             let text = format!("task {task} {stage:?} is accepted as {accepted:?} and not stored");
             return Err(Violation::new(Row::S7, text));
         }
@@ -191,6 +197,7 @@ impl Checker {
     /// An event may only be forgotten when it is settled and old.
     fn gone(&mut self, at: Millis, event: EventNumber) -> Result<(), Violation> {
         let Some(event) = self.events.remove(&event) else { return Ok(()) };
+        self.stored.remove(&(event.task, event.stage));
         let kept_for = match event.shown.state {
             StateName::Done | StateName::Superseded => self.plan.knobs.keys_for_ms,
             StateName::Dead => 2 * self.plan.knobs.keys_for_ms,

@@ -126,7 +126,7 @@ impl Checker {
         for event in self.events.values() {
             let is_left = event.is_claimable(at) && event.ready_at < granted_ready_at;
             let of_task = self.events.values().filter(|other| other.task == event.task);
-            if is_left && !of_task.into_iter().any(|other| other.is_held(at) || other.lapses > 0) {
+            if is_left && !of_task.into_iter().any(|other| other.claim.is_some() || other.lapses > 0) {
                 let text = format!(
                     "task {} {:?} is ready since {} and was passed over for one that is since {granted_ready_at}",
                     event.task, event.stage, event.ready_at
