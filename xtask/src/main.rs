@@ -50,10 +50,10 @@ enum Command {
     /// The work whose instructions are counted, for 'instructions'
     #[command(hide = true)]
     InstructionsWork(instructions::Work),
-    /// A receiver with a fault, for 'crash'
+    /// A receiver that is not 'suno listen', for 'crash'
     #[command(hide = true)]
     CrashReceiver {
-        fault: crash::Fault,
+        variant: crash::Variant,
         store: PathBuf,
     },
     Footprint(Footprint),
@@ -73,12 +73,17 @@ struct Crash {
     /// Decides when to kill; the same seed sends the same and kills at the same moments
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// Test a receiver that answers before the commit, which must be caught: exit code 1
+    /// Test a receiver that is broken, which must be caught (exit code 1): it answers before the
+    /// commit or, with --in-transaction, settles in a second transaction
     #[arg(long)]
     broken: bool,
     /// Test a receiver whose handler ends the process now and then
-    #[arg(long, conflicts_with = "broken")]
+    #[arg(long, conflicts_with_all = ["broken", "in_transaction"])]
     handler_kills: bool,
+    /// Test a receiver whose handler writes a row and settles the event in one transaction: each
+    /// event must have exactly one row
+    #[arg(long)]
+    in_transaction: bool,
 }
 
 /// Measure the memory of `suno listen`, and whether it answers during a flood of connections
@@ -122,10 +127,11 @@ impl Crash {
             rounds: self.rounds,
             connections: self.connections,
             seed: self.seed,
-            fault: match (self.broken, self.handler_kills) {
-                (true, _) => Some(crash::Fault::AnswersEarly),
-                (_, true) => Some(crash::Fault::HandlerKills),
-                _ => None,
+            variant: match (self.in_transaction, self.broken) {
+                (true, false) => Some(crash::Variant::InTransaction),
+                (true, true) => Some(crash::Variant::TwoTransactions),
+                (false, true) => Some(crash::Variant::AnswersEarly),
+                (false, false) => self.handler_kills.then_some(crash::Variant::HandlerKills),
             },
         };
         let good = crash::run(&options, &mut io::stdout().lock())?;
@@ -287,8 +293,8 @@ fn main() -> ExitCode {
         Command::Conformance(conformance) => (conformance.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::Crash(crash) => (crash.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::EndToEnd(endtoend) => (endtoend.run(), ExitCode::from(COULD_NOT_RUN)),
-        Command::CrashReceiver { fault, store } => {
-            (block_on(crash::receive(fault, &store)), ExitCode::FAILURE)
+        Command::CrashReceiver { variant, store } => {
+            (block_on(crash::receive(variant, &store)), ExitCode::FAILURE)
         }
         Command::Footprint(footprint) => (footprint.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::Bench(bench) => (

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use suno_types::{CallbackRef, Code, DecodeError, DecodeErrorKind, TaskId, TaskRecord, TrackRef};
+use suno_types::{CallbackRef, Code, DecodeError, TaskId, TaskRecord, TrackRef};
 
 use crate::event::EventKey;
 use crate::store::{QuarantinedDelivery, SubmitId};
@@ -114,11 +114,11 @@ pub struct Delivery {
     pub verified_by: VerifiedBy,
     /// The submit that the callback URL named, if it named one.
     pub submit: Option<SubmitId>,
+    /// The fingerprint of the bytes.
+    pub strict: Fingerprint,
     /// True if the provider's record must confirm what it says before it counts against other stages
     /// of its task.
     pub unconfirmed: bool,
-    /// The fingerprint of the bytes.
-    pub strict: Fingerprint,
     /// What was made of the body.
     pub content: Content,
 }
@@ -158,36 +158,28 @@ impl Content {
     }
 
     /// What becomes of a body that cannot be decoded, but may name a task.
-    pub(crate) fn undecodable(
-        reason: DecodeError,
-        task_id: Option<&str>,
-    ) -> Result<Self, DecodeError> {
-        if reason.kind() == DecodeErrorKind::IdsDisagree {
-            return Err(reason);
-        }
+    pub(crate) fn undecodable(reason: DecodeError, task_id: Option<&str>) -> Self {
         let task_id = task_id.and_then(|id| TaskId::new(id).ok());
-        Ok(Self::Quarantined { task_id, reason })
+        Self::Quarantined { task_id, reason }
     }
 }
 
 impl Delivery {
-    /// Decodes what was verified. A body that cannot be decoded becomes
+    /// Makes a delivery of what was verified. A body that cannot be decoded becomes
     /// [`Content::Quarantined`], since its sender was trusted.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] of kind [`DecodeErrorKind::IdsDisagree`]: a body that names two tasks says
-    /// nothing that could be kept under either.
+    /// None at present: every body whose sender is trusted is kept.
     pub fn decode(verified: Verified, received_at: Timestamp) -> Result<Self, DecodeError> {
-        let (raw, verified_by, content) = verified.into_parts();
         Ok(Self {
-            content: content?,
-            strict: Fingerprint::strict(&raw),
-            raw,
+            content: verified.content,
+            strict: Fingerprint::strict(&verified.body),
+            raw: verified.body,
             received_at,
             source: Source::Callback,
-            verified_by,
-            submit: None,
+            verified_by: verified.by,
+            submit: verified.submit,
             unconfirmed: false,
         })
     }
@@ -245,7 +237,8 @@ impl Delivery {
         self
     }
 
-    /// The same, and whether the provider's record must confirm it.
+    /// The same, with whether the provider's record must confirm it; see
+    /// [`unconfirmed`](Self::unconfirmed).
     #[must_use]
     pub fn with_unconfirmed(mut self, unconfirmed: bool) -> Self {
         self.unconfirmed = unconfirmed;
@@ -270,6 +263,7 @@ impl fmt::Debug for Delivery {
             .field("received_at", &self.received_at)
             .field("source", &self.source)
             .field("verified_by", &self.verified_by)
+            .field("unconfirmed", &self.unconfirmed)
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,15 @@
 //! The way into a store: concurrent deliveries share one commit.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::delivery::{Delivery, Source};
 use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
@@ -12,32 +18,47 @@ use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
 const BATCH_MAX: usize = 512;
 /// How many deliveries wait for a commit at most.
 const WAITING_MAX: usize = 4_096;
+/// How many bytes a delivery counts for beside its body.
+const DELIVERY_BYTES: usize = 1_024;
 
 /// A store and what gathers deliveries in front of it.
 ///
 /// What arrives while a commit is under way goes into the next one; nothing waits on purpose.
 /// Clones share the store.
+///
+/// Neither a store that hangs nor one that panics stops the inbox: the deliveries of that commit
+/// fail, and the next ones are tried again.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     waiting: mpsc::Sender<Waiting>,
+    /// One permit for each byte that may still wait.
+    room: Arc<Semaphore>,
     store: Arc<dyn IdempotencyStore>,
-    confirming: Arc<AtomicBool>,
+    needs_confirmation: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     delivery: Delivery,
-    answer: oneshot::Sender<Result<Accepted, Arc<StoreError>>>,
+    answer: Answer,
+}
+
+/// Who waits for a delivery, and the room that the delivery takes until they are answered.
+#[derive(Debug)]
+struct Answer {
+    sender: oneshot::Sender<Result<Accepted, AcceptError>>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// A delivery was not stored: answer 503, so that the provider sends it again.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// Too many deliveries wait already.
+    /// Too many deliveries wait already, or they have too many bytes.
     #[error("too many deliveries wait to be stored")]
     Busy,
-    /// The store took longer than the answer may take. It may have taken the delivery all the same.
+    /// The store took longer than a commit or an answer may take. It may have taken the delivery all
+    /// the same.
     #[error("the store took too long to answer in time")]
     TooSlow,
     /// The store could not take it.
@@ -49,6 +70,12 @@ pub enum AcceptError {
 }
 
 impl Inbox {
+    /// How many bytes of deliveries wait to be stored at most: 64 MiB, bodies and 1 KiB for each.
+    pub const WAITING_BYTES_MAX: usize = 64 << 20;
+    /// How long a store may take for a commit. Less than a sender waits for its answer, so that a
+    /// store that hangs does not keep those waiting who come later.
+    pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
+
     /// Starts gathering for a store, on the current tokio runtime; ends when the last clone is
     /// dropped.
     #[must_use]
@@ -57,21 +84,23 @@ impl Inbox {
         crate::simulation::spawn(commit_all(gathered, store.clone()));
         Self {
             waiting,
+            room: Arc::new(Semaphore::new(Self::WAITING_BYTES_MAX)),
             store,
-            confirming: Arc::default(),
+            needs_confirmation: Arc::default(),
         }
     }
 
-    /// The same for deliveries that the provider's record must confirm.
+    /// Marks every callback that is accepted from now on as [`Delivery::unconfirmed`], also those
+    /// that clones accept.
     #[must_use]
     pub fn with_confirmation(self) -> Self {
         self.require_confirmation();
         self
     }
 
-    /// From now on, the provider's record must confirm what callbacks say.
+    /// See [`with_confirmation`](Self::with_confirmation).
     pub(crate) fn require_confirmation(&self) {
-        self.confirming.store(true, Ordering::Relaxed);
+        self.needs_confirmation.store(true, Ordering::Relaxed);
     }
 
     /// Stores a delivery; returns after the commit.
@@ -83,20 +112,30 @@ impl Inbox {
     ///
     /// [`AcceptError`]; the delivery may be sent again.
     pub async fn accept(&self, mut delivery: Delivery) -> Result<Accepted, AcceptError> {
-        delivery.unconfirmed |= self.confirming.load(Ordering::Relaxed)
-            && delivery.source == Source::Callback
-            && !delivery.verified_by.record;
-        let (answer, answered) = oneshot::channel();
+        let is_callback = delivery.source == Source::Callback && !delivery.verified_by.record;
+        if is_callback && self.needs_confirmation.load(Ordering::Relaxed) {
+            delivery.unconfirmed = true;
+        }
+        let (sender, answered) = oneshot::channel();
+        let answer = Answer {
+            _room: self.room_for(&delivery)?,
+            sender,
+        };
         self.waiting
             .try_send(Waiting { delivery, answer })
             .map_err(|err| match err {
                 mpsc::error::TrySendError::Full(_) => AcceptError::Busy,
                 mpsc::error::TrySendError::Closed(_) => AcceptError::Closed,
             })?;
-        match answered.await {
-            Ok(result) => result.map_err(AcceptError::Store),
-            Err(_) => Err(AcceptError::Closed),
-        }
+        answered.await.unwrap_or(Err(AcceptError::Closed))
+    }
+
+    /// Room for a delivery. One that is larger than all the room there is takes all of it.
+    fn room_for(&self, delivery: &Delivery) -> Result<OwnedSemaphorePermit, AcceptError> {
+        let bytes = delivery.raw.len().saturating_add(DELIVERY_BYTES);
+        let bytes = u32::try_from(bytes.min(Self::WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
+        let room = self.room.clone().try_acquire_many_owned(bytes);
+        room.map_err(|_| AcceptError::Busy)
     }
 
     /// The store behind.
@@ -114,9 +153,11 @@ async fn commit_all(mut gathered: mpsc::Receiver<Waiting>, store: Arc<dyn Idempo
             .map(|waiting: Waiting| (waiting.delivery, waiting.answer))
             .unzip();
         let results = commit(&*store, &deliveries).await;
+        // Their room is free for others once the answers are given.
+        drop(deliveries);
         for (answer, result) in answers.into_iter().zip(results) {
             // Nobody waits any more if the request was cancelled; the event is stored all the same.
-            let _ = answer.send(result);
+            let _ = answer.sender.send(result);
         }
     }
 }
@@ -125,28 +166,60 @@ async fn commit_all(mut gathered: mpsc::Receiver<Waiting>, store: Arc<dyn Idempo
 async fn commit(
     store: &dyn IdempotencyStore,
     deliveries: &[Delivery],
-) -> Vec<Result<Accepted, Arc<StoreError>>> {
-    let err = match store.accept(deliveries).await {
+) -> Vec<Result<Accepted, AcceptError>> {
+    let deadline = Instant::now() + Inbox::COMMIT_TIMEOUT;
+    let err = match accept(store, deliveries, deadline).await {
         Ok(accepted) => return accepted.into_iter().map(Ok).collect(),
         Err(err) => err,
     };
-    if err.kind() != StoreErrorKind::Refused || deliveries.len() == 1 {
+    let is_of_one =
+        matches!(&err, AcceptError::Store(err) if err.kind() == StoreErrorKind::Refused);
+    if !is_of_one || deliveries.len() == 1 {
         tracing::error!(
             err = &err as &dyn std::error::Error,
             "deliveries were not stored"
         );
-        let err = Arc::new(err);
         return deliveries.iter().map(|_| Err(err.clone())).collect();
     }
     let mut results = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        let alone = store.accept(std::slice::from_ref(delivery)).await;
-        results.push(alone.map_err(Arc::new).and_then(|accepted| {
-            accepted
-                .first()
-                .copied()
-                .ok_or_else(|| Arc::new(StoreError::new(StoreErrorKind::Refused)))
-        }));
+        let alone = accept(store, std::slice::from_ref(delivery), deadline).await;
+        results.push(alone.map(|accepted| accepted[0]));
     }
     results
+}
+
+/// Has the store accept deliveries, and returns as many results, unless it fails, panics, or is not
+/// done at the deadline.
+async fn accept(
+    store: &dyn IdempotencyStore,
+    deliveries: &[Delivery],
+    deadline: Instant,
+) -> Result<Vec<Accepted>, AcceptError> {
+    let broken = |reason| {
+        let err = StoreError::new(StoreErrorKind::Unavailable).with_source(reason);
+        Err(AcceptError::Store(Arc::new(err)))
+    };
+    // The store is asked within `catch_panic` in every respect: called, polled, and dropped.
+    let accepting = async { timeout_at(deadline, store.accept(deliveries)).await };
+    match catch_panic(accepting).await {
+        Some(Ok(Ok(accepted))) if accepted.len() == deliveries.len() => Ok(accepted),
+        Some(Ok(Ok(_))) => broken("the store did not say of each delivery what it was"),
+        Some(Ok(Err(err))) => Err(AcceptError::Store(Arc::new(err))),
+        Some(Err(_)) => Err(AcceptError::TooSlow),
+        None => broken("the store panicked"),
+    }
+}
+
+/// Resolves to `None` if the future panics.
+async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    // After a panic it is not polled again, so that nothing sees what the panic left half done.
+    poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        },
+    )
+    .await
 }

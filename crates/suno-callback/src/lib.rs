@@ -114,7 +114,7 @@ pub use handler::{
 };
 pub use inbox::{AcceptError, Inbox};
 pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
-pub use receiver::Receiver;
+pub use receiver::{AdmittedRequest, Receiver};
 pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
 #[cfg(feature = "client")]
 pub use reconcile::{SubmitError, Submitter};

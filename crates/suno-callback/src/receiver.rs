@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
 use crate::store::{Accepted, SubmitId};
-use crate::verify::{Refusal, Verification, Verified};
+use crate::verify::{Credentials, Refusal, Verification, Verified};
 
 /// Answers the provider's callbacks, whatever serves them.
 ///
@@ -22,11 +23,18 @@ use crate::verify::{Refusal, Verification, Verified};
 /// | a new event, a duplicate, a late stage, the same key with another payload | 200 |
 /// | trusted, but not decodable: kept raw | 200 |
 /// | not signed, wrong token, timestamp outside the window | 401 |
-/// | no task id to check a signature against, or ids that disagree | 400 |
-/// | another path 404, method 405, too large 413, other content type 415 | |
+/// | no single task id that a signature could be checked against | 400 |
+/// | another path 404, method 405, too large 413 | |
+/// | other content type, other charset than UTF-8, an encoded body | 415 |
 /// | the store failed, the answer budget ran out, too many wait | 503 with `Retry-After` |
 ///
 /// No answer says what was expected.
+///
+/// What costs least is checked first. [`admit`](Self::admit) checks everything that the head alone
+/// can tell, the form and the time of a signature and the token included, so that the body of a
+/// request without them is never read. An adapter that reads bodies itself calls `admit`, reads the
+/// body, and calls [`receive_body`](Self::receive_body); [`receive`](Self::receive) does both for a
+/// request whose body is there already.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     inbox: Inbox,
@@ -81,11 +89,9 @@ impl Receiver {
         self
     }
 
-    /// How long an answer may take: from the head of the request if [`CallbackService`] reads the
-    /// body, and otherwise from the call. Of that, at least [`STORING_MIN`](Self::STORING_MIN) is
-    /// left for storing, or the whole budget if it is smaller.
-    ///
-    /// [`CallbackService`]: crate::CallbackService
+    /// How long an answer may take, counted from [`admit`](Self::admit), or from the call of
+    /// [`receive`](Self::receive) or [`accept`](Self::accept). Of that, at least
+    /// [`STORING_MIN`](Self::STORING_MIN) is left for storing, or the whole budget if it is smaller.
     #[must_use]
     pub fn with_answer_budget(mut self, budget: Duration) -> Self {
         self.answer_budget = budget;
@@ -107,22 +113,35 @@ impl Receiver {
 
     /// Answers a request. A 200 leaves only after the event is committed.
     pub async fn receive(&self, request: Request<Bytes>) -> Response<Bytes> {
-        self.receive_since(request, Instant::now()).await
+        // The head is not kept while waiting for the store: it is made of parts of the buffer that
+        // the server reads into, which would have to make another one for the connection.
+        let (admitted, body) = {
+            let (head, body) = request.into_parts();
+            (self.admit(&head), body)
+        };
+        match admitted {
+            Ok(admitted) => self.receive_body(admitted, body).await,
+            Err(refused) => *refused,
+        }
     }
 
-    /// The same for a request whose head was read at `begun`.
-    pub(crate) async fn receive_since(
-        &self,
-        request: Request<Bytes>,
-        begun: Instant,
-    ) -> Response<Bytes> {
-        // Not kept while waiting for the store: a head is made of parts of the buffer that the server
-        // reads into, which would have to make another one for the connection.
-        let delivery = {
-            let (head, body) = request.into_parts();
-            self.delivery(&head, body)
-        };
-        let accepted = match delivery {
+    /// Checks everything about a request but its body, so that adapters need not read the body of
+    /// a request that is refused anyway. The cheapest checks come first: the path, the method, the
+    /// content type, the encoding and the length; then the signature headers and their time; then
+    /// the token.
+    ///
+    /// # Errors
+    ///
+    /// The answer, if the request is refused.
+    pub fn admit(&self, head: &Parts) -> Result<AdmittedRequest, Box<Response<Bytes>>> {
+        self.admitted(head)
+            .map_err(|problem| Box::new(problem.into_response()))
+    }
+
+    /// Answers a request that was admitted. A 200 leaves only after the event is committed.
+    pub async fn receive_body(&self, request: AdmittedRequest, body: Bytes) -> Response<Bytes> {
+        let begun = request.begun;
+        let accepted = match self.delivery(request, body) {
             Ok(delivery) => self
                 .accept_since(delivery, begun)
                 .await
@@ -144,20 +163,8 @@ impl Receiver {
         Problem::Status(status).into_response()
     }
 
-    /// Checks everything about a request but its body, so that adapters need not read the body of
-    /// a request that is refused anyway.
-    ///
-    /// # Errors
-    ///
-    /// The answer, if the path, the method, the length or the type is wrong.
-    pub fn admit(&self, head: &http::request::Parts) -> Result<(), Box<Response<Bytes>>> {
-        self.address(head)
-            .map(|_| ())
-            .map_err(|problem| Box::new(problem.into_response()))
-    }
-
-    /// The first step: whether the sender can be trusted. `segment` is the segment of the path
-    /// where a token is expected.
+    /// The first step by hand, for a callback that did not come as an HTTP request: whether the
+    /// sender can be trusted. `segment` is the segment of the path where a token is expected.
     ///
     /// # Errors
     ///
@@ -168,9 +175,8 @@ impl Receiver {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Verified, Refusal> {
-        let now = self.now().as_second();
-        let now = u64::try_from(now).unwrap_or_default();
-        self.verification.verify(segment, headers, body, now)
+        self.verification
+            .verify(segment, headers, body, self.unix_time())
     }
 
     /// The second step: what the body says. What cannot be decoded is quarantined, since its
@@ -179,7 +185,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// The decode error if the ids in the body disagree.
+    /// None at present: every body whose sender is trusted is kept.
     pub fn decode(&self, verified: Verified) -> Result<Delivery, suno_types::DecodeError> {
         Delivery::decode(verified, self.now())
     }
@@ -209,45 +215,66 @@ impl Receiver {
         self.clock.now()
     }
 
-    /// Everything but the last step.
-    fn delivery(&self, head: &http::request::Parts, body: Bytes) -> Result<Delivery, Problem> {
-        let address = self.address(head)?;
-        if body.len() > self.body_bytes_max {
-            return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
-        }
-        let verified = self.verify(address.token, &head.headers, body)?;
-        let delivery = self.decode(verified).map_err(|err| {
-            tracing::warn!(%err, "callback refused");
-            Problem::Status(StatusCode::BAD_REQUEST)
-        })?;
-        if let crate::Content::Quarantined { reason, .. } = &delivery.content {
-            tracing::warn!(%reason, "callback not understood; kept in quarantine");
-        }
-        Ok(delivery.with_submit(address.submit))
+    fn unix_time(&self) -> u64 {
+        u64::try_from(self.now().as_second()).unwrap_or_default()
     }
 
-    /// Checks the head, and reads the path.
-    fn address<'a>(&self, head: &'a http::request::Parts) -> Result<Address<'a>, Problem> {
+    /// Checks the head.
+    fn admitted(&self, head: &Parts) -> Result<AdmittedRequest, Problem> {
         let rest = head.uri.path().strip_prefix(&*self.path);
         let address = rest.and_then(|rest| Address::read(rest, self.verification.has_token()));
         let address = address.ok_or(Problem::Status(StatusCode::NOT_FOUND))?;
         if head.method != Method::POST {
             return Err(Problem::Status(StatusCode::METHOD_NOT_ALLOWED));
         }
+        check_type(&head.headers)?;
         if content_length(&head.headers).is_some_and(|length| length > self.body_bytes_max) {
             return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        if !is_json(&head.headers) {
-            return Err(Problem::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        let credentials =
+            self.verification
+                .verify_head(address.token, &head.headers, self.unix_time())?;
+        Ok(AdmittedRequest {
+            credentials,
+            submit: address.submit,
+            begun: Instant::now(),
+        })
+    }
+
+    /// Everything between the head and the store.
+    fn delivery(&self, request: AdmittedRequest, body: Bytes) -> Result<Delivery, Problem> {
+        if body.len() > self.body_bytes_max {
+            return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        Ok(address)
+        let verified = self.verification.verify_body(&request.credentials, body)?;
+        let delivery = self
+            .decode(verified.with_submit(request.submit))
+            .map_err(|err| {
+                tracing::warn!(%err, "callback refused");
+                Problem::Status(StatusCode::BAD_REQUEST)
+            })?;
+        if let crate::Content::Quarantined { reason, .. } = &delivery.content {
+            tracing::warn!(%reason, "callback not understood; kept in quarantine");
+        }
+        Ok(delivery)
     }
 }
 
-/// What stands in the path behind the base: `[/TOKEN][/SUBMIT]`.
+/// A request whose head was checked: the proof that [`Receiver::admit`] returns. It keeps what the
+/// head said, so that the head itself can be dropped before the body is read.
+///
+/// The time that an answer may take counts from here.
+#[derive(Debug, Clone)]
+pub struct AdmittedRequest {
+    credentials: Credentials,
+    submit: Option<SubmitId>,
+    begun: Instant,
+}
+
+/// What follows the base in the path: `[/TOKEN][/SUBMIT]`, and perhaps a slash.
 #[derive(Debug, PartialEq, Eq)]
 struct Address<'a> {
-    /// What stands where a token is expected; empty if nothing does, since then it is the sender
+    /// The segment in which a token is expected; empty if there is none, since then it is the sender
     /// that is wrong, not the address.
     token: Option<&'a str>,
     submit: Option<SubmitId>,
@@ -255,6 +282,7 @@ struct Address<'a> {
 
 impl<'a> Address<'a> {
     fn read(rest: &'a str, has_token: bool) -> Option<Self> {
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
         let mut segments = match rest {
             "" => None,
             rest => Some(rest.strip_prefix('/')?.split('/')),
@@ -262,8 +290,9 @@ impl<'a> Address<'a> {
         let mut next = || segments.as_mut().and_then(Iterator::next);
         let token = has_token.then(|| next().unwrap_or_default());
         let submit = match next() {
-            None | Some("") => None,
-            Some(segment) => Some(segment.parse().ok()?),
+            None => None,
+            // A sender may write the digits in either case.
+            Some(segment) => Some(segment.to_ascii_lowercase().parse().ok()?),
         };
         next().is_none().then_some(Self { token, submit })
     }
@@ -274,21 +303,51 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// True for `application/json`, with or without parameters, and if no type is given.
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(content_type) = headers.get(CONTENT_TYPE) else {
-        return true;
+/// Fails unless the body is plain JSON in UTF-8 as far as the head says. No type at all will do.
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    for content_type in headers.get_all(CONTENT_TYPE) {
+        let mut parts = content_type.as_bytes().split(|byte| *byte == b';');
+        let essence = parts.next().unwrap_or_default().trim_ascii();
+        if !essence.eq_ignore_ascii_case(b"application/json") {
+            return Err(Problem::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        if !parts.all(is_utf8_or_no_charset) {
+            return Err(Problem::Charset);
+        }
+    }
+    let is_identity = |encoding: &HeaderValue| {
+        let mut encodings = encoding.as_bytes().split(|byte| *byte == b',');
+        encodings.all(|encoding| encoding.trim_ascii().eq_ignore_ascii_case(b"identity"))
     };
-    let essence = content_type.as_bytes().split(|byte| *byte == b';').next();
-    essence
-        .unwrap_or_default()
-        .trim_ascii()
-        .eq_ignore_ascii_case(b"application/json")
+    match headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
+        true => Ok(()),
+        false => Err(Problem::Encoding),
+    }
+}
+
+/// True for a parameter of the content type that names UTF-8 or is no charset. Some senders leave the
+/// hyphen out.
+fn is_utf8_or_no_charset(parameter: &[u8]) -> bool {
+    let mut parts = parameter.splitn(2, |byte| *byte == b'=');
+    let mut part = || parts.next().unwrap_or_default().trim_ascii();
+    if !part().eq_ignore_ascii_case(b"charset") {
+        return true;
+    }
+    let value = part();
+    let unquoted = value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""));
+    let value = unquoted.unwrap_or(value);
+    value.eq_ignore_ascii_case(b"utf-8") || value.eq_ignore_ascii_case(b"utf8")
 }
 
 /// Why a request is not answered with 200.
 enum Problem {
     Status(StatusCode),
+    /// The content type names another charset than UTF-8.
+    Charset,
+    /// The body is compressed, or encoded otherwise.
+    Encoding,
     NotStored,
 }
 
@@ -314,21 +373,33 @@ impl From<AcceptError> for Problem {
 
 impl Problem {
     fn into_response(self) -> Response<Bytes> {
-        let status = match self {
-            Self::Status(status) => status,
-            Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+        let (status, body) = match self {
+            Self::Status(status) => (status, body_of(status)),
+            Self::Charset => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                r#"{"error":"the charset must be utf-8"}"#,
+            ),
+            Self::Encoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                r#"{"error":"the body must not be encoded"}"#,
+            ),
+            Self::NotStored => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                (status, body_of(status))
+            }
         };
-        let mut response = respond(status, body_of(status));
-        let headers = response.headers_mut();
-        match status {
-            StatusCode::METHOD_NOT_ALLOWED => {
-                headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        let mut response = respond(status, body);
+        let hint = match (&self, status) {
+            (Self::Encoding, _) => Some((ACCEPT_ENCODING, "identity")),
+            (_, StatusCode::METHOD_NOT_ALLOWED) => Some((ALLOW, "POST")),
+            (_, StatusCode::SERVICE_UNAVAILABLE) => {
+                Some((RETRY_AFTER, Receiver::RETRY_AFTER_SECONDS))
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                let seconds = HeaderValue::from_static(Receiver::RETRY_AFTER_SECONDS);
-                headers.insert(RETRY_AFTER, seconds);
-            }
-            _ => {}
+            _ => None,
+        };
+        if let Some((name, value)) = hint {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -374,18 +445,58 @@ mod tests {
             ("/", false, Some((None, false))),
             ("/SUBMIT", false, Some((None, true))),
             ("/other", false, None),
-            ("/SUBMIT/", false, None),
+            ("/SUBMIT/", false, Some((None, true))),
+            ("/SUBMIT//", false, None),
+            ("//", false, None),
             ("er", false, None),
             ("", true, Some((token(""), false))),
             ("/", true, Some((token(""), false))),
             ("/tok", true, Some((token("tok"), false))),
             ("/tok/", true, Some((token("tok"), false))),
+            ("/tok//", true, None),
             ("/tok/SUBMIT", true, Some((token("tok"), true))),
+            ("/tok/SUBMIT/", true, Some((token("tok"), true))),
             ("/tok/other", true, None),
             ("/tok/SUBMIT/x", true, None),
         ];
         for (rest, has_token, expected) in cases {
             assert_eq!(read(rest, has_token), expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn the_digits_of_a_submit_may_be_in_either_case() {
+        let submit = |rest: &str| Address::read(rest, false).unwrap().submit.unwrap();
+        let lower = submit("/00112233445566778899aabbccddeeff");
+        assert_eq!(submit("/00112233445566778899AABBCCDDEEFF"), lower);
+    }
+
+    #[test]
+    fn a_charset_is_utf_8_however_it_is_written() {
+        let header = |value| {
+            let value = HeaderValue::from_static(value);
+            check_type(&HeaderMap::from_iter([(CONTENT_TYPE, value)])).is_ok()
+        };
+        for taken in [
+            "application/json",
+            "application/json;",
+            "application/json; charset=utf-8",
+            "Application/JSON;CHARSET=UTF-8",
+            "application/json; charset=\"utf-8\"; profile=x",
+            "application/json; charset = utf8",
+            "application/json; version=1",
+        ] {
+            assert!(header(taken), "{taken}");
+        }
+        for refused in [
+            "application/json; charset=utf-16",
+            "application/json; charset=iso-8859-1",
+            "application/json; charset=",
+            "application/json; charset",
+            "application/json; profile=x; charset=\"utf-16\"",
+            "text/json",
+        ] {
+            assert!(!header(refused), "{refused}");
         }
     }
 }

@@ -106,25 +106,29 @@ impl Retention {
         self
     }
 
-    /// Starts on the current tokio runtime. A stop waits for the step that is under way.
+    /// Starts on the current tokio runtime. A stop does not wait for the step that is under way: the
+    /// store completes it or not.
     pub fn start(self) -> Running {
         Running::start(|stopped| self.run(stopped))
     }
 
     async fn run(self, mut stopped: watch::Receiver<()>) {
-        loop {
-            self.round(&stopped).await;
-            tokio::select! {
-                biased;
-                // The sender is only ever dropped, never used: any news is the end.
-                _ = stopped.changed() => return,
-                () = tokio::time::sleep(self.interval.max(Self::STEP_PAUSE)) => {}
+        let rounds = async {
+            loop {
+                self.round().await;
+                tokio::time::sleep(self.interval.max(Self::STEP_PAUSE)).await;
             }
+        };
+        tokio::select! {
+            biased;
+            // The sender is only ever dropped, never used: any change is the end.
+            _ = stopped.changed() => {}
+            () = rounds => {}
         }
     }
 
     /// Purges step by step until nothing more is left.
-    async fn round(&self, stopped: &watch::Receiver<()>) {
+    async fn round(&self) {
         let mut all = Purged::default();
         for _ in 0..Self::STEPS_MAX {
             match self.store.purge(&self.request).await {
@@ -141,7 +145,7 @@ impl Retention {
                     break;
                 }
             }
-            if !all.more || stopped.has_changed().is_err() {
+            if !all.more {
                 break;
             }
             tokio::time::sleep(Self::STEP_PAUSE).await;

@@ -14,13 +14,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::body::{self, Unreadable};
 use crate::clock::after;
-use crate::receiver::Receiver;
+use crate::receiver::{AdmittedRequest, Receiver};
 
 /// A [`Receiver`] as a service: of hyper with the feature `hyper`, of tower (so also of axum) with
 /// the feature `tower`.
 ///
-/// A request that its head alone speaks against is refused before its body is read. Of the others,
-/// never more is buffered than [`Receiver::with_body_bytes_max`] allows, and never for longer than
+/// A request whose head [`Receiver::admit`] refuses is answered before its body is read. Of the
+/// others, never more is buffered than [`Receiver::with_body_bytes_max`] allows, and never for longer than
 /// [`with_body_timeout`](Self::with_body_timeout).
 ///
 /// What serves it must bound what comes before: how many connections there are, and how long a head
@@ -31,10 +31,10 @@ pub struct CallbackService {
     body_timeout: Duration,
 }
 
-/// A request with its whole body, and when its head was read.
-pub(crate) struct Whole {
-    request: Request<Bytes>,
-    begun: Instant,
+/// A request that was admitted, with its whole body.
+pub(crate) struct WholeRequest {
+    admitted: AdmittedRequest,
+    body: Bytes,
 }
 
 /// An answer that is on its way.
@@ -77,23 +77,22 @@ impl CallbackService {
     pub(crate) async fn read<B>(
         &self,
         request: Request<B>,
-    ) -> Result<Whole, Box<Response<Full<Bytes>>>>
+    ) -> Result<WholeRequest, Box<Response<Full<Bytes>>>>
     where
         B: Body + Send,
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (head, body) = request.into_parts();
-        if let Err(refused) = self.receiver.admit(&head) {
-            return Err(Box::new(refused.map(Full::new)));
-        }
-        let begun = Instant::now();
+        // The head is dropped before the body is read, see `Receiver::receive`.
+        let (admitted, body) = {
+            let (head, body) = request.into_parts();
+            (self.receiver.admit(&head), body)
+        };
+        let admitted = admitted.map_err(|refused| Box::new(refused.map(Full::new)))?;
         let reading = body::read(body, self.receiver.body_bytes_max());
-        let status = match timeout_at(after(begun, self.body_timeout), reading).await {
-            Ok(Ok(body)) => {
-                let request = Request::from_parts(head, body);
-                return Ok(Whole { request, begun });
-            }
+        let deadline = after(Instant::now(), self.body_timeout);
+        let status = match timeout_at(deadline, reading).await {
+            Ok(Ok(body)) => return Ok(WholeRequest { admitted, body }),
             Ok(Err(Unreadable::TooLarge)) => StatusCode::PAYLOAD_TOO_LARGE,
             Ok(Err(Unreadable::Broken)) => StatusCode::BAD_REQUEST,
             Err(_) => StatusCode::REQUEST_TIMEOUT,
@@ -102,10 +101,10 @@ impl CallbackService {
     }
 
     /// The second half: what the receiver answers.
-    pub(crate) async fn receive(&self, whole: Whole) -> Response<Full<Bytes>> {
-        let Whole { request, begun } = whole;
+    pub(crate) async fn receive(&self, request: WholeRequest) -> Response<Full<Bytes>> {
+        let WholeRequest { admitted, body } = request;
         self.receiver
-            .receive_since(request, begun)
+            .receive_body(admitted, body)
             .await
             .map(Full::new)
     }

@@ -258,10 +258,10 @@ impl World {
         while self.now() < quiet_by && !self.is_quiet() {
             sleep(Duration::from_secs(20)).await;
         }
-        self.check(Checker::all_have_ended);
+        self.check(|checker| checker.all_have_ended(self.now()));
         if self.plan.knobs.one_more_day {
             self.until(self.now() + DECIDED_WITHIN).await;
-            self.check(Checker::all_have_ended);
+            self.check(|checker| checker.all_have_ended(self.now()));
             self.check(Checker::all_are_decided);
         }
         if let Ok(counts) = self.store.counts().await {

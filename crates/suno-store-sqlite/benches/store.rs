@@ -13,7 +13,8 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::HeaderMap;
 use suno_callback::{
-    Claim, ClaimRequest, Clock, Delivery, IdempotencyStore, Settlement, SystemClock, Verification,
+    Claim, ClaimRequest, Clock, Delivery, IdempotencyStore, Settlement, SystemClock, Ticket,
+    Verification, WorkerId,
 };
 use suno_store_sqlite::SqliteStore;
 use tokio::runtime::{Builder, Runtime};
@@ -36,6 +37,7 @@ struct Scene {
     runtime: Runtime,
     store: SqliteStore,
     next: u64,
+    requests: u64,
     _dir: tempfile::TempDir,
 }
 
@@ -46,6 +48,7 @@ impl Scene {
             runtime: Builder::new_current_thread().enable_all().build().unwrap(),
             store: SqliteStore::open(dir.path().join("suno.db")).unwrap(),
             next: 0,
+            requests: 0,
             _dir: dir,
         }
     }
@@ -59,17 +62,16 @@ impl Scene {
         self.runtime.block_on(self.store.accept(batch)).unwrap();
     }
 
-    fn claim(&self, events_max: usize) -> Vec<Claim> {
-        let request = ClaimRequest::new(SystemClock.now(), LEASE, events_max);
-        self.runtime.block_on(self.store.claim(request)).unwrap()
-    }
-
-    fn settle(&self, claims: &[Claim]) {
-        let settled = claims.iter();
-        let settled: Vec<_> = settled
-            .map(|claim| (claim.ticket, Settlement::Done))
-            .collect();
-        self.runtime.block_on(self.store.settle(&settled)).unwrap();
+    /// Settles claims and claims again, as a dispatcher does.
+    fn claim(&mut self, events_max: usize, settled: &[Claim]) -> Vec<Claim> {
+        let done = |claim: &Claim| -> (Ticket, Settlement) { (claim.ticket, Settlement::Done) };
+        self.requests += 1;
+        let request = ClaimRequest::new(WorkerId(1), self.requests, LEASE, events_max)
+            .with_settlements(settled.iter().map(done).collect());
+        self.runtime
+            .block_on(self.store.claim(&request))
+            .unwrap()
+            .claims
     }
 }
 
@@ -104,11 +106,12 @@ fn settling(criterion: &mut Criterion) {
                     scene.accept(&batch);
                 }
                 let before = std::time::Instant::now();
+                let mut claims = Vec::new();
                 for _ in 0..times {
-                    let claims = scene.claim(size as usize);
+                    claims = scene.claim(size as usize, &claims);
                     assert_eq!(claims.len(), size as usize);
-                    scene.settle(&claims);
                 }
+                scene.claim(0, &claims);
                 before.elapsed()
             });
         });

@@ -1,171 +1,201 @@
 //! Storing deliveries.
 
-use rusqlite::{CachedStatement, Transaction, params};
-use suno_callback::{Accepted, Content, Delivery, EventKey, Fingerprint, StoreError};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
+use suno_callback::bounds::{
+    CONFLICTS_OF_EVENT_MAX, EVENTS_OF_TASK_MAX, NUDGES_MAX, QUARANTINED_MAX,
+};
+use suno_callback::{Accepted, Content, Delivery, EventKey, Fingerprint};
 use suno_types::Code;
 
-use crate::error::store_error;
-use crate::keys::Keys;
-use crate::row::{micros, source_column, task_hash};
-use crate::siblings::Siblings;
-use crate::{ledger, settle};
+use crate::error::{Error, Result};
+use crate::ledger;
+use crate::row::{DEAD, WAITING, source_column, task_hash, time_column};
+use crate::siblings::{Siblings, StoredSibling};
+use crate::state;
+use crate::work::Work;
 
 /// Stores deliveries, one after the other.
-pub(crate) fn accept(
-    transaction: &Transaction<'_>,
-    keys: &mut Keys,
-    deliveries: &[Delivery],
-) -> Result<Vec<Accepted>, StoreError> {
-    keys.catch_up(transaction)?;
-    let accepted = accept_all(transaction, keys, deliveries).map_err(store_error)?;
-    keys.merge(transaction, deliveries.len())?;
-    Ok(accepted)
-}
-
-fn accept_all(
-    transaction: &Transaction<'_>,
-    keys: &mut Keys,
-    deliveries: &[Delivery],
-) -> rusqlite::Result<Vec<Accepted>> {
-    let first = keys.next_event();
-    let mut accepting = Accepting::new(transaction, keys)?;
+pub(crate) fn accept(work: &mut Work<'_>, deliveries: &[Delivery]) -> Result<Vec<Accepted>> {
+    let transaction = work.transaction;
+    let first = work.keys.next_event();
+    let mut accepting = Accepting {
+        siblings: Siblings::new(transaction)?,
+        event: insert_event(transaction)?,
+        late: Vec::new(),
+        work,
+    };
     let accepted = deliveries
         .iter()
-        .map(|delivery| accepting.accept(delivery))
-        .collect::<Result<_, _>>()?;
-    let late = accepting.late;
-    settle::open(transaction, first)?;
+        .map(|delivery| accepting.accept(delivery, first))
+        .collect::<Result<_>>()?;
+    let late = std::mem::take(&mut accepting.late);
+    accepting.open(first)?;
     for event in late {
-        settle::supersede(transaction, event)?;
+        state::supersede(work, event)?;
     }
     Ok(accepted)
 }
 
+fn insert_event<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<CachedStatement<'t>> {
+    transaction.prepare_cached(
+        "INSERT INTO events (id, task_hash, task_id, stage, code, source, verified_by,
+             unconfirmed, received_at, stored_at, strict, semantic, raw)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )
+}
+
 /// What a delivery says of an event.
-struct Told<'a> {
+#[derive(Clone, Copy)]
+struct Says<'a> {
+    delivery: &'a Delivery,
     key: &'a EventKey,
     code: Code,
     semantic: Fingerprint,
 }
 
 /// A transaction that stores deliveries, with the statements that each of them needs.
-struct Accepting<'t> {
-    transaction: &'t Transaction<'t>,
-    keys: &'t mut Keys,
-    siblings: Siblings<'t>,
-    event: CachedStatement<'t>,
-    /// The events that came too late. As the others they are open once all are stored.
+struct Accepting<'a, 'w> {
+    work: &'a mut Work<'w>,
+    siblings: Siblings<'w>,
+    event: CachedStatement<'w>,
+    /// The events that came too late. As the others they are ready once all are stored.
     late: Vec<i64>,
 }
 
-impl<'t> Accepting<'t> {
-    fn new(transaction: &'t Transaction<'t>, keys: &'t mut Keys) -> rusqlite::Result<Self> {
-        Ok(Self {
-            transaction,
-            keys,
-            siblings: Siblings::new(transaction)?,
-            event: transaction.prepare_cached(
-                "INSERT INTO events (id, task_hash, task_id, stage, code, source, verified_by,
-                     received_at, strict, semantic, raw)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?,
-            late: Vec::new(),
-        })
-    }
-
-    fn accept(&mut self, delivery: &Delivery) -> rusqlite::Result<Accepted> {
-        ledger::meet(self.transaction, delivery)?;
+impl Accepting<'_, '_> {
+    fn accept(&mut self, delivery: &Delivery, first: i64) -> Result<Accepted> {
+        ledger::meet(self.work, delivery)?;
         match &delivery.content {
             Content::Event {
                 key,
                 code,
                 semantic,
                 ..
-            } => self.accept_event(
-                delivery,
-                Told {
+            } => {
+                let says = Says {
+                    delivery,
                     key,
                     code: *code,
                     semantic: *semantic,
-                },
-            ),
-            Content::Quarantined {
-                task_id, reason, ..
-            } => {
-                self.transaction
-                    .prepare_cached(
-                        "INSERT OR IGNORE INTO quarantine
-                         (strict, task_id, source, verified_by, received_at, reason, raw)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    )?
-                    .execute(params![
-                        delivery.strict.0,
-                        task_id.as_ref().map(|id| id.as_str()),
-                        source_column(delivery.source),
-                        delivery.verified_by.bits(),
-                        micros(delivery.received_at),
-                        reason.to_string(),
-                        &*delivery.raw,
-                    ])?;
-                Ok(Accepted::Quarantined)
+                };
+                self.accept_event(says, first)
             }
-            // A kind of content that this version of the store does not know.
-            _ => Err(rusqlite::Error::InvalidQuery),
+            Content::Quarantined { reason, .. } => {
+                put_in_quarantine(self.work, delivery, &reason.to_string())
+            }
+            _ => Err(Error::Unknown),
         }
     }
 
-    fn accept_event(&mut self, delivery: &Delivery, told: Told<'_>) -> rusqlite::Result<Accepted> {
-        let (task_id, stage) = (told.key.task_id(), told.key.stage());
+    fn accept_event(&mut self, says: Says<'_>, first: i64) -> Result<Accepted> {
+        let (task_id, stage) = (says.key.task_id(), says.key.stage());
         let hash = task_hash(task_id);
-        let siblings = self.siblings.of(self.keys, hash, task_id.as_str())?;
+        let siblings = self.siblings.of(self.work.keys, hash, task_id.as_str())?;
         if let Some(known) = siblings.iter().find(|known| known.stage == *stage) {
-            return meet(self.transaction, delivery, known.id, told.semantic);
+            if known.id >= first && known.unconfirmed && !says.delivery.unconfirmed {
+                // Confirmed by a delivery of the same slice: it needs its state for that.
+                self.open(first)?;
+            }
+            return accept_again(self.work, known, &siblings, says);
         }
-        let event = self.keys.next_event();
-        self.event.execute(params![
-            event,
-            hash,
-            task_id.as_str(),
-            stage.as_str(),
-            told.code.0,
-            source_column(delivery.source),
-            delivery.verified_by.bits(),
-            micros(delivery.received_at),
-            delivery.strict.0,
-            told.semantic.0,
-            &*delivery.raw,
-        ])?;
-        self.keys.add(hash, event);
-        if siblings
-            .iter()
-            .any(|sibling| sibling.stage.supersedes(stage))
-        {
+        if siblings.len() >= EVENTS_OF_TASK_MAX {
+            let reason = "the task has too many events";
+            return put_in_quarantine(self.work, says.delivery, reason);
+        }
+        let is_late = !siblings.is_empty() && self.is_late(&siblings, says)?;
+        let event = self.insert(hash, says)?;
+        if is_late {
             self.late.push(event);
             return Ok(Accepted::Late);
         }
         Ok(Accepted::New)
     }
+
+    fn is_late(&self, siblings: &[StoredSibling], says: Says<'_>) -> Result<bool> {
+        // Those of this slice have no state yet; for lateness it does not matter: they are not done.
+        let stage = says.key.stage();
+        Ok(siblings.iter().any(|sibling| {
+            let counts = !sibling.unconfirmed || sibling.state == crate::row::DONE;
+            counts && sibling.stage.supersedes(stage)
+        }))
+    }
+
+    fn insert(&mut self, hash: i64, says: Says<'_>) -> Result<i64> {
+        let Says { delivery, key, .. } = says;
+        let event = self.work.keys.next_event();
+        self.event.execute(params![
+            event,
+            hash,
+            key.task_id().as_str(),
+            key.stage().as_str(),
+            says.code.0,
+            source_column(delivery.source),
+            delivery.verified_by.bits(),
+            delivery.unconfirmed,
+            time_column(delivery.received_at),
+            self.work.now,
+            delivery.strict.0,
+            says.semantic.0,
+            &*delivery.raw,
+        ])?;
+        self.work.keys.add(hash);
+        Ok(event)
+    }
+
+    /// Makes the events of this slice ready that are not yet, all at once.
+    fn open(&mut self, first: i64) -> Result<()> {
+        if self.work.keys.next_event() > first {
+            self.work
+                .transaction
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO ready (event_id, since)
+                     SELECT id, stored_at FROM events WHERE id >= ?1",
+                )?
+                .execute([first])?;
+        }
+        Ok(())
+    }
 }
 
-/// Another delivery of a known event: a duplicate, unless it says something else.
-fn meet(
-    transaction: &Transaction<'_>,
-    delivery: &Delivery,
-    event: i64,
-    semantic: Fingerprint,
-) -> rusqlite::Result<Accepted> {
-    let known: bool = transaction
+/// Another delivery of a known event.
+fn accept_again(
+    work: &mut Work<'_>,
+    known: &StoredSibling,
+    siblings: &[StoredSibling],
+    says: Says<'_>,
+) -> Result<Accepted> {
+    if known.unconfirmed && !says.delivery.unconfirmed {
+        confirm(work, known, says)?;
+        if known.state == DEAD {
+            state::reopen(work, known.id, siblings)?;
+        }
+        return Ok(Accepted::Confirmed);
+    }
+    let accepted = add_conflict(work, known.id, says)?;
+    if known.unconfirmed && known.state == WAITING {
+        nudge(work, known.id)?;
+    }
+    Ok(accepted)
+}
+
+/// Keeps a delivery beside the event, unless it says what is known.
+fn add_conflict(work: &mut Work<'_>, event: i64, says: Says<'_>) -> Result<Accepted> {
+    let transaction = work.transaction;
+    let (strict, semantic) = (says.delivery.strict.0, says.semantic.0);
+    let is_known: bool = transaction
         .prepare_cached(
             "SELECT EXISTS (
                  SELECT 1 FROM events WHERE id = ?1 AND (strict = ?2 OR semantic = ?3)
                  UNION ALL
                  SELECT 1 FROM conflicts WHERE event_id = ?1 AND (strict = ?2 OR semantic = ?3))",
         )?
-        .query_row(params![event, delivery.strict.0, semantic.0], |row| {
-            row.get(0)
-        })?;
-    if known {
+        .query_row(params![event, strict, semantic], |row| row.get(0))?;
+    if is_known {
         return Ok(Accepted::Duplicate);
+    }
+    if conflicts_of(transaction, event)? as usize >= CONFLICTS_OF_EVENT_MAX {
+        work.tally.dropped += 1;
+        return Ok(Accepted::Dropped);
     }
     transaction
         .prepare_cached(
@@ -175,12 +205,127 @@ fn meet(
         )?
         .execute(params![
             event,
-            source_column(delivery.source),
-            delivery.verified_by.bits(),
-            micros(delivery.received_at),
-            delivery.strict.0,
-            semantic.0,
-            &*delivery.raw,
+            source_column(says.delivery.source),
+            says.delivery.verified_by.bits(),
+            time_column(says.delivery.received_at),
+            strict,
+            semantic,
+            &*says.delivery.raw,
         ])?;
     Ok(Accepted::Conflict)
+}
+
+fn conflicts_of(transaction: &Transaction<'_>, event: i64) -> rusqlite::Result<u32> {
+    transaction
+        .prepare_cached("SELECT count(*) FROM conflicts WHERE event_id = ?1")?
+        .query_row([event], |row| row.get(0))
+}
+
+/// Makes an event that waits ready at once, within a bound.
+fn nudge(work: &mut Work<'_>, event: i64) -> Result<()> {
+    let nudged = work
+        .transaction
+        .prepare_cached(
+            "UPDATE later SET state = 0, due = iif(due IS NULL, NULL, ?2), since = ?2
+             WHERE event_id = ?1 AND state = 2 AND coalesce(due, since) > ?2
+                 AND (SELECT nudges FROM events WHERE id = ?1) < ?3",
+        )?
+        .execute(params![event, work.now, NUDGES_MAX])?;
+    if nudged == 1 {
+        work.transaction
+            .prepare_cached("UPDATE events SET nudges = nudges + 1 WHERE id = ?1")?
+            .execute([event])?;
+    }
+    Ok(())
+}
+
+/// Puts what a confirmed delivery says in the place of an unconfirmed event.
+fn confirm(work: &mut Work<'_>, known: &StoredSibling, says: Says<'_>) -> Result<()> {
+    let (transaction, event) = (work.transaction, known.id);
+    keep_former(transaction, event, says)?;
+    transaction
+        .prepare_cached(
+            "UPDATE events SET code = ?2, source = ?3, verified_by = ?4, unconfirmed = 0,
+                 strict = ?5, semantic = ?6, raw = ?7
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            event,
+            says.code.0,
+            source_column(says.delivery.source),
+            says.delivery.verified_by.bits(),
+            says.delivery.strict.0,
+            says.semantic.0,
+            &*says.delivery.raw,
+        ])?;
+    transaction
+        .prepare_cached(
+            "UPDATE later SET due = iif(state = 2, min(due, ?2), due),
+                 since = iif(state = 2, min(since, ?2), since), state = iif(state = 2, 0, state)
+             WHERE event_id = ?1",
+        )?
+        .execute([event, work.now])?;
+    Ok(())
+}
+
+/// Keeps what an unconfirmed event said as a conflict, if the record says something else.
+fn keep_former(transaction: &Transaction<'_>, event: i64, says: Says<'_>) -> Result<()> {
+    let (strict, semantic) = (says.delivery.strict.0, says.semantic.0);
+    transaction
+        .prepare_cached(
+            "DELETE FROM conflicts WHERE event_id = ?1 AND strict = ?2 AND semantic = ?3",
+        )?
+        .execute(params![event, strict, semantic])?;
+    let bound = i64::try_from(CONFLICTS_OF_EVENT_MAX).unwrap_or(i64::MAX);
+    transaction
+        .prepare_cached(
+            "INSERT INTO conflicts
+             (event_id, source, verified_by, received_at, strict, semantic, raw)
+             SELECT id, source, verified_by, received_at, strict, semantic, raw FROM events
+             WHERE id = ?1 AND strict <> ?2 AND semantic <> ?3
+                 AND (SELECT count(*) FROM conflicts WHERE event_id = ?1) < ?4",
+        )?
+        .execute(params![event, strict, semantic, bound])?;
+    Ok(())
+}
+
+/// Keeps a delivery as it came, within a bound.
+pub(crate) fn put_in_quarantine(
+    work: &mut Work<'_>,
+    delivery: &Delivery,
+    reason: &str,
+) -> Result<Accepted> {
+    let is_known = work
+        .transaction
+        .prepare_cached("SELECT 1 FROM quarantine WHERE strict = ?1")?
+        .query_row([delivery.strict.0], |_| Ok(()))
+        .optional()?;
+    if is_known.is_some() {
+        return Ok(Accepted::Quarantined);
+    }
+    let entries: u32 = work
+        .transaction
+        .prepare_cached("SELECT count(*) FROM quarantine")?
+        .query_row((), |row| row.get(0))?;
+    if entries as usize >= QUARANTINED_MAX {
+        work.tally.dropped += 1;
+        return Ok(Accepted::Dropped);
+    }
+    work.transaction
+        .prepare_cached(
+            "INSERT INTO quarantine
+             (strict, task_id, source, verified_by, received_at, stored_at, reason, raw)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            delivery.strict.0,
+            delivery.task_id().map(|id| id.as_str()),
+            source_column(delivery.source),
+            delivery.verified_by.bits(),
+            time_column(delivery.received_at),
+            work.now,
+            reason,
+            &*delivery.raw,
+        ])?;
+    Ok(Accepted::Quarantined)
 }

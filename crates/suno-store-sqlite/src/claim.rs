@@ -1,155 +1,334 @@
-//! Granting claims.
-
-use std::collections::HashSet;
+//! Granting claims: whichever became ready first, and a bounded number of looks.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use suno_callback::bounds::{LAPSES_SUSPECT, LEASE_MAX};
 use suno_callback::{
-    Claim, ClaimRequest, EventId, EventKey, EventState, StoreError, Ticket, VerifiedBy, turn,
+    Claim, ClaimRequest, Claims, DeadCause, EventId, EventKey, Ticket, VerifiedBy, WorkerId, turn,
 };
-use suno_types::{Stage, TaskId};
+use suno_types::Stage;
 
-use crate::error::{damaged, store_error};
-use crate::keys::Keys;
-use crate::row::{micros, moment, source, state, state_columns};
-use crate::settle;
-use crate::siblings::{Sibling, Siblings};
+use crate::clock::{Micros, after, left};
+use crate::error::{Error, Result};
+use crate::row::{CLAIMED, source, task_id, time};
+use crate::settle::{settle, worker_column};
+use crate::siblings::{Siblings, StoredSibling, at};
+use crate::state;
+use crate::work::Work;
 
-/// How many open events are looked at for one claim, so that a backlog of tasks that are being
-/// handled costs a bounded time.
+/// How many events are looked at for one claim. Each is claimed, parked or buried, or is a suspected
+/// one: a look is nearly never in vain.
 const LOOKED_AT_MAX: usize = 4_096;
-
-/// How many of them are read at once at least.
+/// How many candidates are read at once at least.
 const READ_MIN: usize = 32;
+/// How many workers are remembered with their last request.
+const WORKERS_MAX: usize = 64;
 
-/// Claims the events whose turn it is, oldest first.
-pub(crate) fn claim(
-    transaction: &Transaction<'_>,
-    keys: &mut Keys,
-    request: &ClaimRequest,
-) -> Result<Vec<Claim>, StoreError> {
-    keys.catch_up(transaction)?;
-    let claims = claim_among(transaction, keys, request, LOOKED_AT_MAX)?;
-    // A process that only claims takes in keys as well.
-    keys.merge(transaction, 0)?;
+/// The last request of each worker and what it was granted, so that an answer which got lost can be
+/// repeated. In memory, because a worker that has lost its process asks no more.
+#[derive(Debug, Default)]
+pub(crate) struct LastRequests(Vec<LastRequest>);
+
+#[derive(Debug)]
+struct LastRequest {
+    worker: WorkerId,
+    number: u64,
+    granted: Vec<Ticket>,
+}
+
+impl LastRequests {
+    fn of(&self, worker: WorkerId) -> Option<&LastRequest> {
+        self.0.iter().find(|last| last.worker == worker)
+    }
+
+    fn remember(&mut self, request: &ClaimRequest, claims: &[Claim]) {
+        self.0.retain(|last| last.worker != request.worker);
+        if self.0.len() >= WORKERS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(LastRequest {
+            worker: request.worker,
+            number: request.number,
+            granted: claims.iter().map(|claim| claim.ticket).collect(),
+        });
+    }
+}
+
+/// Settles, and claims the events whose turn it is.
+pub(crate) fn claim(work: &mut Work<'_>, request: &ClaimRequest) -> Result<Claims> {
+    let mut claims = Claims::default();
+    for (ticket, settlement) in &request.settlements {
+        claims.settled.push(settle(work, ticket, settlement)?);
+    }
+    if let Some(granted) = granted_before(work, request) {
+        claims.claims = still_held(work, &granted)?;
+        claims.more = true;
+        return Ok(claims);
+    }
+    grant_all(work, request, &mut claims)?;
+    work.requests.remember(request, &claims.claims);
+    if !claims.more {
+        claims.next_due = next_due(work.transaction, work.now)?;
+    }
     Ok(claims)
 }
 
-/// Looks at the `looked_at_max` oldest open events that are due.
-fn claim_among(
-    transaction: &Transaction<'_>,
-    keys: &Keys,
-    request: &ClaimRequest,
-    looked_at_max: usize,
-) -> Result<Vec<Claim>, StoreError> {
-    let mut siblings_of = Siblings::new(transaction).map_err(store_error)?;
+/// What the request was granted, if it was answered before.
+fn granted_before(work: &Work<'_>, request: &ClaimRequest) -> Option<Vec<Ticket>> {
+    let last = work.requests.of(request.worker)?;
+    match last.number.cmp(&request.number) {
+        std::cmp::Ordering::Less => None,
+        std::cmp::Ordering::Equal => Some(last.granted.clone()),
+        std::cmp::Ordering::Greater => Some(Vec::new()),
+    }
+}
+
+fn still_held(work: &mut Work<'_>, granted: &[Ticket]) -> Result<Vec<Claim>> {
     let mut claims = Vec::new();
-    let mut seen = HashSet::new();
-    let (mut after, mut left) = (0, looked_at_max);
-    while claims.len() < request.events_max && left > 0 {
-        let read = (request.events_max - claims.len()).max(READ_MIN).min(left);
-        let found = candidates(transaction, request, after, read).map_err(store_error)?;
-        let Some(last) = found.last() else {
-            break;
-        };
-        after = last.id;
-        left -= found.len();
-        for Candidate { hash, task_id, .. } in found {
-            if claims.len() >= request.events_max {
-                break;
-            }
-            // One event of a task is claimed at a time. Another task of the same hash waits for the
-            // next claim.
-            if !seen.insert(hash) {
-                continue;
-            }
-            let siblings = siblings_of.of(keys, hash, &task_id).map_err(store_error)?;
-            claims.extend(claim_of_task(transaction, &siblings, request)?);
+    for ticket in granted {
+        let row = Granted::of(work.transaction, ticket.event.0)?;
+        if let Some(row) = row.filter(|row| row.is_held_by(ticket, work.now)) {
+            claims.push(row.into_claim(ticket.event, ticket.worker, work.now)?);
         }
     }
     Ok(claims)
 }
 
-/// An open event that is due.
+/// An event that may be claimed now.
 struct Candidate {
     id: i64,
-    hash: i64,
-    task_id: String,
+    since: Micros,
+    is_ready: bool,
+    /// `None` if the event of this row is missing.
+    task: Option<(i64, String)>,
 }
 
-/// The oldest open events behind `after` that are due.
-fn candidates(
-    transaction: &Transaction<'_>,
+/// What a look at a candidate came to.
+enum Looked {
+    Granted(Claim),
+    Suspected,
+    /// It is not a candidate any more.
+    PutAside,
+}
+
+/// How far candidates were read.
+struct Cursor {
+    ready_after: i64,
+    later_after: (Micros, i64),
+}
+
+fn grant_all(work: &mut Work<'_>, request: &ClaimRequest, claims: &mut Claims) -> Result<()> {
+    let mut siblings = Siblings::new(work.transaction)?;
+    let mut cursor = Cursor {
+        ready_after: 0,
+        later_after: (Micros::MIN, 0),
+    };
+    let mut looked_at = 0;
+    while looked_at < LOOKED_AT_MAX {
+        let read = (request.events_max - claims.claims.len()).max(READ_MIN);
+        let candidates = cursor.read(work.transaction, work.now, read)?;
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        for candidate in candidates {
+            if claims.claims.len() >= request.events_max {
+                claims.more = true;
+                return Ok(());
+            }
+            looked_at += 1;
+            let alone = request.running == 0 && claims.claims.is_empty();
+            match look_at(work, &mut siblings, &candidate, request, alone)? {
+                Looked::Granted(claim) => {
+                    let is_suspected = claim.lapses >= LAPSES_SUSPECT;
+                    claims.claims.push(claim);
+                    if is_suspected {
+                        claims.more = true;
+                        return Ok(());
+                    }
+                }
+                Looked::Suspected => claims.suspected = true,
+                Looked::PutAside => {}
+            }
+        }
+    }
+    claims.more = true;
+    Ok(())
+}
+
+impl Cursor {
+    /// The next candidates, those first that became ready first.
+    fn read(
+        &mut self,
+        transaction: &Transaction<'_>,
+        now: Micros,
+        read: usize,
+    ) -> Result<Vec<Candidate>> {
+        let limit = i64::try_from(read).unwrap_or(i64::MAX);
+        let mut candidates = transaction
+            .prepare_cached(
+                "SELECT event_id, since, 1, task_hash, task_id
+                 FROM ready LEFT JOIN events ON id = event_id
+                 WHERE event_id > ?1 ORDER BY event_id LIMIT ?2",
+            )?
+            .query_map([self.ready_after, limit], Candidate::read)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        if let Some(last) = candidates.last() {
+            self.ready_after = last.id;
+        }
+        let (due, id) = self.later_after;
+        let later = transaction
+            .prepare_cached(
+                "SELECT event_id, due, 0, later.task_hash, task_id
+                 FROM later LEFT JOIN events ON id = event_id
+                 WHERE due <= ?1 AND (due, event_id) > (?2, ?3)
+                 ORDER BY due, event_id LIMIT ?4",
+            )?
+            .query_map(params![now, due, id, limit], Candidate::read)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        if let Some(last) = later.last() {
+            self.later_after = (last.since, last.id);
+        }
+        candidates.extend(later);
+        candidates.sort_by_key(|candidate| (candidate.since, candidate.id));
+        Ok(candidates)
+    }
+}
+
+impl Candidate {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let (hash, task_id): (Option<i64>, Option<String>) = (row.get(3)?, row.get(4)?);
+        Ok(Self {
+            id: row.get(0)?,
+            since: row.get(1)?,
+            is_ready: row.get(2)?,
+            task: hash.zip(task_id),
+        })
+    }
+}
+
+/// Claims the event of the candidate's task whose turn it is.
+fn look_at(
+    work: &mut Work<'_>,
+    siblings: &mut Siblings<'_>,
+    candidate: &Candidate,
     request: &ClaimRequest,
-    after: i64,
-    read: usize,
-) -> rusqlite::Result<Vec<Candidate>> {
-    transaction
-        .prepare_cached(
-            "SELECT event_id, task_hash, task_id FROM open JOIN events ON id = event_id
-             WHERE due <= ?1 AND event_id > ?2 ORDER BY event_id LIMIT ?3",
-        )?
-        .query_map(
-            params![
-                micros(request.now),
-                after,
-                i64::try_from(read).unwrap_or(i64::MAX)
-            ],
-            |row| {
-                Ok(Candidate {
-                    id: row.get(0)?,
-                    hash: row.get(1)?,
-                    task_id: row.get(2)?,
-                })
-            },
-        )?
-        .collect()
+    alone: bool,
+) -> Result<Looked> {
+    let Some((hash, task_id)) = &candidate.task else {
+        forget_orphan(work.transaction, candidate.id)?;
+        return Ok(Looked::PutAside);
+    };
+    let stored = siblings.of(work.keys, *hash, task_id)?;
+    match claim_of_task(work, &stored, candidate, request, alone) {
+        Err(err) if err.is_of_one_row() => {
+            bury_damaged(work, candidate, &err)?;
+            Ok(Looked::PutAside)
+        }
+        looked => looked,
+    }
 }
 
 fn claim_of_task(
-    transaction: &Transaction<'_>,
-    siblings: &[Sibling],
+    work: &mut Work<'_>,
+    stored: &[StoredSibling],
+    candidate: &Candidate,
     request: &ClaimRequest,
-) -> Result<Option<Claim>, StoreError> {
-    let mut standing = Vec::with_capacity(siblings.len());
-    for sibling in siblings {
-        standing.push((sibling.stage.clone(), state(sibling.state, sibling.due)?));
+    alone: bool,
+) -> Result<Looked> {
+    let now = at(stored, work.now)?;
+    // Claimed, superseded or parked by an earlier look of this claim.
+    let is_open = stored
+        .iter()
+        .zip(&now)
+        .any(|(stored, sibling)| stored.id == candidate.id && sibling.state.is_claimable());
+    if !is_open {
+        return Ok(Looked::PutAside);
     }
-    let Some(turn) = turn(&standing, request.now) else {
-        return Ok(None);
+    let Some(turn) = turn(&now) else {
+        state::park(work, candidate.id, candidate.is_ready)?;
+        return Ok(Looked::PutAside);
     };
-    for place in turn.supersede {
-        settle::supersede(transaction, siblings[place].id).map_err(store_error)?;
+    let claimed = &stored[turn.claim];
+    if claimed.id != candidate.id {
+        // It is met by itself, in the order in which it became ready.
+        return Ok(Looked::PutAside);
     }
-    let id = siblings[turn.claim].id;
-    grant(transaction, id, request)
-        .map_err(store_error)?
-        .ok_or_else(|| damaged("an event has no body"))?
-        .into_claim(id)
-        .map(Some)
+    let lapses = u32::from(now[turn.claim].state.is_lapsed()) + lapses_of(work, claimed.id)?;
+    if lapses >= LAPSES_SUSPECT && !alone {
+        return Ok(Looked::Suspected);
+    }
+    for place in turn.supersede {
+        state::supersede(work, stored[place].id)?;
+    }
+    grant(work, claimed, lapses, request).map(Looked::Granted)
+}
+
+fn lapses_of(work: &Work<'_>, event: i64) -> Result<u32> {
+    let lapses = work
+        .transaction
+        .prepare_cached("SELECT lapses FROM later WHERE event_id = ?1")?
+        .query_row([event], |row| row.get(0))
+        .optional()?;
+    Ok(lapses.unwrap_or(0))
 }
 
 fn grant(
-    transaction: &Transaction<'_>,
-    id: i64,
+    work: &mut Work<'_>,
+    claimed: &StoredSibling,
+    lapses: u32,
     request: &ClaimRequest,
-) -> rusqlite::Result<Option<Granted>> {
-    let (state, due) = state_columns(EventState::Claimed {
-        until: request.until(),
-    });
-    transaction
+) -> Result<Claim> {
+    let event = claimed.id;
+    state::move_to_later(work, event)?;
+    let until = after(work.now, request.lease.min(LEASE_MAX));
+    let ticket = Ticket {
+        event: EventId(event),
+        epoch: 0,
+        worker: request.worker,
+    };
+    work.transaction
         .prepare_cached(
-            "UPDATE open SET state = ?2, due = ?3, epoch = epoch + 1, attempts = attempts + 1
+            "UPDATE later SET state = ?2, due = ?3, lapses = ?4, worker = ?5, epoch = epoch + 1,
+                 attempts = attempts + 1
              WHERE event_id = ?1",
         )?
-        .execute(params![id, state, due])?;
-    transaction
-        .prepare_cached(
-            "SELECT task_id, stage, source, verified_by, events.received_at, attempts, epoch, raw
-             FROM open JOIN events ON id = event_id
-             WHERE event_id = ?1 AND raw IS NOT NULL",
-        )?
-        .query_row([id], Granted::read)
-        .optional()
+        .execute(params![
+            event,
+            CLAIMED,
+            until,
+            lapses,
+            worker_column(&ticket)
+        ])?;
+    Granted::of(work.transaction, event)?
+        .ok_or(Error::Damaged("an event has no state"))?
+        .into_claim(ticket.event, ticket.worker, work.now)
+}
+
+/// A row without an event cannot be handled, and would be met again and again.
+fn forget_orphan(transaction: &Transaction<'_>, event: i64) -> Result<()> {
+    for sql in [
+        "DELETE FROM ready WHERE event_id = ?1",
+        "DELETE FROM later WHERE event_id = ?1",
+    ] {
+        transaction.prepare_cached(sql)?.execute([event])?;
+    }
+    tracing::error!(
+        event,
+        "the store is damaged: an event that was to be handled is missing"
+    );
+    Ok(())
+}
+
+/// Makes an event that cannot be read a dead letter, so that it does not hold up the others.
+fn bury_damaged(work: &mut Work<'_>, candidate: &Candidate, err: &Error) -> Result<()> {
+    let event = candidate.id;
+    tracing::error!(
+        event,
+        ?err,
+        "the store is damaged: an event cannot be read, and is a dead letter"
+    );
+    state::move_to_later(work, event)?;
+    let reason = "its record in the store is damaged";
+    state::bury(work, event, DeadCause::Unreadable, reason)
 }
 
 /// The row of an event that was claimed.
@@ -158,84 +337,93 @@ struct Granted {
     stage: Stage,
     source: i64,
     verified_by: u8,
+    unconfirmed: bool,
     received_at: i64,
+    state: i64,
+    due: Option<Micros>,
     attempts: u32,
+    lapses: u32,
     epoch: u32,
-    raw: Vec<u8>,
+    worker: i64,
+    open_since: Micros,
+    raw: Option<Vec<u8>>,
 }
 
 impl Granted {
+    fn of(transaction: &Transaction<'_>, event: i64) -> Result<Option<Self>> {
+        let row = transaction
+            .prepare_cached(
+                "SELECT task_id, stage, source, verified_by, events.unconfirmed, received_at, state,
+                     due, attempts, lapses, epoch, worker, open_since, raw
+                 FROM later JOIN events ON id = event_id WHERE event_id = ?1",
+            )?
+            .query_row([event], Self::read)
+            .optional()?;
+        Ok(row)
+    }
+
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             task_id: row.get(0)?,
             stage: Stage::from(row.get_ref(1)?.as_str()?),
             source: row.get(2)?,
             verified_by: row.get(3)?,
-            received_at: row.get(4)?,
-            attempts: row.get(5)?,
-            epoch: row.get(6)?,
-            raw: row.get(7)?,
+            unconfirmed: row.get(4)?,
+            received_at: row.get(5)?,
+            state: row.get(6)?,
+            due: row.get(7)?,
+            attempts: row.get(8)?,
+            lapses: row.get(9)?,
+            epoch: row.get(10)?,
+            worker: row.get(11)?,
+            open_since: row.get(12)?,
+            raw: row.get(13)?,
         })
     }
 
-    fn into_claim(self, id: i64) -> Result<Claim, StoreError> {
-        let task_id =
-            TaskId::new(self.task_id).map_err(|_| damaged("a stored task id is no id"))?;
+    fn is_held_by(&self, ticket: &Ticket, now: Micros) -> bool {
+        self.state == CLAIMED
+            && self.epoch == ticket.epoch
+            && self.worker == worker_column(ticket)
+            && self.due.is_some_and(|due| due > now)
+    }
+
+    fn into_claim(self, event: EventId, worker: WorkerId, now: Micros) -> Result<Claim> {
+        let raw = self.raw.ok_or(Error::Damaged("an event has no body"))?;
         let ticket = Ticket {
-            event: EventId(id),
+            event,
             epoch: self.epoch,
+            worker,
         };
-        let mut claim = Claim::new(ticket, EventKey::new(task_id, self.stage), self.raw);
+        let key = EventKey::new(task_id(self.task_id)?, self.stage);
+        let mut claim = Claim::new(ticket, key, raw);
+        claim.holds_for = left(now, self.due.unwrap_or(now));
         claim.attempt = self.attempts;
+        claim.lapses = self.lapses;
+        claim.age = left(self.open_since, now);
         claim.source = source(self.source);
         claim.verified_by = VerifiedBy::from_bits(self.verified_by);
-        claim.received_at = moment(self.received_at)?;
+        claim.unconfirmed = self.unconfirmed;
+        claim.received_at = time(self.received_at)?;
         Ok(claim)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use jiff::Timestamp;
-    use suno_callback::{Delivery, Verification};
-
-    use super::*;
-    use crate::{accept, schema};
-
-    fn delivery(task: &str, word: &str) -> Delivery {
-        let body = format!(
-            r#"{{"code":200,"data":{{"callbackType":"{word}","task_id":"{task}","data":[]}}}}"#
-        );
-        let none = Verification::dangerous_none();
-        let verified = none.verify(None, &Default::default(), body.into(), 0);
-        Delivery::decode(verified.unwrap(), Timestamp::UNIX_EPOCH).unwrap()
+/// After what time the next event becomes ready; zero if one is.
+pub(crate) fn next_due(
+    transaction: &Transaction<'_>,
+    now: Micros,
+) -> Result<Option<std::time::Duration>> {
+    let ready: Option<i64> = transaction
+        .prepare_cached("SELECT event_id FROM ready LIMIT 1")?
+        .query_row((), |row| row.get(0))
+        .optional()?;
+    if ready.is_some() {
+        return Ok(Some(std::time::Duration::ZERO));
     }
-
-    #[test]
-    fn a_backlog_of_a_task_that_is_handled_is_looked_at_up_to_a_bound() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut connection = schema::open(&dir.path().join("suno.db")).unwrap();
-        let transaction = connection.transaction().unwrap();
-        let mut keys = Keys::default();
-        // So many that they are read in several steps.
-        let words = (0..2 * READ_MIN).map(|number| format!("word-{number}"));
-        let mut deliveries: Vec<_> = words.map(|word| delivery("busy", &word)).collect();
-        deliveries.push(delivery("free", "text"));
-        accept::accept(&transaction, &mut keys, &deliveries).unwrap();
-        let now = Timestamp::from_second(1).unwrap();
-        let claim = |looked_at_max, events_max| {
-            let request = ClaimRequest::new(now, Duration::from_secs(60), events_max);
-            let claims = claim_among(&transaction, &keys, &request, looked_at_max).unwrap();
-            let tasks = claims.iter().map(|claim| claim.key.task_id().to_string());
-            tasks.collect::<Vec<_>>()
-        };
-        assert_eq!(claim(LOOKED_AT_MAX, 1), ["busy"]);
-        // Its other events wait for their turn, and stand before the free one.
-        let waiting = deliveries.len() - 2;
-        assert!(claim(waiting, 1).is_empty());
-        assert_eq!(claim(waiting + 1, 1), ["free"]);
-        assert!(claim(LOOKED_AT_MAX, 1).is_empty());
-    }
+    let due: Option<Micros> = transaction
+        .prepare_cached("SELECT due FROM later WHERE due IS NOT NULL ORDER BY due LIMIT 1")?
+        .query_row((), |row| row.get(0))
+        .optional()?;
+    Ok(due.map(|due| left(now, due)))
 }

@@ -1,24 +1,20 @@
 //! Which events a task has: the structure that dedupes.
 //!
-//! Task ids are random, so that an index over them would write another page for nearly every
-//! event. Events are appended instead, and the writer keeps the keys of the latest ones in memory.
-//! When there are many, they are merged into the table `keys` in sorted slices, a slice with each
-//! commit: neighbours share pages, and no commit takes long. Filters answer for most tasks that
-//! they have no keys, or none in the table.
+//! Task ids are random, so that an index over them would write another page for nearly every event.
+//! Instead, a transaction that stores events appends their hashes to `key_log` in one row, and the
+//! writer keeps those keys in memory. When there are many, they are merged into the table `keys` in
+//! sorted slices, a slice with each commit: neighbours share pages, and no commit takes long.
 //!
-//! Memory is never trusted alone: every transaction begins by taking in what other processes
-//! appended, and everything is read again after a transaction that failed, and after a purge of
-//! events that were not merged. A merge that is interrupted is begun again, and merging a key twice
-//! does nothing.
+//! Memory is never trusted alone. Every transaction begins by reading what other processes have
+//! appended to the log, and after a failure everything is read again; the log is short, so that this
+//! takes some milliseconds however many events are stored. A merge that is interrupted begins anew,
+//! and merging a key twice does nothing. A key may outlive its event: the rows decide.
 
 use std::collections::BTreeSet;
 
-use rusqlite::{CachedStatement, Transaction, params_from_iter};
-use suno_callback::StoreError;
+use rusqlite::{CachedStatement, Transaction, params, params_from_iter};
 
-use crate::error::store_error;
-use crate::filter::Filter;
-use crate::thread::Memory;
+use crate::error::{Error, Result};
 
 /// How many keys are kept in memory before they are merged.
 const UNMERGED_MAX: usize = 32_768;
@@ -27,27 +23,27 @@ const SLICE_MIN: usize = 64;
 const SLICE_MAX: usize = 1_024;
 /// How many keys one statement merges: finding the place of the next one begins at the last one then.
 const MERGED_AT_ONCE: usize = 32;
+/// How many bytes a hash has in the log.
+const HASH_BYTES: usize = 8;
 
 /// The hash of a task id, and an event of that task.
 type Key = (i64, i64);
 
-/// The keys that are not merged yet, and what is known of those that are.
+/// The keys that are not merged.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    /// All tasks that have keys, merged or not.
-    known: Filter,
-    /// Those of which a key is in the table, unless it is kept here as well.
-    merged: Filter,
     unmerged: BTreeSet<Key>,
     merging: Option<Merge>,
-    /// The last event that was taken in, or that was purged.
+    /// The last event whose key is in the table.
+    merged_through: i64,
+    /// The last event whose key was read from the log, or that was purged.
     taken_through: i64,
-    /// How often unmerged events had been purged when the keys were read.
-    unmerged_purges: i64,
+    /// The hashes of the events that this transaction has stored so far.
+    appended: Vec<u8>,
     unmerged_max: usize,
 }
 
-/// A merge under way.
+/// A merge that has begun.
 #[derive(Debug)]
 struct Merge {
     sorted: Vec<Key>,
@@ -60,62 +56,68 @@ struct Merge {
 impl Default for Keys {
     fn default() -> Self {
         Self {
-            known: Filter::default(),
-            merged: Filter::default(),
             unmerged: BTreeSet::new(),
             merging: None,
+            merged_through: 0,
             taken_through: 0,
-            unmerged_purges: 0,
+            appended: Vec::new(),
             unmerged_max: UNMERGED_MAX,
         }
     }
 }
 
-impl Memory for Keys {
-    fn forget(&mut self) {
-        self.known.clear();
-        self.merged.clear();
-        self.unmerged.clear();
-        self.merging = None;
-        self.taken_through = 0;
-    }
-}
-
 impl Keys {
-    /// Takes in what was appended and purged since the last transaction, by whichever process. To
-    /// be called in every transaction before anything is looked up.
-    pub(crate) fn catch_up(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let marks = Marks::read(transaction).map_err(store_error)?;
-        if marks.unmerged_purges != self.unmerged_purges {
-            self.forget();
-            self.unmerged_purges = marks.unmerged_purges;
+    /// Forgets everything, because a transaction that may have changed it failed.
+    pub(crate) fn forget(&mut self) {
+        let unmerged_max = self.unmerged_max;
+        *self = Self {
+            unmerged_max,
+            ..Self::default()
+        };
+    }
+
+    /// Reads what was appended since the last transaction, by whichever process. Must be called in
+    /// every transaction before anything is looked up.
+    pub(crate) fn catch_up(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        let (merged_through, numbered_through) = transaction
+            .prepare_cached("SELECT merged_through, numbered_through FROM marks")?
+            .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if merged_through > self.merged_through {
+            self.forget_merged(merged_through);
         }
-        if self.taken_through == 0 {
-            self.take_in_merged(transaction).map_err(store_error)?;
-            self.taken_through = marks.merged_through;
-        }
-        self.take_in(transaction).map_err(store_error)?;
-        self.taken_through = self.taken_through.max(marks.numbered_through);
+        self.taken_through = self.taken_through.max(merged_through);
+        self.read_log(transaction)?;
+        self.taken_through = self.taken_through.max(numbered_through);
         Ok(())
     }
 
-    fn take_in_merged(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let mut statement = transaction.prepare_cached("SELECT task_hash FROM keys")?;
-        let mut rows = statement.query(())?;
-        while let Some(row) = rows.next()? {
-            let task_hash = row.get(0)?;
-            self.known.add(task_hash);
-            self.merged.add(task_hash);
+    /// Another process has merged them.
+    fn forget_merged(&mut self, merged_through: i64) {
+        if let Some(merge) = self.merging.take_if(|merge| merge.through > merged_through) {
+            self.unmerged.extend(merge.sorted);
         }
-        Ok(())
+        self.merging = None;
+        self.unmerged.retain(|(_, event)| *event > merged_through);
+        self.merged_through = merged_through;
     }
 
-    fn take_in(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let mut statement = transaction
-            .prepare_cached("SELECT id, task_hash FROM events WHERE id > ?1 ORDER BY id")?;
+    fn read_log(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        let mut statement = transaction.prepare_cached(
+            "SELECT first_event, hashes FROM key_log WHERE first_event > ?1 ORDER BY first_event",
+        )?;
         let mut rows = statement.query([self.taken_through])?;
         while let Some(row) = rows.next()? {
-            self.add(row.get(1)?, row.get(0)?);
+            let mut event: i64 = row.get(0)?;
+            let hashes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            let (hashes, rest) = hashes.as_chunks::<HASH_BYTES>();
+            if !rest.is_empty() {
+                return Err(Error::Damaged("the log of keys is damaged"));
+            }
+            for hash in hashes {
+                self.unmerged.insert((i64::from_le_bytes(*hash), event));
+                event += 1;
+            }
+            self.taken_through = event - 1;
         }
         Ok(())
     }
@@ -125,11 +127,25 @@ impl Keys {
         self.taken_through + 1
     }
 
-    /// Notes an event that was appended.
-    pub(crate) fn add(&mut self, task_hash: i64, event: i64) {
-        self.known.add(task_hash);
-        self.unmerged.insert((task_hash, event));
-        self.taken_through = self.taken_through.max(event);
+    /// Notes an event that was stored, with the next number.
+    pub(crate) fn add(&mut self, task_hash: i64) {
+        self.taken_through += 1;
+        self.unmerged.insert((task_hash, self.taken_through));
+        self.appended.extend(task_hash.to_le_bytes());
+    }
+
+    /// Appends the keys of the events that were stored to the log, and merges a slice if there is
+    /// something to merge: always more than was stored.
+    pub(crate) fn write(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        let appended = std::mem::take(&mut self.appended);
+        let stored = appended.len() / HASH_BYTES;
+        if stored > 0 {
+            let first = self.taken_through + 1 - i64::try_from(stored).unwrap_or(0);
+            transaction
+                .prepare_cached("INSERT INTO key_log VALUES (?1, ?2)")?
+                .execute(params![first, appended])?;
+        }
+        self.merge(transaction, stored)
     }
 
     /// The statement that finds merged keys, for [`of_task`](Self::of_task).
@@ -148,16 +164,13 @@ impl Keys {
         task_hash: i64,
     ) -> rusqlite::Result<Vec<i64>> {
         let mut events = Vec::new();
-        if !self.known.may_have(task_hash) {
-            return Ok(events);
-        }
-        if self.merged.may_have(task_hash) {
+        if self.merged_through > 0 || self.merging.is_some() {
             let mut rows = merged.query([task_hash])?;
             while let Some(row) = rows.next()? {
                 events.push(row.get(0)?);
             }
         }
-        // A merge that is under way has put some into the table already.
+        // A merge that has begun has put some into the table already.
         let in_table = events.last().copied().unwrap_or(i64::MIN);
         let merging = self
             .merging
@@ -171,54 +184,33 @@ impl Keys {
         Ok(events)
     }
 
-    /// Merges a slice, if there is something to merge. `appended` is how many events the
-    /// transaction has stored: merging is always faster than appending.
-    pub(crate) fn merge(
-        &mut self,
-        transaction: &Transaction<'_>,
-        appended: usize,
-    ) -> Result<(), StoreError> {
+    fn merge(&mut self, transaction: &Transaction<'_>, stored: usize) -> Result<()> {
         if self.merging.is_none() && self.unmerged.len() > self.unmerged_max {
-            self.begin_merge(transaction).map_err(store_error)?;
-        }
-        let Some(merge) = &mut self.merging else {
-            return Ok(());
-        };
-        let slice = (appended * 2).clamp(SLICE_MIN, SLICE_MAX);
-        let rest = &merge.sorted[merge.merged..];
-        let slice = &rest[..slice.min(rest.len())];
-        insert(transaction, slice).map_err(store_error)?;
-        merge.merged += slice.len();
-        slice.iter().for_each(|(hash, _)| self.merged.add(*hash));
-        if merge.merged == merge.sorted.len() {
-            transaction
-                .execute(
-                    "UPDATE marks SET merged_through = max(merged_through, ?1)",
-                    [merge.through],
-                )
-                .map_err(store_error)?;
-            self.merging = None;
-        }
-        Ok(())
-    }
-
-    fn begin_merge(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        // Another process may have merged them.
-        let merged_through = merged_through(transaction)?;
-        self.unmerged.retain(|(hash, event)| {
-            let is_merged = *event <= merged_through;
-            if is_merged {
-                self.merged.add(*hash);
-            }
-            !is_merged
-        });
-        if self.unmerged.len() > self.unmerged_max {
             self.merging = Some(Merge {
                 sorted: std::mem::take(&mut self.unmerged).into_iter().collect(),
                 merged: 0,
                 through: self.taken_through,
             });
         }
+        let Some(merge) = &mut self.merging else {
+            return Ok(());
+        };
+        let slice = (stored * 2).clamp(SLICE_MIN, SLICE_MAX);
+        let rest = &merge.sorted[merge.merged..];
+        let slice = &rest[..slice.min(rest.len())];
+        insert(transaction, slice)?;
+        merge.merged += slice.len();
+        if merge.merged < merge.sorted.len() {
+            return Ok(());
+        }
+        self.merged_through = merge.through;
+        self.merging = None;
+        transaction
+            .prepare_cached("UPDATE marks SET merged_through = ?1")?
+            .execute([self.merged_through])?;
+        transaction
+            .prepare_cached("DELETE FROM key_log WHERE first_event <= ?1")?
+            .execute([self.merged_through])?;
         Ok(())
     }
 }
@@ -235,10 +227,11 @@ impl Merge {
     }
 }
 
-/// Inserts keys that are sorted.
+/// Inserts keys that are sorted, unless their events were purged.
 fn insert(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Result<()> {
     const ONE: &str = "(?, ?)";
     let insert = |places: &str| format!("INSERT OR IGNORE INTO keys VALUES {places}");
+    let keys = without_purged(transaction, keys)?;
     let (chunks, rest) = keys.as_chunks::<MERGED_AT_ONCE>();
     if !chunks.is_empty() {
         let places = [ONE; MERGED_AT_ONCE].join(", ");
@@ -256,41 +249,28 @@ fn insert(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The one row of `marks`.
-struct Marks {
-    merged_through: i64,
-    numbered_through: i64,
-    unmerged_purges: i64,
-}
-
-impl Marks {
-    fn read(transaction: &Transaction<'_>) -> rusqlite::Result<Self> {
-        transaction
-            .prepare_cached("SELECT merged_through, numbered_through, unmerged_purges FROM marks")?
-            .query_row((), |row| {
-                Ok(Self {
-                    merged_through: row.get(0)?,
-                    numbered_through: row.get(1)?,
-                    unmerged_purges: row.get(2)?,
-                })
-            })
+/// The keys whose events are there. Only events up to a mark can have been purged, so that nearly
+/// always nothing has to be looked up.
+fn without_purged(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Result<Vec<Key>> {
+    let numbered_through: i64 = transaction
+        .prepare_cached("SELECT numbered_through FROM marks")?
+        .query_row((), |row| row.get(0))?;
+    let mut is_there =
+        transaction.prepare_cached("SELECT EXISTS (SELECT 1 FROM events WHERE id = ?1)")?;
+    let mut kept = Vec::with_capacity(keys.len());
+    for key in keys {
+        if key.1 > numbered_through || is_there.query_row([key.1], |row| row.get(0))? {
+            kept.push(*key);
+        }
     }
+    Ok(kept)
 }
 
-/// The last event whose key is in the table.
-pub(crate) fn merged_through(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
-    Ok(Marks::read(transaction)?.merged_through)
-}
-
-/// To be called before events are purged, the last of which is `last`: their numbers are not given
-/// again, and no process merges their keys.
+/// Must be called before events are purged, the last of which is `last`: their numbers are not given
+/// again.
 pub(crate) fn before_purge(transaction: &Transaction<'_>, last: i64) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached(
-            "UPDATE marks SET
-                 numbered_through = max(numbered_through, ?1),
-                 unmerged_purges = unmerged_purges + (?1 > merged_through)",
-        )?
+        .prepare_cached("UPDATE marks SET numbered_through = max(numbered_through, ?1)")?
         .execute([last])?;
     Ok(())
 }
@@ -322,11 +302,13 @@ mod tests {
         let event = keys.next_event();
         transaction
             .execute(
-                "INSERT INTO events VALUES (?1, ?2, ?2, 'text', 200, 0, 0, 0, x'', x'', NULL)",
+                "INSERT INTO events (id, task_hash, task_id, stage, code, source, verified_by,
+                     unconfirmed, received_at, stored_at, strict, semantic)
+                 VALUES (?1, ?2, ?2, 'text', 200, 0, 0, 0, 0, 0, x'', x'')",
                 [event, hash],
             )
             .unwrap();
-        keys.add(hash, event);
+        keys.add(hash);
         event
     }
 
@@ -357,7 +339,7 @@ mod tests {
             let known = expected.entry(hash).or_default();
             assert_eq!(known_of(&transaction, keys, hash), *known, "event {number}");
             known.push(append(&transaction, keys, hash));
-            keys.merge(&transaction, 1).unwrap();
+            keys.write(&transaction).unwrap();
             transaction.commit().unwrap();
         }
         let (connection, _) = &processes[0];
@@ -387,7 +369,7 @@ mod tests {
                 let event = keys.next_event();
                 append(&transaction, &mut keys, event.wrapping_mul(0x9e37_79b9));
             }
-            keys.merge(&transaction, appended).unwrap();
+            keys.write(&transaction).unwrap();
             transaction.commit().unwrap();
             let merging = keys.merging.iter();
             let merging = merging.map(|merge| merge.sorted.len()).sum::<usize>();
@@ -403,6 +385,7 @@ mod tests {
         let transaction = connection.transaction().unwrap();
         keys.catch_up(&transaction).unwrap();
         append(&transaction, &mut keys, 5);
+        keys.write(&transaction).unwrap();
         transaction.rollback().unwrap();
         keys.forget();
         let transaction = connection.transaction().unwrap();
@@ -411,13 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_purged_before_it_was_merged_leaves_no_key_and_no_number() {
+    fn the_number_of_an_event_that_another_process_purged_is_not_given_again() {
         let dir = tempfile::tempdir().unwrap();
         let [(mut ours, mut keys), (mut theirs, mut their_keys)] = [process(&dir), process(&dir)];
         let transaction = ours.transaction().unwrap();
         keys.catch_up(&transaction).unwrap();
-        let kept = append(&transaction, &mut keys, 5);
+        append(&transaction, &mut keys, 5);
         let purged = append(&transaction, &mut keys, 5);
+        keys.write(&transaction).unwrap();
         transaction.commit().unwrap();
 
         let transaction = theirs.transaction().unwrap();
@@ -430,8 +414,38 @@ mod tests {
         for (connection, keys) in [(&mut ours, &mut keys), (&mut theirs, &mut their_keys)] {
             let transaction = connection.transaction().unwrap();
             keys.catch_up(&transaction).unwrap();
-            assert_eq!(known_of(&transaction, keys, 5), [kept]);
             assert_eq!(keys.next_event(), purged + 1);
         }
+    }
+
+    #[test]
+    fn keys_of_purged_events_are_not_merged() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut connection, mut keys) = process(&dir);
+        let transaction = connection.transaction().unwrap();
+        keys.catch_up(&transaction).unwrap();
+        for number in 0..10 {
+            append(&transaction, &mut keys, number);
+        }
+        before_purge(&transaction, 10).unwrap();
+        transaction.execute("DELETE FROM events", ()).unwrap();
+        for number in 0..=UNMERGED_MAX as i64 {
+            append(&transaction, &mut keys, number);
+        }
+        for _ in 0..UNMERGED_MAX {
+            keys.write(&transaction).unwrap();
+        }
+        let stale: i64 = transaction
+            .query_row(
+                "SELECT count(*) FROM keys WHERE event_id <= 10",
+                (),
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(stale, 0);
+        let left: i64 = transaction
+            .query_row("SELECT count(*) FROM key_log", (), |row| row.get(0))
+            .unwrap();
+        assert_eq!(left, 0);
     }
 }

@@ -1,236 +1,238 @@
-//! The ledger of submits.
+//! Submits and due tasks.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use suno_callback::bounds::{LEASE_MAX, POSTPONE_MAX};
 use suno_callback::{
-    Delivery, Due, DueRequest, DueTicket, EventState, Expected, Held, Intent, StoreError, SubmitId,
+    Delivery, DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent,
+    Postponement, SubmitId,
 };
 use suno_types::TaskId;
 
-use crate::error::{damaged, store_error};
-use crate::keys::Keys;
-use crate::row::{micros, moment, state, task_hash};
+use crate::clock::{Micros, after, left, micros};
+use crate::error::Result;
+use crate::row::{DONE, task_hash, task_id, time, time_column};
 use crate::siblings::Siblings;
+use crate::work::Work;
 
-/// How many tasks that are due are looked at in one transaction.
-const LOOKED_AT_MAX: u32 = 1_024;
+/// How many due tasks are looked at in one transaction.
+const LOOKED_AT_MAX: usize = 1_024;
+/// The shortest lease: a task that is taken is not due at the same moment.
+const LEASE_MIN: Duration = Duration::from_micros(1);
 
-/// Writes down that a submit is about to be sent.
-pub(crate) fn intend(transaction: &Transaction<'_>, intent: &Intent) -> Result<(), StoreError> {
-    transaction
+/// Records that a submit is about to be sent.
+pub(crate) fn intend(work: &mut Work<'_>, intent: &Intent) -> Result<()> {
+    work.transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO intents (submit, intended_at, due_at) VALUES (?1, ?2, ?3)",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                intent.submit.bytes(),
-                micros(intent.intended_at),
-                micros(intent.due_at)
-            ])
-        })
-        .map(|_| ())
-        .map_err(store_error)
+            "INSERT OR REPLACE INTO intents (submit, intended_at, stored_at, due)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            intent.submit.bytes(),
+            time_column(intent.intended_at),
+            work.now,
+            after(work.now, intent.due_after.min(POSTPONE_MAX)),
+        ])?;
+    Ok(())
 }
 
-/// Strikes out a submit that did nothing.
-pub(crate) fn withdraw(transaction: &Transaction<'_>, submit: SubmitId) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached("DELETE FROM intents WHERE submit = ?1")
-        .and_then(|mut statement| statement.execute([submit.bytes()]))
-        .map(|_| ())
-        .map_err(store_error)
+/// Removes the intent of a submit.
+pub(crate) fn withdraw(work: &mut Work<'_>, submit: SubmitId) -> Result<()> {
+    work.transaction
+        .prepare_cached("DELETE FROM intents WHERE submit = ?1")?
+        .execute([submit.bytes()])?;
+    Ok(())
 }
 
-/// The submits of which nothing was heard.
+/// The intents that have been open for some time.
 pub(crate) fn open_intents(
-    transaction: &Transaction<'_>,
-    before: Timestamp,
+    work: &mut Work<'_>,
+    open_for: Duration,
+    after: Option<u64>,
     intents_max: u32,
-) -> Result<Vec<Intent>, StoreError> {
-    let columns = transaction
-        .prepare_cached(
-            "SELECT submit, intended_at, due_at FROM intents
-             WHERE intended_at < ?1 ORDER BY intended_at, submit LIMIT ?2",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_map(params![micros(before), intents_max], intent_columns)?
-                .collect::<rusqlite::Result<Vec<_>>>()
-        })
-        .map_err(store_error)?;
-    columns.into_iter().map(intent).collect()
+) -> Result<Vec<OpenIntent>> {
+    let after = after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX));
+    let mut statement = work.transaction.prepare_cached(
+        "SELECT number, submit, intended_at, stored_at FROM intents
+         WHERE number > ?1 AND stored_at <= ?2 ORDER BY number LIMIT ?3",
+    )?;
+    let stored_before = work.now.saturating_sub(micros(open_for));
+    let values = params![after, stored_before, intents_max];
+    let mut rows = statement.query(values)?;
+    let mut intents = Vec::new();
+    while let Some(row) = rows.next()? {
+        intents.push(open_intent(row, work.now)?);
+    }
+    Ok(intents)
 }
 
-type IntentColumns = ([u8; 16], i64, i64);
-
-fn intent_columns(row: &Row<'_>) -> rusqlite::Result<IntentColumns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-}
-
-fn intent((submit, intended_at, due_at): IntentColumns) -> Result<Intent, StoreError> {
-    let submit = SubmitId::from_bytes(submit);
-    let mut intent = Intent::new(submit, moment(intended_at)?, std::time::Duration::ZERO);
-    intent.due_at = moment(due_at)?;
-    Ok(intent)
+fn open_intent(row: &Row<'_>, now: Micros) -> Result<OpenIntent> {
+    let number: i64 = row.get(0)?;
+    let submit = SubmitId::from_bytes(row.get(1)?);
+    let open_for = left(row.get(3)?, now);
+    Ok(OpenIntent::new(
+        number.unsigned_abs(),
+        submit,
+        time(row.get(2)?)?,
+        open_for,
+    ))
 }
 
 /// Closes the intent that a delivery names, and expects its task.
-pub(crate) fn meet(transaction: &Transaction<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
+pub(crate) fn meet(work: &mut Work<'_>, delivery: &Delivery) -> Result<()> {
     let (Some(submit), Some(task_id)) = (delivery.submit, delivery.task_id()) else {
         return Ok(());
     };
-    let intent = transaction
-        .prepare_cached(
-            "DELETE FROM intents WHERE submit = ?1 RETURNING submit, intended_at, due_at",
-        )?
-        .query_row([submit.bytes()], intent_columns)
+    let intent: Option<(Micros, Micros)> = work
+        .transaction
+        .prepare_cached("DELETE FROM intents WHERE submit = ?1 RETURNING stored_at, due")?
+        .query_row([submit.bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match intent {
-        Some((_, expected_at, due_at)) => add(transaction, task_id, expected_at, due_at),
+        Some((since, due)) => add(work.transaction, task_id, since, due.max(work.now)),
         None => Ok(()),
     }
 }
 
 /// Expects callbacks of a task.
-pub(crate) fn expect(transaction: &Transaction<'_>, expected: &Expected) -> Result<(), StoreError> {
-    if let Some(submit) = expected.submit {
-        withdraw(transaction, submit)?;
+pub(crate) fn expect(work: &mut Work<'_>, task: &ExpectedTask) -> Result<()> {
+    if let Some(submit) = task.submit {
+        withdraw(work, submit)?;
     }
-    add(
-        transaction,
-        &expected.task_id,
-        micros(expected.expected_at),
-        micros(expected.due_at),
-    )
-    .map_err(store_error)
+    let due = after(work.now, task.due_after.min(POSTPONE_MAX));
+    add(work.transaction, &task.task_id, work.now, due)
 }
 
 fn add(
     transaction: &Transaction<'_>,
     task_id: &TaskId,
-    expected_at: i64,
-    due_at: i64,
-) -> rusqlite::Result<()> {
+    expected_since: Micros,
+    due: Micros,
+) -> Result<()> {
     transaction
         .prepare_cached(
-            "INSERT INTO expected (task_id, expected_at, due_at) VALUES (?1, ?2, ?3)
+            "INSERT INTO expected (task_id, expected_since, due) VALUES (?1, ?2, ?3)
              ON CONFLICT (task_id) DO NOTHING",
         )?
-        .execute(params![task_id.as_str(), expected_at, due_at])?;
+        .execute(params![task_id.as_str(), expected_since, due])?;
     Ok(())
 }
 
-/// Takes tasks that are due to be asked about, and forgets those that need no asking.
-pub(crate) fn due(
-    transaction: &Transaction<'_>,
-    keys: &mut Keys,
-    request: &DueRequest,
-) -> Result<Vec<Due>, StoreError> {
-    keys.catch_up(transaction)?;
-    let mut siblings = Siblings::new(transaction).map_err(store_error)?;
-    let mut taken = Vec::new();
-    for due in all_due(transaction, request.now)? {
-        if taken.len() >= request.tasks_max {
+/// The row of a due task.
+struct DueRow {
+    task_id: TaskId,
+    expected_since: Micros,
+    answers: u32,
+}
+
+/// Takes tasks about which the provider is to be asked, and forgets those that need no asking.
+pub(crate) fn due(work: &mut Work<'_>, request: &DueRequest) -> Result<DueTasks> {
+    let mut siblings = Siblings::new(work.transaction)?;
+    let mut due = DueTasks::default();
+    let rows = due_rows(work)?;
+    due.more = rows.len() >= LOOKED_AT_MAX;
+    for row in rows {
+        if due.tasks.len() >= request.tasks_max {
+            due.more = true;
             break;
         }
-        if is_decided(&mut siblings, keys, &due.ticket.task_id)? {
-            finish(transaction, &due.ticket)?;
+        if is_decided(work, &mut siblings, &row.task_id)? {
+            work.transaction
+                .prepare_cached("DELETE FROM expected WHERE task_id = ?1")?
+                .execute([row.task_id.as_str()])?;
         } else {
-            taken.push(take(transaction, due, request.until())?);
+            due.tasks.push(take(work, row, request.lease)?);
         }
     }
-    Ok(taken)
-}
-
-/// What is due, the longest due first, with the latest tickets.
-fn all_due(transaction: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>, StoreError> {
-    let rows = transaction
-        .prepare_cached(
-            "SELECT task_id, expected_at, epoch FROM expected
-             WHERE due_at <= ?1 ORDER BY due_at, task_id LIMIT ?2",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_map(params![micros(now), LOOKED_AT_MAX], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })?
-                .collect::<rusqlite::Result<Vec<(String, i64, u32)>>>()
-        })
-        .map_err(store_error)?;
-    let due = |(task_id, expected_at, epoch)| {
-        let task_id = TaskId::new(task_id).map_err(|_| damaged("a stored task id is no id"))?;
-        Ok(Due::new(DueTicket { task_id, epoch }, moment(expected_at)?))
-    };
-    rows.into_iter().map(due).collect()
-}
-
-fn take(transaction: &Transaction<'_>, mut due: Due, until: Timestamp) -> Result<Due, StoreError> {
-    postpone(transaction, &due.ticket, until)?;
-    transaction
-        .prepare_cached("UPDATE expected SET epoch = epoch + 1 WHERE task_id = ?1")
-        .and_then(|mut statement| statement.execute([due.ticket.task_id.as_str()]))
-        .map_err(store_error)?;
-    due.ticket.epoch += 1;
+    if !due.more {
+        due.next_due = next_due(work)?;
+    }
     Ok(due)
 }
 
-/// Whether a task has all that can be learned of it by asking.
-fn is_decided(
-    siblings: &mut Siblings<'_>,
-    keys: &Keys,
-    task_id: &TaskId,
-) -> Result<bool, StoreError> {
-    let hash = task_hash(task_id);
-    let events = siblings
-        .of(keys, hash, task_id.as_str())
-        .map_err(store_error)?;
-    let mut last = events.iter().filter(|event| event.stage.is_terminal());
-    match (last.next(), last.next()) {
-        (Some(only), None) => Ok(state(only.state, only.due)? != EventState::Dead),
-        _ => Ok(false),
+/// What is due, the one first that has been due longest.
+fn due_rows(work: &Work<'_>) -> Result<Vec<DueRow>> {
+    let mut statement = work.transaction.prepare_cached(
+        "SELECT task_id, expected_since, answers FROM expected
+         WHERE due <= ?1 ORDER BY due, task_id LIMIT ?2",
+    )?;
+    let limit = i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX);
+    let mut rows = statement.query([work.now, limit])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        due.push(DueRow {
+            task_id: task_id(row.get(0)?)?,
+            expected_since: row.get(1)?,
+            answers: row.get(2)?,
+        });
     }
+    Ok(due)
 }
 
-/// Makes a task due again.
+fn next_due(work: &Work<'_>) -> Result<Option<Duration>> {
+    let due: Option<Micros> = work
+        .transaction
+        .prepare_cached("SELECT due FROM expected ORDER BY due LIMIT 1")?
+        .query_row((), |row| row.get(0))
+        .optional()?;
+    Ok(due.map(|due| left(work.now, due)))
+}
+
+fn take(work: &Work<'_>, row: DueRow, lease: Duration) -> Result<DueTask> {
+    let until = after(work.now, lease.clamp(LEASE_MIN, LEASE_MAX));
+    let epoch: u32 = work
+        .transaction
+        .prepare_cached("UPDATE marks SET due_epoch = due_epoch + 1 RETURNING due_epoch")?
+        .query_row((), |row| row.get(0))?;
+    work.transaction
+        .prepare_cached("UPDATE expected SET due = ?2, epoch = ?3 WHERE task_id = ?1")?
+        .execute(params![row.task_id.as_str(), until, epoch])?;
+    let ticket = DueTicket {
+        task_id: row.task_id,
+        epoch,
+    };
+    let age = left(row.expected_since, work.now);
+    Ok(DueTask::new(ticket, age, row.answers))
+}
+
+/// True if the provider's record can teach nothing new about a task.
+fn is_decided(work: &Work<'_>, siblings: &mut Siblings<'_>, task_id: &TaskId) -> Result<bool> {
+    let hash = task_hash(task_id);
+    let events = siblings.of(work.keys, hash, task_id.as_str())?;
+    let mut last = events.iter().filter(|event| event.stage.is_terminal());
+    Ok(match (last.next(), last.next()) {
+        (Some(only), None) => !only.unconfirmed || only.state == DONE,
+        _ => false,
+    })
+}
+
+/// Makes a task due again; false if the ticket is lost.
 pub(crate) fn postpone(
-    transaction: &Transaction<'_>,
+    work: &mut Work<'_>,
     ticket: &DueTicket,
-    until: Timestamp,
-) -> Result<Held, StoreError> {
-    let DueTicket { task_id, epoch } = ticket;
-    transaction
-        .prepare_cached("UPDATE expected SET due_at = ?3 WHERE task_id = ?1 AND epoch = ?2")
-        .and_then(|mut statement| {
-            statement.execute(params![task_id.as_str(), epoch, micros(until)])
-        })
-        .map(held)
-        .map_err(store_error)
+    postponement: Postponement,
+) -> Result<bool> {
+    let changed = work
+        .transaction
+        .prepare_cached(
+            "UPDATE expected SET due = ?3, answers = answers + ?4
+             WHERE task_id = ?1 AND epoch = ?2 AND epoch > 0",
+        )?
+        .execute(params![
+            ticket.task_id.as_str(),
+            ticket.epoch,
+            after(work.now, postponement.after.min(POSTPONE_MAX)),
+            postponement.is_answered,
+        ])?;
+    Ok(changed == 1)
 }
 
-/// Forgets a task.
-pub(crate) fn finish(
-    transaction: &Transaction<'_>,
-    ticket: &DueTicket,
-) -> Result<Held, StoreError> {
-    let DueTicket { task_id, epoch } = ticket;
-    transaction
-        .prepare_cached("DELETE FROM expected WHERE task_id = ?1 AND epoch = ?2")
-        .and_then(|mut statement| statement.execute(params![task_id.as_str(), epoch]))
-        .map(held)
-        .map_err(store_error)
-}
-
-/// Forgets submits that were intended long ago.
-pub(crate) fn forget_intents(
-    transaction: &Transaction<'_>,
-    before: Timestamp,
-) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached("DELETE FROM intents WHERE intended_at < ?1")?
-        .execute([micros(before)])?;
-    Ok(())
-}
-
-fn held(changed: usize) -> Held {
-    if changed == 1 { Held::Held } else { Held::Lost }
+/// Forgets a task; false if the ticket is lost.
+pub(crate) fn finish(work: &mut Work<'_>, ticket: &DueTicket) -> Result<bool> {
+    let changed = work
+        .transaction
+        .prepare_cached("DELETE FROM expected WHERE task_id = ?1 AND epoch = ?2 AND epoch > 0")?
+        .execute(params![ticket.task_id.as_str(), ticket.epoch])?;
+    Ok(changed == 1)
 }

@@ -22,18 +22,24 @@
 
 mod accept;
 mod claim;
+mod clock;
 mod error;
 mod file;
-mod filter;
 mod inspect;
 mod keys;
 mod ledger;
+mod operations;
+mod purge;
 mod row;
 mod schema;
 mod settle;
 mod siblings;
+mod state;
 mod store;
 mod thread;
-mod upkeep;
+mod watch;
+mod work;
 
+pub use rusqlite;
+pub use settle::settle_in;
 pub use store::SqliteStore;

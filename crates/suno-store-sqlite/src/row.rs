@@ -1,55 +1,50 @@
-//! How values stand in rows.
+//! How values are stored in columns.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use suno_callback::{EventState, Source, StoreError};
+use suno_callback::{EventState, Source};
 use suno_types::TaskId;
 
-use crate::error::damaged;
+use crate::clock::{Micros, left};
+use crate::error::{Error, Result};
 
-// The first three stand in the table `open`, the others in `settled`.
-const READY: i64 = 0;
-const CLAIMED: i64 = 1;
-const WAITING: i64 = 2;
-const DONE: i64 = 3;
-const DEAD: i64 = 4;
-const SUPERSEDED: i64 = 5;
+pub(crate) const READY: i64 = 0;
+pub(crate) const CLAIMED: i64 = 1;
+pub(crate) const WAITING: i64 = 2;
+pub(crate) const DONE: i64 = 3;
+pub(crate) const DEAD: i64 = 4;
+pub(crate) const SUPERSEDED: i64 = 5;
 
-/// `state` and `due` of an event.
-pub(crate) fn state_columns(state: EventState) -> (i64, i64) {
-    match state {
-        EventState::Claimed { until } => (CLAIMED, micros(until)),
-        EventState::Waiting { at } => (WAITING, micros(at)),
-        EventState::Done => (DONE, 0),
-        EventState::Dead => (DEAD, 0),
-        EventState::Superseded => (SUPERSEDED, 0),
-        _ => (READY, 0),
-    }
-}
-
-/// The state that stands in `state` and `due`.
-pub(crate) fn state(state: i64, due: i64) -> Result<EventState, StoreError> {
+/// The state that is stored as `state` and `due`, as it is now.
+pub(crate) fn state(state: i64, due: Micros, now: Micros) -> Result<EventState> {
     Ok(match state {
         READY => EventState::Ready,
         CLAIMED => EventState::Claimed {
-            until: moment(due)?,
+            holds_for: left(now, due),
         },
-        WAITING => EventState::Waiting { at: moment(due)? },
+        WAITING => EventState::Waiting {
+            ready_in: left(now, due),
+        },
         DONE => EventState::Done,
         DEAD => EventState::Dead,
         SUPERSEDED => EventState::Superseded,
-        _ => return Err(damaged("an event has an unknown state")),
+        _ => return Err(Error::Damaged("an event has no known state")),
     })
 }
 
-/// A moment as it is stored: microseconds since 1970.
-pub(crate) fn micros(at: Timestamp) -> i64 {
+/// A caller's time as it is stored: microseconds since 1970.
+pub(crate) fn time_column(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
-/// A stored moment.
-pub(crate) fn moment(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros).map_err(|_| damaged("a stored time is out of range"))
+/// A stored time of a caller.
+pub(crate) fn time(column: i64) -> Result<Timestamp> {
+    Timestamp::from_microsecond(column).map_err(|_| Error::Damaged("a stored time is out of range"))
+}
+
+/// A stored task id.
+pub(crate) fn task_id(column: String) -> Result<TaskId> {
+    TaskId::new(column).map_err(|_| Error::Damaged("a stored task id is not one"))
 }
 
 /// A source as it is stored.

@@ -14,7 +14,7 @@ use crate::error::store_error;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many statements a connection keeps prepared: more than there are in this crate.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 128;
 /// How many pages the log has when they are copied into the file: a commit that copies them takes
 /// some milliseconds, and so do those that wait for it.
 const CHECKPOINT_PAGES: i32 = 500;
@@ -22,55 +22,124 @@ const CHECKPOINT_PAGES: i32 = 500;
 const CACHE_KIB: i32 = 8 * 1_024;
 /// `PRAGMA application_id` of our files: "Suno" in ASCII.
 const APPLICATION_ID: i32 = 0x5375_6e6f;
-/// Each brings the file from the version of its place to the next one.
-const MIGRATIONS: [&str; 2] = [
-    include_str!("schema/1_events.sql"),
-    include_str!("schema/2_ledger.sql"),
-];
+/// `PRAGMA user_version` of a file with this schema.
+const VERSION: i32 = 3;
+/// The oldest version that can be brought to this one. Earlier ones were never published.
+const OLDEST: i32 = 3;
+const SCHEMA: &str = include_str!("schema.sql");
+/// To how many bytes the log is cut when it begins anew after a long reader made it grow.
+const LOG_BYTES_MAX: i64 = 64 << 20;
 
-/// Opens the file, creates or migrates it, and sets it to be durable.
+/// Opens the file or creates it, and sets it to be durable.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open_to_write(path, BUSY_TIMEOUT)?;
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL;
+             -- On macOS, a sync that reaches the disk itself.
+             PRAGMA fullfsync = ON;
+             PRAGMA checkpoint_fullfsync = ON;",
+        )
+        .map_err(store_error)?;
+    connection
+        .pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        .map_err(store_error)?;
+    Ok(connection)
+}
+
+fn open_to_write(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
+    make_private(path)?;
     let mut connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
     // SQLite opens a file that it may not write to read it, and never tries again.
     if connection.is_readonly(MAIN_DB).map_err(store_error)? {
         return Err(StoreError::new(StoreErrorKind::ReadOnly));
     }
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
-    migrate(&mut connection)?;
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = ON;
-             -- The log is there from the first time that anything is read.
-             SELECT count(*) FROM sqlite_schema;",
-        )
-        .map_err(store_error)?;
-    connection
-        .pragma_update(None, "cache_size", -CACHE_KIB)
-        .map_err(store_error)?;
-    connection
-        .pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
-        .map_err(store_error)?;
+    connection.busy_timeout(busy_timeout).map_err(store_error)?;
+    create(&mut connection)?;
+    use_log(&connection)?;
+    let set = |name, value| {
+        connection
+            .pragma_update(None, name, value)
+            .map_err(store_error)
+    };
+    set("cache_size", i64::from(-CACHE_KIB))?;
+    set("journal_size_limit", LOG_BYTES_MAX)?;
     keep_statements(&connection)?;
     Ok(connection)
 }
 
-/// Says why a file could not be opened, in the words of the system: SQLite does not pass them on.
-fn cannot_open(path: &Path, err: rusqlite::Error) -> StoreError {
-    // Nobody here has it open, whose locks would end with this.
-    match OpenOptions::new().append(true).create(true).open(path) {
-        Err(cause) => {
-            let kind = match cause.kind() {
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                    StoreErrorKind::ReadOnly
-                }
-                _ => StoreErrorKind::Unavailable,
-            };
-            StoreError::new(kind).with_source(cause)
-        }
-        Ok(_) => StoreError::new(StoreErrorKind::Unavailable).with_source(err),
+/// Creates the file such that only its owner can read it: it holds titles and lyrics. A file that is
+/// there is left as it is.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(err) if is_denied(&err) => Err(system_error(err)),
+        // It is there, or SQLite says why it cannot be.
+        _ => Ok(()),
     }
+}
+
+/// Switches to a write-ahead log. SQLite does not fail if it could not: it answers with the mode that
+/// is used.
+fn use_log(connection: &Connection) -> Result<(), StoreError> {
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))
+        .map_err(store_error)?;
+    if mode != "wal" {
+        let reason = format!("the file cannot have a write-ahead log; its journal mode is {mode}");
+        return Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason));
+    }
+    // The log is there from the first time that anything is read.
+    connection
+        .query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))
+        .map_err(store_error)
+}
+
+/// Opens the file for a simulation: nothing is synced, nothing waits, and closing it leaves the log.
+#[cfg(feature = "simulation")]
+pub(crate) fn open_inline(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open_to_write(path, Duration::ZERO)?;
+    connection
+        .pragma_update(None, "synchronous", "OFF")
+        .map_err(store_error)?;
+    leave_log(&connection)?;
+    Ok(connection)
+}
+
+/// Opens the file once more to read, for a simulation.
+#[cfg(feature = "simulation")]
+pub(crate) fn open_inline_reader(path: &Path) -> Result<Connection, StoreError> {
+    open_to_read(path, Duration::ZERO)
+}
+
+/// Says why a file could not be opened, in the words of the system: SQLite does not pass them on. The
+/// file itself is not opened here: closing it would end the locks of other handles of this process.
+fn cannot_open(path: &Path, err: rusqlite::Error) -> StoreError {
+    match std::fs::metadata(path) {
+        Err(cause) => system_error(cause),
+        Ok(metadata) if metadata.is_dir() => {
+            system_error(std::io::Error::from(ErrorKind::IsADirectory))
+        }
+        Ok(_) => store_error(err),
+    }
+}
+
+fn system_error(cause: std::io::Error) -> StoreError {
+    let kind = match is_denied(&cause) {
+        true => StoreErrorKind::ReadOnly,
+        false => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind).with_source(cause)
+}
+
+fn is_denied(err: &std::io::Error) -> bool {
+    matches!(
+        err.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 /// Has a statement prepared once. Without the stability guarantee, SQLite prepares a statement anew
@@ -86,20 +155,29 @@ fn keep_statements(connection: &Connection) -> Result<(), StoreError> {
 
 /// Opens the file once more, to read.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    open_to_read(path, BUSY_TIMEOUT)
+}
+
+fn open_to_read(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
+    connection.busy_timeout(busy_timeout).map_err(store_error)?;
     connection
         .pragma_update(None, "query_only", true)
         .map_err(store_error)?;
-    // Whoever writes takes care of the log.
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map_err(store_error)?;
+    // The connection that writes takes care of the log.
+    leave_log(&connection)?;
     keep_statements(&connection)?;
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+fn leave_log(connection: &Connection) -> Result<(), StoreError> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .map(|_| ())
+        .map_err(store_error)
+}
+
+fn create(connection: &mut Connection) -> Result<(), StoreError> {
     // Immediate, so that of two processes that start at once the second waits and finds it done.
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -112,36 +190,38 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let tables: i64 = transaction
         .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
         .map_err(store_error)?;
-    if tables > 0 && pragma("application_id")? != APPLICATION_ID {
+    if tables > 0 {
+        return check(pragma("application_id")?, pragma("user_version")?);
+    }
+    transaction.execute_batch(SCHEMA).map_err(store_error)?;
+    for (name, value) in [
+        ("application_id", APPLICATION_ID),
+        ("user_version", VERSION),
+    ] {
+        transaction
+            .pragma_update(None, name, value)
+            .map_err(store_error)?;
+    }
+    transaction.commit().map_err(store_error)
+}
+
+/// Whether a file that is there can be used.
+fn check(application_id: i32, version: i32) -> Result<(), StoreError> {
+    if application_id != APPLICATION_ID {
         let reason = "the file is a database of another program";
         return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
     }
-    let version = pragma("user_version")?;
-    let Some(pending) = usize::try_from(version)
-        .ok()
-        .and_then(|version| MIGRATIONS.get(version..))
-    else {
-        let newest = MIGRATIONS.len();
-        let reason = format!("its schema is version {version}, this program knows up to {newest}");
+    if version > VERSION {
+        let reason = format!("its schema is version {version}, this program knows up to {VERSION}");
         return Err(StoreError::new(StoreErrorKind::NewerVersion).with_source(reason));
-    };
-    if pending.is_empty() {
-        return Ok(());
     }
-    for migration in pending {
-        transaction.execute_batch(migration).map_err(store_error)?;
+    if version < OLDEST {
+        let reason = format!(
+            "its schema is version {version}, from before the first release; begin with a new file"
+        );
+        return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
     }
-    let set = |name, value| {
-        transaction
-            .pragma_update(None, name, value)
-            .map_err(store_error)
-    };
-    set("application_id", APPLICATION_ID)?;
-    set(
-        "user_version",
-        i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX),
-    )?;
-    transaction.commit().map_err(store_error)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,139 +1,197 @@
-//! How events stand: opened when they are stored; claims extended and settled, only for the ticket
-//! of the latest one.
+//! Extending and settling claims, only for the ticket of the latest one.
 
-use jiff::Timestamp;
-use rusqlite::{Transaction, params};
-use suno_callback::{EventState, Held, Settlement, StoreError, Ticket};
+use rusqlite::{OptionalExtension, Transaction, params};
+use suno_callback::bounds::{LEASE_MAX, RETRY_AFTER_MAX};
+use suno_callback::{Extended, Settled, Settlement, StoreError, Ticket};
 
-use crate::error::store_error;
-use crate::row::state_columns;
+use crate::claim::LastRequests;
+use crate::clock::{Micros, after};
+use crate::error::Result;
+use crate::keys::Keys;
+use crate::row::{CLAIMED, READY, WAITING};
+use crate::siblings::{Siblings, at};
+use crate::state;
+use crate::work::{Tally, Work};
 
-/// Moves the end of claims.
+/// A worker as it is stored.
+pub(crate) fn worker_column(ticket: &Ticket) -> i64 {
+    ticket.worker.0.cast_signed()
+}
+
+/// Makes claims hold for `lease` from now on.
 pub(crate) fn extend(
-    transaction: &Transaction<'_>,
+    work: &mut Work<'_>,
     tickets: &[Ticket],
-    until: Timestamp,
-) -> Result<Vec<Held>, StoreError> {
-    let change = Change {
-        state: EventState::Claimed { until },
-        reason: None,
-        attempts: 0,
-    };
-    tickets
-        .iter()
-        .map(|ticket| change.apply(transaction, *ticket).map_err(store_error))
-        .collect()
+    lease: std::time::Duration,
+) -> Result<Vec<Extended>> {
+    let until = after(work.now, lease.min(LEASE_MAX));
+    let mut statement = work.transaction.prepare_cached(
+        "UPDATE later SET due = ?4
+         WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3 AND state = 1",
+    )?;
+    let mut extended = Vec::with_capacity(tickets.len());
+    for ticket in tickets {
+        let values = params![ticket.event.0, ticket.epoch, worker_column(ticket), until];
+        extended.push(match statement.execute(values)? {
+            0 => Extended::Lost,
+            _ => Extended::Extended,
+        });
+    }
+    Ok(extended)
 }
 
-/// Records how claims ended.
+/// The row of an event that is claimed.
+struct Held {
+    task_hash: i64,
+    supersedes: bool,
+}
+
+/// The event that a ticket holds, locked by the transaction.
+fn held(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Held>> {
+    let held = work
+        .transaction
+        .prepare_cached(
+            "SELECT task_hash, supersedes FROM later
+             WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3 AND state = 1",
+        )?
+        .query_row(
+            params![ticket.event.0, ticket.epoch, worker_column(ticket)],
+            |row| {
+                Ok(Held {
+                    task_hash: row.get(0)?,
+                    supersedes: row.get(1)?,
+                })
+            },
+        )
+        .optional()?;
+    Ok(held)
+}
+
+/// Records how a claim ended.
 pub(crate) fn settle(
-    transaction: &Transaction<'_>,
-    settled: &[(Ticket, Settlement)],
-) -> Result<Vec<Held>, StoreError> {
-    settled
-        .iter()
-        .map(|(ticket, settlement)| {
-            Change::from(settlement)
-                .apply(transaction, *ticket)
-                .map_err(store_error)
-        })
-        .collect()
-}
-
-/// What becomes of a claimed event.
-struct Change<'a> {
-    state: EventState,
-    reason: Option<&'a str>,
-    attempts: i64,
-}
-
-impl<'a> From<&'a Settlement> for Change<'a> {
-    fn from(settlement: &'a Settlement) -> Self {
-        let (state, reason, attempts) = match settlement {
-            Settlement::Done => (EventState::Done, None, 0),
-            Settlement::RetryAt { at, reason } => {
-                (EventState::Waiting { at: *at }, Some(&**reason), 0)
+    work: &mut Work<'_>,
+    ticket: &Ticket,
+    settlement: &Settlement,
+) -> Result<Settled> {
+    let Some(held) = held(work, ticket)? else {
+        return has_settled(work.transaction, ticket);
+    };
+    let event = ticket.event.0;
+    match settlement {
+        Settlement::Done => {
+            state::finish(work, event)?;
+            if held.supersedes {
+                supersede_others(work, event, held.task_hash)?;
             }
-            Settlement::Dead { reason } => (EventState::Dead, Some(&**reason), 0),
-            // Release, and what this version does not know: as if it had not been claimed.
-            _ => (EventState::Ready, None, -1),
-        };
-        Self {
-            state,
+        }
+        Settlement::Retry {
+            after: wait,
             reason,
-            attempts,
+        } => {
+            let due = after(work.now, (*wait).min(RETRY_AFTER_MAX));
+            failed(work, event, due, reason)?;
+        }
+        Settlement::Dead { cause, reason } => state::bury(work, event, *cause, reason)?,
+        // Release, and what this version does not know: as if it had not been claimed.
+        _ => release(work, event)?,
+    }
+    state::unpark(work, held.task_hash)?;
+    Ok(Settled::Settled)
+}
+
+fn failed(work: &mut Work<'_>, event: i64, due: Micros, reason: &str) -> Result<()> {
+    work.transaction
+        .prepare_cached("UPDATE later SET lapses = 0, reason = ?2 WHERE event_id = ?1")?
+        .execute(params![event, reason])?;
+    state::set(work, event, WAITING, due)
+}
+
+fn release(work: &mut Work<'_>, event: i64) -> Result<()> {
+    work.transaction
+        .prepare_cached("UPDATE later SET attempts = attempts - 1 WHERE event_id = ?1")?
+        .execute([event])?;
+    state::set(work, event, READY, work.now)
+}
+
+/// Supersedes what an event makes pointless now that it is done.
+fn supersede_others(work: &mut Work<'_>, event: i64, task_hash: i64) -> Result<()> {
+    let task_id: String = work
+        .transaction
+        .prepare_cached("SELECT task_id FROM events WHERE id = ?1")?
+        .query_row([event], |row| row.get(0))?;
+    // In a transaction of somebody else's, nothing was read before.
+    work.keys.catch_up(work.transaction)?;
+    let siblings = Siblings::new(work.transaction)?.of(work.keys, task_hash, &task_id)?;
+    let now = at(&siblings, work.now)?;
+    let Some(done) = siblings.iter().position(|sibling| sibling.id == event) else {
+        return Ok(());
+    };
+    for (stored, sibling) in siblings.iter().zip(&now) {
+        let is_open = stored.state == READY || stored.state == WAITING;
+        if is_open && now[done].supersedes(&sibling.stage) {
+            state::supersede(work, stored.id)?;
         }
     }
-}
-
-impl Change<'_> {
-    fn apply(&self, transaction: &Transaction<'_>, ticket: Ticket) -> rusqlite::Result<Held> {
-        let held = if self.state.is_settled() {
-            close(transaction, ticket.event.0, Some(ticket.epoch), self)?
-        } else {
-            let (state, due) = state_columns(self.state);
-            // State 1 is claimed: an event that was released is not settled.
-            let changed = transaction
-                .prepare_cached(
-                    "UPDATE open SET state = ?3, due = ?4, reason = coalesce(?5, reason),
-                         attempts = attempts + ?6
-                     WHERE event_id = ?1 AND epoch = ?2 AND state = 1",
-                )?
-                .execute(params![
-                    ticket.event.0,
-                    ticket.epoch,
-                    state,
-                    due,
-                    self.reason,
-                    self.attempts
-                ])?;
-            changed == 1
-        };
-        Ok(if held { Held::Held } else { Held::Lost })
-    }
-}
-
-/// Opens the events that were appended from `first` on, all at once: they are ready.
-pub(crate) fn open(transaction: &Transaction<'_>, first: i64) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO open (event_id, state, due, received_at, attempts, epoch)
-             SELECT id, 0, 0, received_at, 0, 0 FROM events WHERE id >= ?1",
-        )?
-        .execute([first])?;
     Ok(())
 }
 
-/// Settles an event that comes too late, whoever has claimed it.
-pub(crate) fn supersede(transaction: &Transaction<'_>, event: i64) -> rusqlite::Result<()> {
-    let change = Change {
-        state: EventState::Superseded,
-        reason: None,
-        attempts: 0,
-    };
-    close(transaction, event, None, &change).map(|_| ())
+/// What to answer to a ticket that does not hold its event.
+fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled> {
+    let has: bool = transaction
+        .prepare_cached(
+            "SELECT ?2 > 0 AND EXISTS (
+                 SELECT 1 FROM later WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3
+                 UNION ALL
+                 SELECT 1 FROM settled WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3
+                 UNION ALL
+                 SELECT 1 FROM dead WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3)",
+        )?
+        .query_row(
+            params![ticket.event.0, ticket.epoch, worker_column(ticket)],
+            |row| row.get(0),
+        )?;
+    Ok(if has {
+        Settled::AlreadySettled
+    } else {
+        Settled::Lost
+    })
 }
 
-/// Moves an event to those that are settled, if it is claimed with that epoch; without one, in any
-/// case. False if it was not moved.
-fn close(
+/// Records in a transaction of the caller's own that an event was handled.
+///
+/// The transaction is on a connection of the caller to the file of the store, so that what the handler
+/// writes into tables of its own there and the end of the event are one commit: whatever happens, both
+/// are there or neither is. Call [`Event::set_settled`](suno_callback::Event::set_settled) after the
+/// commit.
+///
+/// If the answer is not [`Settled`](Settled::Settled), the transaction must be rolled back: another
+/// worker has the event, or it was handled already.
+///
+/// The transaction should be `IMMEDIATE` and short: while it is open, no other process can write into
+/// the file, and callbacks are answered with 503 when that takes too long.
+///
+/// # Errors
+///
+/// [`StoreError`]; the transaction must be rolled back.
+pub fn settle_in(
     transaction: &Transaction<'_>,
-    event: i64,
-    epoch: Option<u32>,
-    change: &Change<'_>,
-) -> rusqlite::Result<bool> {
-    let (state, _) = state_columns(change.state);
-    let moved = transaction
-        .prepare_cached(
-            "INSERT INTO settled (event_id, state, received_at, has_body, attempts, epoch, reason)
-             SELECT event_id, ?3, received_at, 1, attempts, epoch, coalesce(?4, reason)
-             FROM open WHERE event_id = ?1 AND (?2 IS NULL OR epoch = ?2 AND state = 1)",
-        )?
-        .execute(params![event, epoch, state, change.reason])?;
-    if moved == 1 {
-        transaction
-            .prepare_cached("DELETE FROM open WHERE event_id = ?1")?
-            .execute([event])?;
-    }
-    Ok(moved == 1)
+    ticket: &Ticket,
+) -> std::result::Result<Settled, StoreError> {
+    let mut keys = Keys::default();
+    let mut requests = LastRequests::default();
+    let settled = (|| {
+        let mut work = Work {
+            transaction,
+            keys: &mut keys,
+            requests: &mut requests,
+            now: 0,
+            tally: Tally::default(),
+        };
+        let settled = settle(&mut work, ticket, &Settlement::Done)?;
+        work.tally.write(transaction)?;
+        Ok::<_, crate::error::Error>(settled)
+    })();
+    Ok(settled?)
 }
+
+const _: () = assert!(CLAIMED == 1, "the statements above name it");

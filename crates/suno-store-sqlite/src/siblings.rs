@@ -1,16 +1,21 @@
 //! The events of one task.
 
 use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
+use suno_callback::Sibling;
 use suno_types::Stage;
 
+use crate::clock::Micros;
+use crate::error::Result;
 use crate::keys::Keys;
+use crate::row::state;
 
-/// An event of a task, as far as it matters to its siblings.
-pub(crate) struct Sibling {
+/// An event of a task, as it is stored.
+pub(crate) struct StoredSibling {
     pub(crate) id: i64,
     pub(crate) stage: Stage,
+    pub(crate) unconfirmed: bool,
     pub(crate) state: i64,
-    pub(crate) due: i64,
+    due: Micros,
 }
 
 /// Finds the events of tasks, any number of them in one transaction.
@@ -23,12 +28,16 @@ impl<'t> Siblings<'t> {
     pub(crate) fn new(transaction: &'t Transaction<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             merged: Keys::merged(transaction)?,
-            // An event that stands nowhere has no known state.
+            // An event without a state is damaged.
             event: transaction.prepare_cached(
-                "SELECT id, stage,
-                     coalesce(open.state, (SELECT state FROM settled WHERE event_id = id), -1),
-                     coalesce(open.due, 0)
-                 FROM events LEFT JOIN open ON event_id = id
+                "SELECT id, stage, events.unconfirmed,
+                     coalesce(later.state,
+                         (SELECT 0 FROM ready WHERE event_id = id),
+                         (SELECT state FROM settled WHERE event_id = id),
+                         (SELECT 4 FROM dead WHERE event_id = id),
+                         -1),
+                     coalesce(due, since, 0)
+                 FROM events LEFT JOIN later ON event_id = id
                  WHERE id = ?1 AND task_id = ?2",
             )?,
         })
@@ -40,12 +49,12 @@ impl<'t> Siblings<'t> {
         keys: &Keys,
         task_hash: i64,
         task_id: &str,
-    ) -> rusqlite::Result<Vec<Sibling>> {
+    ) -> rusqlite::Result<Vec<StoredSibling>> {
         let mut siblings = Vec::new();
         for event in keys.of_task(&mut self.merged, task_hash)? {
             let sibling = self
                 .event
-                .query_row(params![event, task_id], Sibling::read)
+                .query_row(params![event, task_id], StoredSibling::read)
                 .optional()?;
             siblings.extend(sibling);
         }
@@ -53,13 +62,25 @@ impl<'t> Siblings<'t> {
     }
 }
 
-impl Sibling {
+impl StoredSibling {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
             stage: Stage::from(row.get_ref(1)?.as_str()?),
-            state: row.get(2)?,
-            due: row.get(3)?,
+            unconfirmed: row.get(2)?,
+            state: row.get(3)?,
+            due: row.get(4)?,
         })
     }
+
+    /// The event as the rules of the contract see it.
+    pub(crate) fn at(&self, now: Micros) -> Result<Sibling> {
+        let state = state(self.state, self.due, now)?;
+        Ok(Sibling::new(self.stage.clone(), state, self.unconfirmed))
+    }
+}
+
+/// All of them.
+pub(crate) fn at(siblings: &[StoredSibling], now: Micros) -> Result<Vec<Sibling>> {
+    siblings.iter().map(|sibling| sibling.at(now)).collect()
 }

@@ -1,54 +1,110 @@
 //! The store as its users see it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use rusqlite::Transaction;
 use suno_callback::{
-    Accepted, Claim, ClaimRequest, Counts, Delivery, Due, DueRequest, DueTicket, EventId, Expected,
-    Held, IdempotencyStore, Inspect, Intent, Page, PurgeRequest, Purged, Quarantined, Record,
-    Redriven, Settlement, StoreError, SubmitId, TaskLedger, Ticket,
+    Accepted, ClaimRequest, Claims, Clock, Counts, Decision, Delivery, DueRequest, DueTasks,
+    DueTicket, EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
+    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
+    StoreError, SubmitId, SystemClock, Ticket,
 };
-use suno_types::TaskId;
+use suno_types::{Stage, TaskId};
 
-use crate::keys::Keys;
+use crate::clock::Reading;
+use crate::error::Result;
 use crate::thread::Thread;
-use crate::{accept, claim, inspect, ledger, settle, upkeep};
+use crate::watch::Watch;
+use crate::work::{Remembered, Work, read, write};
+use crate::{accept, claim, inspect, ledger, operations, purge, settle};
 
 /// A durable store in one SQLite file.
 ///
-/// Times are kept to the microsecond. The file, with its `-wal` and `-shm` neighbours, belongs on a
-/// local disk: SQLite's locks do not hold on network file systems.
+/// The file, with its `-wal` and `-shm` neighbours, belongs on a local disk: SQLite's locks do not hold
+/// on network file systems. Processes of one machine can share it.
 ///
-/// The latest events may be in the `-wal` only, while the store is open and after a crash. Whoever
-/// copies the file then takes the `-wal` along; whoever puts a backup in its place removes `-wal` and
-/// `-shm` first. Dropping the store closes the file, which brings everything into it and removes
-/// both; it waits some seconds for that at most.
+/// The latest events may be in the `-wal` only, while the store is open and after a crash. To copy the
+/// file then, take the `-wal` along; to put a backup in its place, remove `-wal` and `-shm` first.
+/// Dropping the store closes the file, which writes everything into it and removes both; it waits some
+/// seconds for that at most.
+///
+/// # Time
+///
+/// Leases and waits are measured by a clock of the store's own, which all processes on the file share.
+/// It never goes back and does not follow steps of the system clock. Time during which no process has
+/// the file open counts for an hour at most.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
+    clock: Arc<dyn Clock>,
+    watch: Watch,
     // Closed before the one that writes, which tidies up if it is the last.
-    reader: Thread<()>,
-    writer: Thread<Keys>,
+    reader: Thread<Remembered>,
+    writer: Thread<Remembered>,
 }
 
 impl SqliteStore {
-    /// Opens the file, and creates or migrates it.
+    /// Opens the file, or creates it.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the file cannot be opened or written, is no SQLite database or one of
-    /// another program, or was written by a newer version of this crate.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref().to_owned();
-        let writer = Thread::writer(&path)?;
-        let reader = Thread::reader(&path)?;
-        Ok(Self {
-            path,
+    /// [`StoreError`] if the file cannot be opened or written, is not an SQLite database or one of
+    /// another program, or was written by another version of this crate that this one cannot read.
+    pub fn open(path: impl AsRef<Path>) -> std::result::Result<Self, StoreError> {
+        Self::open_with_clock(path, SystemClock)
+    }
+
+    /// The same with another clock than the system's.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with_clock(
+        path: impl AsRef<Path>,
+        clock: impl Clock + 'static,
+    ) -> std::result::Result<Self, StoreError> {
+        let path = path.as_ref();
+        let writer = Thread::writer(path)?;
+        let reader = Thread::reader(path)?;
+        Ok(Self::new(path, Arc::new(clock), reader, writer, true))
+    }
+
+    /// A store without threads, for a simulation: operations run at once, nothing is synced, and
+    /// closing it leaves the files as a killed process would.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn open_inline(
+        path: impl AsRef<Path>,
+        clock: impl Clock + 'static,
+    ) -> std::result::Result<Self, StoreError> {
+        use rusqlite::TransactionBehavior::{Deferred, Immediate};
+
+        let path = path.as_ref();
+        let writer = Thread::inline(path, crate::schema::open_inline, Immediate)?;
+        let reader = Thread::inline(path, crate::schema::open_inline_reader, Deferred)?;
+        Ok(Self::new(path, Arc::new(clock), reader, writer, false))
+    }
+
+    fn new(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        reader: Thread<Remembered>,
+        writer: Thread<Remembered>,
+        has_other_processes: bool,
+    ) -> Self {
+        Self {
+            watch: Watch::of(path, has_other_processes),
+            path: path.to_owned(),
+            clock,
             reader,
             writer,
-        })
+        }
     }
 
     /// The file.
@@ -56,134 +112,159 @@ impl SqliteStore {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    async fn write<T, F>(&self, operation: F) -> std::result::Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T> + Send + 'static,
+    {
+        let reading = Reading::of(&*self.clock);
+        self.writer
+            .run(move |transaction, remembered| write(transaction, remembered, reading, operation))
+            .await
+    }
+
+    /// The same for what may make events claimable.
+    async fn write_and_wake<T, F>(&self, operation: F) -> std::result::Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T> + Send + 'static,
+    {
+        let done = self.write(operation).await;
+        self.watch.wake();
+        done
+    }
+
+    async fn read<T, F>(&self, operation: F) -> std::result::Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T> + Send + 'static,
+    {
+        let reading = Reading::of(&*self.clock);
+        self.reader
+            .run(move |transaction, remembered| read(transaction, remembered, reading, operation))
+            .await
+    }
 }
+
+type Answer<T> = std::result::Result<T, StoreError>;
 
 #[async_trait]
 impl IdempotencyStore for SqliteStore {
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+    async fn accept(&self, deliveries: &[Delivery]) -> Answer<Vec<Accepted>> {
         let deliveries = deliveries.to_vec();
-        let accept = move |transaction: &Transaction<'_>, keys: &mut Keys| {
-            accept::accept(transaction, keys, &deliveries)
-        };
-        self.writer.run(accept).await
+        self.write_and_wake(move |work| accept::accept(work, &deliveries))
+            .await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError> {
-        let claim = move |transaction: &Transaction<'_>, keys: &mut Keys| {
-            claim::claim(transaction, keys, &request)
-        };
-        self.writer.run(claim).await
+    async fn claim(&self, request: &ClaimRequest) -> Answer<Claims> {
+        let request = request.clone();
+        let has_settled = !request.settlements.is_empty();
+        let claim = move |work: &mut Work<'_>| claim::claim(work, &request);
+        if has_settled {
+            self.write_and_wake(claim).await
+        } else {
+            self.write(claim).await
+        }
     }
 
-    async fn extend(&self, tickets: &[Ticket], until: Timestamp) -> Result<Vec<Held>, StoreError> {
+    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Answer<Vec<Extended>> {
         let tickets = tickets.to_vec();
-        let extend = move |transaction: &Transaction<'_>, _: &mut Keys| {
-            settle::extend(transaction, &tickets, until)
-        };
-        self.writer.run(extend).await
+        self.write(move |work| settle::extend(work, &tickets, lease))
+            .await
     }
 
-    async fn settle(&self, settled: &[(Ticket, Settlement)]) -> Result<Vec<Held>, StoreError> {
-        let settled = settled.to_vec();
-        let settle = move |transaction: &Transaction<'_>, _: &mut Keys| {
-            settle::settle(transaction, &settled)
-        };
-        self.writer.run(settle).await
+    async fn wait(&self, at_most: Duration) -> Answer<()> {
+        let next_due = || self.read(|work| claim::next_due(work.transaction, work.now));
+        self.watch.wait(at_most, next_due).await
     }
-}
 
-#[async_trait]
-impl Inspect for SqliteStore {
-    async fn find(&self, task_id: &TaskId) -> Result<Vec<Record>, StoreError> {
+    async fn find(&self, task_id: &TaskId) -> Answer<Vec<EventRecord>> {
         let task_id = task_id.clone();
-        let find =
-            move |transaction: &Transaction<'_>, (): &mut ()| inspect::find(transaction, &task_id);
-        self.reader.run(find).await
+        self.read(move |work| inspect::find(work, &task_id)).await
     }
 
-    async fn list(&self, page: Page) -> Result<Vec<Record>, StoreError> {
-        let list =
-            move |transaction: &Transaction<'_>, (): &mut ()| inspect::list(transaction, page);
-        self.reader.run(list).await
+    async fn list(&self, request: &ListRequest) -> Answer<Page<EventRecord>> {
+        let request = request.clone();
+        self.read(move |work| inspect::list(work, &request)).await
     }
 
-    async fn quarantine(&self, page: Page) -> Result<Vec<Quarantined>, StoreError> {
-        let quarantine = move |transaction: &Transaction<'_>, (): &mut ()| {
-            inspect::quarantine(transaction, page)
-        };
-        self.reader.run(quarantine).await
+    async fn quarantine(
+        &self,
+        after: Option<EventId>,
+        entries_max: u32,
+    ) -> Answer<Page<QuarantinedDelivery>> {
+        self.read(move |work| inspect::quarantine(work, after, entries_max))
+            .await
     }
 
-    async fn redrive(&self, event: EventId) -> Result<Redriven, StoreError> {
-        let redrive =
-            move |transaction: &Transaction<'_>, _: &mut Keys| upkeep::redrive(transaction, event);
-        self.writer.run(redrive).await
+    async fn counts(&self) -> Answer<Counts> {
+        self.read(inspect::counts).await
     }
 
-    async fn purge(&self, request: PurgeRequest) -> Result<Purged, StoreError> {
-        let purge =
-            move |transaction: &Transaction<'_>, _: &mut Keys| upkeep::purge(transaction, &request);
-        self.writer.run(purge).await
+    async fn redrive(&self, events: &[EventId], redrive: Redrive) -> Answer<Vec<Redriven>> {
+        let events = events.to_vec();
+        self.write_and_wake(move |work| {
+            let redrive = |event: &EventId| operations::redrive(work, *event, redrive);
+            events.iter().map(redrive).collect()
+        })
+        .await
     }
 
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        let counts = |transaction: &Transaction<'_>, (): &mut ()| inspect::counts(transaction);
-        self.reader.run(counts).await
-    }
-}
-
-#[async_trait]
-impl TaskLedger for SqliteStore {
-    async fn intend(&self, intent: Intent) -> Result<(), StoreError> {
-        let intend =
-            move |transaction: &Transaction<'_>, _: &mut Keys| ledger::intend(transaction, &intent);
-        self.writer.run(intend).await
+    async fn requeue(&self, entry: EventId, delivery: &Delivery) -> Answer<Option<Accepted>> {
+        let delivery = delivery.clone();
+        self.write_and_wake(move |work| operations::requeue(work, entry, &delivery))
+            .await
     }
 
-    async fn withdraw(&self, submit: SubmitId) -> Result<(), StoreError> {
-        let withdraw = move |transaction: &Transaction<'_>, _: &mut Keys| {
-            ledger::withdraw(transaction, submit)
-        };
-        self.writer.run(withdraw).await
+    async fn decide(&self, task_id: &TaskId, stage: &Stage) -> Answer<Decision> {
+        let (task_id, stage) = (task_id.clone(), stage.clone());
+        self.write_and_wake(move |work| operations::decide(work, &task_id, &stage))
+            .await
+    }
+
+    async fn purge(&self, request: &PurgeRequest) -> Answer<Purged> {
+        let request = *request;
+        self.write(move |work| purge::purge(work, &request)).await
+    }
+
+    async fn intend(&self, intent: &Intent) -> Answer<()> {
+        let intent = intent.clone();
+        self.write(move |work| ledger::intend(work, &intent)).await
+    }
+
+    async fn withdraw(&self, submit: SubmitId) -> Answer<()> {
+        self.write(move |work| ledger::withdraw(work, submit)).await
     }
 
     async fn open_intents(
         &self,
-        before: Timestamp,
+        open_for: Duration,
+        after: Option<u64>,
         intents_max: u32,
-    ) -> Result<Vec<Intent>, StoreError> {
-        let open_intents = move |transaction: &Transaction<'_>, (): &mut ()| {
-            ledger::open_intents(transaction, before, intents_max)
-        };
-        self.reader.run(open_intents).await
+    ) -> Answer<Vec<OpenIntent>> {
+        self.read(move |work| ledger::open_intents(work, open_for, after, intents_max))
+            .await
     }
 
-    async fn expect(&self, expected: Expected) -> Result<(), StoreError> {
-        let expect = move |transaction: &Transaction<'_>, _: &mut Keys| {
-            ledger::expect(transaction, &expected)
-        };
-        self.writer.run(expect).await
+    async fn expect(&self, task: &ExpectedTask) -> Answer<()> {
+        let task = task.clone();
+        self.write(move |work| ledger::expect(work, &task)).await
     }
 
-    async fn due(&self, request: DueRequest) -> Result<Vec<Due>, StoreError> {
-        let due = move |transaction: &Transaction<'_>, keys: &mut Keys| {
-            ledger::due(transaction, keys, &request)
-        };
-        self.writer.run(due).await
+    async fn due(&self, request: &DueRequest) -> Answer<DueTasks> {
+        let request = *request;
+        self.write(move |work| ledger::due(work, &request)).await
     }
 
-    async fn postpone(&self, ticket: &DueTicket, until: Timestamp) -> Result<Held, StoreError> {
+    async fn postpone(&self, ticket: &DueTicket, postponement: Postponement) -> Answer<bool> {
         let ticket = ticket.clone();
-        let postpone = move |transaction: &Transaction<'_>, _: &mut Keys| {
-            ledger::postpone(transaction, &ticket, until)
-        };
-        self.writer.run(postpone).await
+        self.write(move |work| ledger::postpone(work, &ticket, postponement))
+            .await
     }
 
-    async fn finish(&self, ticket: &DueTicket) -> Result<Held, StoreError> {
+    async fn finish(&self, ticket: &DueTicket) -> Answer<bool> {
         let ticket = ticket.clone();
-        let finish =
-            move |transaction: &Transaction<'_>, _: &mut Keys| ledger::finish(transaction, &ticket);
-        self.writer.run(finish).await
+        self.write(move |work| ledger::finish(work, &ticket)).await
     }
 }

@@ -1,55 +1,118 @@
-//! A thread with a connection of its own: one writes, one reads.
+//! Where transactions run: in a thread with a connection of its own, or, for a simulation, at once.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Transaction, TransactionBehavior};
 use suno_callback::{StoreError, StoreErrorKind};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
-use crate::error::store_error;
+use crate::error::{Result, store_error};
 use crate::file::OpenFile;
 use crate::schema;
 
-/// How many operations wait for a thread at most; further ones fail.
+/// How many operations wait for a thread at most; further ones wait for a place.
 const WAITING_MAX: usize = 256;
-
+/// How long an operation waits for a place.
+const PLACE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many operations share a transaction at most.
+const TOGETHER_MAX: usize = 64;
 /// How long dropping the handle waits at most for what was waiting, and for the file to be closed.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
-/// Something to do in the thread.
-type Job<M> = Box<dyn FnOnce(&mut OpenFile, &mut M) + Send>;
+/// Something to do in a transaction, and who waits for it.
+trait Job<M>: Send {
+    /// Does it; false if it failed.
+    fn run(&mut self, transaction: &Transaction<'_>, memory: &mut M) -> bool;
 
-/// What a thread remembers from one transaction to the next.
+    /// Tells who waits how it ended; `failed` if the transaction was not committed.
+    fn tell(self: Box<Self>, failed: Option<StoreError>);
+}
+
+/// An operation, its result, and where that goes.
+struct Operation<T, F> {
+    operation: Option<F>,
+    result: Option<Result<T>>,
+    answer: oneshot::Sender<std::result::Result<T, StoreError>>,
+}
+
+impl<T, F, M> Job<M> for Operation<T, F>
+where
+    T: Send,
+    F: FnOnce(&Transaction<'_>, &mut M) -> Result<T> + Send,
+{
+    fn run(&mut self, transaction: &Transaction<'_>, memory: &mut M) -> bool {
+        let operation = self.operation.take();
+        let result = operation.map(|operation| operation(transaction, memory));
+        let is_done = matches!(result, Some(Ok(_)));
+        self.result = result;
+        is_done
+    }
+
+    fn tell(self: Box<Self>, failed: Option<StoreError>) {
+        let result = match (self.result, failed) {
+            (Some(Err(err)), _) => Err(err.into()),
+            (_, Some(failed)) => Err(failed),
+            (Some(Ok(value)), None) => Ok(value),
+            (None, None) => Err(unavailable("the operation was not begun")),
+        };
+        // Nobody waits if the caller was cancelled; the work is done all the same.
+        let _ = self.answer.send(result);
+    }
+}
+
+type Jobs<M> = Vec<Box<dyn Job<M>>>;
+
+/// What is remembered from one transaction to the next.
 pub(crate) trait Memory: Default + Send + 'static {
-    /// Forgets everything, since the transaction that changed it failed.
+    /// Forgets what the operations of a transaction that failed may have changed.
     fn forget(&mut self);
 }
 
-/// A thread that reads remembers nothing.
-impl Memory for () {
-    fn forget(&mut self) {}
+/// A file with what is remembered of it.
+struct Executor<M> {
+    file: OpenFile,
+    memory: M,
+    behavior: TransactionBehavior,
 }
 
-/// Runs operations in a thread of its own, each in one transaction. The thread ends when the
-/// handle is dropped and what was waiting is done; dropping waits for that, so that a process that
-/// ends has closed the file.
+/// Runs operations on a file, in the order in which they are asked for.
 pub(crate) struct Thread<M> {
-    /// `None` while the handle is dropped.
-    jobs: Option<mpsc::SyncSender<Job<M>>>,
-    /// Hangs up when the file is closed. Only the end asks: the lock makes it shareable.
-    closed: Mutex<mpsc::Receiver<()>>,
-    behavior: TransactionBehavior,
+    inner: Inner<M>,
+}
+
+enum Inner<M> {
+    /// In a thread of its own. It ends when the handle is dropped and what was waiting is done;
+    /// dropping waits for that, so that a process that ends has closed the file.
+    Threaded {
+        /// `None` while the handle is dropped.
+        jobs: Option<mpsc::Sender<Box<dyn Job<M>>>>,
+        /// Hangs up when the file is closed. Only the end asks: the lock makes it shareable.
+        closed: Mutex<std_mpsc::Receiver<()>>,
+    },
+    /// At once, in the task that asks.
+    #[cfg(feature = "simulation")]
+    Inline(Box<Mutex<Executor<M>>>),
 }
 
 impl<M> Drop for Thread<M> {
     fn drop(&mut self) {
-        self.jobs = None;
-        if let Ok(closed) = self.closed.get_mut() {
-            let _ = closed.recv_timeout(CLOSING_MAX);
+        #[cfg_attr(
+            not(feature = "simulation"),
+            expect(
+                irrefutable_let_patterns,
+                reason = "with a simulation there are two forms"
+            )
+        )]
+        if let Inner::Threaded { jobs, closed } = &mut self.inner {
+            *jobs = None;
+            if let Ok(closed) = closed.get_mut() {
+                let _ = closed.recv_timeout(CLOSING_MAX);
+            }
         }
     }
 }
@@ -63,131 +126,255 @@ impl<M> fmt::Debug for Thread<M> {
 impl<M: Memory> Thread<M> {
     /// A thread that writes. Its transactions are immediate: one that began by reading could fail
     /// to write beside another process.
-    pub(crate) fn writer(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn writer(path: &Path) -> std::result::Result<Self, StoreError> {
         let file = OpenFile::open(path, schema::open)?;
         Self::start(file, "suno-sqlite-write", TransactionBehavior::Immediate)
     }
 
     /// A thread that reads, and does not wait for the one that writes.
-    pub(crate) fn reader(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn reader(path: &Path) -> std::result::Result<Self, StoreError> {
         let file = OpenFile::open(path, schema::open_reader)?;
         Self::start(file, "suno-sqlite-read", TransactionBehavior::Deferred)
     }
 
-    fn start(
-        mut file: OpenFile,
-        name: &str,
+    /// The same without a thread.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn inline(
+        path: &Path,
+        open: crate::file::Open,
         behavior: TransactionBehavior,
-    ) -> Result<Self, StoreError> {
-        let (jobs, waiting) = mpsc::sync_channel::<Job<M>>(WAITING_MAX);
-        let (closing, closed) = mpsc::channel();
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                let mut memory = M::default();
-                while let Ok(job) = waiting.recv() {
-                    job(&mut file, &mut memory);
-                }
-                drop(file);
-                drop::<mpsc::Sender<()>>(closing);
-            })
-            .map_err(|err| StoreError::new(StoreErrorKind::Unavailable).with_source(err))?;
-        Ok(Self {
-            jobs: Some(jobs),
-            closed: Mutex::new(closed),
+    ) -> std::result::Result<Self, StoreError> {
+        let executor = Executor {
+            file: OpenFile::open(path, open)?,
+            memory: M::default(),
             behavior,
+        };
+        Ok(Self {
+            inner: Inner::Inline(Box::new(Mutex::new(executor))),
         })
     }
 
-    /// Runs an operation in a transaction that is committed if it succeeds.
-    pub(crate) async fn run<T, F>(&self, operation: F) -> Result<T, StoreError>
+    fn start(
+        file: OpenFile,
+        name: &str,
+        behavior: TransactionBehavior,
+    ) -> std::result::Result<Self, StoreError> {
+        let (jobs, mut waiting) = mpsc::channel::<Box<dyn Job<M>>>(WAITING_MAX);
+        let (closing, closed) = std_mpsc::channel();
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let memory = M::default();
+                let mut executor = Executor {
+                    file,
+                    memory,
+                    behavior,
+                };
+                while let Some(job) = waiting.blocking_recv() {
+                    executor.run_together(job, || waiting.try_recv().ok());
+                }
+                drop(executor);
+                drop::<std_mpsc::Sender<()>>(closing);
+            })
+            .map_err(|err| StoreError::new(StoreErrorKind::Unavailable).with_source(err))?;
+        Ok(Self {
+            inner: Inner::Threaded {
+                jobs: Some(jobs),
+                closed: Mutex::new(closed),
+            },
+        })
+    }
+
+    /// Runs an operation in a transaction that is committed if it succeeds. Dropping the future does
+    /// not stop an operation that has its place.
+    pub(crate) async fn run<T, F>(&self, operation: F) -> std::result::Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>, &mut M) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&Transaction<'_>, &mut M) -> Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let behavior = self.behavior;
-        let job: Job<M> = Box::new(move |file, memory| {
-            let done = transact(file, memory, behavior, operation);
-            if done.is_err() {
-                memory.forget();
-            }
-            // Nobody waits any more if the caller was cancelled; the work is done all the same.
-            let _ = answer.send(done);
+        let job = Box::new(Operation {
+            operation: Some(operation),
+            result: None,
+            answer,
         });
-        let sent = self.jobs.as_ref().map(|jobs| jobs.try_send(job));
-        if !matches!(sent, Some(Ok(()))) {
-            let reason = "too many operations wait for the file";
-            return Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason));
-        }
-        // Where both share a core, the thread begins now, and is synced while others are served.
-        thread::yield_now();
+        self.enqueue(job).await?;
         answered
             .await
-            .unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::Unavailable)))
+            .unwrap_or_else(|_| Err(unavailable("the store is closing")))
+    }
+
+    async fn enqueue(&self, job: Box<dyn Job<M>>) -> std::result::Result<(), StoreError> {
+        match &self.inner {
+            Inner::Threaded { jobs, .. } => {
+                let Some(jobs) = jobs else {
+                    return Err(unavailable("the store is closing"));
+                };
+                match timeout(PLACE_TIMEOUT, jobs.send(job)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(unavailable("the store is closing")),
+                    Err(_) => return Err(unavailable("too many operations wait for the file")),
+                }
+                // Where both share a core, the thread begins now, and syncs while others are served.
+                thread::yield_now();
+            }
+            #[cfg(feature = "simulation")]
+            Inner::Inline(executor) => {
+                let mut executor = executor
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                executor.run_together(job, || None);
+            }
+        }
+        Ok(())
     }
 }
 
-fn transact<T, M: Memory>(
-    file: &mut OpenFile,
-    memory: &mut M,
-    behavior: TransactionBehavior,
-    operation: impl FnOnce(&Transaction<'_>, &mut M) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let (connection, is_another) = file.connection()?;
-    if is_another {
-        memory.forget();
+fn unavailable(reason: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable).with_source(reason)
+}
+
+impl<M: Memory> Executor<M> {
+    /// Runs a job, and those that wait after it, in one transaction: they share its sync. One that
+    /// fails does not keep the others from being committed.
+    fn run_together(
+        &mut self,
+        first: Box<dyn Job<M>>,
+        next: impl FnMut() -> Option<Box<dyn Job<M>>>,
+    ) {
+        let mut jobs = vec![first];
+        let committed = self.transact(&mut jobs, next);
+        if committed.is_err() {
+            self.memory.forget();
+        }
+        let failed = committed.err();
+        for job in jobs {
+            job.tell(failed.as_ref().map(again));
+        }
     }
-    let transaction = connection
-        .transaction_with_behavior(behavior)
-        .map_err(store_error)?;
-    let done = operation(&transaction, memory)?;
-    transaction.commit().map_err(store_error)?;
-    Ok(done)
+
+    /// Runs the last of the jobs, and adds further ones.
+    fn transact(
+        &mut self,
+        jobs: &mut Jobs<M>,
+        mut next: impl FnMut() -> Option<Box<dyn Job<M>>>,
+    ) -> std::result::Result<(), StoreError> {
+        let (connection, is_another) = self.file.connection()?;
+        if is_another {
+            self.memory.forget();
+        }
+        let transaction = connection
+            .transaction_with_behavior(self.behavior)
+            .map_err(store_error)?;
+        while let Some(job) = jobs.last_mut() {
+            run_apart(&transaction, &mut self.memory, &mut **job).map_err(store_error)?;
+            if jobs.len() >= TOGETHER_MAX {
+                break;
+            }
+            match next() {
+                Some(job) => jobs.push(job),
+                None => break,
+            }
+        }
+        transaction.commit().map_err(store_error)
+    }
+}
+
+/// Runs a job such that, if it fails, nothing of it is left in the transaction.
+fn run_apart<M: Memory>(
+    transaction: &Transaction<'_>,
+    memory: &mut M,
+    job: &mut dyn Job<M>,
+) -> rusqlite::Result<()> {
+    let execute = |sql| transaction.prepare_cached(sql)?.execute(()).map(|_| ());
+    execute("SAVEPOINT job")?;
+    if !job.run(transaction, memory) {
+        memory.forget();
+        // Fails if SQLite has rolled back the whole transaction, as it does when the disk is full.
+        execute("ROLLBACK TO job")?;
+    }
+    execute("RELEASE job")
+}
+
+/// The same error for another caller.
+fn again(err: &StoreError) -> StoreError {
+    let cause = std::error::Error::source(err).map_or_else(String::new, ToString::to_string);
+    StoreError::new(err.kind()).with_source(cause)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A thread that writes into a file that has some events.
-    async fn writer(dir: &tempfile::TempDir) -> Thread<()> {
-        let writer = Thread::writer(&dir.path().join("suno.db")).unwrap();
-        write(&writer, 1).await.unwrap();
+    /// What these tests remember.
+    #[derive(Default)]
+    struct Nothing;
+
+    impl Memory for Nothing {
+        fn forget(&mut self) {}
+    }
+
+    /// Writes into a file that has an entry, without a thread.
+    fn writer(dir: &tempfile::TempDir) -> Executor<Nothing> {
+        let file = OpenFile::open(&dir.path().join("suno.db"), schema::open).unwrap();
+        let mut writer = Executor {
+            file,
+            memory: Nothing,
+            behavior: TransactionBehavior::Immediate,
+        };
+        write(&mut writer, 1).unwrap();
         writer
     }
 
-    async fn write(writer: &Thread<()>, kilobytes: usize) -> Result<(), StoreError> {
-        let insert = move |transaction: &Transaction<'_>, (): &mut ()| {
-            transaction
-                .execute(
-                    "INSERT INTO quarantine
-                     (strict, source, verified_by, received_at, reason, raw)
-                     VALUES (randomblob(16), 0, 0, 0, '', ?1)",
-                    [vec![0_u8; kilobytes * 1_024]],
-                )
-                .map_err(store_error)?;
-            Ok(())
+    fn run<T: Send + 'static>(
+        writer: &mut Executor<Nothing>,
+        operation: impl FnOnce(&Transaction<'_>, &mut Nothing) -> Result<T> + Send + 'static,
+    ) -> std::result::Result<T, StoreError> {
+        let (answer, mut answered) = oneshot::channel();
+        let job = Operation {
+            operation: Some(operation),
+            result: None,
+            answer,
         };
-        writer.run(insert).await
+        writer.run_together(Box::new(job), || None);
+        answered.try_recv().unwrap()
     }
 
-    /// Runs a pragma in the thread's own connection, outside of any transaction.
-    async fn pragma(writer: &Thread<()>, sql: &'static str) {
-        let (done, is_done) = oneshot::channel();
-        let job: Job<()> = Box::new(move |file, ()| {
-            file.connection().unwrap().0.execute_batch(sql).unwrap();
-            done.send(()).unwrap();
-        });
-        writer.jobs.as_ref().unwrap().send(job).unwrap();
-        is_done.await.unwrap();
+    fn insert(kilobytes: usize) -> impl FnOnce(&Transaction<'_>, &mut Nothing) -> Result<()> {
+        move |transaction, _| {
+            transaction.execute(
+                "INSERT INTO quarantine
+                 (strict, source, verified_by, received_at, stored_at, reason, raw)
+                 VALUES (randomblob(16), 0, 0, 0, 0, '', ?1)",
+                [vec![0_u8; kilobytes * 1_024]],
+            )?;
+            Ok(())
+        }
     }
 
-    #[tokio::test]
-    async fn commits_are_synced_to_a_write_ahead_log() {
+    fn write(
+        writer: &mut Executor<Nothing>,
+        kilobytes: usize,
+    ) -> std::result::Result<(), StoreError> {
+        run(writer, insert(kilobytes))
+    }
+
+    /// Runs a pragma outside of any transaction.
+    fn pragma(writer: &mut Executor<Nothing>, sql: &str) {
+        writer
+            .file
+            .connection()
+            .unwrap()
+            .0
+            .execute_batch(sql)
+            .unwrap();
+    }
+
+    #[test]
+    fn commits_are_synced_to_a_write_ahead_log() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = writer(&dir).await;
-        let settings = |transaction: &Transaction<'_>, (): &mut ()| {
+        let mut writer = writer(&dir);
+        let settings = |transaction: &Transaction<'_>, _: &mut Nothing| {
             let synchronous =
                 transaction.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0));
             let journal =
@@ -195,97 +382,136 @@ mod tests {
             Ok((synchronous.unwrap(), journal.unwrap()))
         };
         // 2 is FULL: the log is synced at each commit.
-        assert_eq!(writer.run(settings).await.unwrap(), (2, "wal".to_owned()));
+        assert_eq!(run(&mut writer, settings).unwrap(), (2, "wal".to_owned()));
     }
 
-    #[tokio::test]
-    async fn a_transaction_has_the_right_to_write_from_its_beginning() {
+    #[test]
+    fn a_transaction_has_the_right_to_write_from_its_beginning() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = writer(&dir).await;
+        let mut writer = writer(&dir);
         let file = dir.path().join("suno.db");
-        let begin = move |_: &Transaction<'_>, (): &mut ()| {
+        let begin = move |_: &Transaction<'_>, _: &mut Nothing| {
             let other = rusqlite::Connection::open(&file).unwrap();
             other.busy_timeout(std::time::Duration::ZERO).unwrap();
             Ok(other
                 .execute_batch("BEGIN IMMEDIATE")
                 .map_err(|err| err.sqlite_error_code()))
         };
-        let begun = writer.run(begin).await.unwrap();
+        let begun = run(&mut writer, begin).unwrap();
         assert_eq!(begun, Err(Some(rusqlite::ErrorCode::DatabaseBusy)));
     }
 
-    #[tokio::test]
-    async fn a_full_disk_is_said_so_and_recovers_when_there_is_room() {
+    #[test]
+    fn a_full_disk_is_said_so_and_recovers_when_there_is_room() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = writer(&dir).await;
-        pragma(&writer, "PRAGMA max_page_count = 40").await;
-        let err = write(&writer, 1_000).await.unwrap_err();
+        let mut writer = writer(&dir);
+        pragma(&mut writer, "PRAGMA max_page_count = 40");
+        let err = write(&mut writer, 1_000).unwrap_err();
         assert_eq!(err.kind(), StoreErrorKind::Full);
-        write(&writer, 1).await.unwrap();
-        pragma(&writer, "PRAGMA max_page_count = 100000").await;
-        write(&writer, 1_000).await.unwrap();
+        write(&mut writer, 1).unwrap();
+        pragma(&mut writer, "PRAGMA max_page_count = 100000");
+        write(&mut writer, 1_000).unwrap();
     }
 
-    #[tokio::test]
-    async fn a_read_only_file_is_said_so_and_recovers_when_it_can_be_written() {
+    #[test]
+    fn a_read_only_file_is_said_so_and_recovers_when_it_can_be_written() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = writer(&dir).await;
-        pragma(&writer, "PRAGMA query_only = ON").await;
-        let err = write(&writer, 1).await.unwrap_err();
+        let mut writer = writer(&dir);
+        pragma(&mut writer, "PRAGMA query_only = ON");
+        let err = write(&mut writer, 1).unwrap_err();
         assert_eq!(err.kind(), StoreErrorKind::ReadOnly);
-        pragma(&writer, "PRAGMA query_only = OFF").await;
-        write(&writer, 1).await.unwrap();
+        pragma(&mut writer, "PRAGMA query_only = OFF");
+        write(&mut writer, 1).unwrap();
     }
 
-    #[tokio::test]
-    async fn another_process_that_writes_for_long_is_waited_for() {
+    #[test]
+    fn another_process_that_writes_for_long_is_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = writer(&dir).await;
-        pragma(&writer, "PRAGMA busy_timeout = 1").await;
+        let mut writer = writer(&dir);
+        pragma(&mut writer, "PRAGMA busy_timeout = 1");
         let other = rusqlite::Connection::open(dir.path().join("suno.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let err = write(&writer, 1).await.unwrap_err();
+        let err = write(&mut writer, 1).unwrap_err();
         assert_eq!(err.kind(), StoreErrorKind::Unavailable);
         other.execute_batch("ROLLBACK").unwrap();
-        write(&writer, 1).await.unwrap();
+        write(&mut writer, 1).unwrap();
     }
 
     #[cfg(unix)]
-    #[tokio::test]
-    async fn a_removed_file_is_an_error_until_it_is_put_back() {
+    #[test]
+    fn a_removed_file_is_an_error_until_it_is_put_back() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = writer(&dir).await;
+        let mut writer = writer(&dir);
         let (file, aside) = (dir.path().join("suno.db"), dir.path().join("aside.db"));
         std::fs::rename(&file, &aside).unwrap();
-        let err = write(&writer, 1).await.unwrap_err();
+        let err = write(&mut writer, 1).unwrap_err();
         assert_eq!(err.kind(), StoreErrorKind::Unavailable);
         assert!(!file.exists(), "it must not be made anew");
         std::fs::rename(&aside, &file).unwrap();
-        write(&writer, 1).await.unwrap();
+        write(&mut writer, 1).unwrap();
     }
 
     #[cfg(unix)]
-    #[tokio::test]
-    async fn a_damaged_file_is_said_so_and_a_backup_in_its_place_is_taken_up() {
+    #[test]
+    fn a_damaged_file_is_said_so_and_a_backup_in_its_place_is_taken_up() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = writer(&dir).await;
+        let mut writer = writer(&dir);
         let (file, backup) = (dir.path().join("suno.db"), dir.path().join("backup.db"));
-        pragma(&writer, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+        pragma(&mut writer, "PRAGMA wal_checkpoint(TRUNCATE)");
         std::fs::copy(&file, &backup).unwrap();
         let garbage = dir.path().join("garbage");
         std::fs::write(&garbage, "x".repeat(8_192)).unwrap();
         std::fs::rename(&garbage, &file).unwrap();
-        let err = write(&writer, 1).await.unwrap_err();
+        let err = write(&mut writer, 1).unwrap_err();
         assert_eq!(err.kind(), StoreErrorKind::Corrupt);
         std::fs::rename(&backup, &file).unwrap();
-        write(&writer, 1).await.unwrap();
-        let rows = |transaction: &Transaction<'_>, (): &mut ()| {
-            transaction
-                .query_row("SELECT count(*) FROM quarantine", (), |row| {
+        write(&mut writer, 1).unwrap();
+        let rows = |transaction: &Transaction<'_>, _: &mut Nothing| {
+            Ok(
+                transaction.query_row("SELECT count(*) FROM quarantine", (), |row| {
                     row.get::<_, i64>(0)
-                })
-                .map_err(store_error)
+                })?,
+            )
         };
-        assert_eq!(writer.run(rows).await.unwrap(), 2);
+        assert_eq!(run(&mut writer, rows).unwrap(), 2);
+    }
+
+    #[test]
+    fn jobs_that_wait_share_a_transaction_and_one_that_fails_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = writer(&dir);
+        let mut answers = Vec::new();
+        let mut jobs: Jobs<Nothing> = Vec::new();
+        for is_good in [true, false, true] {
+            let (answer, answered) = oneshot::channel();
+            let operation = move |transaction: &Transaction<'_>, memory: &mut Nothing| {
+                insert(1)(transaction, memory)?;
+                match is_good {
+                    true => Ok(transaction.changes()),
+                    false => Err(crate::error::Error::Damaged("one of them")),
+                }
+            };
+            answers.push(answered);
+            jobs.push(Box::new(Operation {
+                operation: Some(operation),
+                result: None,
+                answer,
+            }));
+        }
+        let mut jobs = jobs.into_iter();
+        let first = jobs.next().unwrap();
+        writer.run_together(first, || jobs.next());
+        let answers = answers
+            .iter_mut()
+            .map(|answered| answered.try_recv().unwrap().is_ok());
+        assert_eq!(answers.collect::<Vec<_>>(), [true, false, true]);
+        let rows = |transaction: &Transaction<'_>, _: &mut Nothing| {
+            Ok(
+                transaction.query_row("SELECT count(*) FROM quarantine", (), |row| {
+                    row.get::<_, i64>(0)
+                })?,
+            )
+        };
+        assert_eq!(run(&mut writer, rows).unwrap(), 3);
     }
 }

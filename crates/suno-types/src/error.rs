@@ -33,8 +33,11 @@ pub enum DecodeErrorKind {
     WrongType,
     /// An object has the same key twice, so that two readers could see two values.
     DuplicateKey,
-    /// A number does not fit, or there are more than [`DecodeError::TRACKS_MAX`] tracks.
+    /// A number does not fit, there are more than [`DecodeError::TRACKS_MAX`] tracks, or the word
+    /// for the stage is longer than [`Stage::WORD_BYTES_MAX`](crate::Stage::WORD_BYTES_MAX).
     OutOfRange,
+    /// There are more than [`DecodeError::UNKNOWN_MEMBERS_MAX`] unknown members.
+    TooManyMembers,
     /// The task ids in the body are not the same.
     IdsDisagree,
     /// An id is empty, too long, or has characters other than visible ASCII.
@@ -53,6 +56,7 @@ impl DecodeErrorKind {
             Self::WrongType => "wrong_type",
             Self::DuplicateKey => "duplicate_key",
             Self::OutOfRange => "out_of_range",
+            Self::TooManyMembers => "too_many_members",
             Self::IdsDisagree => "ids_disagree",
             Self::InvalidId => "invalid_id",
         }
@@ -69,6 +73,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::WrongType => "unexpected type",
             Self::DuplicateKey => "duplicate key",
             Self::OutOfRange => "out of range",
+            Self::TooManyMembers => "too many unknown members",
             Self::IdsDisagree => "task ids disagree",
             Self::InvalidId => "invalid id",
         })
@@ -81,6 +86,10 @@ impl DecodeError {
     /// How many tracks a body may have: far more than any task makes, and few enough that a body
     /// of nothing but tracks does not fill the memory.
     pub const TRACKS_MAX: usize = 256;
+    /// How many unknown members a callback or a record may have, in all its objects together: four
+    /// for each of the most tracks that it may have. Keeping an unknown member costs far more than
+    /// reading it, and a body of nothing else would otherwise keep a thread busy.
+    pub const UNKNOWN_MEMBERS_MAX: usize = 1_024;
 
     pub(crate) fn new(kind: DecodeErrorKind, path: impl Into<String>) -> Self {
         Self {

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -48,23 +47,19 @@ impl Extra {
     }
 }
 
-/// The same, borrowed from the body.
+/// The same, borrowed from the body. Each name is there once.
 #[derive(Debug, Default)]
-pub(crate) struct ExtraRef<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+pub(crate) struct ExtraRef<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> ExtraRef<'a> {
-    /// Keeps a member; the name comes back if there was one of that name.
-    pub(crate) fn keep(
-        &mut self,
-        name: Cow<'a, str>,
-        value: &'a RawValue,
-    ) -> Result<(), Cow<'a, str>> {
-        match self.0.entry(name) {
-            Entry::Vacant(place) => {
-                place.insert(value);
-                Ok(())
-            }
-            Entry::Occupied(place) => Err(place.key().clone()),
+    /// Takes the members of an object. If a name is there twice, the error is that name.
+    pub(crate) fn new(
+        mut members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    ) -> Result<Self, Cow<'a, str>> {
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        match members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(pair[0].0.clone()),
+            None => Ok(Self(members)),
         }
     }
 }

@@ -39,6 +39,8 @@ pub const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
 /// How many bytes HMAC-SHA256 gives.
 const MAC_BYTES: usize = 32;
+/// How many digits the largest number of 64 bits has.
+const DIGITS_MAX: usize = 20;
 
 /// A key that signs callbacks. It is never shown.
 #[derive(Clone)]
@@ -143,13 +145,103 @@ impl<'a> SignatureHeaders<'a> {
             _ => Err(SignatureError::MissingHeader),
         }
     }
+
+    /// Checks everything that can be checked without a key and a task: that the timestamp is at most
+    /// `window` before or after `now` (Unix seconds), and that the signature has its form.
+    ///
+    /// The window includes both ends (`PROTOCOL.md 7.26`).
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::BadTimestamp`], [`OutsideWindow`](SignatureError::OutsideWindow), or
+    /// [`BadSignature`](SignatureError::BadSignature) for text that no key can give.
+    pub fn parse(self, now: u64, window: Duration) -> Result<SentSignature, SignatureError> {
+        let timestamp = SentTimestamp::parse(self.timestamp)?;
+        if now.abs_diff(timestamp.seconds) > window.as_secs() {
+            return Err(SignatureError::OutsideWindow);
+        }
+        let mut mac = [0; MAC_BYTES];
+        match BASE64_STANDARD.decode_slice(self.signature, &mut mac) {
+            Ok(MAC_BYTES) => Ok(SentSignature { timestamp, mac }),
+            _ => Err(SignatureError::BadSignature),
+        }
+    }
+}
+
+/// A signature whose timestamp was inside the window when it was parsed. Whether a key gives it is
+/// still to be verified.
+#[derive(Clone, Copy)]
+pub struct SentSignature {
+    timestamp: SentTimestamp,
+    mac: [u8; MAC_BYTES],
+}
+
+impl SentSignature {
+    /// Verifies that one of `keys` signed a callback for `task_id`, and returns the place of that
+    /// key. Signatures are compared in constant time (`PROTOCOL.md 7.27`).
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::BadSignature`] if no key gives this signature.
+    pub fn verify(&self, keys: &[WebhookKey], task_id: &str) -> Result<usize, SignatureError> {
+        keys.iter()
+            .position(|key| {
+                let mac = key.mac(task_id, self.timestamp.digits());
+                !key.is_empty && mac.verify_slice(&self.mac).is_ok()
+            })
+            .ok_or(SignatureError::BadSignature)
+    }
+}
+
+impl fmt::Debug for SentSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentSignature")
+            .field("timestamp", &self.timestamp.seconds)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A timestamp with its digits as they were sent, since those are what is signed.
+#[derive(Clone, Copy)]
+struct SentTimestamp {
+    seconds: u64,
+    digits: [u8; DIGITS_MAX],
+    digits_count: u8,
+}
+
+impl SentTimestamp {
+    /// Plain digits only: no sign, no space, no point, nothing that wraps.
+    fn parse(sent: &[u8]) -> Result<Self, SignatureError> {
+        let seconds = std::str::from_utf8(sent)
+            .ok()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|text| text.parse().ok());
+        let mut digits = [0; DIGITS_MAX];
+        match (
+            seconds,
+            digits.get_mut(..sent.len()),
+            u8::try_from(sent.len()),
+        ) {
+            (Some(seconds), Some(copy), Ok(digits_count)) => {
+                copy.copy_from_slice(sent);
+                Ok(Self {
+                    seconds,
+                    digits,
+                    digits_count,
+                })
+            }
+            _ => Err(SignatureError::BadTimestamp),
+        }
+    }
+
+    fn digits(&self) -> &[u8] {
+        &self.digits[..usize::from(self.digits_count)]
+    }
 }
 
 /// Verifies that one of `keys` signed a callback for `task_id` at most `window` before or after
-/// `now` (Unix seconds), and returns the place of that key.
-///
-/// The window includes both ends (`PROTOCOL.md 7.26`). Signatures are compared in constant time
-/// (`PROTOCOL.md 7.27`).
+/// `now` (Unix seconds), and returns the place of that key: [`SignatureHeaders::parse`] and
+/// [`SentSignature::verify`] in one call.
 ///
 /// # Errors
 ///
@@ -161,29 +253,5 @@ pub fn verify(
     now: u64,
     window: Duration,
 ) -> Result<usize, SignatureError> {
-    let timestamp = seconds(headers.timestamp)?;
-    if now.abs_diff(timestamp) > window.as_secs() {
-        return Err(SignatureError::OutsideWindow);
-    }
-    let mut sent = [0; MAC_BYTES];
-    match BASE64_STANDARD.decode_slice(headers.signature, &mut sent) {
-        Ok(MAC_BYTES) => {}
-        _ => return Err(SignatureError::BadSignature),
-    }
-    keys.iter()
-        .position(|key| {
-            let mac = key.mac(task_id, headers.timestamp);
-            !key.is_empty && mac.verify_slice(&sent).is_ok()
-        })
-        .ok_or(SignatureError::BadSignature)
-}
-
-/// Plain digits only: no sign, no space, no point, nothing that wraps.
-fn seconds(timestamp: &[u8]) -> Result<u64, SignatureError> {
-    let digits = timestamp.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(timestamp)
-        .ok()
-        .filter(|_| digits)
-        .and_then(|text| text.parse().ok())
-        .ok_or(SignatureError::BadTimestamp)
+    headers.parse(now, window)?.verify(keys, task_id)
 }

@@ -7,6 +7,8 @@ use suno_callback::Receiver;
 pub(super) const AT_ONCE_MAX: u64 = 10_000;
 /// How often something is run at most.
 pub(super) const ROUNDS_MAX: u64 = 100;
+/// How many minutes a measurement may take at most.
+pub(super) const MINUTES_MAX: u64 = 600;
 /// How many events a store is grown to at most.
 pub(super) const EVENTS_MAX: u64 = 100_000_000;
 /// How long a run lasts at most, in seconds.

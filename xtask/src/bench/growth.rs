@@ -1,34 +1,39 @@
-//! What accepting, claiming and settling cost with many events in the SQLite store.
+//! What each operation of the SQLite store costs with many events in it, and how long it takes to
+//! start.
+
+mod fill;
+mod report;
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use suno_callback::{
-    ClaimRequest, Clock, Delivery, IdempotencyStore, Settlement, SystemClock, Verification,
-};
-use suno_store_sqlite::SqliteStore;
+use suno_callback::{Delivery, PurgeRequest, Settlement, Verification};
+use suno_types::TaskId;
 
+use self::fill::Store;
 use super::body::body;
 use super::bound;
 use super::load::BODY_BYTES;
-use super::machine::{self, Program, describe};
-use super::statistics::{Figures, cell};
+use super::machine::{self, Program};
 
-/// How many deliveries share a commit while a store is filled.
-const FILLING_BATCH: usize = 512;
-/// How many share one while it is measured: about as many as 64 connections bring.
+/// How many deliveries share a commit while it is measured: about as many as 64 connections bring.
 const BATCH: usize = 32;
 /// How many events are claimed at once.
 const CLAIM_MAX: usize = 256;
 const LEASE: Duration = Duration::from_secs(600);
+/// How many tasks are looked up in each turn, half of them unknown.
+const FINDS: usize = 512;
+/// How many purge steps each turn has.
+const PURGES: usize = 4;
+/// How often each store is opened at the end.
+const STARTS: usize = 5;
 
-/// Accept and claim at growing numbers of stored events, not handled yet and handled
+/// Accept, claim, settle, find, purge and start with growing numbers of stored events
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Options {
     #[command(flatten)]
@@ -38,18 +43,44 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// How far a store grows.
+/// How far stores grow.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Growing {
-    /// How many events are stored; several are measured in turns
+    /// How many events are stored and handled; several are measured in turns
     #[arg(
         long,
         value_name = "COUNT",
         value_delimiter = ',',
         value_parser = bound::count::<u64>(bound::EVENTS_MAX),
-        default_value = "1000,10000,100000,1000000"
+        default_value = "10000,1000000"
     )]
     events: Vec<u64>,
+    /// How many events wait for a retry, in stores of their own
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
+        default_value = "1000000"
+    )]
+    waiting: Vec<u64>,
+    /// How many events are ready and were never claimed, in stores of their own
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
+        default_value = "1000000"
+    )]
+    ready: Vec<u64>,
+    /// How big a body is
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_parser = bound::body_bytes(),
+        default_value_t = BODY_BYTES
+    )]
+    body_bytes: usize,
     /// How many events are accepted, claimed and settled in each turn
     #[arg(
         long,
@@ -58,7 +89,7 @@ pub struct Growing {
         default_value_t = 8_192
     )]
     turn_over: usize,
-    /// How many turns each has
+    /// How many turns each store has
     #[arg(
         long,
         value_name = "COUNT",
@@ -66,180 +97,215 @@ pub struct Growing {
         default_value_t = 3
     )]
     rounds: usize,
+    /// How long filling and measuring may take together, in minutes
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<u64>(bound::MINUTES_MAX),
+        default_value_t = 30
+    )]
+    minutes_max: u64,
 }
 
 impl Growing {
-    fn arguments(&self) -> [String; 3] {
-        let events: Vec<String> = self.events.iter().map(u64::to_string).collect();
-        [
-            format!("--events={}", events.join(",")),
+    fn arguments(&self) -> Vec<String> {
+        let counts = |events: &[u64]| {
+            let events: Vec<String> = events.iter().map(u64::to_string).collect();
+            events.join(",")
+        };
+        vec![
+            format!("--events={}", counts(&self.events)),
+            format!("--waiting={}", counts(&self.waiting)),
+            format!("--ready={}", counts(&self.ready)),
+            format!("--body-bytes={}", self.body_bytes),
             format!("--turn-over={}", self.turn_over),
             format!("--rounds={}", self.rounds),
+            format!("--minutes-max={}", self.minutes_max),
         ]
+    }
+
+    /// The stores, in the order in which they are measured and reported.
+    fn contents(&self) -> Vec<Content> {
+        let of = |held: Held, events: &[u64]| -> Vec<Content> {
+            let contents = events.iter().map(|events| Content {
+                held,
+                events: *events,
+            });
+            contents.collect()
+        };
+        [
+            of(Held::Handled, &self.events),
+            of(Held::Waiting, &self.waiting),
+            of(Held::Ready, &self.ready),
+        ]
+        .concat()
     }
 }
 
-/// What a turn took for each event, in microseconds: by the clock, and of the processor.
+/// How the events stand that a store is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Held {
+    Handled,
+    Waiting,
+    Ready,
+}
+
+/// What a store is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Content {
+    held: Held,
+    events: u64,
+}
+
+/// What a turn took: microseconds for each event or task, and milliseconds for each purge step.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Turn {
-    events: u64,
-    handled: bool,
+    content: Content,
     accept: f64,
     accept_cpu: f64,
     claim: f64,
-    claim_cpu: f64,
+    settle: f64,
+    /// Of claiming and settling together.
+    handle_cpu: f64,
+    find: f64,
+    purge_ms: f64,
+}
+
+/// How long it took from opening a store to the first event that was accepted.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Start {
+    content: Content,
+    millis: f64,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Measured {
+    turns: Vec<Turn>,
+    starts: Vec<Start>,
 }
 
 pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<()> {
-    let turns: Vec<Turn> = program.tell("bench-grow", options.growing.arguments())?;
+    let measured: Measured = program.tell("bench-grow", options.growing.arguments())?;
     if options.json {
-        writeln!(out, "{}", serde_json::to_string(&turns)?)?;
+        writeln!(out, "{}", serde_json::to_string(&measured)?)?;
         return Ok(());
     }
-    let dir = tempfile::tempdir()?;
-    writeln!(
-        out,
-        "{}; {} rounds of {} events in batches of {BATCH}, claimed {CLAIM_MAX} at once; medians, µs for each event.\n\n\
-         | stored | of these | accept | processor | claim and settle | processor |\n\
-         | ---: | --- | ---: | ---: | ---: | ---: |",
-        describe(dir.path())?,
-        options.growing.rounds,
-        options.growing.turn_over,
-    )?;
-    for handled in [false, true] {
-        for events in &options.growing.events {
-            let median = |figure: fn(&Turn) -> f64| {
-                let turns = turns.iter();
-                let turns = turns.filter(|turn| turn.events == *events && turn.handled == handled);
-                cell(turns.map(figure).collect::<Figures>().median(), 1)
-            };
-            writeln!(
-                out,
-                "| {events} | {} | {} | {} | {} | {} |",
-                if handled {
-                    "all handled"
-                } else {
-                    "none handled"
-                },
-                median(|turn| turn.accept),
-                median(|turn| turn.accept_cpu),
-                median(|turn| turn.claim),
-                median(|turn| turn.claim_cpu),
-            )?;
-        }
-    }
-    Ok(())
+    report::tell(&options.growing, &measured, out)
 }
 
-/// Fills stores, measures, and prints the turns as JSON.
+/// Fills stores, measures, and prints the figures as JSON. The stores are in a temporary folder, which
+/// is removed at the end.
 ///
 /// # Errors
 ///
-/// If a store cannot be written.
+/// If a store cannot be written, or time is up.
 pub async fn grow(growing: Growing) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60 * growing.minutes_max);
     let dir = tempfile::tempdir()?;
     let mut stores = Vec::new();
-    for events in &growing.events {
-        stores.push(Store::fill(dir.path(), *events).await?);
+    for content in growing.contents() {
+        let file = dir.path().join(format!("{}.db", stores.len()));
+        stores.push(Store::fill(&file, content, growing.body_bytes, deadline).await?);
     }
-    let mut turns = Vec::new();
-    for handled in [false, true] {
-        if handled {
-            for store in &stores {
-                while store.claim_and_settle(FILLING_BATCH).await? > 0 {}
-            }
-        }
-        for _ in 0..growing.rounds {
-            for store in &mut stores {
-                turns.push(store.turn_over(growing.turn_over, handled).await?);
-            }
+    let mut measured = Measured::default();
+    for _ in 0..growing.rounds {
+        for store in &mut stores {
+            check_time(deadline)?;
+            measured.turns.push(turn(store, growing.turn_over).await?);
         }
     }
-    writeln!(io::stdout(), "{}", serde_json::to_string(&turns)?)?;
+    for mut store in stores {
+        for _ in 0..STARTS {
+            check_time(deadline)?;
+            let (opened, millis) = start(store).await?;
+            store = opened;
+            let content = store.content();
+            measured.starts.push(Start { content, millis });
+        }
+    }
+    writeln!(io::stdout(), "{}", serde_json::to_string(&measured)?)?;
     Ok(())
 }
 
-struct Store {
-    store: SqliteStore,
-    events: u64,
-    next: u64,
+fn check_time(deadline: Instant) -> Result<()> {
+    ensure!(Instant::now() < deadline, "time is up");
+    Ok(())
 }
 
-impl Store {
-    async fn fill(dir: &Path, events: u64) -> Result<Self> {
-        let store = SqliteStore::open(dir.join(format!("{events}.db")))?;
-        let mut this = Self {
-            store,
-            events,
-            next: 0,
-        };
-        while this.next < events {
-            let left = usize::try_from(events - this.next)?;
-            let deliveries = this.deliveries(left.min(FILLING_BATCH))?;
-            this.store.accept(&deliveries).await?;
-        }
-        Ok(this)
+/// Accepts so many new events, claims and settles as many of the oldest that are ready, and looks up
+/// and purges a few.
+async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
+    let deliveries = store.deliveries(count)?;
+    let accepting = Stopwatch::start();
+    for batch in deliveries.chunks(BATCH) {
+        store.accept(batch).await?;
     }
+    let (accept, accept_cpu) = accepting.micros_each(count)?;
+    let handling = Stopwatch::start();
+    let (mut claiming, mut settled) = (Duration::ZERO, 0);
+    while settled < count {
+        let claim_started = Instant::now();
+        let claims = store.claim(CLAIM_MAX.min(count - settled)).await?;
+        claiming += claim_started.elapsed();
+        ensure!(
+            !claims.is_empty(),
+            "a store has fewer events than were put there"
+        );
+        settled += claims.len();
+        store.settle(&claims, &Settlement::Done).await?;
+    }
+    let (handle, handle_cpu) = handling.micros_each(count)?;
+    let claim = micros_each(claiming, count);
+    Ok(Turn {
+        content: store.content(),
+        accept,
+        accept_cpu,
+        claim,
+        settle: handle - claim,
+        handle_cpu,
+        find: find(store).await?,
+        purge_ms: purge(store).await?,
+    })
+}
 
-    fn deliveries(&mut self, count: usize) -> Result<Vec<Delivery>> {
-        (0..count)
-            .map(|_| {
-                self.next += 1;
-                // Mixed, so that ids come in no order, as the provider's do.
-                let mixed = self.next.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                delivery(&format!("{mixed:016x}{:016x}", self.next))
-            })
-            .collect()
+/// Microseconds for each task that is looked up.
+async fn find(store: &Store) -> Result<f64> {
+    let tasks: Vec<TaskId> = (0..FINDS)
+        .map(|place| store.task_id(place % 2 == 0))
+        .collect::<Result<_>>()?;
+    let watch = Stopwatch::start();
+    for task in &tasks {
+        store.find(task).await?;
     }
+    Ok(watch.micros_each(FINDS)?.0)
+}
 
-    /// Accepts so many new events, and settles as many of the oldest, so that the number of those
-    /// that wait stays what it is.
-    async fn turn_over(&mut self, count: usize, handled: bool) -> Result<Turn> {
-        let deliveries = self.deliveries(count)?;
-        let accepting = Stopwatch::start();
-        for batch in deliveries.chunks(BATCH) {
-            self.store.accept(batch).await?;
-        }
-        let (accept, accept_cpu) = accepting.micros_each(count)?;
-        let claiming = Stopwatch::start();
-        let mut settled = 0;
-        while settled < count {
-            match self
-                .claim_and_settle(CLAIM_MAX.min(count - settled))
-                .await?
-            {
-                0 => bail!("a store has fewer events than were put there"),
-                more => settled += more,
-            }
-        }
-        let (claim, claim_cpu) = claiming.micros_each(count)?;
-        Ok(Turn {
-            events: self.events,
-            handled,
-            accept,
-            accept_cpu,
-            claim,
-            claim_cpu,
-        })
+/// Milliseconds for each step that purges bodies, beginning with the oldest.
+async fn purge(store: &Store) -> Result<f64> {
+    let mut request = PurgeRequest::default();
+    request.bodies_after = Duration::ZERO;
+    let watch = Stopwatch::start();
+    for _ in 0..PURGES {
+        store.purge(&request).await?;
     }
+    Ok(watch.micros_each(PURGES)?.0 / 1e3)
+}
 
-    async fn claim_and_settle(&self, events_max: usize) -> Result<usize> {
-        let request = ClaimRequest::new(SystemClock.now(), LEASE, events_max);
-        let claims = self.store.claim(request).await?;
-        let settled: Vec<_> = claims
-            .iter()
-            .map(|claim| (claim.ticket, Settlement::Done))
-            .collect();
-        if !settled.is_empty() {
-            self.store.settle(&settled).await?;
-        }
-        Ok(settled.len())
-    }
+/// Closes and opens a store. Milliseconds until the first event is accepted.
+async fn start(store: Store) -> Result<(Store, f64)> {
+    let closed = store.close();
+    let watch = Stopwatch::start();
+    let mut store = closed.open()?;
+    let delivery = store.deliveries(1)?;
+    store.accept(&delivery).await?;
+    Ok((store, watch.micros_each(1)?.0 / 1e3))
 }
 
 /// A delivery of a complete callback, as the receiver makes it.
-pub(crate) fn delivery(task: &str) -> Result<Delivery> {
-    let body = Bytes::from(body(task, BODY_BYTES));
+pub(crate) fn delivery(task: &str, body_bytes: usize) -> Result<Delivery> {
+    let body = Bytes::from(body(task, body_bytes));
     let verified = Verification::dangerous_none().verify(None, &HeaderMap::new(), body, 0)?;
     Ok(Delivery::decode(verified, Timestamp::UNIX_EPOCH)?)
 }
@@ -257,12 +323,17 @@ impl Stopwatch {
         }
     }
 
+    /// The time by the clock and of the processor, in microseconds.
     fn micros_each(&self, count: usize) -> Result<(f64, f64)> {
-        let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
+        let elapsed = self.started.elapsed();
         let cpu = machine::cpu("self").unwrap_or_default();
         let cpu = cpu
             .checked_sub(self.cpu)
             .context("a clock that goes back")?;
-        Ok((each(self.started.elapsed()), each(cpu)))
+        Ok((micros_each(elapsed, count), micros_each(cpu, count)))
     }
+}
+
+fn micros_each(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / count as f64
 }

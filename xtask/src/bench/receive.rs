@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use suno_callback::Inspect;
+use suno_callback::IdempotencyStore;
 use suno_store_sqlite::SqliteStore;
 
 use super::bound;
@@ -163,7 +163,9 @@ fn open_events(subject: Subject, dir: &Path) -> Result<Option<f64>> {
         return Ok(None);
     }
     let store = SqliteStore::open(store_file(dir))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     let counts = runtime.block_on(store.counts())?;
     Ok(Some(
         (counts.ready + counts.claimed + counts.waiting) as f64,

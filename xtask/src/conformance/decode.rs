@@ -217,6 +217,7 @@ impl Bad {
             DecodeErrorKind::WrongType,
             DecodeErrorKind::DuplicateKey,
             DecodeErrorKind::OutOfRange,
+            DecodeErrorKind::TooManyMembers,
             DecodeErrorKind::IdsDisagree,
             DecodeErrorKind::InvalidId,
         ];

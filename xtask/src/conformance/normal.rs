@@ -66,6 +66,7 @@ pub(super) fn path<'a>(kind: &str, path: &'a str) -> &'a str {
         DecodeErrorKind::NotUtf8,
         DecodeErrorKind::Syntax,
         DecodeErrorKind::TooDeep,
+        DecodeErrorKind::TooManyMembers,
         DecodeErrorKind::IdsDisagree,
     ];
     if placeless.iter().any(|placeless| placeless.as_str() == kind) {

@@ -5,6 +5,7 @@
 
 pub(crate) mod load;
 mod receiver;
+mod songs;
 pub(crate) mod subject;
 pub(crate) mod verdict;
 
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use self::load::Load;
-pub use self::receiver::{Fault, receive};
+pub use self::receiver::{Variant, receive};
 use self::subject::Subject;
 use self::verdict::{Seen, Verdict, unsettled};
 
@@ -27,8 +28,8 @@ pub struct Options {
     pub connections: usize,
     /// Decides when to kill.
     pub seed: u64,
-    /// What is wrong with the receiver; nothing, if it is `suno listen`.
-    pub fault: Option<Fault>,
+    /// How the receiver differs from `suno listen`, which is the one without a variant.
+    pub variant: Option<Variant>,
 }
 
 /// How long a round goes on after the first answer, at most.
@@ -48,7 +49,7 @@ enum Kill {
     AtHandled(usize),
 }
 
-/// Kills and restarts a receiver, and tells what was found; false if something was lost.
+/// Kills and restarts a receiver, and reports what was found; false if something is wrong.
 ///
 /// # Errors
 ///
@@ -56,8 +57,8 @@ enum Kill {
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool> {
     let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
     let store = dir.path().join("suno.db");
-    let command = match options.fault {
-        Some(fault) => subject::faulty(&store, fault)?,
+    let command = match options.variant {
+        Some(variant) => subject::of_variant(&store, variant)?,
         None => subject::listen(&store, false)?,
     };
     let started = Instant::now();
@@ -66,7 +67,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool> {
     let mut seen = Seen::default();
     for round in 0..options.rounds {
         let subject = Subject::start(&command)?;
-        let kill = if options.fault == Some(Fault::HandlerKills) {
+        let kill = if options.variant == Some(Variant::HandlerKills) {
             // It ends itself; if not, there is too little to handle.
             Kill::After(ROUND)
         } else if round % 3 == 2 {
@@ -80,14 +81,17 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool> {
         seen.handled(lines);
         seen.look_into(&store)?;
     }
-    let last = match options.fault {
-        Some(Fault::HandlerKills) => subject::listen(&store, false)?,
+    let last = match options.variant {
+        Some(Variant::HandlerKills) => subject::listen(&store, false)?,
         _ => command,
     };
     let subject = Subject::start(&last)?;
     wait_until_settled(&store)?;
     seen.handled(subject.terminate()?);
     seen.look_into(&store)?;
+    if options.variant.is_some_and(Variant::writes_songs) {
+        seen.count_songs(&store)?;
+    }
     let verdict = Verdict::new(&load, &seen);
     verdict.tell(options.rounds, started.elapsed(), out)?;
     Ok(verdict.is_good())

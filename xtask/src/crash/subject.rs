@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Fault, Kill};
+use super::{Kill, Variant};
 
 /// The webhook key of the receiver.
 pub(crate) const KEY: &str = "whk-crash-test";
@@ -85,13 +85,13 @@ pub(crate) fn listen(store: &Path, release: bool) -> Result<Subcommand> {
     })
 }
 
-/// A receiver of our own with a fault.
-pub(super) fn faulty(store: &Path, fault: Fault) -> Result<Subcommand> {
+/// A receiver of our own.
+pub(super) fn of_variant(store: &Path, variant: Variant) -> Result<Subcommand> {
     Ok(Subcommand {
         program: std::env::current_exe().context("cannot find this program")?,
         arguments: vec![
             "crash-receiver".to_owned(),
-            fault.to_string(),
+            variant.to_string(),
             store.display().to_string(),
         ],
     })

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use suno_callback::{EventState, Inspect, Page, Record};
+use suno_callback::{EventFilter, EventRecord, EventState, IdempotencyStore, ListRequest};
 use suno_store_sqlite::SqliteStore;
 
 use super::load::Load;
+use super::songs;
 
 /// How many records are read at once.
 const PAGE: u32 = 1_000;
@@ -26,6 +27,8 @@ pub(super) struct Seen {
     /// How many records each task has.
     records: BTreeMap<String, u32>,
     not_done: BTreeSet<String>,
+    /// How many songs each task has, if the handler writes them.
+    songs: Option<BTreeMap<String, u32>>,
 }
 
 impl Seen {
@@ -58,6 +61,18 @@ impl Seen {
         }
         Ok(())
     }
+
+    /// Reads what the handler has written into the file of the store.
+    pub(super) fn count_songs(&mut self, file: &Path) -> Result<()> {
+        self.songs = Some(songs::rows(file)?);
+        Ok(())
+    }
+
+    /// How often each task was handled. A song says it better than a line, which may be missing
+    /// although the song is there, or be there twice for one song.
+    fn handled_tasks(&self) -> &BTreeMap<String, u32> {
+        self.songs.as_ref().unwrap_or(&self.handled)
+    }
 }
 
 /// How many events are still to be handled.
@@ -67,23 +82,25 @@ pub(crate) fn unsettled(file: &Path) -> Result<u64> {
     Ok(counts.ready + counts.claimed + counts.waiting)
 }
 
-fn records(file: &Path) -> Result<Vec<Record>> {
+fn records(file: &Path) -> Result<Vec<EventRecord>> {
     let store = SqliteStore::open(file)?;
     block_on(async {
-        let (mut all, mut page) = (Vec::new(), Page::first(PAGE));
+        let mut request = ListRequest::first(PAGE, EventFilter::default());
+        let mut all = Vec::new();
         loop {
-            let records = store.list(page).await?;
-            let Some(last) = records.last() else {
-                return Ok(all);
-            };
-            page = Page::after(last.id, PAGE);
-            all.extend(records);
+            let page = store.list(&request).await?;
+            all.extend(page.records);
+            match page.next {
+                Some(next) => request = request.with_after(next),
+                None => return Ok(all),
+            }
         }
     })?
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .context("the async runtime could not start")?;
     Ok(runtime.block_on(future))
@@ -97,14 +114,44 @@ pub(super) struct Verdict<'a> {
     lost: Vec<&'a str>,
     not_handled: Vec<&'a str>,
     recorded_twice: Vec<&'a str>,
+    songs: Option<SongVerdict>,
+}
+
+/// How far songs and settled events are apart.
+#[derive(Debug, Clone, Copy)]
+struct SongVerdict {
+    /// Tasks with more than one song.
+    twice: usize,
+    /// Tasks whose event is done without a song, or not done with one.
+    apart: usize,
+}
+
+impl SongVerdict {
+    fn new(songs: &BTreeMap<String, u32>, seen: &Seen) -> Self {
+        let done = seen
+            .records
+            .keys()
+            .filter(|task| !seen.not_done.contains(*task));
+        let done: BTreeSet<&String> = done.collect();
+        let with_song: BTreeSet<&String> = songs.keys().collect();
+        Self {
+            twice: songs.values().filter(|rows| **rows > 1).count(),
+            apart: done.symmetric_difference(&with_song).count(),
+        }
+    }
+
+    fn is_good(self) -> bool {
+        self.twice == 0 && self.apart == 0
+    }
 }
 
 impl<'a> Verdict<'a> {
     pub(super) fn new(load: &'a Load, seen: &'a Seen) -> Self {
         let accepted = || load.accepted().iter().map(String::as_str);
+        let handled = seen.handled_tasks();
         let is_recorded = |task: &&str| seen.records.contains_key(*task);
         let is_handled =
-            |task: &&str| seen.handled.contains_key(*task) && !seen.not_done.contains(*task);
+            |task: &&str| handled.contains_key(*task) && !seen.not_done.contains(*task);
         Self {
             lost: accepted().filter(|task| !is_recorded(task)).collect(),
             not_handled: accepted().filter(|task| !is_handled(task)).collect(),
@@ -114,6 +161,10 @@ impl<'a> Verdict<'a> {
                 .filter(|(_, records)| **records > 1)
                 .map(|(task, _)| task.as_str())
                 .collect(),
+            songs: seen
+                .songs
+                .as_ref()
+                .map(|songs| SongVerdict::new(songs, seen)),
             load,
             seen,
         }
@@ -126,6 +177,7 @@ impl<'a> Verdict<'a> {
             && self.not_handled.is_empty()
             && self.recorded_twice.is_empty()
             && self.seen.handled_after_done.is_empty()
+            && self.songs.is_none_or(SongVerdict::is_good)
     }
 
     pub(super) fn tell(&self, rounds: u32, took: Duration, out: &mut dyn Write) -> io::Result<()> {
@@ -136,11 +188,11 @@ impl<'a> Verdict<'a> {
             .values()
             .filter(|times| **times > 1)
             .count();
-        let rows: [(&str, u64); 9] = [
+        let mut rows: Vec<(&str, u64)> = vec![
             ("deliveries sent", sent),
             ("answered with 200", answered),
             ("events among them", self.load.accepted().len() as u64),
-            ("events handled", self.seen.handled.len() as u64),
+            ("events handled", self.seen.handled_tasks().len() as u64),
             ("handled again after a kill", again as u64),
             ("LOST: answered, not in the inbox", self.lost.len() as u64),
             ("LOST: answered, not handled", self.not_handled.len() as u64),
@@ -153,6 +205,15 @@ impl<'a> Verdict<'a> {
                 self.seen.handled_after_done.len() as u64,
             ),
         ];
+        if let Some(songs) = self.songs {
+            rows.extend([
+                ("WRONG: two songs of one event", songs.twice as u64),
+                (
+                    "WRONG: settled without its song, or the reverse",
+                    songs.apart as u64,
+                ),
+            ]);
+        }
         writeln!(out, "{rounds} kills in {:.1} s", took.as_secs_f64())?;
         for (what, count) in rows {
             writeln!(out, "{count:>8}  {what}")?;

@@ -30,4 +30,8 @@ impl Clock for StepClock {
         let millis = self.0.load(Ordering::SeqCst);
         Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
     }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
 }

@@ -1,16 +1,17 @@
 //! Our side of a world: store, receiver, dispatcher and reconciler, which can be killed.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use suno_callback::serve::serve;
 use suno_callback::{
-    CallbackHandler, Dispatcher, Event, HandlerError, Inbox, Inspect, Receiver, Reconciler, Round,
-    Verification, handler_fn,
+    CallbackHandler, Dispatcher, Event, EventFilter, EventId, EventState, HandlerError,
+    IdempotencyStore, Inbox, ListRequest, Receiver, Reconciler, Round, StateName, Verification,
+    handler_fn,
 };
 use suno_client::Client;
 use suno_store_sqlite::SqliteStore;
@@ -26,11 +27,12 @@ const ATTEMPTS_MAX: u32 = 40;
 const FAILURES: u64 = 12;
 /// How long the threads of a receiver may take to end.
 const END: Duration = Duration::from_secs(5);
-/// How long it is looked, in real time, whether anything is still being handled.
+/// How long to wait, in real time, before looking again whether anything is being handled.
 const LOOK: Duration = Duration::from_millis(1);
-/// How often in a row nothing must have changed for nothing to be handled any more.
-const QUIET_LOOKS: u32 = 4;
-/// How often it is looked at most.
+/// For how long, in real time, nothing must have changed until nothing is being handled: longer than a
+/// store takes to notice that the clock was stepped.
+const QUIET: Duration = Duration::from_millis(150);
+/// How often to look at most.
 const LOOKS_MAX: u32 = 20_000;
 
 /// What handlers were told, and took.
@@ -75,7 +77,7 @@ impl Ours {
             .worker_threads(1)
             .enable_all()
             .build()?;
-        let store = Arc::new(open(&outside.file)?);
+        let store = Arc::new(open(outside)?);
         let setting_up = {
             let (outside, store) = (outside.clone(), store.clone());
             runtime.spawn(async move { set_up(outside, store).await })
@@ -101,23 +103,38 @@ impl Ours {
         ending.await.context("the receiver does not end")
     }
 
-    /// Waits until nothing is being handled.
+    /// Waits until nothing is being handled and nothing could be.
     pub(super) async fn settle_down(&self) -> Result<()> {
-        let (mut before, mut quiet) = (None, 0);
+        let mut before = Vec::new();
+        let mut unchanged_since = Instant::now();
         for _ in 0..LOOKS_MAX {
-            let counts = self.store.counts().await?;
-            if counts.ready + counts.claimed == 0 {
+            let active = self.active_events().await?;
+            if active.is_empty() {
                 return Ok(());
             }
-            // After a kill something is claimed by nobody until its lease ends.
-            quiet = if before == Some(counts) { quiet + 1 } else { 0 };
-            if quiet >= QUIET_LOOKS {
+            if active != before {
+                (before, unchanged_since) = (active, Instant::now());
+            } else if unchanged_since.elapsed() >= QUIET {
+                // The claims of a process that was killed, and the events that wait for them.
                 return Ok(());
             }
-            before = Some(counts);
             tokio::time::sleep(LOOK).await;
         }
         anyhow::bail!("handling does not come to an end")
+    }
+
+    /// The events that are claimed or could be, with how often they were attempted.
+    async fn active_events(&self) -> Result<Vec<(EventId, u32)>> {
+        let mut active = Vec::new();
+        for state in [StateName::Ready, StateName::Claimed, StateName::Waiting] {
+            let request = ListRequest::first(u32::MAX, EventFilter::in_state(state));
+            let records = self.store.list(&request).await?.records.into_iter();
+            let records = records.filter(|record| {
+                record.state.is_claimable() || matches!(record.state, EventState::Claimed { .. })
+            });
+            active.extend(records.map(|record| (record.id, record.attempts)));
+        }
+        Ok(active)
     }
 
     /// Asks about everything that is due.
@@ -136,8 +153,9 @@ impl Ours {
     }
 }
 
-fn open(file: &Path) -> Result<SqliteStore> {
-    SqliteStore::open(file).context("cannot open the store")
+fn open(outside: &Outside) -> Result<SqliteStore> {
+    SqliteStore::open_with_clock(&outside.file, outside.clock.clone())
+        .context("cannot open the store")
 }
 
 async fn set_up(outside: Outside, store: Arc<SqliteStore>) -> Result<Reconciler> {
@@ -151,20 +169,18 @@ async fn set_up(outside: Outside, store: Arc<SqliteStore>) -> Result<Reconciler>
         .await
         .context("cannot listen where the receiver was before")?;
     tokio::spawn(serve(listener, receiver, std::future::pending()));
-    let reconciler = Reconciler::new(inbox.clone(), store, outside.client.clone())
-        .with_clock(outside.clock.clone());
+    let reconciler =
+        Reconciler::new(inbox.clone(), outside.client.clone()).with_clock(outside.clock.clone());
     match outside.broken {
-        Some(Broken::Unconfirmed) => dispatch(inbox, &outside, handler(&outside)),
-        _ => dispatch(inbox, &outside, reconciler.confirm(handler(&outside))),
+        Some(Broken::Unconfirmed) => dispatch(inbox, handler(&outside)),
+        _ => dispatch(inbox, reconciler.confirm(handler(&outside))),
     }
     Ok(reconciler)
 }
 
-fn dispatch(inbox: Inbox, outside: &Outside, handler: impl CallbackHandler) {
+fn dispatch(inbox: Inbox, handler: impl CallbackHandler) {
     let running = Dispatcher::new(inbox, handler)
-        .with_clock(outside.clock.clone())
         .with_attempts_max(ATTEMPTS_MAX)
-        .with_poll_interval(LOOK)
         .start();
     // It ends with its runtime.
     tokio::spawn(async move {

@@ -5,13 +5,12 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
-use suno_callback::{Clock, Event, Inspect, Round, Source, SubmitId, TaskLedger};
+use suno_callback::{Event, IdempotencyStore, Round, Source, SubmitId};
 use suno_emulator::{Attempt, Emulator, TaskEnding, TaskSummary};
 use suno_store_sqlite::SqliteStore;
 use suno_types::Stage;
 
 use super::Options;
-use super::clock::StepClock;
 use super::jobs::{End, Job, Jobs};
 use super::ours::Handled;
 
@@ -33,10 +32,8 @@ impl Evidence {
         emulator: &Emulator,
         store: &SqliteStore,
         handled: &Handled,
-        clock: &StepClock,
     ) -> Result<Self> {
-        let later = clock.now() + Duration::from_secs(1);
-        let open = store.open_intents(later, u32::MAX).await?;
+        let open = store.open_intents(Duration::ZERO, None, u32::MAX).await?;
         let counts = store.counts().await?;
         Ok(Self {
             base_url: emulator.base_url().to_owned(),

@@ -148,13 +148,7 @@ impl World {
     }
 
     async fn evidence(&self) -> Result<Evidence> {
-        Evidence::gather(
-            &self.emulator,
-            &self.ours.store,
-            &self.outside.handled,
-            &self.outside.clock,
-        )
-        .await
+        Evidence::gather(&self.emulator, &self.ours.store, &self.outside.handled).await
     }
 
     async fn judge(self) -> Result<Verdict> {

@@ -12,7 +12,7 @@ use http::Request;
 use jiff::Timestamp;
 use suno_callback::{
     ClaimRequest, Clock, Delivery, IdempotencyStore, Inbox, MemoryStore, Receiver, Settlement,
-    Verification,
+    Verification, WorkerId,
 };
 use suno_store_sqlite::SqliteStore;
 use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
@@ -22,9 +22,12 @@ use crate::bench::{body, delivery};
 
 /// How big the body is that is decoded and verified.
 const BODY_BYTES: usize = 1_700;
+/// How big the body of an event is that is stored.
+const EVENT_BODY_BYTES: usize = 1_150;
 /// How many deliveries share a commit, and how many events a claim.
 const BATCH: usize = 32;
 const KEY: &str = "whk-instructions";
+const WORKER: WorkerId = WorkerId(1);
 const NOW: u64 = 1_780_000_000;
 const WINDOW: Duration = Duration::from_secs(300);
 
@@ -159,22 +162,23 @@ impl Work {
         for batch in self.deliveries()?.chunks(BATCH) {
             store.accept(batch).await?;
         }
-        let now = Timestamp::from_second(NOW.try_into()?)?;
-        for _ in 0..self.times / BATCH {
-            let claims = store.claim(ClaimRequest::new(now, WINDOW, BATCH)).await?;
-            ensure!(claims.len() == BATCH, "only {} were claimed", claims.len());
-            let settled = claims.iter();
-            let settled: Vec<_> = settled
+        let mut settlements = Vec::new();
+        for number in 1..=self.times / BATCH {
+            let request = ClaimRequest::new(WORKER, number as u64, WINDOW, BATCH);
+            let claims = store.claim(&request.with_settlements(settlements)).await?;
+            let claimed = claims.claims.iter();
+            settlements = claimed
                 .map(|claim| (claim.ticket, Settlement::Done))
                 .collect();
-            store.settle(&settled).await?;
+            let claimed = settlements.len();
+            ensure!(claimed == BATCH, "only {claimed} were claimed");
         }
         Ok(())
     }
 
     fn deliveries(&self) -> Result<Vec<Delivery>> {
         (0..self.prepared)
-            .map(|number| delivery(&task(number)))
+            .map(|number| delivery(&task(number), EVENT_BODY_BYTES))
             .collect()
     }
 }

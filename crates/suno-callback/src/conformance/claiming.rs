@@ -1,291 +1,320 @@
-//! Claiming: whose turn it is, and that a claim is one.
+//! Claiming: that a claim is one, what it carries, and that a lost answer loses nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::scene::{LEASE, Scene, at, delivery, expect, key_of, retry_at};
+use super::scene::{
+    LEASE, OTHER, Scene, at, complete, delivery_at, expect, expect_near, keys, raw_delivery, retry,
+    wrong,
+};
 use super::{Bench, Failed, Verdict, cases};
-use crate::store::{ClaimRequest, EventState, Held, Settlement};
+use crate::store::{
+    Claim, ClaimRequest, DeadCause, Extended, IdempotencyStore, Settled, Settlement, StateName,
+    Ticket, WorkerId,
+};
 
 cases! {
-    a_claim_brings_what_was_delivered: "a claim is the right to handle an event",
-    a_live_claim_is_never_taken: "a live claim is never taken",
-    a_lapsed_claim_can_be_taken_exactly_at_its_end: "from the moment its lease ends it can be",
-    each_claim_counts_an_attempt: "each claim counts an attempt, so that an event that ends the process is counted too",
-    attempts_and_epochs_survive_the_process: "each claim counts an attempt, so that an event that ends the process is counted too",
-    of_racing_claims_one_is_granted: "of any number of concurrent claims of one event, one is granted",
-    stages_of_a_task_are_claimed_one_at_a_time_and_in_order: "events of one task are never claimed at the same time, and are claimed in the order of their stages",
-    unknown_stages_come_first_in_the_order_of_their_arrival: "stages without a rank in the order of their arrival, before later ranks",
-    a_stage_that_waits_does_not_hold_up_a_later_one: "a stage that waits for another attempt does not hold up a later stage of its task: it is superseded when the later one is claimed",
-    a_stage_that_is_being_handled_holds_up_a_later_one: "events of one task are never claimed at the same time",
-    what_came_first_is_claimed_first: "among tasks, what came first is claimed first",
-    no_more_is_claimed_than_was_asked_for: "claims at most events_max events",
-    a_lapsed_claim_comes_before_its_siblings: "one whose claim has lapsed comes before its siblings, since its ticket holds until it is claimed again",
-    a_clock_that_goes_back_takes_no_live_claim: "a live claim is never taken",
-    every_order_of_arrival_ends_the_same: "a task never goes back",
+    of_racing_claims_one_is_granted: "C1",
+    of_racing_claims_in_two_processes_one_is_granted: "C1",
+    a_live_claim_is_never_taken: "C2",
+    a_lapsed_claim_can_be_taken_exactly_at_its_end: "C2",
+    each_claim_counts_an_attempt: "C3",
+    each_lapse_is_counted_until_a_settlement: "C3",
+    no_more_is_claimed_than_was_asked_for: "C7",
+    a_claim_says_whether_there_is_more_and_when: "C7",
+    a_repeated_request_is_given_the_same_claims: "C9",
+    a_repeated_request_is_given_only_what_still_holds: "C9",
+    a_repeated_request_is_not_given_what_lapsed: "C9",
+    a_request_that_comes_too_late_is_given_nothing: "C9",
+    requests_of_two_workers_are_told_apart: "C9",
+    a_claim_carries_what_was_accepted: "C10",
+    a_claim_carries_a_body_of_a_megabyte: "C10",
+    a_claim_says_for_how_long_the_event_has_been_waiting: "C10",
+    a_damaged_event_becomes_a_dead_letter_and_keeps_up_no_other: "C11",
 }
 
-async fn a_claim_brings_what_was_delivered(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    let sent = delivery("t", "complete")?;
-    let (raw, verified_by) = (sent.raw.clone(), sent.verified_by);
-    scene.accept(sent).await?;
-    let claim = scene.claim_one(5).await?;
-    expect("key", key_of(&claim), "t/complete".to_owned())?;
-    expect("body", claim.raw, raw)?;
-    expect("verified by", claim.verified_by, verified_by)?;
-    expect("received at", claim.received_at, at(0))?;
-    expect("attempt", claim.attempt, 1)
+fn tickets(claims: &[Claim]) -> Vec<Ticket> {
+    claims.iter().map(|claim| claim.ticket).collect()
 }
 
-async fn a_live_claim_is_never_taken(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let claim = scene.claim_one(0).await?;
-    scene.expect_no_claim(0, "at once").await?;
-    scene.expect_no_claim(59, "a second before the end").await?;
-    expect(
-        "extend",
-        scene.extend(claim.ticket, 1_000).await?,
-        Held::Held,
-    )?;
-    scene
-        .expect_no_claim(999, "a second before the extended end")
-        .await?;
-    expect(
-        "settle",
-        scene.settle(claim.ticket, Settlement::Done).await?,
-        Held::Held,
-    )
-}
-
-async fn a_lapsed_claim_can_be_taken_exactly_at_its_end(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let lapsed = scene.claim_one(0).await?;
-    scene.expect_no_claim(59, "a second before the end").await?;
-    let taken = scene.claim_one(60).await?;
-    expect("the same event", taken.ticket.event, lapsed.ticket.event)?;
-    expect(
-        "another epoch",
-        taken.ticket.epoch > lapsed.ticket.epoch,
-        true,
-    )
-}
-
-async fn each_claim_counts_an_attempt(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    for attempt in 1..=4 {
-        let claim = scene.claim_one(i64::from(attempt) * 60).await?;
-        expect("attempt", claim.attempt, attempt)?;
+/// Claims one event many times at once, and counts how often it was granted.
+async fn race(stores: &[Arc<dyn IdempotencyStore>]) -> Result<usize, Failed> {
+    let mut racers = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        let store = Arc::clone(&stores[number % stores.len()]);
+        let request = ClaimRequest::new(WorkerId(100 + number as u64), 1, LEASE, 1);
+        racers.spawn(async move { store.claim(&request).await });
     }
-    expect("attempts", scene.find_one("t").await?.attempts, 4)
-}
-
-async fn attempts_and_epochs_survive_the_process(bench: &dyn Bench) -> Verdict {
-    let mut scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let mut epochs = BTreeSet::new();
-    for attempt in 1..=3 {
-        let claim = scene.claim_one(i64::from(attempt) * 60).await?;
-        expect("attempt", claim.attempt, attempt)?;
-        expect("a new epoch", epochs.insert(claim.ticket.epoch), true)?;
-        scene = scene.reopen(bench).await?;
+    let mut granted = 0;
+    while let Some(claims) = racers.join_next().await {
+        let claims = claims.map_err(|err| Failed::Wrong(err.to_string()))??;
+        granted += claims.claims.len();
     }
-    Ok(())
+    Ok(granted)
 }
 
 async fn of_racing_claims_one_is_granted(bench: &dyn Bench) -> Verdict {
-    const RACERS: usize = 16;
-    let scene = Scene::fresh(bench).await?;
-    for round in 0..8 {
-        scene
-            .accept_stages(&format!("claimed-{round}"), &["complete"])
-            .await?;
-        let mut racers = tokio::task::JoinSet::new();
-        for _ in 0..RACERS {
-            let store = Arc::clone(&scene.store);
-            let request = ClaimRequest::new(at(round), LEASE, 1);
-            racers.spawn(async move { store.claim(request).await });
-        }
-        let mut granted = 0;
-        while let Some(claims) = racers.join_next().await {
-            let claims = claims.map_err(|err| Failed::Wrong(err.to_string()))??;
-            granted += claims.len();
-        }
+    for _ in 0..8 {
+        let scene = Scene::fresh(bench).await?;
+        scene.accept_tasks(&["t"]).await?;
+        let granted = race(&[Arc::clone(&scene.store)]).await?;
         expect("granted among the racers", granted, 1)?;
     }
     Ok(())
 }
 
-async fn stages_of_a_task_are_claimed_one_at_a_time_and_in_order(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene
-        .accept_stages("t", &["text", "first", "complete"])
-        .await?;
-    for word in ["text", "first", "complete"] {
-        let claim = scene.claim_one(0).await?;
-        expect("turn", key_of(&claim), format!("t/{word}"))?;
-        scene
-            .expect_no_claim(0, "while a sibling is claimed")
-            .await?;
-        scene.settle(claim.ticket, Settlement::Done).await?;
-    }
-    scene.expect_no_claim(0, "after all were handled").await
-}
-
-async fn unknown_stages_come_first_in_the_order_of_their_arrival(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene
-        .accept_stages("t", &["text", "mixed", "first", "aired"])
-        .await?;
-    for word in ["mixed", "aired", "text", "first"] {
-        let claim = scene.claim_one(0).await?;
-        expect("turn", key_of(&claim), format!("t/{word}"))?;
-        scene.settle(claim.ticket, Settlement::Done).await?;
+async fn of_racing_claims_in_two_processes_one_is_granted(bench: &dyn Bench) -> Verdict {
+    for _ in 0..8 {
+        let scene = Scene::fresh(bench).await?;
+        scene.accept_tasks(&["t"]).await?;
+        let stores = [Arc::clone(&scene.store), scene.another().await?];
+        expect("granted among the racers", race(&stores).await?, 1)?;
     }
     Ok(())
 }
 
-async fn a_stage_that_waits_does_not_hold_up_a_later_one(bench: &dyn Bench) -> Verdict {
+async fn a_live_claim_is_never_taken(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["text", "complete"]).await?;
-    let text = scene.claim_one(0).await?;
-    scene.settle(text.ticket, retry_at(100)).await?;
-    let complete = scene.claim_one(1).await?;
-    expect("turn", key_of(&complete), "t/complete".to_owned())?;
-    scene.settle(complete.ticket, Settlement::Done).await?;
-    scene
-        .expect_no_claim(1_000, "of what was superseded")
-        .await?;
-    let states = [
-        ("text", EventState::Superseded),
-        ("complete", EventState::Done),
-    ];
-    scene.expect_states("t", &states).await
+    scene.accept_tasks(&["t"]).await?;
+    let claim = scene.claim_one().await?;
+    scene.expect_no_claim("at once").await?;
+    scene.pass(58).await;
+    scene.expect_no_claim("before the end").await?;
+    let extended = scene.extend(claim.ticket, 1_000).await?;
+    expect("extended", extended, Extended::Extended)?;
+    scene.pass(998).await;
+    scene.expect_no_claim("before the extended end").await?;
+    let settled = scene.settle(claim.ticket, Settlement::Done).await?;
+    expect("settled", settled, Settled::Settled)
 }
 
-async fn a_stage_that_is_being_handled_holds_up_a_later_one(bench: &dyn Bench) -> Verdict {
+async fn a_lapsed_claim_can_be_taken_exactly_at_its_end(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["text"]).await?;
-    let text = scene.claim_one(0).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    scene
-        .expect_no_claim(1, "while an earlier stage is handled")
-        .await?;
-    scene.settle(text.ticket, Settlement::Done).await?;
-    let complete = scene.claim_one(2).await?;
-    expect("turn", key_of(&complete), "t/complete".to_owned())
+    scene.accept_tasks(&["t"]).await?;
+    let lapsed = scene.claim_one().await?;
+    scene.pass(58).await;
+    scene.expect_no_claim("before the end").await?;
+    scene.pass(2).await;
+    let taken = scene.claim_one().await?;
+    expect("the same event", taken.ticket.event, lapsed.ticket.event)?;
+    let is_greater = taken.ticket.epoch > lapsed.ticket.epoch;
+    expect("the epoch grows", is_greater, true)?;
+    let lost = scene.extend(lapsed.ticket, 60).await?;
+    expect("the lapsed ticket", lost, Extended::Lost)
 }
 
-async fn what_came_first_is_claimed_first(bench: &dyn Bench) -> Verdict {
+async fn each_claim_counts_an_attempt(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    let tasks: Vec<String> = (0..20)
-        .map(|number| format!("t{}", (number * 7) % 20))
-        .collect();
-    for task in &tasks {
-        scene.accept_stages(task, &["complete"]).await?;
+    scene.accept_tasks(&["t"]).await?;
+    for attempt in 1..=4 {
+        let claim = scene.claim_one().await?;
+        expect("attempt", claim.attempt, attempt)?;
+        scene.pass(60).await;
     }
-    let mut claimed = Vec::new();
-    for _ in 0..4 {
-        claimed.extend(scene.claim(0, 5).await?.iter().map(key_of));
+    expect("attempts", scene.find_one("t").await?.attempts, 4)
+}
+
+async fn each_lapse_is_counted_until_a_settlement(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["t"]).await?;
+    for lapses in 0..3 {
+        expect("lapses", scene.claim_one().await?.lapses, lapses)?;
+        scene.pass(60).await;
     }
-    let expected: Vec<_> = tasks
-        .iter()
-        .map(|task| format!("{task}/complete"))
-        .collect();
-    expect("claims", claimed, expected)
+    let claim = scene.claim_one().await?;
+    expect("lapses", claim.lapses, 3)?;
+    scene.settle(claim.ticket, retry(0)).await?;
+    expect("lapses in the record", scene.find_one("t").await?.lapses, 0)?;
+    let claim = scene.claim_one().await?;
+    expect("after a settlement", (claim.lapses, claim.attempt), (0, 5))
 }
 
 async fn no_more_is_claimed_than_was_asked_for(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    for task in ["a", "b", "c"] {
-        scene.accept_stages(task, &["complete"]).await?;
-    }
+    scene.accept_tasks(&["a", "b", "c"]).await?;
     for (events_max, expected) in [(0, 0), (2, 2), (2, 1), (2, 0)] {
-        expect("claims", scene.claim(0, events_max).await?.len(), expected)?;
+        let claims = scene.claim(events_max).await?.len();
+        expect(&format!("claims of at most {events_max}"), claims, expected)?;
     }
     Ok(())
 }
 
-async fn a_lapsed_claim_comes_before_its_siblings(bench: &dyn Bench) -> Verdict {
+async fn a_claim_says_whether_there_is_more_and_when(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let lapsed = scene.claim_one(0).await?.ticket;
-    scene.accept_stages("t", &["mixed"]).await?;
-    let again = scene.claim_one(60).await?;
-    expect("turn", key_of(&again), "t/complete".to_owned())?;
+    let claims = scene.ask(&scene.request(1)).await?;
     expect(
-        "the lapsed ticket",
-        scene.extend(lapsed, 500).await?,
-        Held::Lost,
+        "in an empty store",
+        (claims.more, claims.next_due),
+        (false, None),
     )?;
-    scene.settle(again.ticket, Settlement::Done).await?;
-    expect(
-        "then",
-        key_of(&scene.claim_one(61).await?),
-        "t/mixed".to_owned(),
-    )
-}
-
-async fn a_clock_that_goes_back_takes_no_live_claim(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let claim = scene.claim_one(1_000).await?;
-    scene
-        .expect_no_claim(-1_000, "by a clock that went back")
-        .await?;
-    expect(
-        "settle",
-        scene.settle(claim.ticket, Settlement::Done).await?,
-        Held::Held,
-    )
-}
-
-async fn every_order_of_arrival_ends_the_same(bench: &dyn Bench) -> Verdict {
-    const WORDS: [&str; 4] = ["text", "first", "complete", "failed"];
-    let scene = Scene::fresh(bench).await?;
-    for (number, order) in permutations(WORDS).into_iter().enumerate() {
-        let task = format!("order-{number}");
-        let mut handled = Vec::new();
-        for word in order {
-            for _ in 0..2 {
-                scene.accept(delivery(&task, word)?).await?;
-            }
-            for claim in scene.claim(0, 10).await? {
-                handled.push(claim.key.stage().clone());
-                scene.settle(claim.ticket, Settlement::Done).await?;
-            }
-        }
-        let terminal: Vec<_> = handled.iter().filter(|stage| stage.is_terminal()).collect();
-        expect(
-            &format!("terminal stages handled of {order:?}"),
-            terminal.len(),
-            1,
-        )?;
-        let forward = handled
-            .windows(2)
-            .all(|pair| pair[0].rank() < pair[1].rank());
-        expect(&format!("{handled:?} goes forward"), forward, true)?;
-        expect("events", scene.find(&task).await?.len(), WORDS.len())?;
+    scene.accept_tasks(&["a", "b"]).await?;
+    let claims = scene.ask(&scene.request(1)).await?;
+    expect("the first claim", keys(&claims.claims), complete(&["a"]))?;
+    expect("there is more", claims.more, true)?;
+    let [b] = scene.claim_exactly().await?;
+    scene.settle(b.ticket, retry(40)).await?;
+    // What waits for 40 s comes before the lease that ends in 60 s, and then the lease.
+    for (pass, next) in [(0, 40), (30, 10)] {
+        scene.pass(pass).await;
+        expect("claims", scene.claim_keys(9).await?, Vec::new())?;
+        let claims = scene.ask(&scene.request(9)).await?;
+        let Some(next_due) = claims.next_due else {
+            return wrong("an event waits, and the claim does not say when it becomes ready");
+        };
+        expect_near("the next one becomes ready in", next_due, next)?;
     }
     Ok(())
 }
 
-/// Every order of four words.
-fn permutations(words: [&'static str; 4]) -> Vec<[&'static str; 4]> {
-    let mut orders = Vec::new();
-    for number in 0..256_usize {
-        let places = [
-            number & 3,
-            number >> 2 & 3,
-            number >> 4 & 3,
-            number >> 6 & 3,
-        ];
-        if BTreeSet::from(places).len() == places.len() {
-            orders.push(places.map(|place| words[place]));
-        }
+async fn a_repeated_request_is_given_the_same_claims(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["a", "b", "c"]).await?;
+    let request = scene.request(2);
+    let granted = scene.ask(&request).await?.claims;
+    for _ in 0..2 {
+        scene.pass(20).await;
+        let again = scene.ask(&request).await?.claims;
+        expect("the same tickets", tickets(&again), tickets(&granted))?;
+        let counted = again
+            .iter()
+            .all(|claim| claim.attempt == 1 && !claim.raw.is_empty());
+        expect("no further attempts", counted, true)?;
     }
-    orders
+    let again = scene.ask(&request).await?.claims;
+    expect_near("the rest of the lease", again[0].holds_for, 20)?;
+    expect(
+        "the next request",
+        scene.claim_keys(9).await?,
+        complete(&["c"]),
+    )
+}
+
+async fn a_repeated_request_is_given_only_what_still_holds(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene
+        .accept_tasks(&["settled", "kept", "retried", "new"])
+        .await?;
+    let request = scene.request(3);
+    let granted = scene.ask(&request).await?.claims;
+    expect(
+        "granted",
+        keys(&granted),
+        complete(&["settled", "kept", "retried"]),
+    )?;
+    scene.settle(granted[0].ticket, Settlement::Done).await?;
+    scene.settle(granted[2].ticket, retry(0)).await?;
+    let again = scene.ask(&request).await?.claims;
+    expect("what still holds", tickets(&again), vec![granted[1].ticket])
+}
+
+async fn a_repeated_request_is_not_given_what_lapsed(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene
+        .accept_tasks(&["lapsed", "extended", "taken", "new"])
+        .await?;
+    let request = scene.request(3);
+    let granted = scene.ask(&request).await?.claims;
+    expect("granted", granted.len(), 3)?;
+    scene.extend(granted[1].ticket, 200).await?;
+    scene.pass(60).await;
+    let again = scene.ask(&request).await?.claims;
+    expect("what still holds", tickets(&again), vec![granted[1].ticket])?;
+    let mut other = ClaimRequest::new(OTHER, 1, LEASE, 9);
+    other.running = 1;
+    let taken = scene.ask(&other).await?.claims;
+    expect("taken by another worker", taken.len(), 3)?;
+    let again = scene.ask(&request).await?.claims;
+    expect("what still holds", tickets(&again), vec![granted[1].ticket])
+}
+
+async fn a_request_that_comes_too_late_is_given_nothing(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["a", "b"]).await?;
+    let (late, next) = (scene.request(1), scene.request(1));
+    let granted = scene.ask(&next).await?.claims;
+    expect("granted", granted.len(), 1)?;
+    let claims = scene.ask(&late).await?.claims;
+    expect("to an earlier request", keys(&claims), Vec::new())?;
+    let again = scene.ask(&next).await?.claims;
+    expect("to the latest request", tickets(&again), tickets(&granted))
+}
+
+async fn requests_of_two_workers_are_told_apart(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["a", "b"]).await?;
+    let request = scene.request(1);
+    let mut other = request.clone();
+    other.worker = OTHER;
+    let first = scene.ask(&request).await?.claims;
+    let second = scene.ask(&other).await?.claims;
+    expect("the first worker", keys(&first), complete(&["a"]))?;
+    expect("the second worker", keys(&second), complete(&["b"]))?;
+    let again = scene.ask(&request).await?.claims;
+    expect("the first worker again", tickets(&again), tickets(&first))?;
+    let workers = [first[0].ticket.worker, second[0].ticket.worker];
+    expect(
+        "the workers of the tickets",
+        workers,
+        [request.worker, OTHER],
+    )
+}
+
+async fn a_claim_carries_what_was_accepted(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    let sent = delivery_at("t", "complete", 10, 33)?;
+    scene.accept(sent.clone()).await?;
+    let claim = scene.claim_key("t/complete").await?;
+    expect("body", claim.raw, sent.raw)?;
+    expect("verified by", claim.verified_by, sent.verified_by)?;
+    expect("source", claim.source, sent.source)?;
+    expect("received at", claim.received_at, at(33))?;
+    expect("unconfirmed", claim.unconfirmed, false)?;
+    expect("attempt and lapses", (claim.attempt, claim.lapses), (1, 0))?;
+    expect_near("holds for", claim.holds_for, LEASE.as_secs())
+}
+
+async fn a_claim_carries_a_body_of_a_megabyte(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    let prompt = "ü\u{1F3B5}\\u0000 ".repeat(80_000);
+    let body = format!(
+        r#"{{"code":200,"data":{{"callbackType":"text","task_id":"t","data":[{{"prompt":"{prompt}"}}]}}}}"#
+    );
+    scene.accept(raw_delivery(body.clone(), 0)?).await?;
+    let claim = scene.claim_one().await?;
+    expect("the body is the same", claim.raw == body.as_bytes(), true)
+}
+
+async fn a_claim_says_for_how_long_the_event_has_been_waiting(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["t"]).await?;
+    scene.pass(30).await;
+    let claim = scene.claim_one().await?;
+    expect_near("age at the first claim", claim.age, 30)?;
+    scene.settle(claim.ticket, retry(100)).await?;
+    scene.pass(100).await;
+    expect_near("age at the second", scene.claim_one().await?.age, 130)
+}
+
+async fn a_damaged_event_becomes_a_dead_letter_and_keeps_up_no_other(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["a", "damaged", "b"]).await?;
+    let damaged = scene.find_one("damaged").await?.id;
+    if !bench.damage(&scene.store, damaged).await {
+        return Err(Failed::NotApplicable);
+    }
+    let claimed: BTreeSet<_> = scene.claim_keys(9).await?.into_iter().collect();
+    let expected = BTreeSet::from_iter(complete(&["a", "b"]));
+    expect("claims", claimed, expected)?;
+    let request = crate::ListRequest::first(9, crate::EventFilter::in_state(StateName::Dead));
+    let dead = scene.store.list(&request).await?.records;
+    let dead: Vec<_> = dead
+        .iter()
+        .map(|event| (event.id, event.dead_cause))
+        .collect();
+    expect(
+        "dead letters",
+        dead,
+        vec![(damaged, Some(DeadCause::Unreadable))],
+    )?;
+    expect("dead letters", scene.counts().await?.dead, 1)
 }

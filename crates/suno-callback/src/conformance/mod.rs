@@ -1,102 +1,179 @@
-//! The suite that decides whether a store keeps its contract: [`check`] for
-//! [`IdempotencyStore`](crate::IdempotencyStore) and [`Inspect`], [`check_ledger`] for
-//! [`TaskLedger`](crate::TaskLedger).
+//! The suite that decides whether a store keeps the contract of
+//! [`IdempotencyStore`](crate::IdempotencyStore). Its one entry point is [`check`].
+//!
+//! Each case names the sentence of the contract that it tests, such as `C8`.
 //!
 //! ```
 //! use std::sync::Arc;
+//! use std::time::Duration;
 //!
-//! use suno_callback::conformance::{Bench, check};
-//! use suno_callback::{Inspect, MemoryStore, StoreError, async_trait};
+//! use suno_callback::conformance::{Bench, ManualClock, check};
+//! use suno_callback::{IdempotencyStore, MemoryStore, StoreError, async_trait};
 //!
-//! struct InMemory;
+//! struct InMemory(ManualClock);
 //!
 //! #[async_trait]
 //! impl Bench for InMemory {
-//!     async fn fresh(&self) -> Result<Arc<dyn Inspect>, StoreError> {
-//!         Ok(Arc::new(MemoryStore::new()))
+//!     async fn fresh(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
+//!         Ok(Arc::new(MemoryStore::with_clock(self.0.clone())))
 //!     }
 //!
 //!     async fn reopen(
 //!         &self,
-//!         _: Arc<dyn Inspect>,
-//!     ) -> Result<Option<Arc<dyn Inspect>>, StoreError> {
+//!         _: Arc<dyn IdempotencyStore>,
+//!     ) -> Result<Option<Arc<dyn IdempotencyStore>>, StoreError> {
 //!         Ok(None) // It forgets at the end of the process: durability is not checked.
+//!     }
+//!
+//!     async fn pass(&self, time: Duration) {
+//!         self.0.pass(time);
 //!     }
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! let report = check(&InMemory).await;
+//! let report = check(&InMemory(ManualClock::new())).await;
 //! assert!(report.broken().is_empty(), "{report}");
 //! # }
 //! ```
 
 mod accepting;
+mod bounds;
 mod claiming;
+mod clock;
+mod contract;
+mod general;
 mod inspecting;
 mod ledger;
 mod model;
+mod ordering;
+mod purging;
+mod redriving;
+mod report;
 mod scene;
 mod settling;
+mod unconfirmed;
+mod waiting;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use ledger::{LedgerBench, check_ledger};
+pub use clock::ManualClock;
+pub use report::{Broken, Report};
 
-use crate::store::{Inspect, StoreError};
+use crate::store::{EventId, IdempotencyStore, StoreError};
 
-/// Where the stores come from.
+/// Where the stores of the cases come from, and what else the suite can do to them.
+///
+/// The last three methods are optional: the cases that need them are not applicable without them.
 #[async_trait]
 pub trait Bench: Send + Sync {
-    /// An empty store.
-    async fn fresh(&self) -> Result<Arc<dyn Inspect>, StoreError>;
+    /// Returns an empty store.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: the case counts as broken.
+    async fn fresh(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError>;
 
-    /// The same store after its process has ended, as far as that can be played: everything in
-    /// memory is dropped and the store is opened again. `None` if the store is not durable.
-    async fn reopen(&self, store: Arc<dyn Inspect>)
-    -> Result<Option<Arc<dyn Inspect>>, StoreError>;
+    /// Returns the same store after its process has ended, as far as that can be simulated: drops
+    /// everything in memory and opens the store again. `None` if the store is not durable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: the case counts as broken.
+    async fn reopen(
+        &self,
+        store: Arc<dyn IdempotencyStore>,
+    ) -> Result<Option<Arc<dyn IdempotencyStore>>, StoreError>;
+
+    /// Lets time pass for the stores, by moving their clock or by waiting. The cases pass hours and
+    /// days, so that a clock that can be moved is what one wants, such as [`ManualClock`].
+    async fn pass(&self, time: Duration);
+
+    /// Returns a second instance of the same store, as another process would open it. `None` if
+    /// that is not possible.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: the case counts as broken.
+    async fn another(
+        &self,
+        store: &Arc<dyn IdempotencyStore>,
+    ) -> Result<Option<Arc<dyn IdempotencyStore>>, StoreError> {
+        let _ = store;
+        Ok(None)
+    }
+
+    /// Sets the system time forward or back, while the time that has passed stays as it is. Returns
+    /// false if that is not possible.
+    async fn step_wall_clock(&self, seconds: i64) -> bool {
+        let _ = seconds;
+        false
+    }
+
+    /// Damages the record of an event so that it cannot be read. Returns false if that is not
+    /// possible.
+    async fn damage(&self, store: &Arc<dyn IdempotencyStore>, event: EventId) -> bool {
+        let _ = (store, event);
+        false
+    }
 }
 
 /// Why a case failed.
 type Verdict = Result<(), Failed>;
 // Not `Send`: a sequence that is being simplified is not.
-type Running<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
+type CaseFuture<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 
 /// A case: the sentence of the contract that it tests, and how.
-struct Case<F> {
+struct Case {
     name: &'static str,
     sentence: &'static str,
-    run: F,
+    run: fn(&dyn Bench) -> CaseFuture<'_>,
 }
 
-/// Declares the cases of a file: `function: "sentence"`; behind the kind of bench, if it is not
-/// [`Bench`].
+/// Declares the cases of a file: `function: "sentence"`.
 macro_rules! cases {
-    ($bench:ident; $($function:ident: $sentence:literal,)*) => {
-        pub(super) const CASES: &[super::Case<fn(&dyn $bench) -> super::Running<'_>>] = &[$(super::Case {
+    ($($function:ident: $sentence:literal,)*) => {
+        pub(super) const CASES: &[super::Case] = &[$(super::Case {
             name: stringify!($function),
             sentence: $sentence,
             run: |bench| Box::pin($function(bench)),
         },)*];
     };
-    ($($cases:tt)*) => { cases! { Bench; $($cases)* } };
 }
 
 use cases;
+
+/// The cases of every file, in the order of the contract.
+const FILES: &[&[Case]] = &[
+    general::CASES,
+    accepting::CASES,
+    unconfirmed::CASES,
+    bounds::CASES,
+    claiming::CASES,
+    ordering::CASES,
+    waiting::CASES,
+    settling::CASES,
+    inspecting::CASES,
+    redriving::CASES,
+    purging::CASES,
+    ledger::CASES,
+    model::CASES,
+];
 
 /// What went wrong in a case.
 #[derive(Debug)]
 enum Failed {
     /// The store did something else.
     Wrong(String),
-    /// The store failed.
+    /// The store returned an error.
     Store(StoreError),
-    /// The bench has no such store: the case does not count.
+    /// The bench cannot do what the case needs: the case does not count.
     NotApplicable,
 }
 
@@ -122,100 +199,13 @@ impl fmt::Display for Failed {
     }
 }
 
-/// What the suite found.
-#[derive(Debug)]
-pub struct Report {
-    kept: Vec<&'static str>,
-    not_applicable: Vec<&'static str>,
-    broken: Vec<Broken>,
-}
-
-/// A sentence of the contract that a store does not keep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Broken {
-    /// The case.
-    pub case: &'static str,
-    /// The sentence of the contract.
-    pub sentence: &'static str,
-    /// What the store did.
-    pub what: String,
-}
-
-impl Report {
-    /// The cases that the store keeps.
-    #[must_use]
-    pub fn kept(&self) -> &[&'static str] {
-        &self.kept
-    }
-
-    /// The cases that could not be tried, because the store is not durable.
-    #[must_use]
-    pub fn not_applicable(&self) -> &[&'static str] {
-        &self.not_applicable
-    }
-
-    /// What the store does not keep; empty if it keeps its contract.
-    #[must_use]
-    pub fn broken(&self) -> &[Broken] {
-        &self.broken
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} cases kept, {} broken, {} not applicable",
-            self.kept.len(),
-            self.broken.len(),
-            self.not_applicable.len()
-        )?;
-        for broken in &self.broken {
-            write!(
-                f,
-                "\n{}: {}\n  contract: {}",
-                broken.case, broken.what, broken.sentence
-            )?;
-        }
-        for case in &self.not_applicable {
-            write!(f, "\n{case}: not applicable")?;
-        }
-        Ok(())
-    }
-}
-
-/// Runs every case against fresh stores.
+/// Runs every case against fresh stores, one after the other.
+///
+/// The runtime needs a timer that is not paused: some cases wait for a moment.
 pub async fn check(bench: &dyn Bench) -> Report {
-    let files = [
-        accepting::CASES,
-        claiming::CASES,
-        settling::CASES,
-        inspecting::CASES,
-        model::CASES,
-    ];
-    run(&files, |case| (case.run)(bench)).await
-}
-
-async fn run<'a, F: 'static>(
-    files: &[&'static [Case<F>]],
-    run: impl Fn(&Case<F>) -> Running<'a>,
-) -> Report {
-    let mut report = Report {
-        kept: Vec::new(),
-        not_applicable: Vec::new(),
-        broken: Vec::new(),
-    };
-    for case in files.iter().copied().flatten() {
-        match run(case).await {
-            Ok(()) => report.kept.push(case.name),
-            Err(Failed::NotApplicable) => report.not_applicable.push(case.name),
-            Err(failed) => report.broken.push(Broken {
-                case: case.name,
-                sentence: case.sentence,
-                what: failed.to_string(),
-            }),
-        }
+    let mut report = Report::default();
+    for case in FILES.iter().copied().flatten() {
+        report.add(case, (case.run)(bench).await);
     }
     report
 }

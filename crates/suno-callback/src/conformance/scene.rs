@@ -1,5 +1,7 @@
-//! What the cases are written in: deliveries, moments, and expectations that say what came.
+//! What the cases are written in: deliveries, a store with short words for what is done with it, and
+//! expectations that say what happened instead.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +13,33 @@ use suno_types::{DecodeError, TaskId};
 use super::{Bench, Failed, Verdict};
 use crate::delivery::Delivery;
 use crate::store::{
-    Accepted, Claim, ClaimRequest, EventState, Inspect, Record, Settlement, Ticket,
+    Accepted, Claim, ClaimRequest, Claims, Counts, DeadCause, EventId, EventRecord, Extended,
+    IdempotencyStore, Redrive, Redriven, Settled, Settlement, StateName, Ticket, WorkerId,
 };
 use crate::verify::Verification;
 
-/// How long claims last in the cases.
+/// How long claims hold in the cases.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// How far a measured duration may be off: the clock of a real store runs on.
+const TOLERANCE: Duration = Duration::from_secs(1);
+/// How often a store may say in a row that there is more. There are never so many events.
+const ROUNDS_MAX: usize = 10_000;
 
-/// A moment, in seconds after the beginning of a case.
+/// Who claims in the cases.
+pub(super) const WORKER: WorkerId = WorkerId(1);
+/// Who else claims.
+pub(super) const OTHER: WorkerId = WorkerId(2);
+/// Who only settles, so that the numbers of the other workers stay as they are.
+const CLERK: WorkerId = WorkerId(3);
+
+/// A time of receipt, in seconds after some day.
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + seconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// A delivery of a stage.
+pub(super) fn delivery(task: &str, word: &str) -> Result<Delivery, Failed> {
+    delivery_of(task, word, 10)
 }
 
 /// A delivery of a stage that says that the track lasts `duration` seconds.
@@ -28,7 +47,7 @@ pub(super) fn delivery_of(task: &str, word: &str, duration: u32) -> Result<Deliv
     delivery_at(task, word, duration, 0)
 }
 
-/// The same, received at a moment.
+/// The same, received at a time.
 pub(super) fn delivery_at(
     task: &str,
     word: &str,
@@ -58,40 +77,70 @@ pub(super) fn raw_delivery(body: impl Into<Bytes>, seconds: i64) -> Result<Deliv
         .map_err(|err: DecodeError| Failed::Wrong(format!("the case is broken: {err}")))
 }
 
-/// A delivery of a stage.
-pub(super) fn delivery(task: &str, word: &str) -> Result<Delivery, Failed> {
-    delivery_of(task, word, 10)
+/// A delivery of a stage that the provider's record must confirm.
+pub(super) fn unconfirmed(task: &str, word: &str, duration: u32) -> Result<Delivery, Failed> {
+    Ok(delivery_of(task, word, duration)?.with_unconfirmed(true))
+}
+
+pub(super) fn task_id(task: &str) -> Result<TaskId, Failed> {
+    TaskId::new(task).map_err(|err| Failed::Wrong(format!("the case is broken: {err}")))
+}
+
+/// A retry after some seconds.
+pub(super) fn retry(seconds: u64) -> Settlement {
+    Settlement::Retry {
+        after: Duration::from_secs(seconds),
+        reason: "no luck".to_owned(),
+    }
+}
+
+pub(super) fn dead() -> Settlement {
+    Settlement::Dead {
+        cause: DeadCause::GivenUp,
+        reason: "why".to_owned(),
+    }
 }
 
 /// A store and short words for what is done with it.
-pub(super) struct Scene {
-    pub(super) store: Arc<dyn Inspect>,
+pub(super) struct Scene<'a> {
+    pub(super) store: Arc<dyn IdempotencyStore>,
+    pub(super) bench: &'a dyn Bench,
+    last_number: Cell<u64>,
 }
 
-impl Scene {
-    pub(super) async fn fresh(bench: &dyn Bench) -> Result<Self, Failed> {
-        let store = bench.fresh().await?;
-        Ok(Self { store })
+impl<'a> Scene<'a> {
+    pub(super) async fn fresh(bench: &'a dyn Bench) -> Result<Self, Failed> {
+        let (store, last_number) = (bench.fresh().await?, Cell::new(0));
+        Ok(Self {
+            store,
+            bench,
+            last_number,
+        })
     }
 
     /// The store after its process has ended.
-    pub(super) async fn reopen(self, bench: &dyn Bench) -> Result<Self, Failed> {
-        match bench.reopen(self.store).await? {
-            Some(store) => Ok(Self { store }),
-            None => Err(Failed::NotApplicable),
-        }
+    pub(super) async fn reopen(self) -> Result<Self, Failed> {
+        let store = self.bench.reopen(self.store).await?;
+        Ok(Self {
+            store: store.ok_or(Failed::NotApplicable)?,
+            ..self
+        })
+    }
+
+    /// The same store as another process has it.
+    pub(super) async fn another(&self) -> Result<Arc<dyn IdempotencyStore>, Failed> {
+        let another = self.bench.another(&self.store).await?;
+        another.ok_or(Failed::NotApplicable)
+    }
+
+    pub(super) async fn pass(&self, seconds: u64) {
+        self.bench.pass(Duration::from_secs(seconds)).await;
     }
 
     /// Accepts one delivery.
     pub(super) async fn accept(&self, delivery: Delivery) -> Result<Accepted, Failed> {
         let accepted = self.store.accept(&[delivery]).await?;
-        match accepted[..] {
-            [accepted] => Ok(accepted),
-            _ => Err(Failed::Wrong(format!(
-                "one delivery, {} answers",
-                accepted.len()
-            ))),
-        }
+        only(&accepted, "deliveries")
     }
 
     /// Accepts stages of a task, one after the other.
@@ -102,123 +151,193 @@ impl Scene {
         Ok(())
     }
 
-    /// Claims at most `events_max` events.
-    pub(super) async fn claim(
-        &self,
-        seconds: i64,
-        events_max: usize,
-    ) -> Result<Vec<Claim>, Failed> {
-        let request = ClaimRequest::new(at(seconds), LEASE, events_max);
-        Ok(self.store.claim(request).await?)
+    /// Accepts the last stage of each task.
+    pub(super) async fn accept_tasks(&self, tasks: &[&str]) -> Verdict {
+        for task in tasks {
+            self.accept(delivery(task, "complete")?).await?;
+        }
+        Ok(())
+    }
+
+    /// The next request of [`WORKER`].
+    pub(super) fn request(&self, events_max: usize) -> ClaimRequest {
+        self.last_number.set(self.last_number.get() + 1);
+        ClaimRequest::new(WORKER, self.last_number.get(), LEASE, events_max)
+    }
+
+    /// Sends one request, and checks that the answer has the size that was asked for.
+    pub(super) async fn ask(&self, request: &ClaimRequest) -> Result<Claims, Failed> {
+        let claims = self.store.claim(request).await?;
+        let is_bounded = claims.claims.len() <= request.events_max;
+        expect("no more claims than asked for", is_bounded, true)?;
+        let answers = claims.settled.len();
+        expect("answers to settlements", answers, request.settlements.len())?;
+        Ok(claims)
+    }
+
+    /// Claims at most `events_max` events, in as many requests as the store wants.
+    pub(super) async fn claim(&self, events_max: usize) -> Result<Vec<Claim>, Failed> {
+        let mut claims: Vec<Claim> = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            let wanted = events_max - claims.len();
+            let request = self.request(wanted).with_running(claims.len());
+            let answer = self.ask(&request).await?;
+            claims.extend(answer.claims);
+            if claims.len() == events_max || !answer.more {
+                return Ok(claims);
+            }
+        }
+        wrong("the store says without end that there may be more to claim")
+    }
+
+    /// Claims events and returns their keys.
+    pub(super) async fn claim_keys(&self, events_max: usize) -> Result<Vec<String>, Failed> {
+        Ok(keys(&self.claim(events_max).await?))
+    }
+
+    /// Claims so many events.
+    pub(super) async fn claim_exactly<const N: usize>(&self) -> Result<[Claim; N], Failed> {
+        let claims = self.claim(N).await?;
+        claims.try_into().or_else(|claims: Vec<_>| {
+            wrong(format!("expected {N} claims, got {:?}", keys(&claims)))
+        })
     }
 
     /// Claims the one event that there is to claim.
-    pub(super) async fn claim_one(&self, seconds: i64) -> Result<Claim, Failed> {
-        let mut claims = self.claim(seconds, 10).await?;
-        match (claims.pop(), claims.is_empty()) {
-            (Some(claim), true) => Ok(claim),
-            (last, _) => {
-                let keys: Vec<_> = claims.iter().chain(&last).map(key_of).collect();
-                Err(Failed::Wrong(format!("expected one claim, got {keys:?}")))
-            }
-        }
+    pub(super) async fn claim_one(&self) -> Result<Claim, Failed> {
+        let claims = self.claim(10).await?;
+        let [claim] = <[Claim; 1]>::try_from(claims)
+            .or_else(|claims| wrong(format!("expected one claim, got {:?}", keys(&claims))))?;
+        Ok(claim)
+    }
+
+    /// Claims the one event that there is to claim, which must be of this key.
+    pub(super) async fn claim_key(&self, key: &str) -> Result<Claim, Failed> {
+        let claim = self.claim_one().await?;
+        expect("the claimed event", claim.key.to_string(), key.to_owned())?;
+        Ok(claim)
     }
 
     /// Expects that there is nothing to claim.
-    pub(super) async fn expect_no_claim(&self, seconds: i64, when: &str) -> Verdict {
-        let keys: Vec<_> = self.claim(seconds, 10).await?.iter().map(key_of).collect();
+    pub(super) async fn expect_no_claim(&self, when: &str) -> Verdict {
+        let keys = self.claim_keys(10).await?;
         expect(&format!("claims {when}"), keys, Vec::new())
     }
 
-    /// Settles one claim.
+    /// Settles one claim without claiming.
     pub(super) async fn settle(
         &self,
         ticket: Ticket,
         settlement: Settlement,
-    ) -> Result<crate::Held, Failed> {
-        let held = self.store.settle(&[(ticket, settlement)]).await?;
-        held.first()
-            .copied()
-            .ok_or_else(|| Failed::Wrong("one settlement, no answer".to_owned()))
+    ) -> Result<Settled, Failed> {
+        let mut request = self.request(0).with_settlements(vec![(ticket, settlement)]);
+        request.worker = CLERK;
+        only(&self.ask(&request).await?.settled, "settlements")
     }
 
-    /// Extends one claim to a moment.
-    pub(super) async fn extend(&self, ticket: Ticket, until: i64) -> Result<crate::Held, Failed> {
-        let held = self.store.extend(&[ticket], at(until)).await?;
-        held.first()
-            .copied()
-            .ok_or_else(|| Failed::Wrong("one extension, no answer".to_owned()))
+    /// Claims the one event that there is to claim, and settles it.
+    pub(super) async fn handle(&self, settlement: Settlement) -> Result<Ticket, Failed> {
+        let ticket = self.claim_one().await?.ticket;
+        let settled = self.settle(ticket, settlement).await?;
+        expect("settled", settled, Settled::Settled)?;
+        Ok(ticket)
+    }
+
+    /// Claims the one event that there is to claim until its lease has ended, so many times.
+    pub(super) async fn lapse(&self, times: u32) -> Verdict {
+        for _ in 0..times {
+            self.claim_one().await?;
+            self.pass(LEASE.as_secs()).await;
+        }
+        Ok(())
+    }
+
+    /// Extends one claim.
+    pub(super) async fn extend(&self, ticket: Ticket, seconds: u64) -> Result<Extended, Failed> {
+        let lease = Duration::from_secs(seconds);
+        only(&self.store.extend(&[ticket], lease).await?, "extensions")
     }
 
     /// The events of a task.
-    pub(super) async fn find(&self, task: &str) -> Result<Vec<Record>, Failed> {
-        let task_id =
-            TaskId::new(task).map_err(|err| Failed::Wrong(format!("the case is broken: {err}")))?;
-        Ok(self.store.find(&task_id).await?)
+    pub(super) async fn find(&self, task: &str) -> Result<Vec<EventRecord>, Failed> {
+        Ok(self.store.find(&task_id(task)?).await?)
     }
 
     /// The first event of a task.
-    pub(super) async fn find_one(&self, task: &str) -> Result<Record, Failed> {
+    pub(super) async fn find_one(&self, task: &str) -> Result<EventRecord, Failed> {
         let found = self.find(task).await?.into_iter().next();
-        found.ok_or_else(|| Failed::Wrong(format!("no event of the task {task} is there")))
+        found.ok_or_else(|| Failed::Wrong(format!("the task {task} has no event")))
     }
 
-    /// The events of a task, which must be so many.
-    pub(super) async fn find_exactly<const N: usize>(
-        &self,
-        task: &str,
-    ) -> Result<[Record; N], Failed> {
-        self.find(task).await?.try_into().map_err(|found: Vec<_>| {
-            Failed::Wrong(format!(
-                "expected {N} events of {task}, got {}",
-                found.len()
-            ))
-        })
+    /// The event of a task's stage.
+    pub(super) async fn find_stage(&self, task: &str, word: &str) -> Result<EventRecord, Failed> {
+        let found = self.find(task).await?;
+        let mut of_stage = found
+            .into_iter()
+            .filter(|event| event.key.stage().as_str() == word);
+        let found = of_stage.next();
+        found.ok_or_else(|| Failed::Wrong(format!("there is no event {task}/{word}")))
     }
 
-    /// Claims so many events.
-    pub(super) async fn claim_exactly<const N: usize>(
-        &self,
-        seconds: i64,
-    ) -> Result<[Claim; N], Failed> {
-        self.claim(seconds, N)
-            .await?
-            .try_into()
-            .map_err(|claims: Vec<_>| {
-                Failed::Wrong(format!("expected {N} claims, got {}", claims.len()))
-            })
+    /// Redrives one event.
+    pub(super) async fn redrive(&self, event: EventId, how: Redrive) -> Result<Redriven, Failed> {
+        only(&self.store.redrive(&[event], how).await?, "redrives")
     }
 
-    /// Expects the stages of a task to stand so.
-    pub(super) async fn expect_states(&self, task: &str, states: &[(&str, EventState)]) -> Verdict {
+    /// Expects the stages of a task, in the order of arrival, in these states.
+    pub(super) async fn expect_states(&self, task: &str, states: &[(&str, StateName)]) -> Verdict {
         let found = self.find(task).await?;
         let found: Vec<_> = found
             .iter()
-            .map(|record| (record.key.stage().as_str(), record.state))
+            .map(|event| (event.key.stage().as_str(), StateName::from(event.state)))
             .collect();
-        expect("events of the task", found, states.to_vec())
+        expect(&format!("events of {task}"), found, states.to_vec())
+    }
+
+    pub(super) async fn counts(&self) -> Result<Counts, Failed> {
+        Ok(self.store.counts().await?)
     }
 }
 
-/// What a claim is of, in words.
-pub(super) fn key_of(claim: &Claim) -> String {
-    claim.key.to_string()
-}
-
-/// Another attempt, `seconds` after the beginning.
-pub(super) fn retry_at(seconds: i64) -> Settlement {
-    Settlement::RetryAt {
-        at: at(seconds),
-        reason: "no luck".to_owned(),
+fn only<T: Copy>(answers: &[T], what: &str) -> Result<T, Failed> {
+    match answers {
+        [answer] => Ok(*answer),
+        _ => wrong(format!("{} answers to one of the {what}", answers.len())),
     }
 }
 
-/// Fails with what came instead.
-pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, came: T, expected: T) -> Verdict {
-    if came == expected {
+/// The keys of claims, in their order.
+pub(super) fn keys(claims: &[Claim]) -> Vec<String> {
+    claims.iter().map(|claim| claim.key.to_string()).collect()
+}
+
+/// The keys of the last stages of tasks.
+pub(super) fn complete(tasks: &[&str]) -> Vec<String> {
+    tasks
+        .iter()
+        .map(|task| format!("{task}/complete"))
+        .collect()
+}
+
+pub(super) fn wrong<T>(what: impl Into<String>) -> Result<T, Failed> {
+    Err(Failed::Wrong(what.into()))
+}
+
+/// Fails unless both are equal.
+pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> Verdict {
+    if found == expected {
         return Ok(());
     }
-    Err(Failed::Wrong(format!(
-        "{what}: expected {expected:?}, got {came:?}"
-    )))
+    wrong(format!("{what}: expected {expected:?}, got {found:?}"))
+}
+
+/// Fails unless a duration is so many seconds, give or take one.
+pub(super) fn expect_near(what: &str, found: Duration, seconds: u64) -> Verdict {
+    let expected = Duration::from_secs(seconds);
+    if found.abs_diff(expected) <= TOLERANCE {
+        return Ok(());
+    }
+    wrong(format!(
+        "{what}: expected about {expected:?}, got {found:?}"
+    ))
 }

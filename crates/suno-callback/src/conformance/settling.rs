@@ -1,244 +1,277 @@
 //! Settling: only the ticket of the latest claim counts.
 
-use super::scene::{Scene, at, delivery, expect, retry_at};
+use std::time::Duration;
+
+use super::scene::{OTHER, Scene, dead, delivery, expect, expect_near, keys, retry};
 use super::{Bench, Verdict, cases};
-use crate::store::{EventId, EventState, Held, Settlement, Ticket};
+use crate::store::{
+    Accepted, DeadCause, EventId, EventState, Extended, Settled, Settlement, StateName, Ticket,
+};
 
 cases! {
-    what_is_done_is_never_claimed_again: "a settled event is not claimed",
-    a_zombie_can_neither_settle_nor_extend_nor_release: "only the ticket of the latest claim can extend or settle; any other is lost and changes nothing",
-    a_lapsed_claim_that_nobody_took_can_still_be_settled: "a ticket is worthless from the moment another claim is granted",
-    settling_twice_changes_nothing: "any other is lost and changes nothing, also after the event was settled",
-    a_stale_ticket_does_not_change_a_finished_event: "any other is lost and changes nothing, also after the event was settled",
-    another_attempt_waits_until_it_is_due: "handling failed; try again, not before this moment",
-    a_released_event_is_as_if_it_had_not_been_claimed: "the event was not handled at all: as if it had not been claimed",
-    a_dead_letter_is_kept_and_not_claimed: "keep the event as a dead letter",
-    a_ticket_that_was_never_granted_is_lost: "only the ticket of the latest claim can extend or settle",
-    a_slice_is_answered_in_order: "records how claims ended",
+    a_zombie_can_neither_settle_nor_extend: "S1",
+    a_lapsed_claim_that_nobody_took_can_still_be_extended: "S1",
+    a_lapsed_claim_that_nobody_took_can_still_be_settled: "S1",
+    a_stale_ticket_does_not_change_a_finished_event: "S1",
+    a_ticket_that_was_never_granted_is_lost: "S1",
+    settling_twice_changes_nothing: "S2",
+    settling_twice_is_known_after_another_attempt_lapsed: "S2",
+    what_is_done_is_never_claimed_again: "S3",
+    a_retry_waits_until_it_is_due: "S3",
+    a_released_event_is_as_if_it_had_not_been_claimed: "S3",
+    a_dead_letter_is_kept_and_not_claimed: "S3",
+    settlements_are_answered_in_their_order: "S4",
+    settlements_come_before_the_claims_of_their_request: "S4",
+    a_repeated_request_settles_once: "S4",
 }
 
-async fn what_is_done_is_never_claimed_again(bench: &dyn Bench) -> Verdict {
+async fn a_zombie_can_neither_settle_nor_extend(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let claim = scene.claim_one(0).await?;
-    expect(
-        "settle",
-        scene.settle(claim.ticket, Settlement::Done).await?,
-        Held::Held,
-    )?;
-    scene.expect_no_claim(1_000_000, "of what is done").await?;
-    scene
-        .expect_states("t", &[("complete", EventState::Done)])
-        .await
-}
-
-async fn a_zombie_can_neither_settle_nor_extend_nor_release(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let zombie = scene.claim_one(0).await?.ticket;
-    let owner = scene.claim_one(60).await?.ticket;
-    let settlements = [
-        Settlement::Done,
-        retry_at(61),
-        Settlement::Dead {
-            reason: "zombie".to_owned(),
-        },
-        Settlement::Release,
-    ];
-    for settlement in settlements {
-        let what = format!("zombie's {settlement:?}");
-        expect(&what, scene.settle(zombie, settlement).await?, Held::Lost)?;
+    scene.accept_tasks(&["t"]).await?;
+    let zombie = scene.claim_one().await?.ticket;
+    scene.pass(60).await;
+    let owner = scene.claim_one().await?.ticket;
+    for settlement in [Settlement::Done, retry(1), dead(), Settlement::Release] {
+        let what = format!("the zombie's {settlement:?}");
+        let settled = scene.settle(zombie, settlement).await?;
+        expect(&what, settled, Settled::Lost)?;
     }
-    expect(
-        "zombie's extend",
-        scene.extend(zombie, 10_000).await?,
-        Held::Lost,
-    )?;
+    let extended = scene.extend(zombie, 3_000).await?;
+    expect("the zombie's extension", extended, Extended::Lost)?;
     scene
-        .expect_no_claim(119, "while the owner's claim lasts")
+        .expect_states("t", &[("complete", StateName::Claimed)])
         .await?;
-    expect(
-        "owner's extend",
-        scene.extend(owner, 200).await?,
-        Held::Held,
-    )?;
-    expect(
-        "owner's settle",
-        scene.settle(owner, Settlement::Done).await?,
-        Held::Held,
-    )?;
+    scene.pass(50).await;
+    let extended = scene.extend(owner, 200).await?;
+    expect("the owner's extension", extended, Extended::Extended)?;
+    let settled = scene.settle(owner, Settlement::Done).await?;
+    expect("the owner's settlement", settled, Settled::Settled)?;
     scene
-        .expect_states("t", &[("complete", EventState::Done)])
+        .expect_states("t", &[("complete", StateName::Done)])
         .await
+}
+
+async fn a_lapsed_claim_that_nobody_took_can_still_be_extended(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["t"]).await?;
+    let ticket = scene.claim_one().await?.ticket;
+    scene.pass(100).await;
+    let extended = scene.extend(ticket, 60).await?;
+    expect("extended", extended, Extended::Extended)?;
+    scene.expect_no_claim("after the extension").await?;
+    let settled = scene.settle(ticket, Settlement::Done).await?;
+    expect("settled", settled, Settled::Settled)
 }
 
 async fn a_lapsed_claim_that_nobody_took_can_still_be_settled(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete", "u"]).await?;
-    let [claim] = scene.claim_exactly(0).await?;
-    expect(
-        "extend after the end",
-        scene.extend(claim.ticket, 500).await?,
-        Held::Held,
-    )?;
-    expect(
-        "settle",
-        scene.settle(claim.ticket, Settlement::Done).await?,
-        Held::Held,
-    )
-}
-
-async fn settling_twice_changes_nothing(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let ticket = scene.claim_one(0).await?.ticket;
-    expect(
-        "once",
-        scene.settle(ticket, Settlement::Done).await?,
-        Held::Held,
-    )?;
-    expect(
-        "twice",
-        scene.settle(ticket, Settlement::Done).await?,
-        Held::Lost,
-    )?;
-    expect(
-        "released",
-        scene.settle(ticket, Settlement::Release).await?,
-        Held::Lost,
-    )?;
-    expect("extended", scene.extend(ticket, 10).await?, Held::Lost)?;
-    scene
-        .expect_states("t", &[("complete", EventState::Done)])
-        .await
+    scene.accept_tasks(&["t"]).await?;
+    let ticket = scene.claim_one().await?.ticket;
+    scene.pass(100).await;
+    let settled = scene.settle(ticket, Settlement::Done).await?;
+    expect("settled", settled, Settled::Settled)?;
+    scene.expect_no_claim("of what is done").await
 }
 
 async fn a_stale_ticket_does_not_change_a_finished_event(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let stale = scene.claim_one(0).await?.ticket;
-    let owner = scene.claim_one(60).await?.ticket;
+    scene.accept_tasks(&["t"]).await?;
+    let stale = scene.claim_one().await?.ticket;
+    scene.pass(60).await;
+    let owner = scene.claim_one().await?.ticket;
     scene.settle(owner, Settlement::Done).await?;
-    expect(
-        "stale",
-        scene.settle(stale, retry_at(61)).await?,
-        Held::Lost,
-    )?;
+    let settled = scene.settle(stale, retry(1)).await?;
+    expect("the stale ticket", settled, Settled::Lost)?;
     scene
-        .expect_states("t", &[("complete", EventState::Done)])
-        .await?;
-    scene
-        .expect_no_claim(1_000_000, "of a finished event")
+        .expect_states("t", &[("complete", StateName::Done)])
         .await
-}
-
-async fn another_attempt_waits_until_it_is_due(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let claim = scene.claim_one(0).await?;
-    expect(
-        "settle",
-        scene.settle(claim.ticket, retry_at(100)).await?,
-        Held::Held,
-    )?;
-    scene
-        .expect_no_claim(99, "a second before it is due")
-        .await?;
-    let record = scene.find_one("t").await?;
-    expect("reason", record.reason, Some("no luck".to_owned()))?;
-    expect("state", record.state, EventState::Waiting { at: at(100) })?;
-    let again = scene.claim_one(100).await?;
-    expect("attempt", again.attempt, 2)
-}
-
-async fn a_released_event_is_as_if_it_had_not_been_claimed(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let claim = scene.claim_one(0).await?;
-    expect(
-        "settle",
-        scene.settle(claim.ticket, Settlement::Release).await?,
-        Held::Held,
-    )?;
-    let again = scene.claim_one(0).await?;
-    expect("attempt", again.attempt, 1)?;
-    let old = scene.settle(claim.ticket, Settlement::Done).await?;
-    expect("the released ticket", old, Held::Lost)
-}
-
-async fn a_dead_letter_is_kept_and_not_claimed(bench: &dyn Bench) -> Verdict {
-    let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
-    let claim = scene.claim_one(0).await?;
-    let dead = Settlement::Dead {
-        reason: "why".to_owned(),
-    };
-    expect(
-        "settle",
-        scene.settle(claim.ticket, dead).await?,
-        Held::Held,
-    )?;
-    scene.expect_no_claim(1_000_000, "of a dead letter").await?;
-    let record = scene.find_one("t").await?;
-    expect("reason", record.reason, Some("why".to_owned()))?;
-    expect("body", record.raw, Some(claim.raw))?;
-    let accepted = scene.accept(delivery("t", "complete")?).await?;
-    expect("a delivery of it", accepted, crate::Accepted::Duplicate)
 }
 
 async fn a_ticket_that_was_never_granted_is_lost(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept_stages("t", &["complete"]).await?;
+    scene.accept_tasks(&["t"]).await?;
     let event = scene.find_one("t").await?.id;
-    let unclaimed = Ticket { event, epoch: 0 };
-    expect(
-        "before any claim",
-        scene.settle(unclaimed, Settlement::Done).await?,
-        Held::Lost,
-    )?;
-    let granted = scene.claim_one(0).await?.ticket;
-    for ticket in [
-        Ticket {
-            event,
-            epoch: granted.epoch + 1,
-        },
-        Ticket {
-            event: EventId(i64::MAX),
-            epoch: 1,
-        },
-        Ticket {
-            event: EventId(-1),
-            epoch: 1,
-        },
-    ] {
-        expect(
-            "settle",
-            scene.settle(ticket, Settlement::Done).await?,
-            Held::Lost,
-        )?;
-        expect("extend", scene.extend(ticket, 100).await?, Held::Lost)?;
+    let unclaimed = Ticket {
+        event,
+        epoch: 0,
+        worker: crate::WorkerId::default(),
+    };
+    let settled = scene.settle(unclaimed, Settlement::Done).await?;
+    expect("before any claim", settled, Settled::Lost)?;
+    let granted = scene.claim_one().await?.ticket;
+    let (mut next, mut other, mut absent) = (granted, granted, granted);
+    next.epoch += 1;
+    other.worker = OTHER;
+    absent.event = EventId(i64::MAX);
+    for ticket in [next, other, absent] {
+        let settled = scene.settle(ticket, Settlement::Done).await?;
+        expect(&format!("settled by {ticket:?}"), settled, Settled::Lost)?;
+        let extended = scene.extend(ticket, 100).await?;
+        expect(&format!("extended by {ticket:?}"), extended, Extended::Lost)?;
+    }
+    let settled = scene.settle(granted, Settlement::Done).await?;
+    expect("the granted ticket", settled, Settled::Settled)
+}
+
+async fn settling_twice_changes_nothing(bench: &dyn Bench) -> Verdict {
+    for settlement in [Settlement::Done, retry(100), dead(), Settlement::Release] {
+        let scene = Scene::fresh(bench).await?;
+        scene.accept_tasks(&["t"]).await?;
+        let ticket = scene.handle(settlement).await?;
+        let before = scene.find_one("t").await?;
+        for again in [Settlement::Done, dead(), Settlement::Release, retry(5_000)] {
+            let settled = scene.settle(ticket, again).await?;
+            expect("settled again", settled, Settled::AlreadySettled)?;
+        }
+        let extended = scene.extend(ticket, 10).await?;
+        expect("extended", extended, Extended::Lost)?;
+        let after = scene.find_one("t").await?;
+        let state = |state: EventState| StateName::from(state);
+        expect("state", state(after.state), state(before.state))?;
+        expect("attempts", after.attempts, before.attempts)?;
+        expect("reason", after.reason, before.reason)?;
     }
     Ok(())
 }
 
-async fn a_slice_is_answered_in_order(bench: &dyn Bench) -> Verdict {
+async fn settling_twice_is_known_after_another_attempt_lapsed(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    for task in ["a", "b", "c"] {
-        scene.accept_stages(task, &["complete"]).await?;
+    scene.accept_tasks(&["t"]).await?;
+    scene.lapse(1).await?;
+    let ticket = scene.handle(retry(10)).await?;
+    scene.pass(5).await;
+    let settled = scene.settle(ticket, retry(10)).await?;
+    expect("settled again", settled, Settled::AlreadySettled)?;
+    scene.pass(5).await;
+    let next = scene.claim_one().await?.ticket;
+    let settled = scene.settle(ticket, Settlement::Done).await?;
+    expect("after another claim", settled, Settled::Lost)?;
+    scene.pass(60).await;
+    let settled = scene.settle(ticket, Settlement::Done).await?;
+    expect("after that has lapsed", settled, Settled::Lost)?;
+    let settled = scene.settle(next, Settlement::Done).await?;
+    expect("the latest ticket", settled, Settled::Settled)
+}
+
+async fn what_is_done_is_never_claimed_again(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["t"]).await?;
+    scene.handle(Settlement::Done).await?;
+    scene.expect_no_claim("of what is done").await?;
+    scene.pass(1_000_000).await;
+    scene.expect_no_claim("of what is done, days later").await?;
+    scene
+        .expect_states("t", &[("complete", StateName::Done)])
+        .await
+}
+
+async fn a_retry_waits_until_it_is_due(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["t"]).await?;
+    scene.handle(retry(100)).await?;
+    let event = scene.find_one("t").await?;
+    expect("reason", event.reason, Some("no luck".to_owned()))?;
+    match event.state {
+        EventState::Waiting { ready_in } => expect_near("wait", ready_in, 100)?,
+        state => expect("state", StateName::from(state), StateName::Waiting)?,
     }
-    let claims = scene.claim_exactly::<3>(0).await?;
-    let strange = Ticket {
-        event: claims[1].ticket.event,
-        epoch: 99,
-    };
-    let settled = [
+    scene.pass(98).await;
+    scene.expect_no_claim("before it is due").await?;
+    scene.pass(2).await;
+    expect("attempt", scene.claim_one().await?.attempt, 2)
+}
+
+async fn a_released_event_is_as_if_it_had_not_been_claimed(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["t"]).await?;
+    scene.pass(10).await;
+    scene.handle(Settlement::Release).await?;
+    expect("attempts", scene.find_one("t").await?.attempts, 0)?;
+    let again = scene.claim_one().await?;
+    expect("attempt and lapses", (again.attempt, again.lapses), (1, 0))?;
+    expect_near("age", again.age, 10)
+}
+
+async fn a_dead_letter_is_kept_and_not_claimed(bench: &dyn Bench) -> Verdict {
+    for cause in DeadCause::ALL {
+        let scene = Scene::fresh(bench).await?;
+        let sent = delivery("t", "complete")?;
+        scene.accept(sent.clone()).await?;
+        let reason = "why".to_owned();
+        scene.handle(Settlement::Dead { cause, reason }).await?;
+        scene.pass(1_000_000).await;
+        scene.expect_no_claim("of a dead letter").await?;
+        let event = scene.find_one("t").await?;
+        expect("state", StateName::from(event.state), StateName::Dead)?;
+        expect("cause", event.dead_cause, Some(cause))?;
+        expect("reason", event.reason, Some("why".to_owned()))?;
+        expect("body", event.raw, Some(sent.raw.clone()))?;
+        let accepted = scene.accept(sent).await?;
+        expect("a delivery of it", accepted, Accepted::Duplicate)?;
+    }
+    Ok(())
+}
+
+async fn settlements_are_answered_in_their_order(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["a", "b", "c"]).await?;
+    let claims = scene.claim_exactly::<3>().await?;
+    let mut strange = claims[1].ticket;
+    strange.epoch = 99;
+    let settlements = vec![
         (claims[0].ticket, Settlement::Done),
         (strange, Settlement::Done),
-        (claims[2].ticket, retry_at(500)),
+        (claims[2].ticket, retry(500)),
+        (claims[0].ticket, Settlement::Done),
     ];
-    let held = scene.store.settle(&settled).await?;
-    expect("held", held, vec![Held::Held, Held::Lost, Held::Held])?;
+    let request = scene.request(0).with_settlements(settlements);
+    let expected = vec![
+        Settled::Settled,
+        Settled::Lost,
+        Settled::Settled,
+        Settled::AlreadySettled,
+    ];
+    expect("settled", scene.ask(&request).await?.settled, expected)?;
     let tickets: Vec<_> = claims.iter().map(|claim| claim.ticket).collect();
-    let held = scene.store.extend(&tickets, at(100)).await?;
-    expect("extended", held, vec![Held::Lost, Held::Held, Held::Lost])
+    let extended = scene
+        .store
+        .extend(&tickets, Duration::from_secs(100))
+        .await?;
+    let expected = vec![Extended::Lost, Extended::Extended, Extended::Lost];
+    expect("extended", extended, expected)
+}
+
+async fn settlements_come_before_the_claims_of_their_request(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_stages("t", &["text", "complete"]).await?;
+    let text = scene.claim_key("t/text").await?;
+    let settlements = vec![(text.ticket, Settlement::Done)];
+    let request = scene.request(1).with_settlements(settlements);
+    let claims = scene.ask(&request).await?;
+    expect("settled", claims.settled, vec![Settled::Settled])?;
+    let expected = vec!["t/complete".to_owned()];
+    expect("claims", keys(&claims.claims), expected)
+}
+
+/// The answer was lost, and the worker sends the request again.
+async fn a_repeated_request_settles_once(bench: &dyn Bench) -> Verdict {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept_tasks(&["a", "b"]).await?;
+    let [a] = scene.claim_exactly().await?;
+    let settlements = vec![(a.ticket, retry(100))];
+    let request = scene.request(1).with_settlements(settlements);
+    let first = scene.ask(&request).await?;
+    scene.pass(50).await;
+    let again = scene.ask(&request).await?;
+    expect("settled", first.settled, vec![Settled::Settled])?;
+    expect(
+        "settled again",
+        again.settled,
+        vec![Settled::AlreadySettled],
+    )?;
+    expect("the same claims", keys(&again.claims), keys(&first.claims))?;
+    match scene.find_one("a").await?.state {
+        EventState::Waiting { ready_in } => expect_near("the rest of the wait", ready_in, 50),
+        state => expect("state", StateName::from(state), StateName::Waiting),
+    }
 }

@@ -1,5 +1,5 @@
-//! The leases of what is claimed: until when each certainly holds, and the heartbeat that extends
-//! them, in a task of its own so that nothing else can hold it up.
+//! The leases of claimed events: how long each certainly holds, and the heartbeat that extends them.
+//! The heartbeat is a task of its own, so that nothing else can delay it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -20,59 +20,64 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The claims that a worker holds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Leases {
-    held: Arc<Mutex<BTreeMap<EventId, Held>>>,
+    held: Arc<Mutex<BTreeMap<EventId, HeldClaim>>>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldClaim {
     ticket: Ticket,
-    until: watch::Sender<Until>,
+    validity: watch::Sender<Validity>,
 }
 
-/// Until when a claim certainly holds.
+/// How long a claim certainly holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Until {
-    At(Instant),
-    /// Another worker has it.
+enum Validity {
+    Until(Instant),
+    /// Another worker has the event.
     Lost,
 }
 
 /// One claim, as its handler sees it.
 #[derive(Debug)]
-pub(super) struct Lease(watch::Receiver<Until>);
+pub(super) struct Lease(watch::Receiver<Validity>);
 
 impl Lease {
-    /// Resolves when the claim does not certainly hold any more.
+    /// Resolves when it is no longer certain that the claim holds.
     pub(super) async fn ended(mut self) {
         loop {
-            let until = *self.0.borrow_and_update();
-            let Until::At(at) = until else { return };
+            let validity = *self.0.borrow_and_update();
+            let Validity::Until(end) = validity else {
+                return;
+            };
             tokio::select! {
                 biased;
-                () = sleep_until(at) => return,
+                // First, so that a claim that was renewed in time goes on although the process stood
+                // still until after its former end.
                 changed = self.0.changed() => if changed.is_err() { return },
+                () = sleep_until(end) => return,
             }
         }
     }
 }
 
 impl Leases {
-    fn held(&self) -> MutexGuard<'_, BTreeMap<EventId, Held>> {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<EventId, HeldClaim>> {
         // Every change is one assignment.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a claim that holds until a moment. If a claim of the event was held, this one takes
-    /// its place, also for those who watch it.
-    pub(super) fn add(&self, ticket: Ticket, at: Instant) {
+    /// Adds a claim that holds until `end`. If a claim of the event is held, the new one takes its
+    /// place, also for the handler that watches it.
+    pub(super) fn add(&self, ticket: Ticket, end: Instant) {
+        let validity = Validity::Until(end);
         match self.held().entry(ticket.event) {
-            Entry::Occupied(mut held) => {
-                held.get_mut().ticket = ticket;
-                held.get().until.send_replace(Until::At(at));
+            Entry::Occupied(mut claim) => {
+                claim.get_mut().ticket = ticket;
+                claim.get().validity.send_replace(validity);
             }
             Entry::Vacant(vacant) => {
-                let until = watch::Sender::new(Until::At(at));
-                vacant.insert(Held { ticket, until });
+                let validity = watch::Sender::new(validity);
+                vacant.insert(HeldClaim { ticket, validity });
             }
         }
     }
@@ -80,8 +85,8 @@ impl Leases {
     /// Watches the claim of an event. One that is not held has ended.
     pub(super) fn watch(&self, event: EventId) -> Lease {
         let held = self.held();
-        let until = held.get(&event).map(|held| held.until.subscribe());
-        Lease(until.unwrap_or_else(|| watch::Sender::new(Until::Lost).subscribe()))
+        let validity = held.get(&event).map(|claim| claim.validity.subscribe());
+        Lease(validity.unwrap_or_else(|| watch::Sender::new(Validity::Lost).subscribe()))
     }
 
     /// Forgets a claim, because it is settled or lost.
@@ -93,37 +98,37 @@ impl Leases {
     pub(super) fn is_lost(&self, event: EventId) -> bool {
         let held = self.held();
         held.get(&event)
-            .is_none_or(|held| *held.until.borrow() == Until::Lost)
+            .is_none_or(|claim| *claim.validity.borrow() == Validity::Lost)
     }
 
     fn tickets(&self) -> Vec<Ticket> {
         let held = self.held();
         let live = held
             .values()
-            .filter(|held| *held.until.borrow() != Until::Lost);
-        live.map(|held| held.ticket).collect()
+            .filter(|claim| *claim.validity.borrow() != Validity::Lost);
+        live.map(|claim| claim.ticket).collect()
     }
 
-    /// Takes in what became of an extension. A claim that was renewed meanwhile is left as it is.
-    fn extended(&self, tickets: &[Ticket], answers: &[Extended], at: Instant) {
-        let mut held = self.held();
+    /// Records the answers to an extension. A claim that was renewed in the meantime is left as it is.
+    fn record_extension(&self, tickets: &[Ticket], answers: &[Extended], end: Instant) {
+        let held = self.held();
         for (ticket, answer) in tickets.iter().zip(answers) {
-            let Some(held) = held.get_mut(&ticket.event) else {
+            let Some(claim) = held
+                .get(&ticket.event)
+                .filter(|claim| claim.ticket == *ticket)
+            else {
                 continue;
             };
-            if held.ticket != *ticket {
-                continue;
-            }
             if *answer == Extended::Extended {
-                held.until.send_replace(Until::At(at));
+                claim.validity.send_replace(Validity::Until(end));
             } else {
                 tracing::warn!(event = %ticket.event, "the claim is lost; its handler is cancelled");
-                held.until.send_replace(Until::Lost);
+                claim.validity.send_replace(Validity::Lost);
             }
         }
     }
 
-    /// Starts to extend all claims, again and again; ends when the handle is aborted.
+    /// Starts a task that extends all claims every third of the lease, until it is aborted.
     pub(super) fn heartbeat(
         &self,
         store: Arc<dyn IdempotencyStore>,
@@ -143,17 +148,17 @@ impl Leases {
         })
     }
 
-    /// Extends all claims; false if the store could not be asked.
+    /// Extends all claims. Returns false if the store could not be asked.
     async fn extend_all(&self, store: &dyn IdempotencyStore, lease: Duration) -> bool {
         let tickets = self.tickets();
         if tickets.is_empty() {
             return true;
         }
-        // From before the request: the store counts from when it was carried out, which is later.
-        let until = after(Instant::now(), lease);
+        // Counted from before the request: the store counts from a later moment.
+        let end = after(Instant::now(), lease);
         match timeout(lease / 3, store.extend(&tickets, lease)).await {
             Ok(Ok(answers)) => {
-                self.extended(&tickets, &answers, until);
+                self.record_extension(&tickets, &answers, end);
                 return true;
             }
             Ok(Err(err)) => {

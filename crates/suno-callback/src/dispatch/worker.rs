@@ -59,6 +59,7 @@ pub(super) struct Worker {
     heartbeat: JoinHandle<()>,
     /// The last request was not answered.
     is_unanswered: bool,
+    is_stopping: bool,
     may_have_more: bool,
     /// An event is ready that must be claimed alone.
     is_suspected: bool,
@@ -93,6 +94,7 @@ impl Worker {
             leases,
             heartbeat,
             is_unanswered: false,
+            is_stopping: false,
             may_have_more: true,
             is_suspected: false,
             paused_until: None,
@@ -202,7 +204,7 @@ impl Worker {
             let seconds = Dispatcher::FULL_WARNING.as_secs();
             tracing::warn!(
                 handlers,
-                "no handler has ended for {seconds} s and no place is free: other events wait"
+                "no handler has ended for {seconds} s and nothing can be claimed: other events wait"
             );
             self.full_since = Some(now);
         }
@@ -215,10 +217,7 @@ impl Worker {
         // Leases are counted from before the request: the store grants them later.
         let asked_at = Instant::now();
         match self.ask(&request).await {
-            Ok(claims) => {
-                self.take_settled(&settlements, &claims.settled);
-                self.take_claims(claims, asked_at, events_max);
-            }
+            Ok(claims) => self.take_in(claims, &settlements, asked_at, events_max),
             Err(Some(StoreErrorKind::Refused)) if !settlements.is_empty() => {
                 self.settle_each(settlements).await;
             }
@@ -256,10 +255,21 @@ impl Worker {
         }
     }
 
-    /// Takes in how settlements ended. What is settled needs no lease any more.
-    fn take_settled(&mut self, settlements: &[(Ticket, Settlement)], settled: &[Settled]) {
-        // More may have been added at the end while the store was asked.
+    /// Takes in the answer to a request that settled the first of what is unsettled.
+    fn take_in(
+        &mut self,
+        claims: Claims,
+        settlements: &[(Ticket, Settlement)],
+        asked_at: Instant,
+        events_max: usize,
+    ) {
         self.unsettled.drain(..settlements.len());
+        self.take_settled(settlements, &claims.settled);
+        self.take_claims(claims, asked_at, events_max);
+    }
+
+    /// Takes in how settlements ended. What is settled needs no lease any more.
+    fn take_settled(&self, settlements: &[(Ticket, Settlement)], settled: &[Settled]) {
         for ((ticket, _), settled) in settlements.iter().zip(settled) {
             self.leases.remove(ticket.event);
             if *settled == Settled::Lost {
@@ -275,8 +285,10 @@ impl Worker {
             let event = one.0.event;
             let alone = vec![one];
             let request = self.request(0, alone.clone());
+            let asked_at = Instant::now();
             match self.ask(&request).await {
-                Ok(claims) => self.take_settled(&alone, &claims.settled),
+                // It may repeat what was granted to a request whose answer was lost.
+                Ok(claims) => self.take_in(claims, &alone, asked_at, 0),
                 Err(Some(StoreErrorKind::Refused)) => {
                     tracing::error!(%event, "a settlement was refused: the event is handled again");
                     self.unsettled.drain(..1);
@@ -293,6 +305,10 @@ impl Worker {
             self.may_have_more = claims.more;
         }
         for claim in claims.claims {
+            if self.is_stopping && !self.running.contains_key(&claim.ticket.event) {
+                self.settle(claim.ticket, Settlement::Release);
+                continue;
+            }
             self.leases
                 .add(claim.ticket, after(asked_at, claim.holds_for));
             let running = self.running.get_mut(&claim.ticket.event);
@@ -307,14 +323,17 @@ impl Worker {
     }
 
     fn note_whether_full(&mut self) {
-        let is_full = self.running.len() >= self.settings().handlers_max;
-        self.full_since = is_full.then(Instant::now);
+        let since = self.full_since.unwrap_or_else(Instant::now);
+        self.full_since = (self.wanted() == 0).then_some(since);
     }
 
     fn begin(&mut self, claim: Claim) {
         let is_busy = self.busy_tasks.contains(claim.key.task_id());
         if is_busy && !mutated(Mutation::RunsWithoutLease) {
-            // Its sibling blocks a thread, and cannot be cancelled.
+            // A handler of this task blocks its thread, and cannot be cancelled. An earlier claim of
+            // the same event is void.
+            let event = claim.ticket.event;
+            self.held_back.retain(|held| held.ticket.event != event);
             return self.held_back.push(claim);
         }
         let event = match event(&claim) {
@@ -459,18 +478,21 @@ impl Worker {
 
     /// Waits for the handlers that run, settles what they did, and cancels those that take too long.
     async fn wind_down(mut self, deadline: Instant) {
+        self.is_stopping = true;
         for claim in std::mem::take(&mut self.held_back) {
             self.settle(claim.ticket, Settlement::Release);
         }
-        if self.is_unanswered {
-            let _ = timeout_at(deadline, self.take_back()).await;
-        }
+        // A request whose answer was not waited for may have been granted claims: asked once more,
+        // the store repeats them, and they are released.
+        let mut takes_back = self.is_unanswered;
         loop {
             self.absorb();
-            if self.running.is_empty() && self.unsettled.is_empty() {
+            let has_to_ask = takes_back || !self.unsettled.is_empty();
+            if self.running.is_empty() && !has_to_ask {
                 return;
             }
-            if !self.unsettled.is_empty() && self.paused_until.is_none() {
+            if has_to_ask && self.paused_until.is_none() {
+                takes_back = false;
                 match timeout_at(deadline, self.exchange(0)).await {
                     Ok(()) => continue,
                     Err(_) => break,
@@ -484,6 +506,9 @@ impl Worker {
             }
         }
         self.cancel().await;
+        if self.unsettled.is_empty() {
+            return;
+        }
         let _ = timeout(LAST_SETTLEMENT, self.exchange(0)).await;
         if !self.unsettled.is_empty() {
             let events = self.unsettled.len();
@@ -491,16 +516,6 @@ impl Worker {
                 events,
                 "stopped before the store recorded what became of events: they are handled again"
             );
-        }
-    }
-
-    /// Releases what a request granted whose answer was not waited for.
-    async fn take_back(&mut self) {
-        let request = self.request(0, Vec::new());
-        for claim in self.ask(&request).await.unwrap_or_default().claims {
-            if !self.running.contains_key(&claim.ticket.event) {
-                self.settle(claim.ticket, Settlement::Release);
-            }
         }
     }
 

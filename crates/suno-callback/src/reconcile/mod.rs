@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use suno_types::{TaskId, TaskRecord};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use breaker::Breaker;
@@ -244,13 +244,19 @@ impl Reconciler {
     async fn run(self, mut stopped: watch::Receiver<()>) {
         let mut asking = JoinSet::new();
         loop {
-            let wait = self.take(&mut asking, Self::ASKING_MAX).await;
+            let step = async {
+                let wait = self.take(&mut asking, Self::ASKING_MAX).await;
+                tokio::select! {
+                    biased;
+                    Some(ended) = asking.join_next() => drop(found(ended)),
+                    () = sleep(wait) => {}
+                }
+            };
             tokio::select! {
                 biased;
-                // The sender is only ever dropped, never used: any news is the end.
+                // The sender is only ever dropped, never used: any change is the end.
                 _ = stopped.changed() => return,
-                Some(_) = asking.join_next() => {}
-                () = sleep(wait) => {}
+                () = step => {}
             }
         }
     }
@@ -319,11 +325,7 @@ impl Reconciler {
                 asking.spawn(gated(async move { reconciler.reconcile(&task).await }));
             }
             match asking.join_next().await {
-                Some(Ok(found)) => round.add(found),
-                Some(Err(err)) => {
-                    tracing::error!(%err, "asking about a task ended unexpectedly");
-                    round.add(Found::Failed);
-                }
+                Some(ended) => round.add(found(ended)),
                 None => return Ok(round),
             }
         }
@@ -391,7 +393,12 @@ impl Reconciler {
             answers,
         };
         match &self.handler {
-            Some(handler) => handler.on_given_up(&given_up).await,
+            Some(handler) => {
+                let telling = handler.on_given_up(&given_up);
+                if timeout(Self::ASK_TIMEOUT, telling).await.is_err() {
+                    tracing::error!(task_id = %given_up.task_id, "the handler took too long to be told of a task that is given up");
+                }
+            }
             None => tracing::error!(
                 task_id = %given_up.task_id,
                 age = ?given_up.age,
@@ -451,10 +458,22 @@ impl Reconciler {
     /// Stores what a record says, if it says anything yet.
     async fn accept(&self, record: &TaskRecord) -> Result<Option<Accepted>, AcceptError> {
         match Delivery::from_record(record, self.clock.now()) {
-            Some(delivery) => self.inbox.accept(delivery).await.map(Some),
+            Some(delivery) => {
+                let accepting = timeout(Self::STORE_TIMEOUT, self.inbox.accept(delivery));
+                let accepted = accepting.await;
+                accepted.unwrap_or(Err(AcceptError::TooSlow)).map(Some)
+            }
             None => Ok(None),
         }
     }
+}
+
+/// What asking about a task came to, also if it panicked.
+fn found(ended: Result<Found, JoinError>) -> Found {
+    ended.unwrap_or_else(|err| {
+        tracing::error!(%err, "asking about a task ended unexpectedly");
+        Found::Failed
+    })
 }
 
 /// How long to wait before a task of such an age is asked about again: a tenth of its age, within

@@ -63,6 +63,7 @@ impl Connection {
             return;
         };
         let handshake = tokio::select! {
+            biased;
             handshake = acceptor.accept(stream) => handshake,
             // Nothing was asked yet.
             () = self.progress.stopping() => return,

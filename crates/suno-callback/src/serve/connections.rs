@@ -219,8 +219,10 @@ impl Connections {
             return std::future::pending().await;
         }
         tokio::select! {
-            () = self.ended.told.notified() => self.forget_ended(),
+            biased;
+            // First, so that it comes to its turn however many connections end.
             () = sleep_until(self.overdue_at) => self.close_overdue(),
+            () = self.ended.told.notified() => self.forget_ended(),
         }
     }
 

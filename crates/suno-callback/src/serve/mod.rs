@@ -171,6 +171,7 @@ impl Serve {
         tokio::pin!(stop);
         loop {
             let accepted = tokio::select! {
+                biased;
                 () = &mut stop => break,
                 () = connections.tend() => continue,
                 accepted = self.listener.accept() => accepted,
@@ -183,6 +184,7 @@ impl Serve {
                 connection.run(stream)
             };
             tokio::select! {
+                biased;
                 () = &mut stop => break,
                 () = take(accepted, &mut connections, begin, &mut warned_at) => {}
             }

@@ -63,8 +63,9 @@ use crate::delivery::Delivery;
 /// * **A6** An unconfirmed event makes no other event late, and supersedes none, until it is done.
 /// * **A7** A delivery that is not unconfirmed confirms an unconfirmed event of the same key
 ///   ([`Confirmed`](Accepted::Confirmed), also if it says the same): its body takes the place of the
-///   event's, and what said something else is kept as a conflict. If the event waited or was a
-///   dead letter, it is ready again.
+///   event's, and what said something else is kept as a conflict. If the event waited, it is ready
+///   again; if it was a dead letter, it is redriven. No other state changes, and a confirmed event
+///   stays confirmed.
 /// * **A8** Any other delivery of an unconfirmed event that waits for another attempt makes it ready
 ///   at once, at most [`NUDGES_MAX`](bounds::NUDGES_MAX) times for one event.
 /// * **A9** A delivery that was not understood is [`Quarantined`](Accepted::Quarantined), once for each
@@ -80,24 +81,30 @@ use crate::delivery::Delivery;
 ///
 /// * **C1** Of any number of concurrent claims of one event, one is granted.
 /// * **C2** A live claim is never taken. When its lease has ended it can be, and its ticket is void as
-///   soon as another claim is granted.
+///   soon as another claim is granted. A lease is at most [`LEASE_MAX`](bounds::LEASE_MAX), also
+///   when it is extended.
 /// * **C3** Each claim counts an attempt. A claim whose lease ended before it was settled has lapsed;
-///   the next claim counts that, and a settlement sets the count of lapses to zero.
+///   the next claim counts that, and a settlement other than a release sets the count of lapses to
+///   zero.
 /// * **C4** Events of one task are claimed one at a time: first one whose claim has lapsed, then in the
 ///   order of their stages. Stages without a rank come first, in the order of their arrival.
 /// * **C5** A stage that waits for another attempt does not hold up a later stage of its task: it is
-///   superseded when the later one is claimed or, if that is unconfirmed, done.
-/// * **C6** Among tasks, events are claimed in the order in which they became ready: by arrival, by the
-///   end of a retry's wait, or by the end of a lapsed lease. Events that another worker is claiming
-///   at the same time may be skipped.
+///   superseded when the later one is claimed or, if that is unconfirmed, done. An event that is done
+///   also supersedes what is ready: earlier stages and the other last stage of its task.
+/// * **C6** Among tasks, events are claimed in the order in which the events themselves became ready:
+///   by arrival, by the end of a retry's wait, by the end of a lapsed lease, or when they were
+///   released or made ready again. Those of the same moment are claimed in the order of their
+///   numbers. Events that another worker is claiming at the same time may be skipped.
 /// * **C7** A claim returns at most as many events as were asked for, and says whether there may be
 ///   more and when the next one becomes ready. A bounded amount of work may be left for the next
 ///   claim; then it says that there may be more.
 /// * **C8** An event that has lapsed [`LAPSES_SUSPECT`](bounds::LAPSES_SUSPECT) times in a row is
 ///   claimed alone: by a worker that runs nothing else, and with no other event. Other claims leave
 ///   it and say so.
-/// * **C9** A worker that repeats a request number gets the claims of that request that still hold,
-///   and no others.
+/// * **C9** A worker that repeats the number of its last request gets the claims of that request that
+///   still hold, and no others. A smaller number gets none. A store knows the last requests of at
+///   least the 64 workers that claimed last; a worker asks one instance of the store, which may keep
+///   this in memory.
 /// * **C10** Each claim carries what was accepted, how long it holds, how often it was attempted, and
 ///   for how long the event has been waiting to be handled.
 /// * **C11** An event whose record is damaged becomes a dead letter and does not keep others from being
@@ -110,7 +117,8 @@ use crate::delivery::Delivery;
 /// * **S1** Only the ticket of the latest claim extends or settles. Any other is lost and changes
 ///   nothing. A lapsed claim that nobody has taken can still be extended and settled.
 /// * **S2** A ticket that has settled its event is answered with
-///   [`AlreadySettled`](Settled::AlreadySettled) when it settles again, and nothing changes.
+///   [`AlreadySettled`](Settled::AlreadySettled) when it settles again, until another claim of the
+///   event is granted. Nothing changes.
 /// * **S3** A retry is ready again after its wait, never later than
 ///   [`RETRY_AFTER_MAX`](bounds::RETRY_AFTER_MAX); a dead letter is kept and not claimed; a released
 ///   event is ready at once, as if it had not been claimed.
@@ -127,8 +135,9 @@ use crate::delivery::Delivery;
 ///   supersedes unless that is asked for.
 /// * **I4** A quarantined delivery is requeued in one transaction: it leaves the quarantine and is
 ///   accepted as it is understood now.
-/// * **I5** A decision for a last stage makes the event of that stage ready if it was superseded, and
-///   supersedes other last stages that wait to be handled, in one transaction.
+/// * **I5** A decision for a last stage redrives the event of that stage if it was superseded, and
+///   supersedes the other last stage if that is ready or waits, in one transaction. If the other is
+///   claimed and then done, it supersedes as C5 says. A decision for any other stage changes nothing.
 /// * **I6** Purging never touches an event that is not settled. A purged body leaves the key known. A
 ///   purged key is unknown, and the number of its event is not used again.
 /// * **I7** Dead letters and the quarantine are purged by ages of their own.
@@ -140,13 +149,14 @@ use crate::delivery::Delivery;
 /// * **L1** An intent stays open until it is withdrawn, its task is expected, or a delivery names it.
 ///   Open intents are listed oldest first.
 /// * **L2** A task is expected once: expecting it again changes nothing but closes its intent.
-/// * **L3** A task is due after its delay, the one that has been due longest first.
+/// * **L3** A task is due after its delay, the one that has been due longest first. A delay or a pause
+///   is at most [`POSTPONE_MAX`](bounds::POSTPONE_MAX).
 /// * **L4** Of any number of concurrent requests for due tasks, one gets a task. Others get it when its
-///   lease has ended.
+///   lease has ended, which is at most [`LEASE_MAX`](bounds::LEASE_MAX).
 /// * **L5** A task needs no asking, and is forgotten, if it has exactly one event of a last stage and
 ///   that is done or not unconfirmed. A task with two last stages is due.
 /// * **L6** Only the ticket of the latest lease postpones or finishes. Any other is lost and changes
-///   nothing.
+///   nothing, also one from before the task was forgotten and expected again.
 /// * **L7** Purging forgets intents with the keys of their age, and expected tasks never.
 #[async_trait]
 pub trait IdempotencyStore: fmt::Debug + Send + Sync {

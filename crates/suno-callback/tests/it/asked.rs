@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     Record(Box<TaskRecord>),
     NotVisible,
     CouldNot(Option<Duration>),
+    /// There is never an answer.
+    Hangs,
 }
 
 /// A provider that answers from a script: what was set last is answered again and again.
@@ -23,9 +25,22 @@ pub(crate) struct Asked(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     answers: HashMap<TaskId, VecDeque<Answer>>,
+    /// What is answered about any other task.
+    otherwise: Option<Answer>,
     asked: Vec<TaskId>,
-    under_way: usize,
+    under_way: HashMap<TaskId, usize>,
     most_under_way: usize,
+    most_of_task: usize,
+}
+
+/// A question that is under way, until this is dropped.
+struct Question(Asked, TaskId);
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        let state = &mut *self.0.0.lock().unwrap();
+        *state.under_way.get_mut(&self.1).unwrap() -= 1;
+    }
 }
 
 impl Asked {
@@ -34,6 +49,11 @@ impl Asked {
         let task_id = TaskId::new(task).unwrap();
         let answers = answers.into_iter().collect();
         self.0.lock().unwrap().answers.insert(task_id, answers);
+    }
+
+    /// What is answered about any task of which nothing was said.
+    pub(crate) fn answer_otherwise(&self, answer: Answer) {
+        self.0.lock().unwrap().otherwise = Some(answer);
     }
 
     /// How often it was asked.
@@ -46,11 +66,27 @@ impl Asked {
         self.0.lock().unwrap().most_under_way
     }
 
+    /// How often it was asked about one task at the same time at most.
+    pub(crate) fn most_of_task(&self) -> usize {
+        self.0.lock().unwrap().most_of_task
+    }
+
+    fn begin(&self, task_id: &TaskId) -> Question {
+        let state = &mut *self.0.lock().unwrap();
+        state.asked.push(task_id.clone());
+        let of_task = state.under_way.entry(task_id.clone()).or_default();
+        *of_task += 1;
+        state.most_of_task = state.most_of_task.max(*of_task);
+        let under_way = state.under_way.values().sum();
+        state.most_under_way = state.most_under_way.max(under_way);
+        Question(self.clone(), task_id.clone())
+    }
+
     fn next(&self, task_id: &TaskId) -> Answer {
-        let answers = &mut self.0.lock().unwrap().answers;
-        let answers = answers.entry(task_id.clone()).or_default();
+        let state = &mut *self.0.lock().unwrap();
+        let answers = state.answers.entry(task_id.clone()).or_default();
         match answers.len() {
-            0 => Answer::NotVisible,
+            0 => state.otherwise.clone().unwrap_or(Answer::NotVisible),
             1 => answers[0].clone(),
             _ => answers.pop_front().unwrap(),
         }
@@ -60,18 +96,13 @@ impl Asked {
 #[async_trait]
 impl RecordInfo for Asked {
     async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
-        {
-            let state = &mut *self.0.lock().unwrap();
-            state.asked.push(task_id.clone());
-            state.under_way += 1;
-            state.most_under_way = state.most_under_way.max(state.under_way);
-        }
+        let _under_way = self.begin(task_id);
         // Others are asked meanwhile.
         tokio::task::yield_now().await;
-        self.0.lock().unwrap().under_way -= 1;
         match self.next(task_id) {
             Answer::Record(record) => Ok(Some(*record)),
             Answer::NotVisible => Ok(None),
+            Answer::Hangs => std::future::pending().await,
             Answer::CouldNot(wait) => Err(CouldNotAsk::new("no answer").with_retry_after(wait)),
         }
     }

@@ -4,21 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    Dispatcher, Event, EventState, Inbox, Inspect, MemoryStore, Receiver, Reconciler, Running,
-    Verification, handler_fn,
+    Dispatcher, Event, EventState, ExpectedTask, IdempotencyStore, Inbox, MemoryStore, Receiver,
+    Reconciler, Running, Verification, handler_fn,
 };
 use suno_types::{Code, TaskStatus};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::asked::{Answer, Asked, failed, pending, record, succeeded};
-use crate::scene::{HandClock, KEY, NOW, TASK, body, signed_at};
+use crate::scene::{HandClock, KEY, TASK, body, failure, pass, signed};
 
 /// A receiver whose events are confirmed before they are handled.
 struct Desk {
     store: Arc<MemoryStore>,
+    inbox: Inbox,
     receiver: Receiver,
     provider: Asked,
-    clock: HandClock,
     told: mpsc::UnboundedReceiver<Event>,
     dispatcher: Running,
 }
@@ -29,25 +30,20 @@ impl Desk {
         provider.answer(TASK, answers);
         let store = Arc::new(MemoryStore::new());
         let inbox = Inbox::start(store.clone());
-        let clock = HandClock::new();
-        let verification = Verification::webhook_key(KEY).with_window(Duration::MAX);
-        let receiver = Receiver::new(inbox.clone(), verification).with_clock(clock.clone());
+        let verification = Verification::webhook_key(KEY);
+        let receiver = Receiver::new(inbox.clone(), verification).with_clock(HandClock::new());
         let (tell, told) = mpsc::unbounded_channel();
         let handler = handler_fn(move |event: Event| {
             let told = tell.send(event);
             async move { Ok(told?) }
         });
-        let reconciler = Reconciler::new(inbox.clone(), store.clone(), provider.clone())
-            .with_clock(clock.clone());
-        let dispatcher = Dispatcher::new(inbox, reconciler.confirm(handler))
-            .with_clock(clock.clone())
-            .with_poll_interval(Duration::from_millis(10))
-            .start();
+        let reconciler = Reconciler::new(inbox.clone(), provider.clone());
+        let dispatcher = Dispatcher::new(inbox.clone(), reconciler.confirm(handler)).start();
         Self {
             store,
+            inbox,
             receiver,
             provider,
-            clock,
             told,
             dispatcher,
         }
@@ -58,20 +54,19 @@ impl Desk {
     }
 
     async fn receive_body(&self, body: &str) {
-        let request = signed_at(TASK, NOW.unsigned_abs(), body);
+        let request = signed(TASK, body);
         assert_eq!(self.receiver.receive(request).await.status(), 200);
     }
 
     async fn receive_failure(&self) {
-        let code = r#"{"code":500,"msg":"m","data":{"callbackType":"error","task_id":"TASK"}}"#;
-        self.receive_body(&code.replace("TASK", TASK)).await;
+        self.receive_body(&failure(TASK)).await;
     }
 
     /// Waits until so many events are settled, and tells what was handled.
     async fn handled(mut self, settled: u64) -> Vec<Event> {
         loop {
             let counts = self.store.counts().await.unwrap();
-            if counts.done + counts.dead >= settled {
+            if counts.done + counts.dead + counts.superseded >= settled {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -82,13 +77,6 @@ impl Desk {
             handled.push(event);
         }
         handled
-    }
-
-    /// Waits until it was asked so many times.
-    async fn asked(&self, times: usize) {
-        while self.provider.times() < times {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
     }
 }
 
@@ -106,29 +94,23 @@ async fn a_body_that_was_changed_under_a_valid_signature_is_handled_as_the_recor
 
 #[tokio::test(start_paused = true)]
 async fn a_completion_that_the_record_does_not_show_waits_until_it_does() {
+    // More than the longest wait: what the provider asks for does not park an event.
     let first = record(TASK, TaskStatus::FIRST_SUCCESS, Some(12.5));
     let desk = Desk::new([
         Answer::NotVisible,
         pending(TASK),
         first,
-        Answer::CouldNot(Some(Duration::from_secs(3_000))),
+        Answer::CouldNot(Some(Duration::from_secs(u64::MAX))),
         succeeded(TASK),
     ]);
     desk.receive("complete").await;
-    for (times, wait) in [(1, 10), (2, 20), (3, 40)] {
-        desk.asked(times).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        desk.clock.advance(wait - 1);
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    for (times, wait) in [(1, 10), (2, 20), (3, 40), (4, 300)] {
+        assert_eq!(desk.provider.times(), times);
+        pass(wait - 1).await;
         assert_eq!(desk.provider.times(), times, "asked before {wait} s");
-        desk.clock.advance(1);
+        pass(1).await;
     }
-    desk.asked(4).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    desk.clock.advance(2_999);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(desk.provider.times(), 4);
-    desk.clock.advance(1);
     let handled = desk.handled(1).await;
     let seen: Vec<_> = handled.iter().map(|event| event.attempt()).collect();
     assert_eq!(seen, [5]);
@@ -138,8 +120,6 @@ async fn a_completion_that_the_record_does_not_show_waits_until_it_does() {
 async fn a_failure_that_the_record_denies_is_a_dead_letter_and_completion_is_handled() {
     let desk = Desk::new([succeeded(TASK)]);
     desk.receive_failure().await;
-    // Put aside at first, as the second of the last stages, unless it was found before.
-    desk.receive("complete").await;
     let store = desk.store.clone();
     let handled = desk.handled(2).await;
     assert_eq!(handled.len(), 1);
@@ -188,15 +168,92 @@ async fn a_stage_that_nobody_knows_is_given_as_it_came_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_record_ever_shows_is_a_dead_letter_after_the_last_attempt() {
+async fn a_stage_that_no_record_shows_for_a_day_is_a_dead_letter() {
     let desk = Desk::new([pending(TASK)]);
     desk.receive("complete").await;
-    for times in 1..=Dispatcher::ATTEMPTS_MAX as usize {
-        desk.asked(times).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        desk.clock.advance(300);
-    }
-    let store = desk.store.clone();
+    pass(Dispatcher::RETRY_FOR.as_secs() - 1).await;
+    assert_eq!(desk.store.counts().await.unwrap().waiting, 1);
+    pass(2).await;
+    assert_eq!(desk.store.counts().await.unwrap().dead, 1);
+    let asked = desk.provider.times();
+    assert!((288..300).contains(&asked), "asked {asked} times");
     assert!(desk.handled(1).await.is_empty());
-    assert_eq!(store.counts().await.unwrap().dead, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_comes_back_when_a_later_record_confirms_it() {
+    let desk = Desk::new([Answer::CouldNot(None)]);
+    let task = ExpectedTask::new(TASK.parse().unwrap(), Duration::from_secs(180));
+    desk.store.expect(&task).await.unwrap();
+    desk.receive("complete").await;
+    pass(Dispatcher::RETRY_FOR.as_secs() + 1).await;
+    assert_eq!(desk.store.counts().await.unwrap().dead, 1);
+    desk.provider.answer(TASK, [succeeded(TASK)]);
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.provider.clone());
+    let round = reconciler.round().await.unwrap();
+    assert_eq!((round.asked, round.recovered), (1, 1));
+    let handled = desk.handled(1).await;
+    assert_eq!(handled.len(), 1);
+    assert_eq!(handled[0].stage().as_str(), "complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_completion_suppresses_no_earlier_stage() {
+    let desk = Desk::new([pending(TASK)]);
+    desk.receive("complete").await;
+    pass(30).await;
+    let first = record(TASK, TaskStatus::FIRST_SUCCESS, Some(12.5));
+    desk.provider.answer(TASK, [first]);
+    desk.receive("text").await;
+    desk.receive("first").await;
+    let handled = desk.handled(2).await;
+    let stages: Vec<_> = handled.iter().map(|event| event.stage().as_str()).collect();
+    assert_eq!(stages, ["text", "first"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_failure_does_not_delay_the_completion() {
+    let desk = Desk::new([pending(TASK)]);
+    desk.receive_failure().await;
+    // By now the failure waits for minutes between two questions.
+    pass(1_000).await;
+    desk.provider.answer(TASK, [succeeded(TASK)]);
+    let received = Instant::now();
+    desk.receive("complete").await;
+    let store = desk.store.clone();
+    let handled = desk.handled(1).await;
+    assert_eq!(handled.len(), 1);
+    assert_eq!(handled[0].stage().as_str(), "complete");
+    assert!(received.elapsed() < Duration::from_secs(1));
+    // Completion is done: the failure is pointless.
+    let events = store.find(&TASK.parse().unwrap()).await.unwrap();
+    assert_eq!(events[0].state, EventState::Superseded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_failure_that_is_being_asked_about_delays_the_completion_by_that_question() {
+    let desk = Desk::new([Answer::Hangs, succeeded(TASK)]);
+    desk.receive_failure().await;
+    pass(1).await;
+    let received = Instant::now();
+    desk.receive("complete").await;
+    let handled = desk.handled(1).await;
+    assert_eq!(handled.len(), 1);
+    assert!(
+        received.elapsed() <= Reconciler::ASK_TIMEOUT,
+        "{:?}",
+        received.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_delivery_of_an_event_has_it_asked_about_at_once() {
+    let desk = Desk::new([pending(TASK)]);
+    desk.receive("complete").await;
+    pass(1_000).await;
+    desk.provider.answer(TASK, [succeeded(TASK)]);
+    let received = Instant::now();
+    desk.receive("complete").await;
+    assert_eq!(desk.handled(1).await.len(), 1);
+    assert!(received.elapsed() < Duration::from_secs(1));
 }

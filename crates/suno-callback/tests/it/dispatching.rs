@@ -7,34 +7,34 @@ use std::time::Duration;
 
 use http::StatusCode;
 use suno_callback::{
-    Dispatcher, Event, HandlerError, Inbox, Receiver, Settlement, Verification, handler_fn,
+    DeadCause, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox, MemoryStore, Receiver,
+    Redrive, Redriven, Settlement, Verification, handler_fn,
 };
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use crate::scene::{HandClock, KEY, TASK, WatchedStore, body, signed};
+use crate::scene::{HandClock, KEY, Meter, TASK, WatchedStore, body, delivery, pass, signed};
 
 /// A receiver and its store, before a dispatcher is there.
 pub(crate) struct Stage {
     pub(crate) inbox: Inbox,
     receiver: Receiver,
     pub(crate) store: Arc<WatchedStore>,
-    pub(crate) clock: HandClock,
 }
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        Self::of(Arc::new(WatchedStore::default()), HandClock::new())
+        Self::of(Arc::new(WatchedStore::default()))
     }
 
-    pub(crate) fn of(store: Arc<WatchedStore>, clock: HandClock) -> Self {
+    pub(crate) fn of(store: Arc<WatchedStore>) -> Self {
         let inbox = Inbox::start(store.clone());
-        let receiver =
-            Receiver::new(inbox.clone(), Verification::webhook_key(KEY)).with_clock(clock.clone());
+        let receiver = Receiver::new(inbox.clone(), Verification::webhook_key(KEY))
+            .with_clock(HandClock::new());
         Self {
             inbox,
             receiver,
             store,
-            clock,
         }
     }
 
@@ -54,23 +54,17 @@ impl Stage {
             let decided = decide(&event);
             async move { decided }
         });
-        let dispatcher = Dispatcher::new(self.inbox.clone(), handler)
-            .with_clock(self.clock.clone())
-            .with_poll_interval(Duration::from_millis(100));
-        (dispatcher, told)
+        (Dispatcher::new(self.inbox.clone(), handler), told)
     }
 
     pub(crate) fn settled(&self) -> Vec<Settlement> {
         self.store.settled.lock().unwrap().clone()
     }
+}
 
-    /// Lets time pass, on the clock of tokio and on that of the dispatcher.
-    pub(crate) async fn pass(&self, seconds: u64) {
-        for _ in 0..seconds {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            self.clock.advance(1);
-        }
-    }
+pub(crate) fn dead(cause: DeadCause, reason: &str) -> Settlement {
+    let reason = reason.to_owned();
+    Settlement::Dead { cause, reason }
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,15 +85,13 @@ async fn what_waits_is_handled_in_the_order_of_stages_whatever_came_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_received_here_is_handled_at_once_and_not_only_when_the_store_is_asked_again() {
+async fn an_event_is_handled_as_soon_as_it_is_received() {
     let stage = Stage::new();
     let (dispatcher, mut told) = stage.dispatcher(|_| Ok(()));
-    let running = dispatcher
-        .with_poll_interval(Duration::from_secs(3_600))
-        .start();
+    let running = dispatcher.start();
     for task in ["a", "b"] {
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let received = tokio::time::Instant::now();
+        let received = Instant::now();
         stage.receive(task, "complete").await;
         assert_eq!(told.recv().await.unwrap().0, format!("{task}/complete"));
         assert!(received.elapsed() < Duration::from_secs(1));
@@ -120,11 +112,9 @@ async fn a_failure_is_tried_again_when_it_is_due_and_not_before() {
     let running = dispatcher.start();
     stage.receive(TASK, "complete").await;
     assert_eq!(told.recv().await.unwrap().1, 1);
-    stage.clock.advance(59);
-    let early = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
-    assert!(early.is_err(), "{early:?}");
-    stage.clock.advance(1);
+    let failed = Instant::now();
     assert_eq!(told.recv().await.unwrap().1, 2);
+    assert_eq!(failed.elapsed().as_secs(), 60);
     running.stop().await;
     assert_eq!(stage.settled().last(), Some(&Settlement::Done));
 }
@@ -144,9 +134,8 @@ async fn a_stage_that_waits_for_another_attempt_does_not_hold_up_the_next() {
     assert_eq!(told.recv().await.unwrap().0, format!("{TASK}/text"));
     stage.receive(TASK, "complete").await;
     assert_eq!(told.recv().await.unwrap().0, format!("{TASK}/complete"));
-    stage.clock.advance(3_600);
-    let again = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
-    assert!(again.is_err(), "text was superseded: {again:?}");
+    pass(3_600).await;
+    assert!(told.is_empty(), "text was superseded: {told:?}");
     running.stop().await;
 }
 
@@ -160,11 +149,11 @@ async fn an_event_that_fails_too_often_becomes_a_dead_letter() {
     for attempt in 1..=3 {
         assert_eq!(told.recv().await.unwrap().1, attempt);
     }
-    let more = tokio::time::timeout(Duration::from_secs(60), told.recv()).await;
-    assert!(more.is_err(), "{more:?}");
+    pass(86_400).await;
+    assert!(told.is_empty(), "{told:?}");
     running.stop().await;
-    let reason = "no luck".to_owned();
-    assert_eq!(stage.settled().last(), Some(&Settlement::Dead { reason }));
+    let dead = dead(DeadCause::Exhausted, "no luck");
+    assert_eq!(stage.settled().last(), Some(&dead));
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,8 +164,7 @@ async fn a_handler_that_gives_up_is_not_asked_again() {
     stage.receive(TASK, "complete").await;
     assert_eq!(told.recv().await.unwrap().1, 1);
     running.stop().await;
-    let reason = "pointless".to_owned();
-    assert_eq!(stage.settled(), [Settlement::Dead { reason }]);
+    assert_eq!(stage.settled(), [dead(DeadCause::GivenUp, "pointless")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,14 +177,12 @@ async fn a_panic_is_a_failure_and_kills_nothing() {
     let running = dispatcher.start();
     stage.receive(TASK, "complete").await;
     assert_eq!(told.recv().await.unwrap().1, 1);
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    stage.clock.advance(1);
     assert_eq!(told.recv().await.unwrap().1, 2);
     running.stop().await;
     let reason = "the handler panicked".to_owned();
     let settled = stage.settled();
     assert!(
-        matches!(&settled[0], Settlement::RetryAt { reason: why, .. } if *why == reason),
+        matches!(&settled[0], Settlement::Retry { reason: why, .. } if *why == reason),
         "{settled:?}"
     );
     assert_eq!(settled[1], Settlement::Done);
@@ -234,7 +220,6 @@ async fn one_task_is_handled_one_at_a_time_and_others_meanwhile() {
         }
     }
     let running = Dispatcher::new(stage.inbox.clone(), handler)
-        .with_clock(stage.clock.clone())
         .with_handlers_max(3)
         .start();
     for _ in 0..12 {
@@ -252,15 +237,15 @@ async fn a_claim_is_kept_while_its_handler_runs() {
     let handler = handler_fn(move |_| {
         let done = done.clone();
         async move {
-            tokio::time::sleep(Duration::from_secs(600)).await;
+            tokio::time::sleep(Duration::from_secs(500)).await;
             done.send(())?;
             Ok(())
         }
     });
     stage.receive(TASK, "complete").await;
-    let dispatcher = Dispatcher::new(stage.inbox.clone(), handler).with_clock(stage.clock.clone());
+    let dispatcher = Dispatcher::new(stage.inbox.clone(), handler);
     let (one, other) = (dispatcher.clone().start(), dispatcher.start());
-    stage.pass(601).await;
+    pass(501).await;
     all_done.try_recv().unwrap();
     one.stop().await;
     other.stop().await;
@@ -288,7 +273,6 @@ async fn a_stop_waits_for_handlers_and_hands_back_those_that_take_too_long() {
     stage.receive("quick", "complete").await;
     stage.receive("slow", "complete").await;
     let running = Dispatcher::new(stage.inbox.clone(), handler)
-        .with_clock(stage.clock.clone())
         .with_stop_grace(Duration::from_secs(10))
         .start();
     begun.recv().await.unwrap();
@@ -297,4 +281,70 @@ async fn a_stop_waits_for_handlers_and_hands_back_those_that_take_too_long() {
     let settled = stage.settled();
     assert_eq!(settled[0], Settlement::Done);
     assert_eq!(settled[1], Settlement::Release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_event_is_handled_at_once_beside_a_handler_that_takes_long() {
+    for lease in [60, 600] {
+        let (store, meter) = (Arc::new(MemoryStore::new()), Meter::default());
+        let inbox = Inbox::start(store);
+        let dispatcher = Dispatcher::new(inbox.clone(), meter.handler(Duration::from_secs(3_600)));
+        let running = dispatcher.with_lease(Duration::from_secs(lease)).start();
+        inbox.accept(delivery("slow", "complete")).await.unwrap();
+        pass(1).await;
+        inbox.accept(delivery("quick", "complete")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(meter.begun(), ["slow/complete", "quick/complete"]);
+        drop(running);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_event_waits_for_those_that_were_ready_before_it_and_not_for_their_retries() {
+    const FAILING: u64 = 100;
+    const SECONDS_EACH: u64 = 10;
+    let store = Arc::new(MemoryStore::new());
+    let failing: Vec<_> = (0..FAILING)
+        .map(|number| delivery(&format!("bad-{number}"), "complete"))
+        .collect();
+    store.accept(&failing).await.unwrap();
+    store.accept(&[delivery("good", "complete")]).await.unwrap();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let handler = handler_fn(move |event: Event| {
+        let tell = tell.clone();
+        async move {
+            if event.task_id().as_str() == "good" {
+                return Ok(tell.send(())?);
+            }
+            tokio::time::sleep(Duration::from_secs(SECONDS_EACH)).await;
+            Err(HandlerError::retry("the customer's server does not answer"))
+        }
+    });
+    let begun = Instant::now();
+    let running = Dispatcher::new(Inbox::start(store), handler).start();
+    told.recv().await.unwrap();
+    let fair = SECONDS_EACH * FAILING.div_ceil(Dispatcher::HANDLERS_MAX as u64);
+    assert!(begun.elapsed().as_secs() <= fair, "{:?}", begun.elapsed());
+    drop(running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_stage_that_is_redriven_after_a_later_one_is_left_alone() {
+    let stage = Stage::new();
+    let (dispatcher, mut told) = stage.dispatcher(|event| match event.stage().as_str() {
+        "text" if event.attempt() == 1 => Err(HandlerError::give_up("no")),
+        _ => Ok(()),
+    });
+    let running = dispatcher.start();
+    for word in ["text", "complete"] {
+        stage.receive(TASK, word).await;
+        assert_eq!(told.recv().await.unwrap().0, format!("{TASK}/{word}"));
+    }
+    pass(1).await;
+    let text = stage.store.find(&TASK.parse().unwrap()).await.unwrap()[0].id;
+    let redriven = stage.store.redrive(&[text], Redrive::Current).await;
+    assert_eq!(redriven.unwrap(), [Redriven::Superseded]);
+    pass(60).await;
+    assert!(told.is_empty(), "the task went back: {told:?}");
+    running.stop().await;
 }

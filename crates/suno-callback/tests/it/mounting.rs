@@ -16,7 +16,7 @@ use suno_callback::{CallbackService, Receiver, Token, Verification};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::scene::{TASK, WatchedStore, body, signed};
+use crate::scene::{HandClock, KEY, TASK, WatchedStore, body, signed};
 use crate::wire::receiver;
 
 const TOKEN: &str = "aWs83_kd02-LmQzX71";
@@ -100,6 +100,47 @@ async fn a_body_that_is_refused_by_its_head_is_not_read() {
     let request = Request::post("/other").body(spaces).unwrap();
     assert_eq!(status(service(), request).await, 404);
     assert_eq!(read.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn the_body_of_a_sender_who_cannot_be_trusted_is_not_read() {
+    let verification = Verification::webhook_key(KEY).with_token(Token::new(TOKEN).unwrap());
+    let inbox = suno_callback::Inbox::start(Arc::new(WatchedStore::default()));
+    let receiver = Receiver::new(inbox, verification).with_clock(HandClock::new());
+    let service = CallbackService::new(receiver);
+    let path = format!("/suno/callback/{TOKEN}");
+    let with = |path: &str, name: &'static str, value: Option<&'static str>| {
+        let mut request = signed(TASK, "");
+        *request.uri_mut() = path.parse().unwrap();
+        let headers = request.headers_mut();
+        match value {
+            Some(value) => drop(headers.insert(name, http::HeaderValue::from_static(value))),
+            None => drop(headers.remove(name)),
+        }
+        request
+    };
+    let (timestamp, signature) = ("x-webhook-timestamp", "x-webhook-signature");
+    for request in [
+        with(&path, timestamp, None),
+        with(&path, timestamp, Some("soon")),
+        with(&path, timestamp, Some("1")),
+        with(&path, signature, None),
+        with(&path, signature, Some("AAAA")),
+        with("/suno/callback", "accept", None),
+        with("/suno/callback/aWs83_kd02-LmQzX72", "accept", None),
+    ] {
+        let spaces = Spaces::new(10);
+        let read = spaces.read.clone();
+        let told = format!("{request:?}");
+        let answered = status(service.clone(), request.map(|_| spaces)).await;
+        assert_eq!(answered, 401, "{told}");
+        assert_eq!(read.load(Ordering::SeqCst), 0, "{told}");
+    }
+    let spaces = Spaces::new(10);
+    let read = spaces.read.clone();
+    let request = with(&path, "accept", None).map(|_| spaces);
+    assert_eq!(status(service, request).await, 400);
+    assert_eq!(read.load(Ordering::SeqCst), 10);
 }
 
 #[tokio::test(start_paused = true)]

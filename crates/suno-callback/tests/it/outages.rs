@@ -1,18 +1,18 @@
 //! Stores that fail, claims that are lost, and processes that end: nothing is lost, and nothing is
 //! handled for ever.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use suno_callback::{
-    Claim, ClaimRequest, Clock, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox,
-    Settlement, handler_fn,
+    ClaimRequest, DeadCause, Dispatcher, Event, HandlerError, IdempotencyStore, Settlement,
+    WorkerId, handler_fn,
 };
 use tokio::sync::mpsc;
 
-use crate::dispatching::Stage;
-use crate::scene::{HandClock, TASK, WatchedStore};
+use crate::dispatching::{Stage, dead};
+use crate::scene::{TASK, pass};
+use crate::wrapper::Fault;
 
 /// Tells that it was dropped.
 struct Dropped(mpsc::UnboundedSender<()>);
@@ -38,15 +38,13 @@ async fn a_handler_whose_claim_is_lost_is_cancelled() {
     });
     stage.receive(TASK, "complete").await;
     stage.store.loses_claims.store(true, Ordering::SeqCst);
-    let running = Dispatcher::new(stage.inbox.clone(), handler)
-        .with_clock(stage.clock.clone())
-        .start();
+    let running = Dispatcher::new(stage.inbox.clone(), handler).start();
     assert_eq!(begun.recv().await, Some(1));
-    stage.pass(Dispatcher::LEASE.as_secs() / 3 + 1).await;
+    pass(Dispatcher::LEASE.as_secs() / 3 + 1).await;
     dropped.try_recv().unwrap();
     assert!(stage.settled().is_empty(), "{:?}", stage.settled());
     stage.store.loses_claims.store(false, Ordering::SeqCst);
-    stage.pass(Dispatcher::LEASE.as_secs()).await;
+    pass(Dispatcher::LEASE.as_secs()).await;
     assert_eq!(begun.try_recv(), Ok(2));
     running.stop().await;
 }
@@ -58,10 +56,10 @@ async fn a_store_that_grants_no_claims_for_a_while_loses_nothing() {
     stage.receive(TASK, "complete").await;
     stage.store.down.store(true, Ordering::SeqCst);
     let running = dispatcher.start();
-    stage.pass(600).await;
+    pass(600).await;
     assert!(told.is_empty(), "{told:?}");
     stage.store.down.store(false, Ordering::SeqCst);
-    stage.pass(1).await;
+    pass(1).await;
     assert_eq!(told.try_recv().unwrap().1, 1);
     running.stop().await;
     assert_eq!(stage.settled(), [Settlement::Done]);
@@ -75,10 +73,10 @@ async fn a_store_that_takes_no_settlements_for_a_while_has_nothing_handled_twice
     let running = dispatcher.start();
     stage.receive(TASK, "complete").await;
     assert_eq!(told.recv().await.unwrap().1, 1);
-    stage.pass(10 * Dispatcher::LEASE.as_secs()).await;
+    pass(10 * Dispatcher::LEASE.as_secs()).await;
     assert!(told.is_empty(), "it was handled again: {told:?}");
     stage.store.settles_nothing.store(false, Ordering::SeqCst);
-    stage.pass(1).await;
+    pass(1).await;
     assert_eq!(stage.settled(), [Settlement::Done]);
     running.stop().await;
 }
@@ -100,15 +98,15 @@ async fn a_settlement_that_is_refused_holds_up_no_other_and_its_event_is_handled
         assert_eq!(told.recv().await.unwrap().1, 1);
     }
     stage.store.settles_nothing.store(false, Ordering::SeqCst);
-    stage.pass(1).await;
+    pass(2).await;
     assert_eq!(stage.settled(), [const { Settlement::Done }; 2]);
     *stage.store.poison.lock().unwrap() = None;
-    stage.pass(Dispatcher::LEASE.as_secs()).await;
+    pass(Dispatcher::LEASE.as_secs()).await;
     assert_eq!(told.try_recv(), Ok(("bad/complete".to_owned(), 2)));
     assert!(told.is_empty(), "{told:?}");
     running.stop().await;
-    let reason = "poison".to_owned();
-    assert_eq!(stage.settled().last(), Some(&Settlement::Dead { reason }));
+    let dead = dead(DeadCause::GivenUp, "poison");
+    assert_eq!(stage.settled().last(), Some(&dead));
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,10 +118,10 @@ async fn handlers_whose_settlement_the_store_does_not_take_keep_their_places() {
         stage.receive(task, "complete").await;
     }
     let running = dispatcher.with_handlers_max(2).start();
-    stage.pass(60).await;
+    pass(60).await;
     assert_eq!(told.len(), 2, "what is not settled is bounded too");
     stage.store.settles_nothing.store(false, Ordering::SeqCst);
-    stage.pass(1).await;
+    pass(1).await;
     assert_eq!(told.len(), 3);
     while told.try_recv().is_ok() {}
     running.stop().await;
@@ -139,10 +137,10 @@ async fn a_stop_waits_for_a_store_that_comes_back_in_time() {
     let running = dispatcher.start();
     told.recv().await.unwrap();
     let stopping = tokio::spawn(running.stop());
-    stage.pass(5).await;
+    pass(5).await;
     assert!(!stopping.is_finished());
     stage.store.settles_nothing.store(false, Ordering::SeqCst);
-    stage.pass(1).await;
+    pass(1).await;
     assert!(stopping.is_finished());
     assert_eq!(stage.settled(), [Settlement::Done]);
 }
@@ -156,7 +154,7 @@ async fn a_stop_ends_although_the_store_never_comes_back() {
     let running = dispatcher.start();
     told.recv().await.unwrap();
     let stopping = tokio::spawn(running.stop());
-    stage.pass(Dispatcher::STOP_GRACE.as_secs() + 1).await;
+    pass(Dispatcher::STOP_GRACE.as_secs() + 1).await;
     assert!(stopping.is_finished());
     assert!(stage.settled().is_empty(), "{:?}", stage.settled());
 }
@@ -173,14 +171,13 @@ async fn a_claim_is_kept_during_a_long_stop() {
         }
     });
     stage.receive(TASK, "complete").await;
-    let dispatcher = Dispatcher::new(stage.inbox.clone(), handler)
-        .with_clock(stage.clock.clone())
-        .with_stop_grace(Duration::from_secs(600));
+    let dispatcher =
+        Dispatcher::new(stage.inbox.clone(), handler).with_stop_grace(Duration::from_secs(600));
     let running = dispatcher.clone().start();
     assert_eq!(begun.recv().await, Some(1));
     let stopping = tokio::spawn(running.stop());
     let other = dispatcher.start();
-    stage.pass(301).await;
+    pass(301).await;
     assert!(stopping.is_finished());
     assert!(begun.is_empty(), "it was handled again: {begun:?}");
     other.stop().await;
@@ -192,78 +189,16 @@ async fn what_is_claimed_during_a_stop_is_released() {
     let stage = Stage::new();
     let (dispatcher, told) = stage.dispatcher(|_| Ok(()));
     stage.receive(TASK, "complete").await;
-    let held_back = stage.store.claiming.lock().await;
+    stage.store.faults.set("claim", Fault::AnswersWhenMended);
     let running = dispatcher.start();
-    stage.pass(1).await;
+    pass(1).await;
     let stopping = tokio::spawn(running.stop());
-    stage.pass(1).await;
-    drop(held_back);
+    pass(1).await;
+    stage.store.faults.mend();
     stopping.await.unwrap();
     assert_eq!(stage.settled(), [Settlement::Release]);
     assert!(told.is_empty(), "{told:?}");
-    let now = stage.clock.now();
-    let request = ClaimRequest::new(now, Dispatcher::LEASE, 1);
-    let attempts: Vec<u32> = stage
-        .store
-        .claim(request)
-        .await
-        .unwrap()
-        .iter()
-        .map(attempt)
-        .collect();
-    assert_eq!(attempts, [1]);
-}
-
-fn attempt(claim: &Claim) -> u32 {
-    claim.attempt
-}
-
-/// A process: a runtime that takes everything with it when it ends.
-fn process() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-}
-
-#[test]
-fn an_event_that_ends_the_process_again_and_again_becomes_a_dead_letter() {
-    const ATTEMPTS_MAX: u32 = 3;
-    let (store, clock) = (Arc::new(WatchedStore::default()), HandClock::new());
-    let dispatcher = |deadly: mpsc::UnboundedSender<u32>| {
-        let handler = handler_fn(move |event: Event| {
-            let _ = deadly.send(event.attempt());
-            std::future::pending()
-        });
-        Dispatcher::new(Inbox::start(store.clone()), handler)
-            .with_clock(clock.clone())
-            .with_attempts_max(ATTEMPTS_MAX)
-    };
-    process().block_on(async {
-        Stage::of(store.clone(), clock.clone())
-            .receive(TASK, "complete")
-            .await;
-    });
-    for attempt in 1..=ATTEMPTS_MAX {
-        process().block_on(async {
-            let (deadly, mut begun) = mpsc::unbounded_channel();
-            let _running = dispatcher(deadly).start();
-            assert_eq!(begun.recv().await, Some(attempt));
-        });
-        clock.advance(i64::try_from(Dispatcher::LEASE.as_secs()).unwrap());
-    }
-    assert!(store.settled.lock().unwrap().is_empty());
-    process().block_on(async {
-        let (deadly, mut begun) = mpsc::unbounded_channel();
-        let running = dispatcher(deadly).start();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(begun.try_recv().is_err(), "it was handled once more");
-        running.stop().await;
-    });
-    let settled = store.settled.lock().unwrap().clone();
-    assert!(
-        matches!(&settled[..], [Settlement::Dead { reason }] if reason.contains("too often")),
-        "{settled:?}"
-    );
+    let request = ClaimRequest::new(WorkerId(7), 1, Dispatcher::LEASE, 1);
+    let claims = stage.store.claim(&request).await.unwrap().claims;
+    assert_eq!((claims.len(), claims[0].attempt), (1, 1));
 }

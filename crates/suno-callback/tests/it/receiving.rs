@@ -93,6 +93,58 @@ async fn a_signed_body_that_names_no_single_task_is_answered_400() {
 }
 
 #[tokio::test]
+async fn a_body_whose_sender_is_trusted_is_kept_although_it_names_two_tasks() {
+    let two = format!(r#"{{"code":200,"taskId":"other","data":{{"task_id":"{TASK}"}}}}"#);
+    let token = Verification::token(Token::new(TOKEN).unwrap());
+    for verification in [token, Verification::dangerous_none()] {
+        let path = match verification.is_none() {
+            true => "/suno/callback".to_owned(),
+            false => format!("/suno/callback/{TOKEN}"),
+        };
+        let (receiver, store) = receiver(verification);
+        let request = post(&path).body(two.clone().into()).unwrap();
+        assert_eq!(answers(&receiver, [request]).await, [200]);
+        assert_eq!(*store.accepted.lock().unwrap(), [Accepted::Quarantined]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_much_to_be_a_callback_is_kept_in_quarantine() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let unknown: Vec<_> = (0..2_000).map(|n| format!("\"x{n}\":{n}")).collect();
+    let unknown = unknown.join(",");
+    let members = format!(r#"{{"code":200,"data":{{"task_id":"{TASK}",{unknown}}}}}"#);
+    let requests = [
+        signed(TASK, &members),
+        signed(TASK, &body(TASK, &"x".repeat(65))),
+        signed(TASK, &body(TASK, &"x".repeat(900_000))),
+    ];
+    assert_eq!(answers(&receiver, requests).await, [200; 3]);
+    let expected = [Accepted::Quarantined; 3];
+    assert_eq!(*store.accepted.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn large_bodies_are_judged_as_small_ones() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let spaces = " ".repeat(100_000);
+    let large = |text: String| format!("{text}{spaces}");
+    let other = body("ffffffffffffffffffffffffffffffff", "complete");
+    let no_code = format!(r#"{{"data":{{"task_id":"{TASK}"}}}}"#);
+    let requests = [
+        signed(TASK, &large(body(TASK, "complete"))),
+        signed(TASK, &large(no_code)),
+        signed(TASK, &large(other)),
+        signed(TASK, &large("{}".to_owned())),
+        signed(TASK, &large("{".to_owned())),
+    ];
+    let expected = [200, 200, 401, 400, 400];
+    assert_eq!(answers(&receiver, requests).await, expected);
+    let expected = [Accepted::New, Accepted::Quarantined];
+    assert_eq!(*store.accepted.lock().unwrap(), expected);
+}
+
+#[tokio::test]
 async fn the_token_stands_at_the_end_of_the_path_and_nowhere_else() {
     let (receiver, _) = receiver(Verification::token(Token::new(TOKEN).unwrap()));
     let complete = body(TASK, "complete");
@@ -170,14 +222,72 @@ async fn path_method_size_and_type_are_checked_before_the_sender() {
             Request::post("/suno/callback").header("content-type", "text/plain"),
             "{}",
         ),
+        request(
+            post("/suno/callback").header("content-type", "text/plain"),
+            "{}",
+        ),
+        request(
+            post("/suno/callback").header("content-encoding", "gzip"),
+            "",
+        ),
         request(post("/suno/callback").header("content-length", 65), ""),
     ];
-    assert_eq!(answers(&receiver, requests).await, [404, 405, 415, 413]);
+    let expected = [404, 405, 415, 415, 415, 413];
+    assert_eq!(answers(&receiver, requests).await, expected);
     let too_large = receiver
         .receive(signed(TASK, &body(TASK, "complete")))
         .await;
     assert_eq!(too_large.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert!(store.accepted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_is_encoded_or_in_another_charset_is_answered_415_with_the_reason() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let complete = body(TASK, "complete");
+    let with = |name: &'static str, value: &'static str| {
+        let mut request = signed(TASK, &complete);
+        let value = http::HeaderValue::from_static(value);
+        request.headers_mut().insert(name, value);
+        request
+    };
+    for (request, reason) in [
+        (with("content-encoding", "gzip"), "encoded"),
+        (with("content-encoding", "identity, br"), "encoded"),
+        (
+            with("content-type", "application/json; charset=utf-16"),
+            "charset",
+        ),
+        (with("content-type", "text/json"), "application/json"),
+    ] {
+        let answer = receiver.receive(request).await;
+        assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let says = String::from_utf8_lossy(answer.body());
+        assert!(says.contains(reason), "{says}");
+        let is_encoded = reason == "encoded";
+        assert_eq!(answer.headers().contains_key("accept-encoding"), is_encoded);
+    }
+    assert!(store.accepted.lock().unwrap().is_empty());
+    let plain = [
+        with("content-encoding", "identity"),
+        with("content-type", "application/json; charset=UTF-8"),
+    ];
+    assert_eq!(answers(&receiver, plain).await, [200; 2]);
+}
+
+#[tokio::test]
+async fn the_address_of_a_submit_may_end_in_a_slash_and_have_digits_in_upper_case() {
+    let (receiver, _) = receiver(Verification::webhook_key(KEY));
+    let submit = "00112233445566778899aabbccddeeff";
+    for path in [
+        format!("/suno/callback/{submit}"),
+        format!("/suno/callback/{submit}/"),
+        format!("/suno/callback/{}", submit.to_uppercase()),
+    ] {
+        let mut request = signed(TASK, &body(TASK, "complete"));
+        *request.uri_mut() = path.parse().unwrap();
+        assert_eq!(answers(&receiver, [request]).await, [200], "{path}");
+    }
 }
 
 #[tokio::test]
@@ -264,13 +374,15 @@ async fn a_request_that_is_cancelled_is_stored_once_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_takes_too_long_is_503_and_the_event_is_stored_once_all_the_same() {
     let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let budget = Inbox::COMMIT_TIMEOUT / 2;
+    let receiver = receiver.with_answer_budget(budget);
     let complete = body(TASK, "complete");
     let storing = store.accepting.lock().await;
     let begun = tokio::time::Instant::now();
     let answer = receiver.receive(signed(TASK, &complete)).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers().contains_key("retry-after"));
-    assert_eq!(begun.elapsed(), Receiver::ANSWER_BUDGET);
+    assert_eq!(begun.elapsed(), budget);
     drop(storing);
     assert_eq!(answers(&receiver, [signed(TASK, &complete)]).await, [200]);
     let expected = [Accepted::New, Accepted::Duplicate];

@@ -1,87 +1,51 @@
 //! Old events are forgotten in steps, again and again, whatever the store says in between.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use suno_callback::{
-    Accepted, Claim, ClaimRequest, Clock, Counts, Delivery, EventId, Held, IdempotencyStore, Inbox,
-    Inspect, MemoryStore, Page, PurgeRequest, Purged, Quarantined, Receiver, Record, Redriven,
-    Retention, Running, Settlement, StoreError, StoreErrorKind, Ticket, Verification,
+    Accepted, ClaimRequest, Counts, IdempotencyStore, MemoryStore, PurgeRequest, Purged, Retention,
+    Running, Settlement, StoreError, WorkerId,
 };
-use suno_types::TaskId;
 
-use crate::scene::{HandClock, KEY, body, signed_at};
+use crate::scene::{HandClock, delivery, pass};
+use crate::wrapper::{Fault, Faults, Wrapped, Wrapper};
 
-const DAY: i64 = 86_400;
+const DAY: u64 = 86_400;
 
-/// A store in memory that keeps what was asked of its purge.
+/// A store in memory that keeps what its purges came to.
+type PurgedStore = Wrapped<Purges>;
+
 #[derive(Debug, Default)]
-struct PurgedStore {
+struct Purges {
     store: MemoryStore,
+    faults: Faults,
     purged: Mutex<Vec<Purged>>,
-    asked: AtomicUsize,
-    down: AtomicBool,
     /// Says that there is more, whatever there is.
     endless: AtomicBool,
 }
 
 #[async_trait]
-impl IdempotencyStore for PurgedStore {
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
-        self.store.accept(deliveries).await
+impl Wrapper for Purges {
+    fn inner(&self) -> &dyn IdempotencyStore {
+        &self.store
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError> {
-        self.store.claim(request).await
+    fn faults(&self) -> &Faults {
+        &self.faults
     }
 
-    async fn extend(&self, tickets: &[Ticket], until: Timestamp) -> Result<Vec<Held>, StoreError> {
-        self.store.extend(tickets, until).await
-    }
-
-    async fn settle(&self, settled: &[(Ticket, Settlement)]) -> Result<Vec<Held>, StoreError> {
-        self.store.settle(settled).await
-    }
-}
-
-#[async_trait]
-impl Inspect for PurgedStore {
-    async fn find(&self, task_id: &TaskId) -> Result<Vec<Record>, StoreError> {
-        self.store.find(task_id).await
-    }
-
-    async fn list(&self, page: Page) -> Result<Vec<Record>, StoreError> {
-        self.store.list(page).await
-    }
-
-    async fn quarantine(&self, page: Page) -> Result<Vec<Quarantined>, StoreError> {
-        self.store.quarantine(page).await
-    }
-
-    async fn redrive(&self, event: EventId) -> Result<Redriven, StoreError> {
-        self.store.redrive(event).await
-    }
-
-    async fn purge(&self, request: PurgeRequest) -> Result<Purged, StoreError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.down.load(Ordering::SeqCst) {
-            return Err(StoreError::new(StoreErrorKind::Unavailable));
-        }
+    async fn purge(&self, request: &PurgeRequest) -> Result<Purged, StoreError> {
         let mut purged = self.store.purge(request).await?;
         self.purged.lock().unwrap().push(purged);
         purged.more |= self.endless.load(Ordering::SeqCst);
         Ok(purged)
     }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.store.counts().await
-    }
 }
 
-impl PurgedStore {
+impl Purges {
     /// Bodies and keys that were forgotten, step by step, since this was asked before.
     fn steps(&self) -> Vec<(u64, u64)> {
         let purged = std::mem::take(&mut *self.purged.lock().unwrap());
@@ -89,35 +53,34 @@ impl PurgedStore {
     }
 }
 
-/// A store with this many handled events, a clock, and the retention of the store.
-async fn handled(events: usize) -> (Arc<PurgedStore>, HandClock, Retention) {
-    let (store, clock) = (Arc::new(PurgedStore::default()), HandClock::new());
-    let receiver = Receiver::new(Inbox::start(store.clone()), Verification::webhook_key(KEY));
-    let receiver = receiver.with_clock(clock.clone());
-    for number in 0..events {
-        let (task, now) = (format!("task-{number}"), clock.now().as_second());
-        let request = signed_at(&task, now.unsigned_abs(), &body(&task, "complete"));
-        assert_eq!(receiver.receive(request).await.status(), 200);
-    }
-    let request = ClaimRequest::new(clock.now(), Duration::from_secs(60), events);
-    let claims = store.claim(request).await.unwrap();
+/// A store with this many handled events, and its retention.
+async fn handled(events: usize) -> (Arc<PurgedStore>, Retention) {
+    let store = Arc::new(PurgedStore::default());
+    let deliveries: Vec<_> = (0..events)
+        .map(|number| delivery(&format!("task-{number}"), "complete"))
+        .collect();
+    store.store.accept(&deliveries).await.unwrap();
+    let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(60), events);
+    let claims = store.store.claim(&request).await.unwrap().claims;
+    assert_eq!(claims.len(), events);
     let done = claims.iter().map(|claim| (claim.ticket, Settlement::Done));
-    store.settle(&done.collect::<Vec<_>>()).await.unwrap();
-    let retention = Retention::new(store.clone()).with_clock(clock.clone());
-    (store, clock, retention)
+    let request = ClaimRequest::new(WorkerId(1), 2, Duration::from_secs(60), 0);
+    let request = request.with_settlements(done.collect());
+    store.store.claim(&request).await.unwrap();
+    (store.clone(), Retention::new(store))
 }
 
 /// Starts it, and waits until its first round must be over.
 async fn start(retention: Retention) -> Running {
     let running = retention.start();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(60).await;
     running
 }
 
 #[tokio::test(start_paused = true)]
 async fn everything_old_is_forgotten_in_bounded_steps() {
-    let (store, clock, retention) = handled(2_500).await;
-    clock.advance(31 * DAY);
+    let (store, retention) = handled(2_500).await;
+    pass(31 * DAY).await;
     let running = start(retention).await;
     assert_eq!(store.steps(), [(1_000, 1_000), (1_000, 1_000), (500, 500)]);
     assert_eq!(store.counts().await.unwrap(), Counts::default());
@@ -126,47 +89,63 @@ async fn everything_old_is_forgotten_in_bounded_steps() {
 
 #[tokio::test(start_paused = true)]
 async fn bodies_go_before_keys_each_at_its_age() {
-    let (store, clock, retention) = handled(1).await;
-    let running = start(retention).await;
-    let next = async |days: i64| {
-        clock.advance(days * DAY);
-        tokio::time::sleep(Retention::INTERVAL).await;
-        store.steps()
-    };
-    assert_eq!(next(14).await, [(0, 0), (0, 0)], "not older than 14 days");
-    assert_eq!(next(1).await, [(1, 0)]);
-    assert_eq!(next(15).await, [(0, 0)]);
-    assert_eq!(next(1).await, [(0, 1)]);
+    let (store, retention) = handled(1).await;
+    let running = start(retention.with_interval(Duration::from_secs(DAY))).await;
+    let mut forgotten = Vec::new();
+    for day in 0..32 {
+        match store.steps()[..] {
+            [(0, 0)] => {}
+            ref steps => forgotten.push((day, steps.to_vec())),
+        }
+        pass(DAY).await;
+    }
+    assert_eq!(forgotten, [(14, vec![(1, 0)]), (30, vec![(0, 1)])]);
     running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn other_ages_and_another_interval_are_kept_to() {
-    let (store, clock, retention) = handled(1).await;
+    let (store, retention) = handled(1).await;
     let retention = retention
-        .with_bodies_for(Duration::from_secs(60))
-        .with_keys_for(Duration::from_secs(120))
+        .with_bodies_for(Duration::from_secs(600))
+        .with_keys_for(Duration::from_secs(1_200))
         .with_interval(Duration::from_secs(600));
     let running = start(retention).await;
     assert_eq!(store.steps(), [(0, 0)]);
-    clock.advance(61);
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    pass(600).await;
     assert_eq!(store.steps(), [(1, 0)]);
-    clock.advance(60);
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    pass(600).await;
     assert_eq!(store.steps(), [(0, 1)]);
+    running.stop().await;
+}
+
+/// A system clock that is set ahead by mistake must not make a repeated delivery a new event.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_forgotten_because_the_system_clock_is_a_month_ahead() {
+    let clock = HandClock::new();
+    let store = Arc::new(MemoryStore::with_clock(clock.clone()));
+    store.accept(&[delivery("a", "complete")]).await.unwrap();
+    let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(60), 1);
+    let ticket = store.claim(&request).await.unwrap().claims[0].ticket;
+    let request = ClaimRequest::new(WorkerId(1), 2, Duration::from_secs(60), 0);
+    let request = request.with_settlements(vec![(ticket, Settlement::Done)]);
+    store.claim(&request).await.unwrap();
+    clock.advance(31 * 86_400);
+    let running = start(Retention::new(store.clone())).await;
+    let again = store.accept(&[delivery("a", "complete")]).await.unwrap();
+    assert_eq!(again, [Accepted::Duplicate]);
     running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_is_asked_again_after_the_interval() {
-    let (store, clock, retention) = handled(1).await;
-    clock.advance(31 * DAY);
-    store.down.store(true, Ordering::SeqCst);
+    let (store, retention) = handled(1).await;
+    pass(31 * DAY).await;
+    store.faults.set("purge", Fault::FAILS);
     let running = start(retention).await;
     tokio::time::sleep(Retention::INTERVAL).await;
-    assert_eq!(store.asked.load(Ordering::SeqCst), 2);
-    store.down.store(false, Ordering::SeqCst);
+    assert_eq!(store.faults.times("purge"), 2);
+    store.faults.mend();
     tokio::time::sleep(Retention::INTERVAL).await;
     assert_eq!(store.steps(), [(1, 1)]);
     running.stop().await;
@@ -174,24 +153,33 @@ async fn a_store_that_fails_is_asked_again_after_the_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_always_has_more_is_left_alone_until_the_next_round() {
-    let (store, _, retention) = handled(0).await;
+    let (store, retention) = handled(0).await;
     store.endless.store(true, Ordering::SeqCst);
     let running = retention.start();
     tokio::time::sleep(Retention::INTERVAL / 2).await;
     let steps_max = usize::try_from(Retention::STEPS_MAX).unwrap();
-    assert_eq!(store.asked.load(Ordering::SeqCst), steps_max);
+    assert_eq!(store.faults.times("purge"), steps_max);
     running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_a_round_after_the_step_that_is_under_way() {
-    let (store, _, retention) = handled(0).await;
+    let (store, retention) = handled(0).await;
     store.endless.store(true, Ordering::SeqCst);
     let running = retention.start();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(1).await;
     running.stop().await;
-    let asked = store.asked.load(Ordering::SeqCst);
+    let asked = store.faults.times("purge");
     assert!(asked < 1_000, "{asked}");
     tokio::time::sleep(Retention::INTERVAL).await;
-    assert_eq!(store.asked.load(Ordering::SeqCst), asked);
+    assert_eq!(store.faults.times("purge"), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_store_that_hangs() {
+    let (store, retention) = handled(0).await;
+    store.faults.set("purge", Fault::HangsForEver);
+    let running = start(retention).await;
+    let stopped = tokio::time::timeout(Duration::from_secs(1), running.stop()).await;
+    assert!(stopped.is_ok());
 }

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use suno_callback::serve::Serve;
 use suno_callback::{
-    CallbackService, ClaimRequest, Clock, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox,
-    Inspect, MemoryStore, Page, Receiver, Retention, Token, Verification, handler_fn,
+    CallbackService, ClaimRequest, Dispatcher, Event, EventFilter, HandlerError, IdempotencyStore,
+    Inbox, ListRequest, MemoryStore, Receiver, Retention, Token, Verification, WorkerId,
+    handler_fn,
 };
 use suno_types::TaskId;
 use suno_types::signature::WebhookKey;
@@ -222,9 +223,9 @@ async fn serving_logs_no_secret() {
 async fn dispatching_logs_no_secret() {
     let shown = Shown::default();
     let _guard = collect(&shown);
-    let (store, clock) = (Arc::new(WatchedStore::default()), HandClock::new());
+    let store = Arc::new(WatchedStore::default());
     let inbox = Inbox::start(store.clone());
-    let receiver = Receiver::new(inbox.clone(), verification()).with_clock(clock.clone());
+    let receiver = Receiver::new(inbox.clone(), verification()).with_clock(HandClock::new());
     let answer = receiver.receive(trusted(secret_body("complete"))).await;
     assert_eq!(answer.status(), 200);
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -241,14 +242,9 @@ async fn dispatching_logs_no_secret() {
             Err(HandlerError::retry_after(Duration::ZERO, text))
         }
     });
-    let running = Dispatcher::new(inbox, handler)
-        .with_clock(clock.clone())
-        .with_attempts_max(3)
-        .start();
+    let running = Dispatcher::new(inbox, handler).with_attempts_max(3).start();
     for attempt in 1..=3 {
         assert_eq!(told.recv().await, Some(attempt));
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        clock.advance(1);
     }
     running.stop().await;
     shown.show(&*store.settled.lock().unwrap());
@@ -264,9 +260,9 @@ async fn dispatching_logs_no_secret() {
 #[tokio::test]
 async fn nothing_that_can_be_shown_shows_a_secret() {
     let shown = Shown::default();
-    let (store, clock) = (Arc::new(MemoryStore::new()), HandClock::new());
+    let store = Arc::new(MemoryStore::new());
     let receiver = Receiver::new(Inbox::start(store.clone()), verification());
-    let receiver = receiver.with_clock(clock.clone());
+    let receiver = receiver.with_clock(HandClock::new());
     shown.show(&verification());
     shown.show(&Token::new(TOKEN).unwrap());
     shown.show(&receiver);
@@ -277,6 +273,7 @@ async fn nothing_that_can_be_shown_shows_a_secret() {
     let undecodable = format!(r#"{{"code":["canary"],"data":{{"task_id":"{TASK}"}}}}"#);
     for body in [secret_body("complete"), undecodable] {
         let (head, body) = trusted(body).into_parts();
+        shown.show(&receiver.admit(&head).unwrap());
         let verified = receiver.verify(Some(TOKEN), &head.headers, body).unwrap();
         shown.show(&verified);
         let delivery = receiver.decode(verified).unwrap();
@@ -284,10 +281,18 @@ async fn nothing_that_can_be_shown_shows_a_secret() {
         shown.show(&receiver.accept(delivery).await);
     }
     shown.show(&store.find(&TaskId::new(TASK).unwrap()).await);
-    shown.show(&store.list(Page::first(9)).await);
-    shown.show(&store.quarantine(Page::first(9)).await);
-    let request = ClaimRequest::new(clock.now(), Duration::from_secs(60), 1);
-    shown.show(&store.claim(request).await);
+    let all = ListRequest::first(9, EventFilter::default());
+    shown.show(&store.list(&all).await);
+    shown.show(&store.quarantine(None, 9).await);
+    let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(60), 1);
+    shown.show(&store.claim(&request).await);
     shown.show(&store);
-    shown.assert_silent_but_for(&["Claim {", "Record {", "Quarantined {", "Delivery {"]);
+    let types = [
+        "Claim {",
+        "EventRecord {",
+        "QuarantinedDelivery {",
+        "Delivery {",
+        "AdmittedRequest {",
+    ];
+    shown.assert_silent_but_for(&types);
 }

@@ -129,8 +129,12 @@ async fn every_row_of_the_answer_table_holds_over_a_real_connection() {
             closing("POST /suno/callback HTTP/1.1") + "content-length: 1048577\n\n",
             413,
         ),
-        // Nothing can be checked against a signature, and then nothing is signed.
-        (closing("POST /suno/callback HTTP/1.1") + "\n", 400),
+        (
+            closing("POST /suno/callback HTTP/1.1") + "content-encoding: gzip\n\n",
+            415,
+        ),
+        // No signature at all, whatever the body is.
+        (closing("POST /suno/callback HTTP/1.1") + "\n", 401),
         (
             closing("POST /suno/callback HTTP/1.1")
                 + "content-length: 27\n\n{\"data\":{\"task_id\":\"abcd\"}}",

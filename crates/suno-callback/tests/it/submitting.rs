@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use suno_callback::serve::serve;
 use suno_callback::{
-    Clock, IdempotencyStore, Inbox, Inspect, Intent, MemoryStore, Receiver, Reconciler, Submitter,
-    SystemClock, TaskLedger, Verification,
+    ClaimRequest, IdempotencyStore, Inbox, MemoryStore, OpenIntent, Receiver, Reconciler,
+    Submitter, Verification, WorkerId,
 };
 use suno_client::{ApiKey, Client, Retry};
 use suno_emulator::{Config, Emulator};
@@ -14,7 +14,8 @@ use suno_types::{AddInstrumental, Provider, TaskId};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::ledgers::{Fault, Wrong};
+use crate::scene::WatchedStore;
+use crate::wrapper::Fault;
 
 /// The provider, a receiver of its callbacks, and the ledger.
 struct Desk {
@@ -63,9 +64,9 @@ impl Desk {
     }
 
     /// The submits of which nothing was heard.
-    async fn open(&self) -> Vec<Intent> {
-        let later = SystemClock.now() + Duration::from_secs(60);
-        self.store.open_intents(later, 9).await.unwrap()
+    async fn open(&self) -> Vec<OpenIntent> {
+        let open = self.store.open_intents(Duration::ZERO, None, 9).await;
+        open.unwrap()
     }
 
     /// The one task that the provider has, once it has ended and its callbacks are delivered.
@@ -107,7 +108,7 @@ async fn a_submit_is_expected_and_its_callbacks_come_to_its_own_address() {
         "{attempts:?}"
     );
     // Nothing is left to ask.
-    let reconciler = Reconciler::new(desk.inbox.clone(), desk.store.clone(), desk.client.clone());
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.client.clone());
     assert_eq!(reconciler.round().await.unwrap().asked, 0);
 }
 
@@ -118,7 +119,7 @@ async fn a_task_whose_callbacks_are_lost_is_found_by_the_client() {
     let task_id = desk.submitter().submit(&request).await.unwrap().task_id;
     desk.only_task().await;
     assert_eq!(desk.stages(&task_id).await, [] as [&str; 0]);
-    let reconciler = Reconciler::new(desk.inbox.clone(), desk.store.clone(), desk.client.clone());
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.client.clone());
     let round = reconciler.round().await.unwrap();
     assert_eq!((round.asked, round.recovered), (1, 1));
     assert_eq!(desk.stages(&task_id).await, ["complete"]);
@@ -133,7 +134,7 @@ async fn a_submit_whose_answer_was_lost_is_resolved_by_its_callback() {
     let task_id = desk.only_task().await;
     assert_eq!(desk.open().await, []);
     // Bound by the callbacks that came, it is asked about for the one that did not.
-    let reconciler = Reconciler::new(desk.inbox.clone(), desk.store.clone(), desk.client.clone());
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.client.clone());
     assert_eq!(reconciler.round().await.unwrap().recovered, 1);
     assert_eq!(desk.stages(&task_id).await, ["text", "first", "complete"]);
 }
@@ -168,7 +169,8 @@ async fn a_submit_that_was_refused_is_struck_out() {
 #[tokio::test]
 async fn nothing_is_sent_that_cannot_be_written_down() {
     let desk = Desk::new().await;
-    let down = Arc::new(Wrong::new(Fault::IsDown));
+    let down = Arc::new(WatchedStore::default());
+    down.faults.set("intend", Fault::FAILS);
     let submitter = Submitter::new(desk.client.clone(), down);
     let err = submitter
         .submit(&desk.request("Harbour"))
@@ -185,9 +187,7 @@ async fn a_callback_that_comes_before_the_answer_is_no_stranger() {
     let submitted = desk.submitter().submit(&request).await.unwrap();
     assert_eq!(desk.only_task().await, submitted.task_id);
     assert_eq!(desk.open().await, []);
-    let all: Arc<dyn IdempotencyStore> = desk.store.clone();
-    let now = SystemClock.now() + Duration::from_secs(3_600);
-    let request = suno_callback::ClaimRequest::new(now, Duration::from_secs(1), 9);
-    assert_eq!(all.claim(request).await.unwrap().len(), 1);
+    let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(1), 9);
+    assert_eq!(desk.store.claim(&request).await.unwrap().claims.len(), 1);
     assert_eq!(desk.stages(&submitted.task_id).await.len(), 3);
 }

@@ -24,12 +24,13 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// Receive callbacks, store them durably, and print every handled event.
 ///
-/// An event is answered with 200 when it is on disk, and is handled when its line is written to
-/// stdout. What was not written before the process ended is written after the next start; what a
-/// reader had not read from a pipe when it ended is not.
+/// An event is answered with 200 when it is on disk, and it is handled when its line is written to
+/// stdout. A line that was not written before the process ended is written after the next start. A
+/// line that was in a pipe when its reader ended is not written again.
 ///
-/// What was handled is forgotten in time: bodies after 14 days, and after 30 days that there was
-/// such an event. What is not settled is kept.
+/// Old events are purged: their bodies after 14 days and their keys after 30 days. Dead letters and
+/// deliveries in quarantine are kept for 90 days. An event that still has to be handled is never
+/// purged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -51,10 +52,11 @@ pub(crate) struct Arguments {
     /// The environment variable with the token at the end of the callback URL
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
-    /// Believe whoever reaches the URL; for experiments only
+    /// Accept callbacks that cannot be verified; for experiments only
     #[arg(long, conflicts_with_all = ["webhook_key_env", "token_env"])]
     insecure_accept_unverified: bool,
-    /// How long until another process takes over events of one that died, such as 60s
+    /// How long until the events of a process that died are handled by another one, such as 60s; from
+    /// 100ms to 1h
     #[arg(long, value_name = "TIME", default_value = "60s")]
     lease: Span,
     /// Print one JSON object a line
@@ -125,6 +127,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     });
     let dispatcher = Dispatcher::new(inbox, handler)
         .with_lease(arguments.lease.0)
+        // A reader may pause for as long as it likes: its events wait.
+        .with_handler_timeout(Duration::MAX)
         .with_stop_grace(STOP_GRACE)
         .start();
     let mut broken = None;
@@ -151,20 +155,21 @@ fn verification(arguments: &Arguments) -> Result<Verification, Failure> {
         verification = verification.with_webhook_key(environment::required(name)?);
     }
     if let Some(name) = &arguments.token_env {
-        let token = Token::new(&environment::required(name)?)
-            .map_err(|err| Failure::usage(err).context(format!("{name} holds no good token")))?;
+        let token = Token::new(&environment::required(name)?).map_err(|err| {
+            Failure::usage(err).context(format!("{name} does not hold a valid token"))
+        })?;
         verification = verification.with_token(token);
     }
     if verification.is_none() && !arguments.insecure_accept_unverified {
         return Err(Failure::usage(anyhow!(
-            "there is nothing to verify callbacks by: put the webhook key into an environment \
+            "callbacks could not be verified: put the webhook key into an environment \
              variable and name it with --webhook-key-env {}, or a token with --token-env NAME \
              (or pass --insecure-accept-unverified for an experiment)",
             environment::WEBHOOK_KEY
         )));
     }
     if verification.is_none() {
-        tracing::warn!("callbacks are not verified: whoever reaches the URL is believed");
+        tracing::warn!("callbacks are not verified: anyone who can reach the URL can forge them");
     }
     Ok(verification)
 }

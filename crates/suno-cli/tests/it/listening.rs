@@ -1,12 +1,16 @@
 //! `suno listen` stores durably, handles once, and says so a line each.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use serde_json::json;
-use suno_callback::{ClaimRequest, Delivery, IdempotencyStore, Inspect, Settlement, Verification};
+use suno_callback::{
+    ClaimRequest, Clock, Delivery, IdempotencyStore, Settlement, Verification, WorkerId,
+};
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 
@@ -120,31 +124,58 @@ fn a_reader_that_goes_away_is_no_error_and_loses_nothing() {
     assert_eq!(process.json()["stage"], "complete");
 }
 
+/// A clock that shows a time so many days ago.
+#[derive(Debug, Clone, Default)]
+struct DaysAgo(Arc<AtomicU64>);
+
+impl DaysAgo {
+    fn set(&self, days: u64) {
+        self.0.store(days, Ordering::SeqCst);
+    }
+}
+
+impl Clock for DaysAgo {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.monotonic().as_secs().cast_signed()).unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        now - Duration::from_secs(self.0.load(Ordering::SeqCst) * 86_400)
+    }
+}
+
 #[test]
 fn what_was_handled_long_ago_is_forgotten_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("suno.db");
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
-    let days_ago = |days: i64| {
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        Timestamp::from_second(now.cast_signed() - days * 86_400).unwrap()
-    };
-    let handle = async |days: i64, task: &str| {
-        let store = SqliteStore::open(&file).unwrap();
+    let clock = DaysAgo::default();
+    let handle = async |store: &SqliteStore, days: u64, task: &str| {
+        clock.set(days);
         let body = body("complete").replace(TASK, task);
         let verified =
             Verification::dangerous_none().verify(None, &Default::default(), body.into(), 0);
-        let delivery = Delivery::decode(verified.unwrap(), days_ago(days)).unwrap();
+        let delivery = Delivery::decode(verified.unwrap(), clock.now()).unwrap();
         store.accept(&[delivery]).await.unwrap();
-        let request = ClaimRequest::new(days_ago(days), Duration::from_secs(1), 1);
-        let ticket = store.claim(request).await.unwrap()[0].ticket;
-        store.settle(&[(ticket, Settlement::Done)]).await.unwrap();
+        let worker = WorkerId(days);
+        let request = |number| ClaimRequest::new(worker, number, Duration::from_secs(1), 1);
+        let claims = store.claim(&request(1)).await.unwrap().claims;
+        let settlements = vec![(claims[0].ticket, Settlement::Done)];
+        let settling = request(2).with_settlements(settlements);
+        store.claim(&settling).await.unwrap();
     };
     runtime.block_on(async {
-        handle(31, "forgotten").await;
-        handle(29, "known").await;
+        clock.set(31);
+        // Open all the time: for the store, time passes only then.
+        let store = SqliteStore::open_with_clock(&file, clock.clone()).unwrap();
+        handle(&store, 31, "forgotten").await;
+        handle(&store, 29, "known").await;
+        clock.set(0);
+        store.accept(&[]).await.unwrap();
     });
     let (process, _) = listen(&file, &VERIFY);
     let find = |task: &str| {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use suno_callback::serve::serve;
 use suno_callback::{
-    Clock, Dispatcher, EventState, Inbox, Inspect, MemoryStore, Page, Receiver, Running,
-    Verification, handler_fn,
+    Clock, Dispatcher, EventFilter, EventState, IdempotencyStore, Inbox, ListRequest, MemoryStore,
+    Receiver, Running, Verification, handler_fn,
 };
 use suno_emulator::{AttemptOutcome, Config, Emulator};
 use tokio::net::TcpListener;
@@ -282,9 +282,7 @@ impl Side {
                 .push((event.task_id().to_string(), text));
             async { Ok(()) }
         });
-        let running = Dispatcher::new(inbox.clone(), handler)
-            .with_clock(clock.clone())
-            .start();
+        let running = Dispatcher::new(inbox.clone(), handler).start();
         let receiver =
             Receiver::new(inbox, Verification::webhook_key(KEY)).with_clock(clock.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -339,8 +337,11 @@ impl Side {
 
     /// What the store holds of a task.
     async fn stored(&self, task_id: &str) -> String {
-        let records = self.store.list(Page::first(1000)).await.unwrap();
-        let of_task = records
+        let request = ListRequest::first(1000, EventFilter::default());
+        let page = self.store.list(&request).await.unwrap();
+        assert_eq!(page.next, None);
+        let of_task = page
+            .records
             .iter()
             .filter(|record| record.key.task_id().as_str() == task_id);
         let words = of_task.map(|record| {

@@ -38,9 +38,14 @@ impl Checker {
         Ok(())
     }
 
-    /// Every event has ended, some time after the last fault has.
-    pub(crate) fn all_have_ended(&self) -> Result<(), Violation> {
-        match self.events.values().find(|event| is_open(event.shown.state)) {
+    /// Every event has ended that was open for some time after the last fault.
+    pub(crate) fn all_have_ended(&self, at: Millis) -> Result<(), Violation> {
+        let bound = self.plan.quiet_within();
+        let healed_at = self.plan.knobs.heal_at_ms;
+        let is_late = |event: &&super::Event| {
+            is_open(event.shown.state) && at - event.open_since.max(healed_at) >= bound
+        };
+        match self.events.values().find(is_late) {
             Some(event) => {
                 let text = format!("task {} {:?} is still {:?}", event.task, event.stage, event.shown);
                 Err(Violation::new(Row::E1, text))

@@ -4,11 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use suno_callback::{IdempotencyStore, Inspect, Page, StoreError, StoreErrorKind};
+use suno_callback::{EventRecord, IdempotencyStore, StoreError, StoreErrorKind};
 use suno_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 
-use crate::two_processes::delivery;
+use crate::two_processes::{all, delivery};
 
 /// A store that is open, and its files.
 struct Scene {
@@ -64,8 +64,8 @@ async fn tasks(file: &Path) -> Vec<String> {
     assert_eq!(sound.unwrap(), "ok");
     drop(raw);
     let store = SqliteStore::open(file).unwrap();
-    let records = store.list(Page::first(100)).await.unwrap();
-    let task = |record: &suno_callback::Record| record.key.task_id().to_string();
+    let records = all(&store).await;
+    let task = |record: &EventRecord| record.key.task_id().to_string();
     records.iter().map(task).collect()
 }
 
@@ -79,7 +79,7 @@ async fn a_log_that_is_removed_takes_nothing_with_it() {
     scene.accept(3).await.unwrap();
     assert!(scene.path("suno.db-wal").exists());
     assert_eq!(scene.after_a_crash().await, ["task-1", "task-2", "task-3"]);
-    let known = scene.store.list(Page::first(10)).await.unwrap();
+    let known = all(&scene.store).await;
     assert_eq!(known.len(), 3, "who reads has the files of who writes");
 }
 
@@ -161,7 +161,7 @@ async fn what_another_file_knows_is_known_and_what_the_old_one_knew_is_not() {
 async fn a_store_that_was_dropped_is_whole_in_its_one_file() {
     let scene = Scene::new();
     scene.accept(1).await.unwrap();
-    scene.store.list(Page::first(10)).await.unwrap();
+    all(&scene.store).await;
     let Scene { dir, store } = scene;
     drop(store);
     let names: Vec<_> = fs::read_dir(dir.path())
@@ -179,7 +179,10 @@ async fn a_row_that_is_always_there_is_missed_as_damage() {
     raw.execute("DELETE FROM marks", ()).unwrap();
     let err = scene.accept(1).await.unwrap_err();
     assert_eq!(err.kind(), StoreErrorKind::Corrupt);
-    raw.execute("INSERT INTO marks VALUES (1, 0, 0, 0)", ())
-        .unwrap();
+    raw.execute(
+        "INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
+        (),
+    )
+    .unwrap();
     scene.accept(1).await.unwrap();
 }

@@ -6,4 +6,6 @@ mod contract;
 mod files;
 mod http_receiver;
 mod opening;
+mod operating;
+mod settling_in;
 mod two_processes;

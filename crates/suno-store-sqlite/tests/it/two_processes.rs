@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use suno_callback::{
-    Accepted, ClaimRequest, Clock, Delivery, IdempotencyStore, Inspect, Page, SystemClock,
-    Verification,
+    Accepted, ClaimRequest, Clock, Delivery, EventFilter, EventRecord, IdempotencyStore,
+    ListRequest, SystemClock, Verification, WorkerId,
 };
 use suno_store_sqlite::SqliteStore;
 
@@ -24,6 +24,12 @@ pub(crate) fn delivery(task: usize) -> Delivery {
     Delivery::decode(verified.unwrap(), SystemClock.now()).unwrap()
 }
 
+/// The first thousand events.
+pub(crate) async fn all(store: &SqliteStore) -> Vec<EventRecord> {
+    let request = ListRequest::first(1_000, EventFilter::default());
+    store.list(&request).await.unwrap().records
+}
+
 /// Accepts every task and then claims what it gets; says how many were new, and what was claimed.
 async fn work(file: &Path) -> (usize, Vec<i64>) {
     let store = SqliteStore::open(file).unwrap();
@@ -33,14 +39,16 @@ async fn work(file: &Path) -> (usize, Vec<i64>) {
         new += usize::from(accepted == [Accepted::New]);
     }
     let mut claimed = Vec::new();
-    loop {
-        let request = ClaimRequest::new(SystemClock.now(), Duration::from_secs(3_600), 3);
-        let claims = store.claim(request).await.unwrap();
+    let worker = WorkerId(std::process::id().into());
+    for number in 1.. {
+        let request = ClaimRequest::new(worker, number, Duration::from_secs(3_600), 3);
+        let claims = store.claim(&request).await.unwrap().claims;
         if claims.is_empty() {
             return (new, claimed);
         }
         claimed.extend(claims.iter().map(|claim| claim.ticket.event.0));
     }
+    unreachable!("numbers do not end")
 }
 
 #[tokio::test]
@@ -79,6 +87,5 @@ async fn two_processes_on_one_file_make_one_event_of_each_key_and_one_claim_of_e
     assert!(times.values().all(|times| *times == 1), "{times:?}");
     assert_eq!(claimed.len(), TASKS);
     let store = SqliteStore::open(&file).unwrap();
-    let records = store.list(Page::first(1_000)).await.unwrap();
-    assert_eq!(records.len(), TASKS);
+    assert_eq!(all(&store).await.len(), TASKS);
 }

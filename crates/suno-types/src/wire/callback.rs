@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::to_raw_value;
 
 use super::member::{Member, Num, Raw, Text};
-use super::object::{head, object};
+use super::object::{UnknownLeft, head, object};
 use super::one_task_id;
 use super::track::{
     SnakeTrack, SpelledTrack, Spelling, TrackParts, checked_tracks, entry, extra, owned_tracks,
@@ -16,7 +16,7 @@ use super::track::{
 use crate::callback::{Job, job_stage_word};
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
-use crate::{Callback, CallbackRef, CallbackType, DecodeError, Extra, Peek, Track};
+use crate::{Callback, CallbackRef, CallbackType, DecodeError, Extra, Peek, Stage, Track};
 
 object! {
     /// A callback.
@@ -76,11 +76,9 @@ impl<'de> Member<CallbackHead<'de>> {
     /// The id of the task, if the body names exactly one, and what says how far it has come.
     pub(crate) fn into_peek(self) -> Result<Peek<'de>, DecodeError> {
         let body = self.required("")?;
-        body.rest.check()?;
+        body.rest.check_known()?;
         let mut data = body.data.optional("data")?.unwrap_or_default();
-        std::mem::take(&mut data.rest)
-            .check()
-            .map_err(|err| err.inside("data"))?;
+        data.rest.check_known().map_err(|err| err.inside("data"))?;
         let task_id = one_task_id([
             (ID_PATHS[0], body.task_id),
             (ID_PATHS[1], std::mem::take(&mut data.camel_task_id)),
@@ -103,8 +101,9 @@ impl<'de> Member<CallbackBody<'de>> {
         let code = body.code.code("code")?;
         let code = code.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "code"))?;
         let msg = body.msg.text("msg")?.unwrap_or_default();
-        let extra = body.rest.check()?;
-        let said = data.check().map_err(|err| err.inside("data"))?;
+        let mut left = UnknownLeft::new();
+        let extra = body.rest.check(&mut left)?;
+        let said = data.check(&mut left).map_err(|err| err.inside("data"))?;
         Ok(CallbackRef {
             task_id,
             code,
@@ -121,6 +120,8 @@ impl<'de> CallbackDataHead<'de> {
         let is_job = is_job(&self.state, &self.callback_type, &self.tracks);
         let state = self.state.text("state").ok()?;
         let word = self.callback_type.text("callbackType").ok()?;
+        let said = if is_job { &state } else { &word };
+        check_word(said, "").ok()?;
         let state_word = |state: Cow<'de, str>| match job_stage_word(&state) {
             Some(word) => Cow::Borrowed(word),
             None => state,
@@ -141,16 +142,27 @@ fn is_job<A, B, C>(state: &Member<A>, callback_type: &Member<B>, tracks: &Member
     )
 }
 
+/// Refuses a word for a stage that is too long to be one.
+fn check_word(word: &Option<Cow<'_, str>>, path: &str) -> Result<(), DecodeError> {
+    match word {
+        Some(word) if word.len() > Stage::WORD_BYTES_MAX => {
+            Err(DecodeError::new(DecodeErrorKind::OutOfRange, path))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl<'de> CallbackData<'de> {
-    fn check(self) -> Result<Said<'de>, DecodeError> {
+    fn check(self, left: &mut UnknownLeft) -> Result<Said<'de>, DecodeError> {
         let is_job = is_job(&self.state, &self.callback_type, &self.tracks);
-        let extra = self.rest.check()?;
+        let extra = self.rest.check(left)?;
         let state = self.state.text("state")?;
         let result_json = self.result_json.text("resultJson")?;
         let fail_msg = self.fail_msg.text("failMsg")?;
         let error = self.error.text("error")?;
         Ok(if is_job {
-            let result = JobResult::read(result_json.as_deref())?;
+            check_word(&state, "state")?;
+            let result = JobResult::read(result_json.as_deref(), left)?;
             Said {
                 callback_type: None,
                 tracks: Vec::new(),
@@ -163,9 +175,11 @@ impl<'de> CallbackData<'de> {
                 unused: [("error", error), ("", None), ("", None)],
             }
         } else {
+            let callback_type = self.callback_type.text("callbackType")?;
+            check_word(&callback_type, "callbackType")?;
             Said {
-                callback_type: self.callback_type.text("callbackType")?,
-                tracks: checked_tracks(self.tracks, "data")?,
+                callback_type,
+                tracks: checked_tracks(self.tracks, "data", left)?,
                 error,
                 extra,
                 job: None,
@@ -230,16 +244,19 @@ pub(crate) struct JobTracks {
 
 impl JobResult<'_> {
     /// Reads the JSON text in `resultJson`; absent and empty mean that there are no tracks yet.
-    pub(super) fn read(json: Option<&str>) -> Result<JobTracks, DecodeError> {
+    pub(super) fn read(
+        json: Option<&str>,
+        left: &mut UnknownLeft,
+    ) -> Result<JobTracks, DecodeError> {
         let member: Member<JobResult<'_>> = match json {
             None | Some("") => Member::Absent,
             Some(json) => super::parse_text(json).map_err(|err| err.inside("resultJson"))?,
         };
         let result = member.optional("resultJson")?.unwrap_or_default();
-        let read = |result: JobResult<'_>| {
+        let mut read = |result: JobResult<'_>| {
             Ok(JobTracks {
-                tracks: tracks(result.tracks, "data")?,
-                extra: result.rest.check()?.into(),
+                tracks: tracks(result.tracks, "data", left)?,
+                extra: result.rest.check(left)?.into(),
             })
         };
         read(result).map_err(|err: DecodeError| err.inside("resultJson"))

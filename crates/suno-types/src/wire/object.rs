@@ -10,10 +10,29 @@ use crate::DecodeError;
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
 
+/// How many unknown members a text may still have. One count is passed through all its objects.
+#[derive(Debug)]
+pub(crate) struct UnknownLeft(usize);
+
+impl UnknownLeft {
+    pub(crate) fn new() -> Self {
+        Self(DecodeError::UNKNOWN_MEMBERS_MAX)
+    }
+
+    fn take(&mut self, count: usize) -> Result<(), DecodeError> {
+        let left = self.0.checked_sub(count);
+        self.0 = left.ok_or_else(|| DecodeError::new(DecodeErrorKind::TooManyMembers, ""))?;
+        Ok(())
+    }
+}
+
 /// What an object had besides its known members.
 #[derive(Debug, Default)]
 pub(crate) struct Rest<'de> {
-    extra: ExtraRef<'de>,
+    /// In the order in which they were sent, and at most one more than there may be. They are not
+    /// compared with each other before their number is known to be small.
+    unknown: Vec<(Cow<'de, str>, &'de RawValue)>,
+    /// A known member that is there twice.
     duplicate: Option<Box<str>>,
 }
 
@@ -24,16 +43,24 @@ impl<'de> Rest<'de> {
         }
     }
 
-    /// The unknown members, if no key stood twice.
-    pub(crate) fn check(self) -> Result<ExtraRef<'de>, DecodeError> {
-        if let Some(name) = self.duplicate {
-            return Err(DecodeError::new(
-                DecodeErrorKind::DuplicateKey,
-                crate::extra::shown(&name),
-            ));
-        }
-        Ok(self.extra)
+    /// The unknown members, if there are not too many and no key is there twice.
+    pub(crate) fn check(self, left: &mut UnknownLeft) -> Result<ExtraRef<'de>, DecodeError> {
+        self.check_known()?;
+        left.take(self.unknown.len())?;
+        ExtraRef::new(self.unknown).map_err(|name| duplicate_key(&name))
     }
+
+    /// Fails if a known member is there twice.
+    pub(crate) fn check_known(&self) -> Result<(), DecodeError> {
+        match &self.duplicate {
+            Some(name) => Err(duplicate_key(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn duplicate_key(name: &str) -> DecodeError {
+    DecodeError::new(DecodeErrorKind::DuplicateKey, crate::extra::shown(name))
 }
 
 /// A key, borrowed where it has no escapes.
@@ -72,16 +99,16 @@ pub(crate) fn skip<'de, A: MapAccess<'de>>(
     map.next_value::<IgnoredAny>().map(|_| ())
 }
 
-/// Keeps the value of an unknown member.
+/// Keeps the value of an unknown member, or passes over it if there are too many.
 pub(crate) fn keep<'de, A: MapAccess<'de>>(
     rest: &mut Rest<'de>,
     name: Cow<'de, str>,
     map: &mut A,
 ) -> Result<(), A::Error> {
-    let value: &'de RawValue = map.next_value()?;
-    if let Err(name) = rest.extra.keep(name, value) {
-        rest.note_duplicate(&name);
+    if rest.unknown.len() > DecodeError::UNKNOWN_MEMBERS_MAX {
+        return skip(rest, name, map);
     }
+    rest.unknown.push((name, map.next_value()?));
     Ok(())
 }
 

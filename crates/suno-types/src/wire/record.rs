@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::callback::{JobResult, TracksOut, job_result};
 use super::member::{Member, Num, Raw, Text};
-use super::object::object;
+use super::object::{UnknownLeft, object};
 use super::one_task_id;
 use super::track::{CamelTrack, Spelling, created_at, entry, extra, tracks};
 use crate::error::DecodeErrorKind;
@@ -32,7 +32,7 @@ impl<'de> Member<EnvelopeBody<'de>> {
             code: code.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "code"))?,
             msg: body.msg.string("msg")?.unwrap_or_default(),
             data: body.data.optional("data")?.map(|Raw(raw)| raw),
-            extra: body.rest.check()?.into(),
+            extra: body.rest.check(&mut UnknownLeft::new())?.into(),
         })
     }
 }
@@ -55,7 +55,7 @@ impl Member<SubmittedData<'_>> {
         ])?;
         Ok(Submitted {
             task_id: TaskId::checked(id),
-            extra: data.rest.check()?.into(),
+            extra: data.rest.check(&mut UnknownLeft::new())?.into(),
         })
     }
 }
@@ -98,18 +98,19 @@ impl Member<RecordData<'_>> {
             ("response.taskId", std::mem::take(&mut response.task_id)),
             ("taskId", std::mem::take(&mut data.task_id)),
         ])?;
+        let mut left = UnknownLeft::new();
         let mut record = TaskRecord::new(TaskId::checked(id), TaskStatus::PENDING);
         record.kind = std::mem::take(&mut data.kind).string("type")?;
         record.operation_type = std::mem::take(&mut data.operation_type).string("operationType")?;
         record.created_at = created_at(std::mem::take(&mut data.created_at), "createTime")?;
         match (&data.state, &data.status) {
             (Member::Is(_), Member::Absent | Member::Null) => {
-                data.read_job(&mut record)?;
+                data.read_job(&mut record, &mut left)?;
                 if has_response {
-                    record.keep_response(response)?;
+                    record.keep_response(response, &mut left)?;
                 }
             }
-            _ => data.read_generation(response, &mut record)?,
+            _ => data.read_generation(response, &mut record, &mut left)?,
         }
         Ok(record)
     }
@@ -153,15 +154,16 @@ impl RecordData<'_> {
         self,
         response: RecordResponse<'_>,
         record: &mut TaskRecord,
+        left: &mut UnknownLeft,
     ) -> Result<(), DecodeError> {
-        record.extra = self.rest.check()?.into();
+        record.extra = self.rest.check(left)?.into();
         let status = self.status.text("status")?;
         let status = status.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "status"))?;
         record.status = TaskStatus::from(&*status);
         record.take_error_code("errorCode", error_code(self.error_code, "errorCode")?);
         record.error_message = self.error_message.string("errorMessage")?;
-        record.tracks = tracks(response.tracks, "response.sunoData")?;
-        let rest = response.rest.check();
+        record.tracks = tracks(response.tracks, "response.sunoData", left)?;
+        let rest = response.rest.check(left);
         record.response_extra = rest.map_err(|err| err.inside("response"))?.into();
         record.keep_text("state", self.state.text("state")?);
         record.keep_text("resultJson", self.result_json.text("resultJson")?);
@@ -172,14 +174,14 @@ impl RecordData<'_> {
         Ok(())
     }
 
-    fn read_job(self, record: &mut TaskRecord) -> Result<(), DecodeError> {
-        record.extra = self.rest.check()?.into();
+    fn read_job(self, record: &mut TaskRecord, left: &mut UnknownLeft) -> Result<(), DecodeError> {
+        record.extra = self.rest.check(left)?.into();
         let state = self.state.text("state")?.unwrap_or_default();
         record.status = TaskStatus::from(&*state);
         record.is_job = true;
         record.take_error_code("failCode", error_code(self.fail_code, "failCode")?);
         record.error_message = self.fail_msg.string("failMsg")?;
-        let result = JobResult::read(self.result_json.text("resultJson")?.as_deref())?;
+        let result = JobResult::read(self.result_json.text("resultJson")?.as_deref(), left)?;
         record.tracks = result.tracks;
         record.response_extra = result.extra;
         record.keep_text("errorMessage", self.error_message.text("errorMessage")?);
@@ -198,10 +200,14 @@ impl TaskRecord {
     }
 
     /// Keeps what the record of a job has no place for.
-    fn keep_response(&mut self, response: RecordResponse<'_>) -> Result<(), DecodeError> {
+    fn keep_response(
+        &mut self,
+        response: RecordResponse<'_>,
+        left: &mut UnknownLeft,
+    ) -> Result<(), DecodeError> {
         let mut kept = Self::new(self.task_id.clone(), TaskStatus::PENDING);
-        kept.tracks = tracks(response.tracks, "response.sunoData")?;
-        let rest = response.rest.check();
+        kept.tracks = tracks(response.tracks, "response.sunoData", left)?;
+        let rest = response.rest.check(left);
         kept.response_extra = rest.map_err(|err| err.inside("response"))?.into();
         if let Ok(raw) = to_raw_value(&ResponseOut(&kept)) {
             self.extra.keep("response".into(), raw);

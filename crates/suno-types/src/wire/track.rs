@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::member::{Member, Num, Text};
-use super::object::object;
+use super::object::{UnknownLeft, object};
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
 use crate::track::is_ready;
@@ -134,14 +134,14 @@ impl TrackParts<'_> {
 
 /// A mirror of a track.
 pub(crate) trait TrackMirror<'de> {
-    fn check(self) -> Result<TrackParts<'de>, DecodeError>;
+    fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError>;
 }
 
 /// Both mirrors have the same fields; only the keys in errors differ.
 macro_rules! track_mirror {
     ($mirror:ident, $keys:expr) => {
         impl<'de> TrackMirror<'de> for $mirror<'de> {
-            fn check(self) -> Result<TrackParts<'de>, DecodeError> {
+            fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError> {
                 Ok(TrackParts {
                     id: track_id(self.id)?,
                     title: self.title.text("title")?,
@@ -158,7 +158,7 @@ macro_rules! track_mirror {
                         .text($keys.source_stream_audio_url)?,
                     image_url: self.image_url.text($keys.image_url)?,
                     source_image_url: self.source_image_url.text($keys.source_image_url)?,
-                    extra: self.rest.check()?,
+                    extra: self.rest.check(left)?,
                 })
             }
         }
@@ -173,6 +173,7 @@ track_mirror!(CamelTrack, CAMEL);
 pub(crate) fn checked_tracks<'de, T: TrackMirror<'de>>(
     array: Member<Vec<Member<T>>>,
     path: &str,
+    left: &mut UnknownLeft,
 ) -> Result<Vec<TrackParts<'de>>, DecodeError> {
     let array = array.optional(path)?.unwrap_or_default();
     if array.len() > DecodeError::TRACKS_MAX {
@@ -181,7 +182,7 @@ pub(crate) fn checked_tracks<'de, T: TrackMirror<'de>>(
     let mut tracks = Vec::with_capacity(array.len());
     for (position, member) in array.into_iter().enumerate() {
         let track = match member.optional("") {
-            Ok(Some(mirror)) => mirror.check(),
+            Ok(Some(mirror)) => mirror.check(left),
             Ok(None) => Ok(TrackParts::default()),
             Err(err) => Err(err),
         };
@@ -202,8 +203,9 @@ pub(crate) fn owned_tracks(parts: Vec<TrackParts<'_>>) -> Vec<Track> {
 pub(crate) fn tracks<'de, T: TrackMirror<'de>>(
     array: Member<Vec<Member<T>>>,
     path: &str,
+    left: &mut UnknownLeft,
 ) -> Result<Vec<Track>, DecodeError> {
-    checked_tracks(array, path).map(owned_tracks)
+    checked_tracks(array, path, left).map(owned_tracks)
 }
 
 fn track_id<'de>(member: Member<Text<'de>>) -> Result<Option<Cow<'de, str>>, DecodeError> {

@@ -4,6 +4,7 @@
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
+use suno_types::Stage;
 
 /// Members of an object: name and JSON text.
 type Members = Vec<(String, String)>;
@@ -148,16 +149,21 @@ fn there(is_there: bool, name: &'static str, id: &str) -> BoxedStrategy<Members>
     Just(member.into_iter().collect()).boxed()
 }
 
+/// A word for a stage: any text of up to 64 bytes.
+pub(crate) fn word() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..=Stage::WORD_BYTES_MAX / 4).prop_map(String::from_iter)
+}
+
 /// A callback in either dialect, or with members of both.
 pub(crate) fn callback() -> impl Strategy<Value = String> {
-    let word = prop_oneof!["text|first|complete|error", any::<String>()].prop_map(json);
-    let state = prop_oneof!["waiting|success|fail", any::<String>()].prop_map(json);
-    (id(), id_places(), code(), word.boxed(), state.boxed())
-        .prop_flat_map(|(id, places, code, word, state)| {
+    let stage = prop_oneof!["text|first|complete|error", word()].prop_map(json);
+    let state = prop_oneof!["waiting|success|fail", word()].prop_map(json);
+    (id(), id_places(), code(), stage.boxed(), state.boxed())
+        .prop_flat_map(|(id, places, code, stage, state)| {
             let data = with_unknown(vec![
                 there(places[1], "taskId", &id),
                 there(places[2], "task_id", &id),
-                member("callbackType", Just(word)),
+                member("callbackType", Just(stage)),
                 member("data", tracks(false)),
                 member("error", text()),
                 member("state", Just(state)),

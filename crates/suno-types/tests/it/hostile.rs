@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use suno_types::{Callback, DecodeErrorKind, Peek};
+use suno_types::{Callback, DecodeError, DecodeErrorKind, Envelope, Peek, Stage, TaskRecord};
 
 use crate::laws;
 
@@ -78,6 +78,89 @@ fn no_more_tracks_are_kept_than_may_be_there() {
                 assert!(!fits);
                 let told = (err.kind(), err.path());
                 assert_eq!(told, (DecodeErrorKind::OutOfRange, "data.data"));
+            }
+        }
+    }
+}
+
+/// This many unknown members, with names that are nowhere else.
+fn unknown(count: usize, prefix: &str) -> String {
+    many(count, |n| format!("\"{prefix}{n}\":{n}"))
+}
+
+/// A callback with unknown members at the root, in `data`, in two tracks and, in the jobs dialect,
+/// in the result.
+fn with_unknown(each: usize, at_the_root: usize) -> [String; 2] {
+    let track = format!("{{{}}}", unknown(each, "t"));
+    let rest = format!("{},\"msg\":\"\"", unknown(at_the_root, "r"));
+    let data = format!("\"task_id\":\"t\",{}", unknown(each, "d"));
+    let result = format!("{{\"data\":[{track}],{}}}", unknown(each, "j")).replace('"', "\\\"");
+    [
+        format!(r#"{{"code":200,"data":{{{data},"data":[{track},{track}]}},{rest}}}"#),
+        format!(r#"{{"code":200,"data":{{{data},"state":"x","resultJson":"{result}"}},{rest}}}"#),
+    ]
+}
+
+#[test]
+fn no_more_unknown_members_are_kept_than_may_be_there_in_all_objects_together() {
+    const QUARTER: usize = DecodeError::UNKNOWN_MEMBERS_MAX / 4;
+    for body in with_unknown(QUARTER, QUARTER) {
+        let callback = Callback::decode(body.as_bytes()).unwrap();
+        let of_tracks = callback.tracks.iter().map(|track| track.extra.len());
+        let kept = callback.extra.len() + callback.data_extra.len() + of_tracks.sum::<usize>();
+        assert!(kept == 4 * QUARTER || kept == 3 * QUARTER, "{kept}");
+    }
+    let inside = "\"x\":{\"in\":1,\"side\":2}";
+    for body in with_unknown(QUARTER, QUARTER + 1) {
+        let err = Callback::decode(body.as_bytes()).unwrap_err();
+        assert_eq!(err.kind(), DecodeErrorKind::TooManyMembers);
+        assert_eq!(Peek::callback(body.as_bytes()).unwrap().task_id, "t");
+    }
+    let fits = with(&format!("{inside},{}", unknown(4 * QUARTER - 1, "d")));
+    assert!(Callback::decode(fits.as_bytes()).is_ok(), "objects in them");
+    let large = with(&unknown(4 * QUARTER + 1, "d"));
+    let err = Callback::decode(large.as_bytes()).unwrap_err();
+    let told = (err.kind(), err.path());
+    assert_eq!(told, (DecodeErrorKind::TooManyMembers, "data"));
+}
+
+#[test]
+fn a_record_has_no_more_unknown_members_than_a_callback() {
+    const HALF: usize = DecodeError::UNKNOWN_MEMBERS_MAX / 2;
+    for (at_the_root, fits) in [(HALF, true), (HALF + 1, false)] {
+        let track = format!("{{{}}}", unknown(HALF, "t"));
+        let body = format!(
+            r#"{{"code":200,"data":{{"taskId":"t","status":"SUCCESS",{},
+                "response":{{"sunoData":[{track}]}}}}}}"#,
+            unknown(at_the_root, "d")
+        );
+        let decoded = Envelope::<TaskRecord>::decode(body.as_bytes());
+        assert_eq!(decoded.map_err(|err| err.kind()).is_ok(), fits);
+    }
+}
+
+#[test]
+fn a_word_that_is_too_long_is_no_stage() {
+    const FITS: usize = Stage::WORD_BYTES_MAX;
+    for (bytes, fits) in [(FITS, true), (FITS + 1, false), (BYTES, false)] {
+        let word = "x".repeat(bytes);
+        for (member, path) in [
+            (format!("\"callbackType\":\"{word}\""), "data.callbackType"),
+            (format!("\"state\":\"{word}\""), "data.state"),
+        ] {
+            let body = with(&member);
+            let peek = Peek::callback(body.as_bytes()).unwrap();
+            match Callback::decode(body.as_bytes()) {
+                Ok(callback) => {
+                    assert!(fits, "{bytes}");
+                    assert_eq!(peek.stage(), Some(callback.stage()));
+                }
+                Err(err) => {
+                    assert!(!fits, "{bytes}");
+                    let told = (err.kind(), err.path());
+                    assert_eq!(told, (DecodeErrorKind::OutOfRange, path));
+                    assert_eq!(peek.stage(), None);
+                }
             }
         }
     }

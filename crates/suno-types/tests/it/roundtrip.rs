@@ -68,8 +68,8 @@ fn tracks() -> impl Strategy<Value = Vec<Track>> {
 proptest! {
     #[test]
     fn a_callback_that_is_built_comes_back(
-        task_id in task_id(), code: i64, msg: String, word: Option<String>, error: Option<String>,
-        tracks in tracks(),
+        task_id in task_id(), code: i64, msg: String, word in option::of(bodies::word()),
+        error: Option<String>, tracks in tracks(),
     ) {
         let mut callback = Callback::new(task_id, Code(code));
         callback.msg = msg;

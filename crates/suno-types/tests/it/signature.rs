@@ -71,6 +71,7 @@ fn timestamps_other_than_plain_digits_are_refused() {
         "1.7e9",
         "-9223372036854775808",
         "99999999999999999999",
+        "000000000001700000000",
         "1700000000\u{661}",
     ] {
         let result = check(timestamp, signature, now);
@@ -125,6 +126,55 @@ fn an_empty_key_verifies_nothing_and_white_space_around_a_key_does_not_count() {
         );
     }
     assert_eq!(verify_with(&format!("{key}\n"), signature), Ok(0));
+}
+
+#[test]
+fn headers_are_judged_before_a_key_and_a_task_are_known() {
+    let (key, task_id, now, signature) = VECTORS[1];
+    let parse = |timestamp: &str, signature: &str| {
+        let headers = SignatureHeaders::find([
+            ("x-webhook-timestamp", timestamp.as_bytes()),
+            ("x-webhook-signature", signature.as_bytes()),
+        ])?;
+        headers.parse(now, WINDOW)
+    };
+    let sent = now.to_string();
+    let refused = [
+        parse("soon", signature),
+        parse("1", signature),
+        parse(&sent, &signature[1..]),
+    ];
+    let expected = [
+        SignatureError::BadTimestamp,
+        SignatureError::OutsideWindow,
+        SignatureError::BadSignature,
+    ];
+    assert_eq!(refused.map(|refused| refused.unwrap_err()), expected);
+    let parsed = parse(&sent, signature).unwrap();
+    let keys = [WebhookKey::new(key)];
+    assert_eq!(parsed.verify(&keys, task_id), Ok(0));
+    let other = parsed.verify(&keys, VECTORS[0].1);
+    assert_eq!(other, Err(SignatureError::BadSignature));
+    assert!(!format!("{parsed:?}").contains(&signature[..8]));
+}
+
+#[test]
+fn a_timestamp_is_signed_with_the_digits_that_were_sent() {
+    let verify_sent = |timestamp: &str| {
+        let headers = SignatureHeaders::find([
+            ("x-webhook-timestamp", timestamp.as_bytes()),
+            (
+                "x-webhook-signature",
+                b"pjVi5bVdh9l0esf17yQI1ajWr4Clt+4jAJ/nNgiFhoc=".as_slice(),
+            ),
+        ])?;
+        let keys = [WebhookKey::new("whk-amber-otter")];
+        let task_id = "d3682caea3936aa13541208f81ba1c6f";
+        verify(&keys, task_id, headers, 1_780_000_000, WINDOW)
+    };
+    assert_eq!(verify_sent("01780000000"), Ok(0));
+    let number = verify_sent("1780000000");
+    assert_eq!(number, Err(SignatureError::BadSignature));
 }
 
 #[test]

@@ -10,15 +10,16 @@ use bytes::Bytes;
 use http::Request;
 use jiff::Timestamp;
 use suno_callback::{
-    Clock, Dispatcher, Event, Inbox, Inspect, MemoryStore, Receiver, Token, Verification,
+    Clock, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Receiver, Token, Verification,
     handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use super::watched::{Seen, WatchedStore};
+use super::watched::{Seen, Watched, WatchedStore};
 use super::{Answer, Input, PATH, Step};
+use crate::altered::AlteredStore;
 
 /// How long handling may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +32,7 @@ pub(super) enum StoreKind {
 }
 
 impl StoreKind {
-    fn open(&self) -> Result<Box<dyn Inspect>> {
+    fn open(&self) -> Result<Box<dyn IdempotencyStore>> {
         Ok(match self {
             Self::Memory => Box::new(MemoryStore::new()),
             Self::Sqlite(path) => Box::new(SqliteStore::open(path)?),
@@ -63,7 +64,8 @@ impl Life {
     pub(super) fn begin(input: &Input, store: &StoreKind, seen: &Seen) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let _entered = runtime.enter();
-        let store = Arc::new(WatchedStore::new(store.open()?, seen.clone()));
+        let watched = Watched::new(store.open()?, seen.clone());
+        let store = Arc::new(AlteredStore(watched));
         let inbox = Inbox::start(store.clone());
         let clock = SetClock::default();
         let mut receiver = Receiver::new(inbox.clone(), verification(input)?)
@@ -79,7 +81,7 @@ impl Life {
         });
         Ok(Self {
             receiver,
-            dispatcher: Dispatcher::new(inbox, handler).with_clock(clock.clone()),
+            dispatcher: Dispatcher::new(inbox, handler),
             store,
             clock,
             runtime,
@@ -115,13 +117,13 @@ impl Life {
 
     /// How many bodies are kept raw.
     pub(super) fn quarantined(&self) -> Result<u64> {
-        Ok(self.runtime.block_on(self.store.quarantined())?)
+        Ok(self.runtime.block_on(self.store.counts())?.quarantined)
     }
 
     /// Handles everything that can be handled.
     pub(super) fn handle_all(&self) -> Result<()> {
         self.runtime.block_on(async {
-            let mut idle = std::pin::pin!(self.store.idle().notified());
+            let mut idle = std::pin::pin!(self.store.0.idle().notified());
             idle.as_mut().enable();
             let running = self.dispatcher.clone().start();
             let waited = timeout(PATIENCE, idle).await;

@@ -1,15 +1,17 @@
-//! A store that can be made to fail, and that tells what it did.
+//! A store that can be made to fail, and that says when everything is handled.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use suno_callback::{
-    Accepted, Claim, ClaimRequest, Delivery, Held, IdempotencyStore, Inspect, Settlement,
-    StoreError, StoreErrorKind, Ticket, async_trait,
+    Accepted, ClaimRequest, Claims, Delivery, Extended, IdempotencyStore, StoreError,
+    StoreErrorKind, Ticket, async_trait,
 };
 use suno_types::Callback;
 use tokio::sync::Notify;
+
+use crate::altered::{Alteration, AlteredStore};
 
 /// How many events reach the handler at most. A receiver that hands over more does not end by
 /// itself, and has failed the case.
@@ -50,17 +52,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A store under watch.
+/// A store that is watched.
+pub(super) type WatchedStore = AlteredStore<Watched>;
+
+/// What is watched of a store.
 #[derive(Debug)]
-pub(super) struct WatchedStore {
-    store: Box<dyn Inspect>,
+pub(super) struct Watched {
+    store: Box<dyn IdempotencyStore>,
     seen: Seen,
+    /// How many claims are not settled.
     claimed: AtomicUsize,
     idle: Notify,
 }
 
-impl WatchedStore {
-    pub(super) fn new(store: Box<dyn Inspect>, seen: Seen) -> Self {
+impl Watched {
+    pub(super) fn new(store: Box<dyn IdempotencyStore>, seen: Seen) -> Self {
         Self {
             store,
             seen,
@@ -69,14 +75,9 @@ impl WatchedStore {
         }
     }
 
-    /// Wakes who waits as soon as there is nothing to claim and every claim is settled.
+    /// Notified as soon as there is nothing to claim and every claim is settled.
     pub(super) fn idle(&self) -> &Notify {
         &self.idle
-    }
-
-    /// How many bodies are kept raw.
-    pub(super) async fn quarantined(&self) -> Result<u64, StoreError> {
-        Ok(self.store.counts().await?.quarantined)
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -85,38 +86,50 @@ impl WatchedStore {
         }
         Ok(())
     }
+
+    /// Takes in what a request settled and claimed, and returns how many claims are left.
+    fn count(&self, request: &ClaimRequest, claims: &Claims) -> usize {
+        let settled = request.settlements.len();
+        let before = self.claimed.fetch_sub(settled, Ordering::SeqCst) - settled;
+        let claimed = claims.claims.len();
+        self.claimed.fetch_add(claimed, Ordering::SeqCst);
+        before + claimed
+    }
 }
 
 #[async_trait]
-impl IdempotencyStore for WatchedStore {
+impl Alteration for Watched {
+    fn store(&self) -> &dyn IdempotencyStore {
+        &*self.store
+    }
+
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
         self.check()?;
         self.store.accept(deliveries).await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError> {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
         self.check()?;
-        if self.seen.is_overrun() {
-            self.idle.notify_waiters();
-            return Ok(Vec::new());
+        let is_overrun = self.seen.is_overrun();
+        let mut allowed = request.clone();
+        if is_overrun {
+            allowed.events_max = 0;
         }
-        let claims = self.store.claim(request).await?;
-        let before = self.claimed.fetch_add(claims.len(), Ordering::SeqCst);
-        if claims.is_empty() && before == 0 {
+        let claims = self.store.claim(&allowed).await?;
+        let left = self.count(&allowed, &claims);
+        let is_empty = request.events_max > 0 && left == 0 && !claims.more;
+        if is_empty || is_overrun {
             self.idle.notify_waiters();
         }
         Ok(claims)
     }
 
-    async fn extend(&self, tickets: &[Ticket], until: Timestamp) -> Result<Vec<Held>, StoreError> {
+    async fn extend(
+        &self,
+        tickets: &[Ticket],
+        lease: Duration,
+    ) -> Result<Vec<Extended>, StoreError> {
         self.check()?;
-        self.store.extend(tickets, until).await
-    }
-
-    async fn settle(&self, settled: &[(Ticket, Settlement)]) -> Result<Vec<Held>, StoreError> {
-        self.check()?;
-        let held = self.store.settle(settled).await?;
-        self.claimed.fetch_sub(settled.len(), Ordering::SeqCst);
-        Ok(held)
+        self.store.extend(tickets, lease).await
     }
 }

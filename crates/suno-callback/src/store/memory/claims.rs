@@ -15,6 +15,9 @@ const WORKERS_MAX: usize = 64;
 /// How many events are looked at for one claim.
 const LOOKED_AT_MAX: usize = 4_096;
 
+/// So that no claim lapses at the moment at which it is granted.
+const LEASE_MIN: Duration = Duration::from_nanos(1);
+
 /// What a worker was granted last.
 #[derive(Debug)]
 pub(super) struct LastRequest {
@@ -109,7 +112,7 @@ impl Events {
         self.queue.range(after..).next()
     }
 
-    /// Claims the event of the task of `id` whose turn it is.
+    /// Claims an event if it is its turn in its task.
     fn look_at(
         &mut self,
         id: EventId,
@@ -125,6 +128,9 @@ impl Events {
             return Some(Looked::Parked);
         };
         let claimed = ids[turn.claim];
+        if claimed != id {
+            return None;
+        }
         let is_lapsed = siblings[turn.claim].state.is_lapsed();
         let lapses = self.by_id.get(&claimed)?.lapses + u32::from(is_lapsed);
         if lapses >= LAPSES_SUSPECT && !alone && !mutated(Mutation::SuspectsTogether) {
@@ -133,7 +139,7 @@ impl Events {
         for place in turn.supersede {
             self.set_state(ids[place], State::Superseded);
         }
-        let until = now + request.lease.min(LEASE_MAX);
+        let until = now + request.lease.clamp(LEASE_MIN, LEASE_MAX);
         self.set_state(claimed, State::Claimed { until });
         let event = self.by_id.get_mut(&claimed)?;
         event.epoch += 1;
@@ -185,7 +191,7 @@ impl Events {
         if self.held(ticket).is_none() {
             return Extended::Lost;
         }
-        let until = now + lease.min(LEASE_MAX);
+        let until = now + lease.clamp(LEASE_MIN, LEASE_MAX);
         self.set_state(ticket.event, State::Claimed { until });
         Extended::Extended
     }
@@ -234,7 +240,8 @@ impl Events {
 
 impl StoredEvent {
     fn claim(&self, ticket: &Ticket, now: Duration) -> Claim {
-        let mut claim = Claim::new(*ticket, self.key.clone(), self.raw.clone());
+        let raw = self.raw.clone().unwrap_or_default();
+        let mut claim = Claim::new(*ticket, self.key.clone(), raw);
         if let State::Claimed { until } = self.state {
             claim.holds_for = until.saturating_sub(now);
         }

@@ -19,7 +19,8 @@ use crate::store::{
     Accepted, DeadCause, EventId, EventState, QuarantinedDelivery, Sibling, WorkerId,
 };
 
-#[derive(Debug, Default)]
+// It has no `Debug`, nor has an event: what is stored must not be logged by mistake.
+#[derive(Default)]
 pub(super) struct Events {
     /// In the order of their numbers.
     pub(super) by_id: BTreeMap<EventId, StoredEvent>,
@@ -45,19 +46,37 @@ pub(super) struct QuarantineEntry {
     pub(super) stored_at: Duration,
 }
 
-#[derive(Debug)]
+/// The fingerprints of a body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Print {
+    strict: Fingerprint,
+    semantic: Fingerprint,
+}
+
+impl Print {
+    fn says_the_same(self, other: Self) -> bool {
+        self.strict == other.strict || self.semantic == other.semantic
+    }
+}
+
+/// What was delivered for an event and says something else.
+pub(super) struct Conflict {
+    print: Print,
+    /// The body, until it is purged.
+    pub(super) raw: Option<Bytes>,
+}
+
 pub(super) struct StoredEvent {
     pub(super) key: EventKey,
     pub(super) code: Code,
-    pub(super) raw: Bytes,
+    /// The body, until it is purged.
+    pub(super) raw: Option<Bytes>,
     pub(super) source: Source,
     pub(super) verified_by: VerifiedBy,
     pub(super) unconfirmed: bool,
     pub(super) received_at: Timestamp,
-    pub(super) is_purged: bool,
-    /// The strict and the semantic fingerprint of the event, then those of its conflicts.
-    pub(super) fingerprints: Vec<(Fingerprint, Fingerprint)>,
-    pub(super) conflicts: Vec<Bytes>,
+    print: Print,
+    pub(super) conflicts: Vec<Conflict>,
     pub(super) state: State,
     /// The moment under which the event is in the queue.
     pub(super) queued_at: Option<Duration>,
@@ -203,9 +222,14 @@ impl Events {
         let Some(event) = self.by_id.get_mut(&id) else {
             return Accepted::Dropped;
         };
-        let print = (delivery.strict, semantic);
+        let print = Print {
+            strict: delivery.strict,
+            semantic,
+        };
         if event.unconfirmed && !delivery.unconfirmed {
-            event.confirm(delivery, code, print);
+            if event.confirm(delivery, code, print) == Accepted::Dropped {
+                self.dropped += 1;
+            }
             match event.state {
                 State::Waiting { .. } => self.set_state(id, State::Ready { since: now }),
                 State::Dead if !mutated(Mutation::TenAttempts) => self.reopen(id, now),
@@ -213,11 +237,11 @@ impl Events {
             }
             return Accepted::Confirmed;
         }
-        let accepted = event.add_conflict(delivery, print);
+        let accepted = event.add_conflict(Some(delivery.raw.clone()), print);
         let nudge = event.unconfirmed && event.nudges < NUDGES_MAX;
         if nudge && matches!(event.state, State::Waiting { until } if until > now) {
             event.nudges += 1;
-            self.set_state(id, State::Waiting { until: now });
+            self.set_state(id, State::Ready { since: now });
         }
         if accepted == Accepted::Dropped {
             self.dropped += 1;
@@ -279,13 +303,15 @@ impl StoredEvent {
         Self {
             key: key.clone(),
             code,
-            raw: delivery.raw.clone(),
+            raw: Some(delivery.raw.clone()),
             source: delivery.source,
             verified_by: delivery.verified_by,
             unconfirmed: delivery.unconfirmed,
             received_at: delivery.received_at,
-            is_purged: false,
-            fingerprints: vec![(delivery.strict, semantic)],
+            print: Print {
+                strict: delivery.strict,
+                semantic,
+            },
             conflicts: Vec::new(),
             state: State::Ready { since: now },
             queued_at: None,
@@ -309,41 +335,29 @@ impl StoredEvent {
         )
     }
 
-    /// Keeps a delivery that says something else.
-    fn add_conflict(&mut self, delivery: &Delivery, print: (Fingerprint, Fingerprint)) -> Accepted {
-        let known = |(strict, semantic): &(Fingerprint, Fingerprint)| {
-            *strict == print.0 || *semantic == print.1
-        };
-        if self.fingerprints.iter().any(known) {
+    /// Keeps what says something else.
+    fn add_conflict(&mut self, raw: Option<Bytes>, print: Print) -> Accepted {
+        let is_known = |conflict: &Conflict| conflict.print.says_the_same(print);
+        if self.print.says_the_same(print) || self.conflicts.iter().any(is_known) {
             return Accepted::Duplicate;
         }
-        if self.fingerprints.len() > CONFLICTS_OF_EVENT_MAX {
+        if self.conflicts.len() >= CONFLICTS_OF_EVENT_MAX {
             return Accepted::Dropped;
         }
-        self.fingerprints.push(print);
-        self.conflicts.push(delivery.raw.clone());
+        self.conflicts.push(Conflict { print, raw });
         Accepted::Conflict
     }
 
-    /// Puts a confirmed body in the place of the unconfirmed one.
-    fn confirm(&mut self, delivery: &Delivery, code: Code, print: (Fingerprint, Fingerprint)) {
-        let unconfirmed = std::mem::replace(&mut self.raw, delivery.raw.clone());
-        let former = std::mem::replace(&mut self.fingerprints[0], print);
-        let says_other = former.0 != print.0 && former.1 != print.1;
-        self.fingerprints[1..]
-            .iter()
-            .position(|known| *known == print)
-            .map(|place| {
-                self.conflicts.remove(place);
-                self.fingerprints.remove(place + 1)
-            });
-        if says_other && self.fingerprints.len() <= CONFLICTS_OF_EVENT_MAX {
-            self.fingerprints.push(former);
-            self.conflicts.push(unconfirmed);
-        }
+    /// Puts a confirmed body in the place of the unconfirmed one, and returns what became of that.
+    fn confirm(&mut self, delivery: &Delivery, code: Code, print: Print) -> Accepted {
+        let former = self.raw.replace(delivery.raw.clone());
+        let former_print = std::mem::replace(&mut self.print, print);
+        self.conflicts
+            .retain(|conflict| !conflict.print.says_the_same(print));
         self.code = code;
         self.source = delivery.source;
         self.verified_by = delivery.verified_by;
         self.unconfirmed = false;
+        self.add_conflict(former, former_print)
     }
 }

@@ -3,7 +3,6 @@
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-use bytes::Bytes;
 use suno_types::{Stage, TaskId};
 
 use super::events::{Events, State, StoredEvent};
@@ -19,7 +18,7 @@ impl Events {
         ids.filter_map(|id| {
             let event = self.by_id.get(id)?;
             let mut record = event.record(*id, now);
-            record.raw = (!event.is_purged).then(|| event.raw.clone());
+            record.raw.clone_from(&event.raw);
             Some(record)
         })
         .collect()
@@ -57,7 +56,7 @@ impl Events {
     }
 
     pub(super) fn redrive(&mut self, id: EventId, redrive: Redrive, now: Duration) -> Redriven {
-        let Some(event) = self.by_id.get(&id).filter(|event| !event.is_purged) else {
+        let Some(event) = self.by_id.get(&id).filter(|event| event.raw.is_some()) else {
             return Redriven::Gone;
         };
         if !event.state.at(now).is_settled() {
@@ -95,7 +94,10 @@ impl Events {
         let Some((id, state)) = decided else {
             return Decision::Gone;
         };
-        let is_purged = self.by_id.get(&id).is_none_or(|event| event.is_purged);
+        let is_purged = self.by_id.get(&id).is_none_or(|event| event.raw.is_none());
+        if !stage.is_terminal() {
+            return Decision::Unchanged;
+        }
         if is_purged && state == EventState::Superseded {
             return Decision::Gone;
         }
@@ -213,18 +215,25 @@ impl StoredEvent {
         let age = now.saturating_sub(self.stored_at);
         match self.state {
             State::Done | State::Superseded => {
-                age >= request.keys_after || (!self.is_purged && age >= request.bodies_after)
+                age >= request.keys_after || (age >= request.bodies_after && self.bodies() > 0)
             }
             State::Dead => age >= request.dead_after,
             _ => false,
         }
     }
 
+    /// How many bodies are kept: of the event and of its conflicts.
+    fn bodies(&self) -> u64 {
+        let conflicts = self.conflicts.iter().map(|conflict| &conflict.raw);
+        conflicts.chain([&self.raw]).flatten().count() as u64
+    }
+
     fn forget_bodies(&mut self) -> u64 {
-        let bodies = u64::from(!self.is_purged) + self.conflicts.len() as u64;
-        self.is_purged = true;
-        self.raw = Bytes::new();
-        self.conflicts.clear();
+        let bodies = self.bodies();
+        self.raw = None;
+        for conflict in &mut self.conflicts {
+            conflict.raw = None;
+        }
         bodies
     }
 
@@ -238,7 +247,7 @@ impl StoredEvent {
         record.source = self.source;
         record.verified_by = self.verified_by;
         record.unconfirmed = self.unconfirmed;
-        record.conflicts = u32::try_from(self.fingerprints.len() - 1).unwrap_or(u32::MAX);
+        record.conflicts = u32::try_from(self.conflicts.len()).unwrap_or(u32::MAX);
         record
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Ledger {
     tasks: BTreeMap<TaskId, Task>,
     /// The tasks in the order in which they are due.
     queue: BTreeSet<(Duration, TaskId)>,
+    /// The epoch of the latest ticket of any task, so that no ticket outlives a task that is forgotten.
+    last_epoch: u32,
 }
 
 #[derive(Debug)]
@@ -139,7 +141,7 @@ impl Ledger {
 
     fn holds(&self, ticket: &DueTicket) -> bool {
         let task = self.tasks.get(&ticket.task_id);
-        task.is_some_and(|task| task.epoch == ticket.epoch)
+        task.is_some_and(|task| task.epoch == ticket.epoch && ticket.epoch > 0)
     }
 
     pub(super) fn postpone(
@@ -187,10 +189,12 @@ impl Events {
                 continue;
             }
             let until = now + request.lease.min(LEASE_MAX).max(Duration::from_nanos(1));
+            self.ledger.last_epoch += 1;
+            let epoch = self.ledger.last_epoch;
             if let Some(task) = self.ledger.set_due(&task_id, until) {
-                task.epoch += 1;
+                task.epoch = epoch;
                 let age = now.saturating_sub(task.expected_since);
-                let (epoch, answers) = (task.epoch, task.answers);
+                let answers = task.answers;
                 let ticket = DueTicket { task_id, epoch };
                 due.tasks.push(DueTask::new(ticket, age, answers));
             }

@@ -1,0 +1,120 @@
+//! What a sequence consists of.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::super::scene::dead;
+use crate::store::{Redrive, Settlement};
+
+pub(super) const TASKS: [&str; 3] = ["a", "b", "c"];
+pub(super) const WORDS: [&str; 5] = ["text", "first", "complete", "failed", "mixed"];
+
+#[derive(Debug, Clone)]
+pub(super) enum Operation {
+    Accept {
+        task: usize,
+        word: usize,
+        duration: u32,
+        unconfirmed: bool,
+    },
+    /// A worker settles some of the tickets that were granted, and claims.
+    Claim {
+        worker: u64,
+        events_max: usize,
+        is_running: bool,
+        settlements: Vec<(Index, How)>,
+    },
+    /// A worker sends its last request again.
+    Repeat {
+        worker: u64,
+    },
+    Extend {
+        ticket: Index,
+        seconds: u64,
+    },
+    Redrive {
+        event: Index,
+        redrive: Redrive,
+    },
+    Decide {
+        task: usize,
+        word: usize,
+    },
+    Pass {
+        seconds: u64,
+    },
+}
+
+/// How a claim is settled.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum How {
+    Done,
+    Retry { seconds: u64 },
+    Dead,
+    Release,
+}
+
+impl How {
+    pub(super) fn settlement(self) -> Settlement {
+        match self {
+            Self::Done => Settlement::Done,
+            Self::Retry { seconds } => Settlement::Retry {
+                after: Duration::from_secs(seconds),
+                reason: "no luck".to_owned(),
+            },
+            Self::Dead => dead(),
+            Self::Release => Settlement::Release,
+        }
+    }
+}
+
+fn how() -> impl Strategy<Value = How> {
+    prop_oneof![
+        3 => Just(How::Done),
+        3 => (0..90_u64).prop_map(|seconds| How::Retry { seconds }),
+        1 => Just(How::Dead),
+        1 => Just(How::Release),
+    ]
+}
+
+fn claim() -> impl Strategy<Value = Operation> {
+    let settlements = vec((any::<Index>(), how()), 0..3);
+    (1..3_u64, 0..4_usize, any::<bool>(), settlements).prop_map(
+        |(worker, events_max, is_running, settlements)| Operation::Claim {
+            worker,
+            events_max,
+            is_running,
+            settlements,
+        },
+    )
+}
+
+fn accept() -> impl Strategy<Value = Operation> {
+    let unconfirmed = prop::bool::weighted(0.4);
+    (0..TASKS.len(), 0..WORDS.len(), 0..3_u32, unconfirmed).prop_map(
+        |(task, word, duration, unconfirmed)| Operation::Accept {
+            task,
+            word,
+            duration,
+            unconfirmed,
+        },
+    )
+}
+
+pub(super) fn operation() -> impl Strategy<Value = Operation> {
+    let redrive = prop_oneof![Just(Redrive::Current), Just(Redrive::EvenIfSuperseded)];
+    prop_oneof![
+        8 => accept(),
+        8 => claim(),
+        2 => (1..3_u64).prop_map(|worker| Operation::Repeat { worker }),
+        1 => (any::<Index>(), 1..90_u64)
+            .prop_map(|(ticket, seconds)| Operation::Extend { ticket, seconds }),
+        1 => (any::<Index>(), redrive)
+            .prop_map(|(event, redrive)| Operation::Redrive { event, redrive }),
+        1 => (0..TASKS.len(), 2..4_usize).prop_map(|(task, word)| Operation::Decide { task, word }),
+        3 => (1..90_u64).prop_map(|seconds| Operation::Pass { seconds }),
+    ]
+}

@@ -1,0 +1,313 @@
+//! The contract as a plain model: a list of events, looked through from the beginning each time.
+//!
+//! It shares no code with the stores, so that no mistake is made on both sides.
+
+use suno_types::Stage;
+
+use super::operation::How;
+use crate::store::bounds::{LAPSES_SUSPECT, NUDGES_MAX};
+use crate::store::{Accepted, Decision, Extended, Redrive, Redriven, Settled, StateName};
+
+/// How long claims hold in the model, in seconds.
+pub(super) const LEASE: u64 = 60;
+
+/// An event; its number is its place in the list.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    pub(super) task: usize,
+    pub(super) stage: Stage,
+    pub(super) unconfirmed: bool,
+    /// What the event says, and then what its conflicts say.
+    pub(super) said: Vec<u32>,
+    pub(super) state: State,
+    pub(super) attempts: u32,
+    pub(super) lapses: u32,
+    nudges: u32,
+    /// The latest ticket, as a number of the model.
+    latest: Option<usize>,
+}
+
+/// A state with the second at which it began or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Ready(u64),
+    Claimed(u64),
+    Waiting(u64),
+    Done,
+    Dead,
+    Superseded,
+}
+
+impl State {
+    pub(super) fn name(self) -> StateName {
+        match self {
+            Self::Ready(_) => StateName::Ready,
+            Self::Claimed(_) => StateName::Claimed,
+            Self::Waiting(_) => StateName::Waiting,
+            Self::Done => StateName::Done,
+            Self::Dead => StateName::Dead,
+            Self::Superseded => StateName::Superseded,
+        }
+    }
+
+    fn is_settled(self) -> bool {
+        matches!(self, Self::Done | Self::Dead | Self::Superseded)
+    }
+
+    /// When the event became ready to be claimed, if it is.
+    fn ready_since(self, now: u64) -> Option<u64> {
+        match self {
+            Self::Ready(at) | Self::Claimed(at) | Self::Waiting(at) => (at <= now).then_some(at),
+            _ => None,
+        }
+    }
+}
+
+fn rank(stage: &Stage) -> u8 {
+    match stage.as_str() {
+        "text" => 1,
+        "first" => 2,
+        "complete" | "failed" => 3,
+        _ => 0,
+    }
+}
+
+impl Event {
+    fn supersedes(&self, stage: &Stage) -> bool {
+        let counts = !self.unconfirmed || self.state == State::Done;
+        let is_other_last = rank(stage) == 3 && rank(&self.stage) == 3 && self.stage != *stage;
+        let is_earlier = rank(stage) > 0 && rank(stage) < rank(&self.stage);
+        counts && (is_earlier || is_other_last)
+    }
+
+    fn reopen(&mut self, now: u64) {
+        (self.state, self.attempts, self.lapses) = (State::Ready(now), 0, 0);
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) events: Vec<Event>,
+    pub(super) now: u64,
+    /// The event of each ticket that was granted.
+    tickets: Vec<usize>,
+}
+
+impl Model {
+    fn place(&self, task: usize, stage: &Stage) -> Option<usize> {
+        let is_it = |event: &Event| event.task == task && event.stage == *stage;
+        self.events.iter().position(is_it)
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        task: usize,
+        stage: Stage,
+        duration: u32,
+        unconfirmed: bool,
+    ) -> Accepted {
+        if let Some(place) = self.place(task, &stage) {
+            return self.accept_again(place, duration, unconfirmed);
+        }
+        let is_late =
+            (self.events.iter()).any(|other| other.task == task && other.supersedes(&stage));
+        let (state, accepted) = match is_late {
+            true => (State::Superseded, Accepted::Late),
+            false => (State::Ready(self.now), Accepted::New),
+        };
+        self.events.push(Event {
+            task,
+            stage,
+            unconfirmed,
+            said: vec![duration],
+            state,
+            attempts: 0,
+            lapses: 0,
+            nudges: 0,
+            latest: None,
+        });
+        accepted
+    }
+
+    fn accept_again(&mut self, place: usize, duration: u32, unconfirmed: bool) -> Accepted {
+        let (now, event) = (self.now, &mut self.events[place]);
+        let is_known = event.said.contains(&duration);
+        if event.unconfirmed && !unconfirmed {
+            event.unconfirmed = false;
+            event.said.retain(|said| *said != duration);
+            event.said.insert(0, duration);
+            match event.state {
+                State::Waiting(_) => event.state = State::Ready(now),
+                State::Dead => event.reopen(now),
+                _ => {}
+            }
+            return Accepted::Confirmed;
+        }
+        let waits = matches!(event.state, State::Waiting(until) if until > now);
+        if event.unconfirmed && waits && event.nudges < NUDGES_MAX {
+            event.nudges += 1;
+            event.state = State::Ready(now);
+        }
+        if is_known {
+            return Accepted::Duplicate;
+        }
+        event.said.push(duration);
+        Accepted::Conflict
+    }
+
+    /// Claims events and returns their places in the order of the claims.
+    pub(super) fn claim(&mut self, events_max: usize, is_running: bool) -> Vec<usize> {
+        let mut queue: Vec<_> = (0..self.events.len())
+            .filter_map(|place| Some((self.events[place].state.ready_since(self.now)?, place)))
+            .collect();
+        queue.sort_unstable();
+        let mut claimed = Vec::new();
+        for (_, place) in queue {
+            if claimed.len() == events_max {
+                break;
+            }
+            if self.turn(self.events[place].task) != Some(place) {
+                continue;
+            }
+            let event = &self.events[place];
+            let lapses = event.lapses + u32::from(event.state.name() == StateName::Claimed);
+            let is_suspected = lapses >= LAPSES_SUSPECT;
+            if is_suspected && (is_running || !claimed.is_empty()) {
+                continue;
+            }
+            self.grant(place, lapses);
+            claimed.push(place);
+            if is_suspected {
+                break;
+            }
+        }
+        claimed
+    }
+
+    /// The event of a task that may be claimed.
+    fn turn(&self, task: usize) -> Option<usize> {
+        let of_task = |place: &usize| self.events[*place].task == task;
+        let places = || (0..self.events.len()).filter(of_task);
+        let is_held = |place: usize| matches!(self.events[place].state, State::Claimed(until) if until > self.now);
+        if places().any(is_held) {
+            return None;
+        }
+        places()
+            .filter(|place| self.events[*place].state.ready_since(self.now).is_some())
+            .min_by_key(|place| {
+                let event = &self.events[*place];
+                let is_lapsed = event.state.name() == StateName::Claimed;
+                (!is_lapsed, rank(&event.stage), *place)
+            })
+    }
+
+    fn grant(&mut self, place: usize, lapses: u32) {
+        let event = &mut self.events[place];
+        event.state = State::Claimed(self.now + LEASE);
+        event.attempts += 1;
+        event.lapses = lapses;
+        event.latest = Some(self.tickets.len());
+        self.tickets.push(place);
+        let later = event.clone();
+        for other in &mut self.events {
+            let waits = other.state.name() == StateName::Waiting;
+            if waits && other.task == later.task && later.supersedes(&other.stage) {
+                other.state = State::Superseded;
+            }
+        }
+    }
+
+    /// The event that a ticket holds.
+    fn held(&mut self, ticket: usize) -> Option<&mut Event> {
+        let event = &mut self.events[self.tickets[ticket]];
+        let is_claimed = matches!(event.state, State::Claimed(_));
+        (is_claimed && event.latest == Some(ticket)).then_some(event)
+    }
+
+    /// True if a claim still holds.
+    pub(super) fn holds(&mut self, ticket: usize) -> bool {
+        let now = self.now;
+        let held = self.held(ticket);
+        held.is_some_and(|event| matches!(event.state, State::Claimed(until) if until > now))
+    }
+
+    pub(super) fn settle(&mut self, ticket: usize, how: How) -> Settled {
+        let now = self.now;
+        let place = self.tickets[ticket];
+        let Some(event) = self.held(ticket) else {
+            return match self.events[place].latest == Some(ticket) {
+                true => Settled::AlreadySettled,
+                false => Settled::Lost,
+            };
+        };
+        if !matches!(how, How::Release) {
+            event.lapses = 0;
+        }
+        event.state = match how {
+            How::Done => State::Done,
+            How::Retry { seconds } => State::Waiting(now + seconds),
+            How::Dead => State::Dead,
+            How::Release => {
+                event.attempts -= 1;
+                State::Ready(now)
+            }
+        };
+        if event.state == State::Done {
+            let done = event.clone();
+            for other in &mut self.events {
+                let is_open = other.task == done.task && !other.state.is_settled();
+                if is_open && done.supersedes(&other.stage) {
+                    other.state = State::Superseded;
+                }
+            }
+        }
+        Settled::Settled
+    }
+
+    pub(super) fn extend(&mut self, ticket: usize, seconds: u64) -> Extended {
+        let now = self.now;
+        match self.held(ticket) {
+            Some(event) => {
+                event.state = State::Claimed(now + seconds);
+                Extended::Extended
+            }
+            None => Extended::Lost,
+        }
+    }
+
+    pub(super) fn redrive(&mut self, place: usize, redrive: Redrive) -> Redriven {
+        let event = &self.events[place];
+        if !event.state.is_settled() {
+            return Redriven::NotSettled;
+        }
+        let is_superseded = self.events.iter().any(|other| {
+            other.task == event.task && other.state == State::Done && other.supersedes(&event.stage)
+        });
+        if is_superseded && redrive == Redrive::Current {
+            return Redriven::Superseded;
+        }
+        let now = self.now;
+        self.events[place].reopen(now);
+        Redriven::Ready
+    }
+
+    /// Decides for a last stage.
+    pub(super) fn decide(&mut self, task: usize, stage: &Stage) -> Decision {
+        let Some(place) = self.place(task, stage) else {
+            return Decision::Gone;
+        };
+        for (other_place, other) in self.events.iter_mut().enumerate() {
+            let waits = matches!(other.state, State::Ready(_) | State::Waiting(_));
+            let is_last = other.task == task && rank(&other.stage) == 3;
+            if other_place != place && is_last && waits {
+                other.state = State::Superseded;
+            }
+        }
+        if self.events[place].state != State::Superseded {
+            return Decision::Unchanged;
+        }
+        let now = self.now;
+        self.events[place].reopen(now);
+        Decision::Ready
+    }
+}

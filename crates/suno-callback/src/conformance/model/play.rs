@@ -1,0 +1,254 @@
+//! Plays a sequence on a store and on the model, and compares their answers.
+
+use std::collections::HashMap;
+
+use proptest::sample::Index;
+use suno_types::Stage;
+
+use super::super::scene::{Scene, delivery_of, expect, expect_near, keys, task_id};
+use super::super::{Bench, Verdict};
+use super::operation::{How, Operation, TASKS, WORDS};
+use super::plain::{Event, LEASE, Model, State};
+use crate::store::{
+    Claim, ClaimRequest, EventRecord, EventState, Redrive, StateName, Ticket, WorkerId,
+};
+
+/// The last request of a worker, and what it was granted.
+struct LastRequest {
+    request: ClaimRequest,
+    /// The settlements, with the tickets as numbers of the model.
+    settlements: Vec<(usize, How)>,
+    granted: Vec<usize>,
+}
+
+struct Play<'a> {
+    scene: Scene<'a>,
+    model: Model,
+    /// What the store granted; the place is the number of the model.
+    tickets: Vec<Ticket>,
+    last: HashMap<u64, LastRequest>,
+}
+
+pub(super) async fn play(bench: &dyn Bench, operations: &[Operation]) -> Verdict {
+    let mut play = Play {
+        scene: Scene::fresh(bench).await?,
+        model: Model::default(),
+        tickets: Vec::new(),
+        last: HashMap::new(),
+    };
+    for operation in operations {
+        // No two operations happen at the same moment.
+        play.pass(1).await;
+        play.step(operation).await?;
+    }
+    for task in 0..TASKS.len() {
+        play.compare(task).await?;
+    }
+    Ok(())
+}
+
+impl Play<'_> {
+    async fn pass(&mut self, seconds: u64) {
+        self.model.now += seconds;
+        self.scene.pass(seconds).await;
+    }
+
+    async fn step(&mut self, operation: &Operation) -> Verdict {
+        match operation {
+            Operation::Accept {
+                task,
+                word,
+                duration,
+                unconfirmed,
+            } => self.accept(*task, *word, *duration, *unconfirmed).await,
+            Operation::Claim {
+                worker,
+                events_max,
+                is_running,
+                settlements,
+            } => {
+                self.claim(*worker, *events_max, *is_running, settlements)
+                    .await
+            }
+            Operation::Repeat { worker } => self.repeat(*worker).await,
+            Operation::Extend { ticket, seconds } => self.extend(ticket, *seconds).await,
+            Operation::Redrive { event, redrive } => self.redrive(event, *redrive).await,
+            Operation::Decide { task, word } => self.decide(*task, *word).await,
+            Operation::Pass { seconds } => {
+                self.pass(*seconds).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn accept(&mut self, task: usize, word: usize, said: u32, unconfirmed: bool) -> Verdict {
+        let delivery = delivery_of(TASKS[task], WORDS[word], said)?;
+        let found = self
+            .scene
+            .accept(delivery.with_unconfirmed(unconfirmed))
+            .await?;
+        let stage = Stage::from(WORDS[word]);
+        let expected = self.model.accept(task, stage, said, unconfirmed);
+        expect("accept", found, expected)
+    }
+
+    /// The numbers of the tickets to settle. None before the first was granted.
+    fn numbers(&self, settlements: &[(Index, How)]) -> Vec<(usize, How)> {
+        let granted = self.tickets.len();
+        settlements
+            .iter()
+            .filter(|_| granted > 0)
+            .map(|(ticket, how)| (ticket.index(granted), *how))
+            .collect()
+    }
+
+    async fn claim(
+        &mut self,
+        worker: u64,
+        events_max: usize,
+        is_running: bool,
+        settlements: &[(Index, How)],
+    ) -> Verdict {
+        let settlements = self.numbers(settlements);
+        let wanted = settlements
+            .iter()
+            .map(|(number, how)| (self.tickets[*number], how.settlement()));
+        let mut request = self
+            .scene
+            .request(events_max)
+            .with_running(usize::from(is_running))
+            .with_settlements(wanted.collect());
+        request.worker = WorkerId(worker);
+        let answer = self.scene.ask(&request).await?;
+        let settle = |(number, how): &(usize, How)| self.model.settle(*number, *how);
+        let expected = settlements.iter().map(settle).collect();
+        expect("settled", answer.settled, expected)?;
+        let expected = self.model.claim(events_max, is_running);
+        self.compare_claims(&answer.claims, &expected)?;
+        let first = self.tickets.len();
+        self.tickets
+            .extend(answer.claims.iter().map(|claim| claim.ticket));
+        let granted = (first..self.tickets.len()).collect();
+        let last = LastRequest {
+            request,
+            settlements,
+            granted,
+        };
+        self.last.insert(worker, last);
+        Ok(())
+    }
+
+    fn compare_claims(&self, claims: &[Claim], expected: &[usize]) -> Verdict {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|place| &self.model.events[*place])
+            .collect();
+        let key = |event: &&Event| format!("{}/{}", TASKS[event.task], event.stage);
+        expect("claims", keys(claims), expected.iter().map(key).collect())?;
+        for (claim, event) in claims.iter().zip(expected) {
+            let found = (claim.attempt, claim.lapses, claim.unconfirmed);
+            let expected = (event.attempts, event.lapses, event.unconfirmed);
+            let what = format!("attempt, lapses and unconfirmed of {}", claim.key);
+            expect(&what, found, expected)?;
+            expect_near("lease", claim.holds_for, LEASE)?;
+            let body = delivery_of(TASKS[event.task], event.stage.as_str(), event.said[0])?.raw;
+            expect("body", &claim.raw, &body)?;
+        }
+        Ok(())
+    }
+
+    async fn repeat(&mut self, worker: u64) -> Verdict {
+        let Some(last) = self.last.get(&worker) else {
+            return Ok(());
+        };
+        let answer = self.scene.ask(&last.request).await?;
+        let settle = |(number, how): &(usize, How)| self.model.settle(*number, *how);
+        let expected = last.settlements.iter().map(settle).collect();
+        expect("settled again", answer.settled, expected)?;
+        let held = last
+            .granted
+            .iter()
+            .filter(|number| self.model.holds(**number));
+        let expected: Vec<_> = held.map(|number| self.tickets[*number]).collect();
+        let found = answer.claims.iter().map(|claim| claim.ticket).collect();
+        expect("claims again", found, expected)
+    }
+
+    async fn extend(&mut self, ticket: &Index, seconds: u64) -> Verdict {
+        if self.tickets.is_empty() {
+            return Ok(());
+        }
+        let number = ticket.index(self.tickets.len());
+        let found = self.scene.extend(self.tickets[number], seconds).await?;
+        expect("extend", found, self.model.extend(number, seconds))
+    }
+
+    async fn redrive(&mut self, event: &Index, redrive: Redrive) -> Verdict {
+        if self.model.events.is_empty() {
+            return Ok(());
+        }
+        let place = event.index(self.model.events.len());
+        let (task, word) = {
+            let event = &self.model.events[place];
+            (TASKS[event.task], event.stage.to_string())
+        };
+        let id = self.scene.find_stage(task, &word).await?.id;
+        let found = self.scene.redrive(id, redrive).await?;
+        expect("redrive", found, self.model.redrive(place, redrive))
+    }
+
+    async fn decide(&mut self, task: usize, word: usize) -> Verdict {
+        let stage = Stage::from(WORDS[word]);
+        let found = self
+            .scene
+            .store
+            .decide(&task_id(TASKS[task])?, &stage)
+            .await?;
+        expect("decide", found, self.model.decide(task, &stage))
+    }
+
+    /// Compares what the store and the model have of a task.
+    async fn compare(&self, task: usize) -> Verdict {
+        let of_task = self.model.events.iter().filter(|event| event.task == task);
+        let expected: Vec<_> = of_task.collect();
+        let found = self.scene.find(TASKS[task]).await?;
+        let look = |event: &EventRecord| {
+            let state = StateName::from(event.state);
+            let counted = (event.attempts, event.lapses, event.conflicts);
+            (event.key.stage().clone(), state, event.unconfirmed, counted)
+        };
+        let model = |event: &&Event| {
+            let conflicts = u32::try_from(event.said.len() - 1).unwrap_or(u32::MAX);
+            let counted = (event.attempts, event.lapses, conflicts);
+            (
+                event.stage.clone(),
+                event.state.name(),
+                event.unconfirmed,
+                counted,
+            )
+        };
+        let what = format!(
+            "stage, state, unconfirmed, (attempts, lapses, conflicts) of {}",
+            TASKS[task]
+        );
+        let expected_looks: Vec<_> = expected.iter().map(model).collect();
+        expect(&what, found.iter().map(look).collect(), expected_looks)?;
+        for (found, expected) in found.iter().zip(expected) {
+            self.compare_duration(found.state, expected.state)?;
+        }
+        Ok(())
+    }
+
+    fn compare_duration(&self, found: EventState, expected: State) -> Verdict {
+        let left = |until: u64| until.saturating_sub(self.model.now);
+        match (found, expected) {
+            (EventState::Claimed { holds_for }, State::Claimed(until)) => {
+                expect_near("the rest of a lease", holds_for, left(until))
+            }
+            (EventState::Waiting { ready_in }, State::Waiting(until)) => {
+                expect_near("the rest of a wait", ready_in, left(until))
+            }
+            _ => Ok(()),
+        }
+    }
+}

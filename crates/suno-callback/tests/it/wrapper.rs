@@ -1,0 +1,189 @@
+//! Stores around other stores, and faults that a test puts between the two.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::future::{Future, pending};
+use std::ops::Deref;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use suno_callback::{
+    Accepted, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
+    EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
+    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
+    StoreError, StoreErrorKind, SubmitId, Ticket,
+};
+use suno_types::{Stage, TaskId};
+use tokio::sync::watch;
+
+/// Calls a macro with every operation of a store.
+macro_rules! with_operations {
+    ($then:ident) => {
+        $then! {
+            accept(deliveries: &[Delivery]) -> Vec<Accepted>;
+            claim(request: &ClaimRequest) -> Claims;
+            extend(tickets: &[Ticket], lease: Duration) -> Vec<Extended>;
+            wait(at_most: Duration) -> ();
+            find(task_id: &TaskId) -> Vec<EventRecord>;
+            list(request: &ListRequest) -> Page<EventRecord>;
+            quarantine(after: Option<EventId>, entries_max: u32) -> Page<QuarantinedDelivery>;
+            counts() -> Counts;
+            redrive(events: &[EventId], redrive: Redrive) -> Vec<Redriven>;
+            requeue(entry: EventId, delivery: &Delivery) -> Option<Accepted>;
+            decide(task_id: &TaskId, stage: &Stage) -> Decision;
+            purge(request: &PurgeRequest) -> Purged;
+            intend(intent: &Intent) -> ();
+            withdraw(submit: SubmitId) -> ();
+            open_intents(
+                open_for: Duration,
+                after: Option<u64>,
+                intents_max: u32
+            ) -> Vec<OpenIntent>;
+            expect(task: &ExpectedTask) -> ();
+            due(request: &DueRequest) -> DueTasks;
+            postpone(ticket: &DueTicket, postponement: Postponement) -> bool;
+            finish(ticket: &DueTicket) -> bool;
+        }
+    };
+}
+
+macro_rules! wrapper {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        const OPERATIONS: &[&str] = &[$(stringify!($name)),*];
+
+        /// A store around another one. What it does not write itself goes to that one.
+        #[async_trait]
+        pub(crate) trait Wrapper: Debug + Send + Sync {
+            /// The store to which operations go.
+            fn inner(&self) -> &dyn IdempotencyStore;
+
+            /// What goes wrong on the way.
+            fn faults(&self) -> &Faults;
+
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                self.inner().$name($($argument),*).await
+            })*
+        }
+    };
+}
+
+with_operations!(wrapper);
+
+/// The store that a [`Wrapper`] makes.
+#[derive(Debug, Default)]
+pub(crate) struct Wrapped<W>(pub(crate) W);
+
+impl<W> Deref for Wrapped<W> {
+    type Target = W;
+
+    fn deref(&self) -> &W {
+        &self.0
+    }
+}
+
+macro_rules! store {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl<W: Wrapper> IdempotencyStore for Wrapped<W> {
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                let operation = self.0.$name($($argument),*);
+                self.0.faults().around(stringify!($name), operation).await
+            })*
+        }
+    };
+}
+
+with_operations!(store);
+
+/// What an operation does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It fails, and nothing is done.
+    Fails(StoreErrorKind),
+    /// It is done and reported as failed: the answer is lost.
+    LosesAnswer,
+    /// Nothing is done until the fault is mended.
+    Hangs,
+    /// It is done at once, and answered when the fault is mended.
+    AnswersWhenMended,
+    /// Nothing is done, and there is never an answer.
+    HangsForEver,
+    /// It is done after this time.
+    Takes(Duration),
+}
+
+impl Fault {
+    pub(crate) const FAILS: Self = Self::Fails(StoreErrorKind::Unavailable);
+}
+
+/// The faults of a store, by the names of its operations.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    of: watch::Sender<BTreeMap<&'static str, Fault>>,
+    times: Mutex<BTreeMap<&'static str, usize>>,
+}
+
+impl Faults {
+    /// From now on, an operation goes wrong.
+    pub(crate) fn set(&self, operation: &'static str, fault: Fault) {
+        assert!(OPERATIONS.contains(&operation), "{operation}");
+        self.of.send_modify(|of| {
+            of.insert(operation, fault);
+        });
+    }
+
+    /// From now on, every operation goes wrong.
+    pub(crate) fn set_all(&self, fault: Fault) {
+        OPERATIONS.iter().for_each(|name| self.set(name, fault));
+    }
+
+    /// From now on, all is well.
+    pub(crate) fn mend(&self) {
+        self.of.send_modify(BTreeMap::clear);
+    }
+
+    /// How often an operation was asked for.
+    pub(crate) fn times(&self, operation: &'static str) -> usize {
+        assert!(OPERATIONS.contains(&operation), "{operation}");
+        let times = self.times.lock().unwrap();
+        times.get(operation).copied().unwrap_or_default()
+    }
+
+    async fn mended(&self, operation: &'static str) {
+        let mut of = self.of.subscribe();
+        let is_well = |of: &BTreeMap<_, _>| !of.contains_key(operation);
+        of.wait_for(is_well).await.unwrap();
+    }
+
+    async fn around<T>(
+        &self,
+        name: &'static str,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        *self.times.lock().unwrap().entry(name).or_default() += 1;
+        let fault = self.of.borrow().get(name).copied();
+        match fault {
+            None => operation.await,
+            Some(Fault::Fails(kind)) => Err(StoreError::new(kind)),
+            Some(Fault::LosesAnswer) => {
+                operation.await?;
+                Err(StoreError::new(StoreErrorKind::Unavailable))
+            }
+            Some(Fault::Hangs) => {
+                self.mended(name).await;
+                operation.await
+            }
+            Some(Fault::AnswersWhenMended) => {
+                let answer = operation.await;
+                self.mended(name).await;
+                answer
+            }
+            Some(Fault::HangsForEver) => pending().await,
+            Some(Fault::Takes(time)) => {
+                tokio::time::sleep(time).await;
+                operation.await
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What people and the reconciler change: redriving, requeuing, deciding.
+
+use rusqlite::{OptionalExtension, params};
+use suno_callback::{Accepted, Decision, Delivery, EventId, Redrive, Redriven};
+use suno_types::{Stage, TaskId};
+
+use crate::accept;
+use crate::error::Result;
+use crate::row::{DEAD, DONE, READY, SUPERSEDED, WAITING, task_hash};
+use crate::siblings::{Siblings, StoredSibling};
+use crate::state;
+use crate::work::Work;
+
+/// Makes a settled event ready again.
+pub(crate) fn redrive(work: &mut Work<'_>, event: EventId, redrive: Redrive) -> Result<Redriven> {
+    let found: Option<(i64, String)> = work
+        .transaction
+        .prepare_cached("SELECT task_hash, task_id FROM events WHERE id = ?1 AND raw IS NOT NULL")?
+        .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((hash, task_id)) = found else {
+        return Ok(Redriven::Gone);
+    };
+    let siblings = Siblings::new(work.transaction)?.of(work.keys, hash, &task_id)?;
+    let Some(this) = siblings.iter().find(|sibling| sibling.id == event.0) else {
+        return Ok(Redriven::Gone);
+    };
+    if ![DONE, DEAD, SUPERSEDED].contains(&this.state) {
+        return Ok(Redriven::NotSettled);
+    }
+    let is_superseded = siblings
+        .iter()
+        .any(|sibling| sibling.state == DONE && sibling.stage.supersedes(&this.stage));
+    if is_superseded && redrive == Redrive::Current {
+        return Ok(Redriven::Superseded);
+    }
+    state::reopen(work, event.0, &siblings)?;
+    Ok(Redriven::Ready)
+}
+
+/// Accepts what is in quarantine as it is understood now.
+pub(crate) fn requeue(
+    work: &mut Work<'_>,
+    entry: EventId,
+    delivery: &Delivery,
+) -> Result<Option<Accepted>> {
+    let deleted = work
+        .transaction
+        .prepare_cached("DELETE FROM quarantine WHERE id = ?1")?
+        .execute([entry.0])?;
+    if deleted == 0 {
+        return Ok(None);
+    }
+    let accepted = accept::accept(work, std::slice::from_ref(delivery))?;
+    Ok(accepted.first().copied())
+}
+
+/// Decides for one of the last stages of a task.
+pub(crate) fn decide(work: &mut Work<'_>, task_id: &TaskId, stage: &Stage) -> Result<Decision> {
+    let hash = task_hash(task_id);
+    let siblings = Siblings::new(work.transaction)?.of(work.keys, hash, task_id.as_str())?;
+    let Some(decided) = siblings.iter().find(|sibling| sibling.stage == *stage) else {
+        return Ok(Decision::Gone);
+    };
+    if !stage.is_terminal() {
+        return Ok(Decision::Unchanged);
+    }
+    if decided.state == SUPERSEDED && !has_body(work, decided)? {
+        return Ok(Decision::Gone);
+    }
+    for other in &siblings {
+        let waits = other.state == READY || other.state == WAITING;
+        if other.id != decided.id && other.stage.is_terminal() && waits {
+            state::supersede(work, other.id)?;
+        }
+    }
+    if decided.state != SUPERSEDED {
+        return Ok(Decision::Unchanged);
+    }
+    state::reopen(work, decided.id, &siblings)?;
+    Ok(Decision::Ready)
+}
+
+fn has_body(work: &Work<'_>, event: &StoredSibling) -> Result<bool> {
+    let has_body = work
+        .transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM events WHERE id = ?1 AND raw IS NOT NULL)")?
+        .query_row(params![event.id], |row| row.get(0))?;
+    Ok(has_body)
+}

@@ -1,0 +1,180 @@
+-- Times are microseconds of the store's own clock (see clock.rs), except received_at and intended_at,
+-- which are the caller's and are only shown to people.
+
+-- What was received. A row is appended, and changes only if the record confirms it or its body is
+-- purged.
+CREATE TABLE events (
+    -- Numbers grow, and are not used again after a purge; see numbered_through.
+    id INTEGER PRIMARY KEY,
+    -- 64 bits of a hash of the task id: narrow keys find a task's events, and the id decides.
+    task_hash INTEGER NOT NULL,
+    task_id TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    code INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    verified_by INTEGER NOT NULL,
+    -- 1 if the provider's record must confirm it.
+    unconfirmed INTEGER NOT NULL,
+    -- How often a delivery made it ready before its wait ended.
+    nudges INTEGER NOT NULL DEFAULT 0,
+    received_at INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
+    strict BLOB NOT NULL,
+    semantic BLOB NOT NULL,
+    -- Room for what a callback says beside its stage; not written yet.
+    product TEXT,
+    query TEXT,
+    reference TEXT,
+    revision INTEGER NOT NULL DEFAULT 0,
+    -- The body as it was received; null when it was purged. The last column, so that the others are
+    -- read without it.
+    raw BLOB
+) STRICT;
+
+-- The state of an event is a row in one of four tables. They are narrow, since states change often.
+
+-- Ready, and never claimed. Scanned from the start: the oldest come first.
+CREATE TABLE ready (
+    event_id INTEGER PRIMARY KEY,
+    since INTEGER NOT NULL
+) STRICT;
+
+-- Claimed, waiting for another attempt, or ready again.
+CREATE TABLE later (
+    event_id INTEGER PRIMARY KEY,
+    task_hash INTEGER NOT NULL,
+    -- 0 ready, 1 claimed, 2 waiting.
+    state INTEGER NOT NULL,
+    -- When it is or becomes claimable: since when it is ready, the end of the lease or of the wait.
+    -- Null while another event of the task is claimed: it is parked then.
+    due INTEGER,
+    -- The due time of a parked event.
+    since INTEGER NOT NULL,
+    -- 1 if other events of its task may be open that it supersedes when it is done.
+    supersedes INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    lapses INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    worker INTEGER NOT NULL,
+    -- When the event was stored or redriven.
+    open_since INTEGER NOT NULL,
+    reason TEXT
+) STRICT;
+
+CREATE INDEX later_by_due ON later (due) WHERE due IS NOT NULL;
+CREATE INDEX parked_by_task ON later (task_hash) WHERE due IS NULL;
+
+-- Done (3) or superseded (5).
+CREATE TABLE settled (
+    event_id INTEGER PRIMARY KEY,
+    state INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
+    -- 1 until the body is purged.
+    has_body INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    worker INTEGER NOT NULL,
+    reason TEXT
+) STRICT;
+
+-- Dead letters.
+CREATE TABLE dead (
+    event_id INTEGER PRIMARY KEY,
+    stored_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    worker INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    reason TEXT
+) STRICT;
+
+-- Finds the events of a task. Hashes are random, so that writing each key at once would change a page
+-- for nearly every event: keys are merged in sorted slices instead; see keys.rs.
+CREATE TABLE keys (
+    task_hash INTEGER NOT NULL,
+    event_id INTEGER NOT NULL,
+    PRIMARY KEY (task_hash, event_id)
+) STRICT, WITHOUT ROWID;
+
+-- The keys that are not merged: for each transaction that stored events, their task hashes in the
+-- order of their numbers, 8 bytes each.
+CREATE TABLE key_log (
+    first_event INTEGER PRIMARY KEY,
+    hashes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE marks (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    -- The store's clock: the latest time that was written, to the second, and what to add to the
+    -- system's time.
+    clock INTEGER NOT NULL,
+    clock_offset INTEGER NOT NULL,
+    -- The last event whose key is in keys.
+    merged_through INTEGER NOT NULL,
+    -- Up to here numbers are not given again, since their events may have been purged.
+    numbered_through INTEGER NOT NULL,
+    -- Up to here bodies were purged.
+    bodies_through INTEGER NOT NULL,
+    -- How often expected tasks were taken: the epoch of the latest ticket.
+    due_epoch INTEGER NOT NULL,
+    -- How many events are done and superseded, and how many deliveries were dropped.
+    done INTEGER NOT NULL,
+    superseded INTEGER NOT NULL,
+    dropped INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+-- Deliveries of a known key that say something else.
+CREATE TABLE conflicts (
+    id INTEGER PRIMARY KEY,
+    event_id INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    verified_by INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    strict BLOB NOT NULL,
+    semantic BLOB NOT NULL,
+    -- Null when it was purged.
+    raw BLOB
+) STRICT;
+
+CREATE INDEX conflicts_of_event ON conflicts (event_id);
+
+-- Deliveries that could be trusted but not understood, or were too many for their task.
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    strict BLOB NOT NULL UNIQUE,
+    task_id TEXT,
+    source INTEGER NOT NULL,
+    verified_by INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    raw BLOB NOT NULL
+) STRICT;
+
+-- Submits that were about to be sent and whose task is not known.
+CREATE TABLE intents (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    submit BLOB NOT NULL UNIQUE,
+    intended_at INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
+    -- When its task is due.
+    due INTEGER NOT NULL,
+    -- Room for the application's own name of the submit; not written yet.
+    reference TEXT
+) STRICT;
+
+-- Tasks whose last callback is expected.
+CREATE TABLE expected (
+    task_id TEXT PRIMARY KEY,
+    expected_since INTEGER NOT NULL,
+    -- When the provider is to be asked; while it is being asked, the end of the lease.
+    due INTEGER NOT NULL,
+    -- That of the latest ticket; 0 if the task was not taken yet.
+    epoch INTEGER NOT NULL DEFAULT 0,
+    -- How often the provider has answered.
+    answers INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX expected_by_due ON expected (due, task_id);

@@ -1,0 +1,163 @@
+//! How the state of an event changes: rows that move between the tables `ready`, `later`, `settled`
+//! and `dead`.
+
+use rusqlite::{OptionalExtension, params};
+use suno_callback::DeadCause;
+
+use crate::clock::Micros;
+use crate::error::Result;
+use crate::row::{CLAIMED, DONE, SUPERSEDED};
+use crate::siblings::StoredSibling;
+use crate::work::Work;
+
+/// Supersedes an event that is ready, parked or waits.
+pub(crate) fn supersede(work: &mut Work<'_>, event: i64) -> Result<()> {
+    let from_ready = work
+        .transaction
+        .prepare_cached("DELETE FROM ready WHERE event_id = ?1")?
+        .execute([event])?;
+    if from_ready == 1 {
+        work.transaction
+            .prepare_cached(
+                "INSERT INTO settled (event_id, state, stored_at, has_body, attempts, epoch, worker)
+                 SELECT id, 5, stored_at, raw IS NOT NULL, 0, 0, 0 FROM events WHERE id = ?1",
+            )?
+            .execute([event])?;
+    } else if !close(work, event, SUPERSEDED)? {
+        return Ok(());
+    }
+    work.tally.superseded += 1;
+    look_at_bodies_from(work, event)
+}
+
+/// Marks a claimed event as done.
+pub(crate) fn finish(work: &mut Work<'_>, event: i64) -> Result<()> {
+    if close(work, event, DONE)? {
+        work.tally.done += 1;
+        look_at_bodies_from(work, event)?;
+    }
+    Ok(())
+}
+
+/// Moves an event from `later` to `settled`; false if it is not there.
+fn close(work: &mut Work<'_>, event: i64, state: i64) -> Result<bool> {
+    let moved = work
+        .transaction
+        .prepare_cached(
+            "INSERT INTO settled
+             (event_id, state, stored_at, has_body, attempts, epoch, worker, reason)
+             SELECT event_id, ?2, stored_at, 1, attempts, epoch, worker, reason
+             FROM later JOIN events ON id = event_id WHERE event_id = ?1",
+        )?
+        .execute([event, state])?;
+    forget_later(work, event)?;
+    Ok(moved == 1)
+}
+
+fn forget_later(work: &mut Work<'_>, event: i64) -> Result<()> {
+    work.transaction
+        .prepare_cached("DELETE FROM later WHERE event_id = ?1")?
+        .execute([event])?;
+    Ok(())
+}
+
+/// Makes an event of `later` a dead letter.
+pub(crate) fn bury(work: &mut Work<'_>, event: i64, cause: DeadCause, reason: &str) -> Result<()> {
+    work.transaction
+        .prepare_cached(
+            "INSERT INTO dead (event_id, stored_at, attempts, epoch, worker, cause, reason)
+             SELECT event_id, coalesce((SELECT stored_at FROM events WHERE id = event_id), ?4),
+                 attempts, epoch, worker, ?2, ?3
+             FROM later WHERE event_id = ?1",
+        )?
+        .execute(params![event, cause.as_str(), reason, work.now])?;
+    forget_later(work, event)
+}
+
+/// Bodies are purged in the order of numbers: if that is past an event which is settled only now, it
+/// goes back.
+fn look_at_bodies_from(work: &mut Work<'_>, event: i64) -> Result<()> {
+    work.transaction
+        .prepare_cached("UPDATE marks SET bodies_through = ?1 - 1 WHERE bodies_through >= ?1")?
+        .execute([event])?;
+    Ok(())
+}
+
+/// Makes a settled event ready, with everything counted from zero. Its epoch goes on, so that no
+/// earlier ticket is valid. `siblings` are all events of its task.
+pub(crate) fn reopen(work: &mut Work<'_>, event: i64, siblings: &[StoredSibling]) -> Result<()> {
+    for claimed in siblings.iter().filter(|sibling| sibling.state == CLAIMED) {
+        work.transaction
+            .prepare_cached("UPDATE later SET supersedes = 1 WHERE event_id = ?1")?
+            .execute([claimed.id])?;
+    }
+    let settled: Option<i64> = work
+        .transaction
+        .prepare_cached("SELECT state FROM settled WHERE event_id = ?1")?
+        .query_row([event], |row| row.get(0))
+        .optional()?;
+    match settled {
+        Some(DONE) => work.tally.done -= 1,
+        Some(_) => work.tally.superseded -= 1,
+        None => {}
+    }
+    let from = if settled.is_some() { "settled" } else { "dead" };
+    let insert = format!(
+        "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts, lapses,
+             epoch, worker, open_since, reason)
+         SELECT event_id, task_hash, 0, ?2, ?2, 1, 0, 0, epoch, worker, ?2, reason
+         FROM {from} JOIN events ON id = event_id WHERE event_id = ?1"
+    );
+    work.transaction
+        .prepare_cached(&insert)?
+        .execute([event, work.now])?;
+    work.transaction
+        .prepare_cached(&format!("DELETE FROM {from} WHERE event_id = ?1"))?
+        .execute([event])?;
+    Ok(())
+}
+
+/// Takes an event out of the order of claims until the claimed event of its task is settled.
+pub(crate) fn park(work: &mut Work<'_>, event: i64, is_ready: bool) -> Result<()> {
+    if is_ready {
+        move_to_later(work, event)?;
+    }
+    work.transaction
+        .prepare_cached(
+            "UPDATE later SET since = due, due = NULL WHERE event_id = ?1 AND due >= 0",
+        )?
+        .execute([event])?;
+    Ok(())
+}
+
+/// Moves an event from `ready` to `later`, where it is ready as well.
+pub(crate) fn move_to_later(work: &mut Work<'_>, event: i64) -> Result<()> {
+    work.transaction
+        .prepare_cached(
+            "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts,
+                 lapses, epoch, worker, open_since)
+             SELECT event_id, task_hash, 0, since, since, unconfirmed, 0, 0, 0, 0, since
+             FROM ready JOIN events ON id = event_id WHERE event_id = ?1",
+        )?
+        .execute([event])?;
+    work.transaction
+        .prepare_cached("DELETE FROM ready WHERE event_id = ?1")?
+        .execute([event])?;
+    Ok(())
+}
+
+/// Puts the parked events of a task back into the order of claims.
+pub(crate) fn unpark(work: &mut Work<'_>, task_hash: i64) -> Result<()> {
+    work.transaction
+        .prepare_cached("UPDATE later SET due = since WHERE task_hash = ?1 AND due IS NULL")?
+        .execute([task_hash])?;
+    Ok(())
+}
+
+/// Sets the state and the due time of an event of `later`.
+pub(crate) fn set(work: &mut Work<'_>, event: i64, state: i64, due: Micros) -> Result<()> {
+    work.transaction
+        .prepare_cached("UPDATE later SET state = ?2, due = ?3 WHERE event_id = ?1")?
+        .execute([event, state, due])?;
+    Ok(())
+}

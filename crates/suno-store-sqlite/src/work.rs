@@ -1,0 +1,95 @@
+//! What every operation works with: its transaction, the keys, and the present moment.
+
+use rusqlite::Transaction;
+
+use crate::claim::LastRequests;
+use crate::clock::{Micros, Reading, StoreClock};
+use crate::error::Result;
+use crate::keys::Keys;
+use crate::thread::Memory;
+
+/// What a handle remembers from one transaction to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    keys: Keys,
+    clock: StoreClock,
+    requests: LastRequests,
+}
+
+impl Memory for Remembered {
+    fn forget(&mut self) {
+        self.keys.forget();
+    }
+}
+
+/// An operation in its transaction.
+pub(crate) struct Work<'w> {
+    pub(crate) transaction: &'w Transaction<'w>,
+    pub(crate) keys: &'w mut Keys,
+    pub(crate) requests: &'w mut LastRequests,
+    pub(crate) now: Micros,
+    pub(crate) tally: Tally,
+}
+
+/// What changes in the counts that are kept, since counting rows would take too long.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) done: i64,
+    pub(crate) superseded: i64,
+    pub(crate) dropped: i64,
+}
+
+impl Tally {
+    pub(crate) fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        if (self.done, self.superseded, self.dropped) == (0, 0, 0) {
+            return Ok(());
+        }
+        transaction
+            .prepare_cached(
+                "UPDATE marks SET done = done + ?1, superseded = superseded + ?2,
+                     dropped = dropped + ?3",
+            )?
+            .execute([self.done, self.superseded, self.dropped])?;
+        Ok(())
+    }
+}
+
+/// Runs an operation that writes.
+pub(crate) fn write<T>(
+    transaction: &Transaction<'_>,
+    remembered: &mut Remembered,
+    reading: Reading,
+    operation: impl FnOnce(&mut Work<'_>) -> Result<T>,
+) -> Result<T> {
+    let now = remembered.clock.now(transaction, reading)?;
+    remembered.keys.catch_up(transaction)?;
+    let mut work = Work {
+        transaction,
+        keys: &mut remembered.keys,
+        requests: &mut remembered.requests,
+        now,
+        tally: Tally::default(),
+    };
+    let done = operation(&mut work)?;
+    work.tally.write(transaction)?;
+    remembered.keys.write(transaction)?;
+    Ok(done)
+}
+
+/// Runs an operation that only reads.
+pub(crate) fn read<T>(
+    transaction: &Transaction<'_>,
+    remembered: &mut Remembered,
+    reading: Reading,
+    operation: impl FnOnce(&mut Work<'_>) -> Result<T>,
+) -> Result<T> {
+    let now = remembered.clock.peek(transaction, reading)?;
+    let mut work = Work {
+        transaction,
+        keys: &mut remembered.keys,
+        requests: &mut remembered.requests,
+        now,
+        tally: Tally::default(),
+    };
+    operation(&mut work)
+}

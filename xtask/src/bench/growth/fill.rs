@@ -1,0 +1,146 @@
+//! A store that is filled, and the operations on it that are measured.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use suno_callback::{
+    Claim, ClaimRequest, Delivery, EventRecord, IdempotencyStore, PurgeRequest, Settlement, Ticket,
+    WorkerId,
+};
+use suno_store_sqlite::SqliteStore;
+use suno_types::TaskId;
+
+use super::{Content, Held, LEASE, check_time, delivery};
+
+/// How many deliveries share a commit while a store is filled, and how many events a claim.
+const BATCH: usize = 512;
+/// For how long the events of [`Held::Waiting`] wait: longer than anything is measured.
+const WAIT: Duration = Duration::from_secs(86_400);
+
+/// A store that is open.
+pub(super) struct Store {
+    store: SqliteStore,
+    closed: ClosedStore,
+}
+
+/// A store that is not open.
+pub(super) struct ClosedStore {
+    file: PathBuf,
+    content: Content,
+    body_bytes: usize,
+    /// How many events were made so far.
+    events: u64,
+    /// How many claim requests were made so far.
+    requests: u64,
+}
+
+impl ClosedStore {
+    pub(super) fn open(self) -> Result<Store> {
+        Ok(Store {
+            store: SqliteStore::open(&self.file)?,
+            closed: self,
+        })
+    }
+}
+
+impl Store {
+    /// Makes a store with what `content` says.
+    pub(super) async fn fill(
+        file: &Path,
+        content: Content,
+        body_bytes: usize,
+        deadline: Instant,
+    ) -> Result<Self> {
+        let closed = ClosedStore {
+            file: file.to_owned(),
+            content,
+            body_bytes,
+            events: 0,
+            requests: 0,
+        };
+        let mut store = closed.open()?;
+        while store.closed.events < content.events {
+            check_time(deadline)?;
+            let left = usize::try_from(content.events - store.closed.events)?;
+            let deliveries = store.deliveries(left.min(BATCH))?;
+            store.accept(&deliveries).await?;
+            let settlement = match content.held {
+                Held::Ready => continue,
+                Held::Handled => Settlement::Done,
+                Held::Waiting => Settlement::Retry {
+                    after: WAIT,
+                    reason: "the handler failed".to_owned(),
+                },
+            };
+            let claims = store.claim(BATCH).await?;
+            store.settle(&claims, &settlement).await?;
+        }
+        Ok(store)
+    }
+
+    pub(super) fn content(&self) -> Content {
+        self.closed.content
+    }
+
+    pub(super) fn close(self) -> ClosedStore {
+        self.closed
+    }
+
+    /// Makes deliveries of new events.
+    pub(super) fn deliveries(&mut self, count: usize) -> Result<Vec<Delivery>> {
+        (0..count)
+            .map(|_| {
+                self.closed.events += 1;
+                delivery(&task(self.closed.events), self.closed.body_bytes)
+            })
+            .collect()
+    }
+
+    /// A task whose event was stored or, if not `known`, one that has none.
+    pub(super) fn task_id(&self, known: bool) -> Result<TaskId> {
+        let number = fastrand::u64(1..=self.closed.events);
+        let unknown = if known { 0 } else { u64::MAX / 2 };
+        Ok(TaskId::new(task(number + unknown))?)
+    }
+
+    pub(super) async fn accept(&self, deliveries: &[Delivery]) -> Result<()> {
+        self.store.accept(deliveries).await?;
+        Ok(())
+    }
+
+    pub(super) async fn claim(&mut self, events_max: usize) -> Result<Vec<Claim>> {
+        let request = self.request(events_max);
+        Ok(self.store.claim(&request).await?.claims)
+    }
+
+    pub(super) async fn settle(&mut self, claims: &[Claim], settlement: &Settlement) -> Result<()> {
+        let settlements: Vec<(Ticket, Settlement)> = claims
+            .iter()
+            .map(|claim| (claim.ticket, settlement.clone()))
+            .collect();
+        let request = self.request(0).with_settlements(settlements);
+        self.store.claim(&request).await?;
+        Ok(())
+    }
+
+    fn request(&mut self, events_max: usize) -> ClaimRequest {
+        self.closed.requests += 1;
+        ClaimRequest::new(WorkerId(1), self.closed.requests, LEASE, events_max)
+    }
+
+    pub(super) async fn find(&self, task_id: &TaskId) -> Result<Vec<EventRecord>> {
+        Ok(self.store.find(task_id).await?)
+    }
+
+    pub(super) async fn purge(&self, request: &PurgeRequest) -> Result<()> {
+        self.store.purge(request).await?;
+        Ok(())
+    }
+}
+
+/// The id of a task: mixed, so that ids come in no order, as the provider's do.
+fn task(number: u64) -> String {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{mixed:016x}{number:016x}")
+}

@@ -1,0 +1,121 @@
+//! What was measured, as tables to paste, and the goals.
+
+use std::fmt;
+use std::io::Write;
+
+use anyhow::Result;
+
+use super::{BATCH, CLAIM_MAX, Content, Growing, Held, Measured, Turn};
+use crate::bench::machine::describe;
+use crate::bench::statistics::{Figures, cell};
+
+/// How many times as much as with the fewest events an operation may cost.
+const RATIO_MAX: f64 = 1.5;
+/// How long starting may take.
+const START_MILLIS_MAX: f64 = 300.0;
+
+/// The operations that have a goal.
+const OPERATIONS: [(&str, fn(&Turn) -> f64); 5] = [
+    ("accept", |turn| turn.accept),
+    ("claim", |turn| turn.claim),
+    ("settle", |turn| turn.settle),
+    ("find", |turn| turn.find),
+    ("purge step", |turn| turn.purge_ms),
+];
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let held = match self.held {
+            Held::Handled => "handled",
+            Held::Waiting => "waiting for a retry",
+            Held::Ready => "ready, never claimed",
+        };
+        write!(f, "{} {held}", self.events)
+    }
+}
+
+impl Measured {
+    fn median(&self, content: Content, figure: fn(&Turn) -> f64) -> Option<f64> {
+        let turns = self.turns.iter().filter(|turn| turn.content == content);
+        turns.map(figure).collect::<Figures>().median()
+    }
+
+    fn start(&self, content: Content) -> Option<f64> {
+        let starts = self.starts.iter().filter(|start| start.content == content);
+        let millis = starts.map(|start| start.millis);
+        millis.collect::<Figures>().median()
+    }
+}
+
+pub(super) fn tell(growing: &Growing, measured: &Measured, out: &mut dyn Write) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    writeln!(
+        out,
+        "{}; {} rounds of {} events of {} bytes, accepted in batches of {BATCH}, claimed and settled \
+         {CLAIM_MAX} at once; medians.\n\n\
+         | events | accept µs | processor | claim µs | settle µs | processor | find µs | purge step ms | start ms |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        describe(dir.path())?,
+        growing.rounds,
+        growing.turn_over,
+        growing.body_bytes,
+    )?;
+    for content in growing.contents() {
+        let median = |figure, digits| cell(measured.median(content, figure), digits);
+        writeln!(
+            out,
+            "| {content} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            median(|turn| turn.accept, 1),
+            median(|turn| turn.accept_cpu, 1),
+            median(|turn| turn.claim, 1),
+            median(|turn| turn.settle, 1),
+            median(|turn| turn.handle_cpu, 1),
+            median(|turn| turn.find, 0),
+            median(|turn| turn.purge_ms, 1),
+            cell(measured.start(content), 0),
+        )?;
+    }
+    tell_goals(growing, measured, out)
+}
+
+/// Compares every store with the one of the fewest handled events.
+fn tell_goals(growing: &Growing, measured: &Measured, out: &mut dyn Write) -> Result<()> {
+    writeln!(
+        out,
+        "\n| figure | goal | measured | held |\n| --- | --- | ---: | --- |"
+    )?;
+    let contents = growing.contents();
+    let handled = contents
+        .iter()
+        .filter(|content| content.held == Held::Handled);
+    let Some(fewest) = handled.min_by_key(|content| content.events) else {
+        return Ok(());
+    };
+    for content in contents.iter().filter(|content| *content != fewest) {
+        for (what, figure) in OPERATIONS {
+            let (few, many) = (
+                measured.median(*fewest, figure),
+                measured.median(*content, figure),
+            );
+            let ratio = many.zip(few).map(|(many, few)| many / few);
+            let what = format!("{what} with {content}, of {}", fewest.events);
+            tell_goal(out, &what, RATIO_MAX, ratio)?;
+        }
+    }
+    for content in &contents {
+        let what = format!("start in ms with {content}");
+        tell_goal(out, &what, START_MILLIS_MAX, measured.start(*content))?;
+    }
+    Ok(())
+}
+
+fn tell_goal(out: &mut dyn Write, what: &str, most: f64, measured: Option<f64>) -> Result<()> {
+    let held = match measured {
+        Some(measured) if measured <= most => "yes",
+        Some(_) => "no",
+        None => "–",
+    };
+    let measured = cell(measured, 2);
+    writeln!(out, "| {what} | <= {most} | {measured} | {held} |")?;
+    Ok(())
+}
