@@ -120,13 +120,9 @@ impl Worker {
             }
             let can_wait = self.wanted() > 0 && self.paused_until.is_none();
             if can_wait && waiting.is_none() {
-                let pause = self.settings().lease / 3;
-                waiting = Some(
-                    match mutated(Mutation::OneClaimPerTurn) && !self.running.is_empty() {
-                        true => Box::pin(async move { Ok(sleep(pause).await) }),
-                        false => store.wait(WAIT_MAX),
-                    },
-                );
+                let third = self.settings().lease / 3;
+                let sleeps = mutated(Mutation::OneClaimPerTurn) && !self.running.is_empty();
+                waiting = Some(Box::pin(wait(&*store, sleeps.then_some(third))));
             }
             let alarm = self.alarm();
             tokio::select! {
@@ -533,6 +529,19 @@ impl Worker {
             let handlers = self.running.len();
             tracing::warn!(handlers, "handlers do not end: they block their threads");
         }
+    }
+}
+
+/// Waits until there may be something to claim. A store that does not say so in time is taken for one
+/// that has failed: it may hang, and never say so.
+async fn wait(store: &dyn IdempotencyStore, sleeps: Option<Duration>) -> Result<(), StoreError> {
+    if let Some(pause) = sleeps {
+        return Ok(sleep(pause).await);
+    }
+    let limit = WAIT_MAX + Dispatcher::STORE_TIMEOUT;
+    match timeout(limit, store.wait(WAIT_MAX)).await {
+        Ok(waited) => waited,
+        Err(_) => Err(StoreError::unanswered()),
     }
 }
 
