@@ -22,7 +22,7 @@ use crate::dice::Dice;
 use crate::history::{Entry, History, Row, Shown, Violation, What};
 use crate::mutant::Mutant;
 use crate::node::{Life, Node, lock};
-use crate::plan::{FaultKind, Millis, Plan, RedrivePlan, StoreFault};
+use crate::plan::{Fault, FaultKind, Millis, Plan, RedrivePlan, StoreFault};
 use crate::store::{Double, millis};
 
 /// How long a task may be expected before it must be decided: a day, then five answers with pauses of
@@ -197,11 +197,15 @@ impl World {
 
     /// What goes wrong for a node now.
     pub(crate) fn find_fault<T>(&self, node: usize, find: impl Fn(FaultKind) -> Option<T>) -> Option<T> {
+        self.active(node).find_map(|fault| find(fault.kind))
+    }
+
+    fn active(&self, node: usize) -> impl Iterator<Item = &Fault> {
         let now = self.now();
-        let active = self.plan.faults.iter().filter(|fault| {
-            fault.at_ms <= now && now < self.plan.end_of(fault) && fault.node.is_none_or(|of| of == node)
-        });
-        active.filter_map(|fault| find(fault.kind)).next()
+        self.plan.faults.iter().filter(move |fault| {
+            let is_its = fault.node.is_none_or(|of| of == node);
+            is_its && fault.at_ms <= now && now < self.plan.end_of(fault)
+        })
     }
 
     pub(crate) fn has_fault(&self, node: usize, is: impl Fn(FaultKind) -> bool) -> bool {
@@ -210,8 +214,8 @@ impl World {
 
     /// What goes wrong with an operation of the store, and until when.
     pub(crate) fn store_fault(&self, node: usize, dice: Dice) -> Option<(StoreFault, Millis)> {
-        let until = self.plan.knobs.heal_at_ms;
-        self.find_fault(node, |kind| kind.of_store(dice)).map(|fault| (fault, until))
+        let with_end = |fault: &Fault| Some((fault.kind.of_store(dice)?, self.plan.end_of(fault)));
+        self.active(node).find_map(with_end)
     }
 
     /// A handler ends its process, which is started again.

@@ -74,23 +74,18 @@ impl Checker {
         let plan = &self.plan.tasks[task];
         let state = |stage: StageName| self.find(task, stage).map(|event| event.shown.state);
         let problem = match plan.end() {
-            None if is_told_given_up || self.has_end(task) => return Ok(()),
+            None if is_told_given_up || self.tasks[task].has_end => return Ok(()),
             None => "its end is unknown and nobody was told",
             Some(end) => match state(end) {
                 Some(StateName::Done | StateName::Dead) => return Ok(()),
                 // A forged end may have been believed.
-                _ if plan.has_forged_end() && !self.plan.knobs.confirm && self.has_end(task) => return Ok(()),
+                _ if plan.has_forged_end() && !self.plan.knobs.confirm && self.tasks[task].has_end => return Ok(()),
                 Some(_) => "its end is not handled",
                 None if self.plan.may_purge() => return Ok(()),
                 None => "its end is not stored",
             },
         };
         Err(Violation::new(Row::E2, format!("task {task}: {problem}")))
-    }
-
-    fn has_end(&self, task: usize) -> bool {
-        let ends = [StageName::Complete, StageName::Failed];
-        ends.into_iter().any(|end| self.find(task, end).is_some())
     }
 
     /// The store counts what it shows.

@@ -56,6 +56,8 @@ struct Task {
     expected_at: Option<Millis>,
     is_told_given_up: bool,
     answers: u32,
+    /// An event of a last stage was stored.
+    has_end: bool,
     /// When a claim of it was settled last.
     free_since: Millis,
 }
@@ -128,6 +130,7 @@ impl Checker {
         let is_known = self.stored.contains(&(*task, *stage));
         if is_new {
             self.stored.insert((*task, *stage));
+            self.tasks[*task].has_end |= stage.is_terminal();
         }
         if is_new && is_known {
             let text = format!("task {task} {stage:?} is stored and accepted as {accepted:?}");

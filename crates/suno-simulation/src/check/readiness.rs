@@ -3,7 +3,7 @@
 use suno_callback::StateName;
 
 use super::{Checker, Event, is_open};
-use crate::history::{Entry, Grant, Row, Violation, What};
+use crate::history::{Entry, EventNumber, Grant, Row, Violation, What};
 use crate::plan::{Millis, Plan};
 use suno_callback::bounds::LAPSES_SUSPECT;
 
@@ -11,6 +11,8 @@ use suno_callback::bounds::LAPSES_SUSPECT;
 const PROMPT: Millis = 1_000;
 /// How long processes need after a fault: the time-out of the store and the pause after it.
 const RECOVERY: Millis = 13_000;
+/// How long a process waits at most for a store that does not say that there is something to claim.
+const HANGING: Millis = 60_000;
 
 /// What excuses that an event has to wait.
 #[derive(Debug)]
@@ -64,7 +66,9 @@ impl Checker {
             }
         }
         self.readiness.faults += change;
-        self.readiness.excused_until = entry.at;
+        let hangs = matches!(entry.what, What::OperationFails { how: "an operation hangs for ever", .. });
+        let until = entry.at + if hangs { HANGING } else { 0 };
+        self.readiness.excused_until = until.max(self.readiness.excused_until);
     }
 
     fn has_free_place(&self, at: Millis) -> bool {
@@ -87,12 +91,12 @@ impl Checker {
     }
 
     pub(super) fn is_prompt(&mut self, at: Millis, grant: &Grant) -> Result<(), Violation> {
-        let of_task = self.events.values().filter(|event| event.task == grant.task);
-        let ready_at = of_task.filter(|event| event.is_claimable(at)).map(|event| event.ready_at).min();
+        let event = self.events.get(&grant.ticket.event);
+        let ready_at = event.filter(|event| event.is_claimable(at)).map(|event| event.ready_at);
         let latest = &mut self.readiness.granted_ready_at;
         *latest = ready_at.max(*latest);
         if self.readiness.faults > 0 || self.has_suspect() {
-            self.readiness.excused_until = at;
+            self.readiness.excused_until = at.max(self.readiness.excused_until);
             self.coverage.exempt("E3: something is wrong");
             return Ok(());
         }
@@ -123,10 +127,9 @@ impl Checker {
             self.coverage.exempt("E4: an event is suspected");
             return Ok(());
         }
-        for event in self.events.values() {
+        for (number, event) in &self.events {
             let is_left = event.is_claimable(at) && event.ready_at < granted_ready_at;
-            let of_task = self.events.values().filter(|other| other.task == event.task);
-            if is_left && !of_task.into_iter().any(|other| other.claim.is_some() || other.lapses > 0) {
+            if is_left && self.is_its_turn(at, *number, event) {
                 let text = format!(
                     "task {} {:?} is ready since {} and was passed over for one that is since {granted_ready_at}",
                     event.task, event.stage, event.ready_at
@@ -135,6 +138,18 @@ impl Checker {
             }
         }
         Ok(())
+    }
+}
+
+impl Checker {
+    /// True if an event is the first of its task, and no claim of the task stands in its way.
+    fn is_its_turn(&self, at: Millis, number: EventNumber, event: &Event) -> bool {
+        let place = |number: EventNumber, event: &Event| (event.stage.stage().rank(), number);
+        let mut of_task = self.events.iter().filter(|(_, other)| other.task == event.task);
+        of_task.all(|(other_number, other)| {
+            let is_before = place(*other_number, other) < place(number, event);
+            other.claim.is_none() && other.lapses == 0 && !(is_before && other.is_claimable(at))
+        })
     }
 }
 
