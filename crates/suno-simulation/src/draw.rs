@@ -245,9 +245,9 @@ impl Drawing {
                 _ => Work::Fails(self.draw.pick(&[1, 5, 12, u32::MAX]), self.draw.magnitude(10, 10_000)),
             };
         }
-        let longest = knobs.handler_timeout_ms.min(3 * knobs.lease_ms) - 1_000;
-        match self.draw.percent(30) {
-            true => Work::Takes(self.draw.magnitude(1_000, longest.max(1_001))),
+        let longest = knobs.handler_timeout_ms.min(4 * knobs.lease_ms) - 1_000;
+        match self.draw.percent(40) {
+            true => Work::Takes(self.draw.range(1_000, longest.max(1_001))),
             false => Work::Takes(self.draw.magnitude(10, 2_000)),
         }
     }
@@ -306,9 +306,13 @@ impl Drawing {
             FaultKind::Store(..) if self.draw.percent(60) => None,
             _ => Some(self.node(nodes)),
         };
+        let for_ms = match self.draw.percent(50) {
+            true => self.draw.range(knobs.lease_ms / 2, 4 * knobs.lease_ms),
+            false => self.draw.magnitude(200, knobs.heal_at_ms),
+        };
         Fault {
-            at_ms: self.draw.range(0, knobs.heal_at_ms),
-            for_ms: self.draw.magnitude(200, knobs.heal_at_ms.max(2 * knobs.lease_ms)),
+            at_ms: self.draw.magnitude(1_000, knobs.heal_at_ms),
+            for_ms,
             node,
             kind,
         }

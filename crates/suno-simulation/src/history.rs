@@ -79,7 +79,7 @@ pub(crate) enum What {
     Answered { delivery: u64, body: u64, status: u16 },
 
     // Operations of the store, when they are carried out.
-    Accepted { task: Option<usize>, stage: Option<StageName>, body: u64, accepted: Accepted },
+    Accepted { task: Option<usize>, stage: Option<StageName>, body: u64, unconfirmed: bool, accepted: Accepted },
     Granted(Grant),
     Claimed { wanted: usize, granted: usize, more: bool, suspected: bool },
     Settled { ticket: Ticket, end: End, settled: Settled },

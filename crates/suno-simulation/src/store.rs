@@ -74,6 +74,7 @@ impl Double {
                 self.fails(operation, "an answer is lost", StoreErrorKind::Unavailable)
             }
             StoreFault::Delays(ms) => {
+                self.record(What::OperationFails { operation, how: "an operation is delayed" });
                 sleep(Duration::from_millis(ms)).await;
                 let done = self.answer(act.await).await;
                 sleep(Duration::from_millis(ms)).await;
@@ -116,7 +117,8 @@ impl Double {
             _ => None,
         };
         let task = delivery.task_id().map(index_of);
-        self.record(What::Accepted { task, stage, body: hash_of(&delivery.raw), accepted });
+        let (body, unconfirmed) = (hash_of(&delivery.raw), delivery.unconfirmed);
+        self.record(What::Accepted { task, stage, body, unconfirmed, accepted });
     }
 
     fn record_claims(&self, request: &ClaimRequest, claims: &Claims) {

@@ -69,7 +69,8 @@ pub(crate) struct Checker {
     events: BTreeMap<EventNumber, Event>,
     tasks: Vec<Task>,
     committed: BTreeSet<u64>,
-    stored: BTreeSet<(usize, StageName)>,
+    /// The keys that are known, and whether something else than a callback confirms them.
+    stored: BTreeMap<(usize, StageName), bool>,
     readiness: Readiness,
     handlers: Handlers,
     pub(crate) coverage: Coverage,
@@ -82,7 +83,7 @@ impl Checker {
             events: BTreeMap::new(),
             tasks: vec![Task::default(); plan.tasks.len()],
             committed: BTreeSet::new(),
-            stored: BTreeSet::new(),
+            stored: BTreeMap::new(),
             readiness: Readiness::new(plan),
             handlers: Handlers::default(),
             coverage: Coverage::default(),
@@ -123,13 +124,18 @@ impl Checker {
     }
 
     fn accepted(&mut self, what: &What) -> Result<(), Violation> {
-        let What::Accepted { task, stage, body, accepted } = what else { return Ok(()) };
+        let What::Accepted { task, stage, body, unconfirmed, accepted } = what else { return Ok(()) };
         self.committed.insert(*body);
         let (Some(task), Some(stage)) = (task, stage) else { return Ok(()) };
         let is_new = matches!(accepted, Accepted::New | Accepted::Late);
-        let is_known = self.stored.contains(&(*task, *stage));
+        let is_known = self.stored.contains_key(&(*task, *stage));
+        if *accepted == Accepted::Late {
+            self.is_late(*task, *stage)?;
+        }
+        if *accepted != Accepted::Quarantined {
+            *self.stored.entry((*task, *stage)).or_default() |= !unconfirmed;
+        }
         if is_new {
-            self.stored.insert((*task, *stage));
             self.tasks[*task].has_end |= stage.is_terminal();
         }
         if is_new && is_known {
@@ -155,6 +161,19 @@ impl Checker {
     pub(crate) fn events_of(&self, task: usize) -> impl Iterator<Item = EventNumber> {
         let of_task = self.events.iter().filter(move |(_, event)| event.task == task);
         of_task.map(|(number, _)| *number)
+    }
+
+    /// A later stage that is confirmed or done makes an event late, and nothing else does.
+    fn is_late(&self, task: usize, stage: StageName) -> Result<(), Violation> {
+        let supersedes = |(of, other): &(usize, StageName), is_confirmed: bool| {
+            let is_done = || self.find(task, *other).is_some_and(|event| event.shown.state == StateName::Done);
+            *of == task && other.stage().supersedes(&stage.stage()) && (is_confirmed || is_done())
+        };
+        if self.stored.iter().any(|(key, is_confirmed)| supersedes(key, *is_confirmed)) {
+            return Ok(());
+        }
+        let text = format!("task {task} {stage:?} is late because of what nothing has confirmed");
+        Err(Violation::new(Row::S9, text))
     }
 
     fn find(&self, task: usize, stage: StageName) -> Option<&Event> {

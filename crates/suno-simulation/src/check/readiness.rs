@@ -66,7 +66,10 @@ impl Checker {
             }
         }
         self.readiness.faults += change;
-        let hangs = matches!(entry.what, What::OperationFails { how: "an operation hangs for ever", .. });
+        let hangs = matches!(
+            entry.what,
+            What::OperationFails { operation: "wait", how } if how.starts_with("an operation")
+        );
         let until = entry.at + if hangs { HANGING } else { 0 };
         self.readiness.excused_until = until.max(self.readiness.excused_until);
     }
