@@ -128,6 +128,6 @@ pub use store::{
     IdempotencyStore, Intent, InvalidSubmitId, ListRequest, MemoryStore, OpenIntent, Page,
     Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, Settled,
     Settlement, Sibling, StateName, StoreError, StoreErrorKind, SubmitId, Ticket, Turn, WorkerId,
-    bounds, turn,
+    bounds, rules, turn,
 };
 pub use verify::{InvalidToken, Refusal, Token, Verification, Verified};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use suno_types::{Code, Stage, TaskId};
 
 use super::{DeadCause, EventId, EventState};
-use crate::delivery::{Source, VerifiedBy};
+use crate::delivery::{Delivery, Source, VerifiedBy};
 use crate::event::EventKey;
 
 /// An event as it is stored.
@@ -126,6 +126,22 @@ impl QuarantinedDelivery {
             source: Source::Callback,
             verified_by: VerifiedBy::default(),
             raw: raw.into(),
+        }
+    }
+
+    /// The entry of a delivery.
+    #[must_use]
+    pub fn of(id: EventId, delivery: &Delivery, reason: impl Into<String>) -> Self {
+        Self {
+            source: delivery.source,
+            verified_by: delivery.verified_by,
+            ..Self::new(
+                id,
+                delivery.task_id().cloned(),
+                reason,
+                delivery.received_at,
+                delivery.raw.clone(),
+            )
         }
     }
 }

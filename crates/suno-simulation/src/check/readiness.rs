@@ -51,7 +51,7 @@ impl Checker {
             What::Healed(_) | What::Resumed => -1,
             What::Started | What::Died(_) | What::Stopping | What::CutOff | What::OperationFails { .. } | What::Redriven { .. } => 0,
             What::Granted(_) | What::Settled { .. } => {
-                if !self.has_free_place(entry.at) {
+                if !self.has_free_place(entry.at) || self.has_suspect() {
                     self.readiness.full_until = entry.at;
                 }
                 return;

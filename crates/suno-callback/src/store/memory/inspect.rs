@@ -5,34 +5,29 @@ use std::time::Duration;
 
 use suno_types::{Stage, TaskId};
 
-use super::events::{Events, State, StoredEvent};
+use super::events::{Events, QueuedEvent};
 use crate::delivery::Delivery;
+use crate::store::rules::{decide, may_redrive};
 use crate::store::{
-    Accepted, Counts, Decision, EventId, EventRecord, EventState, ListRequest, Page, PurgeRequest,
-    Purged, QuarantinedDelivery, Redrive, Redriven,
+    Accepted, Counts, Decision, EventId, EventRecord, ListRequest, Page, PurgeRequest, Purged,
+    QuarantinedDelivery, Redrive, Redriven,
 };
 
 impl Events {
     pub(super) fn find(&self, task_id: &TaskId, now: Duration) -> Vec<EventRecord> {
         let ids = self.of_task.get(task_id).into_iter().flatten();
-        ids.filter_map(|id| {
-            let event = self.by_id.get(id)?;
-            let mut record = event.record(*id, now);
-            record.raw.clone_from(&event.raw);
-            Some(record)
-        })
-        .collect()
+        ids.filter_map(|id| Some(self.get(*id)?.record_with_body(now)))
+            .collect()
     }
 
     pub(super) fn list(&self, request: &ListRequest, now: Duration) -> Page<EventRecord> {
         let after = request.after.map_or(Unbounded, Excluded);
-        let matching = self.by_id.range((after, Unbounded)).filter(|(_, event)| {
+        let events = self.by_id.range((after, Unbounded));
+        let matching = events.map(|(_, queued)| &queued.event).filter(|event| {
             let (state, stage) = (event.state.at(now), event.key.stage());
             request.filter.contains(state, stage, event.received_at)
         });
-        page(matching, request.events_max, |(id, event)| {
-            event.record(*id, now)
-        })
+        page(matching, request.events_max, |event| event.record(now))
     }
 
     pub(super) fn list_quarantine(
@@ -47,8 +42,8 @@ impl Events {
 
     pub(super) fn counts(&self, now: Duration) -> Counts {
         let mut counts = Counts::default();
-        for event in self.by_id.values() {
-            *counts.of(event.state.at(now).into()) += 1;
+        for queued in self.by_id.values() {
+            *counts.of(queued.event.state.at(now).into()) += 1;
         }
         counts.quarantined = self.quarantine.len() as u64;
         counts.dropped = self.dropped;
@@ -56,21 +51,17 @@ impl Events {
     }
 
     pub(super) fn redrive(&mut self, id: EventId, redrive: Redrive, now: Duration) -> Redriven {
-        let Some(event) = self.by_id.get(&id).filter(|event| event.raw.is_some()) else {
+        let Some(event) = self.get(id).filter(|event| event.raw.is_some()) else {
             return Redriven::Gone;
         };
         if !event.state.at(now).is_settled() {
             return Redriven::NotSettled;
         }
-        let key = event.key.clone();
-        let siblings = self.siblings(key.task_id(), now);
-        let is_superseded = siblings.iter().any(|(_, sibling)| {
-            sibling.state == EventState::Done && sibling.stage.supersedes(key.stage())
-        });
-        if is_superseded && redrive == Redrive::Current {
+        let (_, siblings) = self.siblings(event.key.task_id(), now);
+        if !may_redrive(&siblings, event.key.stage(), redrive) {
             return Redriven::Superseded;
         }
-        self.reopen(id, now);
+        self.change(id, |event| event.redrive(now));
         Redriven::Ready
     }
 
@@ -86,42 +77,28 @@ impl Events {
     }
 
     pub(super) fn decide(&mut self, task_id: &TaskId, stage: &Stage, now: Duration) -> Decision {
-        let siblings = self.siblings(task_id, now);
-        let decided = siblings
-            .iter()
-            .find(|(_, sibling)| sibling.stage == *stage)
-            .map(|(id, sibling)| (*id, sibling.state));
-        let Some((id, state)) = decided else {
-            return Decision::Gone;
-        };
-        let is_purged = self.by_id.get(&id).is_none_or(|event| event.raw.is_none());
-        if !stage.is_terminal() {
-            return Decision::Unchanged;
-        }
-        if is_purged && state == EventState::Superseded {
+        let (ids, siblings) = self.siblings(task_id, now);
+        let choice = decide(&siblings, stage);
+        let redriven = choice.redrive.map(|place| ids[place]);
+        if let Some(id) = redriven
+            && self.get(id).is_none_or(|event| event.raw.is_none())
+        {
             return Decision::Gone;
         }
-        for (other, sibling) in siblings {
-            let waits = matches!(
-                sibling.state,
-                EventState::Ready | EventState::Waiting { .. }
-            );
-            if other != id && sibling.stage.is_terminal() && waits {
-                self.set_state(other, State::Superseded);
-            }
+        for place in choice.supersede {
+            self.supersede(ids[place]);
         }
-        if state != EventState::Superseded {
-            return Decision::Unchanged;
+        if let Some(id) = redriven {
+            self.change(id, |event| event.redrive(now));
         }
-        self.reopen(id, now);
-        Decision::Ready
+        choice.decision
     }
 
     pub(super) fn purge(&mut self, request: &PurgeRequest, now: Duration) -> Purged {
         let mut purged = Purged::default();
         let steps = request.events_max as usize;
-        let old = |(id, event): (&EventId, &StoredEvent)| {
-            event.is_forgettable(request, now).then_some(*id)
+        let old = |(id, queued): (&EventId, &QueuedEvent)| {
+            queued.event.is_forgettable(request, now).then_some(*id)
         };
         let ids: Vec<EventId> = self.by_id.iter().filter_map(old).take(steps + 1).collect();
         purged.more = ids.len() > steps;
@@ -140,24 +117,16 @@ impl Events {
         now: Duration,
         purged: &mut Purged,
     ) {
-        let Some(event) = self.by_id.get_mut(&id) else {
-            return;
-        };
-        let age = now.saturating_sub(event.stored_at);
-        purged.bodies += event.forget_bodies();
-        if event.state == State::Dead {
-            purged.dead += 1;
-        } else if age >= request.keys_after {
-            purged.keys += 1;
-        } else {
-            return;
-        }
-        let task_id = event.key.task_id().clone();
-        self.by_id.remove(&id);
-        if let Some(siblings) = self.of_task.get_mut(&task_id) {
-            siblings.retain(|sibling| *sibling != id);
-            if siblings.is_empty() {
-                self.of_task.remove(&task_id);
+        let is_forgotten = self.change(id, |event| event.forget(request, now, purged));
+        if is_forgotten == Some(true)
+            && let Some(forgotten) = self.by_id.remove(&id)
+        {
+            let task_id = forgotten.event.key.task_id();
+            if let Some(siblings) = self.of_task.get_mut(task_id) {
+                siblings.retain(|sibling| *sibling != id);
+                if siblings.is_empty() {
+                    self.of_task.remove(task_id);
+                }
             }
         }
     }
@@ -207,47 +176,5 @@ impl Numbered for EventRecord {
 impl Numbered for QuarantinedDelivery {
     fn number(&self) -> EventId {
         self.id
-    }
-}
-
-impl StoredEvent {
-    fn is_forgettable(&self, request: &PurgeRequest, now: Duration) -> bool {
-        let age = now.saturating_sub(self.stored_at);
-        match self.state {
-            State::Done | State::Superseded => {
-                age >= request.keys_after || (age >= request.bodies_after && self.bodies() > 0)
-            }
-            State::Dead => age >= request.dead_after,
-            _ => false,
-        }
-    }
-
-    /// How many bodies are kept: of the event and of its conflicts.
-    fn bodies(&self) -> u64 {
-        let conflicts = self.conflicts.iter().map(|conflict| &conflict.raw);
-        conflicts.chain([&self.raw]).flatten().count() as u64
-    }
-
-    fn forget_bodies(&mut self) -> u64 {
-        let bodies = self.bodies();
-        self.raw = None;
-        for conflict in &mut self.conflicts {
-            conflict.raw = None;
-        }
-        bodies
-    }
-
-    fn record(&self, id: EventId, now: Duration) -> EventRecord {
-        let mut record = EventRecord::new(id, self.key.clone(), self.code, self.received_at);
-        record.state = self.state.at(now);
-        record.attempts = self.attempts;
-        record.lapses = self.lapses;
-        record.reason.clone_from(&self.reason);
-        record.dead_cause = self.dead_cause;
-        record.source = self.source;
-        record.verified_by = self.verified_by;
-        record.unconfirmed = self.unconfirmed;
-        record.conflicts = u32::try_from(self.conflicts.len()).unwrap_or(u32::MAX);
-        record
     }
 }

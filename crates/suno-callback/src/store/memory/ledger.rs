@@ -9,9 +9,10 @@ use suno_types::TaskId;
 use super::events::Events;
 use crate::delivery::Delivery;
 use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
+use crate::store::rules::is_decided;
 use crate::store::{
-    DueRequest, DueTask, DueTasks, DueTicket, EventState, ExpectedTask, Intent, OpenIntent,
-    Postponement, SubmitId,
+    DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
+    SubmitId,
 };
 
 /// How many tasks are looked at for one request.
@@ -184,7 +185,7 @@ impl Events {
                 due.more = true;
                 return due;
             }
-            if self.is_decided(&task_id, now) {
+            if is_decided(&self.siblings(&task_id, now).1) {
                 self.ledger.remove(&task_id);
                 continue;
             }
@@ -201,17 +202,5 @@ impl Events {
         }
         due.more = true;
         due
-    }
-
-    /// True if the provider's record can teach nothing new about a task.
-    fn is_decided(&self, task_id: &TaskId, now: Duration) -> bool {
-        let siblings = self.siblings(task_id, now);
-        let mut last = siblings
-            .iter()
-            .filter(|(_, sibling)| sibling.stage.is_terminal());
-        match (last.next(), last.next()) {
-            (Some((_, only)), None) => !only.unconfirmed || only.state == EventState::Done,
-            _ => false,
-        }
     }
 }
