@@ -11,6 +11,7 @@ use super::lease::Lease;
 use crate::clock::after;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, HandlerError, handle};
+use crate::simulation::{Mutation, mutated};
 use crate::store::{Claim, EventId, Settlement, Ticket};
 
 /// A claimed event for which something runs.
@@ -92,7 +93,7 @@ pub(super) async fn run(
     let outcome = tokio::select! {
         biased;
         // First, so that a process that stood still runs no handler whose claim has ended.
-        () = lease.ended() => Outcome::Lapsed,
+        () = lease.ended(), if !mutated(Mutation::RunsWithoutLease) => Outcome::Lapsed,
         () = sleep_until(deadline) => {
             let reason = format!("the handler took longer than {limit:?}");
             Outcome::Handled(Err(HandlerError::retry(reason)))

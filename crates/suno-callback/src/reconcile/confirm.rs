@@ -8,6 +8,7 @@ use suno_types::{CallbackType, Stage, TaskRecord};
 use super::Reconciler;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handle};
+use crate::simulation::{Mutation, mutated};
 
 /// The longest wait for a record that does not show yet what a callback says.
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -61,7 +62,11 @@ impl<H: CallbackHandler> Confirmed<H> {
         let wait = wait(event.attempt());
         let asked = self.reconciler.ask(event.task_id()).await;
         let record = asked.map_err(|err| {
-            let wait = err.retry_after().unwrap_or_default().clamp(wait, WAIT_MAX);
+            let bound = match mutated(Mutation::UnboundedWait) {
+                true => Duration::MAX,
+                false => WAIT_MAX,
+            };
+            let wait = err.retry_after().unwrap_or_default().clamp(wait, bound);
             HandlerError::retry_after(wait, err)
         })?;
         let shown = record.as_ref().and_then(TaskRecord::stage);

@@ -27,7 +27,7 @@ use crate::delivery::Delivery;
 use crate::handler::{CallbackHandler, GivenUpTask};
 use crate::inbox::{AcceptError, Inbox};
 use crate::running::Running;
-use crate::simulation::gated;
+use crate::simulation::{Mutation, gated, mutated};
 use crate::store::{
     Accepted, Decision, DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError,
 };
@@ -342,7 +342,8 @@ impl Reconciler {
         };
         let is_answered = !matches!(found, Found::Failed);
         let answers = task.answers + u32::from(is_answered);
-        let is_over = task.age >= Self::AGE_MAX && answers >= Self::ANSWERS_MIN;
+        let is_over = task.age >= Self::AGE_MAX
+            && (answers >= Self::ANSWERS_MIN || mutated(Mutation::GivenUpByAge));
         let found = match found {
             Found::Running if is_over => Found::GivenUp,
             found => found,
@@ -351,7 +352,11 @@ impl Reconciler {
             self.tell_given_up(task, answers).await;
         }
         let pause = pause(task.age, fastrand::f64());
-        let pause = asked_wait.clamp(pause, Self::PAUSE_MAX.max(pause));
+        let bound = match mutated(Mutation::UnboundedWait) {
+            true => Duration::MAX,
+            false => Self::PAUSE_MAX.max(pause),
+        };
+        let pause = asked_wait.clamp(pause, bound);
         self.note(task, found, pause).await;
         found
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::events::Events;
+use crate::simulation::{Mutation, mutated};
 use crate::store::rules::ClaimRound;
 use crate::store::{Claim, ClaimRequest, Claims, EventId, Extended, Settled, Settlement, Ticket};
 
@@ -24,15 +25,15 @@ impl Events {
             let held = |ticket: &Ticket| self.held_claim(ticket, now);
             return round.repeat(granted.iter().filter_map(held).collect());
         }
-        let claims = self.grant(round);
+        let claims = self.grant(round, now);
         self.requests.remember(request, &claims);
         claims
     }
 
-    fn grant(&mut self, mut round: ClaimRound<'_>) -> Claims {
+    fn grant(&mut self, mut round: ClaimRound<'_>, now: Duration) -> Claims {
         let mut from = (Duration::ZERO, EventId(i64::MIN));
         for _ in 0..LOOKED_AT_MAX {
-            let Some(&(ready_at, id)) = self.queue.range(from..).next() else {
+            let Some(&(ready_at, id)) = self.next_queued(from, now) else {
                 return round.into_claims();
             };
             if !round.goes_on(ready_at) {
@@ -43,6 +44,19 @@ impl Events {
         }
         round.leave_the_rest();
         round.into_claims()
+    }
+
+    /// What is in the queue from a place on.
+    fn next_queued(
+        &self,
+        from: (Duration, EventId),
+        now: Duration,
+    ) -> Option<&(Duration, EventId)> {
+        if mutated(Mutation::GrantsByNumber) {
+            let is_next = |(due, id): &&(Duration, EventId)| *due <= now && *id >= from.1;
+            return self.queue.iter().filter(is_next).min_by_key(|(_, id)| *id);
+        }
+        self.queue.range(from..).next()
     }
 
     fn held_claim(&self, ticket: &Ticket, now: Duration) -> Option<Claim> {

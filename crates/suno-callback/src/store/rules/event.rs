@@ -9,6 +9,7 @@ use suno_types::Code;
 
 use crate::delivery::{Content, Delivery, Fingerprint, Source, VerifiedBy};
 use crate::event::EventKey;
+use crate::simulation::{Mutation, mutated};
 use crate::store::bounds::{
     CONFLICTS_OF_EVENT_MAX, LAPSES_SUSPECT, LEASE_MAX, NUDGES_MAX, RETRY_AFTER_MAX,
 };
@@ -230,7 +231,7 @@ impl StoredEvent {
         self.unconfirmed = false;
         match self.state {
             StoredState::Waiting { .. } => self.state = StoredState::Ready { since: now },
-            StoredState::Dead => self.redrive(now),
+            StoredState::Dead if !mutated(Mutation::TenAttempts) => self.redrive(now),
             _ => {}
         }
         self.add_conflict(former, former_print)
@@ -289,7 +290,7 @@ impl StoredEvent {
     /// True if the event must be claimed alone (C8).
     #[must_use]
     pub fn is_suspected(&self, now: Duration) -> bool {
-        self.lapses_at(now) >= LAPSES_SUSPECT
+        self.lapses_at(now) >= LAPSES_SUSPECT && !mutated(Mutation::SuspectsTogether)
     }
 
     /// Grants a claim.
