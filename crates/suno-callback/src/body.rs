@@ -1,13 +1,19 @@
 //! Reading a body within its bound, into memory of its own.
 
+use std::future::pending;
 use std::pin::pin;
 
 use bytes::{Buf, BufMut, Bytes};
 use http_body::Body;
 use http_body_util::BodyExt;
 
+use crate::room::{Place, Room};
+
 /// How much room is made for a body before it is there, whatever length its head claims.
-const ROOM_MAX: usize = 16 * 1_024;
+const CAPACITY_MAX: usize = 16 * 1_024;
+/// How many bytes of a body are read before it counts as large. No callback that was ever seen has as
+/// many.
+const SMALL_BYTES_MAX: usize = 64 * 1_024;
 
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,17 +22,32 @@ pub(crate) enum Unreadable {
     TooLarge,
     /// Its sender broke off.
     Broken,
+    /// It was large, and the room was needed for others.
+    NoRoom,
 }
 
-/// Reads a body of at most `bytes_max` bytes.
+/// Reads a body of at most `bytes_max` bytes; if it is large, as long as it has its place in `room`.
 ///
 /// The bytes are copied: those that a server hands over are a part of the buffer that it reads
 /// into, and would keep all of it, and have the server make another, for as long as they wait.
-pub(crate) async fn read<B: Body>(body: B, bytes_max: usize) -> Result<Bytes, Unreadable> {
+pub(crate) async fn read<B: Body>(
+    body: B,
+    bytes_max: usize,
+    room: &Room,
+) -> Result<Bytes, Unreadable> {
     let mut body = pin!(body);
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let mut bytes = Vec::with_capacity(expected.min(bytes_max).min(ROOM_MAX));
-    while let Some(frame) = body.frame().await {
+    let mut bytes = Vec::with_capacity(expected.min(bytes_max).min(CAPACITY_MAX));
+    let mut place = None;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = lost(&place) => return Err(Unreadable::NoRoom),
+            frame = body.frame() => frame,
+        };
+        let Some(frame) = frame else {
+            return Ok(bytes.into());
+        };
         let frame = frame.map_err(|_| Unreadable::Broken)?;
         // Trailers say nothing that is asked for.
         let Ok(data) = frame.into_data() else {
@@ -35,9 +56,21 @@ pub(crate) async fn read<B: Body>(body: B, bytes_max: usize) -> Result<Bytes, Un
         if data.remaining() > bytes_max - bytes.len() {
             return Err(Unreadable::TooLarge);
         }
+        let large = (bytes.len() + data.remaining()).saturating_sub(SMALL_BYTES_MAX);
+        if large > 0 {
+            let place = place.get_or_insert_with(|| room.enter());
+            place.grow(large.min(data.remaining()));
+        }
         bytes.put(data);
     }
-    Ok(bytes.into())
+}
+
+/// Resolves when a place is lost.
+async fn lost(place: &Option<Place>) {
+    match place {
+        Some(place) => place.lost().await,
+        None => pending().await,
+    }
 }
 
 #[cfg(test)]
@@ -46,18 +79,24 @@ mod tests {
 
     use super::*;
 
+    fn room() -> Room {
+        Room::new(usize::MAX)
+    }
+
     #[tokio::test]
     async fn a_body_may_fill_its_bound_and_not_pass_it() {
         let body = || Full::new(Bytes::from_static(b"12345"));
-        assert_eq!(read(body(), 5).await.unwrap(), "12345");
-        assert_eq!(read(body(), 4).await, Err(Unreadable::TooLarge));
+        assert_eq!(read(body(), 5, &room()).await.unwrap(), "12345");
+        assert_eq!(read(body(), 4, &room()).await, Err(Unreadable::TooLarge));
     }
 
     #[tokio::test]
     async fn a_claimed_length_makes_no_more_than_a_little_room() {
-        let text = Bytes::from("x".repeat(ROOM_MAX * 3));
+        let text = Bytes::from("x".repeat(CAPACITY_MAX * 3));
         assert_eq!(
-            read(Full::new(text.clone()), usize::MAX).await.unwrap(),
+            read(Full::new(text.clone()), usize::MAX, &room())
+                .await
+                .unwrap(),
             text
         );
     }
@@ -65,7 +104,9 @@ mod tests {
     #[tokio::test]
     async fn the_bytes_are_not_a_part_of_what_the_server_reads_into() {
         let buffer = Bytes::from(vec![b'x'; 1_000]);
-        let bytes = read(Full::new(buffer.slice(..10)), 100).await.unwrap();
+        let bytes = read(Full::new(buffer.slice(..10)), 100, &room())
+            .await
+            .unwrap();
         assert!(!buffer.as_ptr_range().contains(&bytes.as_ptr()));
     }
 }

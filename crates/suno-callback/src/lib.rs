@@ -91,6 +91,8 @@ mod operations;
 mod receiver;
 mod reconcile;
 mod retention;
+#[cfg(any(feature = "hyper", feature = "tower"))]
+mod room;
 mod running;
 #[cfg(feature = "hyper")]
 pub mod serve;
@@ -128,6 +130,6 @@ pub use store::{
     IdempotencyStore, Intent, InvalidSubmitId, ListRequest, MemoryStore, OpenIntent, Page,
     Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, Settled,
     Settlement, Sibling, StateName, StoreError, StoreErrorKind, SubmitId, Ticket, Turn, WorkerId,
-    bounds, turn,
+    bounds, rules, turn,
 };
 pub use verify::{InvalidToken, Refusal, Token, Verification, Verified};

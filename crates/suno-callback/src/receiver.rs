@@ -26,7 +26,7 @@ use crate::verify::{Credentials, Refusal, Verification, Verified};
 /// | no single task id that a signature could be checked against | 400 |
 /// | another path 404, method 405, too large 413 | |
 /// | other content type, other charset than UTF-8, an encoded body | 415 |
-/// | the store failed, the answer budget ran out, too many wait | 503 with `Retry-After` |
+/// | the store failed, the answer budget ran out, too many or too large ones wait | 503 with `Retry-After` |
 ///
 /// No answer says what was expected.
 ///

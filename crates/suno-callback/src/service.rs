@@ -15,13 +15,16 @@ use tokio::time::{Instant, timeout_at};
 use crate::body::{self, Unreadable};
 use crate::clock::after;
 use crate::receiver::{AdmittedRequest, Receiver};
+use crate::room::Room;
 
 /// A [`Receiver`] as a service: of hyper with the feature `hyper`, of tower (so also of axum) with
 /// the feature `tower`.
 ///
 /// A request whose head [`Receiver::admit`] refuses is answered before its body is read. Of the
-/// others, never more is buffered than [`Receiver::with_body_bytes_max`] allows, and never for longer than
-/// [`with_body_timeout`](Self::with_body_timeout).
+/// others, never more is buffered than [`Receiver::with_body_bytes_max`] allows, and never for
+/// longer than [`with_body_timeout`](Self::with_body_timeout). All bodies together have at most
+/// [`LARGE_BODIES_BYTES_MAX`](Self::LARGE_BODIES_BYTES_MAX) above their first 64 KiB: if that is used
+/// up, the body that has been read for longest is given up and answered 503.
 ///
 /// What serves it must bound what comes before: how many connections there are, and how long a head
 /// may take. The module `serve` does both.
@@ -29,6 +32,7 @@ use crate::receiver::{AdmittedRequest, Receiver};
 pub struct CallbackService {
     receiver: Receiver,
     body_timeout: Duration,
+    room: Room,
 }
 
 /// A request that was admitted, with its whole body.
@@ -43,6 +47,9 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infal
 impl CallbackService {
     /// How long a body may take unless set otherwise.
     pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+    /// How many bytes of large bodies are buffered at most while they are read: 64 MiB, of all
+    /// requests of a service and its clones together. The first 64 KiB of each do not count.
+    pub const LARGE_BODIES_BYTES_MAX: usize = 64 << 20;
 
     /// The service of a receiver.
     #[must_use]
@@ -50,6 +57,7 @@ impl CallbackService {
         Self {
             receiver,
             body_timeout: Self::BODY_TIMEOUT,
+            room: Room::new(Self::LARGE_BODIES_BYTES_MAX),
         }
     }
 
@@ -89,12 +97,13 @@ impl CallbackService {
             (self.receiver.admit(&head), body)
         };
         let admitted = admitted.map_err(|refused| Box::new(refused.map(Full::new)))?;
-        let reading = body::read(body, self.receiver.body_bytes_max());
+        let reading = body::read(body, self.receiver.body_bytes_max(), &self.room);
         let deadline = after(Instant::now(), self.body_timeout);
         let status = match timeout_at(deadline, reading).await {
             Ok(Ok(body)) => return Ok(WholeRequest { admitted, body }),
             Ok(Err(Unreadable::TooLarge)) => StatusCode::PAYLOAD_TOO_LARGE,
             Ok(Err(Unreadable::Broken)) => StatusCode::BAD_REQUEST,
+            Ok(Err(Unreadable::NoRoom)) => StatusCode::SERVICE_UNAVAILABLE,
             Err(_) => StatusCode::REQUEST_TIMEOUT,
         };
         Err(Box::new(Receiver::refuse(status).map(Full::new)))

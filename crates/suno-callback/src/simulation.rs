@@ -21,21 +21,55 @@ pub(crate) fn gated<F>(task: F) -> F {
     task
 }
 
+/// A mistake that a simulation puts in, to see whether it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    not(feature = "simulation"),
+    expect(unreachable_pub, reason = "only a simulation names it")
+)]
+#[non_exhaustive]
+pub enum Mutation {
+    /// After a claim that granted something, nothing is claimed for a third of a lease or until a
+    /// handler ends.
+    OneClaimPerTurn,
+    /// Handlers go on when their lease has ended, and begin beside another one of the same event.
+    RunsWithoutLease,
+    /// The provider's wait is kept however long it is.
+    UnboundedWait,
+    /// An event is a dead letter after ten attempts, and stays one when it is confirmed.
+    TenAttempts,
+    /// The store in memory grants what is ready in the order of its numbers.
+    GrantsByNumber,
+    /// Suspected events are not claimed alone.
+    SuspectsTogether,
+    /// A task is given up by its age alone.
+    GivenUpByAge,
+}
+
+/// True if a simulation has put the mistake in.
+#[cfg(not(feature = "simulation"))]
+pub(crate) const fn mutated(_: Mutation) -> bool {
+    false
+}
+
 #[cfg(feature = "simulation")]
-pub(crate) use world::gated;
+pub use world::{Gate, enter, mutate};
 #[cfg(feature = "simulation")]
-pub use world::{Gate, enter};
+pub(crate) use world::{gated, mutated};
 
 #[cfg(feature = "simulation")]
 mod world {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::fmt;
     use std::future::Future;
     use std::pin::Pin;
     use std::sync::Arc;
     use std::task::{Context, Poll};
 
+    use super::Mutation;
+
     thread_local! {
+        static MUTATIONS: Cell<u32> = const { Cell::new(0) };
         static CURRENT: RefCell<Option<Arc<dyn Gate>>> = const { RefCell::new(None) };
     }
 
@@ -51,6 +85,16 @@ mod world {
             gate: Some(gate),
             task: Box::pin(task),
         }
+    }
+
+    /// Puts these mistakes in, and no others, on this thread.
+    pub fn mutate(mutations: &[Mutation]) {
+        let bits = mutations.iter().map(|mutation| 1 << *mutation as u32);
+        MUTATIONS.set(bits.sum());
+    }
+
+    pub(crate) fn mutated(mutation: Mutation) -> bool {
+        MUTATIONS.get() & (1 << mutation as u32) != 0
     }
 
     pub(crate) fn gated<F: Future>(task: F) -> Gated<F> {

@@ -1,4 +1,4 @@
-//! The retry decision. It is private, so that its file is taken in here.
+//! The retry decision. It is private, so that its file and the one it uses are taken in here.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,14 @@ use suno_client::{ClientError, ErrorKind};
 )]
 #[path = "../src/retry.rs"]
 mod retry;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "only what the decision needs is called here, and no tests"
+)]
+#[path = "../src/time.rs"]
+mod time;
 
 use retry::{Failure, Retry};
 

@@ -88,6 +88,7 @@ mod request;
 mod retry;
 mod settings;
 mod submit;
+mod time;
 mod transport;
 mod wait;
 

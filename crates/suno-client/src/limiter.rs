@@ -9,6 +9,8 @@ use suno_types::TaskId;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::time::after;
+
 /// How many requests may be made in which time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
@@ -160,7 +162,7 @@ impl Window {
     fn give_back(&self, now: Instant) {
         let mut turns = lock(&self.turns);
         turns.in_flight = turns.in_flight.saturating_sub(1);
-        turns.resting.push_back(now + self.limit.window);
+        turns.resting.push_back(after(now, self.limit.window));
         drop(turns);
         self.given_back.notify_one();
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ErrorKind;
+use crate::time::stretch;
 
 /// How often and how far apart a request is tried again.
 ///
@@ -76,7 +77,7 @@ impl Retry {
             .base
             .saturating_mul(2_u32.saturating_pow(doublings))
             .min(self.delay_max);
-        Decision::Again(bound.mul_f64(random.clamp(0.0, 1.0)).max(floor))
+        Decision::Again(stretch(bound, random.clamp(0.0, 1.0)).max(floor))
     }
 }
 
@@ -184,6 +185,21 @@ mod tests {
         let expected = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]
             .map(|millis| Decision::Again(Duration::from_millis(millis)));
         assert_eq!(bounds, expected);
+    }
+
+    #[test]
+    fn pauses_without_an_end_are_no_panic() {
+        let failure = Failure {
+            retryable: true,
+            is_busy: true,
+            retry_after: Some(Duration::MAX),
+        };
+        let retry = Retry::new().with_base(Duration::MAX);
+        let retry = retry.with_delay_max(Duration::MAX);
+        for random in [0.0, 1.0] {
+            let decision = retry.decide(1, failure, random);
+            assert_eq!(decision, Decision::Again(Duration::MAX));
+        }
     }
 
     #[test]

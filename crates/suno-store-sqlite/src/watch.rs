@@ -72,7 +72,9 @@ impl Watch {
                 pause = pause.min(LOOK_INTERVAL);
             }
             // Timers count in milliseconds: less than one would look again and again.
-            let _ = timeout(pause.max(Duration::from_millis(1)), changed).await;
+            if timeout(pause.max(Duration::from_millis(1)), changed).await.is_ok() {
+                return Ok(());
+            }
         }
     }
 }

@@ -1,41 +1,10 @@
 //! The suite that decides whether a store keeps the contract of
-//! [`IdempotencyStore`](crate::IdempotencyStore). Its one entry point is [`check`].
+//! [`IdempotencyStore`]. Its one entry point is [`check`].
 //!
 //! Each case names the sentence of the contract that it tests, such as `C8`.
 //!
-//! ```
-//! use std::sync::Arc;
-//! use std::time::Duration;
-//!
-//! use suno_callback::conformance::{Bench, ManualClock, check};
-//! use suno_callback::{IdempotencyStore, MemoryStore, StoreError, async_trait};
-//!
-//! struct InMemory(ManualClock);
-//!
-//! #[async_trait]
-//! impl Bench for InMemory {
-//!     async fn fresh(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
-//!         Ok(Arc::new(MemoryStore::with_clock(self.0.clone())))
-//!     }
-//!
-//!     async fn reopen(
-//!         &self,
-//!         _: Arc<dyn IdempotencyStore>,
-//!     ) -> Result<Option<Arc<dyn IdempotencyStore>>, StoreError> {
-//!         Ok(None) // It forgets at the end of the process: durability is not checked.
-//!     }
-//!
-//!     async fn pass(&self, time: Duration) {
-//!         self.0.pass(time);
-//!     }
-//! }
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
-//! let report = check(&InMemory(ManualClock::new())).await;
-//! assert!(report.broken().is_empty(), "{report}");
-//! # }
-//! ```
+//! A store that forgets at the end of its process is checked on a [`VolatileBench`]. A durable one needs
+//! a [`Bench`] of its own, which also opens it again.
 
 mod accepting;
 mod bounds;
@@ -53,6 +22,7 @@ mod report;
 mod scene;
 mod settling;
 mod unconfirmed;
+mod volatile;
 mod waiting;
 
 use std::fmt;
@@ -65,6 +35,7 @@ use async_trait::async_trait;
 
 pub use clock::ManualClock;
 pub use report::{Broken, Report};
+pub use volatile::VolatileBench;
 
 use crate::store::{EventId, IdempotencyStore, StoreError};
 
@@ -201,10 +172,20 @@ impl fmt::Display for Failed {
 
 /// Runs every case against fresh stores, one after the other.
 ///
-/// The runtime needs a timer that is not paused: some cases wait for a moment.
+/// The runtime needs a timer: some cases wait for a moment.
 pub async fn check(bench: &dyn Bench) -> Report {
+    run(bench, |_| true).await
+}
+
+/// Runs the cases of these names only, to see what a store does in them.
+pub async fn check_only(bench: &dyn Bench, cases: &[&str]) -> Report {
+    run(bench, |case| cases.contains(&case.name)).await
+}
+
+async fn run(bench: &dyn Bench, is_wanted: impl Fn(&Case) -> bool) -> Report {
     let mut report = Report::default();
-    for case in FILES.iter().copied().flatten() {
+    let cases = FILES.iter().copied().flatten();
+    for case in cases.filter(|case| is_wanted(case)) {
         report.add(case, (case.run)(bench).await);
     }
     report

@@ -174,3 +174,55 @@ impl Leases {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+    use crate::store::WorkerId;
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    fn ticket(epoch: u32) -> Ticket {
+        Ticket {
+            event: EventId(1),
+            epoch,
+            worker: WorkerId(1),
+        }
+    }
+
+    /// True if it resolves without waiting.
+    async fn is_over(ended: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            biased;
+            () = ended => true,
+            () = tokio::task::yield_now() => false,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_that_is_renewed_goes_on_although_its_former_end_is_past() {
+        let leases = Leases::default();
+        leases.add(ticket(1), Instant::now() + LEASE);
+        let mut ended = pin!(leases.watch(EventId(1)).ended());
+        assert!(!is_over(&mut ended).await);
+        // The process stands still; the first that runs then is what claims the event again.
+        tokio::time::advance(LEASE + LEASE).await;
+        leases.add(ticket(2), Instant::now() + LEASE);
+        assert!(!is_over(&mut ended).await);
+        tokio::time::advance(LEASE).await;
+        assert!(is_over(&mut ended).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_for_a_former_ticket_does_not_end_the_claim() {
+        let leases = Leases::default();
+        leases.add(ticket(2), Instant::now() + LEASE);
+        leases.record_extension(&[ticket(1)], &[Extended::Lost], Instant::now());
+        assert!(!leases.is_lost(EventId(1)));
+        leases.record_extension(&[ticket(2)], &[Extended::Lost], Instant::now());
+        assert!(leases.is_lost(EventId(1)));
+        assert!(is_over(leases.watch(EventId(1)).ended()).await);
+    }
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Dispatcher, Settings};
 use crate::handler::{HandlerError, Verdict};
+use crate::simulation::{Mutation, mutated};
 use crate::store::{DeadCause, Settlement};
 
 /// Settles a failed attempt. `age` is the age of the event now; `dice` is from 0 to 1.
@@ -17,7 +18,10 @@ pub(super) fn after_failure(
     let reason = err.reason();
     let cause = match err.verdict() {
         Verdict::GiveUp => Some(DeadCause::GivenUp),
-        _ if age >= settings.retry_for || attempt >= settings.attempts_max => {
+        _ if age >= settings.retry_for
+            || attempt >= settings.attempts_max
+            || (attempt >= 10 && mutated(Mutation::TenAttempts)) =>
+        {
             Some(DeadCause::Exhausted)
         }
         _ => None,

@@ -1,4 +1,4 @@
-//! One claimed event: what runs for it, and what that comes to.
+//! One claimed event: the work that runs for it, and its outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,6 +11,7 @@ use super::lease::Lease;
 use crate::clock::after;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, HandlerError, handle};
+use crate::simulation::{Mutation, mutated};
 use crate::store::{Claim, EventId, Settlement, Ticket};
 
 /// A claimed event for which something runs.
@@ -27,23 +28,23 @@ pub(super) struct RunningEvent {
     pub(super) work: Work,
 }
 
-/// What runs.
+/// The work that runs for an event.
 #[derive(Debug)]
 pub(super) enum Work {
     /// The handler, on the event.
     Handling,
-    /// The handler, which is told that the event becomes a dead letter.
+    /// The handler's `on_dead_letter`, before this settlement.
     Burying(Settlement),
 }
 
-/// How it ended.
+/// The outcome of the work.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The handler returned, or took too long.
     Handled(Result<(), HandlerError>),
     /// The claim ended before the handler did.
     Lapsed,
-    /// The handler was told.
+    /// The handler was notified.
     Told,
 }
 
@@ -92,7 +93,7 @@ pub(super) async fn run(
     let outcome = tokio::select! {
         biased;
         // First, so that a process that stood still runs no handler whose claim has ended.
-        () = lease.ended() => Outcome::Lapsed,
+        () = lease.ended(), if !mutated(Mutation::RunsWithoutLease) => Outcome::Lapsed,
         () = sleep_until(deadline) => {
             let reason = format!("the handler took longer than {limit:?}");
             Outcome::Handled(Err(HandlerError::retry(reason)))

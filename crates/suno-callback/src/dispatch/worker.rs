@@ -9,7 +9,7 @@ use std::time::Duration;
 use suno_types::TaskId;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::lease::Leases;
 use super::retry::after_failure;
@@ -18,7 +18,7 @@ use super::{Dispatcher, Settings};
 use crate::clock::after;
 use crate::event::EventKey;
 use crate::handler::{DeadLetter, HandlerError};
-use crate::simulation::gated;
+use crate::simulation::{Mutation, gated, mutated};
 use crate::store::bounds::LAPSES_SUSPECT;
 use crate::store::{
     Claim, ClaimRequest, Claims, DeadCause, EventId, IdempotencyStore, Settled, Settlement,
@@ -53,7 +53,7 @@ pub(super) struct Worker {
     runs_alone: Option<EventId>,
     /// Claims whose task has a handler here that cannot be cancelled.
     held_back: Vec<Claim>,
-    /// What handlers came to and the store does not know yet.
+    /// Settlements that the store has not recorded yet.
     unsettled: Vec<(Ticket, Settlement)>,
     leases: Leases,
     heartbeat: JoinHandle<()>,
@@ -120,7 +120,9 @@ impl Worker {
             }
             let can_wait = self.wanted() > 0 && self.paused_until.is_none();
             if can_wait && waiting.is_none() {
-                waiting = Some(Box::pin(store.wait(WAIT_MAX)));
+                let third = self.settings().lease / 3;
+                let sleeps = mutated(Mutation::OneClaimPerTurn) && !self.running.is_empty();
+                waiting = Some(Box::pin(wait(&*store, sleeps.then_some(third))));
             }
             let alarm = self.alarm();
             tokio::select! {
@@ -157,7 +159,7 @@ impl Worker {
         something && self.paused_until.is_none()
     }
 
-    /// Takes in everything that has finished.
+    /// Handles the end of every spawned task that has ended.
     fn absorb(&mut self) {
         while let Some(finished) = self.tasks.try_join_next_with_id() {
             self.finish(finished);
@@ -305,7 +307,8 @@ impl Worker {
             }
             self.leases
                 .add(claim.ticket, after(asked_at, claim.holds_for));
-            match self.running.get_mut(&claim.ticket.event) {
+            let running = self.running.get_mut(&claim.ticket.event);
+            match running.filter(|_| !mutated(Mutation::RunsWithoutLease)) {
                 // Its handler still runs here and goes on, with the new claim: a second one never
                 // begins beside it.
                 Some(running) => running.ticket = claim.ticket,
@@ -321,7 +324,8 @@ impl Worker {
     }
 
     fn begin(&mut self, claim: Claim) {
-        if self.busy_tasks.contains(claim.key.task_id()) {
+        let is_busy = self.busy_tasks.contains(claim.key.task_id());
+        if is_busy && !mutated(Mutation::RunsWithoutLease) {
             // A handler of this task blocks its thread, and cannot be cancelled. An earlier claim of
             // the same event is void.
             let event = claim.ticket.event;
@@ -377,7 +381,7 @@ impl Worker {
         F: Future<Output = (EventId, Outcome)> + Send + 'static,
     {
         let event = running.ticket.event;
-        if running.lapses >= LAPSES_SUSPECT {
+        if running.lapses >= LAPSES_SUSPECT && !mutated(Mutation::SuspectsTogether) {
             self.runs_alone = Some(event);
         }
         self.busy_tasks.insert(running.task_id.clone());
@@ -386,7 +390,7 @@ impl Worker {
         self.running.insert(event, running);
     }
 
-    /// Takes in how a task ended.
+    /// Handles the end of a spawned task.
     fn finish(&mut self, finished: Finished) {
         let (id, outcome) = match finished {
             Ok((id, (_, outcome))) => (id, Some(outcome)),
@@ -525,6 +529,19 @@ impl Worker {
             let handlers = self.running.len();
             tracing::warn!(handlers, "handlers do not end: they block their threads");
         }
+    }
+}
+
+/// Waits until there may be something to claim. A store that does not say so in time is taken for one
+/// that has failed: it may hang, and never say so.
+async fn wait(store: &dyn IdempotencyStore, sleeps: Option<Duration>) -> Result<(), StoreError> {
+    if let Some(pause) = sleeps {
+        return Ok(sleep(pause).await);
+    }
+    let limit = WAIT_MAX + Dispatcher::STORE_TIMEOUT;
+    match timeout(limit, store.wait(WAIT_MAX)).await {
+        Ok(waited) => waited,
+        Err(_) => Err(StoreError::unanswered()),
     }
 }
 

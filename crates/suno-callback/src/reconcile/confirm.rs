@@ -1,4 +1,4 @@
-//! A handler that is told only what the provider's record says.
+//! A handler that gets only what the provider's record confirms.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use suno_types::{CallbackType, Stage, TaskRecord};
 use super::Reconciler;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handle};
+use crate::simulation::{Mutation, mutated};
 
 /// The longest wait for a record that does not show yet what a callback says.
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -15,8 +16,8 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 const WAIT_MIN: Duration = Duration::from_secs(10);
 
 impl Reconciler {
-    /// A handler that is told of nothing but what the provider's record of the task shows, because
-    /// a signature does not cover the body (`PROTOCOL.md 3.4`): whoever has seen one signed
+    /// Returns a handler that gets only what the provider's record of the task shows, because a
+    /// signature does not cover the body (`PROTOCOL.md 3.4`): anyone who has seen one signed
     /// callback can send any body for that task.
     ///
     /// Before an event is handled, the provider is asked about its task, and the event is given
@@ -30,8 +31,8 @@ impl Reconciler {
     ///   another delivery of the event comes. If the record does not show it for as long as the
     ///   dispatcher retries, it is a dead letter; a record that shows it later brings it back.
     /// * An earlier stage of a task that failed in the meantime is passed over.
-    /// * A stage that this version does not know stands in no record: it is given as it came, and
-    ///   `VerifiedBy::record` is not set.
+    /// * No record shows a stage that this version does not know: the handler gets it as it was
+    ///   received, and `VerifiedBy::record` is not set.
     ///
     /// Events that came by a poll are the record's words already.
     ///
@@ -61,7 +62,11 @@ impl<H: CallbackHandler> Confirmed<H> {
         let wait = wait(event.attempt());
         let asked = self.reconciler.ask(event.task_id()).await;
         let record = asked.map_err(|err| {
-            let wait = err.retry_after().unwrap_or_default().clamp(wait, WAIT_MAX);
+            let bound = match mutated(Mutation::UnboundedWait) {
+                true => Duration::MAX,
+                false => WAIT_MAX,
+            };
+            let wait = err.retry_after().unwrap_or_default().clamp(wait, bound);
             HandlerError::retry_after(wait, err)
         })?;
         let shown = record.as_ref().and_then(TaskRecord::stage);
@@ -83,20 +88,20 @@ impl<H: CallbackHandler> Confirmed<H> {
     }
 }
 
-/// What a record says to a stage that a callback claims.
+/// Whether a record agrees with the stage that a callback reports.
 #[derive(Debug, PartialEq, Eq)]
 enum Shown {
     /// The task has come so far.
     Confirms,
     /// The task has ended otherwise.
     Denies,
-    /// It does not matter any more.
+    /// The task has failed since, so that an earlier stage is pointless.
     PassesOver,
     /// The task has not come so far.
     NotYet,
 }
 
-/// Compares the stage that a callback claims with the one that a record shows.
+/// Compares the stage that a callback reports with the one that a record shows.
 fn compare(claimed: &Stage, shown: Option<&Stage>) -> Shown {
     match shown {
         Some(shown) if shown == claimed => Shown::Confirms,

@@ -1,4 +1,4 @@
-//! Asking about tasks whose callbacks did not come.
+//! Asks the provider about tasks whose callbacks are missing.
 
 mod breaker;
 #[cfg(feature = "client")]
@@ -27,16 +27,16 @@ use crate::delivery::Delivery;
 use crate::handler::{CallbackHandler, GivenUpTask};
 use crate::inbox::{AcceptError, Inbox};
 use crate::running::Running;
-use crate::simulation::gated;
+use crate::simulation::{Mutation, gated, mutated};
 use crate::store::{
     Accepted, Decision, DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError,
 };
 
-/// Asks the provider about expected tasks whose last callback has not come when it is due, and
-/// about those of which callbacks say both complete and failed.
+/// Asks the provider about expected tasks whose last callback is overdue, and about tasks for which
+/// callbacks report both completion and failure.
 ///
-/// What it finds goes through the same [`Inbox::accept`] as a callback, so that a handler sees no
-/// difference but [`Source::Poll`](crate::Source::Poll), and a callback that comes after all is a
+/// The answer goes through the same [`Inbox::accept`] as a callback, so that a handler sees no
+/// difference but [`Source::Poll`](crate::Source::Poll), and a callback that arrives later is a
 /// duplicate. A lost callback costs minutes, not the song.
 ///
 /// Where complete and failed contradict each other, the record decides: if it is for the one that
@@ -107,7 +107,7 @@ impl fmt::Debug for Reconciler {
     }
 }
 
-/// What one round came to.
+/// The results of one [`round`](Reconciler::round).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Round {
@@ -117,7 +117,7 @@ pub struct Round {
     pub recovered: usize,
     /// How many contradictions were decided for the stage that had been superseded.
     pub decided: usize,
-    /// How many could not be asked about, or what came could not be stored.
+    /// How many could not be asked about, or whose answer could not be stored.
     pub failed: usize,
     /// How many were given up: the provider does not report an end of them.
     pub given_up: usize,
@@ -138,7 +138,7 @@ impl Round {
     }
 }
 
-/// What asking about one task came to.
+/// The result of asking about one task.
 #[derive(Debug, Clone, Copy)]
 enum Found {
     Running,
@@ -228,7 +228,7 @@ impl Reconciler {
         self
     }
 
-    /// Where the time comes from that records are received at.
+    /// Sets the clock for the times at which records are received.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -261,8 +261,8 @@ impl Reconciler {
         }
     }
 
-    /// Takes due tasks while there are places, and begins to ask about them. Says how long to wait
-    /// unless a question ends before.
+    /// Takes due tasks while there are free places, and begins to ask about them. Returns how long to
+    /// wait before the next look, unless a question ends earlier.
     async fn take(&self, asking: &mut JoinSet<Found>, asking_max: usize) -> Duration {
         let places = match self.breaker().places(Instant::now(), asking_max) {
             Ok(places) => places.saturating_sub(asking.len()),
@@ -342,7 +342,8 @@ impl Reconciler {
         };
         let is_answered = !matches!(found, Found::Failed);
         let answers = task.answers + u32::from(is_answered);
-        let is_over = task.age >= Self::AGE_MAX && answers >= Self::ANSWERS_MIN;
+        let is_over = task.age >= Self::AGE_MAX
+            && (answers >= Self::ANSWERS_MIN || mutated(Mutation::GivenUpByAge));
         let found = match found {
             Found::Running if is_over => Found::GivenUp,
             found => found,
@@ -351,12 +352,16 @@ impl Reconciler {
             self.tell_given_up(task, answers).await;
         }
         let pause = pause(task.age, fastrand::f64());
-        let pause = asked_wait.clamp(pause, Self::PAUSE_MAX.max(pause));
+        let bound = match mutated(Mutation::UnboundedWait) {
+            true => Duration::MAX,
+            false => Self::PAUSE_MAX.max(pause),
+        };
+        let pause = asked_wait.clamp(pause, bound);
         self.note(task, found, pause).await;
         found
     }
 
-    /// Records what asking came to.
+    /// Records the result of asking.
     async fn note(&self, task: &DueTask, found: Found, pause: Duration) {
         let noting = async {
             match found {
@@ -463,7 +468,7 @@ impl Reconciler {
     }
 }
 
-/// What asking about a task came to, also if it panicked.
+/// The result of asking about a task, also if that panicked.
 fn found(ended: Result<Found, JoinError>) -> Found {
     ended.unwrap_or_else(|err| {
         tracing::error!(%err, "asking about a task ended unexpectedly");

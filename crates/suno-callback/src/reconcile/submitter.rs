@@ -1,4 +1,4 @@
-//! Submits that are written down before they are sent.
+//! Submits that are recorded before they are sent.
 
 use std::error::Error;
 use std::fmt;
@@ -12,11 +12,11 @@ use super::Reconciler;
 use crate::clock::{Clock, SystemClock};
 use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError, SubmitId};
 
-/// Submits tasks, and writes into the ledger before and after what became of each.
+/// Submits tasks, and records each submit in the store before it is sent and after the answer.
 ///
-/// The name of the submit is put behind the request's callback URL, as a last segment of the path,
-/// which [`Receiver`](crate::Receiver) reads: so a task that was made, but of which no answer came,
-/// becomes known by its first callback.
+/// The name of the submit is appended to the path of the request's callback URL, where
+/// [`Receiver`](crate::Receiver) reads it: if the answer to a submit is lost, the first callback of its
+/// task makes the task known.
 ///
 /// ```no_run
 /// # use std::sync::Arc;
@@ -72,22 +72,22 @@ impl Submitter {
         self
     }
 
-    /// Where the time comes from.
+    /// Sets the clock for the times of submits.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Writes down the submit, sends it, and expects its task.
+    /// Records the submit, sends it, and expects its task.
     ///
-    /// If the task was made but could not be written down, that is logged and no error: its first
+    /// If the task was made but could not be recorded, that is logged and not an error: its first
     /// callback makes it known.
     ///
     /// # Errors
     ///
     /// [`SubmitError`]. If it [`is_ambiguous`](SubmitError::is_ambiguous), the submit stays among
-    /// [`IdempotencyStore::open_intents`] until a callback of its task comes.
+    /// [`IdempotencyStore::open_intents`] until a callback of its task arrives.
     pub async fn submit(&self, request: &AddInstrumental) -> Result<Submitted, SubmitError> {
         let submit = new_submit_id()?;
         let url = named(request.callback_url(), submit);
@@ -112,15 +112,16 @@ impl Submitter {
         let task = ExpectedTask::new(submitted.task_id.clone(), self.due_after);
         if let Err(err) = self.store.expect(&task.with_submit(submit)).await {
             let err = &err as &dyn Error;
-            tracing::error!(err, task_id = %submitted.task_id, "submitted, but not written down");
+            tracing::error!(err, task_id = %submitted.task_id, "submitted, but the task could not be recorded");
         }
     }
 
-    /// An intent that could not be struck out is reported as ambiguous, which is the safe side.
+    /// Removes the intent. If that fails, the submit stays among the open intents, which is the safe
+    /// side.
     async fn withdraw(&self, submit: SubmitId) {
         if let Err(err) = self.store.withdraw(submit).await {
             let err = &err as &dyn Error;
-            tracing::warn!(err, %submit, "nothing was submitted, but the ledger says it may be");
+            tracing::warn!(err, %submit, "nothing was submitted, but its intent could not be removed");
         }
     }
 }
@@ -133,21 +134,21 @@ fn new_submit_id() -> Result<SubmitId, SubmitError> {
     }
 }
 
-/// The callback URL with the name of a submit at the end of its path.
+/// Appends the name of a submit to the path of a callback URL.
 fn named(url: &str, submit: SubmitId) -> String {
     let path_end = url.find(['?', '#']).unwrap_or(url.len());
     let (path, rest) = url.split_at(path_end);
     format!("{}/{submit}{rest}", path.trim_end_matches('/'))
 }
 
-/// A submit that brought no task id.
+/// A submit that returned no task id.
 pub struct SubmitError(Problem);
 
 #[derive(Debug)]
 enum Problem {
     /// The system gave no random bytes.
     Random(String),
-    /// The callback URL is none any more with a name behind it.
+    /// The callback URL is not valid with the name of the submit appended.
     Field(InvalidField),
     Ledger(StoreError),
     Client(Box<ClientError>, SubmitId),
@@ -160,7 +161,7 @@ impl SubmitError {
         self.client_error().is_some_and(ClientError::is_ambiguous)
     }
 
-    /// The name under which the submit was written down, if it was.
+    /// The name under which the submit was recorded, if it was.
     #[must_use]
     pub fn submit_id(&self) -> Option<SubmitId> {
         match &self.0 {
@@ -196,10 +197,10 @@ impl fmt::Display for SubmitError {
         match &self.0 {
             Problem::Random(err) => write!(f, "nothing was sent: no random bytes ({err})"),
             Problem::Field(_) => f.write_str("nothing was sent: the request is not valid"),
-            Problem::Ledger(_) => f.write_str("nothing was sent: the ledger cannot be written"),
+            Problem::Ledger(_) => f.write_str("nothing was sent: the submit could not be recorded"),
             Problem::Client(err, submit) if err.is_ambiguous() => write!(
                 f,
-                "it is not known whether submit {submit} made a task; its callback will tell"
+                "it is not known whether submit {submit} made a task; its first callback shows it"
             ),
             Problem::Client(..) => f.write_str("the task was not submitted"),
         }

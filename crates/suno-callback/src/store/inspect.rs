@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use suno_types::{Code, Stage, TaskId};
 
 use super::{DeadCause, EventId, EventState};
-use crate::delivery::{Source, VerifiedBy};
+use crate::delivery::{Content, Delivery, Source, VerifiedBy};
 use crate::event::EventKey;
 
 /// An event as it is stored.
@@ -126,6 +126,26 @@ impl QuarantinedDelivery {
             source: Source::Callback,
             verified_by: VerifiedBy::default(),
             raw: raw.into(),
+        }
+    }
+
+    /// The entry of a delivery that was not understood, or is one too many for its task.
+    #[must_use]
+    pub fn of(id: EventId, delivery: &Delivery) -> Self {
+        let reason = match &delivery.content {
+            Content::Quarantined { reason, .. } => reason.to_string(),
+            Content::Event { .. } => "the task has too many events".to_owned(),
+        };
+        Self {
+            source: delivery.source,
+            verified_by: delivery.verified_by,
+            ..Self::new(
+                id,
+                delivery.task_id().cloned(),
+                reason,
+                delivery.received_at,
+                delivery.raw.clone(),
+            )
         }
     }
 }
@@ -278,6 +298,13 @@ impl ListRequest {
         }
     }
 
+    /// True if an event belongs to the list after [`after`](Self::after).
+    #[must_use]
+    pub fn contains(&self, event: &EventRecord) -> bool {
+        let (state, stage) = (event.state, event.key.stage());
+        Some(event.id) > self.after && self.filter.contains(state, stage, event.received_at)
+    }
+
     /// The same, from an event on, such as [`Page::next`].
     #[must_use]
     pub fn with_after(mut self, after: EventId) -> Self {
@@ -300,6 +327,19 @@ impl<T> Page<T> {
     /// A page.
     #[must_use]
     pub fn new(records: Vec<T>, next: Option<EventId>) -> Self {
+        Self { records, next }
+    }
+
+    /// The first of the records, and where they go on. `id` is what they are ordered by.
+    #[must_use]
+    pub fn first_of(
+        records: impl IntoIterator<Item = T>,
+        records_max: u32,
+        id: impl Fn(&T) -> EventId,
+    ) -> Self {
+        let mut rest = records.into_iter();
+        let records: Vec<T> = rest.by_ref().take(records_max as usize).collect();
+        let next = rest.next().and(records.last().map(id));
         Self { records, next }
     }
 }

@@ -6,6 +6,7 @@ mod error;
 mod inspect;
 mod ledger;
 mod memory;
+pub mod rules;
 mod turn;
 
 use std::fmt;

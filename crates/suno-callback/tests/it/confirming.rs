@@ -62,14 +62,15 @@ impl Desk {
         self.receive_body(&failure(TASK)).await;
     }
 
-    /// Waits until so many events are settled, and tells what was handled.
+    /// Waits until so many events are settled, for a hundred seconds at most, and returns those that
+    /// were handled.
     async fn handled(mut self, settled: u64) -> Vec<Event> {
-        loop {
+        for _ in 0..10_000 {
             let counts = self.store.counts().await.unwrap();
             if counts.done + counts.dead + counts.superseded >= settled {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.dispatcher.stop().await;
         let mut handled = Vec::new();

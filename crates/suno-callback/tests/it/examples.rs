@@ -19,6 +19,9 @@ mod hyper_server;
 #[path = "../../examples/plain.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod plain_bytes;
+#[path = "../../examples/vec_store.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod vec_store;
 
 /// Takes a callback, serves its own path, and refuses what it should.
 async fn assert_mounted(address: SocketAddr) {
@@ -95,4 +98,11 @@ async fn a_message_may_lie_on_the_queue_for_a_day() {
     assert_eq!(outcome, Outcome::Stored(Accepted::New));
     clock.advance(1);
     assert_eq!(take(&receiver, message).await, Outcome::Refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_of_tasks_in_a_vec_keeps_the_contract() {
+    let report = vec_store::run().await;
+    assert!(report.broken().is_empty(), "{report}");
+    assert!(report.kept().len() > 140, "{report}");
 }

@@ -157,6 +157,17 @@ async fn claims_are_extended_while_the_store_does_not_answer_a_request_to_claim(
     assert_eq!(memory.counts().await.unwrap().done, 2);
 }
 
+/// Waits until something is so, in real time.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let becomes_so = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, becomes_so).await.unwrap();
+}
+
 /// A handler that blocks its thread cannot be cancelled. Its task waits for it all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_later_stage_waits_for_a_handler_that_goes_on_after_its_lease() {
@@ -181,20 +192,26 @@ async fn a_later_stage_waits_for_a_handler_that_goes_on_after_its_lease() {
         Inbox::start(memory.clone()),
         handler_fn(|_| async { Ok(()) }),
     ));
-    while memory.counts().await.unwrap().done < 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let done = async || memory.counts().await.unwrap().done;
+    until(async || done().await == 1).await;
     other.stop().await;
     cut_off.faults.mend();
     memory.accept(&[delivery("a", "complete")]).await.unwrap();
-    while memory.counts().await.unwrap().claimed < 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    // It is claimed, and its claim extended, but it does not begin.
-    tokio::time::sleep(3 * Dispatcher::LEASE_MIN).await;
+    // It is claimed, and claimed again when its lease ends, but it does not begin.
+    cut_off.faults.set("extend", Fault::FAILS);
+    let task_id = "a".parse().unwrap();
+    until(async || {
+        let found = memory.find(&task_id).await.unwrap();
+        found.len() == 2 && found[1].attempts == 2
+    })
+    .await;
+    cut_off.faults.mend();
+    let extended = cut_off.faults.times("extend") + 2;
+    until(async || cut_off.faults.times("extend") >= extended).await;
     assert!(begun.is_empty(), "{begun:?}");
     drop(release);
     assert_eq!(begun.recv().await.unwrap().0, "complete");
+    until(async || done().await == 2).await;
     one.stop().await;
-    assert_eq!(memory.counts().await.unwrap().done, 2);
+    assert!(begun.is_empty(), "{begun:?}");
 }

@@ -1,248 +1,268 @@
-//! The ledger's suite passes for the store in memory, and fails for every ledger that is wrong on
-//! purpose.
+//! The suite fails for each ledger that breaks a sentence of the contract: in the case that is there
+//! for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use suno_callback::conformance::{LedgerBench, check_ledger};
+use suno_callback::conformance::{ManualClock, VolatileBench, check_only};
 use suno_callback::{
-    Accepted, Claim, ClaimRequest, Counts, Delivery, Due, DueRequest, DueTicket, EventId, Expected,
-    Held, IdempotencyStore, Inspect, Intent, MemoryStore, Page, PurgeRequest, Purged, Quarantined,
-    Record, Redriven, Settlement, StoreError, StoreErrorKind, SubmitId, TaskLedger, Ticket,
+    Accepted, Delivery, DueRequest, DueTasks, DueTicket, ExpectedTask, IdempotencyStore, Intent,
+    MemoryStore, OpenIntent, Postponement, PurgeRequest, Purged, StoreError, SubmitId,
 };
 use suno_types::TaskId;
 
-/// What a ledger gets wrong.
+use crate::wrapper::{Faults, Wrapped, Wrapper};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// What a ledger does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Nothing: the suite must not be caught by the wrapper itself.
-    None,
-    /// Forgets at the end of the process.
-    Forgets,
-    /// Passes over the submit that a delivery names.
+enum Breach {
     PassesOverSubmits,
-    /// Strikes out nothing.
+    ExpectsFromTheDelivery,
     WithdrawsNothing,
-    /// Gives what is due to everybody who asks.
+    ListsTheNewestFirst,
+    ListsEveryAge,
+    LeavesTheIntent,
+    ExpectsEveryTime,
+    TakesTheLatestFirst,
+    SaysNothingOfTheNext,
     LeasesNothing,
-    /// Leaves a task alone a second longer than its lease.
-    WaitsTooLong,
-    /// Does not see which events a task has.
+    LeasesTooLong,
     AsksForEver,
-    /// Lets whoever once had a ticket postpone and finish.
     BelievesZombies,
-    /// Hands out what is due last first.
-    LatestFirst,
-    /// Forgets a task when it is postponed.
     FinishesWhatIsPostponed,
-    /// Keeps intents for ever.
-    PurgesNoIntents,
-    /// Writes nothing, and says so: right, but of no use.
-    IsDown,
+    CountsNoAnswers,
+    KeepsIntents,
+    ForgetsTasks,
 }
 
-const FAULTS: [Fault; 10] = [
-    Fault::Forgets,
-    Fault::PassesOverSubmits,
-    Fault::WithdrawsNothing,
-    Fault::LeasesNothing,
-    Fault::WaitsTooLong,
-    Fault::AsksForEver,
-    Fault::BelievesZombies,
-    Fault::LatestFirst,
-    Fault::FinishesWhatIsPostponed,
-    Fault::PurgesNoIntents,
+use Breach::*;
+
+/// Each breach with the case that is there for it.
+const BREACHES: [(Breach, &str); 17] = [
+    (
+        PassesOverSubmits,
+        "a_delivery_closes_the_intent_that_it_names",
+    ),
+    (
+        ExpectsFromTheDelivery,
+        "a_delivery_that_names_no_open_intent_expects_nothing",
+    ),
+    (
+        WithdrawsNothing,
+        "an_intent_is_open_until_it_is_withdrawn_or_expected",
+    ),
+    (ListsTheNewestFirst, "open_intents_are_listed_oldest_first"),
+    (ListsEveryAge, "open_intents_are_listed_by_age_and_in_pages"),
+    (LeavesTheIntent, "a_task_is_expected_once"),
+    (ExpectsEveryTime, "a_task_is_expected_once"),
+    (TakesTheLatestFirst, "a_task_is_due_after_its_delay"),
+    (
+        SaysNothingOfTheNext,
+        "the_answer_says_when_the_next_task_is_due",
+    ),
+    (
+        LeasesNothing,
+        "a_task_that_was_taken_is_due_again_when_its_lease_has_ended",
+    ),
+    (
+        LeasesTooLong,
+        "a_task_that_was_taken_is_due_again_when_its_lease_has_ended",
+    ),
+    (AsksForEver, "a_task_with_its_last_event_needs_no_asking"),
+    (
+        BelievesZombies,
+        "only_the_latest_ticket_postpones_or_finishes",
+    ),
+    (
+        FinishesWhatIsPostponed,
+        "only_the_latest_ticket_postpones_or_finishes",
+    ),
+    (CountsNoAnswers, "a_postponement_counts_answers"),
+    (
+        KeepsIntents,
+        "purging_forgets_intents_by_age_and_tasks_never",
+    ),
+    (
+        ForgetsTasks,
+        "purging_forgets_intents_by_age_and_tasks_never",
+    ),
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_ledger_that_is_wrong_on_purpose_is_caught() {
-    for fault in FAULTS {
-        let report = check_ledger(&WrongBench(fault)).await;
-        assert!(
-            !report.broken().is_empty(),
-            "{fault:?} was not caught: {report}"
-        );
+#[tokio::test(start_paused = true)]
+async fn ledgers_that_break_a_sentence_are_caught() {
+    for (breach, case) in BREACHES {
+        let make = move |clock| -> Arc<dyn IdempotencyStore> {
+            Arc::new(Wrapped(WrongLedger::new(breach, clock)))
+        };
+        let report = check_only(&VolatileBench::new(make), &[case]).await;
+        assert_eq!(report.broken().len(), 1, "{breach:?} passes {case}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_ledger_in_memory_keeps_the_contract() {
-    let report = check_ledger(&WrongBench(Fault::None)).await;
-    assert!(report.broken().is_empty(), "{report}");
-    assert!(report.not_applicable().is_empty(), "{report}");
-    assert!(report.kept().len() >= 18, "{report}");
-}
-
-struct WrongBench(Fault);
-
-#[async_trait]
-impl LedgerBench for WrongBench {
-    async fn fresh(&self) -> Result<Arc<dyn TaskLedger>, StoreError> {
-        Ok(Arc::new(Wrong::new(self.0)))
-    }
-
-    async fn reopen(
-        &self,
-        ledger: Arc<dyn TaskLedger>,
-    ) -> Result<Option<Arc<dyn TaskLedger>>, StoreError> {
-        Ok(match self.0 {
-            Fault::Forgets => Some(Arc::new(Wrong::new(self.0))),
-            _ => Some(ledger),
-        })
-    }
-}
-
-/// A ledger in memory with a fault.
+/// A store in memory whose ledger breaks one sentence of the contract.
 #[derive(Debug)]
-pub(crate) struct Wrong {
-    fault: Fault,
+struct WrongLedger {
+    breach: Breach,
     store: MemoryStore,
     /// Where events go that the ledger does not see.
     unseen: MemoryStore,
-    latest: Mutex<HashMap<TaskId, u32>>,
+    faults: Faults,
+    /// The latest ticket of each task.
+    latest: Mutex<HashMap<TaskId, DueTicket>>,
 }
 
-impl Wrong {
-    pub(crate) fn new(fault: Fault) -> Self {
+impl WrongLedger {
+    fn new(breach: Breach, clock: ManualClock) -> Self {
         Self {
-            fault,
-            store: MemoryStore::new(),
-            unseen: MemoryStore::new(),
+            breach,
+            store: MemoryStore::with_clock(clock.clone()),
+            unseen: MemoryStore::with_clock(clock),
+            faults: Faults::default(),
             latest: Mutex::default(),
         }
     }
 
-    fn events(&self) -> &MemoryStore {
-        match self.fault {
-            Fault::AsksForEver => &self.unseen,
-            _ => &self.store,
-        }
+    fn is(&self, breach: Breach) -> bool {
+        self.breach == breach
     }
 
-    /// The ticket that the faulty ledger takes this one for.
-    fn seen_as(&self, ticket: &DueTicket) -> DueTicket {
-        let mut ticket = ticket.clone();
-        if self.fault == Fault::BelievesZombies
-            && let Some(epoch) = self.latest.lock().unwrap().get(&ticket.task_id)
-        {
-            ticket.epoch = *epoch;
+    fn latest(&self, task_id: &TaskId) -> Option<DueTicket> {
+        self.latest.lock().unwrap().get(task_id).cloned()
+    }
+
+    /// The ticket that this ledger takes another one for.
+    fn believed(&self, ticket: &DueTicket) -> DueTicket {
+        match self.latest(&ticket.task_id) {
+            Some(latest) if self.is(BelievesZombies) => latest,
+            _ => ticket.clone(),
         }
-        ticket
     }
 }
 
 #[async_trait]
-impl TaskLedger for Wrong {
-    async fn intend(&self, intent: Intent) -> Result<(), StoreError> {
-        match self.fault {
-            Fault::IsDown => Err(StoreError::new(StoreErrorKind::Full)),
-            _ => self.store.intend(intent).await,
+impl Wrapper for WrongLedger {
+    fn inner(&self) -> &dyn IdempotencyStore {
+        &self.store
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>> {
+        let mut deliveries = deliveries.to_vec();
+        for delivery in &mut deliveries {
+            match (self.breach, delivery.task_id()) {
+                (PassesOverSubmits, _) => delivery.submit = None,
+                (ExpectsFromTheDelivery, Some(task_id)) => {
+                    let task = ExpectedTask::new(task_id.clone(), Duration::ZERO);
+                    self.store.expect(&task).await?;
+                }
+                _ => {}
+            }
+        }
+        match self.breach {
+            AsksForEver => self.unseen.accept(&deliveries).await,
+            _ => self.store.accept(&deliveries).await,
         }
     }
 
-    async fn withdraw(&self, submit: SubmitId) -> Result<(), StoreError> {
-        match self.fault {
-            Fault::WithdrawsNothing => Ok(()),
+    async fn claim(&self, request: &suno_callback::ClaimRequest) -> Result<suno_callback::Claims> {
+        match self.breach {
+            AsksForEver => self.unseen.claim(request).await,
+            _ => self.store.claim(request).await,
+        }
+    }
+
+    async fn withdraw(&self, submit: SubmitId) -> Result<()> {
+        match self.breach {
+            WithdrawsNothing => Ok(()),
             _ => self.store.withdraw(submit).await,
         }
     }
 
     async fn open_intents(
         &self,
-        before: Timestamp,
+        mut open_for: Duration,
+        after: Option<u64>,
         intents_max: u32,
-    ) -> Result<Vec<Intent>, StoreError> {
-        self.store.open_intents(before, intents_max).await
+    ) -> Result<Vec<OpenIntent>> {
+        if self.is(ListsEveryAge) {
+            open_for = Duration::ZERO;
+        }
+        let mut open = self
+            .store
+            .open_intents(open_for, after, intents_max)
+            .await?;
+        if self.is(ListsTheNewestFirst) {
+            open.reverse();
+        }
+        Ok(open)
     }
 
-    async fn expect(&self, expected: Expected) -> Result<(), StoreError> {
-        self.store.expect(expected).await
+    async fn intend(&self, intent: &Intent) -> Result<()> {
+        self.store.intend(intent).await
     }
 
-    async fn due(&self, mut request: DueRequest) -> Result<Vec<Due>, StoreError> {
-        match self.fault {
-            Fault::LeasesNothing => request.lease = Duration::ZERO,
-            Fault::WaitsTooLong => request.lease += Duration::from_secs(1),
+    async fn expect(&self, task: &ExpectedTask) -> Result<()> {
+        let mut task = task.clone();
+        match (self.breach, self.latest(&task.task_id)) {
+            (LeavesTheIntent, _) => task.submit = None,
+            // Takes it as a new one.
+            (ExpectsEveryTime, Some(ticket)) => drop(self.store.finish(&ticket).await?),
             _ => {}
         }
-        let mut due = self.store.due(request).await?;
-        if self.fault == Fault::LatestFirst {
-            due.reverse();
+        self.store.expect(&task).await
+    }
+
+    async fn due(&self, request: &DueRequest) -> Result<DueTasks> {
+        let mut request = *request;
+        match self.breach {
+            LeasesNothing => request.lease = Duration::ZERO,
+            LeasesTooLong => request.lease += Duration::from_secs(5),
+            _ => {}
         }
-        let epochs = due
-            .iter()
-            .map(|due| (due.ticket.task_id.clone(), due.ticket.epoch));
-        self.latest.lock().unwrap().extend(epochs);
+        let mut due = self.store.due(&request).await?;
+        match self.breach {
+            TakesTheLatestFirst => due.tasks.reverse(),
+            SaysNothingOfTheNext => due.next_due = None,
+            CountsNoAnswers => due.tasks.iter_mut().for_each(|task| task.answers = 0),
+            _ => {}
+        }
+        let tickets = due.tasks.iter().map(|task| task.ticket.clone());
+        let latest = tickets.map(|ticket| (ticket.task_id.clone(), ticket));
+        self.latest.lock().unwrap().extend(latest);
         Ok(due)
     }
 
-    async fn postpone(&self, ticket: &DueTicket, until: Timestamp) -> Result<Held, StoreError> {
-        let ticket = self.seen_as(ticket);
-        match self.fault {
-            Fault::FinishesWhatIsPostponed => self.store.finish(&ticket).await,
-            _ => self.store.postpone(&ticket, until).await,
+    async fn postpone(&self, ticket: &DueTicket, postponement: Postponement) -> Result<bool> {
+        let ticket = self.believed(ticket);
+        match self.breach {
+            FinishesWhatIsPostponed => self.store.finish(&ticket).await,
+            _ => self.store.postpone(&ticket, postponement).await,
         }
     }
 
-    async fn finish(&self, ticket: &DueTicket) -> Result<Held, StoreError> {
-        self.store.finish(&self.seen_as(ticket)).await
+    async fn finish(&self, ticket: &DueTicket) -> Result<bool> {
+        self.store.finish(&self.believed(ticket)).await
     }
-}
 
-#[async_trait]
-impl IdempotencyStore for Wrong {
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
-        let mut deliveries = deliveries.to_vec();
-        if self.fault == Fault::PassesOverSubmits {
-            for delivery in &mut deliveries {
-                delivery.submit = None;
+    async fn purge(&self, request: &PurgeRequest) -> Result<Purged> {
+        let mut request = *request;
+        match self.breach {
+            KeepsIntents => request.keys_after = Duration::MAX,
+            ForgetsTasks => {
+                let all = DueRequest::new(Duration::from_secs(60), usize::MAX);
+                for task in self.store.due(&all).await?.tasks {
+                    self.store.finish(&task.ticket).await?;
+                }
             }
+            _ => {}
         }
-        self.events().accept(&deliveries).await
-    }
-
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError> {
-        self.events().claim(request).await
-    }
-
-    async fn extend(&self, tickets: &[Ticket], until: Timestamp) -> Result<Vec<Held>, StoreError> {
-        self.events().extend(tickets, until).await
-    }
-
-    async fn settle(&self, settled: &[(Ticket, Settlement)]) -> Result<Vec<Held>, StoreError> {
-        self.events().settle(settled).await
-    }
-}
-
-#[async_trait]
-impl Inspect for Wrong {
-    async fn find(&self, task_id: &TaskId) -> Result<Vec<Record>, StoreError> {
-        self.events().find(task_id).await
-    }
-
-    async fn list(&self, page: Page) -> Result<Vec<Record>, StoreError> {
-        self.events().list(page).await
-    }
-
-    async fn quarantine(&self, page: Page) -> Result<Vec<Quarantined>, StoreError> {
-        self.events().quarantine(page).await
-    }
-
-    async fn redrive(&self, event: EventId) -> Result<Redriven, StoreError> {
-        self.events().redrive(event).await
-    }
-
-    async fn purge(&self, request: PurgeRequest) -> Result<Purged, StoreError> {
-        match self.fault {
-            Fault::PurgesNoIntents => Ok(Purged::default()),
-            _ => self.events().purge(request).await,
-        }
-    }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.events().counts().await
+        self.store.purge(&request).await
     }
 }

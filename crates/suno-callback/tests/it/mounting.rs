@@ -154,6 +154,39 @@ async fn a_body_that_takes_too_long_is_answered_408() {
     assert_eq!(begun.elapsed().as_secs(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn large_bodies_that_never_end_have_a_bound_together_and_keep_no_other_out() {
+    const SMALL: usize = 64 << 10;
+    let service = service();
+    let fits = CallbackService::LARGE_BODIES_BYTES_MAX / (Receiver::BODY_BYTES_MAX - SMALL);
+    let send = |bytes| {
+        let mut spaces = Spaces::new(bytes);
+        spaces.then_pauses = true;
+        let request = signed(TASK, "").map(|_| spaces);
+        tokio::spawn(status(service.clone(), request))
+    };
+    let small: Vec<_> = (0..500).map(|_| send(SMALL)).collect();
+    let large: Vec<_> = (0..fits + 30)
+        .map(|_| send(Receiver::BODY_BYTES_MAX))
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(small.iter().all(|sent| !sent.is_finished()));
+    let (given_up, waiting) = large.split_at(30);
+    assert!(waiting.iter().all(|sent| !sent.is_finished()));
+    assert!(given_up.iter().all(|sent| sent.is_finished()));
+    // A sender who does not pause is answered: its body fits, and names no task.
+    let whole = signed(TASK, "").map(|_| Spaces::new(Receiver::BODY_BYTES_MAX));
+    assert_eq!(status(service.clone(), whole).await, 400);
+    for (place, sent) in large.into_iter().enumerate() {
+        // The one that was the oldest by then made room for it.
+        let expected = if place <= 30 { 503 } else { 408 };
+        assert_eq!(sent.await.unwrap(), expected, "{place}");
+    }
+    for sent in small {
+        assert_eq!(sent.await.unwrap(), 408);
+    }
+}
+
 #[tokio::test]
 async fn nested_under_a_path_the_receiver_has_the_path_that_remains() {
     let receiver = receiver(Arc::new(WatchedStore::default()));

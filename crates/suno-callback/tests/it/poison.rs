@@ -98,31 +98,28 @@ fn an_event_that_ends_the_process_becomes_a_dead_letter_and_all_others_are_handl
 #[tokio::test(start_paused = true)]
 async fn a_suspected_event_is_handled_while_nothing_else_is() {
     let (store, meter) = (Arc::new(MemoryStore::new()), Meter::default());
-    store
-        .accept(&[delivery("suspected", "complete")])
-        .await
-        .unwrap();
-    let lease = Duration::from_secs(60);
+    let suspected = delivery("suspected", "complete");
+    store.accept(&[suspected]).await.unwrap();
     for number in 1..=LAPSES_SUSPECT {
-        let request = ClaimRequest::new(WorkerId(9), number.into(), lease, 1);
+        pass(61).await;
+        let request = ClaimRequest::new(WorkerId(9), number.into(), Dispatcher::LEASE, 1);
         let claims = store.claim(&request).await.unwrap().claims;
         assert_eq!(claims.len(), 1);
-        pass(61).await;
     }
-    // The last lease has ended: from now on it is ready, for who runs nothing else.
     let inbox = Inbox::start(store.clone());
-    store.accept(&[delivery("slow", "complete")]).await.unwrap();
-    let running = Dispatcher::new(inbox, meter.handler(Duration::from_secs(100))).start();
-    pass(50).await;
-    assert_eq!(meter.begun(), ["suspected/complete"]);
+    inbox.accept(delivery("slow", "complete")).await.unwrap();
+    let handler = meter.handler(Duration::from_secs(100));
+    let running = Dispatcher::new(inbox.clone(), handler).start();
+    // The last lease ends after 60 s: then the event waits until the slow handler has ended.
+    pass(99).await;
+    assert_eq!(meter.begun(), ["slow/complete"]);
+    pass(2).await;
+    assert_eq!(meter.begun(), ["slow/complete", "suspected/complete"]);
     // Nothing is claimed beside it.
-    store
-        .accept(&[delivery("other", "complete")])
-        .await
-        .unwrap();
-    pass(40).await;
-    assert_eq!(meter.running(), 1);
-    pass(20).await;
+    inbox.accept(delivery("other", "complete")).await.unwrap();
+    pass(98).await;
+    assert_eq!((meter.begun().len(), meter.running()), (2, 1));
+    pass(2).await;
     assert_eq!(meter.begun().len(), 3);
     running.stop().await;
 }

@@ -1,343 +1,311 @@
-//! The suite passes for the store in memory, and fails for every store that is wrong on purpose.
+//! The suite passes for the stores in memory, and fails for each store that breaks a sentence of the
+//! contract: in the case that is there for it.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use suno_callback::conformance::{Bench, check};
-use suno_callback::{
-    Accepted, Claim, ClaimRequest, Content, Counts, Delivery, EventId, Fingerprint, Held,
-    IdempotencyStore, Inspect, MemoryStore, Page, PurgeRequest, Purged, Quarantined, Record,
-    Redriven, Settlement, StoreError, Ticket,
-};
-use suno_types::TaskId;
+use jiff::SignedDuration;
+use suno_callback::conformance::{Bench, ManualClock, VolatileBench, check, check_only};
+use suno_callback::{EventId, IdempotencyStore, MemoryStore, StoreError};
 
-struct InMemory;
+use crate::wrapper::Wrapped;
+use crate::wrong_store::Breach::{self, *};
+use crate::wrong_store::{Shared, WrongStore};
 
-#[async_trait]
-impl Bench for InMemory {
-    async fn fresh(&self) -> Result<Arc<dyn Inspect>, StoreError> {
-        Ok(Arc::new(MemoryStore::new()))
-    }
-
-    async fn reopen(&self, _: Arc<dyn Inspect>) -> Result<Option<Arc<dyn Inspect>>, StoreError> {
-        Ok(None)
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn the_store_in_memory_keeps_the_contract() {
-    let report = check(&InMemory).await;
+    let bench = VolatileBench::new(|clock| Arc::new(MemoryStore::with_clock(clock)));
+    let report = check(&bench).await;
     assert!(report.broken().is_empty(), "{report}");
-    assert!(report.kept().len() >= 40, "{report}");
-    let not_applicable = [
-        "what_was_accepted_survives_the_process",
-        "a_settled_event_stays_known_after_the_process",
-        "attempts_and_epochs_survive_the_process",
-    ];
-    assert_eq!(report.not_applicable(), not_applicable);
+    assert!(report.kept().len() > 140, "{report}");
 }
 
-/// What a store gets wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// Nothing: the suite must not be caught by the wrapper itself.
-    None,
-    /// Forgets at the end of the process.
-    Forgets,
-    /// Looks, then writes: two that come together are both new.
-    LooksThenWrites,
-    /// Takes claims before they have ended.
-    TakesLiveClaims,
-    /// Takes claims a second after they have ended.
-    WaitsTooLong,
-    /// Lets whoever once had a claim settle it.
-    BelievesZombies,
-    /// Counts attempts when they are settled.
-    CountsAtTheEnd,
-    /// Knows a delivery by its bytes only.
-    KnowsBytesOnly,
-    /// Takes every delivery of a known key for the same.
-    SeesNoConflicts,
-    /// Forgets the order of stages: each task and stage is a task of its own.
-    TakesStagesForTasks,
-    /// Tries again at once.
-    DoesNotWait,
-    /// Purges by age alone.
-    ForgetsKeysWithBodies,
-    /// Answers settlements in the wrong order.
-    MixesUpAnswers,
-    /// Drops what it did not understand.
-    DropsWhatItDoesNotKnow,
-    /// Hands out the newest first.
-    NewestFirst,
+#[tokio::test(start_paused = true)]
+async fn the_wrapper_around_it_changes_nothing_and_can_be_opened_again_and_damaged() {
+    let report = check(&WrongBench::new(Nothing)).await;
+    assert!(report.broken().is_empty(), "{report}");
+    assert!(report.not_applicable().is_empty(), "{report}");
 }
 
-/// Each with the case that is there to catch it; others may fail too.
-const FAULTS: [(Fault, &str); 14] = [
-    (Fault::Forgets, "what_was_accepted_survives_the_process"),
-    (Fault::LooksThenWrites, "racing_deliveries_are_one_event"),
-    (Fault::TakesLiveClaims, "a_live_claim_is_never_taken"),
-    (
-        Fault::WaitsTooLong,
-        "a_lapsed_claim_can_be_taken_exactly_at_its_end",
-    ),
-    (
-        Fault::BelievesZombies,
-        "a_zombie_can_neither_settle_nor_extend_nor_release",
-    ),
-    (Fault::CountsAtTheEnd, "each_claim_counts_an_attempt"),
-    (
-        Fault::KnowsBytesOnly,
-        "the_same_said_in_other_bytes_is_a_duplicate",
-    ),
-    (
-        Fault::SeesNoConflicts,
-        "another_thing_said_is_a_conflict_and_kept_once",
-    ),
-    (
-        Fault::TakesStagesForTasks,
-        "stages_of_a_task_are_claimed_one_at_a_time_and_in_order",
-    ),
-    (Fault::DoesNotWait, "another_attempt_waits_until_it_is_due"),
-    (
-        Fault::ForgetsKeysWithBodies,
-        "a_purged_body_leaves_the_key_known",
-    ),
-    (Fault::MixesUpAnswers, "a_slice_is_answered_in_order"),
-    (
-        Fault::DropsWhatItDoesNotKnow,
-        "what_was_not_understood_is_kept_once",
-    ),
-    (Fault::NewestFirst, "what_came_first_is_claimed_first"),
-];
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_store_that_is_wrong_on_purpose_is_caught() {
-    let report = check(&WrongBench(Fault::None)).await;
-    assert!(report.broken().is_empty(), "{report}");
-    for (fault, case) in FAULTS {
-        let report = check(&WrongBench(fault)).await;
-        assert!(
-            report.broken().iter().any(|broken| broken.case == case),
-            "{fault:?} was not caught by {case}: {report}"
-        );
+/// Checks that each store fails the case that is there for it.
+async fn assert_caught(breaches: &[(Breach, &str)]) {
+    for (breach, case) in breaches {
+        let report = check_only(&WrongBench::new(*breach), &[case]).await;
+        assert_eq!(report.broken().len(), 1, "{breach:?} passes {case}");
     }
 }
 
-struct WrongBench(Fault);
+#[tokio::test(start_paused = true)]
+async fn stores_that_break_general_sentences_are_caught() {
+    assert_caught(&[
+        (
+            AcceptsOneByOne,
+            "a_slice_that_is_cut_off_is_stored_completely_or_not_at_all",
+        ),
+        (
+            SettlesAndClaimsApart,
+            "a_claim_request_that_is_cut_off_settles_and_claims_or_does_neither",
+        ),
+        (
+            BelievesZombies,
+            "any_sequence_of_operations_does_what_the_contract_says",
+        ),
+        (ForgetsAtTheEnd, "what_was_accepted_survives_the_process"),
+        (
+            ForgetsAtTheEnd,
+            "a_settled_event_stays_known_after_the_process",
+        ),
+        (
+            ForgetsAtTheEnd,
+            "intents_and_expected_tasks_survive_the_process",
+        ),
+        (
+            FollowsTheSystemClock,
+            "steps_of_the_system_clock_change_nothing",
+        ),
+        (
+            CountsAgesFromTheReceipt,
+            "the_time_of_receipt_decides_nothing",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_that_accept_otherwise_are_caught() {
+    assert_caught(&[
+        (
+            AnswersInReverse,
+            "a_slice_is_accepted_and_answered_in_its_order",
+        ),
+        (LooksThenWrites, "racing_deliveries_are_one_event"),
+        (
+            KnowsBytesOnly,
+            "the_same_said_in_other_bytes_is_a_duplicate",
+        ),
+        (
+            KnowsMeaningOnly,
+            "the_same_bytes_are_a_duplicate_however_they_were_understood",
+        ),
+        (
+            SeesNoConflicts,
+            "another_thing_said_is_a_conflict_and_kept_once",
+        ),
+        (
+            CountsConflictsTogether,
+            "conflicts_are_counted_for_each_event",
+        ),
+        (
+            KeepsEveryConflict,
+            "an_event_keeps_a_bounded_number_of_conflicts",
+        ),
+        (TakesStagesForTasks, "a_stage_after_a_later_one_is_late"),
+        (
+            ConfirmsEverything,
+            "an_unconfirmed_event_makes_no_other_late",
+        ),
+        (
+            ConfirmsNothing,
+            "a_confirmation_that_says_the_same_confirms",
+        ),
+        (
+            IgnoresNudges,
+            "another_delivery_makes_an_unconfirmed_event_ready",
+        ),
+        (
+            DropsWhatItDoesNotUnderstand,
+            "what_was_not_understood_is_kept_once",
+        ),
+        (TakesEveryStage, "a_task_has_a_bounded_number_of_events"),
+        (
+            DropsWithoutCounting,
+            "the_quarantine_is_bounded_and_counts_what_it_drops",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_that_claim_otherwise_are_caught() {
+    assert_caught(&[
+        (GrantsTwice, "of_racing_claims_one_is_granted"),
+        (TakesLiveClaims, "a_live_claim_is_never_taken"),
+        (
+            LeasesTooLong,
+            "a_lapsed_claim_can_be_taken_exactly_at_its_end",
+        ),
+        (CountsNoAttempts, "each_claim_counts_an_attempt"),
+        (CountsNoLapses, "each_lapse_is_counted_until_a_settlement"),
+        (
+            TakesStagesForTasks,
+            "stages_of_a_task_are_claimed_one_at_a_time_and_in_order",
+        ),
+        (
+            TakesStagesForTasks,
+            "a_stage_that_waits_does_not_hold_up_a_later_one",
+        ),
+        (NewestFirst, "what_arrived_first_is_claimed_first"),
+        (GrantsTooMany, "no_more_is_claimed_than_was_asked_for"),
+        (NeverSaysMore, "a_claim_says_whether_there_is_more_and_when"),
+        (
+            SuspectsNothing,
+            "a_suspected_event_is_left_by_a_worker_that_runs_others",
+        ),
+        (AnswersOnce, "a_repeated_request_is_given_the_same_claims"),
+        (LosesBodies, "a_claim_carries_what_was_accepted"),
+        (
+            AgesFromTheClaim,
+            "a_claim_says_for_how_long_the_event_has_been_waiting",
+        ),
+        (
+            OverlooksDamage,
+            "a_damaged_event_becomes_a_dead_letter_and_keeps_up_no_other",
+        ),
+        (SleepsThrough, "a_delivery_ends_a_wait"),
+        (NeverReturns, "a_wait_ends_no_later_than_it_was_told"),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_that_settle_otherwise_are_caught() {
+    assert_caught(&[
+        (BelievesZombies, "a_zombie_can_neither_settle_nor_extend"),
+        (ForgetsWhatWasSettled, "settling_twice_changes_nothing"),
+        (DoesNotWait, "a_retry_waits_until_it_is_due"),
+        (BuriesNothing, "a_dead_letter_is_kept_and_not_claimed"),
+        (
+            CountsReleases,
+            "a_released_event_is_as_if_it_had_not_been_claimed",
+        ),
+        (MixesUpAnswers, "settlements_are_answered_in_their_order"),
+        (
+            ClaimsBeforeItSettles,
+            "settlements_come_before_the_claims_of_their_request",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_that_list_redrive_and_purge_otherwise_are_caught() {
+    assert_caught(&[
+        (SkipsARecord, "pages_neither_repeat_nor_skip"),
+        (EndsAfterAPage, "pages_neither_repeat_nor_skip"),
+        (FiltersNoStates, "a_list_contains_the_events_of_a_state"),
+        (FiltersNoTimes, "a_list_contains_the_events_of_a_time"),
+        (
+            RedrivesWhatIsSuperseded,
+            "what_a_done_event_supersedes_is_redriven_only_if_asked_for",
+        ),
+        (
+            RequeuesWithoutTaking,
+            "a_requeued_delivery_is_accepted_as_it_is_understood_now",
+        ),
+        (
+            DecidesNothing,
+            "a_decision_makes_a_superseded_last_stage_ready",
+        ),
+        (ForgetsKeysWithBodies, "a_purged_body_leaves_the_key_known"),
+        (
+            PurgesDeadLettersWithKeys,
+            "dead_letters_are_purged_by_an_age_of_their_own",
+        ),
+        (PurgesAtOnce, "purging_looks_at_a_bounded_number_of_events"),
+        (CountsWaitingAsReady, "counts_add_up"),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sequence_that_fails_is_made_as_short_as_it_can_be() {
+    let case = "any_sequence_of_operations_does_what_the_contract_says";
+    let report = check_only(&WrongBench::new(CountsReleases), &[case]).await;
+    let what = &report.broken()[0].what;
+    let operations = [
+        what.matches("Accept {").count(),
+        what.matches("Claim {").count(),
+    ];
+    assert!(operations[0] == 1 && operations[1] <= 3, "{what}");
+}
+
+#[tokio::test]
+async fn a_broken_sentence_is_reported_with_its_number_and_its_text() {
+    let case = "a_live_claim_is_never_taken";
+    let report = check_only(&WrongBench::new(TakesLiveClaims), &[case]).await;
+    let broken = &report.broken()[0];
+    assert_eq!((broken.case, broken.id), (case, "C2"));
+    assert!(broken.sentence.starts_with("A live claim is never taken."));
+    let text = report.to_string();
+    let expected = "0 cases kept, 1 broken, 0 not applicable\na_live_claim_is_never_taken: claims";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(
+        text.contains("\n  C2: A live claim is never taken."),
+        "{text}"
+    );
+}
+
+/// Where the wrong stores come from.
+struct WrongBench {
+    breach: Breach,
+    clock: ManualClock,
+    latest: Mutex<Option<Shared>>,
+}
+
+impl WrongBench {
+    fn new(breach: Breach) -> Self {
+        Self {
+            breach,
+            clock: ManualClock::new(),
+            latest: Mutex::default(),
+        }
+    }
+
+    fn make(&self) -> Shared {
+        let store = WrongStore::new(self.breach, self.clock.clone());
+        let store = Arc::new(Wrapped(store));
+        *self.latest.lock().unwrap() = Some(Arc::clone(&store));
+        store
+    }
+}
 
 #[async_trait]
 impl Bench for WrongBench {
-    async fn fresh(&self) -> Result<Arc<dyn Inspect>, StoreError> {
-        Ok(Arc::new(Wrong::new(self.0)))
+    async fn fresh(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
+        Ok(self.make())
     }
 
+    /// The memory outlives the process, unless that is what is wrong.
     async fn reopen(
         &self,
-        store: Arc<dyn Inspect>,
-    ) -> Result<Option<Arc<dyn Inspect>>, StoreError> {
-        Ok(match self.0 {
-            Fault::Forgets => Some(Arc::new(Wrong::new(self.0))),
-            _ => Some(store),
-        })
-    }
-}
-
-/// How often a racer lets others run before it goes on alone.
-const YIELDS_MAX: usize = 1_000_000;
-
-/// A store in memory with a fault.
-#[derive(Debug)]
-struct Wrong {
-    fault: Fault,
-    store: MemoryStore,
-    seen: Mutex<HashSet<String>>,
-    latest: Mutex<HashMap<EventId, u32>>,
-    /// How many have looked for what is raced for, and found nothing.
-    looked: Mutex<HashMap<String, usize>>,
-}
-
-impl Wrong {
-    fn new(fault: Fault) -> Self {
-        Self {
-            fault,
-            store: MemoryStore::new(),
-            seen: Mutex::default(),
-            latest: Mutex::default(),
-            looked: Mutex::default(),
-        }
+        store: Arc<dyn IdempotencyStore>,
+    ) -> Result<Option<Arc<dyn IdempotencyStore>>, StoreError> {
+        Ok(Some(match self.breach {
+            ForgetsAtTheEnd => self.make(),
+            _ => store,
+        }))
     }
 
-    /// Goes on when another racer has looked as well, so that the fault shows in whatever order they
-    /// run. Where nobody races it goes on by itself.
-    async fn wait_for_another_look(&self, name: &str) {
-        *self
-            .looked
-            .lock()
-            .unwrap()
-            .entry(name.to_owned())
-            .or_default() += 1;
-        for _ in 0..YIELDS_MAX {
-            if self.looked.lock().unwrap()[name] > 1 {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+    async fn pass(&self, time: Duration) {
+        self.clock.pass(time);
     }
 
-    /// The delivery as the faulty store sees it.
-    fn seen_as(&self, mut delivery: Delivery) -> Delivery {
-        let strict = delivery.strict;
-        if let Content::Event { key, semantic, .. } = &mut delivery.content {
-            match self.fault {
-                Fault::KnowsBytesOnly => *semantic = strict,
-                Fault::SeesNoConflicts => *semantic = Fingerprint([0; 16]),
-                Fault::TakesStagesForTasks => {
-                    let name = format!("{}.{}", key.task_id(), key.stage());
-                    if let Ok(task_id) = TaskId::new(name) {
-                        *key = suno_callback::EventKey::new(task_id, key.stage().clone());
-                    }
-                }
-                _ => {}
-            }
-        }
-        delivery
+    async fn another(
+        &self,
+        store: &Arc<dyn IdempotencyStore>,
+    ) -> Result<Option<Arc<dyn IdempotencyStore>>, StoreError> {
+        Ok(Some(Arc::clone(store)))
     }
 
-    fn tickets(&self, ticket: Ticket) -> Ticket {
+    async fn step_wall_clock(&self, seconds: i64) -> bool {
+        self.clock.step_wall(SignedDuration::from_secs(seconds));
+        true
+    }
+
+    async fn damage(&self, _: &Arc<dyn IdempotencyStore>, event: EventId) -> bool {
         let latest = self.latest.lock().unwrap();
-        match (self.fault, latest.get(&ticket.event)) {
-            (Fault::BelievesZombies, Some(epoch)) => Ticket {
-                event: ticket.event,
-                epoch: *epoch,
-            },
-            _ => ticket,
-        }
-    }
-}
-
-#[async_trait]
-impl IdempotencyStore for Wrong {
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
-        let mut accepted = Vec::new();
-        for delivery in deliveries {
-            let quarantined = matches!(delivery.content, Content::Quarantined { .. });
-            if self.fault == Fault::DropsWhatItDoesNotKnow && quarantined {
-                accepted.push(Accepted::Quarantined);
-                continue;
-            }
-            let name = format!("{:?}", delivery.content);
-            let seen = self.seen.lock().unwrap().contains(&name);
-            let seen_as = self.seen_as(delivery.clone());
-            if self.fault == Fault::LooksThenWrites && !seen && name.contains("race-") {
-                self.wait_for_another_look(&name).await;
-            }
-            let one = self.store.accept(&[seen_as]).await?;
-            self.seen.lock().unwrap().insert(name);
-            match self.fault {
-                Fault::LooksThenWrites if !seen && one[..] == [Accepted::Duplicate] => {
-                    accepted.push(Accepted::New);
-                }
-                _ => accepted.extend(one),
-            }
-        }
-        Ok(accepted)
-    }
-
-    async fn claim(&self, mut request: ClaimRequest) -> Result<Vec<Claim>, StoreError> {
-        let shift = |seconds: i64| {
-            let second = request.now.as_second() + seconds;
-            Timestamp::from_second(second).unwrap()
-        };
-        match self.fault {
-            Fault::TakesLiveClaims => request.now = shift(30),
-            Fault::WaitsTooLong => {
-                request.now = shift(-1);
-                // The claims that are granted last as long as they should.
-                request.lease += Duration::from_secs(1);
-            }
-            _ => {}
-        }
-        let wanted = request.events_max;
-        if self.fault == Fault::NewestFirst {
-            request.events_max = usize::MAX;
-        }
-        let mut claims = self.store.claim(request).await?;
-        if self.fault == Fault::NewestFirst {
-            let rest = claims.drain(..claims.len().saturating_sub(wanted));
-            let release: Vec<_> = rest
-                .map(|claim| (claim.ticket, Settlement::Release))
-                .collect();
-            self.store.settle(&release).await?;
-        }
-        for claim in &mut claims {
-            let ticket = claim.ticket;
-            self.latest
-                .lock()
-                .unwrap()
-                .insert(ticket.event, ticket.epoch);
-            if self.fault == Fault::CountsAtTheEnd {
-                claim.attempt = 1;
-            }
-        }
-        Ok(claims)
-    }
-
-    async fn extend(&self, tickets: &[Ticket], until: Timestamp) -> Result<Vec<Held>, StoreError> {
-        let tickets: Vec<_> = tickets.iter().map(|ticket| self.tickets(*ticket)).collect();
-        self.store.extend(&tickets, until).await
-    }
-
-    async fn settle(&self, settled: &[(Ticket, Settlement)]) -> Result<Vec<Held>, StoreError> {
-        let changed = settled.iter().map(|(ticket, settlement)| {
-            let settlement = match settlement {
-                Settlement::RetryAt { at, reason } if self.fault == Fault::DoesNotWait => {
-                    let at = at.checked_sub(Duration::from_secs(60)).unwrap();
-                    let reason = reason.clone();
-                    Settlement::RetryAt { at, reason }
-                }
-                other => other.clone(),
-            };
-            (self.tickets(*ticket), settlement)
-        });
-        let changed: Vec<_> = changed.collect();
-        let mut held = self.store.settle(&changed).await?;
-        if self.fault == Fault::MixesUpAnswers {
-            held.sort_by_key(|held| *held == Held::Lost);
-        }
-        Ok(held)
-    }
-}
-
-#[async_trait]
-impl Inspect for Wrong {
-    async fn find(&self, task_id: &TaskId) -> Result<Vec<Record>, StoreError> {
-        self.store.find(task_id).await
-    }
-
-    async fn list(&self, page: Page) -> Result<Vec<Record>, StoreError> {
-        self.store.list(page).await
-    }
-
-    async fn quarantine(&self, page: Page) -> Result<Vec<Quarantined>, StoreError> {
-        self.store.quarantine(page).await
-    }
-
-    async fn redrive(&self, event: EventId) -> Result<Redriven, StoreError> {
-        self.store.redrive(event).await
-    }
-
-    async fn purge(&self, mut request: PurgeRequest) -> Result<Purged, StoreError> {
-        if self.fault == Fault::ForgetsKeysWithBodies {
-            request.keys_before = request.bodies_before;
-        }
-        self.store.purge(request).await
-    }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.store.counts().await
+        let damaged = &latest.as_ref().unwrap().0.damaged;
+        damaged.lock().unwrap().insert(event)
     }
 }

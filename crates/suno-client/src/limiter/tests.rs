@@ -129,6 +129,14 @@ async fn who_leaves_the_queue_takes_nothing_and_blocks_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_window_without_an_end_is_never_free_again() {
+    let window = Window::new(Limit::new(1, Duration::MAX));
+    drop(window.clone().turn().await);
+    let year = Duration::from_secs(365 * 86_400);
+    assert!(timeout(year, window.turn()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn tasks_are_limited_one_by_one() {
     let limiter = Limiter::new(None, Some(Limit::POLLS));
     let start = Instant::now();

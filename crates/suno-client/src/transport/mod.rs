@@ -27,6 +27,7 @@ use self::connect::{Connector, connector, shared_tls};
 use self::fault::ConnectFault;
 pub(crate) use self::fault::Fault;
 use crate::settings::{Settings, Timeouts};
+use crate::time::after;
 
 /// Idle connections are dropped after this time, before most servers drop them from their side.
 const IDLE_MAX: Duration = Duration::from_secs(20);
@@ -94,7 +95,7 @@ impl Transport {
     pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, Fault> {
         // The semaphore is never closed; if it were, there would merely be no bound.
         let _slot = self.api_slots.acquire().await.ok();
-        let total = Instant::now() + self.timeouts.total;
+        let total = after(Instant::now(), self.timeouts.total);
         let (head, body) = self.head(&self.api, request, total).await?.into_parts();
         let received_at = wall_clock();
         let body = timeout_at(total, collect(body, self.answer_bytes_max));
@@ -118,7 +119,7 @@ impl Transport {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Fault> {
-        let total = Instant::now() + self.timeouts.download;
+        let total = after(Instant::now(), self.timeouts.download);
         self.head(&self.media, request, total).await
     }
 
@@ -137,7 +138,7 @@ impl Transport {
         // Only for what is not safe to repeat does it matter whether it was sent.
         let is_safe = request.method().is_safe();
         let connection = (!is_safe).then(|| capture_connection(&mut request));
-        let until = total.min(Instant::now() + self.timeouts.headers);
+        let until = total.min(after(Instant::now(), self.timeouts.headers));
         if let Ok(sent) = timeout_at(until, pool.request(request)).await {
             return sent.map_err(Fault::from_pool);
         }

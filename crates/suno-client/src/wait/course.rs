@@ -5,6 +5,7 @@ use std::time::Duration;
 use suno_types::{Outcome, TaskRecord};
 
 use crate::ClientError;
+use crate::time::stretch;
 
 /// A pause is longer than the interval by up to this part of it, at random, so that waits that
 /// began together do not poll together.
@@ -115,8 +116,8 @@ impl Course {
         if now >= self.plan.deadline {
             return Step::Deadline;
         }
-        let stretch = f64::from(intervals) * (1.0 + JITTER * random.clamp(0.0, 1.0));
-        let pause = self.plan.interval.mul_f64(stretch).max(floor);
+        let factor = f64::from(intervals) * (1.0 + JITTER * random.clamp(0.0, 1.0));
+        let pause = stretch(self.plan.interval, factor).max(floor);
         // The last poll is at the deadline itself.
         Step::PollAt(now.saturating_add(pause).min(self.plan.deadline))
     }
@@ -241,6 +242,18 @@ mod tests {
         assert_eq!(course.hear(secs(0), asked(45), 0.0), Step::PollAt(secs(45)));
         let step = course.hear(secs(0), asked(u64::MAX), 0.0);
         assert_eq!(step, Step::PollAt(secs(600)));
+    }
+
+    #[test]
+    fn an_interval_without_an_end_leaves_the_poll_at_the_deadline() {
+        let plan = |interval| Plan { interval, ..PLAN };
+        for interval in [Duration::MAX, Duration::MAX / 2] {
+            let mut course = Course::new(plan(interval));
+            for heard in [RUNNING, ERROR, ERROR] {
+                let step = course.hear(secs(1), heard, 1.0);
+                assert_eq!(step, Step::PollAt(secs(600)));
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures_util::Stream;
 use suno_types::{TaskId, TaskRecord, TaskStatus, Track};
@@ -12,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::course::{Course, Heard, Plan, Step};
 use super::{TaskFailure, WaitError};
+use crate::time::after;
 use crate::{Client, ClientError, ErrorKind};
 
 /// The future of a [`Wait`](crate::Wait).
@@ -88,7 +88,7 @@ impl Updates {
         let course = Course::new(plan);
         let started = Instant::now();
         Self {
-            state: State::Asleep(Box::pin(sleep_until(far(started, course.first())))),
+            state: State::Asleep(Box::pin(sleep_until(after(started, course.first())))),
             client,
             task,
             course,
@@ -119,8 +119,9 @@ impl Updates {
     /// A poll that ends at most one request's time after the deadline.
     fn ask(&self) -> Asking {
         let (client, task) = (self.client.clone(), self.task.clone());
-        let deadline = far(self.started, self.course.deadline());
-        let until = deadline.max(Instant::now()) + client.shared.settings.timeouts.total;
+        let deadline = after(self.started, self.course.deadline());
+        let total = client.shared.settings.timeouts.total;
+        let until = after(deadline.max(Instant::now()), total);
         Box::pin(async move {
             let late = ClientError::new(ErrorKind::TimedOut, "the poll did not end in time");
             timeout_at(until, client.record(&task))
@@ -136,7 +137,7 @@ impl Updates {
             tracing::debug!(task = %self.task, kind = err.kind().as_str(), "a poll failed");
         }
         if let Step::PollAt(time) = step {
-            self.state = State::Asleep(Box::pin(sleep_until(far(self.started, time))));
+            self.state = State::Asleep(Box::pin(sleep_until(after(self.started, time))));
             let record = polled.ok().flatten()?;
             let seen = Some(Seen::of(&record));
             let is_news = seen != self.seen;
@@ -174,12 +175,6 @@ impl Updates {
     }
 }
 
-/// `time` after `start`, or so far away that it makes no difference.
-fn far(start: Instant, time: Duration) -> Instant {
-    const YEARS: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    start + time.min(YEARS)
-}
-
 impl Stream for Updates {
     type Item = Result<TaskRecord, WaitError>;
 
@@ -206,6 +201,8 @@ impl fmt::Debug for Updates {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use suno_types::Provider;
 
     use super::*;

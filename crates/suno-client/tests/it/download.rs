@@ -343,6 +343,17 @@ async fn a_host_that_goes_silent_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_download_may_be_given_time_without_an_end() {
+    let desk = Desk::new([Reply::new(200, &[MP3], AUDIO)]).await;
+    let forever = Timeouts::new()
+        .with_stall(Duration::MAX)
+        .with_download(Duration::MAX);
+    let client = desk.client.clone().with_timeouts(forever);
+    let stored = client.download(&desk.track(), desk.dir.path()).await;
+    assert_eq!(stored.expect("stored").bytes, AUDIO.len() as u64);
+}
+
+#[tokio::test]
 async fn a_file_may_not_be_larger_than_allowed() {
     let mut endless = Reply::new(200, &[MP3], b"");
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use suno_client::{ErrorKind, Retry, Timeouts, WaitError};
+use suno_client::{ErrorKind, Limit, Retry, Timeouts, WaitError};
 
 use crate::clock::{HeldClock, until};
 use crate::server::{Reply, Server, Then};
@@ -46,6 +46,23 @@ async fn updates_are_told_once_each_and_end_with_the_finished_task() {
         .await;
     assert_eq!(heard, ["PENDING", "FIRST_SUCCESS", "SUCCESS"]);
     assert_eq!(server.asked().len(), 7);
+}
+
+#[tokio::test]
+async fn times_without_an_end_are_no_panic() {
+    let server = Server::start([Reply::json(PENDING), finished()]).await;
+    let forever = Timeouts::new()
+        .with_connect(Duration::MAX)
+        .with_headers(Duration::MAX)
+        .with_total(Duration::MAX)
+        .with_stall(Duration::MAX)
+        .with_download(Duration::MAX);
+    let client = client(&server)
+        .with_timeouts(forever)
+        .with_poll_limit(Some(Limit::new(2, Duration::MAX)));
+    let wait = client.wait(&task(), Duration::MAX).with_interval(TICK);
+    let record = wait.with_visible_within(Duration::MAX).await;
+    assert_eq!(record.expect("it ends").status.as_str(), "SUCCESS");
 }
 
 #[tokio::test(start_paused = true)]

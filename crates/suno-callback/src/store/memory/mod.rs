@@ -4,7 +4,6 @@
 mod claims;
 mod events;
 mod inspect;
-mod ledger;
 #[cfg(all(test, feature = "conformance"))]
 mod tests;
 
@@ -142,7 +141,7 @@ impl IdempotencyStore for MemoryStore {
         entries_max: u32,
     ) -> Result<Page<QuarantinedDelivery>, StoreError> {
         let (events, _) = self.lock();
-        Ok(events.list_quarantine(after, entries_max))
+        Ok(events.quarantine.page(after, entries_max))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -1,0 +1,422 @@
+//! An event as plain data, and what happens to it.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use suno_types::Code;
+
+use crate::delivery::{Content, Delivery, Fingerprint, Source, VerifiedBy};
+use crate::event::EventKey;
+use crate::simulation::{Mutation, mutated};
+use crate::store::bounds::{
+    CONFLICTS_OF_EVENT_MAX, LAPSES_SUSPECT, LEASE_MAX, NUDGES_MAX, RETRY_AFTER_MAX,
+};
+use crate::store::{
+    Accepted, Claim, DeadCause, EventId, EventRecord, EventState, Extended, Redrive, Redriven,
+    Settled, Settlement, Sibling, Ticket, WorkerId,
+};
+
+/// So that no claim lapses at the moment at which it is granted.
+const LEASE_MIN: Duration = Duration::from_nanos(1);
+
+/// The state of an event, with moments of the store's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoredState {
+    /// It can be claimed.
+    Ready {
+        /// The moment at which it became ready.
+        since: Duration,
+    },
+    /// It is claimed.
+    Claimed {
+        /// The end of the lease.
+        until: Duration,
+    },
+    /// Handling failed, and it waits for another attempt.
+    Waiting {
+        /// The end of the wait.
+        until: Duration,
+    },
+    /// It was handled.
+    Done,
+    /// It is a dead letter.
+    Dead,
+    /// A later stage of its task made it pointless.
+    Superseded,
+}
+
+impl StoredState {
+    /// The state at a moment.
+    #[must_use]
+    pub fn at(self, now: Duration) -> EventState {
+        match self {
+            Self::Ready { .. } => EventState::Ready,
+            Self::Claimed { until } => EventState::Claimed {
+                holds_for: until.saturating_sub(now),
+            },
+            Self::Waiting { until } => EventState::Waiting {
+                ready_in: until.saturating_sub(now),
+            },
+            Self::Done => EventState::Done,
+            Self::Dead => EventState::Dead,
+            Self::Superseded => EventState::Superseded,
+        }
+    }
+}
+
+/// The fingerprints of a body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Print {
+    strict: Fingerprint,
+    semantic: Fingerprint,
+}
+
+impl Print {
+    fn says_the_same(self, other: Self) -> bool {
+        self.strict == other.strict || self.semantic == other.semantic
+    }
+}
+
+/// What was delivered for an event and says something else.
+#[derive(Clone)]
+pub(super) struct Conflict {
+    print: Print,
+    /// The body, until it is purged.
+    pub(super) raw: Option<Bytes>,
+}
+
+/// An event as plain data.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct StoredEvent {
+    /// The store's number.
+    pub id: EventId,
+    /// The task and the stage.
+    pub key: EventKey,
+    /// The code that was sent.
+    pub code: Code,
+    /// The body, until it is purged.
+    pub raw: Option<Bytes>,
+    /// How the event became known.
+    pub source: Source,
+    /// How the sender was verified.
+    pub verified_by: VerifiedBy,
+    /// True if the provider's record must confirm it.
+    pub unconfirmed: bool,
+    /// When the first delivery was received.
+    pub received_at: Timestamp,
+    /// Its state.
+    pub state: StoredState,
+    /// The moment at which it was stored.
+    pub stored_at: Duration,
+    /// The moment at which it was stored or redriven.
+    pub open_since: Duration,
+    /// How often it was claimed since then.
+    pub attempts: u32,
+    /// How many claims have lapsed in a row.
+    pub lapses: u32,
+    /// How many claims there have been.
+    pub epoch: u32,
+    /// Who claimed it last.
+    pub worker: WorkerId,
+    /// Why the last attempt failed.
+    pub reason: Option<String>,
+    /// What made it a dead letter, if it is one.
+    pub dead_cause: Option<DeadCause>,
+    nudges: u32,
+    print: Print,
+    pub(super) conflicts: Vec<Conflict>,
+}
+
+/// Without the body.
+impl fmt::Debug for StoredEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredEvent")
+            .field("id", &self.id)
+            .field("key", &self.key)
+            .field("state", &self.state)
+            .field("attempts", &self.attempts)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StoredEvent {
+    /// The event that a delivery reports, ready, or superseded if it `is_late`. `None` if the delivery
+    /// was not understood.
+    #[must_use]
+    pub fn new(id: EventId, delivery: &Delivery, is_late: bool, now: Duration) -> Option<Self> {
+        let Content::Event { key, code, .. } = &delivery.content else {
+            return None;
+        };
+        Some(Self {
+            id,
+            key: key.clone(),
+            code: *code,
+            raw: Some(delivery.raw.clone()),
+            source: delivery.source,
+            verified_by: delivery.verified_by,
+            unconfirmed: delivery.unconfirmed,
+            received_at: delivery.received_at,
+            state: match is_late {
+                true => StoredState::Superseded,
+                false => StoredState::Ready { since: now },
+            },
+            stored_at: now,
+            open_since: now,
+            attempts: 0,
+            lapses: 0,
+            epoch: 0,
+            worker: WorkerId::default(),
+            reason: None,
+            dead_cause: None,
+            nudges: 0,
+            print: print(delivery)?,
+            conflicts: Vec::new(),
+        })
+    }
+
+    /// Accepts another delivery of the key (A3, A4, A7, A8), and returns what it was and how many
+    /// bodies were dropped.
+    pub fn accept_again(&mut self, delivery: &Delivery, now: Duration) -> (Accepted, u64) {
+        let Some(print) = print(delivery) else {
+            return (Accepted::Quarantined, 0);
+        };
+        if self.unconfirmed && !delivery.unconfirmed {
+            let former = self.confirm(delivery, print, now);
+            let dropped = u64::from(former == Accepted::Dropped);
+            return (Accepted::Confirmed, dropped);
+        }
+        self.nudge(now);
+        let accepted = self.add_conflict(Some(delivery.raw.clone()), print);
+        (accepted, u64::from(accepted == Accepted::Dropped))
+    }
+
+    /// Ends the wait of an unconfirmed event.
+    fn nudge(&mut self, now: Duration) {
+        let waits = matches!(self.state, StoredState::Waiting { until } if until > now);
+        if self.unconfirmed && waits && self.nudges < NUDGES_MAX {
+            self.nudges += 1;
+            self.state = StoredState::Ready { since: now };
+        }
+    }
+
+    /// Keeps what says something else.
+    fn add_conflict(&mut self, raw: Option<Bytes>, print: Print) -> Accepted {
+        let is_known = |conflict: &Conflict| conflict.print.says_the_same(print);
+        if self.print.says_the_same(print) || self.conflicts.iter().any(is_known) {
+            return Accepted::Duplicate;
+        }
+        if self.conflicts.len() >= CONFLICTS_OF_EVENT_MAX {
+            return Accepted::Dropped;
+        }
+        self.conflicts.push(Conflict { print, raw });
+        Accepted::Conflict
+    }
+
+    /// Puts a confirmed body in the place of the unconfirmed one, and returns what became of that.
+    fn confirm(&mut self, delivery: &Delivery, print: Print, now: Duration) -> Accepted {
+        let former = self.raw.replace(delivery.raw.clone());
+        let former_print = std::mem::replace(&mut self.print, print);
+        self.conflicts
+            .retain(|conflict| !conflict.print.says_the_same(print));
+        if let Content::Event { code, .. } = delivery.content {
+            self.code = code;
+        }
+        self.source = delivery.source;
+        self.verified_by = delivery.verified_by;
+        self.unconfirmed = false;
+        match self.state {
+            StoredState::Waiting { .. } => self.state = StoredState::Ready { since: now },
+            StoredState::Dead if !mutated(Mutation::TenAttempts) => self.redrive(now),
+            _ => {}
+        }
+        self.add_conflict(former, former_print)
+    }
+
+    /// Redrives the event if its state and the events of its task allow that (I3).
+    pub fn try_redrive(&mut self, siblings: &[Sibling], how: Redrive, now: Duration) -> Redriven {
+        let is_superseded = siblings.iter().any(|other| {
+            other.state == EventState::Done && other.stage.supersedes(self.key.stage())
+        });
+        if self.raw.is_none() {
+            Redriven::Gone
+        } else if !self.state.at(now).is_settled() {
+            Redriven::NotSettled
+        } else if is_superseded && how == Redrive::Current {
+            Redriven::Superseded
+        } else {
+            self.redrive(now);
+            Redriven::Ready
+        }
+    }
+
+    /// Makes the event ready, with attempts, lapses and age counted from zero (I3).
+    pub fn redrive(&mut self, now: Duration) {
+        (self.attempts, self.lapses, self.open_since) = (0, 0, now);
+        self.dead_cause = None;
+        self.state = StoredState::Ready { since: now };
+    }
+
+    /// The event as the other events of its task see it.
+    #[must_use]
+    pub fn sibling(&self, now: Duration) -> Sibling {
+        Sibling::new(
+            self.key.stage().clone(),
+            self.state.at(now),
+            self.unconfirmed,
+        )
+    }
+
+    /// The moment at which the event is or becomes ready by itself: what claims are ordered by (C6).
+    #[must_use]
+    pub fn ready_at(&self) -> Option<Duration> {
+        match self.state {
+            StoredState::Ready { since: at }
+            | StoredState::Claimed { until: at }
+            | StoredState::Waiting { until: at } => Some(at),
+            StoredState::Done | StoredState::Dead | StoredState::Superseded => None,
+        }
+    }
+
+    /// How many claims have lapsed in a row, this one included if it has lapsed.
+    fn lapses_at(&self, now: Duration) -> u32 {
+        self.lapses + u32::from(self.state.at(now).is_lapsed())
+    }
+
+    /// True if the event must be claimed alone (C8).
+    #[must_use]
+    pub fn is_suspected(&self, now: Duration) -> bool {
+        self.lapses_at(now) >= LAPSES_SUSPECT && !mutated(Mutation::SuspectsTogether)
+    }
+
+    /// Grants a claim.
+    pub fn claim(&mut self, worker: WorkerId, lease: Duration, now: Duration) -> Claim {
+        self.lapses = self.lapses_at(now);
+        self.attempts += 1;
+        self.epoch += 1;
+        self.worker = worker;
+        self.state = StoredState::Claimed {
+            until: now + lease.clamp(LEASE_MIN, LEASE_MAX),
+        };
+        self.to_claim(now)
+    }
+
+    /// The claim that a ticket stands for, while it holds: what a repeated request is given (C9).
+    #[must_use]
+    pub fn held_claim(&self, ticket: &Ticket, now: Duration) -> Option<Claim> {
+        let holds = self.is_held_by(ticket) && self.state.at(now).is_held();
+        holds.then(|| self.to_claim(now))
+    }
+
+    fn to_claim(&self, now: Duration) -> Claim {
+        let raw = self.raw.clone().unwrap_or_default();
+        let mut claim = Claim::new(self.ticket(), self.key.clone(), raw);
+        if let EventState::Claimed { holds_for } = self.state.at(now) {
+            claim.holds_for = holds_for;
+        }
+        claim.attempt = self.attempts;
+        claim.lapses = self.lapses;
+        claim.age = now.saturating_sub(self.open_since);
+        claim.source = self.source;
+        claim.verified_by = self.verified_by;
+        claim.unconfirmed = self.unconfirmed;
+        claim.received_at = self.received_at;
+        claim
+    }
+
+    /// The ticket of the latest claim.
+    fn ticket(&self) -> Ticket {
+        Ticket {
+            event: self.id,
+            epoch: self.epoch,
+            worker: self.worker,
+        }
+    }
+
+    fn is_held_by(&self, ticket: &Ticket) -> bool {
+        *ticket == self.ticket() && matches!(self.state, StoredState::Claimed { .. })
+    }
+
+    /// Makes a claim hold for `lease` from now on (S1).
+    pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> Extended {
+        if !self.is_held_by(ticket) {
+            return Extended::Lost;
+        }
+        self.state = StoredState::Claimed {
+            until: now + lease.clamp(LEASE_MIN, LEASE_MAX),
+        };
+        Extended::Extended
+    }
+
+    /// Settles a claim (S1, S2, S3). What a done event supersedes is for the store to change, by
+    /// [`superseded_by`](super::superseded_by).
+    pub fn settle(&mut self, ticket: &Ticket, settlement: &Settlement, now: Duration) -> Settled {
+        if !self.is_held_by(ticket) {
+            let has_settled = *ticket == self.ticket() && self.epoch > 0;
+            return match has_settled {
+                true => Settled::AlreadySettled,
+                false => Settled::Lost,
+            };
+        }
+        self.state = match settlement {
+            Settlement::Done => StoredState::Done,
+            Settlement::Retry { after, reason } => {
+                self.reason = Some(reason.clone());
+                StoredState::Waiting {
+                    until: now + (*after).min(RETRY_AFTER_MAX),
+                }
+            }
+            Settlement::Dead { cause, reason } => {
+                self.reason = Some(reason.clone());
+                self.dead_cause = Some(*cause);
+                StoredState::Dead
+            }
+            Settlement::Release => {
+                self.attempts -= 1;
+                self.state = StoredState::Ready { since: now };
+                return Settled::Settled;
+            }
+        };
+        self.lapses = 0;
+        Settled::Settled
+    }
+
+    /// The event for lists, without its body.
+    #[must_use]
+    pub fn record(&self, now: Duration) -> EventRecord {
+        let mut record = EventRecord::new(self.id, self.key.clone(), self.code, self.received_at);
+        record.state = self.state.at(now);
+        record.attempts = self.attempts;
+        record.lapses = self.lapses;
+        record.reason.clone_from(&self.reason);
+        record.dead_cause = self.dead_cause;
+        record.source = self.source;
+        record.verified_by = self.verified_by;
+        record.unconfirmed = self.unconfirmed;
+        record.conflicts = u32::try_from(self.conflicts.len()).unwrap_or(u32::MAX);
+        record
+    }
+
+    /// The event with its body.
+    #[must_use]
+    pub fn record_with_body(&self, now: Duration) -> EventRecord {
+        let mut record = self.record(now);
+        record.raw.clone_from(&self.raw);
+        record
+    }
+}
+
+/// The fingerprints of a delivery that was understood.
+fn print(delivery: &Delivery) -> Option<Print> {
+    match &delivery.content {
+        Content::Event { semantic, .. } => Some(Print {
+            strict: delivery.strict,
+            semantic: *semantic,
+        }),
+        Content::Quarantined { .. } => None,
+    }
+}

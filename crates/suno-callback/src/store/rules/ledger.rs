@@ -1,0 +1,285 @@
+//! Intents and expected tasks: a ledger in memory, for stores that keep theirs in memory as well.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use suno_types::TaskId;
+
+use super::PurgeStep;
+use crate::delivery::Delivery;
+use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
+use crate::store::{
+    DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
+    SubmitId,
+};
+
+/// How many tasks are looked at for one request.
+const LOOKED_AT_MAX: usize = 1_024;
+/// So that no lease ends at the moment at which it begins.
+const LEASE_MIN: Duration = Duration::from_nanos(1);
+
+/// Open intents and expected tasks in memory.
+#[derive(Default)]
+pub struct Ledger {
+    /// In the order of recording.
+    intents: BTreeMap<u64, StoredIntent>,
+    numbers: BTreeMap<SubmitId, u64>,
+    last_number: u64,
+    tasks: BTreeMap<TaskId, StoredTask>,
+    /// The tasks in the order in which they are due.
+    queue: BTreeSet<(Duration, TaskId)>,
+    /// The epoch of the latest ticket of any task, so that no ticket outlives a task that is forgotten.
+    last_epoch: u32,
+}
+
+/// Without the names of submits: who knows one can claim a task for it.
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("intents", &self.intents.len())
+            .field("tasks", &self.tasks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Records an intent.
+    pub fn intend(&mut self, intent: &Intent, now: Duration) {
+        self.withdraw(intent.submit);
+        self.last_number += 1;
+        self.numbers.insert(intent.submit, self.last_number);
+        let stored = StoredIntent::new(self.last_number, intent, now);
+        self.intents.insert(self.last_number, stored);
+    }
+
+    /// Removes an intent.
+    pub fn withdraw(&mut self, submit: SubmitId) {
+        self.close(submit);
+    }
+
+    fn close(&mut self, submit: SubmitId) -> Option<StoredIntent> {
+        let number = self.numbers.remove(&submit)?;
+        self.intents.remove(&number)
+    }
+
+    /// Lists open intents, the oldest first (L1).
+    #[must_use]
+    pub fn open_intents(
+        &self,
+        open_for: Duration,
+        after: Option<u64>,
+        intents_max: u32,
+        now: Duration,
+    ) -> Vec<OpenIntent> {
+        self.intents
+            .range(after.map_or(0, |after| after.saturating_add(1))..)
+            .map(|(_, intent)| intent.open(now))
+            .filter(|intent| intent.open_for >= open_for)
+            .take(intents_max as usize)
+            .collect()
+    }
+
+    /// Forgets old intents (L7).
+    pub fn purge(&mut self, step: &PurgeStep<'_>) {
+        self.intents
+            .retain(|_, intent| step.keeps_intent(intent.stored_at));
+        self.numbers
+            .retain(|_, number| self.intents.contains_key(number));
+    }
+
+    /// Closes the intent that a delivery names, and expects its task (A12).
+    pub fn meet(&mut self, delivery: &Delivery) {
+        if let (Some(submit), Some(task_id)) = (delivery.submit, delivery.task_id())
+            && let Some(intent) = self.close(submit)
+        {
+            self.add(intent.into_task(task_id));
+        }
+    }
+
+    /// Expects a task, and closes its intent (L2).
+    pub fn expect(&mut self, task: &ExpectedTask, now: Duration) {
+        if let Some(submit) = task.submit {
+            self.close(submit);
+        }
+        self.add(StoredTask::new(task, now));
+    }
+
+    fn add(&mut self, task: StoredTask) {
+        if !self.tasks.contains_key(&task.task_id) {
+            self.queue.insert((task.due_at, task.task_id.clone()));
+            self.tasks.insert(task.task_id.clone(), task);
+        }
+    }
+
+    fn remove(&mut self, task_id: &TaskId) {
+        if let Some(task) = self.tasks.remove(task_id) {
+            self.queue.remove(&(task.due_at, task.task_id));
+        }
+    }
+
+    /// Changes a task, and its place in the queue. `None` if it is not expected.
+    fn change<T>(
+        &mut self,
+        task_id: &TaskId,
+        change: impl FnOnce(&mut StoredTask) -> T,
+    ) -> Option<T> {
+        let task = self.tasks.get_mut(task_id)?;
+        self.queue.remove(&(task.due_at, task_id.clone()));
+        let changed = change(task);
+        self.queue.insert((task.due_at, task_id.clone()));
+        Some(changed)
+    }
+
+    /// Makes a task due again after a pause. False if the ticket is lost (L6).
+    pub fn postpone(
+        &mut self,
+        ticket: &DueTicket,
+        postponement: Postponement,
+        now: Duration,
+    ) -> bool {
+        let postpone = |task: &mut StoredTask| task.postpone(ticket, postponement, now);
+        self.change(&ticket.task_id, postpone).unwrap_or(false)
+    }
+
+    /// Forgets a task. False if the ticket is lost (L6).
+    pub fn finish(&mut self, ticket: &DueTicket) -> bool {
+        let task = self.tasks.get(&ticket.task_id);
+        let is_held = task.is_some_and(|task| task.is_held_by(ticket));
+        if is_held {
+            self.remove(&ticket.task_id);
+        }
+        is_held
+    }
+
+    /// Takes due tasks, the one that has been due longest first (L3, L4), and forgets those of which
+    /// `is_decided` says that nobody needs to be asked about them (L5).
+    pub fn due(
+        &mut self,
+        request: &DueRequest,
+        now: Duration,
+        is_decided: impl Fn(&TaskId) -> bool,
+    ) -> DueTasks {
+        let mut due = DueTasks::default();
+        for _ in 0..LOOKED_AT_MAX {
+            let Some((first, task_id)) = self.queue.first().cloned() else {
+                return due;
+            };
+            if first > now {
+                due.next_due = Some(first - now);
+                return due;
+            }
+            if due.tasks.len() >= request.tasks_max {
+                due.more = true;
+                return due;
+            }
+            if is_decided(&task_id) {
+                self.remove(&task_id);
+                continue;
+            }
+            self.last_epoch += 1;
+            let epoch = self.last_epoch;
+            let take = |task: &mut StoredTask| task.take(epoch, request.lease, now);
+            due.tasks.extend(self.change(&task_id, take));
+        }
+        due.more = true;
+        due
+    }
+}
+
+/// An open intent.
+struct StoredIntent {
+    /// The store's number of the intent.
+    number: u64,
+    /// The name of the submit.
+    submit: SubmitId,
+    /// When it was recorded, by the caller's time.
+    intended_at: Timestamp,
+    /// The moment at which it was stored.
+    stored_at: Duration,
+    /// How long after that its task is due.
+    due_after: Duration,
+}
+
+impl StoredIntent {
+    /// An intent that is recorded now.
+    fn new(number: u64, intent: &Intent, now: Duration) -> Self {
+        Self {
+            number,
+            submit: intent.submit,
+            intended_at: intent.intended_at,
+            stored_at: now,
+            due_after: intent.due_after.min(POSTPONE_MAX),
+        }
+    }
+
+    /// The intent for lists.
+    fn open(&self, now: Duration) -> OpenIntent {
+        let open_for = now.saturating_sub(self.stored_at);
+        OpenIntent::new(self.number, self.submit, self.intended_at, open_for)
+    }
+
+    /// The task that a delivery has named (A12).
+    fn into_task(self, task_id: &TaskId) -> StoredTask {
+        StoredTask {
+            task_id: task_id.clone(),
+            expected_since: self.stored_at,
+            due_at: self.stored_at + self.due_after,
+            answers: 0,
+            epoch: 0,
+        }
+    }
+}
+
+/// A task whose callbacks are expected.
+struct StoredTask {
+    /// The task.
+    task_id: TaskId,
+    /// The moment since which it is expected.
+    expected_since: Duration,
+    /// The moment at which it is due: what requests for due tasks are ordered by (L3).
+    due_at: Duration,
+    /// How often the provider has answered about it.
+    answers: u32,
+    /// The epoch of the latest ticket; zero before the first.
+    epoch: u32,
+}
+
+impl StoredTask {
+    /// A task that is expected from now on.
+    fn new(task: &ExpectedTask, now: Duration) -> Self {
+        Self {
+            task_id: task.task_id.clone(),
+            expected_since: now,
+            due_at: now + task.due_after.min(POSTPONE_MAX),
+            answers: 0,
+            epoch: 0,
+        }
+    }
+
+    /// Takes the task. The epoch must be greater than that of any ticket of the task, also of those
+    /// from before it was forgotten (L6).
+    fn take(&mut self, epoch: u32, lease: Duration, now: Duration) -> DueTask {
+        self.epoch = epoch;
+        self.due_at = now + lease.clamp(LEASE_MIN, LEASE_MAX);
+        let task_id = self.task_id.clone();
+        let age = now.saturating_sub(self.expected_since);
+        DueTask::new(DueTicket { task_id, epoch }, age, self.answers)
+    }
+
+    /// True if this is the ticket of the latest lease.
+    fn is_held_by(&self, ticket: &DueTicket) -> bool {
+        self.task_id == ticket.task_id && self.epoch == ticket.epoch && self.epoch > 0
+    }
+
+    /// Makes the task due again after a pause. False if the ticket is lost.
+    fn postpone(&mut self, ticket: &DueTicket, postponement: Postponement, now: Duration) -> bool {
+        let is_held = self.is_held_by(ticket);
+        if is_held {
+            self.due_at = now + postponement.after.min(POSTPONE_MAX);
+            self.answers += u32::from(postponement.is_answered);
+        }
+        is_held
+    }
+}

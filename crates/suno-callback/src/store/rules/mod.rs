@@ -1,0 +1,143 @@
+//! The rules of the contract as plain functions of data, one rule in one place: what a delivery, a
+//! claim or a settlement does to an event, and what the events of a task do to one another.
+//!
+//! They know no storage. A store finds the [`TaskEvents`] of a task, keeps them, and goes through them
+//! in the order of [`TaskEvents::queue`]; the example `vec_store` shows a whole one. Moments are
+//! durations since some start of the store's clock. Stores that keep events in another form may still
+//! use the functions on [`Sibling`]s.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use suno_callback::rules::{ClaimRound, TaskEvents};
+//! use suno_callback::{Accepted, ClaimRequest, Delivery, EventId, Verification, WorkerId};
+//!
+//! let body = r#"{"code":200,"msg":"m","data":{"callbackType":"text","task_id":"t","data":[]}}"#;
+//! let trusted = Verification::dangerous_none();
+//! let verified = trusted.verify(None, &http::HeaderMap::new(), body.into(), 0)?;
+//! let delivery = Delivery::decode(verified, jiff::Timestamp::UNIX_EPOCH)?;
+//!
+//! let now = Duration::from_secs(7);
+//! let mut task = TaskEvents::new(suno_types::TaskId::new("t")?);
+//! let accepted = task.accept(EventId(1), &delivery, now);
+//! assert_eq!(accepted, Some((Accepted::New, 0)));
+//! assert!(task.queue().eq([(now, EventId(1))]));
+//!
+//! let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(60), 10);
+//! let mut round = ClaimRound::new(&request, Vec::new(), now);
+//! if round.goes_on(now) {
+//!     round.look_at(&mut task, EventId(1));
+//! }
+//! assert_eq!(round.into_claims().claims.len(), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod event;
+mod ledger;
+mod purge;
+mod quarantine;
+mod requests;
+mod round;
+mod task;
+
+use suno_types::Stage;
+
+pub use event::{StoredEvent, StoredState};
+pub use ledger::Ledger;
+pub use purge::PurgeStep;
+pub use quarantine::Quarantine;
+pub use requests::LastRequests;
+pub use round::ClaimRound;
+pub use task::TaskEvents;
+
+use super::bounds::EVENTS_OF_TASK_MAX;
+use super::{Decision, EventState, Sibling};
+
+/// What a delivery of a stage is to the events of its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// A new event, and whether it is late (A5, A6).
+    New {
+        /// True if it is stored as superseded.
+        is_late: bool,
+    },
+    /// Another delivery of the event at this place (A2).
+    Again(usize),
+    /// A key too many for its task (A10).
+    TooMany,
+}
+
+/// Tells what a delivery of `stage` is to the events of its task.
+#[must_use]
+pub fn arrival(siblings: &[Sibling], stage: &Stage) -> Arrival {
+    if let Some(place) = siblings.iter().position(|known| known.stage == *stage) {
+        return Arrival::Again(place);
+    }
+    if siblings.len() >= EVENTS_OF_TASK_MAX {
+        return Arrival::TooMany;
+    }
+    let is_late = siblings.iter().any(|sibling| sibling.supersedes(stage));
+    Arrival::New { is_late }
+}
+
+/// The open events that the event at the place `done` supersedes now that it is done (C5).
+#[must_use]
+pub fn superseded_by(siblings: &[Sibling], done: usize) -> Vec<usize> {
+    let is_superseded = |place: &usize| {
+        let sibling = &siblings[*place];
+        *place != done && !sibling.state.is_settled() && siblings[done].supersedes(&sibling.stage)
+    };
+    (0..siblings.len()).filter(is_superseded).collect()
+}
+
+/// What a decision for a stage does to the events of a task (I5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Choice {
+    /// What it comes to, if the body of the event to redrive is still there.
+    pub decision: Decision,
+    /// The event to redrive.
+    pub redrive: Option<usize>,
+    /// The events to supersede.
+    pub supersede: Vec<usize>,
+}
+
+/// Decides for a stage of a task.
+#[must_use]
+pub fn decide(siblings: &[Sibling], stage: &Stage) -> Choice {
+    let mut choice = Choice {
+        decision: Decision::Unchanged,
+        redrive: None,
+        supersede: Vec::new(),
+    };
+    let Some(decided) = siblings.iter().position(|event| event.stage == *stage) else {
+        choice.decision = Decision::Gone;
+        return choice;
+    };
+    if !stage.is_terminal() {
+        return choice;
+    }
+    let waits = |place: &usize| {
+        let event = &siblings[*place];
+        let state = event.state;
+        let waits = matches!(state, EventState::Ready | EventState::Waiting { .. });
+        *place != decided && event.stage.is_terminal() && waits
+    };
+    choice.supersede = (0..siblings.len()).filter(waits).collect();
+    if siblings[decided].state == EventState::Superseded {
+        choice.decision = Decision::Ready;
+        choice.redrive = Some(decided);
+    }
+    choice
+}
+
+/// True if nobody needs to be asked about a task (L5).
+#[must_use]
+pub fn is_decided(siblings: &[Sibling]) -> bool {
+    let mut last = siblings.iter().filter(|event| event.stage.is_terminal());
+    match (last.next(), last.next()) {
+        (Some(only), None) => !only.unconfirmed || only.state == EventState::Done,
+        _ => false,
+    }
+}

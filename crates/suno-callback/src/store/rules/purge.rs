@@ -1,0 +1,110 @@
+//! A step of a purge (I6, I7, I8).
+
+use std::time::Duration;
+
+use super::{StoredEvent, StoredState};
+use crate::store::{PurgeRequest, Purged};
+
+/// A step of a purge: the store shows it what may be old, and removes what it does not keep.
+#[derive(Debug)]
+pub struct PurgeStep<'a> {
+    request: &'a PurgeRequest,
+    now: Duration,
+    events_left: u32,
+    purged: Purged,
+}
+
+impl<'a> PurgeStep<'a> {
+    /// A step that has forgotten nothing yet.
+    #[must_use]
+    pub fn new(request: &'a PurgeRequest, now: Duration) -> Self {
+        Self {
+            request,
+            now,
+            events_left: request.events_max,
+            purged: Purged::default(),
+        }
+    }
+
+    /// Forgets old bodies. False if the event itself is forgotten.
+    pub fn keeps_event(&mut self, event: &mut StoredEvent) -> bool {
+        if !event.is_forgettable(self.request, self.now) {
+            return true;
+        }
+        if self.events_left == 0 {
+            self.purged.more = true;
+            return true;
+        }
+        self.events_left -= 1;
+        !event.forget(self.request, self.now, &mut self.purged)
+    }
+
+    /// False if an entry of the quarantine that was stored at a moment is forgotten.
+    pub fn keeps_entry(&mut self, stored_at: Duration) -> bool {
+        if self.now.saturating_sub(stored_at) < self.request.quarantined_after {
+            return true;
+        }
+        let is_left = self.purged.quarantined >= self.request.events_max.into();
+        self.purged.more |= is_left;
+        self.purged.quarantined += u64::from(!is_left);
+        is_left
+    }
+
+    /// False if an intent that was stored at a moment is forgotten (L7).
+    #[must_use]
+    pub fn keeps_intent(&self, stored_at: Duration) -> bool {
+        self.now.saturating_sub(stored_at) < self.request.keys_after
+    }
+
+    /// What was forgotten.
+    #[must_use]
+    pub fn purged(self) -> Purged {
+        self.purged
+    }
+}
+
+impl StoredEvent {
+    /// True if a purge forgets the event or its bodies.
+    #[must_use]
+    pub fn is_forgettable(&self, request: &PurgeRequest, now: Duration) -> bool {
+        let has_old_bodies = self.age(now) >= request.bodies_after && self.bodies() > 0;
+        self.is_forgotten(request, now) || (self.is_past() && has_old_bodies)
+    }
+
+    /// Forgets the bodies, and counts what was forgotten. True if the event is forgotten as well.
+    fn forget(&mut self, request: &PurgeRequest, now: Duration, purged: &mut Purged) -> bool {
+        purged.bodies += self.bodies();
+        self.raw = None;
+        for conflict in &mut self.conflicts {
+            conflict.raw = None;
+        }
+        let is_forgotten = self.is_forgotten(request, now);
+        match self.state {
+            StoredState::Dead => purged.dead += 1,
+            _ => purged.keys += u64::from(is_forgotten),
+        }
+        is_forgotten
+    }
+
+    fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.stored_at)
+    }
+
+    fn is_past(&self) -> bool {
+        matches!(self.state, StoredState::Done | StoredState::Superseded)
+    }
+
+    /// True if the event itself is old enough.
+    fn is_forgotten(&self, request: &PurgeRequest, now: Duration) -> bool {
+        match self.state {
+            StoredState::Dead => self.age(now) >= request.dead_after,
+            _ => self.is_past() && self.age(now) >= request.keys_after,
+        }
+    }
+
+    /// How many bodies are kept: of the event and of its conflicts.
+    fn bodies(&self) -> u64 {
+        let conflicts = self.conflicts.iter().map(|conflict| &conflict.raw);
+        conflicts.chain([&self.raw]).flatten().count() as u64
+    }
+}

@@ -1,0 +1,181 @@
+//! The events of one task as plain data, and what happens to them together.
+
+use std::time::Duration;
+
+use suno_types::{Stage, TaskId};
+
+use super::{
+    Arrival, PurgeStep, StoredEvent, StoredState, arrival, decide, is_decided, superseded_by,
+};
+use crate::delivery::{Content, Delivery};
+use crate::store::{
+    Accepted, Claim, ClaimRequest, Decision, EventId, Extended, Redrive, Redriven, Settled,
+    Settlement, Sibling, Ticket, turn,
+};
+
+/// The events of one task, at most [`EVENTS_OF_TASK_MAX`](crate::bounds::EVENTS_OF_TASK_MAX), in the
+/// order of their arrival.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TaskEvents {
+    /// The task.
+    pub task_id: TaskId,
+    /// Its events.
+    pub events: Vec<StoredEvent>,
+}
+
+/// What a look at an event came to.
+pub(super) enum Look {
+    Granted {
+        claim: Claim,
+        is_suspected: bool,
+    },
+    /// It can only be claimed alone.
+    Suspected,
+    /// It is not its turn.
+    NotItsTurn,
+}
+
+impl TaskEvents {
+    /// A task without events.
+    #[must_use]
+    pub fn new(task_id: TaskId) -> Self {
+        let events = Vec::new();
+        Self { task_id, events }
+    }
+
+    fn siblings(&self, now: Duration) -> Vec<Sibling> {
+        self.events.iter().map(|event| event.sibling(now)).collect()
+    }
+
+    fn place(&self, id: EventId) -> Option<usize> {
+        self.events.iter().position(|event| event.id == id)
+    }
+
+    fn supersede(&mut self, places: Vec<usize>) {
+        for place in places {
+            self.events[place].state = StoredState::Superseded;
+        }
+    }
+
+    /// Accepts a delivery, and returns what it was and how many bodies were dropped. A new event gets
+    /// the number `id`. `None` if the delivery belongs in quarantine: the task has too many events.
+    pub fn accept(
+        &mut self,
+        id: EventId,
+        delivery: &Delivery,
+        now: Duration,
+    ) -> Option<(Accepted, u64)> {
+        let Content::Event { key, .. } = &delivery.content else {
+            return None;
+        };
+        match arrival(&self.siblings(now), key.stage()) {
+            Arrival::Again(place) => Some(self.events[place].accept_again(delivery, now)),
+            Arrival::TooMany => None,
+            Arrival::New { is_late } => {
+                let event = StoredEvent::new(id, delivery, is_late, now)?;
+                self.events.push(event);
+                let accepted = if is_late {
+                    Accepted::Late
+                } else {
+                    Accepted::New
+                };
+                Some((accepted, 0))
+            }
+        }
+    }
+
+    /// The events to look at for a claim, each with the moment at which it is or becomes ready. While
+    /// one is claimed it is the only one: no other can be claimed before it is settled or has lapsed.
+    pub fn queue(&self) -> impl Iterator<Item = (Duration, EventId)> + '_ {
+        let is_claimed = |event: &StoredEvent| matches!(event.state, StoredState::Claimed { .. });
+        let has_claimed = self.events.iter().any(is_claimed);
+        self.events
+            .iter()
+            .filter(move |event| !has_claimed || is_claimed(event))
+            .filter_map(|event| Some((event.ready_at()?, event.id)))
+    }
+
+    /// Claims an event if it is its turn.
+    pub(super) fn look_at(
+        &mut self,
+        id: EventId,
+        request: &ClaimRequest,
+        is_alone: bool,
+        now: Duration,
+    ) -> Look {
+        let turn = turn(&self.siblings(now));
+        let Some(turn) = turn.filter(|turn| self.events[turn.claim].id == id) else {
+            return Look::NotItsTurn;
+        };
+        let is_suspected = self.events[turn.claim].is_suspected(now);
+        if is_suspected && !is_alone {
+            return Look::Suspected;
+        }
+        self.supersede(turn.supersede);
+        let claim = self.events[turn.claim].claim(request.worker, request.lease, now);
+        Look::Granted {
+            claim,
+            is_suspected,
+        }
+    }
+
+    /// The claim that a ticket stands for, while it holds.
+    #[must_use]
+    pub fn held_claim(&self, ticket: &Ticket, now: Duration) -> Option<Claim> {
+        self.events[self.place(ticket.event)?].held_claim(ticket, now)
+    }
+
+    /// Makes a claim hold for `lease` from now on.
+    pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> Extended {
+        match self.place(ticket.event) {
+            Some(place) => self.events[place].extend(ticket, lease, now),
+            None => Extended::Lost,
+        }
+    }
+
+    /// Settles a claim. An event that is done supersedes what it makes pointless.
+    pub fn settle(&mut self, ticket: &Ticket, settlement: &Settlement, now: Duration) -> Settled {
+        let Some(place) = self.place(ticket.event) else {
+            return Settled::Lost;
+        };
+        let settled = self.events[place].settle(ticket, settlement, now);
+        if settled == Settled::Settled && *settlement == Settlement::Done {
+            self.supersede(superseded_by(&self.siblings(now), place));
+        }
+        settled
+    }
+
+    /// Redrives an event if its state and the other events allow that.
+    pub fn redrive(&mut self, id: EventId, redrive: Redrive, now: Duration) -> Redriven {
+        let siblings = self.siblings(now);
+        match self.place(id) {
+            Some(place) => self.events[place].try_redrive(&siblings, redrive, now),
+            None => Redriven::Gone,
+        }
+    }
+
+    /// Decides for one of the last stages.
+    pub fn decide(&mut self, stage: &Stage, now: Duration) -> Decision {
+        let choice = decide(&self.siblings(now), stage);
+        if let Some(place) = choice.redrive {
+            if self.events[place].raw.is_none() {
+                return Decision::Gone;
+            }
+            self.events[place].redrive(now);
+        }
+        self.supersede(choice.supersede);
+        choice.decision
+    }
+
+    /// True if nobody needs to be asked about the task.
+    #[must_use]
+    pub fn is_decided(&self, now: Duration) -> bool {
+        is_decided(&self.siblings(now))
+    }
+
+    /// Forgets what is old. The store removes a task that has no events left.
+    pub fn purge(&mut self, step: &mut PurgeStep<'_>) {
+        self.events.retain_mut(|event| step.keeps_event(event));
+    }
+}

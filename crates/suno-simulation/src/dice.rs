@@ -1,0 +1,101 @@
+//! Randomness from a seed. In a run, each number is a hash of what it is for, so that leaving out one
+//! item of a plan does not change what happens to the others.
+
+/// Numbers that depend on a seed, a purpose and a counter only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(mix(seed))
+    }
+
+    /// The dice of one purpose.
+    pub(crate) fn of(self, purpose: &str) -> Self {
+        let take = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
+        Self(purpose.bytes().fold(self.0, take))
+    }
+
+    /// The dice of one node, task or event.
+    pub(crate) fn at(self, number: u64) -> Self {
+        Self(mix(self.0 ^ mix(number.wrapping_add(1))))
+    }
+
+    /// A number below `end`, which is not 0.
+    pub(crate) fn below(self, end: u64) -> u64 {
+        mix(self.0) % end
+    }
+
+    /// True in `percent` of a hundred cases.
+    pub(crate) fn percent(self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// A stream of numbers from which a plan is drawn.
+#[derive(Debug)]
+pub(crate) struct Draw(u64);
+
+impl Draw {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(mix(seed ^ 0x5eed))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+
+    /// A number from `low` to `high`, both included.
+    pub(crate) fn range(&mut self, low: u64, high: u64) -> u64 {
+        low + self.next() % (high - low + 1)
+    }
+
+    /// A number from `low` to `high` whose magnitude is uniform, so that small ones are as frequent as
+    /// large ones.
+    pub(crate) fn magnitude(&mut self, low: u64, high: u64) -> u64 {
+        let doublings = (high / low.max(1)).ilog2();
+        let base = low.max(1) << self.range(0, u64::from(doublings));
+        self.range(base, (base * 2 - 1).min(high))
+    }
+
+    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+        self.next() % 100 < percent
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+        let place = self.next() % of.len() as u64;
+        of[usize::try_from(place).unwrap_or_default()].clone()
+    }
+}
+
+/// The finaliser of splitmix64.
+pub(crate) fn mix(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_depends_on_its_purpose_and_counter_only() {
+        let number = |seed, purpose, at| Dice::new(seed).of(purpose).at(at).below(1_000_000);
+        assert_eq!(number(1, "delay", 3), number(1, "delay", 3));
+        assert_ne!(number(1, "delay", 3), number(1, "delay", 4));
+        assert_ne!(number(1, "delay", 3), number(1, "death", 3));
+        assert_ne!(number(1, "delay", 3), number(2, "delay", 3));
+    }
+
+    #[test]
+    fn what_is_drawn_keeps_its_bounds() {
+        let mut draw = Draw::new(7);
+        for _ in 0..1_000 {
+            assert!((3..=9).contains(&draw.range(3, 9)));
+            assert!((2..=120).contains(&draw.magnitude(2, 120)));
+        }
+    }
+}
