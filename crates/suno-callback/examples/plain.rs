@@ -52,9 +52,7 @@ pub(crate) async fn take(receiver: &Receiver, message: Message) -> Outcome {
     let Ok(verified) = receiver.verify(None, &message.headers, message.body) else {
         return Outcome::Refused;
     };
-    let Ok(delivery) = receiver.decode(verified) else {
-        return Outcome::Refused;
-    };
+    let delivery = receiver.decode(verified);
     match receiver.accept(delivery).await {
         Ok(accepted) => Outcome::Stored(accepted),
         Err(_) => Outcome::Later,

@@ -167,12 +167,9 @@ impl Content {
 impl Delivery {
     /// Makes a delivery of what was verified. A body that cannot be decoded becomes
     /// [`Content::Quarantined`], since its sender was trusted.
-    ///
-    /// # Errors
-    ///
-    /// None at present: every body whose sender is trusted is kept.
-    pub fn decode(verified: Verified, received_at: Timestamp) -> Result<Self, DecodeError> {
-        Ok(Self {
+    #[must_use]
+    pub fn decode(verified: Verified, received_at: Timestamp) -> Self {
+        Self {
             content: verified.content,
             strict: Fingerprint::strict(&verified.body),
             raw: verified.body,
@@ -181,7 +178,7 @@ impl Delivery {
             verified_by: verified.by,
             submit: verified.submit,
             unconfirmed: false,
-        })
+        }
     }
 
     /// What the provider's record says, as if it had come by a callback. `None` if the record

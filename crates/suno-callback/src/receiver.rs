@@ -182,11 +182,8 @@ impl Receiver {
     /// The second step: what the body says. What cannot be decoded is quarantined, since its
     /// sender is trusted. If the callback URL named a submit, it goes into
     /// [`Delivery::with_submit`].
-    ///
-    /// # Errors
-    ///
-    /// None at present: every body whose sender is trusted is kept.
-    pub fn decode(&self, verified: Verified) -> Result<Delivery, suno_types::DecodeError> {
+    #[must_use]
+    pub fn decode(&self, verified: Verified) -> Delivery {
         Delivery::decode(verified, self.now())
     }
 
@@ -247,12 +244,7 @@ impl Receiver {
             return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
         let verified = self.verification.verify_body(&request.credentials, body)?;
-        let delivery = self
-            .decode(verified.with_submit(request.submit))
-            .map_err(|err| {
-                tracing::warn!(%err, "callback refused");
-                Problem::Status(StatusCode::BAD_REQUEST)
-            })?;
+        let delivery = self.decode(verified.with_submit(request.submit));
         if let crate::Content::Quarantined { reason, .. } = &delivery.content {
             tracing::warn!(%reason, "callback not understood; kept in quarantine");
         }

@@ -43,7 +43,10 @@ fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>
     mutate(mutation.as_slice());
     IS_SIMULATING.set(true);
     PANICKED.set(false);
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
     let Ok(runtime) = runtime else {
         return (Outcome::failed(stuck("no runtime")), None);
     };
@@ -57,7 +60,9 @@ fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>
     IS_SIMULATING.set(false);
     mutate(&[]);
     if PANICKED.get() {
-        outcome.violation.get_or_insert_with(|| stuck("a task panicked"));
+        outcome
+            .violation
+            .get_or_insert_with(|| stuck("a task panicked"));
     }
     (outcome, Some(world))
 }

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use suno_callback::{
-    EventRecord, EventState, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive,
-    SubmitId,
-};
 use suno_callback::simulation::enter;
+use suno_callback::{
+    EventRecord, EventState, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive, SubmitId,
+};
 use suno_types::TaskId;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -102,7 +101,9 @@ impl World {
         Arc::new(Self {
             plan: plan.clone(),
             dice: Dice::new(plan.seed),
-            nodes: nodes.map(|(index, clock)| Node::new(index, clock)).collect(),
+            nodes: nodes
+                .map(|(index, clock)| Node::new(index, clock))
+                .collect(),
             store: crate::mutant::wrap(store, mutant),
             start,
             record: Mutex::new(Record {
@@ -129,7 +130,11 @@ impl World {
 
     /// Adds an entry to the history, and checks it.
     pub(crate) fn record(&self, by: Option<(usize, u32)>, what: What) {
-        let entry = Entry { at: self.now(), by, what };
+        let entry = Entry {
+            at: self.now(),
+            by,
+            what,
+        };
         let checked = {
             let mut record = lock(&self.record);
             if record.violation.is_some() || self.is_over() {
@@ -165,7 +170,15 @@ impl World {
         };
         for (event, shown) in changed {
             let stage = crate::plan::StageName::of(event.key.stage());
-            self.record(Some((node, life)), What::State { event: event.id.0, task, stage, shown });
+            self.record(
+                Some((node, life)),
+                What::State {
+                    event: event.id.0,
+                    task,
+                    stage,
+                    shown,
+                },
+            );
         }
         for event in gone {
             self.record(Some((node, life)), What::Gone { event });
@@ -196,7 +209,11 @@ impl World {
     }
 
     /// What goes wrong for a node now.
-    pub(crate) fn find_fault<T>(&self, node: usize, find: impl Fn(FaultKind) -> Option<T>) -> Option<T> {
+    pub(crate) fn find_fault<T>(
+        &self,
+        node: usize,
+        find: impl Fn(FaultKind) -> Option<T>,
+    ) -> Option<T> {
         self.active(node).find_map(|fault| find(fault.kind))
     }
 
@@ -209,7 +226,8 @@ impl World {
     }
 
     pub(crate) fn has_fault(&self, node: usize, is: impl Fn(FaultKind) -> bool) -> bool {
-        self.find_fault(node, |kind| is(kind).then_some(())).is_some()
+        self.find_fault(node, |kind| is(kind).then_some(()))
+            .is_some()
     }
 
     /// What goes wrong with an operation of the store, and until when.
@@ -317,7 +335,9 @@ impl World {
         self.until(plan.submit_at_ms).await;
         let submit = submit_id(task);
         let due_after = Duration::from_millis(self.plan.knobs.due_after_ms);
-        let Some(life) = self.nodes[plan.submitter].life() else { return };
+        let Some(life) = self.nodes[plan.submitter].life() else {
+            return;
+        };
         let double = Double::new(life.clone());
         let world = self.clone();
         let submitting = async move {
@@ -357,7 +377,9 @@ impl World {
         match (fault.kind, life.clone()) {
             (FaultKind::Death, Some(life)) => life.die("by the plan"),
             (FaultKind::DeathAtPoll(poll), Some(life)) => life.will_die_at_poll(poll),
-            (FaultKind::DeathAfterCommit(commits), Some(life)) => life.will_die_after_commits(commits),
+            (FaultKind::DeathAfterCommit(commits), Some(life)) => {
+                life.will_die_after_commits(commits)
+            }
             (FaultKind::Stop, Some(life)) => {
                 let _ = tokio::spawn(enter(life.clone(), life.stop())).await;
             }
@@ -388,10 +410,20 @@ impl World {
 
     async fn redrive(self: Arc<Self>, plan: RedrivePlan) {
         self.until(plan.at_ms).await;
-        let Some(life) = self.nodes[0].life() else { return };
+        let Some(life) = self.nodes[0].life() else {
+            return;
+        };
         let double = Double::new(life);
-        let how = if plan.even_if_superseded { Redrive::EvenIfSuperseded } else { Redrive::Current };
-        let events = self.store.find(&task_id(plan.task)).await.unwrap_or_default();
+        let how = if plan.even_if_superseded {
+            Redrive::EvenIfSuperseded
+        } else {
+            Redrive::Current
+        };
+        let events = self
+            .store
+            .find(&task_id(plan.task))
+            .await
+            .unwrap_or_default();
         let stage = plan.stage.stage();
         if let Some(event) = events.iter().find(|event| *event.key.stage() == stage) {
             use suno_callback::IdempotencyStore as _;
@@ -403,7 +435,9 @@ impl World {
 /// The state that a record shows. One that has ended by itself keeps its end.
 fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
     let left = match record.state {
-        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => Some(millis(left)),
+        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => {
+            Some(millis(left))
+        }
         _ => None,
     };
     let before = before.filter(|before| before.state == record.state.into() && before.until <= now);

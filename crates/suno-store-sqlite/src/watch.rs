@@ -72,7 +72,10 @@ impl Watch {
                 pause = pause.min(LOOK_INTERVAL);
             }
             // Timers count in milliseconds: less than one would look again and again.
-            if timeout(pause.max(Duration::from_millis(1)), changed).await.is_ok() {
+            if timeout(pause.max(Duration::from_millis(1)), changed)
+                .await
+                .is_ok()
+            {
                 return Ok(());
             }
         }

@@ -307,7 +307,7 @@ async fn start(store: Store) -> Result<(Store, f64)> {
 pub(crate) fn delivery(task: &str, body_bytes: usize) -> Result<Delivery> {
     let body = Bytes::from(body(task, body_bytes));
     let verified = Verification::dangerous_none().verify(None, &HeaderMap::new(), body, 0)?;
-    Ok(Delivery::decode(verified, Timestamp::UNIX_EPOCH)?)
+    Ok(Delivery::decode(verified, Timestamp::UNIX_EPOCH))
 }
 
 struct Stopwatch {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use suno_types::{DecodeError, TaskId};
+use suno_types::TaskId;
 
 use super::{Bench, Failed, Verdict};
 use crate::delivery::Delivery;
@@ -74,8 +74,7 @@ pub(super) fn raw_delivery(body: impl Into<Bytes>, seconds: i64) -> Result<Deliv
     let verified = none
         .verify(None, &http::HeaderMap::new(), body.into(), 0)
         .map_err(|refusal| Failed::Wrong(format!("the case is broken: {refusal}")))?;
-    Delivery::decode(verified, at(seconds))
-        .map_err(|err: DecodeError| Failed::Wrong(format!("the case is broken: {err}")))
+    Ok(Delivery::decode(verified, at(seconds)))
 }
 
 /// A delivery of a stage that the provider's record must confirm.

@@ -23,7 +23,7 @@ fn inbox() -> (Inbox, Arc<WatchedStore>) {
 fn delivery(body: impl Into<Bytes>) -> Delivery {
     let none = Verification::dangerous_none();
     let verified = none.verify(None, &HeaderMap::new(), body.into(), 0);
-    Delivery::decode(verified.unwrap(), HandClock::new().now()).unwrap()
+    Delivery::decode(verified.unwrap(), HandClock::new().now())
 }
 
 /// A delivery of a stage of a task whose body has so many bytes.

@@ -21,7 +21,7 @@ pub(crate) fn delivery(task: usize) -> Delivery {
         r#"{{"code":200,"data":{{"callbackType":"complete","task_id":"task-{task}","data":[]}}}}"#
     );
     let verified = Verification::dangerous_none().verify(None, &Default::default(), body.into(), 0);
-    Delivery::decode(verified.unwrap(), SystemClock.now()).unwrap()
+    Delivery::decode(verified.unwrap(), SystemClock.now())
 }
 
 /// The first thousand events.

@@ -14,8 +14,11 @@ const RATIO_MAX: f64 = 1.5;
 /// How long starting may take.
 const START_MILLIS_MAX: f64 = 300.0;
 
+/// What of a turn is looked at.
+type Figure = fn(&Turn) -> f64;
+
 /// The operations that have a goal.
-const OPERATIONS: [(&str, fn(&Turn) -> f64); 5] = [
+const OPERATIONS: [(&str, Figure); 5] = [
     ("accept", |turn| turn.accept),
     ("claim", |turn| turn.claim),
     ("settle", |turn| turn.settle),

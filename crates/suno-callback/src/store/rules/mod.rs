@@ -15,7 +15,7 @@
 //! let body = r#"{"code":200,"msg":"m","data":{"callbackType":"text","task_id":"t","data":[]}}"#;
 //! let trusted = Verification::dangerous_none();
 //! let verified = trusted.verify(None, &http::HeaderMap::new(), body.into(), 0)?;
-//! let delivery = Delivery::decode(verified, jiff::Timestamp::UNIX_EPOCH)?;
+//! let delivery = Delivery::decode(verified, jiff::Timestamp::UNIX_EPOCH);
 //!
 //! let now = Duration::from_secs(7);
 //! let mut task = TaskEvents::new(suno_types::TaskId::new("t")?);
