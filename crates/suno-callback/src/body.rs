@@ -11,8 +11,7 @@ use crate::room::{Place, Room};
 
 /// How much room is made for a body before it is there, whatever length its head claims.
 const CAPACITY_MAX: usize = 16 * 1_024;
-/// How many bytes of a body are read before it counts as large. No callback that was ever seen has as
-/// many.
+/// The bytes of a body that need no place in the room. No callback that was ever seen has as many.
 const SMALL_BYTES_MAX: usize = 64 * 1_024;
 
 /// Why there is no body.
@@ -22,11 +21,11 @@ pub(crate) enum Unreadable {
     TooLarge,
     /// Its sender broke off.
     Broken,
-    /// It was large, and the room was needed for others.
+    /// It is large, and other bodies needed its room.
     NoRoom,
 }
 
-/// Reads a body of at most `bytes_max` bytes; if it is large, as long as it has its place in `room`.
+/// Reads a body of at most `bytes_max` bytes. A large one is given up if it loses its place in `room`.
 ///
 /// The bytes are copied: those that a server hands over are a part of the buffer that it reads
 /// into, and would keep all of it, and have the server make another, for as long as they wait.

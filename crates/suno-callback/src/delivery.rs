@@ -234,8 +234,7 @@ impl Delivery {
         self
     }
 
-    /// The same, with whether the provider's record must confirm it; see
-    /// [`unconfirmed`](Self::unconfirmed).
+    /// Sets [`unconfirmed`](Self::unconfirmed).
     #[must_use]
     pub fn with_unconfirmed(mut self, unconfirmed: bool) -> Self {
         self.unconfirmed = unconfirmed;

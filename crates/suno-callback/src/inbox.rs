@@ -18,7 +18,7 @@ use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
 const BATCH_MAX: usize = 512;
 /// How many deliveries wait for a commit at most.
 const WAITING_MAX: usize = 4_096;
-/// How many bytes a delivery counts for beside its body.
+/// The bytes that a delivery counts for in addition to its body.
 const DELIVERY_BYTES: usize = 1_024;
 
 /// A store and what gathers deliveries in front of it.
@@ -43,7 +43,7 @@ struct Waiting {
     answer: Answer,
 }
 
-/// Who waits for a delivery, and the room that the delivery takes until they are answered.
+/// The caller that waits for an answer, and the room that its delivery takes until then.
 #[derive(Debug)]
 struct Answer {
     sender: oneshot::Sender<Result<Accepted, AcceptError>>,
@@ -70,10 +70,11 @@ pub enum AcceptError {
 }
 
 impl Inbox {
-    /// How many bytes of deliveries wait to be stored at most: 64 MiB, bodies and 1 KiB for each.
+    /// The most bytes of deliveries that wait to be stored: 64 MiB, where each delivery counts for its
+    /// body and 1 KiB.
     pub const WAITING_BYTES_MAX: usize = 64 << 20;
-    /// How long a store may take for a commit. Less than a sender waits for its answer, so that a
-    /// store that hangs does not keep those waiting who come later.
+    /// The longest time that a store may take for a commit. It is shorter than the time that a sender
+    /// waits for its answer, so that later deliveries do not wait for a store that hangs.
     pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
 
     /// Starts gathering for a store, on the current tokio runtime; ends when the last clone is
@@ -153,7 +154,7 @@ async fn commit_all(mut gathered: mpsc::Receiver<Waiting>, store: Arc<dyn Idempo
             .map(|waiting: Waiting| (waiting.delivery, waiting.answer))
             .unzip();
         let results = commit(&*store, &deliveries).await;
-        // Their room is free for others once the answers are given.
+        // Freed before the answers are sent, which frees their room for others.
         drop(deliveries);
         for (answer, result) in answers.into_iter().zip(results) {
             // Nobody waits any more if the request was cancelled; the event is stored all the same.
@@ -189,8 +190,8 @@ async fn commit(
     results
 }
 
-/// Has the store accept deliveries, and returns as many results, unless it fails, panics, or is not
-/// done at the deadline.
+/// Calls the store, and returns one result for each delivery. A store that panics, or that has not
+/// finished at the deadline, has failed.
 async fn accept(
     store: &dyn IdempotencyStore,
     deliveries: &[Delivery],
@@ -200,7 +201,7 @@ async fn accept(
         let err = StoreError::new(StoreErrorKind::Unavailable).with_source(reason);
         Err(AcceptError::Store(Arc::new(err)))
     };
-    // The store is asked within `catch_panic` in every respect: called, polled, and dropped.
+    // A store can panic when it is called, polled or dropped: all of that happens in `catch_panic`.
     let accepting = async { timeout_at(deadline, store.accept(deliveries)).await };
     match catch_panic(accepting).await {
         Some(Ok(Ok(accepted))) if accepted.len() == deliveries.len() => Ok(accepted),
@@ -214,7 +215,7 @@ async fn accept(
 /// Resolves to `None` if the future panics.
 async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    // After a panic it is not polled again, so that nothing sees what the panic left half done.
+    // It is not polled again after a panic, so that its broken state is never seen.
     poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Some),

@@ -30,9 +30,9 @@ use crate::verify::{Credentials, Refusal, Verification, Verified};
 ///
 /// No answer says what was expected.
 ///
-/// What costs least is checked first. [`admit`](Self::admit) checks everything that the head alone
-/// can tell, the form and the time of a signature and the token included, so that the body of a
-/// request without them is never read. An adapter that reads bodies itself calls `admit`, reads the
+/// Cheap checks come first. [`admit`](Self::admit) checks everything that needs no body, such as the
+/// token, and the form and the time of the signature, so that the body of a request without them is
+/// never read. An adapter that reads bodies itself calls `admit`, reads the
 /// body, and calls [`receive_body`](Self::receive_body); [`receive`](Self::receive) does both for a
 /// request whose body is there already.
 #[derive(Debug, Clone)]
@@ -238,7 +238,7 @@ impl Receiver {
         })
     }
 
-    /// Everything between the head and the store.
+    /// Verifies and decodes the body of a request that was admitted.
     fn delivery(&self, request: AdmittedRequest, body: Bytes) -> Result<Delivery, Problem> {
         if body.len() > self.body_bytes_max {
             return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
@@ -252,10 +252,10 @@ impl Receiver {
     }
 }
 
-/// A request whose head was checked: the proof that [`Receiver::admit`] returns. It keeps what the
-/// head said, so that the head itself can be dropped before the body is read.
+/// A request whose head was checked: the proof that [`Receiver::admit`] returns. It owns what it needs
+/// of the head, so that the head can be dropped before the body is read.
 ///
-/// The time that an answer may take counts from here.
+/// The time that an answer may take is counted from the moment at which it was made.
 #[derive(Debug, Clone)]
 pub struct AdmittedRequest {
     credentials: Credentials,
@@ -263,11 +263,11 @@ pub struct AdmittedRequest {
     begun: Instant,
 }
 
-/// What follows the base in the path: `[/TOKEN][/SUBMIT]`, and perhaps a slash.
+/// The rest of the path after the base: `[/TOKEN][/SUBMIT]`, with or without a slash at the end.
 #[derive(Debug, PartialEq, Eq)]
 struct Address<'a> {
-    /// The segment in which a token is expected; empty if there is none, since then it is the sender
-    /// that is wrong, not the address.
+    /// The segment in which a token is expected. Empty if the path has no such segment: the answer is
+    /// then 401 and not 404.
     token: Option<&'a str>,
     submit: Option<SubmitId>,
 }
@@ -317,8 +317,8 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// True for a parameter of the content type that names UTF-8 or is no charset. Some senders leave the
-/// hyphen out.
+/// True unless the parameter of the content type names another charset than UTF-8, which some
+/// senders write without the hyphen.
 fn is_utf8_or_no_charset(parameter: &[u8]) -> bool {
     let mut parts = parameter.splitn(2, |byte| *byte == b'=');
     let mut part = || parts.next().unwrap_or_default().trim_ascii();

@@ -1,5 +1,5 @@
-//! Room for the large bodies that are being read: a bound for all of them together. Whatever passes a
-//! check of its head may be a stranger's, and may take its time.
+//! Room for the large bodies that are being read: a bound for all of them together. A body whose head
+//! was admitted may still be from a stranger, who may send it slowly.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ pub(crate) struct Room {
 
 #[derive(Default)]
 struct Readers {
-    /// What all of them have read.
+    /// The bytes that all of them have read.
     bytes: usize,
     next: u64,
     /// By the order in which they began.
@@ -25,7 +25,7 @@ struct Readers {
 
 struct Reader {
     bytes: usize,
-    /// Told when its room was given to another.
+    /// Notified when its place is lost.
     lost: Arc<Notify>,
 }
 
@@ -86,8 +86,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Takes room for so many bytes more. If there is not enough, the body that has been read for
-    /// longest loses its place, which may be this one. One that is alone may be of any size.
+    /// Takes room for more bytes. If there is not enough, the body that has been read for longest loses
+    /// its place, which may be this one. The only body in the room may have any size.
     pub(crate) fn grow(&self, bytes: usize) {
         let mut readers = self.room.readers();
         if let Some(reader) = readers.by_age.get_mut(&self.number) {
@@ -102,7 +102,7 @@ impl Place {
         }
     }
 
-    /// Resolves when the place was given to another.
+    /// Resolves when the place is lost.
     pub(crate) async fn lost(&self) {
         self.lost.notified().await;
     }

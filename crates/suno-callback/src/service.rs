@@ -47,8 +47,8 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infal
 impl CallbackService {
     /// How long a body may take unless set otherwise.
     pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-    /// How many bytes of large bodies are buffered at most while they are read: 64 MiB, of all
-    /// requests of a service and its clones together. The first 64 KiB of each do not count.
+    /// The most bytes of large bodies that are buffered while they are read: 64 MiB, for all requests of
+    /// a service and its clones together. The first 64 KiB of each body do not count.
     pub const LARGE_BODIES_BYTES_MAX: usize = 64 << 20;
 
     /// The service of a receiver.

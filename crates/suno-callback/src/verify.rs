@@ -13,10 +13,9 @@ use suno_types::{CallbackRef, DecodeError, Peek};
 use crate::delivery::{Content, VerifiedBy};
 use crate::store::SubmitId;
 
-/// How many bytes a body may have to be decoded before its signature is verified. Nearly every
-/// callback is smaller, and the task that the signature is for is then read along with the rest. To
-/// find the task in a larger body first takes a third more time, but a stranger who sends one cannot
-/// have the rest decoded.
+/// The most bytes of a body that is decoded before its signature is verified. Nearly every callback is
+/// smaller, and decoding it reads the task that the signature is for as well. In a larger body the task
+/// is looked for first, which takes a third more time, so that only signed bodies are decoded.
 const DECODED_UNVERIFIED_BYTES_MAX: usize = 16 * 1_024;
 
 /// How deliveries are verified. Every method that is set must agree.
@@ -100,8 +99,8 @@ pub enum Refusal {
     Unverifiable(#[source] DecodeError),
 }
 
-/// What the head of a request says of its sender. The token was checked; the signature has the right
-/// form and time, and is to be verified when the body names its task.
+/// The credentials in the head of a request. The token was checked. The signature has the right form
+/// and time, and can be verified when the task is known, which only the body names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Credentials {
     has_token: bool,
@@ -121,7 +120,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The same with the submit that the callback URL named.
+    /// Sets the submit that the callback URL named.
     pub(crate) fn with_submit(mut self, submit: Option<SubmitId>) -> Self {
         self.submit = submit;
         self
@@ -206,8 +205,8 @@ impl Verification {
     /// Verifies a delivery. `segment` is the segment of the path in which a token is expected; `now`
     /// is Unix time in seconds.
     ///
-    /// What costs least is checked first: the headers, then the token, then the body. Of a large
-    /// body, only its task is read before the signature is verified.
+    /// Cheap checks come first: the headers, then the token, then the body. A large body is not decoded
+    /// before its signature is verified.
     ///
     /// # Errors
     ///

@@ -1,17 +1,17 @@
-//! Sums and products of times. A caller may set any of them to anything, and a server may ask for
-//! any pause: what does not fit is as good as for ever, and no panic.
+//! Arithmetic on times that does not panic. A caller may set any time, and a server may ask for any
+//! pause: a result that does not fit becomes a very long time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A moment `wait` after `start`, or so far away that it makes no difference.
+/// The moment `wait` after `start`, or 100 years after it if `wait` is longer.
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     start + wait.min(YEARS)
 }
 
-/// A time `factor` times as long, or the longest there is.
+/// The product of a time and a factor, or the longest time if it does not fit.
 pub(crate) fn stretch(time: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(time.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }

@@ -86,9 +86,9 @@ impl DecodeError {
     /// How many tracks a body may have: far more than any task makes, and few enough that a body
     /// of nothing but tracks does not fill the memory.
     pub const TRACKS_MAX: usize = 256;
-    /// How many unknown members a callback or a record may have, in all its objects together: four
-    /// for each of the most tracks that it may have. Keeping an unknown member costs far more than
-    /// reading it, and a body of nothing else would otherwise keep a thread busy.
+    /// The most unknown members that a callback or a record may have, in all its objects together: four
+    /// for each of the most tracks. To keep an unknown member costs far more than to read it, so that
+    /// a body of nothing else could keep a thread busy.
     pub const UNKNOWN_MEMBERS_MAX: usize = 1_024;
 
     pub(crate) fn new(kind: DecodeErrorKind, path: impl Into<String>) -> Self {

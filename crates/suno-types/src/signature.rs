@@ -39,7 +39,7 @@ pub const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
 /// How many bytes HMAC-SHA256 gives.
 const MAC_BYTES: usize = 32;
-/// How many digits the largest number of 64 bits has.
+/// The number of digits of the largest 64-bit number.
 const DIGITS_MAX: usize = 20;
 
 /// A key that signs callbacks. It is never shown.
@@ -168,8 +168,8 @@ impl<'a> SignatureHeaders<'a> {
     }
 }
 
-/// A signature whose timestamp was inside the window when it was parsed. Whether a key gives it is
-/// still to be verified.
+/// A signature whose timestamp was inside the window when it was parsed. It is not verified yet: see
+/// [`verify`](Self::verify).
 #[derive(Clone, Copy)]
 pub struct SentSignature {
     timestamp: SentTimestamp,

@@ -42,9 +42,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// How many bytes the word for a stage may have in a callback. A longer one is no stage, and the
-    /// callback does not decode: the word is part of the key of an event, which is kept in memory
-    /// and in every index.
+    /// The most bytes that the word for a stage may have. A callback with a longer word does not
+    /// decode: the word is part of the key of an event, which is kept in memory and in indexes.
     pub const WORD_BYTES_MAX: usize = 64;
     /// The stage of a payload that says success but names no stage.
     pub(crate) const UNSPECIFIED: &str = "unspecified";

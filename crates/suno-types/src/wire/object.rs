@@ -10,7 +10,8 @@ use crate::DecodeError;
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
 
-/// How many unknown members a text may still have. One count is passed through all its objects.
+/// The number of unknown members that a text may still have. One count is passed through all its
+/// objects.
 #[derive(Debug)]
 pub(crate) struct UnknownLeft(usize);
 
@@ -29,8 +30,8 @@ impl UnknownLeft {
 /// What an object had besides its known members.
 #[derive(Debug, Default)]
 pub(crate) struct Rest<'de> {
-    /// In the order in which they were sent, and at most one more than there may be. They are not
-    /// compared with each other before their number is known to be small.
+    /// In the order in which they were sent, and at most one more than there may be. Duplicates are
+    /// looked for later, when the number is known to be small.
     unknown: Vec<(Cow<'de, str>, &'de RawValue)>,
     /// A known member that is there twice.
     duplicate: Option<Box<str>>,
