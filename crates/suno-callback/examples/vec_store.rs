@@ -79,7 +79,7 @@ impl Tables {
         kept.0
     }
 
-    /// The events of a task, none of which need be there yet.
+    /// The events of a task, which may be a new one.
     fn open_task(&mut self, task_id: &TaskId) -> &mut TaskEvents {
         let known = self.tasks.iter().position(|task| task.task_id == *task_id);
         let place = known.unwrap_or(self.tasks.len());

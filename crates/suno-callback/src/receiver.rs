@@ -72,7 +72,7 @@ impl Receiver {
     }
 
     /// The path of the callback URL. With a token, the URL is this path, a slash and the token. A
-    /// slash and the [`SubmitId`] of a submit may follow; see [`TaskLedger`](crate::TaskLedger).
+    /// slash and the [`SubmitId`] of a submit may follow; see [`Submitter`](crate::Submitter).
     #[must_use]
     pub fn with_path(mut self, path: &str) -> Self {
         self.path = match path.trim_matches('/') {

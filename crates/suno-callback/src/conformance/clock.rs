@@ -58,7 +58,7 @@ impl ManualClock {
         times.wall = times.wall.saturating_add(time).unwrap_or(times.wall);
     }
 
-    /// Moves only the system time, as if somebody had set it.
+    /// Moves only the system time, as if a person had set it.
     pub fn step_wall(&self, step: SignedDuration) {
         let mut times = self.times();
         times.wall = times.wall.saturating_add(step).unwrap_or(times.wall);

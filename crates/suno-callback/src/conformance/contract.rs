@@ -1,6 +1,6 @@
 //! The sentences of the contract, read from where they are written.
 
-/// Where the contract is written.
+/// The file with the contract.
 const SOURCE: &str = include_str!("../store/mod.rs");
 
 /// A numbered sentence of the contract.

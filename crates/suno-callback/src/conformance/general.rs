@@ -30,14 +30,14 @@ cases! {
     steps_of_the_system_clock_change_nothing: "G3",
 }
 
-/// Polls an operation so many times and then drops it. True if it came to its end.
+/// Polls an operation so many times and then drops it. True if it has finished.
 fn cut_off(operation: impl Future, polls: usize) -> bool {
     let mut operation = pin!(operation);
     let mut context = Context::from_waker(Waker::noop());
     (0..polls).any(|_| operation.as_mut().poll(&mut context).is_ready())
 }
 
-/// After how many polls operations are cut off.
+/// The number of polls after which operations are cut off, at most.
 const POLLS_MAX: usize = 5;
 
 async fn a_slice_that_is_cut_off_is_stored_completely_or_not_at_all(bench: &dyn Bench) -> Verdict {

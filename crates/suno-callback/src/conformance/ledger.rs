@@ -162,7 +162,7 @@ async fn a_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> Verdic
     scene.expect_due("before the delay ends", &[]).await?;
     scene.pass(6).await;
     scene.expect_due("after it", &["t"]).await?;
-    // The same again finds nothing to close.
+    // Another delivery finds no intent to close.
     scene.accept(first).await?;
     scene.expect_due("after another delivery", &[]).await
 }

@@ -95,7 +95,7 @@ pub trait Bench: Send + Sync {
     }
 }
 
-/// Why a case failed.
+/// The result of a case.
 type Verdict = Result<(), Failed>;
 // Not `Send`: a sequence that is being simplified is not.
 type CaseFuture<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
@@ -137,7 +137,7 @@ const FILES: &[&[Case]] = &[
     model::CASES,
 ];
 
-/// What went wrong in a case.
+/// The reason why a case did not pass.
 #[derive(Debug)]
 enum Failed {
     /// The store did something else.

@@ -162,7 +162,7 @@ async fn the_number_of_a_purged_event_is_not_used_again(bench: &dyn Bench) -> Ve
     handled(&scene, "t").await?;
     let before = scene.find_one("t").await?.id;
     scene.pass(100).await;
-    // Nothing is left, and a ticket of it must not fit what comes next.
+    // Nothing is left, and a ticket of the purged event must not fit the next one.
     purge(&scene, keys()).await?;
     expect("events", scene.find("t").await?.len(), 0)?;
     scene.accept(delivery("u", "complete")?).await?;

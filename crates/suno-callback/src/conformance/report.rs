@@ -1,11 +1,11 @@
-//! What the suite found.
+//! The report of the suite.
 
 use std::fmt;
 
 use super::contract::sentences;
 use super::{Case, Failed, Verdict};
 
-/// What the suite found. As text, it lists what is broken and what could not be tried.
+/// The verdicts of the suite. As text, it lists what is broken and what could not be tried.
 #[derive(Debug, Default)]
 pub struct Report {
     kept: Vec<&'static str>,
@@ -23,7 +23,7 @@ pub struct Broken {
     pub id: &'static str,
     /// The sentence.
     pub sentence: String,
-    /// What the store did.
+    /// A description of what the store did.
     pub what: String,
 }
 

@@ -1,5 +1,5 @@
-//! What the cases are written in: deliveries, a store with short words for what is done with it, and
-//! expectations that say what happened instead.
+//! The vocabulary of the cases: deliveries, a store with short names for its operations, and
+//! expectations whose messages say what the store did instead.
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,18 +18,19 @@ use crate::store::{
 };
 use crate::verify::Verification;
 
-/// How long claims hold in the cases.
+/// The lease of claims in the cases.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
-/// How far a measured duration may be off: the clock of a real store runs on.
+/// The error that a measured duration may have: the clock of a real store runs on.
 const TOLERANCE: Duration = Duration::from_secs(1);
-/// How often a store may say in a row that there is more. There are never so many events.
+/// The number of times in a row that a store may say that there is more. There are never so many
+/// events.
 const ROUNDS_MAX: usize = 10_000;
 
-/// Who claims in the cases.
+/// The worker that claims in the cases.
 pub(super) const WORKER: WorkerId = WorkerId(1);
-/// Who else claims.
+/// Another worker that claims.
 pub(super) const OTHER: WorkerId = WorkerId(2);
-/// Who only settles, so that the numbers of the other workers stay as they are.
+/// A worker that only settles, so that the numbers of the other workers stay as they are.
 const CLERK: WorkerId = WorkerId(3);
 
 /// A time of receipt, in seconds after some day.
@@ -47,7 +48,7 @@ pub(super) fn delivery_of(task: &str, word: &str, duration: u32) -> Result<Deliv
     delivery_at(task, word, duration, 0)
 }
 
-/// The same, received at a time.
+/// A delivery that was received at a time.
 pub(super) fn delivery_at(
     task: &str,
     word: &str,
@@ -127,7 +128,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// The same store as another process has it.
+    /// Another instance of the store, as another process would open it.
     pub(super) async fn another(&self) -> Result<Arc<dyn IdempotencyStore>, Failed> {
         let another = self.bench.another(&self.store).await?;
         another.ok_or(Failed::NotApplicable)

@@ -24,7 +24,7 @@ cases! {
     an_unconfirmed_stage_supersedes_what_waits_only_when_it_is_done: "C5",
 }
 
-/// What the provider's record says.
+/// A delivery made from the provider's record.
 fn confirmation(task: &str, word: &str, duration: u32) -> Result<Delivery, super::Failed> {
     let mut delivery = delivery_of(task, word, duration)?;
     delivery.source = Source::Poll;

@@ -23,9 +23,9 @@ cases! {
     what_people_make_ready_ends_a_wait: "C12",
 }
 
-/// How long the waits could last.
+/// The time that the waits could last.
 const LONG: Duration = Duration::from_secs(600);
-/// After what time a wait that should have ended counts as one that does not end.
+/// The time after which a wait that should have ended counts as one that does not end.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The steps in which time passes during a wait.
 const STEP: Duration = Duration::from_millis(20);

@@ -16,11 +16,11 @@ cases! {
     any_sequence_of_operations_does_what_the_contract_says: "G1",
 }
 
-/// How many sequences are tried.
-const SEQUENCES: u32 = 192;
-/// How many operations a sequence has at most.
-const OPERATIONS_MAX: usize = 60;
-/// How many simpler sequences are tried when one fails.
+/// The number of sequences that are tried.
+const SEQUENCES: u32 = 96;
+/// The number of operations in a sequence, at most.
+const OPERATIONS_MAX: usize = 50;
+/// The number of simpler sequences that are tried when one fails.
 const SIMPLER_MAX: usize = 512;
 
 async fn any_sequence_of_operations_does_what_the_contract_says(bench: &dyn Bench) -> Verdict {

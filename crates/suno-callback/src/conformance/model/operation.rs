@@ -1,4 +1,4 @@
-//! What a sequence consists of.
+//! The operations of a sequence.
 
 use std::time::Duration;
 

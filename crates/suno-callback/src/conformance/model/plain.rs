@@ -8,7 +8,7 @@ use super::operation::How;
 use crate::store::bounds::{LAPSES_SUSPECT, NUDGES_MAX};
 use crate::store::{Accepted, Decision, Extended, Redrive, Redriven, Settled, StateName};
 
-/// How long claims hold in the model, in seconds.
+/// The lease of claims in the model, in seconds.
 pub(super) const LEASE: u64 = 60;
 
 /// An event; its number is its place in the list.

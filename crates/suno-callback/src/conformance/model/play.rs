@@ -24,7 +24,7 @@ struct LastRequest {
 struct Play<'a> {
     scene: Scene<'a>,
     model: Model,
-    /// What the store granted; the place is the number of the model.
+    /// The tickets that the store granted, each at the place of its number in the model.
     tickets: Vec<Ticket>,
     last: HashMap<u64, LastRequest>,
 }

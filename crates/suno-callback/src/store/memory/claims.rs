@@ -7,7 +7,7 @@ use crate::simulation::{Mutation, mutated};
 use crate::store::rules::ClaimRound;
 use crate::store::{Claim, ClaimRequest, Claims, EventId, Extended, Settled, Settlement, Ticket};
 
-/// How many events are looked at for one claim.
+/// The number of events that one claim looks at, at most.
 const LOOKED_AT_MAX: usize = 4_096;
 
 impl Events {

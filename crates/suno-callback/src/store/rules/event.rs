@@ -100,13 +100,13 @@ pub struct StoredEvent {
     pub code: Code,
     /// The body, until it is purged.
     pub raw: Option<Bytes>,
-    /// How the event became known.
+    /// The way in which the event became known.
     pub source: Source,
-    /// How the sender was verified.
+    /// The way in which the sender was verified.
     pub verified_by: VerifiedBy,
     /// True if the provider's record must confirm it.
     pub unconfirmed: bool,
-    /// When the first delivery was received.
+    /// The time at which the first delivery was received.
     pub received_at: Timestamp,
     /// Its state.
     pub state: StoredState,
@@ -114,17 +114,17 @@ pub struct StoredEvent {
     pub stored_at: Duration,
     /// The moment at which it was stored or redriven.
     pub open_since: Duration,
-    /// How often it was claimed since then.
+    /// The number of claims since then.
     pub attempts: u32,
-    /// How many claims have lapsed in a row.
+    /// The number of claims that have lapsed in a row.
     pub lapses: u32,
-    /// How many claims there have been.
+    /// The number of claims that were granted.
     pub epoch: u32,
-    /// Who claimed it last.
+    /// The worker that claimed it last.
     pub worker: WorkerId,
-    /// Why the last attempt failed.
+    /// The reason for which the last attempt failed.
     pub reason: Option<String>,
-    /// What made it a dead letter, if it is one.
+    /// The cause that made it a dead letter, if it is one.
     pub dead_cause: Option<DeadCause>,
     nudges: u32,
     print: Print,
@@ -271,7 +271,8 @@ impl StoredEvent {
         )
     }
 
-    /// The moment at which the event is or becomes ready by itself: what claims are ordered by (C6).
+    /// The moment at which the event is or becomes ready, without regard to its task. Claims are
+    /// ordered by it (C6).
     #[must_use]
     pub fn ready_at(&self) -> Option<Duration> {
         match self.state {

@@ -15,7 +15,7 @@ use crate::store::{
     SubmitId,
 };
 
-/// How many tasks are looked at for one request.
+/// The number of tasks that one request looks at, at most.
 const LOOKED_AT_MAX: usize = 1_024;
 /// So that no lease ends at the moment at which it begins.
 const LEASE_MIN: Duration = Duration::from_nanos(1);
@@ -153,8 +153,8 @@ impl Ledger {
         is_held
     }
 
-    /// Takes due tasks, the one that has been due longest first (L3, L4), and forgets those of which
-    /// `is_decided` says that nobody needs to be asked about them (L5).
+    /// Takes due tasks, the one that has been due longest first (L3, L4), and forgets those for
+    /// which `is_decided` returns true (L5).
     pub fn due(
         &mut self,
         request: &DueRequest,
@@ -194,11 +194,11 @@ struct StoredIntent {
     number: u64,
     /// The name of the submit.
     submit: SubmitId,
-    /// When it was recorded, by the caller's time.
+    /// The caller's time at which it was recorded.
     intended_at: Timestamp,
     /// The moment at which it was stored.
     stored_at: Duration,
-    /// How long after that its task is due.
+    /// The time from then until its task is due.
     due_after: Duration,
 }
 

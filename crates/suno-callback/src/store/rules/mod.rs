@@ -53,7 +53,7 @@ pub use task::TaskEvents;
 use super::bounds::EVENTS_OF_TASK_MAX;
 use super::{Decision, EventState, Sibling};
 
-/// What a delivery of a stage is to the events of its task.
+/// The place of a delivery among the events of its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Arrival {
@@ -68,7 +68,7 @@ pub enum Arrival {
     TooMany,
 }
 
-/// Tells what a delivery of `stage` is to the events of its task.
+/// Returns the place of a delivery of `stage` among the events of its task.
 #[must_use]
 pub fn arrival(siblings: &[Sibling], stage: &Stage) -> Arrival {
     if let Some(place) = siblings.iter().position(|known| known.stage == *stage) {
@@ -91,11 +91,11 @@ pub fn superseded_by(siblings: &[Sibling], done: usize) -> Vec<usize> {
     (0..siblings.len()).filter(is_superseded).collect()
 }
 
-/// What a decision for a stage does to the events of a task (I5).
+/// The effect of a decision for a stage on the events of a task (I5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
-    /// What it comes to, if the body of the event to redrive is still there.
+    /// The answer, if the event to redrive still has its body.
     pub decision: Decision,
     /// The event to redrive.
     pub redrive: Option<usize>,
@@ -132,7 +132,7 @@ pub fn decide(siblings: &[Sibling], stage: &Stage) -> Choice {
     choice
 }
 
-/// True if nobody needs to be asked about a task (L5).
+/// True if the provider need not be asked about a task (L5).
 #[must_use]
 pub fn is_decided(siblings: &[Sibling]) -> bool {
     let mut last = siblings.iter().filter(|event| event.stage.is_terminal());

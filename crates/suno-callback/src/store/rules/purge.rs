@@ -56,7 +56,7 @@ impl<'a> PurgeStep<'a> {
         self.now.saturating_sub(stored_at) < self.request.keys_after
     }
 
-    /// What was forgotten.
+    /// Returns the counts of what this step has forgotten.
     #[must_use]
     pub fn purged(self) -> Purged {
         self.purged
@@ -102,7 +102,7 @@ impl StoredEvent {
         }
     }
 
-    /// How many bodies are kept: of the event and of its conflicts.
+    /// The number of bodies that are kept, of the event and of its conflicts.
     fn bodies(&self) -> u64 {
         let conflicts = self.conflicts.iter().map(|conflict| &conflict.raw);
         conflicts.chain([&self.raw]).flatten().count() as u64

@@ -59,7 +59,7 @@ impl Quarantine {
         Page::first_of(entries, entries_max, |entry| entry.id)
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.entries.len() as u64

@@ -2,7 +2,7 @@
 
 use crate::store::{ClaimRequest, Claims, Ticket, WorkerId};
 
-/// How many workers are remembered with their last request.
+/// The number of workers whose last request is known.
 const WORKERS_MAX: usize = 64;
 
 /// The last request of each worker and what it was granted.
@@ -22,7 +22,8 @@ struct LastRequest {
 }
 
 impl LastRequests {
-    /// What was granted before to a request that is repeated; nothing to one with a smaller number.
+    /// Returns the tickets that were granted to a request that is repeated, and none to a request with
+    /// a smaller number than the last.
     /// `None` if the request is a new one.
     #[must_use]
     pub fn granted(&self, request: &ClaimRequest) -> Option<Vec<Ticket>> {

@@ -24,7 +24,7 @@ pub struct TaskEvents {
     pub events: Vec<StoredEvent>,
 }
 
-/// What a look at an event came to.
+/// The result of a look at an event.
 pub(super) enum Look {
     Granted {
         claim: Claim,
@@ -168,7 +168,7 @@ impl TaskEvents {
         choice.decision
     }
 
-    /// True if nobody needs to be asked about the task.
+    /// True if the provider need not be asked about the task (L5).
     #[must_use]
     pub fn is_decided(&self, now: Duration) -> bool {
         is_decided(&self.siblings(now))
