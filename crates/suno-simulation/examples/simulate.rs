@@ -11,7 +11,8 @@ fn main() {
         return;
     }
     for seed in args[0]..args[0]+args[1] {
-        let plan = draw::plan(seed, plan::StoreKind::Memory);
+        let kind = if std::env::var("SQ").is_ok() { plan::StoreKind::Sqlite } else { plan::StoreKind::Memory };
+        let plan = draw::plan(seed, kind);
         let t = std::time::Instant::now();
         let o = run(&plan, None);
         if let Some(v) = &o.violation { println!("seed {seed}: {v}"); if args.len()>2 {println!("{}", trace(&plan, None).1)} }

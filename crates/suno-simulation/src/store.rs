@@ -36,7 +36,7 @@ impl Double {
     }
 
     fn store(&self) -> &Arc<dyn IdempotencyStore> {
-        &self.life.world.store
+        &self.life.store
     }
 
     fn record(&self, what: What) {
