@@ -8,11 +8,15 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 
 /// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
 /// a feature.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("suno-types", &[]),
     ("suno-client", &["suno-types"]),
     ("suno-callback", &["suno-client?", "suno-types"]),
     ("suno-store-sqlite", &["suno-callback", "suno-types"]),
+    (
+        "suno-simulation",
+        &["suno-callback", "suno-store-sqlite", "suno-types"],
+    ),
     // It builds its bodies by itself: a mistake shared with suno-types would cancel itself out.
     ("suno-emulator", &[]),
     (

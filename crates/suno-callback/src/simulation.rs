@@ -53,9 +53,9 @@ pub(crate) const fn mutated(_: Mutation) -> bool {
 }
 
 #[cfg(feature = "simulation")]
-pub(crate) use world::{gated, mutated};
-#[cfg(feature = "simulation")]
 pub use world::{Gate, enter, mutate};
+#[cfg(feature = "simulation")]
+pub(crate) use world::{gated, mutated};
 
 #[cfg(feature = "simulation")]
 mod world {

@@ -26,12 +26,19 @@ pub(crate) struct MachineClock {
 impl MachineClock {
     pub(crate) fn new(start: Instant, ahead_ms: i64) -> Self {
         let ahead_ms = Arc::new(AtomicI64::new(ahead_ms));
-        Self { start, ahead_ms, follows_wall: false }
+        Self {
+            start,
+            ahead_ms,
+            follows_wall: false,
+        }
     }
 
     /// The same clock, whose monotonic time follows its wall clock.
     pub(crate) fn following_wall(&self) -> Self {
-        Self { follows_wall: true, ..self.clone() }
+        Self {
+            follows_wall: true,
+            ..self.clone()
+        }
     }
 
     /// Sets the wall clock.
@@ -54,7 +61,11 @@ impl Clock for MachineClock {
         }
         let ahead = self.ahead_ms.load(Ordering::Relaxed);
         let step = Duration::from_millis(ahead.unsigned_abs());
-        if ahead < 0 { now.saturating_sub(step) } else { now + step }
+        if ahead < 0 {
+            now.saturating_sub(step)
+        } else {
+            now + step
+        }
     }
 }
 

@@ -19,12 +19,36 @@ pub(crate) struct Coverage {
 
 /// What should happen in at least some of many runs.
 pub(crate) const SOMETIMES: [&str; 30] = [
-    "a 200", "a duplicate", "a conflict", "a late stage", "a confirmation", "a quarantine", "a retry",
-    "a lapse", "a suspect", "a repeated claim", "a lost settlement", "a settlement again",
-    "a lost claim", "a handler is cancelled", "a death", "a stop", "a stall", "an operation fails",
-    "an answer is lost", "an operation hangs", "an operation is late", "the provider is away",
-    "a task is asked about", "a task is decided", "a task is given up", "a release",
-    "a dead letter: exhausted", "a dead letter: given up", "a dead letter: lapsed", "a purge",
+    "a 200",
+    "a duplicate",
+    "a conflict",
+    "a late stage",
+    "a confirmation",
+    "a quarantine",
+    "a retry",
+    "a lapse",
+    "a suspect",
+    "a repeated claim",
+    "a lost settlement",
+    "a settlement again",
+    "a lost claim",
+    "a handler is cancelled",
+    "a death",
+    "a stop",
+    "a stall",
+    "an operation fails",
+    "an answer is lost",
+    "an operation hangs",
+    "an operation is late",
+    "the provider is away",
+    "a task is asked about",
+    "a task is decided",
+    "a task is given up",
+    "a release",
+    "a dead letter: exhausted",
+    "a dead letter: given up",
+    "a dead letter: lapsed",
+    "a purge",
 ];
 
 impl Coverage {
@@ -67,8 +91,14 @@ fn name(what: &What) -> Option<&'static str> {
         What::Granted(grant) if grant.lapses > 1 => "a suspect",
         What::Granted(grant) if grant.lapses > 0 => "a lapse",
         What::Granted(_) => "a claim",
-        What::Settled { settled: Settled::Lost, .. } => "a lost settlement",
-        What::Settled { settled: Settled::AlreadySettled, .. } => "a settlement again",
+        What::Settled {
+            settled: Settled::Lost,
+            ..
+        } => "a lost settlement",
+        What::Settled {
+            settled: Settled::AlreadySettled,
+            ..
+        } => "a settlement again",
         What::Settled { end, .. } => match end {
             End::Done => "a handled event",
             End::Retry(_) => "a retry",
@@ -78,15 +108,23 @@ fn name(what: &What) -> Option<&'static str> {
             End::Dead(DeadCause::Lapsed) => "a dead letter: lapsed",
             End::Dead(_) => "a dead letter: unreadable",
         },
-        What::Extended { is_extended: false, .. } => "a lost claim",
+        What::Extended {
+            is_extended: false, ..
+        } => "a lost claim",
         What::Cancelled { .. } => "a handler is cancelled",
         What::Died(_) => "a death",
         What::Stopping => "a stop",
         What::Stalled => "a stall",
         What::OperationFails { how, .. } => how,
-        What::Answers { answer: "running" | "unknown" | "ended", .. } => "a task is asked about",
+        What::Answers {
+            answer: "running" | "unknown" | "ended",
+            ..
+        } => "a task is asked about",
         What::Answers { .. } => "the provider is away",
-        What::Decided { decision: Decision::Ready, .. } => "a task is decided",
+        What::Decided {
+            decision: Decision::Ready,
+            ..
+        } => "a task is decided",
         What::ToldGivenUp { .. } => "a task is given up",
         What::Purged { keys, dead, .. } if keys + dead > 0 => "a purge",
         _ => return None,

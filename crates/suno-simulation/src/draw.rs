@@ -2,8 +2,8 @@
 
 use crate::dice::Draw;
 use crate::plan::{
-    Body, CallbackPlan, Fault, FaultKind, Knobs, Millis, NodePlan, Plan, ProviderFault, RedrivePlan,
-    StageName, StoreFault, StoreKind, TaskPlan, Work,
+    Body, CallbackPlan, Fault, FaultKind, Knobs, Millis, NodePlan, Plan, ProviderFault,
+    RedrivePlan, StageName, StoreFault, StoreKind, TaskPlan, Work,
 };
 
 const DAY: Millis = 86_400_000;
@@ -67,7 +67,14 @@ pub fn plan(seed: u64, store: StoreKind) -> Plan {
     let tasks = drawing.tasks(&knobs, nodes.len());
     let faults = drawing.faults(&knobs, nodes.len());
     let redrives = drawing.redrives(&knobs, tasks.len());
-    Plan { seed, knobs, nodes, tasks, faults, redrives }
+    Plan {
+        seed,
+        knobs,
+        nodes,
+        tasks,
+        faults,
+        redrives,
+    }
 }
 
 /// None in a twentieth of the runs, one in a third, and otherwise about a third of them.
@@ -97,14 +104,20 @@ impl Drawing {
                 dispatches: index == 0 || self.draw.percent(70),
                 reconciles: index == 0 || self.draw.percent(50),
                 purges: index == 0 || self.draw.percent(30),
-                wall_ms: if skewed && self.draw.percent(50) { self.step() } else { 0 },
+                wall_ms: if skewed && self.draw.percent(50) {
+                    self.step()
+                } else {
+                    0
+                },
             })
             .collect()
     }
 
     /// How far a wall clock is set.
     fn step(&mut self) -> i64 {
-        let far = self.draw.pick(&[2_000, 61_000, 400_000, 3_600_000, DAY, 31 * DAY]);
+        let far = self
+            .draw
+            .pick(&[2_000, 61_000, 400_000, 3_600_000, DAY, 31 * DAY]);
         let far = far.cast_signed();
         if self.draw.percent(50) { far } else { -far }
     }
@@ -112,7 +125,9 @@ impl Drawing {
     fn knobs(&mut self, store: StoreKind) -> Knobs {
         let draw = &mut self.draw;
         // Leases are extended all the time, so that a day of short ones is long.
-        let one_more_day = draw.percent(25);
+        // So are stores that are asked each second in vain.
+        let is_cut_off = self.troubles.contains(&Trouble::CutOff);
+        let one_more_day = draw.percent(25) && !is_cut_off;
         let lease_ms = draw.magnitude(if one_more_day { 30_000 } else { 2_000 }, 120_000);
         let is_slow = draw.percent(65);
         let is_noisy = draw.percent(65);
@@ -125,7 +140,11 @@ impl Drawing {
             store,
             confirm: draw.percent(35),
             lease_ms,
-            places: if has_backlog { draw.range(1, 3) } else { draw.magnitude(1, 16) },
+            places: if has_backlog {
+                draw.range(1, 3)
+            } else {
+                draw.magnitude(1, 16)
+            },
             handler_timeout_ms: draw.pick(&[600_000, 120_000, 30_000]),
             retry_for_ms,
             reconcile_ms: draw.magnitude(30_000, 600_000),
@@ -214,7 +233,11 @@ impl Drawing {
         CallbackPlan {
             after_ms: at + self.draw.range(0, 500) + copy * self.draw.pick(&[0, 10, 30_000]) + late,
             stage,
-            body: if copy > 0 { self.draw.pick(&[Body::Genuine, Body::Renewed]) } else { Body::Genuine },
+            body: if copy > 0 {
+                self.draw.pick(&[Body::Genuine, Body::Renewed])
+            } else {
+                Body::Genuine
+            },
             node: self.node(nodes),
             once: self.draw.percent(20),
         }
@@ -224,8 +247,12 @@ impl Drawing {
         use StageName::{Complete, Failed, First, Other, Text};
         CallbackPlan {
             after_ms: self.draw.magnitude(10, 120_000),
-            stage: self.draw.pick(&[Text, First, Complete, Complete, Failed, Failed, Other]),
-            body: self.draw.pick(&[Body::Forged, Body::Forged, Body::Garbled, Body::Unsigned]),
+            stage: self
+                .draw
+                .pick(&[Text, First, Complete, Complete, Failed, Failed, Other]),
+            body: self
+                .draw
+                .pick(&[Body::Forged, Body::Forged, Body::Garbled, Body::Unsigned]),
             node: self.node(nodes),
             once: true,
         }
@@ -246,8 +273,14 @@ impl Drawing {
                 0 => Work::Hangs(self.draw.pick(&[1, 2, u32::MAX])),
                 1 => Work::Panics(self.draw.pick(&[1, 3, u32::MAX])),
                 2 => Work::GivesUp,
-                3 => Work::AsksForWait(self.draw.pick(&[1, 2, 3]), self.draw.pick(&[1, 30, 1_000, u64::MAX])),
-                _ => Work::Fails(self.draw.pick(&[1, 5, 12, u32::MAX]), self.draw.magnitude(10, 10_000)),
+                3 => Work::AsksForWait(
+                    self.draw.pick(&[1, 2, 3]),
+                    self.draw.pick(&[1, 30, 1_000, u64::MAX]),
+                ),
+                _ => Work::Fails(
+                    self.draw.pick(&[1, 5, 12, u32::MAX]),
+                    self.draw.magnitude(10, 10_000),
+                ),
             };
         }
         let longest = knobs.handler_timeout_ms.min(4 * knobs.lease_ms) - 1_000;
@@ -273,7 +306,12 @@ impl Drawing {
         let draw = &mut self.draw;
         Some(match trouble {
             Trouble::StoreErrors => {
-                let fault = draw.pick(&[StoreFault::Refuses, StoreFault::LosesAnswer, StoreFault::LosesAnswer, StoreFault::Full]);
+                let fault = draw.pick(&[
+                    StoreFault::Refuses,
+                    StoreFault::LosesAnswer,
+                    StoreFault::LosesAnswer,
+                    StoreFault::Full,
+                ]);
                 FaultKind::Store(fault, draw.pick(&[10, 50, 100]))
             }
             Trouble::StoreHangs => {
@@ -282,7 +320,8 @@ impl Drawing {
             }
             Trouble::StoreLate => {
                 let late = draw.magnitude(100, 40_000);
-                let fault = draw.pick(&[StoreFault::Delays(late), StoreFault::CarriesOutLate(late)]);
+                let fault =
+                    draw.pick(&[StoreFault::Delays(late), StoreFault::CarriesOutLate(late)]);
                 FaultKind::Store(fault, draw.pick(&[10, 50, 100]))
             }
             Trouble::CutOff if nodes > 1 => FaultKind::CutOff,
@@ -296,7 +335,11 @@ impl Drawing {
             Trouble::WallSteps => FaultKind::WallStep(self.step()),
             Trouble::Provider => {
                 let asked = draw.pick(&[1, 60, 100_000, u64::MAX]);
-                FaultKind::Provider(draw.pick(&[ProviderFault::Refuses, ProviderFault::Hangs, ProviderFault::AsksForWait(asked)]))
+                FaultKind::Provider(draw.pick(&[
+                    ProviderFault::Refuses,
+                    ProviderFault::Hangs,
+                    ProviderFault::AsksForWait(asked),
+                ]))
             }
             Trouble::Dependency => FaultKind::Dependency,
             Trouble::Network => FaultKind::Network,

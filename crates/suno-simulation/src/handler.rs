@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use suno_callback::{
-    CallbackHandler, DeadLetter, Event, GivenUpTask, HandlerError, async_trait,
-};
+use suno_callback::{CallbackHandler, DeadLetter, Event, GivenUpTask, HandlerError, async_trait};
 use tokio::time::sleep;
 
 use crate::history::{Ticket, What};
@@ -39,7 +37,11 @@ impl Guard<'_> {
     fn end(mut self, result: &'static str) {
         self.has_ended = true;
         let (ticket, task) = (self.ticket, self.task);
-        self.life.record(What::Ended { ticket, task, result });
+        self.life.record(What::Ended {
+            ticket,
+            task,
+            result,
+        });
     }
 
     async fn work(&self, for_ms: Millis) {
@@ -64,9 +66,20 @@ impl Handler {
         let (life, world) = (&self.0, &self.0.world);
         let ticket = Ticket::of(&event.ticket());
         let (task, stage) = (index_of(event.task_id()), StageName::of(event.stage()));
-        let Some(plan) = world.plan.tasks.get(task) else { return Ok(()) };
-        life.record(What::Begun { ticket, task, stage });
-        let guard = Guard { life, ticket, task, has_ended: false };
+        let Some(plan) = world.plan.tasks.get(task) else {
+            return Ok(());
+        };
+        life.record(What::Begun {
+            ticket,
+            task,
+            stage,
+        });
+        let guard = Guard {
+            life,
+            ticket,
+            task,
+            has_ended: false,
+        };
         let times = world.begun(event.id().0);
         if world.has_fault(life.node, |kind| kind == FaultKind::Dependency) {
             guard.end("fails");
@@ -80,7 +93,10 @@ impl Handler {
             }
             Work::AsksForWait(all, seconds) if times < all => {
                 guard.end("asks for a wait");
-                return Err(HandlerError::retry_after(Duration::from_secs(seconds), "later"));
+                return Err(HandlerError::retry_after(
+                    Duration::from_secs(seconds),
+                    "later",
+                ));
             }
             Work::GivesUp => {
                 guard.end("gives up");
@@ -126,7 +142,10 @@ impl CallbackHandler for Handler {
     }
 
     async fn on_dead_letter(&self, letter: &DeadLetter) {
-        self.0.record(What::ToldDead { event: letter.id.0, cause: letter.cause });
+        self.0.record(What::ToldDead {
+            event: letter.id.0,
+            cause: letter.cause,
+        });
     }
 
     async fn on_given_up(&self, task: &GivenUpTask) {

@@ -74,46 +74,138 @@ pub(crate) struct Grant {
 /// What happened.
 #[derive(Debug, Clone, Hash)]
 pub(crate) enum What {
-    Submitted { task: usize },
-    Sent { delivery: u64, task: usize, stage: StageName, body: Body },
-    Answered { delivery: u64, body: u64, status: u16 },
+    Submitted {
+        task: usize,
+    },
+    Sent {
+        delivery: u64,
+        task: usize,
+        stage: StageName,
+        body: Body,
+    },
+    Answered {
+        delivery: u64,
+        body: u64,
+        status: u16,
+    },
 
     // Operations of the store, when they are carried out.
-    Accepted { task: Option<usize>, stage: Option<StageName>, body: u64, unconfirmed: bool, accepted: Accepted },
+    Accepted {
+        task: Option<usize>,
+        stage: Option<StageName>,
+        body: u64,
+        unconfirmed: bool,
+        accepted: Accepted,
+    },
     Granted(Grant),
-    Claimed { wanted: usize, granted: usize, more: bool, suspected: bool },
-    Settled { ticket: Ticket, end: End, settled: Settled },
-    Extended { ticket: Ticket, lease: Millis, is_extended: bool },
-    Redriven { event: EventNumber, even_if_superseded: bool, redriven: Redriven },
-    Decided { task: usize, stage: StageName, decision: Decision },
-    Purged { keys_after: Millis, keys: u64, dead: u64 },
-    Expected { task: usize },
-    Due { task: usize, epoch: u32, answers: u32 },
-    Postponed { task: usize, after: Millis, is_answered: bool, held: bool },
-    Finished { task: usize, held: bool },
+    Claimed {
+        wanted: usize,
+        granted: usize,
+        more: bool,
+        suspected: bool,
+    },
+    Settled {
+        ticket: Ticket,
+        end: End,
+        settled: Settled,
+    },
+    Extended {
+        ticket: Ticket,
+        lease: Millis,
+        is_extended: bool,
+    },
+    Redriven {
+        event: EventNumber,
+        even_if_superseded: bool,
+        redriven: Redriven,
+    },
+    Decided {
+        task: usize,
+        stage: StageName,
+        decision: Decision,
+    },
+    Purged {
+        keys_after: Millis,
+        keys: u64,
+        dead: u64,
+    },
+    Expected {
+        task: usize,
+    },
+    Due {
+        task: usize,
+        epoch: u32,
+        answers: u32,
+    },
+    Postponed {
+        task: usize,
+        after: Millis,
+        is_answered: bool,
+        held: bool,
+    },
+    Finished {
+        task: usize,
+        held: bool,
+    },
     /// The state of an event has changed.
-    State { event: EventNumber, task: usize, stage: StageName, shown: Shown },
+    State {
+        event: EventNumber,
+        task: usize,
+        stage: StageName,
+        shown: Shown,
+    },
     /// The event is not stored any more.
-    Gone { event: EventNumber },
+    Gone {
+        event: EventNumber,
+    },
 
     // Handlers.
-    Begun { ticket: Ticket, task: usize, stage: StageName },
-    Stepped { ticket: Ticket, task: usize },
-    Ended { ticket: Ticket, task: usize, result: &'static str },
-    Cancelled { ticket: Ticket, task: usize },
-    ToldDead { event: EventNumber, cause: DeadCause },
-    ToldGivenUp { task: usize, age: Millis, answers: u32 },
+    Begun {
+        ticket: Ticket,
+        task: usize,
+        stage: StageName,
+    },
+    Stepped {
+        ticket: Ticket,
+        task: usize,
+    },
+    Ended {
+        ticket: Ticket,
+        task: usize,
+        result: &'static str,
+    },
+    Cancelled {
+        ticket: Ticket,
+        task: usize,
+    },
+    ToldDead {
+        event: EventNumber,
+        cause: DeadCause,
+    },
+    ToldGivenUp {
+        task: usize,
+        age: Millis,
+        answers: u32,
+    },
 
     // The provider is asked.
-    Asked { task: usize },
-    Answers { task: usize, answer: &'static str },
+    Asked {
+        task: usize,
+    },
+    Answers {
+        task: usize,
+        answer: &'static str,
+    },
 
     // Faults.
     Fault(usize),
     Healed(usize),
     CutOff,
     AllHealed,
-    OperationFails { operation: &'static str, how: &'static str },
+    OperationFails {
+        operation: &'static str,
+        how: &'static str,
+    },
     Started,
     Died(&'static str),
     Stopping,
@@ -121,16 +213,35 @@ pub(crate) enum What {
     Resumed,
     /// Something was logged at ERROR.
     Error(String),
-    /// A task panicked, and no plan said so.
-    Panicked(String),
 }
 
 /// What is promised; see the table in the documentation of the crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_enums, reason = "it belongs to this crate and its command")]
-#[expect(missing_docs, reason = "the table in the documentation of the crate says it")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it belongs to this crate and its command"
+)]
+#[expect(
+    missing_docs,
+    reason = "the table in the documentation of the crate says it"
+)]
 pub enum Row {
-    S1, S2, S3, S4, S5, S6, S7, S8, S9, E1, E2, E3, E4, E5, E6, E7,
+    S1,
+    S2,
+    S3,
+    S4,
+    S5,
+    S6,
+    S7,
+    S8,
+    S9,
+    E1,
+    E2,
+    E3,
+    E4,
+    E5,
+    E6,
+    E7,
     /// A task panicked or span for ever.
     Sound,
 }
@@ -147,7 +258,10 @@ pub struct Violation {
 
 impl Violation {
     pub(crate) fn new(row: Row, text: impl Into<String>) -> Self {
-        Self { row, text: text.into() }
+        Self {
+            row,
+            text: text.into(),
+        }
     }
 }
 
@@ -178,7 +292,10 @@ impl History {
     /// The last entries, one a line.
     pub(crate) fn tail(&self, entries: usize) -> String {
         let from = self.entries.len().saturating_sub(entries);
-        self.entries[from..].iter().map(|entry| format!("  {entry}\n")).collect()
+        self.entries[from..]
+            .iter()
+            .map(|entry| format!("  {entry}\n"))
+            .collect()
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use suno_callback::simulation::Mutation;
 use suno_callback::{
     Accepted, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
-    EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest, OpenIntent,
-    Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, StoreError,
-    SubmitId, Ticket, async_trait,
+    EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
+    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
+    StoreError, SubmitId, Ticket, async_trait,
 };
 use suno_types::{Stage, TaskId};
 
@@ -117,7 +117,11 @@ impl IdempotencyStore for Confirming {
         self.0.claim(request).await
     }
 
-    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Result<Vec<Extended>, StoreError> {
+    async fn extend(
+        &self,
+        tickets: &[Ticket],
+        lease: Duration,
+    ) -> Result<Vec<Extended>, StoreError> {
         self.0.extend(tickets, lease).await
     }
 

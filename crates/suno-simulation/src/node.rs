@@ -62,7 +62,12 @@ struct Steps {
 
 impl Node {
     pub(crate) fn new(index: usize, clock: MachineClock) -> Self {
-        Self { index, clock, life: Mutex::default(), lives: AtomicU64::new(0) }
+        Self {
+            index,
+            clock,
+            life: Mutex::default(),
+            lives: AtomicU64::new(0),
+        }
     }
 
     /// The process that runs.
@@ -110,7 +115,11 @@ impl Life {
         let clock = self.world.nodes[self.node].clock.clone();
         let store = Arc::new(Double::new(self.clone()));
         let inbox = Inbox::start(store.clone());
-        let inbox = if knobs.confirm { inbox.with_confirmation() } else { inbox };
+        let inbox = if knobs.confirm {
+            inbox.with_confirmation()
+        } else {
+            inbox
+        };
         let provider = Provider(self.clone());
         let handler = Arc::new(Handler(self.clone()));
         let reconciler = Reconciler::new(inbox.clone(), provider)
@@ -245,9 +254,16 @@ impl Life {
         if knobs.noise_percent == 0 || std::mem::replace(&mut steps.held_up, false) {
             return None;
         }
-        let dice = self.world.dice.of("noise").at(self.node as u64).at(steps.polls);
+        let dice = self
+            .world
+            .dice
+            .of("noise")
+            .at(self.node as u64)
+            .at(steps.polls);
         steps.held_up = dice.percent(knobs.noise_percent);
-        steps.held_up.then(|| dice.of("pause").below(knobs.noise_ms + 1))
+        steps
+            .held_up
+            .then(|| dice.of("pause").below(knobs.noise_ms + 1))
     }
 
     /// Counts a poll; what it comes to besides.
@@ -259,7 +275,10 @@ impl Life {
         }
         let now = self.world.now();
         if now == steps.last_at {
-            return Some(Violation::new(Row::Sound, format!("node {} spins", self.node)));
+            return Some(Violation::new(
+                Row::Sound,
+                format!("node {} spins", self.node),
+            ));
         }
         (steps.last_at, steps.polls_at_once) = (now, 0);
         None

@@ -61,7 +61,10 @@ pub struct Knobs {
 
 /// Which store holds the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_enums, reason = "it belongs to this crate and its command")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it belongs to this crate and its command"
+)]
 pub enum StoreKind {
     /// A server with a clock of its own, in memory.
     Memory,
@@ -103,7 +106,10 @@ pub struct TaskPlan {
 
 /// The stages that are simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_enums, reason = "it belongs to this crate and its command")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it belongs to this crate and its command"
+)]
 pub enum StageName {
     /// See `suno_types::Stage`.
     Text,
@@ -135,7 +141,10 @@ pub struct CallbackPlan {
 
 /// What a callback says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_enums, reason = "it belongs to this crate and its command")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it belongs to this crate and its command"
+)]
 pub enum Body {
     /// The truth.
     Genuine,
@@ -151,7 +160,10 @@ pub enum Body {
 
 /// What handling the events of a task is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_enums, reason = "it belongs to this crate and its command")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it belongs to this crate and its command"
+)]
 pub enum Work {
     /// It succeeds after some time.
     Takes(Millis),
@@ -185,7 +197,10 @@ pub struct Fault {
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_enums, reason = "it belongs to this crate and its command")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it belongs to this crate and its command"
+)]
 pub enum FaultKind {
     /// So many of a hundred operations of the store go wrong in this way.
     Store(StoreFault, u64),
@@ -215,7 +230,10 @@ pub enum FaultKind {
 
 /// How an operation of the store goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_enums, reason = "it belongs to this crate and its command")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it belongs to this crate and its command"
+)]
 pub enum StoreFault {
     /// An error, and nothing is done.
     Refuses,
@@ -235,7 +253,10 @@ pub enum StoreFault {
 
 /// How the provider cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_enums, reason = "it belongs to this crate and its command")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it belongs to this crate and its command"
+)]
 pub enum ProviderFault {
     /// It answers with an error.
     Refuses,
@@ -273,7 +294,10 @@ impl Plan {
     pub(crate) fn end_of(&self, fault: &Fault) -> Millis {
         match fault.kind {
             FaultKind::CutOff => Millis::MAX,
-            _ => fault.at_ms.saturating_add(fault.for_ms).min(self.knobs.heal_at_ms),
+            _ => fault
+                .at_ms
+                .saturating_add(fault.for_ms)
+                .min(self.knobs.heal_at_ms),
         }
     }
 
@@ -290,10 +314,18 @@ impl Plan {
             _ => 0,
         });
         let last_callback = self.tasks.iter().flat_map(|task| {
-            task.callbacks.iter().map(|callback| task.submit_at_ms + callback.after_ms + 200_000)
+            task.callbacks
+                .iter()
+                .map(|callback| task.submit_at_ms + callback.after_ms + 200_000)
         });
-        let late = last_callback.max().unwrap_or_default().saturating_sub(self.knobs.heal_at_ms);
-        late + self.knobs.retry_for_ms + RETRY_PAUSE + 4 * self.knobs.lease_ms + works.sum::<Millis>()
+        let late = last_callback
+            .max()
+            .unwrap_or_default()
+            .saturating_sub(self.knobs.heal_at_ms);
+        late + self.knobs.retry_for_ms
+            + RETRY_PAUSE
+            + 4 * self.knobs.lease_ms
+            + works.sum::<Millis>()
     }
 
     /// True if nothing goes wrong, not even in handlers.
@@ -302,7 +334,10 @@ impl Plan {
             matches!(task.work, Work::Takes(for_ms) if for_ms < self.knobs.handler_timeout_ms)
                 && !task.answer_lost
                 && task.end().is_some()
-                && task.callbacks.iter().all(|callback| callback.body == Body::Genuine)
+                && task
+                    .callbacks
+                    .iter()
+                    .all(|callback| callback.body == Body::Genuine)
         };
         self.faults.is_empty() && self.tasks.iter().all(is_calm)
     }
@@ -338,7 +373,9 @@ impl TaskPlan {
     pub(crate) fn has_forged_end(&self) -> bool {
         let end = self.end();
         let is_false = |callback: &CallbackPlan| {
-            callback.stage.is_terminal() && Some(callback.stage) != end && callback.body != Body::Unsigned
+            callback.stage.is_terminal()
+                && Some(callback.stage) != end
+                && callback.body != Body::Unsigned
         };
         self.callbacks.iter().any(is_false)
     }

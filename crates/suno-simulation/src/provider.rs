@@ -41,12 +41,18 @@ impl RecordInfo for Provider {
             None => world.truth(task, asked),
             Some(ProviderFault::Refuses) => (Err(CouldNotAsk::new("it refuses")), "refuses"),
             Some(ProviderFault::Hangs) => {
-                life.record(What::Answers { task, answer: "hangs" });
+                life.record(What::Answers {
+                    task,
+                    answer: "hangs",
+                });
                 pending().await
             }
             Some(ProviderFault::AsksForWait(seconds)) => {
                 let wait = Some(Duration::from_secs(seconds));
-                (Err(CouldNotAsk::new("later").with_retry_after(wait)), "asks for a wait")
+                (
+                    Err(CouldNotAsk::new("later").with_retry_after(wait)),
+                    "asks for a wait",
+                )
             }
         };
         life.record(What::Answers { task, answer });
@@ -60,10 +66,22 @@ impl World {
     /// What the record of a task says now.
     fn truth(&self, task: usize, asked: &TaskId) -> Answer {
         let since = self.submitted_at(task).map(|at| self.now() - at);
-        let Some(since) = since else { return (Ok(None), "unknown") };
-        let reached = self.plan.tasks[task].stages.iter().rev().find(|(after, _)| *after <= since);
-        let Some((_, stage)) = reached else { return (Ok(None), "unknown") };
-        let answer = if stage.is_terminal() { "ended" } else { "running" };
+        let Some(since) = since else {
+            return (Ok(None), "unknown");
+        };
+        let reached = self.plan.tasks[task]
+            .stages
+            .iter()
+            .rev()
+            .find(|(after, _)| *after <= since);
+        let Some((_, stage)) = reached else {
+            return (Ok(None), "unknown");
+        };
+        let answer = if stage.is_terminal() {
+            "ended"
+        } else {
+            "running"
+        };
         (Ok(Some(record(task, asked, *stage))), answer)
     }
 
@@ -75,19 +93,50 @@ impl World {
     }
 
     /// Sends a callback of a task, and again until it is answered with 200.
-    pub(crate) async fn send(self: Arc<Self>, task: usize, number: usize, submit: Option<SubmitId>) {
+    pub(crate) async fn send(
+        self: Arc<Self>,
+        task: usize,
+        number: usize,
+        submit: Option<SubmitId>,
+    ) {
         let plan = self.plan.tasks[task].callbacks[number].clone();
         let body = Bytes::from(body(task, number, &plan));
-        let again = AGAIN_AFTER.iter().take(if plan.once { 0 } else { AGAIN_AFTER.len() });
+        let again = AGAIN_AFTER
+            .iter()
+            .take(if plan.once { 0 } else { AGAIN_AFTER.len() });
         for (attempt, pause) in std::iter::once(&0).chain(again).enumerate() {
             sleep(Duration::from_secs(*pause)).await;
             let delivery = (task * 100 + number) as u64 * 10 + attempt as u64;
-            self.record(None, What::Sent { delivery, task, stage: plan.stage, body: plan.body });
+            self.record(
+                None,
+                What::Sent {
+                    delivery,
+                    task,
+                    stage: plan.stage,
+                    body: plan.body,
+                },
+            );
             let status = match self.has_fault(plan.node, |kind| kind == FaultKind::Network) {
                 true => 0,
-                false => self.deliver(task, (plan.node + attempt) % self.nodes.len(), &plan, &body, submit).await,
+                false => {
+                    self.deliver(
+                        task,
+                        (plan.node + attempt) % self.nodes.len(),
+                        &plan,
+                        &body,
+                        submit,
+                    )
+                    .await
+                }
             };
-            self.record(None, What::Answered { delivery, body: hash_of(&body), status });
+            self.record(
+                None,
+                What::Answered {
+                    delivery,
+                    body: hash_of(&body),
+                    status,
+                },
+            );
             if status == 200 {
                 return;
             }
@@ -103,12 +152,23 @@ impl World {
         body: &Bytes,
         submit: Option<SubmitId>,
     ) -> u16 {
-        let Some(life) = self.nodes[node].life() else { return 0 };
-        let Some(receiver) = life.receiver() else { return 0 };
+        let Some(life) = self.nodes[node].life() else {
+            return 0;
+        };
+        let Some(receiver) = life.receiver() else {
+            return 0;
+        };
         let now = START_MS.unsigned_abs() + self.now();
-        let key = if plan.body == Body::Unsigned { "whk-other" } else { KEY };
+        let key = if plan.body == Body::Unsigned {
+            "whk-other"
+        } else {
+            KEY
+        };
         let signature = WebhookKey::new(key).sign(&task_id(task), now / 1_000);
-        let path = submit.map_or_else(|| "/suno/callback".to_owned(), |submit| format!("/suno/callback/{submit}"));
+        let path = submit.map_or_else(
+            || "/suno/callback".to_owned(),
+            |submit| format!("/suno/callback/{submit}"),
+        );
         let request = Request::post(path)
             .header("content-type", "application/json")
             .header("x-webhook-timestamp", now / 1_000)
@@ -140,11 +200,15 @@ fn body(task: usize, number: usize, plan: &CallbackPlan) -> String {
         _ => (format!("track-{task}"), "signed".to_owned()),
     };
     if plan.body == Body::Garbled {
-        return format!(r#"{{"code":200,"msg":"{number}","data":{{"callbackType":["text"],"task_id":"{id}"}}}}"#);
+        return format!(
+            r#"{{"code":200,"msg":"{number}","data":{{"callbackType":["text"],"task_id":"{id}"}}}}"#
+        );
     }
     if is_failure(plan.stage) {
         let code = if plan.body == Body::Forged { 531 } else { 501 };
-        return format!(r#"{{"code":{code},"msg":"{url}","data":{{"callbackType":"error","task_id":"{id}","data":[]}}}}"#);
+        return format!(
+            r#"{{"code":{code},"msg":"{url}","data":{{"callbackType":"error","task_id":"{id}","data":[]}}}}"#
+        );
     }
     let stage = plan.stage.stage();
     format!(

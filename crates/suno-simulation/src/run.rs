@@ -48,7 +48,10 @@ fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>
     mutate(mutation.as_slice());
     IS_SIMULATING.set(true);
     PANICKED.set(false);
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
     let Ok(runtime) = runtime else {
         return (Outcome::failed(stuck("no runtime")), None);
     };
@@ -65,7 +68,9 @@ fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>
     IS_SIMULATING.set(false);
     mutate(&[]);
     if PANICKED.get() {
-        outcome.violation.get_or_insert_with(|| stuck("a task panicked"));
+        outcome
+            .violation
+            .get_or_insert_with(|| stuck("a task panicked"));
     }
     (outcome, world)
 }
@@ -73,7 +78,11 @@ fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>
 /// A directory for the files of a run: in memory where that exists.
 fn dir() -> std::io::Result<TempDir> {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }
+    if memory.is_dir() {
+        TempDir::new_in(memory)
+    } else {
+        TempDir::new()
+    }
 }
 
 /// Notes panics that no plan speaks of, and keeps those that one does to itself.

@@ -32,7 +32,10 @@ pub(crate) struct Double {
 
 impl Double {
     pub(crate) fn new(life: Arc<Life>) -> Self {
-        Self { life, last_request: Arc::default() }
+        Self {
+            life,
+            last_request: Arc::default(),
+        }
     }
 
     fn store(&self) -> &Arc<dyn IdempotencyStore> {
@@ -46,19 +49,34 @@ impl Double {
     /// Records how the events of a task stand.
     async fn show(&self, task: &TaskId) {
         if let Ok(records) = self.store().find(task).await {
-            self.life.world.show(self.life.node, self.life.number, index_of(task), &records);
+            self.life
+                .world
+                .show(self.life.node, self.life.number, index_of(task), &records);
         }
     }
 
-    fn fails<T>(&self, operation: &'static str, how: &'static str, kind: StoreErrorKind) -> Result<T, StoreError> {
+    fn fails<T>(
+        &self,
+        operation: &'static str,
+        how: &'static str,
+        kind: StoreErrorKind,
+    ) -> Result<T, StoreError> {
         self.record(What::OperationFails { operation, how });
         Err(StoreError::new(kind).with_source(how))
     }
 
     /// Carries an operation out, with what goes wrong.
-    async fn around<T: Send + 'static>(&self, operation: &'static str, act: Act<T>) -> Result<T, StoreError> {
+    async fn around<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        act: Act<T>,
+    ) -> Result<T, StoreError> {
         let (life, world) = (&self.life, &self.life.world);
-        let dice = world.dice.of(operation).at(life.node as u64).at(life.next_operation());
+        let dice = world
+            .dice
+            .of(operation)
+            .at(life.node as u64)
+            .at(life.next_operation());
         let delay = dice.of("delay").below(world.plan.knobs.op_delay_ms + 1);
         if delay > 0 {
             sleep(Duration::from_millis(delay)).await;
@@ -67,21 +85,29 @@ impl Double {
             return self.answer(act.await).await;
         };
         match fault {
-            StoreFault::Refuses => self.fails(operation, "an operation fails", StoreErrorKind::Unavailable),
+            StoreFault::Refuses => {
+                self.fails(operation, "an operation fails", StoreErrorKind::Unavailable)
+            }
             StoreFault::Full => self.fails(operation, "the store is full", StoreErrorKind::Full),
             StoreFault::LosesAnswer => {
                 let _ = self.answer(act.await).await;
                 self.fails(operation, "an answer is lost", StoreErrorKind::Unavailable)
             }
             StoreFault::Delays(ms) => {
-                self.record(What::OperationFails { operation, how: "an operation is delayed" });
+                self.record(What::OperationFails {
+                    operation,
+                    how: "an operation is delayed",
+                });
                 sleep(Duration::from_millis(ms)).await;
                 let done = self.answer(act.await).await;
                 sleep(Duration::from_millis(ms)).await;
                 done
             }
             StoreFault::CarriesOutLate(ms) => {
-                self.record(What::OperationFails { operation, how: "an operation is late" });
+                self.record(What::OperationFails {
+                    operation,
+                    how: "an operation is late",
+                });
                 let late = tokio::spawn(async move {
                     sleep(Duration::from_millis(ms)).await;
                     act.await
@@ -92,12 +118,18 @@ impl Double {
                 }
             }
             StoreFault::Hangs => {
-                self.record(What::OperationFails { operation, how: "an operation hangs" });
+                self.record(What::OperationFails {
+                    operation,
+                    how: "an operation hangs",
+                });
                 sleep(Duration::from_millis(until.saturating_sub(world.now()))).await;
                 self.answer(act.await).await
             }
             StoreFault::HangsForEver => {
-                self.record(What::OperationFails { operation, how: "an operation hangs for ever" });
+                self.record(What::OperationFails {
+                    operation,
+                    how: "an operation hangs for ever",
+                });
                 pending().await
             }
         }
@@ -118,13 +150,23 @@ impl Double {
         };
         let task = delivery.task_id().map(index_of);
         let (body, unconfirmed) = (hash_of(&delivery.raw), delivery.unconfirmed);
-        self.record(What::Accepted { task, stage, body, unconfirmed, accepted });
+        self.record(What::Accepted {
+            task,
+            stage,
+            body,
+            unconfirmed,
+            accepted,
+        });
     }
 
     fn record_claims(&self, request: &ClaimRequest, claims: &Claims) {
         for ((ticket, settlement), settled) in request.settlements.iter().zip(&claims.settled) {
             let (ticket, end) = (Ticket::of(ticket), end(settlement));
-            self.record(What::Settled { ticket, end, settled: *settled });
+            self.record(What::Settled {
+                ticket,
+                end,
+                settled: *settled,
+            });
         }
         let is_repeated = {
             let mut last = lock(&self.last_request);
@@ -150,8 +192,14 @@ impl Double {
     async fn exchange(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
         let claims = self.store().claim(request).await?;
         self.record_claims(request, &claims);
-        let settled = request.settlements.iter().map(|(ticket, _)| self.life.world.task_of(ticket.event.0));
-        let granted = claims.claims.iter().map(|claim| Some(index_of(claim.key.task_id())));
+        let settled = request
+            .settlements
+            .iter()
+            .map(|(ticket, _)| self.life.world.task_of(ticket.event.0));
+        let granted = claims
+            .claims
+            .iter()
+            .map(|claim| Some(index_of(claim.key.task_id())));
         let mut tasks: Vec<usize> = settled.chain(granted).flatten().collect();
         tasks.sort_unstable();
         tasks.dedup();
@@ -174,7 +222,11 @@ impl Double {
         let purged = self.store().purge(request).await?;
         if purged.keys + purged.dead + purged.quarantined > 0 {
             let keys_after = millis(request.keys_after);
-            self.record(What::Purged { keys_after, keys: purged.keys, dead: purged.dead });
+            self.record(What::Purged {
+                keys_after,
+                keys: purged.keys,
+                dead: purged.dead,
+            });
             for task in 0..self.life.world.plan.tasks.len() {
                 self.show(&task_id(task)).await;
             }
@@ -233,7 +285,11 @@ impl IdempotencyStore for Double {
             for (ticket, extended) in tickets.iter().zip(&extended) {
                 let is_extended = *extended == Extended::Extended;
                 let (ticket, lease) = (Ticket::of(ticket), millis(lease));
-                double.record(What::Extended { ticket, lease, is_extended });
+                double.record(What::Extended {
+                    ticket,
+                    lease,
+                    is_extended,
+                });
             }
             Ok(extended)
         };
@@ -275,7 +331,11 @@ impl IdempotencyStore for Double {
         for (event, redriven) in events.iter().zip(&redriven) {
             let even_if_superseded = redrive == Redrive::EvenIfSuperseded;
             let (event, redriven) = (event.0, *redriven);
-            self.record(What::Redriven { event, even_if_superseded, redriven });
+            self.record(What::Redriven {
+                event,
+                even_if_superseded,
+                redriven,
+            });
             if let Some(task) = self.life.world.task_of(event) {
                 self.show(&task_id(task)).await;
             }
@@ -296,7 +356,11 @@ impl IdempotencyStore for Double {
         let act = async move {
             let decision = double.store().decide(&task, &stage).await?;
             let (index, stage) = (index_of(&task), StageName::of(&stage));
-            double.record(What::Decided { task: index, stage, decision });
+            double.record(What::Decided {
+                task: index,
+                stage,
+                decision,
+            });
             double.show(&task).await;
             Ok(decision)
         };
@@ -325,14 +389,18 @@ impl IdempotencyStore for Double {
         after: Option<u64>,
         intents_max: u32,
     ) -> Result<Vec<OpenIntent>, StoreError> {
-        self.store().open_intents(open_for, after, intents_max).await
+        self.store()
+            .open_intents(open_for, after, intents_max)
+            .await
     }
 
     async fn expect(&self, task: &ExpectedTask) -> Result<(), StoreError> {
         let (double, task) = (self.clone(), task.clone());
         let act = async move {
             double.store().expect(&task).await?;
-            double.record(What::Expected { task: index_of(&task.task_id) });
+            double.record(What::Expected {
+                task: index_of(&task.task_id),
+            });
             Ok(())
         };
         self.around("expect", Box::pin(act)).await
@@ -345,7 +413,11 @@ impl IdempotencyStore for Double {
             for task in &due.tasks {
                 let (epoch, answers) = (task.ticket.epoch, task.answers);
                 let task = index_of(&task.ticket.task_id);
-                double.record(What::Due { task, epoch, answers });
+                double.record(What::Due {
+                    task,
+                    epoch,
+                    answers,
+                });
             }
             Ok(due)
         };
@@ -362,7 +434,12 @@ impl IdempotencyStore for Double {
             let held = double.store().postpone(&ticket, postponement).await?;
             let (task, after) = (index_of(&ticket.task_id), millis(postponement.after));
             let is_answered = postponement.is_answered;
-            double.record(What::Postponed { task, after, is_answered, held });
+            double.record(What::Postponed {
+                task,
+                after,
+                is_answered,
+                held,
+            });
             Ok(held)
         };
         self.around("postpone", Box::pin(act)).await
@@ -372,7 +449,10 @@ impl IdempotencyStore for Double {
         let (double, ticket) = (self.clone(), ticket.clone());
         let act = async move {
             let held = double.store().finish(&ticket).await?;
-            double.record(What::Finished { task: index_of(&ticket.task_id), held });
+            double.record(What::Finished {
+                task: index_of(&ticket.task_id),
+                held,
+            });
             Ok(held)
         };
         self.around("finish", Box::pin(act)).await

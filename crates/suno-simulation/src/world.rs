@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use suno_callback::simulation::enter;
 use suno_callback::{
     EventRecord, EventState, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive,
     StoreError, SubmitId,
 };
-use suno_callback::simulation::enter;
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 use tokio::sync::Notify;
@@ -94,7 +94,11 @@ impl fmt::Debug for World {
 
 impl World {
     /// A world whose events are in a file in `dir`, if the plan says so.
-    pub(crate) fn new(plan: &Plan, mutant: Option<Mutant>, dir: &Path) -> Result<Arc<Self>, StoreError> {
+    pub(crate) fn new(
+        plan: &Plan,
+        mutant: Option<Mutant>,
+        dir: &Path,
+    ) -> Result<Arc<Self>, StoreError> {
         let start = Instant::now();
         let host = MachineClock::new(start, plan.nodes[0].wall_ms);
         let clock = |node: &NodePlan| match plan.knobs.store {
@@ -120,7 +124,9 @@ impl World {
         Ok(Arc::new(Self {
             plan: plan.clone(),
             dice: Dice::new(plan.seed),
-            nodes: nodes.map(|(index, clock)| Node::new(index, clock)).collect(),
+            nodes: nodes
+                .map(|(index, clock)| Node::new(index, clock))
+                .collect(),
             store: crate::mutant::wrap(store, mutant),
             file,
             start,
@@ -139,11 +145,16 @@ impl World {
 
     /// The store as a process has it that starts on a machine with this clock.
     pub(crate) fn open(&self, clock: &MachineClock) -> Arc<dyn IdempotencyStore> {
-        let Some(path) = &self.file else { return self.store.clone() };
+        let Some(path) = &self.file else {
+            return self.store.clone();
+        };
         match SqliteStore::open_inline(path, clock.clone()) {
             Ok(store) => Arc::new(store),
             Err(err) => {
-                self.violate(Violation::new(Row::Sound, format!("the file cannot be opened: {err}")));
+                self.violate(Violation::new(
+                    Row::Sound,
+                    format!("the file cannot be opened: {err}"),
+                ));
                 self.store.clone()
             }
         }
@@ -160,7 +171,11 @@ impl World {
 
     /// Adds an entry to the history, and checks it.
     pub(crate) fn record(&self, by: Option<(usize, u32)>, what: What) {
-        let entry = Entry { at: self.now(), by, what };
+        let entry = Entry {
+            at: self.now(),
+            by,
+            what,
+        };
         let checked = {
             let mut record = lock(&self.record);
             if record.violation.is_some() || self.is_over() {
@@ -196,7 +211,15 @@ impl World {
         };
         for (event, shown) in changed {
             let stage = crate::plan::StageName::of(event.key.stage());
-            self.record(Some((node, life)), What::State { event: event.id.0, task, stage, shown });
+            self.record(
+                Some((node, life)),
+                What::State {
+                    event: event.id.0,
+                    task,
+                    stage,
+                    shown,
+                },
+            );
         }
         for event in gone {
             self.record(Some((node, life)), What::Gone { event });
@@ -227,7 +250,11 @@ impl World {
     }
 
     /// What goes wrong for a node now.
-    pub(crate) fn find_fault<T>(&self, node: usize, find: impl Fn(FaultKind) -> Option<T>) -> Option<T> {
+    pub(crate) fn find_fault<T>(
+        &self,
+        node: usize,
+        find: impl Fn(FaultKind) -> Option<T>,
+    ) -> Option<T> {
         self.active(node).find_map(|fault| find(fault.kind))
     }
 
@@ -240,7 +267,8 @@ impl World {
     }
 
     pub(crate) fn has_fault(&self, node: usize, is: impl Fn(FaultKind) -> bool) -> bool {
-        self.find_fault(node, |kind| is(kind).then_some(())).is_some()
+        self.find_fault(node, |kind| is(kind).then_some(()))
+            .is_some()
     }
 
     /// What goes wrong with an operation of the store, and until when.
@@ -348,7 +376,9 @@ impl World {
         self.until(plan.submit_at_ms).await;
         let submit = submit_id(task);
         let due_after = Duration::from_millis(self.plan.knobs.due_after_ms);
-        let Some(life) = self.nodes[plan.submitter].life() else { return };
+        let Some(life) = self.nodes[plan.submitter].life() else {
+            return;
+        };
         let double = Double::new(life.clone());
         let world = self.clone();
         let submitting = async move {
@@ -388,7 +418,9 @@ impl World {
         match (fault.kind, life.clone()) {
             (FaultKind::Death, Some(life)) => life.die("by the plan"),
             (FaultKind::DeathAtPoll(poll), Some(life)) => life.will_die_at_poll(poll),
-            (FaultKind::DeathAfterCommit(commits), Some(life)) => life.will_die_after_commits(commits),
+            (FaultKind::DeathAfterCommit(commits), Some(life)) => {
+                life.will_die_after_commits(commits)
+            }
             (FaultKind::Stop, Some(life)) => {
                 let _ = tokio::spawn(enter(life.clone(), life.stop())).await;
             }
@@ -419,10 +451,20 @@ impl World {
 
     async fn redrive(self: Arc<Self>, plan: RedrivePlan) {
         self.until(plan.at_ms).await;
-        let Some(life) = self.nodes[0].life() else { return };
+        let Some(life) = self.nodes[0].life() else {
+            return;
+        };
         let double = Double::new(life);
-        let how = if plan.even_if_superseded { Redrive::EvenIfSuperseded } else { Redrive::Current };
-        let events = self.store.find(&task_id(plan.task)).await.unwrap_or_default();
+        let how = if plan.even_if_superseded {
+            Redrive::EvenIfSuperseded
+        } else {
+            Redrive::Current
+        };
+        let events = self
+            .store
+            .find(&task_id(plan.task))
+            .await
+            .unwrap_or_default();
         let stage = plan.stage.stage();
         if let Some(event) = events.iter().find(|event| *event.key.stage() == stage) {
             use suno_callback::IdempotencyStore as _;
@@ -434,7 +476,9 @@ impl World {
 /// The state that a record shows. One that has ended by itself keeps its end.
 fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
     let left = match record.state {
-        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => Some(millis(left)),
+        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => {
+            Some(millis(left))
+        }
         _ => None,
     };
     let before = before.filter(|before| before.state == record.state.into() && before.until <= now);

@@ -536,7 +536,8 @@ impl Worker {
 /// that has failed: it may hang, and never say so.
 async fn wait(store: &dyn IdempotencyStore, sleeps: Option<Duration>) -> Result<(), StoreError> {
     if let Some(pause) = sleeps {
-        return Ok(sleep(pause).await);
+        sleep(pause).await;
+        return Ok(());
     }
     let limit = WAIT_MAX + Dispatcher::STORE_TIMEOUT;
     match timeout(limit, store.wait(WAIT_MAX)).await {

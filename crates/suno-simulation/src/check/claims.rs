@@ -27,12 +27,18 @@ impl Checker {
         }
         let is_alone = self.is_alone(at, ticket);
         let Some(event) = self.events.get_mut(&ticket.event) else {
-            return Err(Violation::new(Row::S5, "a claim of an event that is not stored"));
+            return Err(Violation::new(
+                Row::S5,
+                "a claim of an event that is not stored",
+            ));
         };
         if grant.is_repeated {
             let is_same = event.claim.is_some_and(|claim| claim.ticket == ticket);
             if !is_same || event.attempts != grant.attempt {
-                return Err(Violation::new(Row::S5, format!("a repeated claim differs: {grant:?}")));
+                return Err(Violation::new(
+                    Row::S5,
+                    format!("a repeated claim differs: {grant:?}"),
+                ));
             }
             return Ok(());
         }
@@ -40,11 +46,20 @@ impl Checker {
         event.lone_lapses += u32::from(lapsed.is_some_and(|claim| claim.is_alone));
         let lapses = event.lapses + u32::from(lapsed.is_some());
         if grant.attempt != event.attempts + 1 || grant.lapses != lapses {
-            let text = format!("attempt {} and lapse {lapses} expected: {grant:?}", event.attempts + 1);
+            let text = format!(
+                "attempt {} and lapse {lapses} expected: {grant:?}",
+                event.attempts + 1
+            );
             return Err(Violation::new(Row::S5, text));
         }
-        if event.latest.is_some_and(|latest| latest.epoch >= ticket.epoch) {
-            return Err(Violation::new(Row::S4, format!("the epoch does not grow: {grant:?}")));
+        if event
+            .latest
+            .is_some_and(|latest| latest.epoch >= ticket.epoch)
+        {
+            return Err(Violation::new(
+                Row::S4,
+                format!("the epoch does not grow: {grant:?}"),
+            ));
         }
         if grant.age.abs_diff(at - event.open_since) > 1 {
             let text = format!("the event is {} ms old: {grant:?}", at - event.open_since);
@@ -53,18 +68,29 @@ impl Checker {
         (event.attempts, event.lapses) = (grant.attempt, lapses);
         event.latest = Some(ticket);
         let until = at + grant.holds_for;
-        event.claim = Some(Claim { ticket, by, until, is_alone });
+        event.claim = Some(Claim {
+            ticket,
+            by,
+            until,
+            is_alone,
+        });
         Ok(())
     }
 
     /// No claim of the task may hold.
     fn is_free(&self, at: Millis, grant: &Grant) -> Result<(), Violation> {
         let holds = |claim: &Claim| claim.until > at;
-        let of_task = self.events.values().filter(|event| event.task == grant.task);
+        let of_task = self
+            .events
+            .values()
+            .filter(|event| event.task == grant.task);
         match of_task.filter_map(|event| event.claim).find(holds) {
             Some(claim) => Err(Violation::new(
                 Row::S3,
-                format!("granted while another claim of the task holds until {}: {grant:?}", claim.until),
+                format!(
+                    "granted while another claim of the task holds until {}: {grant:?}",
+                    claim.until
+                ),
             )),
             None => Ok(()),
         }
@@ -74,7 +100,9 @@ impl Checker {
     fn is_alone(&mut self, at: Millis, ticket: Ticket) -> bool {
         let mut is_alone = true;
         for event in self.events.values_mut() {
-            let Some(claim) = &mut event.claim else { continue };
+            let Some(claim) = &mut event.claim else {
+                continue;
+            };
             let is_other = claim.ticket.worker == ticket.worker && claim.ticket != ticket;
             if is_other && claim.until > at {
                 claim.is_alone = false;
@@ -92,7 +120,9 @@ impl Checker {
         settled: Settled,
     ) -> Result<(), Violation> {
         let expected = match self.events.get(&ticket.event) {
-            Some(event) if event.claim.is_some_and(|claim| claim.ticket == ticket) => Settled::Settled,
+            Some(event) if event.claim.is_some_and(|claim| claim.ticket == ticket) => {
+                Settled::Settled
+            }
             Some(event) if event.latest != Some(ticket) => Settled::Lost,
             Some(event) if event.settled_by == Some(ticket) => Settled::AlreadySettled,
             // It was superseded after its lease had ended.
@@ -100,13 +130,18 @@ impl Checker {
             _ => Settled::Lost,
         };
         if settled != expected {
-            return Err(Violation::new(Row::S4, format!("{settled:?} instead of {expected:?}")));
+            return Err(Violation::new(
+                Row::S4,
+                format!("{settled:?} instead of {expected:?}"),
+            ));
         }
         if settled != Settled::Settled {
             return Ok(());
         }
         self.is_right(at, ticket, end)?;
-        let Some(event) = self.events.get_mut(&ticket.event) else { return Ok(()) };
+        let Some(event) = self.events.get_mut(&ticket.event) else {
+            return Ok(());
+        };
         event.claim = None;
         event.settled_by = Some(ticket);
         match end {
@@ -119,7 +154,9 @@ impl Checker {
 
     /// Whether the event may end so.
     fn is_right(&self, at: Millis, ticket: Ticket, end: End) -> Result<(), Violation> {
-        let Some(event) = self.events.get(&ticket.event) else { return Ok(()) };
+        let Some(event) = self.events.get(&ticket.event) else {
+            return Ok(());
+        };
         let plan = &self.plan.tasks[event.task];
         let knobs = &self.plan.knobs;
         let asked = match plan.work {
@@ -133,7 +170,9 @@ impl Checker {
                 return Err(Violation::new(Row::E5, text));
             }
             End::Dead(_) if !event.told_dead => "the handler was not told",
-            End::Dead(DeadCause::Exhausted) if age < knobs.retry_for_ms => "it was retried too short a time",
+            End::Dead(DeadCause::Exhausted) if age < knobs.retry_for_ms => {
+                "it was retried too short a time"
+            }
             End::Dead(DeadCause::Lapsed) if event.lone_lapses < LONE_LAPSES => {
                 "its claims lapsed beside others"
             }
@@ -147,7 +186,10 @@ impl Checker {
             End::Dead(DeadCause::Unreadable) => "it is readable",
             _ => return Ok(()),
         };
-        let text = format!("task {} {:?} is dead, but {problem}: {end:?}, age {age} ms, {} lapses alone", event.task, event.stage, event.lone_lapses);
+        let text = format!(
+            "task {} {:?} is dead, but {problem}: {end:?}, age {age} ms, {} lapses alone",
+            event.task, event.stage, event.lone_lapses
+        );
         Err(Violation::new(Row::S8, text))
     }
 
@@ -161,7 +203,10 @@ impl Checker {
         let event = self.events.get_mut(&ticket.event);
         let event = event.filter(|event| event.claim.is_some_and(|claim| claim.ticket == ticket));
         if event.is_some() != is_extended {
-            return Err(Violation::new(Row::S4, format!("{ticket:?} is extended: {is_extended}")));
+            return Err(Violation::new(
+                Row::S4,
+                format!("{ticket:?} is extended: {is_extended}"),
+            ));
         }
         if let Some(event) = event
             && let Some(claim) = &mut event.claim

@@ -20,18 +20,27 @@ impl Checker {
                 let text = format!("a task is postponed for {after} ms");
                 return Err(Violation::new(Row::E5, text));
             }
-            What::Answers { task, answer: "running" | "unknown" } => self.tasks[*task].answers += 1,
+            What::Answers {
+                task,
+                answer: "running" | "unknown",
+            } => self.tasks[*task].answers += 1,
             What::ToldGivenUp { task, .. } => {
                 let known = &mut self.tasks[*task];
                 known.is_told_given_up = true;
                 let age = at - known.expected_at.unwrap_or(at);
                 if age < AGE_MAX || known.answers < Reconciler::ANSWERS_MIN {
-                    let text = format!("task {task} is given up after {age} ms and {} answers", known.answers);
+                    let text = format!(
+                        "task {task} is given up after {age} ms and {} answers",
+                        known.answers
+                    );
                     return Err(Violation::new(Row::E2, text));
                 }
             }
             What::Error(message) if self.plan.is_calm() => {
-                return Err(Violation::new(Row::E7, format!("an error although nothing is wrong: {message}")));
+                return Err(Violation::new(
+                    Row::E7,
+                    format!("an error although nothing is wrong: {message}"),
+                ));
             }
             _ => {}
         }
@@ -47,7 +56,10 @@ impl Checker {
         };
         match self.events.values().find(is_late) {
             Some(event) => {
-                let text = format!("task {} {:?} is still {:?}", event.task, event.stage, event.shown);
+                let text = format!(
+                    "task {} {:?} is still {:?}",
+                    event.task, event.stage, event.shown
+                );
                 Err(Violation::new(Row::E1, text))
             }
             None => Ok(()),
@@ -79,7 +91,12 @@ impl Checker {
             Some(end) => match state(end) {
                 Some(StateName::Done | StateName::Dead) => return Ok(()),
                 // A forged end may have been believed.
-                _ if plan.has_forged_end() && !self.plan.knobs.confirm && self.tasks[task].has_end => return Ok(()),
+                _ if plan.has_forged_end()
+                    && !self.plan.knobs.confirm
+                    && self.tasks[task].has_end =>
+                {
+                    return Ok(());
+                }
                 Some(_) => "its end is not handled",
                 None if self.plan.may_purge() => return Ok(()),
                 None => "its end is not stored",
@@ -91,7 +108,11 @@ impl Checker {
     /// The store counts what it shows.
     pub(crate) fn counts_agree(&self, mut counts: Counts) -> Result<(), Violation> {
         for state in StateName::ALL {
-            let shown = self.events.values().filter(|event| event.shown.state == state).count() as u64;
+            let shown = self
+                .events
+                .values()
+                .filter(|event| event.shown.state == state)
+                .count() as u64;
             let counted = *counts.of(state);
             if shown != counted {
                 let text = format!("{counted} events are counted as {state}, and {shown} shown");

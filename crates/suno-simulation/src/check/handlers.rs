@@ -21,20 +21,34 @@ struct Handler {
 impl Handlers {
     /// From this grant on, other workers must not take a step for the task.
     pub(super) fn granted(&mut self, grant: &Grant) {
-        for handler in self.0.iter_mut().filter(|handler| handler.task == grant.task) {
+        for handler in self
+            .0
+            .iter_mut()
+            .filter(|handler| handler.task == grant.task)
+        {
             let goes_on = handler.ticket.event == grant.ticket.event
                 && handler.ticket.worker == grant.ticket.worker;
             handler.is_stale |= !goes_on;
         }
     }
 
-    fn begun(&mut self, ticket: Ticket, task: usize, by: Option<(usize, u32)>) -> Result<(), Violation> {
+    fn begun(
+        &mut self,
+        ticket: Ticket,
+        task: usize,
+        by: Option<(usize, u32)>,
+    ) -> Result<(), Violation> {
         let is_twice = |handler: &Handler| handler.task == task && handler.by == by;
         if let Some(other) = self.0.iter().find(|handler| is_twice(handler)) {
             let text = format!("one process runs {:?} and begins {ticket:?}", other.ticket);
             return Err(Violation::new(Row::S3, text));
         }
-        self.0.push(Handler { ticket, task, by, is_stale: false });
+        self.0.push(Handler {
+            ticket,
+            task,
+            by,
+            is_stale: false,
+        });
         Ok(())
     }
 
@@ -50,7 +64,8 @@ impl Handlers {
     }
 
     fn ended(&mut self, ticket: Ticket, by: Option<(usize, u32)>) {
-        self.0.retain(|handler| handler.ticket != ticket || handler.by != by);
+        self.0
+            .retain(|handler| handler.ticket != ticket || handler.by != by);
     }
 
     fn died(&mut self, by: Option<(usize, u32)>) {
@@ -66,7 +81,11 @@ impl Checker {
         what: &What,
     ) -> Result<(), Violation> {
         match what {
-            What::Begun { ticket, task, stage } => {
+            What::Begun {
+                ticket,
+                task,
+                stage,
+            } => {
                 self.goes_forward(*ticket, *task, *stage)?;
                 self.handlers.begun(*ticket, *task, by)?;
             }
@@ -93,7 +112,12 @@ impl Checker {
     }
 
     /// No later stage of the task is done.
-    fn goes_forward(&mut self, ticket: Ticket, task: usize, stage: StageName) -> Result<(), Violation> {
+    fn goes_forward(
+        &mut self,
+        ticket: Ticket,
+        task: usize,
+        stage: StageName,
+    ) -> Result<(), Violation> {
         let rank = stage.stage().rank();
         let is_later = |event: &&super::Event| {
             event.task == task
@@ -104,7 +128,11 @@ impl Checker {
         let Some(later) = self.events.values().find(is_later) else {
             return Ok(());
         };
-        if self.events.get(&ticket.event).is_some_and(|event| event.may_go_back) {
+        if self
+            .events
+            .get(&ticket.event)
+            .is_some_and(|event| event.may_go_back)
+        {
             self.coverage.exempt("S6: a person said so");
             return Ok(());
         }

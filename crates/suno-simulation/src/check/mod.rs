@@ -100,24 +100,44 @@ impl Checker {
         self.take_world(entry);
         match &entry.what {
             What::Submitted { task } => self.tasks[*task].is_submitted = true,
-            What::Answered { body, status: 200, .. } if !self.committed.contains(body) => {
+            What::Answered {
+                body, status: 200, ..
+            } if !self.committed.contains(body) => {
                 return Err(Violation::new(Row::S1, "a 200 without a commit"));
             }
             What::Accepted { .. } => self.accepted(&entry.what)?,
             What::Granted(grant) => self.granted(at, entry.by.unwrap_or_default(), grant)?,
             What::Claimed { .. } => self.claimed(at)?,
-            What::Settled { ticket, end, settled } => self.settled(at, *ticket, *end, *settled)?,
-            What::Extended { ticket, lease, is_extended } => {
+            What::Settled {
+                ticket,
+                end,
+                settled,
+            } => self.settled(at, *ticket, *end, *settled)?,
+            What::Extended {
+                ticket,
+                lease,
+                is_extended,
+            } => {
                 self.extended(at, *ticket, *lease, *is_extended)?;
             }
-            What::Redriven { event, even_if_superseded: true, redriven: Redriven::Ready } => {
-                self.events.entry(*event).and_modify(|event| event.may_go_back = true);
+            What::Redriven {
+                event,
+                even_if_superseded: true,
+                redriven: Redriven::Ready,
+            } => {
+                self.events
+                    .entry(*event)
+                    .and_modify(|event| event.may_go_back = true);
             }
-            What::State { event, task, stage, shown } => {
+            What::State {
+                event,
+                task,
+                stage,
+                shown,
+            } => {
                 self.state(at, *event, *task, *stage, *shown);
             }
             What::Gone { event } => self.gone(at, *event)?,
-            What::Panicked(message) => return Err(Violation::new(Row::Sound, message.clone())),
             what => {
                 self.handler(at, entry.by, what)?;
                 self.ledger(at, what)?;
@@ -127,9 +147,20 @@ impl Checker {
     }
 
     fn accepted(&mut self, what: &What) -> Result<(), Violation> {
-        let What::Accepted { task, stage, body, unconfirmed, accepted } = what else { return Ok(()) };
+        let What::Accepted {
+            task,
+            stage,
+            body,
+            unconfirmed,
+            accepted,
+        } = what
+        else {
+            return Ok(());
+        };
         self.committed.insert(*body);
-        let (Some(task), Some(stage)) = (task, stage) else { return Ok(()) };
+        let (Some(task), Some(stage)) = (task, stage) else {
+            return Ok(());
+        };
         let is_new = matches!(accepted, Accepted::New | Accepted::Late);
         let is_known = self.stored.contains_key(&(*task, *stage));
         if *accepted == Accepted::Late {
@@ -162,17 +193,27 @@ impl Checker {
     }
 
     pub(crate) fn events_of(&self, task: usize) -> impl Iterator<Item = EventNumber> {
-        let of_task = self.events.iter().filter(move |(_, event)| event.task == task);
+        let of_task = self
+            .events
+            .iter()
+            .filter(move |(_, event)| event.task == task);
         of_task.map(|(number, _)| *number)
     }
 
     /// A later stage that is confirmed or done makes an event late, and nothing else does.
     fn is_late(&self, task: usize, stage: StageName) -> Result<(), Violation> {
         let supersedes = |(of, other): &(usize, StageName), is_confirmed: bool| {
-            let is_done = || self.find(task, *other).is_some_and(|event| event.shown.state == StateName::Done);
+            let is_done = || {
+                self.find(task, *other)
+                    .is_some_and(|event| event.shown.state == StateName::Done)
+            };
             *of == task && other.stage().supersedes(&stage.stage()) && (is_confirmed || is_done())
         };
-        if self.stored.iter().any(|(key, is_confirmed)| supersedes(key, *is_confirmed)) {
+        if self
+            .stored
+            .iter()
+            .any(|(key, is_confirmed)| supersedes(key, *is_confirmed))
+        {
             return Ok(());
         }
         let text = format!("task {task} {stage:?} is late because of what nothing has confirmed");
@@ -180,10 +221,19 @@ impl Checker {
     }
 
     fn find(&self, task: usize, stage: StageName) -> Option<&Event> {
-        self.events.values().find(|event| event.task == task && event.stage == stage)
+        self.events
+            .values()
+            .find(|event| event.task == task && event.stage == stage)
     }
 
-    fn state(&mut self, at: Millis, event: EventNumber, task: usize, stage: StageName, shown: Shown) {
+    fn state(
+        &mut self,
+        at: Millis,
+        event: EventNumber,
+        task: usize,
+        stage: StageName,
+        shown: Shown,
+    ) {
         let ready_at = match shown.state {
             StateName::Claimed | StateName::Waiting => shown.until,
             _ => at,
@@ -226,7 +276,9 @@ impl Checker {
 
     /// An event may only be forgotten when it is settled and old.
     fn gone(&mut self, at: Millis, event: EventNumber) -> Result<(), Violation> {
-        let Some(event) = self.events.remove(&event) else { return Ok(()) };
+        let Some(event) = self.events.remove(&event) else {
+            return Ok(());
+        };
         self.stored.remove(&(event.task, event.stage));
         let kept_for = match event.shown.state {
             StateName::Done | StateName::Superseded => self.plan.knobs.keys_for_ms,
@@ -236,11 +288,19 @@ impl Checker {
         if at - event.stored_at >= kept_for {
             return Ok(());
         }
-        let text = format!("task {} {:?} was forgotten {} ms after it was stored", event.task, event.stage, at - event.stored_at);
+        let text = format!(
+            "task {} {:?} was forgotten {} ms after it was stored",
+            event.task,
+            event.stage,
+            at - event.stored_at
+        );
         Err(Violation::new(Row::S2, text))
     }
 }
 
 pub(crate) fn is_open(state: StateName) -> bool {
-    matches!(state, StateName::Ready | StateName::Claimed | StateName::Waiting)
+    matches!(
+        state,
+        StateName::Ready | StateName::Claimed | StateName::Waiting
+    )
 }

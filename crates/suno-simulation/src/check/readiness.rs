@@ -49,7 +49,12 @@ impl Checker {
         let change = match &entry.what {
             What::Fault(_) | What::Stalled => 1,
             What::Healed(_) | What::Resumed => -1,
-            What::Started | What::Died(_) | What::Stopping | What::CutOff | What::OperationFails { .. } | What::Redriven { .. } => 0,
+            What::Started
+            | What::Died(_)
+            | What::Stopping
+            | What::CutOff
+            | What::OperationFails { .. }
+            | What::Redriven { .. } => 0,
             What::Granted(_) | What::Settled { .. } => {
                 if !self.has_free_place(entry.at) || self.has_suspect() {
                     self.readiness.full_until = entry.at;
@@ -78,7 +83,9 @@ impl Checker {
         let places = usize::try_from(self.plan.knobs.places).unwrap_or(usize::MAX);
         self.readiness.nodes.iter().enumerate().any(|(node, life)| {
             let is_its = |event: &&Event| {
-                event.claim.is_some_and(|claim| Some(claim.by) == life.map(|life| (node, life)) && claim.until > at)
+                event.claim.is_some_and(|claim| {
+                    Some(claim.by) == life.map(|life| (node, life)) && claim.until > at
+                })
             };
             let claims = self.events.values().filter(is_its).count();
             life.is_some() && self.plan.nodes[node].dispatches && claims < places
@@ -95,7 +102,9 @@ impl Checker {
 
     pub(super) fn is_prompt(&mut self, at: Millis, grant: &Grant) -> Result<(), Violation> {
         let event = self.events.get(&grant.ticket.event);
-        let ready_at = event.filter(|event| event.is_claimable(at)).map(|event| event.ready_first_at);
+        let ready_at = event
+            .filter(|event| event.is_claimable(at))
+            .map(|event| event.ready_first_at);
         let latest = &mut self.readiness.granted_ready_at;
         *latest = ready_at.max(*latest);
         if self.readiness.faults > 0 || self.has_suspect() {
@@ -103,14 +112,20 @@ impl Checker {
             self.coverage.exempt("E3: something is wrong");
             return Ok(());
         }
-        let Some(event) = self.events.get(&grant.ticket.event) else { return Ok(()) };
-        let since = event.ready_at
+        let Some(event) = self.events.get(&grant.ticket.event) else {
+            return Ok(());
+        };
+        let since = event
+            .ready_at
             .max(self.tasks[grant.task].free_since)
             .max(self.readiness.full_until)
             .max(self.recovered_at());
         let waited = at.saturating_sub(since);
         if waited > self.readiness.slack {
-            let text = format!("task {} {:?} was ready for {waited} ms while a place was free", grant.task, grant.stage);
+            let text = format!(
+                "task {} {:?} was ready for {waited} ms while a place was free",
+                grant.task, grant.stage
+            );
             return Err(Violation::new(Row::E3, text));
         }
         Ok(())
@@ -125,7 +140,9 @@ impl Checker {
 
     /// The end of a request: whatever is left was ready later than what was granted.
     pub(super) fn claimed(&mut self, at: Millis) -> Result<(), Violation> {
-        let Some(granted_ready_at) = self.readiness.granted_ready_at.take() else { return Ok(()) };
+        let Some(granted_ready_at) = self.readiness.granted_ready_at.take() else {
+            return Ok(());
+        };
         if self.has_suspect() {
             self.coverage.exempt("E4: an event is suspected");
             return Ok(());
@@ -148,7 +165,10 @@ impl Checker {
     /// True if an event is the first of its task, and no claim of the task stands in its way.
     fn is_its_turn(&self, at: Millis, number: EventNumber, event: &Event) -> bool {
         let place = |number: EventNumber, event: &Event| (event.stage.stage().rank(), number);
-        let mut of_task = self.events.iter().filter(|(_, other)| other.task == event.task);
+        let mut of_task = self
+            .events
+            .iter()
+            .filter(|(_, other)| other.task == event.task);
         of_task.all(|(other_number, other)| {
             let is_before = place(*other_number, other) < place(number, event);
             other.claim.is_none() && other.lapses == 0 && !(is_before && other.is_claimable(at))
