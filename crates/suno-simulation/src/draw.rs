@@ -127,8 +127,8 @@ impl Drawing {
         // Leases are extended all the time, so that a day of short ones is long.
         // So are stores that are asked each second in vain.
         let is_cut_off = self.troubles.contains(&Trouble::CutOff);
-        let one_more_day = draw.percent(25) && !is_cut_off;
-        let lease_ms = draw.magnitude(if one_more_day { 30_000 } else { 2_000 }, 120_000);
+        let one_more_day = draw.percent(20) && !is_cut_off;
+        let lease_ms = draw.magnitude(if one_more_day { 60_000 } else { 2_000 }, 120_000);
         let is_slow = draw.percent(65);
         let is_noisy = draw.percent(65);
         let retry_for_ms = match draw.range(0, 49) {

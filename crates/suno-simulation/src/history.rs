@@ -129,6 +129,9 @@ pub(crate) enum What {
         keys: u64,
         dead: u64,
     },
+    Intended {
+        task: usize,
+    },
     Expected {
         task: usize,
     },

@@ -511,6 +511,11 @@ fn submit_id(task: usize) -> SubmitId {
     SubmitId::from_bytes((task as u128).to_be_bytes())
 }
 
+/// The place of a submit's task in the plan.
+pub(crate) fn task_of(submit: SubmitId) -> usize {
+    usize::try_from(u128::from_be_bytes(*submit.bytes())).unwrap_or(usize::MAX)
+}
+
 /// A run that got nowhere.
 pub(crate) fn stuck(text: &str) -> Violation {
     Violation::new(Row::Sound, text)

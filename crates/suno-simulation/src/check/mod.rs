@@ -56,6 +56,8 @@ struct Claim {
 #[derive(Debug, Default, Clone)]
 struct Task {
     is_submitted: bool,
+    /// When its submit was written down, which its age is counted from.
+    intended_at: Option<Millis>,
     expected_at: Option<Millis>,
     is_told_given_up: bool,
     answers: u32,

@@ -1,7 +1,7 @@
 //! Plans that broke a promise once, and new ones.
 
 use suno_simulation::plan::StoreKind;
-use suno_simulation::{Options, draw, kept_plans, run, simulate};
+use suno_simulation::{Mutant, Options, draw, kept_plans, run, simulate};
 
 #[test]
 fn every_kept_plan_keeps_every_promise() {
@@ -9,6 +9,17 @@ fn every_kept_plan_keeps_every_promise() {
         let outcome = run(&plan, None);
         let violation = outcome.violation.map(|violation| violation.to_string());
         assert_eq!(violation, None, "{}\n{}", path.display(), outcome.tail);
+    }
+}
+
+/// A plan that has the name of a mutant was shrunk from a run that found it.
+#[test]
+fn every_kept_plan_of_a_mutant_finds_it() {
+    for (path, plan) in kept_plans().unwrap() {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if let Some(mutant) = Mutant::from_word(&name) {
+            assert!(run(&plan, Some(mutant)).violation.is_some(), "{mutant}");
+        }
     }
 }
 
