@@ -13,7 +13,10 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("suno-client", &["suno-types"]),
     ("suno-callback", &["suno-client?", "suno-types"]),
     ("suno-store-sqlite", &["suno-callback", "suno-types"]),
-    ("suno-simulation", &["suno-callback", "suno-types"]),
+    (
+        "suno-simulation",
+        &["suno-callback", "suno-store-sqlite", "suno-types"],
+    ),
     // It builds its bodies by itself: a mistake shared with suno-types would cancel itself out.
     ("suno-emulator", &[]),
     (
@@ -32,7 +35,6 @@ const ARROWS: [(&str, &[&str]); 8] = [
             "suno-callback",
             "suno-client",
             "suno-emulator",
-            "suno-simulation",
             "suno-store-sqlite",
             "suno-types",
         ],

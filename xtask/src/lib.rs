@@ -9,6 +9,7 @@ pub mod footprint;
 pub mod instructions;
 pub mod layers;
 mod release;
+pub mod simulate;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use xtask::conformance::live::{Events, Target};
 use xtask::conformance::{self, Format, Options, Pattern};
-use xtask::{bench, crash, endtoend, footprint, instructions, layers};
+use xtask::{bench, crash, endtoend, footprint, instructions, layers, simulate};
 
 /// Checks of this workspace.
 #[derive(Debug, Parser)]
@@ -57,6 +57,7 @@ enum Command {
         store: PathBuf,
     },
     Footprint(Footprint),
+    Simulate(simulate::Simulate),
 }
 
 /// Kill `suno listen` again and again under load, and look for what it lost
@@ -297,6 +298,7 @@ fn main() -> ExitCode {
             (block_on(crash::receive(variant, &store)), ExitCode::FAILURE)
         }
         Command::Footprint(footprint) => (footprint.run(), ExitCode::from(COULD_NOT_RUN)),
+        Command::Simulate(simulate) => (simulate.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::Bench(bench) => (
             verdict(bench.run(&mut io::stdout())),
             ExitCode::from(COULD_NOT_RUN),

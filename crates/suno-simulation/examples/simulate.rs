@@ -1,45 +1,42 @@
-//! x
-use suno_simulation::*;
-fn main() {
-    let args: Vec<u64> = std::env::args()
-        .skip(1)
-        .map(|a| a.parse().unwrap())
-        .collect();
-    if args[0] == 999 {
-        for m in Mutant::ALL {
-            let mut found = Vec::new();
-            for seed in 0..args[1] {
-                let plan = draw::plan(seed, plan::StoreKind::Memory);
-                if let Some(v) = run(&plan, Some(m)).violation {
-                    found.push((seed, format!("{v}")));
-                }
-                if found.len() > 7 {
-                    break;
-                }
-            }
-            println!("{m}:");
-            for f in found {
-                println!("   {} {}", f.0, &f.1[..f.1.len().min(100)]);
-            }
-        }
-        return;
-    }
-    for seed in args[0]..args[0] + args[1] {
-        let plan = draw::plan(seed, plan::StoreKind::Memory);
-        let t = std::time::Instant::now();
-        let o = run(&plan, None);
-        if let Some(v) = &o.violation {
-            println!("seed {seed}: {v}");
-            if args.len() > 2 {
-                println!("{}", trace(&plan, None).1)
-            }
-        } else if args.len() > 2 {
-            println!(
-                "{seed} ok {} entries {} polls {:?}",
-                o.entries,
-                o.polls,
-                t.elapsed()
-            );
+//! Runs simulations: `cargo xtask simulate` builds this with optimisations, and calls it.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use suno_simulation::{Mutant, Options, simulate};
+
+fn main() -> ExitCode {
+    let kept = options().and_then(|options| Ok(simulate(&options, &mut io::stdout().lock())?));
+    match kept {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(err) => {
+            let _ = writeln!(io::stderr(), "simulate: error: {err}");
+            ExitCode::from(2)
         }
     }
+}
+
+fn options() -> Result<Options, Box<dyn Error>> {
+    let mut options = Options::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        if name == "--trace" {
+            options.trace = true;
+            continue;
+        }
+        let value = arguments.next().ok_or("a value is missing")?;
+        match &*name {
+            "--seed" => options.seed = value.parse()?,
+            "--runs" => options.runs = value.parse()?,
+            "--sqlite-runs" => options.sqlite_runs = value.parse()?,
+            "--plan" => options.plan = Some(value.into()),
+            "--mutant" => {
+                options.mutant = Some(Mutant::from_word(&value).ok_or("there is no such mutant")?);
+            }
+            _ => return Err(format!("unknown argument {name}").into()),
+        }
+    }
+    Ok(options)
 }

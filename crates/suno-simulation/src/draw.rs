@@ -55,7 +55,12 @@ const TROUBLES: [Trouble; 17] = [
 #[must_use]
 pub fn plan(seed: u64, store: StoreKind) -> Plan {
     let mut draw = Draw::new(seed);
-    let troubles = troubles(&mut draw);
+    let mut troubles = troubles(&mut draw);
+    let ends_lives = [Trouble::Deaths, Trouble::Stops, Trouble::Killers];
+    if store == StoreKind::Sqlite && ends_lives.iter().any(|trouble| troubles.contains(trouble)) {
+        // A process that opens the file takes a step of the clock for time that has passed.
+        troubles.retain(|trouble| *trouble != Trouble::WallSteps);
+    }
     let mut drawing = Drawing { draw, troubles };
     let nodes = drawing.nodes();
     let knobs = drawing.knobs(store);
@@ -120,8 +125,10 @@ impl Drawing {
     fn knobs(&mut self, store: StoreKind) -> Knobs {
         let draw = &mut self.draw;
         // Leases are extended all the time, so that a day of short ones is long.
-        let one_more_day = draw.percent(25);
-        let lease_ms = draw.magnitude(if one_more_day { 30_000 } else { 2_000 }, 120_000);
+        // So are stores that are asked each second in vain.
+        let is_cut_off = self.troubles.contains(&Trouble::CutOff);
+        let one_more_day = draw.percent(20) && !is_cut_off;
+        let lease_ms = draw.magnitude(if one_more_day { 60_000 } else { 2_000 }, 120_000);
         let is_slow = draw.percent(65);
         let is_noisy = draw.percent(65);
         let retry_for_ms = match draw.range(0, 49) {

@@ -129,6 +129,9 @@ pub(crate) enum What {
         keys: u64,
         dead: u64,
     },
+    Intended {
+        task: usize,
+    },
     Expected {
         task: usize,
     },
@@ -213,8 +216,6 @@ pub(crate) enum What {
     Resumed,
     /// Something was logged at ERROR.
     Error(String),
-    /// A task panicked, and no plan said so.
-    Panicked(String),
 }
 
 /// What is promised; see the table in the documentation of the crate.

@@ -1,7 +1,58 @@
-//! Deterministic simulation.
+//! Deterministic simulation: receivers, dispatchers and reconcilers on one store, while clocks are
+//! set, processes die or stand still, and the store, the provider and the handlers fail. What happens
+//! is checked against what the workspace promises.
+//!
+//! A [`Plan`](plan::Plan) is drawn from a seed, and says everything that happens in a run. A run takes
+//! place in one thread, in simulated time: hours pass in milliseconds, and the same plan always has
+//! the same [`hash`](Outcome::hash). Each run ends at the first promise that is broken, with the last
+//! entries of its history.
+//!
+//! `cargo xtask simulate` does many runs. What breaks a promise is shrunk to a small plan, which is
+//! kept in `fixtures/simulation` and run first from then on.
+//!
+//! # What is checked
+//!
+//! | row | promise |
+//! | --- | --- |
+//! | S1 | what is answered with 200 is stored |
+//! | S2 | one key is one event until it is old; what is not old is not forgotten |
+//! | S3 | at most one handler takes steps for a task, in all processes together |
+//! | S4 | only the latest claim extends and settles |
+//! | S5 | a repeated request gets the same claims, and attempts and lapses are counted once |
+//! | S6 | no earlier stage is handled after a later one, unless a person says so |
+//! | S7 | each delivery is accounted for, and counts agree with what is shown |
+//! | S8 | an event is a dead letter only if a handler gave it up, after the time for retries, or after claims that lapsed while nothing else was claimed; and a handler was told |
+//! | S9 | what nothing has confirmed makes no other stage late |
+//! | E1 | every event ends, a bounded time after the last fault |
+//! | E2 | every expected task is handled to its end, or a handler is told that it is given up |
+//! | E3 | what is ready is claimed within a second while a healthy process has a free place |
+//! | E4 | what became ready first is claimed first |
+//! | E5 | no wait, pause or age is further off than its bound, whatever a clock or a header says |
+//! | E7 | nothing is logged at ERROR while nothing is wrong |
+//!
+//! [`Mutant`]s are mistakes that are put in, to see that the checks find them.
+//!
+//! # What clocks may do
+//!
+//! Durations are measured by the store, and by each process for itself, with clocks that are not set.
+//! So steps of a wall clock and differences between the wall clocks of processes change neither
+//! leases, nor waits, nor ages, nor what is forgotten. A wall clock decides two things only: what
+//! time people read, and whether the signature of a callback is fresh. A receiver whose clock is wrong
+//! by more than [`Verification::WINDOW`](suno_callback::Verification::WINDOW) refuses callbacks; their
+//! tasks are found by asking the provider.
+//!
+//! A process that stands still for longer than a lease takes no step for an event after another
+//! process has claimed it: its handlers are cancelled first when it goes on. Only a handler that
+//! blocks its thread cannot be cancelled.
+//!
+//! A file of SQLite keeps its clock in the file. If the system clock is set while processes use the
+//! file, and another process opens it before one of them has used it again, that process takes the
+//! step for time that has passed, up to an hour. The simulation does not set clocks in runs over
+//! SQLite in which processes start later.
 
 mod check;
 mod clock;
+mod command;
 mod coverage;
 mod dice;
 pub mod draw;
@@ -12,10 +63,13 @@ mod node;
 pub mod plan;
 mod provider;
 mod run;
+mod shrink;
 mod store;
 mod world;
 
+pub use command::{Options, kept_plans, simulate};
 pub use history::{Row, Violation};
 pub use mutant::Mutant;
 pub use run::{run, trace};
+pub use shrink::shrink;
 pub use world::Outcome;

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use suno_callback::simulation::{Gate, enter};
-use suno_callback::{Dispatcher, Inbox, Receiver, Reconciler, Retention, Running, Verification};
+use suno_callback::{
+    Dispatcher, IdempotencyStore, Inbox, Receiver, Reconciler, Retention, Running, Verification,
+};
 use tokio::time::sleep;
 
 use crate::clock::MachineClock;
@@ -35,6 +37,8 @@ pub(crate) struct Life {
     pub(crate) node: usize,
     pub(crate) number: u32,
     pub(crate) world: Arc<World>,
+    /// The store as this process has opened it.
+    pub(crate) store: Arc<dyn IdempotencyStore>,
     steps: Mutex<Steps>,
     receiver: Mutex<Option<Receiver>>,
     running: Mutex<Vec<Running>>,
@@ -77,7 +81,9 @@ impl Node {
             return;
         }
         let number = self.lives.fetch_add(1, Ordering::Relaxed);
+        let store = world.open(&self.clock);
         let life = Arc::new(Life {
+            store,
             node: self.index,
             number: u32::try_from(number).unwrap_or_default(),
             world: world.clone(),

@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::fmt::Write;
 use std::panic;
+use std::path::Path;
 use std::sync::{Arc, Once};
 
 use suno_callback::simulation::mutate;
+use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -38,6 +40,9 @@ pub fn trace(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, String) {
 
 fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>) {
     watch_panics();
+    let Ok(dir) = dir() else {
+        return (Outcome::failed(stuck("no directory")), None);
+    };
     fastrand::seed(plan.seed);
     let mutation = mutant.and_then(Mutant::mutation);
     mutate(mutation.as_slice());
@@ -51,10 +56,13 @@ fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>
         return (Outcome::failed(stuck("no runtime")), None);
     };
     let (mut outcome, world) = runtime.block_on(async {
-        let world = World::new(plan, mutant);
+        let world = match World::new(plan, mutant, dir.path()) {
+            Ok(world) => world,
+            Err(err) => return (Outcome::failed(stuck(&format!("no store: {err}"))), None),
+        };
         let log = Log(world.clone());
         let _logging = tracing::subscriber::set_default(log);
-        (world.run().await, world)
+        (world.run().await, Some(world))
     });
     drop(runtime);
     IS_SIMULATING.set(false);
@@ -64,7 +72,17 @@ fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>
             .violation
             .get_or_insert_with(|| stuck("a task panicked"));
     }
-    (outcome, Some(world))
+    (outcome, world)
+}
+
+/// A directory for the files of a run: in memory where that exists.
+fn dir() -> std::io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        TempDir::new_in(memory)
+    } else {
+        TempDir::new()
+    }
 }
 
 /// Notes panics that no plan speaks of, and keeps those that one does to itself.

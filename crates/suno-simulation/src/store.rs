@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use crate::history::{End, Grant, Ticket, What, hash_of};
 use crate::node::{Life, lock};
 use crate::plan::{FaultKind, Millis, StageName, StoreFault};
-use crate::world::{index_of, task_id};
+use crate::world::{index_of, task_id, task_of};
 
 type Act<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
@@ -39,7 +39,7 @@ impl Double {
     }
 
     fn store(&self) -> &Arc<dyn IdempotencyStore> {
-        &self.life.world.store
+        &self.life.store
     }
 
     fn record(&self, what: What) {
@@ -374,8 +374,13 @@ impl IdempotencyStore for Double {
     }
 
     async fn intend(&self, intent: &Intent) -> Result<(), StoreError> {
-        let (store, intent) = (self.store().clone(), intent.clone());
-        let act = async move { store.intend(&intent).await };
+        let (double, intent) = (self.clone(), intent.clone());
+        let act = async move {
+            double.store().intend(&intent).await?;
+            let task = task_of(intent.submit);
+            double.record(What::Intended { task });
+            Ok(())
+        };
         self.around("intend", Box::pin(act)).await
     }
 

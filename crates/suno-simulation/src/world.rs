@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use suno_callback::simulation::enter;
 use suno_callback::{
-    EventRecord, EventState, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive, SubmitId,
+    EventRecord, EventState, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive,
+    StoreError, SubmitId,
 };
+use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -21,7 +24,7 @@ use crate::dice::Dice;
 use crate::history::{Entry, History, Row, Shown, Violation, What};
 use crate::mutant::Mutant;
 use crate::node::{Life, Node, lock};
-use crate::plan::{Fault, FaultKind, Millis, Plan, RedrivePlan, StoreFault};
+use crate::plan::{Fault, FaultKind, Millis, NodePlan, Plan, RedrivePlan, StoreFault, StoreKind};
 use crate::store::{Double, millis};
 
 /// How long a task may be expected before it must be decided: a day, then five answers with pauses of
@@ -34,6 +37,8 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) nodes: Vec<Node>,
     pub(crate) store: Arc<dyn IdempotencyStore>,
+    /// The file of the store, which each process opens by itself.
+    file: Option<PathBuf>,
     start: Instant,
     record: Mutex<Record>,
     is_over: AtomicBool,
@@ -88,23 +93,42 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    pub(crate) fn new(plan: &Plan, mutant: Option<Mutant>) -> Arc<Self> {
+    /// A world whose events are in a file in `dir`, if the plan says so.
+    pub(crate) fn new(
+        plan: &Plan,
+        mutant: Option<Mutant>,
+        dir: &Path,
+    ) -> Result<Arc<Self>, StoreError> {
         let start = Instant::now();
-        let clock = |node: &crate::plan::NodePlan| MachineClock::new(start, node.wall_ms);
-        let clocks: Vec<_> = plan.nodes.iter().map(clock).collect();
-        let clock = match mutant {
-            Some(Mutant::WallClock) => clocks[0].following_wall(),
-            _ => MachineClock::new(start, 0),
+        let host = MachineClock::new(start, plan.nodes[0].wall_ms);
+        let clock = |node: &NodePlan| match plan.knobs.store {
+            StoreKind::Memory => MachineClock::new(start, node.wall_ms),
+            // Processes on one file are on one machine.
+            StoreKind::Sqlite => host.clone(),
         };
-        let store: Arc<dyn IdempotencyStore> = Arc::new(MemoryStore::with_clock(clock));
+        let clocks: Vec<_> = plan.nodes.iter().map(clock).collect();
+        let (store, file): (Arc<dyn IdempotencyStore>, _) = match plan.knobs.store {
+            StoreKind::Memory => {
+                let clock = match mutant {
+                    Some(Mutant::WallClock) => clocks[0].following_wall(),
+                    _ => MachineClock::new(start, 0),
+                };
+                (Arc::new(MemoryStore::with_clock(clock)), None)
+            }
+            StoreKind::Sqlite => {
+                let path = dir.join("events.db");
+                (Arc::new(SqliteStore::open_inline(&path, host)?), Some(path))
+            }
+        };
         let nodes = clocks.into_iter().enumerate();
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             plan: plan.clone(),
             dice: Dice::new(plan.seed),
             nodes: nodes
                 .map(|(index, clock)| Node::new(index, clock))
                 .collect(),
             store: crate::mutant::wrap(store, mutant),
+            file,
             start,
             record: Mutex::new(Record {
                 history: History::default(),
@@ -116,7 +140,24 @@ impl World {
             }),
             is_over: AtomicBool::new(false),
             broken: Notify::new(),
-        })
+        }))
+    }
+
+    /// The store as a process has it that starts on a machine with this clock.
+    pub(crate) fn open(&self, clock: &MachineClock) -> Arc<dyn IdempotencyStore> {
+        let Some(path) = &self.file else {
+            return self.store.clone();
+        };
+        match SqliteStore::open_inline(path, clock.clone()) {
+            Ok(store) => Arc::new(store),
+            Err(err) => {
+                self.violate(Violation::new(
+                    Row::Sound,
+                    format!("the file cannot be opened: {err}"),
+                ));
+                self.store.clone()
+            }
+        }
     }
 
     /// The time since the start.
@@ -468,6 +509,11 @@ pub(crate) fn index_of(task: &TaskId) -> usize {
 
 fn submit_id(task: usize) -> SubmitId {
     SubmitId::from_bytes((task as u128).to_be_bytes())
+}
+
+/// The place of a submit's task in the plan.
+pub(crate) fn task_of(submit: SubmitId) -> usize {
+    usize::try_from(u128::from_be_bytes(*submit.bytes())).unwrap_or(usize::MAX)
 }
 
 /// A run that got nowhere.

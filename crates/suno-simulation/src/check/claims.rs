@@ -212,7 +212,8 @@ impl Checker {
             && let Some(claim) = &mut event.claim
         {
             claim.until = at + lease;
-            (event.ready_at, event.shown.until) = (claim.until, claim.until);
+            (event.ready_at, event.ready_first_at) = (claim.until, claim.until);
+            event.shown.until = claim.until;
         }
         Ok(())
     }

@@ -13,6 +13,9 @@ impl Checker {
     /// Takes in what is written down and asked about tasks.
     pub(super) fn ledger(&mut self, at: Millis, what: &What) -> Result<(), Violation> {
         match what {
+            What::Intended { task } => {
+                self.tasks[*task].intended_at.get_or_insert(at);
+            }
             What::Expected { task } => {
                 self.tasks[*task].expected_at.get_or_insert(at);
             }
@@ -27,7 +30,7 @@ impl Checker {
             What::ToldGivenUp { task, .. } => {
                 let known = &mut self.tasks[*task];
                 known.is_told_given_up = true;
-                let age = at - known.expected_at.unwrap_or(at);
+                let age = at - known.intended_at.or(known.expected_at).unwrap_or(at);
                 if age < AGE_MAX || known.answers < Reconciler::ANSWERS_MIN {
                     let text = format!(
                         "task {task} is given up after {age} ms and {} answers",

@@ -26,6 +26,9 @@ struct Event {
     open_since: Millis,
     /// When it became claimable, or does.
     ready_at: Millis,
+    /// The same, if what made it ready again does not count because it was ready already. A store may
+    /// order by either.
+    ready_first_at: Millis,
     attempts: u32,
     lapses: u32,
     /// How many claims have lapsed in a row beside which its worker held no others.
@@ -53,6 +56,8 @@ struct Claim {
 #[derive(Debug, Default, Clone)]
 struct Task {
     is_submitted: bool,
+    /// When its submit was written down, which its age is counted from.
+    intended_at: Option<Millis>,
     expected_at: Option<Millis>,
     is_told_given_up: bool,
     answers: u32,
@@ -135,7 +140,6 @@ impl Checker {
                 self.state(at, *event, *task, *stage, *shown);
             }
             What::Gone { event } => self.gone(at, *event)?,
-            What::Panicked(message) => return Err(Violation::new(Row::Sound, message.clone())),
             what => {
                 self.handler(at, entry.by, what)?;
                 self.ledger(at, what)?;
@@ -243,6 +247,7 @@ impl Checker {
             stored_at: at,
             open_since: at,
             ready_at,
+            ready_first_at: ready_at,
             attempts: 0,
             lapses: 0,
             lone_lapses: 0,
@@ -255,7 +260,11 @@ impl Checker {
         });
         let was_open = is_open(known.shown.state);
         if known.shown.state != shown.state || shown.until != known.shown.until {
+            let was_ready = known.shown.state == StateName::Waiting && known.shown.until <= at;
             known.ready_at = ready_at;
+            if !(was_ready && shown.state == StateName::Ready) {
+                known.ready_first_at = ready_at;
+            }
         }
         if !was_open && is_open(shown.state) {
             (known.open_since, known.told_dead, known.lone_lapses) = (at, false, 0);

@@ -104,7 +104,7 @@ impl Checker {
         let event = self.events.get(&grant.ticket.event);
         let ready_at = event
             .filter(|event| event.is_claimable(at))
-            .map(|event| event.ready_at);
+            .map(|event| event.ready_first_at);
         let latest = &mut self.readiness.granted_ready_at;
         *latest = ready_at.max(*latest);
         if self.readiness.faults > 0 || self.has_suspect() {
