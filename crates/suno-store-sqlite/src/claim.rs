@@ -217,8 +217,14 @@ fn look_at(
         forget_orphan(work.transaction, candidate.id)?;
         return Ok(Looked::PutAside);
     };
-    let stored = siblings.of(work.keys, *hash, task_id)?;
-    match claim_of_task(work, &stored, candidate, request, alone) {
+    let looked = if candidate.is_ready && siblings.is_only(work.keys, *hash, candidate.id)? {
+        // Nearly always: nothing else has to be looked up.
+        grant(work, candidate, 0, request).map(Looked::Granted)
+    } else {
+        let stored = siblings.of(work.keys, *hash, task_id)?;
+        claim_of_task(work, &stored, candidate, request, alone)
+    };
+    match looked {
         Err(err) if err.is_of_one_row() => {
             bury_damaged(work, candidate, &err)?;
             Ok(Looked::PutAside)
@@ -252,14 +258,17 @@ fn claim_of_task(
         // It is met by itself, in the order in which it became ready.
         return Ok(Looked::PutAside);
     }
-    let lapses = u32::from(now[turn.claim].state.is_lapsed()) + lapses_of(work, claimed.id)?;
+    let mut lapses = 0;
+    if !candidate.is_ready {
+        lapses = u32::from(now[turn.claim].state.is_lapsed()) + lapses_of(work, claimed.id)?;
+    }
     if lapses >= LAPSES_SUSPECT && !alone {
         return Ok(Looked::Suspected);
     }
     for place in turn.supersede {
         state::supersede(work, stored[place].id)?;
     }
-    grant(work, claimed, lapses, request).map(Looked::Granted)
+    grant(work, candidate, lapses, request).map(Looked::Granted)
 }
 
 fn lapses_of(work: &Work<'_>, event: i64) -> Result<u32> {
@@ -273,32 +282,34 @@ fn lapses_of(work: &Work<'_>, event: i64) -> Result<u32> {
 
 fn grant(
     work: &mut Work<'_>,
-    claimed: &StoredSibling,
+    candidate: &Candidate,
     lapses: u32,
     request: &ClaimRequest,
 ) -> Result<Claim> {
-    let event = claimed.id;
-    state::move_to_later(work, event)?;
     let until = after(work.now, request.lease.min(LEASE_MAX));
     let ticket = Ticket {
-        event: EventId(event),
+        event: EventId(candidate.id),
         epoch: 0,
         worker: request.worker,
     };
-    work.transaction
-        .prepare_cached(
-            "UPDATE later SET state = ?2, due = ?3, lapses = ?4, worker = ?5, epoch = epoch + 1,
-                 attempts = attempts + 1
-             WHERE event_id = ?1",
-        )?
-        .execute(params![
-            event,
-            CLAIMED,
-            until,
-            lapses,
-            worker_column(&ticket)
-        ])?;
-    Granted::of(work.transaction, event)?
+    if candidate.is_ready {
+        state::claim_ready(work, candidate.id, until, worker_column(&ticket))?;
+    } else {
+        work.transaction
+            .prepare_cached(
+                "UPDATE later SET state = ?2, due = ?3, lapses = ?4, worker = ?5,
+                     epoch = epoch + 1, attempts = attempts + 1
+                 WHERE event_id = ?1",
+            )?
+            .execute(params![
+                candidate.id,
+                CLAIMED,
+                until,
+                lapses,
+                worker_column(&ticket)
+            ])?;
+    }
+    Granted::of(work.transaction, candidate.id)?
         .ok_or(Error::Damaged("an event has no state"))?
         .into_claim(ticket.event, ticket.worker, work.now)
 }

@@ -186,6 +186,7 @@ pub fn settle_in(
             requests: &mut requests,
             now: 0,
             tally: Tally::default(),
+            bodies_through: None,
         };
         let settled = settle(&mut work, ticket, &Settlement::Done)?;
         work.tally.write(transaction)?;

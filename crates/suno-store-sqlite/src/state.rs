@@ -77,9 +77,20 @@ pub(crate) fn bury(work: &mut Work<'_>, event: i64, cause: DeadCause, reason: &s
 /// Bodies are purged in the order of numbers: if that is past an event which is settled only now, it
 /// goes back.
 fn look_at_bodies_from(work: &mut Work<'_>, event: i64) -> Result<()> {
-    work.transaction
-        .prepare_cached("UPDATE marks SET bodies_through = ?1 - 1 WHERE bodies_through >= ?1")?
-        .execute([event])?;
+    let bodies_through = match work.bodies_through {
+        Some(bodies_through) => bodies_through,
+        None => work
+            .transaction
+            .prepare_cached("SELECT bodies_through FROM marks")?
+            .query_row((), |row| row.get(0))?,
+    };
+    work.bodies_through = Some(bodies_through);
+    if event <= bodies_through {
+        work.transaction
+            .prepare_cached("UPDATE marks SET bodies_through = ?1 - 1")?
+            .execute([event])?;
+        work.bodies_through = Some(event - 1);
+    }
     Ok(())
 }
 
@@ -140,6 +151,27 @@ pub(crate) fn move_to_later(work: &mut Work<'_>, event: i64) -> Result<()> {
              FROM ready JOIN events ON id = event_id WHERE event_id = ?1",
         )?
         .execute([event])?;
+    work.transaction
+        .prepare_cached("DELETE FROM ready WHERE event_id = ?1")?
+        .execute([event])?;
+    Ok(())
+}
+
+/// Claims an event of `ready`.
+pub(crate) fn claim_ready(
+    work: &mut Work<'_>,
+    event: i64,
+    until: Micros,
+    worker: i64,
+) -> Result<()> {
+    work.transaction
+        .prepare_cached(
+            "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts,
+                 lapses, epoch, worker, open_since)
+             SELECT event_id, task_hash, 1, ?2, since, unconfirmed, 1, 0, 1, ?3, since
+             FROM ready JOIN events ON id = event_id WHERE event_id = ?1",
+        )?
+        .execute([event, until, worker])?;
     work.transaction
         .prepare_cached("DELETE FROM ready WHERE event_id = ?1")?
         .execute([event])?;

@@ -29,6 +29,8 @@ pub(crate) struct Work<'w> {
     pub(crate) requests: &'w mut LastRequests,
     pub(crate) now: Micros,
     pub(crate) tally: Tally,
+    /// The mark of purged bodies, once an operation has read it.
+    pub(crate) bodies_through: Option<i64>,
 }
 
 /// What changes in the counts that are kept, since counting rows would take too long.
@@ -69,6 +71,7 @@ pub(crate) fn write<T>(
         requests: &mut remembered.requests,
         now,
         tally: Tally::default(),
+        bodies_through: None,
     };
     let done = operation(&mut work)?;
     work.tally.write(transaction)?;
@@ -90,6 +93,7 @@ pub(crate) fn read<T>(
         requests: &mut remembered.requests,
         now,
         tally: Tally::default(),
+        bodies_through: None,
     };
     operation(&mut work)
 }
