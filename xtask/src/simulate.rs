@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 /// Run receivers, stores, clocks and faults in simulated time, and check every promise
 ///
-/// What breaks a promise is shrunk to a small plan; keep it in 'fixtures/simulation' when its cause is
+/// What breaks a promise is shrunk to a small plan; keep it in 'crates/suno-simulation/plans' when its cause is
 /// mended. Exit codes: 0 every promise was kept, or the mutant was found; 1 otherwise; 2 it could not
 /// be run.
 #[derive(Debug, clap::Args)]

@@ -88,7 +88,7 @@ pub fn simulate(options: &Options, out: &mut dyn Write) -> io::Result<bool> {
 ///
 /// If one cannot be read.
 pub fn kept_plans() -> io::Result<Vec<(PathBuf, Plan)>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/simulation");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     let mut paths: Vec<_> = fs::read_dir(dir)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<_>>()?;

@@ -8,7 +8,7 @@
 //! entries of its history.
 //!
 //! `cargo xtask simulate` does many runs. What breaks a promise is shrunk to a small plan, which is
-//! kept in `fixtures/simulation` and run first from then on.
+//! kept in `plans/` and run first from then on.
 //!
 //! # What is checked
 //!

@@ -14,7 +14,7 @@ const RATIO_MAX: f64 = 1.5;
 /// How long starting may take.
 const START_MILLIS_MAX: f64 = 300.0;
 
-/// What of a turn is looked at.
+/// A figure of a turn.
 type Figure = fn(&Turn) -> f64;
 
 /// The operations that have a goal.
@@ -38,7 +38,7 @@ impl fmt::Display for Content {
 }
 
 impl Measured {
-    fn median(&self, content: Content, figure: fn(&Turn) -> f64) -> Option<f64> {
+    fn median(&self, content: Content, figure: Figure) -> Option<f64> {
         let turns = self.turns.iter().filter(|turn| turn.content == content);
         turns.map(figure).collect::<Figures>().median()
     }
