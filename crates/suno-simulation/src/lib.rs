@@ -53,6 +53,7 @@
 mod check;
 mod clock;
 mod command;
+mod course;
 mod coverage;
 mod dice;
 pub mod draw;

@@ -1,17 +1,8 @@
 //! Mistakes that the simulation must find: each is how an earlier version behaved.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use suno_callback::simulation::Mutation;
-use suno_callback::{
-    Accepted, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
-    EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
-    StoreError, SubmitId, Ticket, async_trait,
-};
-use suno_types::{Stage, TaskId};
 
 /// A mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,119 +78,6 @@ impl Mutant {
 impl fmt::Display for Mutant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// The store with the mistake that belongs into it.
-pub(crate) fn wrap(
-    store: Arc<dyn IdempotencyStore>,
-    mutant: Option<Mutant>,
-) -> Arc<dyn IdempotencyStore> {
-    match mutant {
-        Some(Mutant::ForgedCounts) => Arc::new(Confirming(store)),
-        _ => store,
-    }
-}
-
-/// Takes everything as confirmed.
-#[derive(Debug)]
-struct Confirming(Arc<dyn IdempotencyStore>);
-
-#[async_trait]
-impl IdempotencyStore for Confirming {
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
-        let confirm = |delivery: &Delivery| delivery.clone().with_unconfirmed(false);
-        let confirmed: Vec<_> = deliveries.iter().map(confirm).collect();
-        self.0.accept(&confirmed).await
-    }
-
-    async fn claim(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
-        self.0.claim(request).await
-    }
-
-    async fn extend(
-        &self,
-        tickets: &[Ticket],
-        lease: Duration,
-    ) -> Result<Vec<Extended>, StoreError> {
-        self.0.extend(tickets, lease).await
-    }
-
-    async fn wait(&self, at_most: Duration) -> Result<(), StoreError> {
-        self.0.wait(at_most).await
-    }
-
-    async fn find(&self, task_id: &TaskId) -> Result<Vec<EventRecord>, StoreError> {
-        self.0.find(task_id).await
-    }
-
-    async fn list(&self, request: &ListRequest) -> Result<Page<EventRecord>, StoreError> {
-        self.0.list(request).await
-    }
-
-    async fn quarantine(
-        &self,
-        after: Option<EventId>,
-        entries_max: u32,
-    ) -> Result<Page<QuarantinedDelivery>, StoreError> {
-        self.0.quarantine(after, entries_max).await
-    }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.0.counts().await
-    }
-
-    async fn redrive(&self, events: &[EventId], how: Redrive) -> Result<Vec<Redriven>, StoreError> {
-        self.0.redrive(events, how).await
-    }
-
-    async fn requeue(
-        &self,
-        entry: EventId,
-        delivery: &Delivery,
-    ) -> Result<Option<Accepted>, StoreError> {
-        self.0.requeue(entry, delivery).await
-    }
-
-    async fn decide(&self, task_id: &TaskId, stage: &Stage) -> Result<Decision, StoreError> {
-        self.0.decide(task_id, stage).await
-    }
-
-    async fn purge(&self, request: &PurgeRequest) -> Result<Purged, StoreError> {
-        self.0.purge(request).await
-    }
-
-    async fn intend(&self, intent: &Intent) -> Result<(), StoreError> {
-        self.0.intend(intent).await
-    }
-
-    async fn withdraw(&self, submit: SubmitId) -> Result<(), StoreError> {
-        self.0.withdraw(submit).await
-    }
-
-    async fn open_intents(
-        &self,
-        open_for: Duration,
-        after: Option<u64>,
-        intents_max: u32,
-    ) -> Result<Vec<OpenIntent>, StoreError> {
-        self.0.open_intents(open_for, after, intents_max).await
-    }
-
-    async fn expect(&self, task: &ExpectedTask) -> Result<(), StoreError> {
-        self.0.expect(task).await
-    }
-
-    async fn due(&self, request: &DueRequest) -> Result<DueTasks, StoreError> {
-        self.0.due(request).await
-    }
-
-    async fn postpone(&self, ticket: &DueTicket, to: Postponement) -> Result<bool, StoreError> {
-        self.0.postpone(ticket, to).await
-    }
-
-    async fn finish(&self, ticket: &DueTicket) -> Result<bool, StoreError> {
-        self.0.finish(ticket).await
     }
 }
 

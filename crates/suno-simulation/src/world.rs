@@ -7,11 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use suno_callback::simulation::enter;
-use suno_callback::{
-    EventRecord, EventState, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive,
-    StoreError, SubmitId,
-};
+use suno_callback::{EventRecord, EventState, IdempotencyStore, MemoryStore, StoreError, SubmitId};
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 use tokio::sync::Notify;
@@ -24,8 +20,8 @@ use crate::dice::Dice;
 use crate::history::{Entry, History, Row, Shown, Violation, What};
 use crate::mutant::Mutant;
 use crate::node::{Life, Node, lock};
-use crate::plan::{Fault, FaultKind, Millis, NodePlan, Plan, RedrivePlan, StoreFault, StoreKind};
-use crate::store::{Double, millis};
+use crate::plan::{Fault, FaultKind, Millis, NodePlan, Plan, StoreFault, StoreKind};
+use crate::store::millis;
 
 /// How long a task may be expected before it must be decided: a day, then five answers with pauses of
 /// up to an hour.
@@ -37,6 +33,8 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) nodes: Vec<Node>,
     pub(crate) store: Arc<dyn IdempotencyStore>,
+    /// The mistake that is put in.
+    pub(crate) mutant: Option<Mutant>,
     /// The file of the store, which each process opens by itself.
     file: Option<PathBuf>,
     start: Instant,
@@ -127,7 +125,8 @@ impl World {
             nodes: nodes
                 .map(|(index, clock)| Node::new(index, clock))
                 .collect(),
-            store: crate::mutant::wrap(store, mutant),
+            store,
+            mutant,
             file,
             start,
             record: Mutex::new(Record {
@@ -238,6 +237,10 @@ impl World {
         *begun - 1
     }
 
+    pub(crate) fn set_submitted(&self, task: usize) {
+        lock(&self.record).submitted_at[task] = Some(self.now());
+    }
+
     pub(crate) fn submitted_at(&self, task: usize) -> Option<Millis> {
         lock(&self.record).submitted_at.get(task).copied().flatten()
     }
@@ -287,7 +290,7 @@ impl World {
         });
     }
 
-    async fn until(&self, at: Millis) {
+    pub(crate) async fn until(&self, at: Millis) {
         sleep_until(self.start + Duration::from_millis(at)).await;
     }
 
@@ -369,110 +372,6 @@ impl World {
     }
 }
 
-impl World {
-    /// Submits a task: the intent is written down, the provider makes the task, and it is expected.
-    async fn submit(self: Arc<Self>, task: usize) {
-        let plan = self.plan.tasks[task].clone();
-        self.until(plan.submit_at_ms).await;
-        let submit = submit_id(task);
-        let due_after = Duration::from_millis(self.plan.knobs.due_after_ms);
-        let Some(life) = self.nodes[plan.submitter].life() else {
-            return;
-        };
-        let double = Double::new(life.clone());
-        let world = self.clone();
-        let submitting = async move {
-            let intent = Intent::new(submit, jiff::Timestamp::UNIX_EPOCH, due_after);
-            if double.intend(&intent).await.is_err() {
-                return;
-            }
-            world.begin(task);
-            if !plan.answer_lost {
-                let expected = ExpectedTask::new(task_id(task), due_after).with_submit(submit);
-                let _ = double.expect(&expected).await;
-            }
-        };
-        tokio::spawn(enter(life, submitting));
-    }
-
-    /// The provider has made a task: callbacks follow.
-    fn begin(self: &Arc<Self>, task: usize) {
-        lock(&self.record).submitted_at[task] = Some(self.now());
-        self.record(None, What::Submitted { task });
-        for (number, callback) in self.plan.tasks[task].callbacks.iter().enumerate() {
-            let (world, after) = (self.clone(), Duration::from_millis(callback.after_ms));
-            tokio::spawn(async move {
-                sleep(after).await;
-                world.send(task, number, Some(submit_id(task))).await;
-            });
-        }
-    }
-
-    /// A fault, from its begin to its end.
-    async fn befall(self: Arc<Self>, number: usize) {
-        let fault = self.plan.faults[number].clone();
-        let ends_at = self.plan.end_of(&fault);
-        self.until(fault.at_ms).await;
-        let node = &self.nodes[fault.node.unwrap_or_default()];
-        let life = node.life();
-        match (fault.kind, life.clone()) {
-            (FaultKind::Death, Some(life)) => life.die("by the plan"),
-            (FaultKind::DeathAtPoll(poll), Some(life)) => life.will_die_at_poll(poll),
-            (FaultKind::DeathAfterCommit(commits), Some(life)) => {
-                life.will_die_after_commits(commits)
-            }
-            (FaultKind::Stop, Some(life)) => {
-                let _ = tokio::spawn(enter(life.clone(), life.stop())).await;
-            }
-            (FaultKind::Stall, Some(life)) => {
-                life.stall();
-                self.until(ends_at).await;
-                life.resume();
-            }
-            (FaultKind::WallStep(by_ms), _) => {
-                node.clock.step(by_ms);
-                self.until(ends_at).await;
-                node.clock.step(-by_ms);
-            }
-            (FaultKind::CutOff, Some(life)) => life.record(What::CutOff),
-            (FaultKind::Store(..), _) => {
-                self.record(None, What::Fault(number));
-                self.until(ends_at).await;
-                self.record(None, What::Healed(number));
-            }
-            _ => {}
-        }
-        if fault.kind.ends_a_life() {
-            self.until(ends_at).await;
-            life.iter().for_each(|life| life.will_live());
-            self.nodes[node.index].start(&self);
-        }
-    }
-
-    async fn redrive(self: Arc<Self>, plan: RedrivePlan) {
-        self.until(plan.at_ms).await;
-        let Some(life) = self.nodes[0].life() else {
-            return;
-        };
-        let double = Double::new(life);
-        let how = if plan.even_if_superseded {
-            Redrive::EvenIfSuperseded
-        } else {
-            Redrive::Current
-        };
-        let events = self
-            .store
-            .find(&task_id(plan.task))
-            .await
-            .unwrap_or_default();
-        let stage = plan.stage.stage();
-        if let Some(event) = events.iter().find(|event| *event.key.stage() == stage) {
-            use suno_callback::IdempotencyStore as _;
-            let _ = double.redrive(&[event.id], how).await;
-        }
-    }
-}
-
 /// The state that a record shows. One that has ended by itself keeps its end.
 fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
     let left = match record.state {
@@ -507,7 +406,7 @@ pub(crate) fn index_of(task: &TaskId) -> usize {
     task.as_str().parse().unwrap_or(usize::MAX)
 }
 
-fn submit_id(task: usize) -> SubmitId {
+pub(crate) fn submit_id(task: usize) -> SubmitId {
     SubmitId::from_bytes((task as u128).to_be_bytes())
 }
 
