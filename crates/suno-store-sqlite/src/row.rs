@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use suno_callback::{EventState, Source};
+use suno_callback::{EventState, Source, WorkerId};
 use suno_types::TaskId;
 
 use crate::clock::{Micros, left};
@@ -61,6 +61,16 @@ pub(crate) fn source(column: i64) -> Source {
         1 => Source::Poll,
         _ => Source::Callback,
     }
+}
+
+/// A worker as it is stored.
+pub(crate) fn worker_column(worker: WorkerId) -> i64 {
+    worker.0.cast_signed()
+}
+
+/// A stored worker.
+pub(crate) fn worker(column: i64) -> WorkerId {
+    WorkerId(column.cast_unsigned())
 }
 
 /// 64 bits of a hash of a task id. Ids may share them: the id decides.

@@ -23,7 +23,7 @@ const CACHE_KIB: i32 = 8 * 1_024;
 /// `PRAGMA application_id` of our files: "Suno" in ASCII.
 const APPLICATION_ID: i32 = 0x5375_6e6f;
 /// `PRAGMA user_version` of a file with this schema.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 /// The oldest version that can be brought to this one. Earlier ones were never published.
 const OLDEST: i32 = 3;
 const SCHEMA: &str = include_str!("schema.sql");

@@ -36,6 +36,7 @@ CREATE TABLE events (
 -- Ready, and never claimed. Scanned from the start: the oldest come first.
 CREATE TABLE ready (
     event_id INTEGER PRIMARY KEY,
+    -- When the event was stored.
     since INTEGER NOT NULL
 ) STRICT;
 
@@ -56,6 +57,7 @@ CREATE TABLE later (
     lapses INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
     worker INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
     -- When the event was stored or redriven.
     open_since INTEGER NOT NULL,
     reason TEXT

@@ -8,15 +8,10 @@ use crate::claim::LastRequests;
 use crate::clock::{Micros, after};
 use crate::error::Result;
 use crate::keys::Keys;
-use crate::row::{CLAIMED, READY, WAITING};
+use crate::row::{CLAIMED, READY, WAITING, worker_column};
 use crate::siblings::{Siblings, at};
-use crate::state;
-use crate::work::{Tally, Work};
-
-/// A worker as it is stored.
-pub(crate) fn worker_column(ticket: &Ticket) -> i64 {
-    ticket.worker.0.cast_signed()
-}
+use crate::state::{self, Held};
+use crate::work::Work;
 
 /// Makes claims hold for `lease` from now on.
 pub(crate) fn extend(
@@ -31,7 +26,12 @@ pub(crate) fn extend(
     )?;
     let mut extended = Vec::with_capacity(tickets.len());
     for ticket in tickets {
-        let values = params![ticket.event.0, ticket.epoch, worker_column(ticket), until];
+        let values = params![
+            ticket.event.0,
+            ticket.epoch,
+            worker_column(ticket.worker),
+            until
+        ];
         extended.push(match statement.execute(values)? {
             0 => Extended::Lost,
             _ => Extended::Extended,
@@ -40,29 +40,27 @@ pub(crate) fn extend(
     Ok(extended)
 }
 
-/// The row of an event that is claimed.
-struct Held {
-    task_hash: i64,
-    supersedes: bool,
-}
-
 /// The event that a ticket holds, locked by the transaction.
 fn held(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Held>> {
+    let (event, epoch, worker) = (ticket.event.0, ticket.epoch, worker_column(ticket.worker));
     let held = work
         .transaction
         .prepare_cached(
-            "SELECT task_hash, supersedes FROM later
+            "SELECT task_hash, supersedes, attempts, stored_at, reason FROM later
              WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3 AND state = 1",
         )?
-        .query_row(
-            params![ticket.event.0, ticket.epoch, worker_column(ticket)],
-            |row| {
-                Ok(Held {
-                    task_hash: row.get(0)?,
-                    supersedes: row.get(1)?,
-                })
-            },
-        )
+        .query_row(params![event, epoch, worker], |row| {
+            Ok(Held {
+                event,
+                task_hash: row.get(0)?,
+                supersedes: row.get(1)?,
+                attempts: row.get(2)?,
+                epoch: i64::from(epoch),
+                worker,
+                stored_at: row.get(3)?,
+                reason: row.get(4)?,
+            })
+        })
         .optional()?;
     Ok(held)
 }
@@ -79,7 +77,7 @@ pub(crate) fn settle(
     let event = ticket.event.0;
     match settlement {
         Settlement::Done => {
-            state::finish(work, event)?;
+            state::finish(work, &held)?;
             if held.supersedes {
                 supersede_others(work, event, held.task_hash)?;
             }
@@ -115,13 +113,9 @@ fn release(work: &mut Work<'_>, event: i64) -> Result<()> {
 
 /// Supersedes what an event makes pointless now that it is done.
 fn supersede_others(work: &mut Work<'_>, event: i64, task_hash: i64) -> Result<()> {
-    let task_id: String = work
-        .transaction
-        .prepare_cached("SELECT task_id FROM events WHERE id = ?1")?
-        .query_row([event], |row| row.get(0))?;
     // In a transaction of somebody else's, nothing was read before.
     work.keys.catch_up(work.transaction)?;
-    let siblings = Siblings::new(work.transaction)?.of(work.keys, task_hash, &task_id)?;
+    let siblings = Siblings::new(work.transaction)?.of_event(work.keys, task_hash, event)?;
     let now = at(&siblings, work.now)?;
     let Some(done) = siblings.iter().position(|sibling| sibling.id == event) else {
         return Ok(());
@@ -147,7 +141,7 @@ fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled
                  SELECT 1 FROM dead WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3)",
         )?
         .query_row(
-            params![ticket.event.0, ticket.epoch, worker_column(ticket)],
+            params![ticket.event.0, ticket.epoch, worker_column(ticket.worker)],
             |row| row.get(0),
         )?;
     Ok(if has {
@@ -180,14 +174,7 @@ pub fn settle_in(
     let mut keys = Keys::default();
     let mut requests = LastRequests::default();
     let settled = (|| {
-        let mut work = Work {
-            transaction,
-            keys: &mut keys,
-            requests: &mut requests,
-            now: 0,
-            tally: Tally::default(),
-            bodies_through: None,
-        };
+        let mut work = Work::new(transaction, &mut keys, &mut requests, 0);
         let settled = settle(&mut work, ticket, &Settlement::Done)?;
         work.tally.write(transaction)?;
         Ok::<_, crate::error::Error>(settled)

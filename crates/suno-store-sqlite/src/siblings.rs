@@ -22,6 +22,7 @@ pub(crate) struct StoredSibling {
 pub(crate) struct Siblings<'t> {
     merged: CachedStatement<'t>,
     event: CachedStatement<'t>,
+    task_id: CachedStatement<'t>,
 }
 
 impl<'t> Siblings<'t> {
@@ -40,6 +41,7 @@ impl<'t> Siblings<'t> {
                  FROM events LEFT JOIN later ON event_id = id
                  WHERE id = ?1 AND task_id = ?2",
             )?,
+            task_id: transaction.prepare_cached("SELECT task_id FROM events WHERE id = ?1")?,
         })
     }
 
@@ -51,6 +53,17 @@ impl<'t> Siblings<'t> {
         event: i64,
     ) -> rusqlite::Result<bool> {
         Ok(keys.of_task(&mut self.merged, task_hash)? == [event])
+    }
+
+    /// All events of the task of an event, in the order of their arrival.
+    pub(crate) fn of_event(
+        &mut self,
+        keys: &Keys,
+        task_hash: i64,
+        event: i64,
+    ) -> rusqlite::Result<Vec<StoredSibling>> {
+        let task_id: String = self.task_id.query_row([event], |row| row.get(0))?;
+        self.of(keys, task_hash, &task_id)
     }
 
     /// All events of a task, in the order of their arrival.

@@ -1,14 +1,36 @@
 //! How the state of an event changes: rows that move between the tables `ready`, `later`, `settled`
 //! and `dead`.
 
-use rusqlite::{OptionalExtension, params};
-use suno_callback::DeadCause;
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
+use suno_callback::{DeadCause, WorkerId};
 
 use crate::clock::Micros;
 use crate::error::Result;
-use crate::row::{CLAIMED, DONE, SUPERSEDED};
+use crate::row::{CLAIMED, DONE, SUPERSEDED, worker_column};
 use crate::siblings::StoredSibling;
 use crate::work::Work;
+
+/// The row of an event that is claimed.
+pub(crate) struct Held {
+    pub(crate) event: i64,
+    pub(crate) task_hash: i64,
+    pub(crate) supersedes: bool,
+    pub(crate) attempts: i64,
+    pub(crate) epoch: i64,
+    pub(crate) worker: i64,
+    pub(crate) stored_at: Micros,
+    pub(crate) reason: Option<String>,
+}
+
+/// An event of `ready` that is claimed now.
+pub(crate) struct ClaimedReady {
+    pub(crate) event: i64,
+    pub(crate) task_hash: i64,
+    pub(crate) since: Micros,
+    pub(crate) until: Micros,
+    pub(crate) supersedes: bool,
+    pub(crate) worker: WorkerId,
+}
 
 /// Supersedes an event that is ready, parked or waits.
 pub(crate) fn supersede(work: &mut Work<'_>, event: i64) -> Result<()> {
@@ -23,7 +45,7 @@ pub(crate) fn supersede(work: &mut Work<'_>, event: i64) -> Result<()> {
                  SELECT id, 5, stored_at, raw IS NOT NULL, 0, 0, 0 FROM events WHERE id = ?1",
             )?
             .execute([event])?;
-    } else if !close(work, event, SUPERSEDED)? {
+    } else if !close(work, event)? {
         return Ok(());
     }
     work.tally.superseded += 1;
@@ -31,25 +53,38 @@ pub(crate) fn supersede(work: &mut Work<'_>, event: i64) -> Result<()> {
 }
 
 /// Marks a claimed event as done.
-pub(crate) fn finish(work: &mut Work<'_>, event: i64) -> Result<()> {
-    if close(work, event, DONE)? {
-        work.tally.done += 1;
-        look_at_bodies_from(work, event)?;
-    }
-    Ok(())
+pub(crate) fn finish(work: &mut Work<'_>, held: &Held) -> Result<()> {
+    work.transaction
+        .prepare_cached(
+            "INSERT INTO settled
+             (event_id, state, stored_at, has_body, attempts, epoch, worker, reason)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            held.event,
+            DONE,
+            held.stored_at,
+            held.attempts,
+            held.epoch,
+            held.worker,
+            held.reason
+        ])?;
+    forget_later(work, held.event)?;
+    work.tally.done += 1;
+    look_at_bodies_from(work, held.event)
 }
 
-/// Moves an event from `later` to `settled`; false if it is not there.
-fn close(work: &mut Work<'_>, event: i64, state: i64) -> Result<bool> {
+/// Moves an event that is not claimed from `later` to `settled`; false if it is not there.
+fn close(work: &mut Work<'_>, event: i64) -> Result<bool> {
     let moved = work
         .transaction
         .prepare_cached(
             "INSERT INTO settled
              (event_id, state, stored_at, has_body, attempts, epoch, worker, reason)
              SELECT event_id, ?2, stored_at, 1, attempts, epoch, worker, reason
-             FROM later JOIN events ON id = event_id WHERE event_id = ?1",
+             FROM later WHERE event_id = ?1",
         )?
-        .execute([event, state])?;
+        .execute([event, SUPERSEDED])?;
     forget_later(work, event)?;
     Ok(moved == 1)
 }
@@ -66,11 +101,10 @@ pub(crate) fn bury(work: &mut Work<'_>, event: i64, cause: DeadCause, reason: &s
     work.transaction
         .prepare_cached(
             "INSERT INTO dead (event_id, stored_at, attempts, epoch, worker, cause, reason)
-             SELECT event_id, coalesce((SELECT stored_at FROM events WHERE id = event_id), ?4),
-                 attempts, epoch, worker, ?2, ?3
+             SELECT event_id, stored_at, attempts, epoch, worker, ?2, ?3
              FROM later WHERE event_id = ?1",
         )?
-        .execute(params![event, cause.as_str(), reason, work.now])?;
+        .execute(params![event, cause.as_str(), reason])?;
     forget_later(work, event)
 }
 
@@ -115,8 +149,8 @@ pub(crate) fn reopen(work: &mut Work<'_>, event: i64, siblings: &[StoredSibling]
     let from = if settled.is_some() { "settled" } else { "dead" };
     let insert = format!(
         "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts, lapses,
-             epoch, worker, open_since, reason)
-         SELECT event_id, task_hash, 0, ?2, ?2, 1, 0, 0, epoch, worker, ?2, reason
+             epoch, worker, stored_at, open_since, reason)
+         SELECT event_id, task_hash, 0, ?2, ?2, 1, 0, 0, epoch, worker, {from}.stored_at, ?2, reason
          FROM {from} JOIN events ON id = event_id WHERE event_id = ?1"
     );
     work.transaction
@@ -138,6 +172,7 @@ pub(crate) fn park(work: &mut Work<'_>, event: i64, is_ready: bool) -> Result<()
             "UPDATE later SET since = due, due = NULL WHERE event_id = ?1 AND due >= 0",
         )?
         .execute([event])?;
+    work.has_parked = Some(true);
     Ok(())
 }
 
@@ -146,8 +181,8 @@ pub(crate) fn move_to_later(work: &mut Work<'_>, event: i64) -> Result<()> {
     work.transaction
         .prepare_cached(
             "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts,
-                 lapses, epoch, worker, open_since)
-             SELECT event_id, task_hash, 0, since, since, unconfirmed, 0, 0, 0, 0, since
+                 lapses, epoch, worker, stored_at, open_since)
+             SELECT event_id, task_hash, 0, since, since, unconfirmed, 0, 0, 0, 0, since, since
              FROM ready JOIN events ON id = event_id WHERE event_id = ?1",
         )?
         .execute([event])?;
@@ -157,32 +192,48 @@ pub(crate) fn move_to_later(work: &mut Work<'_>, event: i64) -> Result<()> {
     Ok(())
 }
 
-/// Claims an event of `ready`.
-pub(crate) fn claim_ready(
-    work: &mut Work<'_>,
-    event: i64,
-    until: Micros,
-    worker: i64,
-) -> Result<()> {
-    work.transaction
-        .prepare_cached(
-            "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts,
-                 lapses, epoch, worker, open_since)
-             SELECT event_id, task_hash, 1, ?2, since, unconfirmed, 1, 0, 1, ?3, since
-             FROM ready JOIN events ON id = event_id WHERE event_id = ?1",
-        )?
-        .execute([event, until, worker])?;
-    work.transaction
-        .prepare_cached("DELETE FROM ready WHERE event_id = ?1")?
-        .execute([event])?;
-    Ok(())
+/// The statement that claims an event of `ready`, whose row the caller deletes.
+pub(crate) fn claim_ready<'t>(
+    transaction: &'t Transaction<'_>,
+) -> rusqlite::Result<CachedStatement<'t>> {
+    transaction.prepare_cached(
+        "INSERT INTO later (event_id, task_hash, state, due, since, supersedes, attempts,
+             lapses, epoch, worker, stored_at, open_since)
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, 1, 0, 1, ?6, ?4, ?4)",
+    )
+}
+
+impl ClaimedReady {
+    /// Writes the claim, by the statement of [`claim_ready`].
+    pub(crate) fn write(&self, statement: &mut CachedStatement<'_>) -> rusqlite::Result<()> {
+        statement.execute(params![
+            self.event,
+            self.task_hash,
+            self.until,
+            self.since,
+            self.supersedes,
+            worker_column(self.worker)
+        ])?;
+        Ok(())
+    }
 }
 
 /// Puts the parked events of a task back into the order of claims.
 pub(crate) fn unpark(work: &mut Work<'_>, task_hash: i64) -> Result<()> {
-    work.transaction
-        .prepare_cached("UPDATE later SET due = since WHERE task_hash = ?1 AND due IS NULL")?
-        .execute([task_hash])?;
+    // Nearly never is anything parked, and looking takes longer than all else of a settlement.
+    let has_parked = match work.has_parked {
+        Some(has_parked) => has_parked,
+        None => work
+            .transaction
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM later WHERE due IS NULL)")?
+            .query_row((), |row| row.get(0))?,
+    };
+    work.has_parked = Some(has_parked);
+    if has_parked {
+        work.transaction
+            .prepare_cached("UPDATE later SET due = since WHERE task_hash = ?1 AND due IS NULL")?
+            .execute([task_hash])?;
+    }
     Ok(())
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Work<'w> {
     pub(crate) tally: Tally,
     /// The mark of purged bodies, once an operation has read it.
     pub(crate) bodies_through: Option<i64>,
+    /// True if any event is parked, once an operation has looked.
+    pub(crate) has_parked: Option<bool>,
 }
 
 /// What changes in the counts that are kept, since counting rows would take too long.
@@ -56,6 +58,25 @@ impl Tally {
     }
 }
 
+impl<'w> Work<'w> {
+    pub(crate) fn new(
+        transaction: &'w Transaction<'w>,
+        keys: &'w mut Keys,
+        requests: &'w mut LastRequests,
+        now: Micros,
+    ) -> Self {
+        Self {
+            transaction,
+            keys,
+            requests,
+            now,
+            tally: Tally::default(),
+            bodies_through: None,
+            has_parked: None,
+        }
+    }
+}
+
 /// Runs an operation that writes.
 pub(crate) fn write<T>(
     transaction: &Transaction<'_>,
@@ -63,19 +84,17 @@ pub(crate) fn write<T>(
     reading: Reading,
     operation: impl FnOnce(&mut Work<'_>) -> Result<T>,
 ) -> Result<T> {
-    let now = remembered.clock.now(transaction, reading)?;
-    remembered.keys.catch_up(transaction)?;
-    let mut work = Work {
-        transaction,
-        keys: &mut remembered.keys,
-        requests: &mut remembered.requests,
-        now,
-        tally: Tally::default(),
-        bodies_through: None,
-    };
+    let Remembered {
+        keys,
+        clock,
+        requests,
+    } = remembered;
+    let now = clock.now(transaction, reading)?;
+    keys.catch_up(transaction)?;
+    let mut work = Work::new(transaction, keys, requests, now);
     let done = operation(&mut work)?;
     work.tally.write(transaction)?;
-    remembered.keys.write(transaction)?;
+    keys.write(transaction)?;
     Ok(done)
 }
 
@@ -86,14 +105,11 @@ pub(crate) fn read<T>(
     reading: Reading,
     operation: impl FnOnce(&mut Work<'_>) -> Result<T>,
 ) -> Result<T> {
-    let now = remembered.clock.peek(transaction, reading)?;
-    let mut work = Work {
-        transaction,
-        keys: &mut remembered.keys,
-        requests: &mut remembered.requests,
-        now,
-        tally: Tally::default(),
-        bodies_through: None,
-    };
-    operation(&mut work)
+    let Remembered {
+        keys,
+        clock,
+        requests,
+    } = remembered;
+    let now = clock.peek(transaction, reading)?;
+    operation(&mut Work::new(transaction, keys, requests, now))
 }

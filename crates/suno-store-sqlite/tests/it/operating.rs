@@ -72,7 +72,7 @@ async fn a_claim_does_not_look_at_what_waits() {
     {
         let mut waits = transaction
             .prepare(
-                "INSERT INTO later VALUES (?1, ?1, 2, 9000000000000000, 0, 0, 1, 0, 1, 1, 0, '')",
+                "INSERT INTO later VALUES (?1, ?1, 2, 9000000000000000, 0, 0, 1, 0, 1, 1, 0, 0, '')",
             )
             .unwrap();
         for event in 1..=WAITING {
