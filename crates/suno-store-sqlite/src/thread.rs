@@ -1,6 +1,7 @@
 //! Where transactions run: in a thread with a connection of its own, or, for a simulation, at once.
 
 use std::fmt;
+use std::iter;
 use std::path::Path;
 use std::sync::{Mutex, mpsc as std_mpsc};
 use std::thread;
@@ -239,24 +240,26 @@ impl<M: Memory> Executor<M> {
     /// fails does not keep the others from being committed.
     fn run_together(
         &mut self,
-        first: Box<dyn Job<M>>,
+        mut first: Box<dyn Job<M>>,
         next: impl FnMut() -> Option<Box<dyn Job<M>>>,
     ) {
-        let mut jobs = vec![first];
-        let committed = self.transact(&mut jobs, next);
+        let mut others = Vec::new();
+        let committed = self.transact(&mut *first, &mut others, next);
         if committed.is_err() {
             self.memory.forget();
         }
         let failed = committed.err();
-        for job in jobs {
+        for job in iter::once(first).chain(others) {
             job.tell(failed.as_ref().map(again));
         }
     }
 
-    /// Runs the last of the jobs, and adds further ones.
+    /// Runs a job, and others that are added. If the first one fails, the transaction ends: it is
+    /// nearly always the only one, and needs no savepoint then.
     fn transact(
         &mut self,
-        jobs: &mut Jobs<M>,
+        first: &mut dyn Job<M>,
+        others: &mut Jobs<M>,
         mut next: impl FnMut() -> Option<Box<dyn Job<M>>>,
     ) -> std::result::Result<(), StoreError> {
         let (connection, is_another) = self.file.connection()?;
@@ -266,15 +269,16 @@ impl<M: Memory> Executor<M> {
         let transaction = connection
             .transaction_with_behavior(self.behavior)
             .map_err(store_error)?;
-        while let Some(job) = jobs.last_mut() {
-            run_apart(&transaction, &mut self.memory, &mut **job).map_err(store_error)?;
-            if jobs.len() >= TOGETHER_MAX {
-                break;
-            }
-            match next() {
-                Some(job) => jobs.push(job),
-                None => break,
-            }
+        if !first.run(&transaction, &mut self.memory) {
+            self.memory.forget();
+            return transaction.rollback().map_err(store_error);
+        }
+        while others.len() + 1 < TOGETHER_MAX
+            && let Some(mut job) = next()
+        {
+            let ran = run_apart(&transaction, &mut self.memory, &mut *job);
+            others.push(job);
+            ran.map_err(store_error)?;
         }
         transaction.commit().map_err(store_error)
     }

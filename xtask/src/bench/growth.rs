@@ -1,6 +1,7 @@
 //! What each operation of the SQLite store costs with many events in it, and how long it takes to
 //! start.
 
+mod beside;
 mod fill;
 mod report;
 
@@ -170,6 +171,8 @@ struct Turn {
     handle_cpu: f64,
     find: f64,
     purge_ms: f64,
+    /// The longest operation that writes, in milliseconds.
+    slowest_ms: f64,
 }
 
 /// How long it took from opening a store to the first event that was accepted.
@@ -179,11 +182,20 @@ struct Start {
     millis: f64,
 }
 
+/// How long accepting took another process beside a busy dispatcher: the 99th percentile, in
+/// milliseconds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Beside {
+    content: Content,
+    p99_ms: f64,
+}
+
 /// Everything that was measured.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Measured {
     turns: Vec<Turn>,
     starts: Vec<Start>,
+    besides: Vec<Beside>,
 }
 
 pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<()> {
@@ -217,6 +229,11 @@ pub async fn grow(growing: Growing) -> Result<()> {
         }
     }
     for mut store in stores {
+        check_time(deadline)?;
+        measured.besides.push(Beside {
+            content: store.content(),
+            p99_ms: beside::accept_p99_millis(&mut store).await?,
+        });
         for _ in 0..STARTS {
             check_time(deadline)?;
             let (opened, millis) = start(store).await?;
@@ -238,26 +255,30 @@ fn check_time(deadline: Instant) -> Result<()> {
 /// and purges a few.
 async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
     let deliveries = store.deliveries(count)?;
+    let mut slowest = Duration::ZERO;
     let accepting = Stopwatch::start();
     for batch in deliveries.chunks(BATCH) {
-        store.accept(batch).await?;
+        timed(&mut slowest, store.accept(batch)).await?;
     }
     let (accept, accept_cpu) = accepting.micros_each(count)?;
     let handling = Stopwatch::start();
     let (mut claiming, mut settled) = (Duration::ZERO, 0);
     while settled < count {
         let claim_started = Instant::now();
-        let claims = store.claim(CLAIM_MAX.min(count - settled)).await?;
+        let claim = store.claim(CLAIM_MAX.min(count - settled));
+        let claims = timed(&mut slowest, claim).await?;
         claiming += claim_started.elapsed();
         ensure!(
             !claims.is_empty(),
             "a store has fewer events than were put there"
         );
         settled += claims.len();
-        store.settle(&claims, &Settlement::Done).await?;
+        timed(&mut slowest, store.settle(&claims, &Settlement::Done)).await?;
     }
     let (handle, handle_cpu) = handling.micros_each(count)?;
     let claim = micros_each(claiming, count);
+    let find = find(store).await?;
+    let purge_ms = purge(store, &mut slowest).await?;
     Ok(Turn {
         content: store.content(),
         accept,
@@ -265,9 +286,18 @@ async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
         claim,
         settle: handle - claim,
         handle_cpu,
-        find: find(store).await?,
-        purge_ms: purge(store).await?,
+        find,
+        purge_ms,
+        slowest_ms: slowest.as_secs_f64() * 1e3,
     })
+}
+
+/// Does an operation, and notes how long it took if none was slower.
+async fn timed<T>(slowest: &mut Duration, operation: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let result = operation.await;
+    *slowest = started.elapsed().max(*slowest);
+    result
 }
 
 /// Microseconds for each task that is looked up.
@@ -282,13 +312,14 @@ async fn find(store: &Store) -> Result<f64> {
     Ok(watch.micros_each(FINDS)?.0)
 }
 
-/// Milliseconds for each step that purges bodies, beginning with the oldest.
-async fn purge(store: &Store) -> Result<f64> {
+/// Milliseconds for each step that purges bodies and keys, beginning with the oldest.
+async fn purge(store: &Store, slowest: &mut Duration) -> Result<f64> {
     let mut request = PurgeRequest::default();
     request.bodies_after = Duration::ZERO;
+    request.keys_after = Duration::ZERO;
     let watch = Stopwatch::start();
     for _ in 0..PURGES {
-        store.purge(&request).await?;
+        timed(slowest, store.purge(&request)).await?;
     }
     Ok(watch.micros_each(PURGES)?.0 / 1e3)
 }

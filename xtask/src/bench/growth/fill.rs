@@ -87,6 +87,11 @@ impl Store {
         self.closed
     }
 
+    /// Another handle on the same file, as another process has.
+    pub(super) fn another(&self) -> Result<SqliteStore> {
+        Ok(SqliteStore::open(&self.closed.file)?)
+    }
+
     /// Makes deliveries of new events.
     pub(super) fn deliveries(&mut self, count: usize) -> Result<Vec<Delivery>> {
         (0..count)

@@ -13,6 +13,10 @@ use crate::bench::statistics::{Figures, cell};
 const RATIO_MAX: f64 = 1.5;
 /// How long starting may take.
 const START_MILLIS_MAX: f64 = 300.0;
+/// How long a transaction may take.
+const TRANSACTION_MILLIS_MAX: f64 = 50.0;
+/// How long 99 of 100 deliveries may take another process beside a busy dispatcher.
+const BESIDE_MILLIS_MAX: f64 = 50.0;
 
 /// A figure of a turn.
 type Figure = fn(&Turn) -> f64;
@@ -43,6 +47,17 @@ impl Measured {
         turns.map(figure).collect::<Figures>().median()
     }
 
+    fn slowest(&self, content: Content) -> Option<f64> {
+        let turns = self.turns.iter().filter(|turn| turn.content == content);
+        turns.map(|turn| turn.slowest_ms).reduce(f64::max)
+    }
+
+    fn beside(&self, content: Content) -> Option<f64> {
+        let mut besides = self.besides.iter();
+        let beside = besides.find(|beside| beside.content == content);
+        beside.map(|beside| beside.p99_ms)
+    }
+
     fn start(&self, content: Content) -> Option<f64> {
         let starts = self.starts.iter().filter(|start| start.content == content);
         let millis = starts.map(|start| start.millis);
@@ -56,8 +71,8 @@ pub(super) fn tell(growing: &Growing, measured: &Measured, out: &mut dyn Write) 
         out,
         "{}; {} rounds of {} events of {} bytes, accepted in batches of {BATCH}, claimed and settled \
          {CLAIM_MAX} at once; medians.\n\n\
-         | events | accept µs | processor | claim µs | settle µs | processor | find µs | purge step ms | start ms |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+         | events | accept µs | processor | claim µs | settle µs | processor | find µs | purge step ms | slowest ms | accept beside, p99 ms | start ms |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         describe(dir.path())?,
         growing.rounds,
         growing.turn_over,
@@ -67,7 +82,7 @@ pub(super) fn tell(growing: &Growing, measured: &Measured, out: &mut dyn Write) 
         let median = |figure, digits| cell(measured.median(content, figure), digits);
         writeln!(
             out,
-            "| {content} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {content} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             median(|turn| turn.accept, 1),
             median(|turn| turn.accept_cpu, 1),
             median(|turn| turn.claim, 1),
@@ -75,6 +90,8 @@ pub(super) fn tell(growing: &Growing, measured: &Measured, out: &mut dyn Write) 
             median(|turn| turn.handle_cpu, 1),
             median(|turn| turn.find, 0),
             median(|turn| turn.purge_ms, 1),
+            cell(measured.slowest(content), 1),
+            cell(measured.beside(content), 1),
             cell(measured.start(content), 0),
         )?;
     }
@@ -105,9 +122,23 @@ fn tell_goals(growing: &Growing, measured: &Measured, out: &mut dyn Write) -> Re
             tell_goal(out, &what, RATIO_MAX, ratio)?;
         }
     }
-    for content in &contents {
-        let what = format!("start in ms with {content}");
-        tell_goal(out, &what, START_MILLIS_MAX, measured.start(*content))?;
+    for content in contents {
+        let start = measured.start(content);
+        tell_goal(
+            out,
+            &format!("start in ms with {content}"),
+            START_MILLIS_MAX,
+            start,
+        )?;
+        let what = format!("slowest transaction in ms with {content}");
+        tell_goal(
+            out,
+            &what,
+            TRANSACTION_MILLIS_MAX,
+            measured.slowest(content),
+        )?;
+        let what = format!("p99 in ms of accepting beside a dispatcher with {content}");
+        tell_goal(out, &what, BESIDE_MILLIS_MAX, measured.beside(content))?;
     }
     Ok(())
 }
