@@ -266,8 +266,8 @@ fn without_purged(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Resu
     Ok(kept)
 }
 
-/// Must be called before events are purged, the last of which is `last`: their numbers are not given
-/// again.
+/// Keeps the numbers up to `last` from being given again. Must be called before events up to that
+/// number are purged.
 pub(crate) fn before_purge(transaction: &Transaction<'_>, last: i64) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("UPDATE marks SET numbered_through = max(numbered_through, ?1)")?

@@ -51,7 +51,7 @@ impl Asked {
         self.0.lock().unwrap().answers.insert(task_id, answers);
     }
 
-    /// What is answered about any task of which nothing was said.
+    /// The answer about a task for which no other answer was set.
     pub(crate) fn answer_otherwise(&self, answer: Answer) {
         self.0.lock().unwrap().otherwise = Some(answer);
     }

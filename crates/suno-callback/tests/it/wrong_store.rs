@@ -87,7 +87,7 @@ pub(crate) enum Breach {
 
 use Breach::*;
 
-/// A monotonic clock that is none.
+/// A clock that should be monotonic and is not.
 #[derive(Debug)]
 struct WallClock(ManualClock);
 
