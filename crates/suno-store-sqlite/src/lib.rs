@@ -32,6 +32,7 @@ mod lease;
 mod ledger;
 mod operations;
 mod purge;
+mod queue;
 mod row;
 mod schema;
 mod settle;
@@ -42,6 +43,7 @@ mod thread;
 mod watch;
 mod work;
 
+pub use queue::begin;
 pub use rusqlite;
 pub use settle::settle_in;
 pub use store::SqliteStore;

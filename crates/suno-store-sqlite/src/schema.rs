@@ -3,16 +3,14 @@
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, MAIN_DB, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB};
 use suno_callback::{StoreError, StoreErrorKind};
 
 use crate::error::store_error;
+use crate::queue::{Queue, wait_for_others};
 
-/// How long to wait for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many statements a connection keeps prepared: more than there are in this crate.
 const STATEMENTS_MAX: usize = 128;
 /// How many pages the log has when they are copied into the file: a commit that copies them takes
@@ -24,15 +22,13 @@ const CACHE_KIB: i32 = 8 * 1_024;
 const APPLICATION_ID: i32 = 0x5375_6e6f;
 /// `PRAGMA user_version` of a file with this schema.
 const VERSION: i32 = 4;
-/// The oldest version that can be brought to this one. Earlier ones were never published.
-const OLDEST: i32 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
 /// To how many bytes the log is cut when it begins anew after a long reader made it grow.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
 /// Opens the file or creates it, and sets it to be durable.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let connection = open_to_write(path, BUSY_TIMEOUT)?;
+    let connection = open_to_write(path)?;
     connection
         .execute_batch(
             "PRAGMA synchronous = FULL;
@@ -47,15 +43,15 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn open_to_write(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
+fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     make_private(path)?;
     let mut connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
     // SQLite opens a file that it may not write to read it, and never tries again.
     if connection.is_readonly(MAIN_DB).map_err(store_error)? {
         return Err(StoreError::new(StoreErrorKind::ReadOnly));
     }
-    connection.busy_timeout(busy_timeout).map_err(store_error)?;
-    create(&mut connection)?;
+    wait_for_others(&mut connection).map_err(store_error)?;
+    create(path, &mut connection)?;
     use_log(&connection)?;
     let set = |name, value| {
         connection
@@ -98,21 +94,15 @@ fn use_log(connection: &Connection) -> Result<(), StoreError> {
         .map_err(store_error)
 }
 
-/// Opens the file for a simulation: nothing is synced, nothing waits, and closing it leaves the log.
+/// Opens the file for a simulation: nothing is synced, and closing it leaves the log.
 #[cfg(feature = "simulation")]
 pub(crate) fn open_inline(path: &Path) -> Result<Connection, StoreError> {
-    let connection = open_to_write(path, Duration::ZERO)?;
+    let connection = open_to_write(path)?;
     connection
         .pragma_update(None, "synchronous", "OFF")
         .map_err(store_error)?;
     leave_log(&connection)?;
     Ok(connection)
-}
-
-/// Opens the file once more to read, for a simulation.
-#[cfg(feature = "simulation")]
-pub(crate) fn open_inline_reader(path: &Path) -> Result<Connection, StoreError> {
-    open_to_read(path, Duration::ZERO)
 }
 
 /// Says why a file could not be opened, in the words of the system: SQLite does not pass them on. The
@@ -155,12 +145,8 @@ fn keep_statements(connection: &Connection) -> Result<(), StoreError> {
 
 /// Opens the file once more, to read.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    open_to_read(path, BUSY_TIMEOUT)
-}
-
-fn open_to_read(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
-    connection.busy_timeout(busy_timeout).map_err(store_error)?;
+    let mut connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
+    wait_for_others(&mut connection).map_err(store_error)?;
     connection
         .pragma_update(None, "query_only", true)
         .map_err(store_error)?;
@@ -177,11 +163,10 @@ fn leave_log(connection: &Connection) -> Result<(), StoreError> {
         .map_err(store_error)
 }
 
-fn create(connection: &mut Connection) -> Result<(), StoreError> {
-    // Immediate, so that of two processes that start at once the second waits and finds it done.
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(store_error)?;
+fn create(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+    // With the right to write, so that of two processes that start at once the second waits and finds
+    // it done.
+    let transaction = Queue::beside(path).begin(connection).map_err(store_error)?;
     let pragma = |name| {
         transaction
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
@@ -215,7 +200,7 @@ fn check(application_id: i32, version: i32) -> Result<(), StoreError> {
         let reason = format!("its schema is version {version}, this program knows up to {VERSION}");
         return Err(StoreError::new(StoreErrorKind::NewerVersion).with_source(reason));
     }
-    if version < OLDEST {
+    if version < VERSION {
         let reason = format!(
             "its schema is version {version}, from before the first release; begin with a new file"
         );

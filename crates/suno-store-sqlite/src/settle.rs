@@ -161,8 +161,8 @@ fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled
 /// If the answer is not [`Settled`](Settled::Settled), the transaction must be rolled back: another
 /// worker has the event, or it was handled already.
 ///
-/// The transaction should be `IMMEDIATE` and short: while it is open, no other process can write into
-/// the file, and callbacks are answered with 503 when that takes too long.
+/// Begin the transaction with [`begin`](crate::begin), and keep it short: while it is open, no other
+/// process can write into the file, and callbacks are answered with 503 when that takes too long.
 ///
 /// # Errors
 ///

@@ -83,11 +83,12 @@ impl SqliteStore {
         path: impl AsRef<Path>,
         clock: impl Clock + 'static,
     ) -> std::result::Result<Self, StoreError> {
-        use rusqlite::TransactionBehavior::{Deferred, Immediate};
+        use crate::queue::Queue;
+        use crate::schema;
 
         let path = path.as_ref();
-        let writer = Thread::inline(path, crate::schema::open_inline, Immediate)?;
-        let reader = Thread::inline(path, crate::schema::open_inline_reader, Deferred)?;
+        let writer = Thread::inline(path, schema::open_inline, Some(Queue::beside(path)))?;
+        let reader = Thread::inline(path, schema::open_reader, None)?;
         Ok(Self::new(path, Arc::new(clock), reader, writer, false))
     }
 

@@ -7,13 +7,14 @@ use std::sync::{Mutex, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::Transaction;
 use suno_callback::{StoreError, StoreErrorKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::error::{Result, store_error};
 use crate::file::OpenFile;
+use crate::queue::Queue;
 use crate::schema;
 
 /// How many operations wait for a thread at most; further ones wait for a place.
@@ -78,7 +79,8 @@ pub(crate) trait Memory: Default + Send + 'static {
 struct Executor<M> {
     file: OpenFile,
     memory: M,
-    behavior: TransactionBehavior,
+    /// Where it takes its turn to write; `None` if it only reads.
+    queue: Option<Queue>,
 }
 
 /// Runs operations on a file, in the order in which they are asked for.
@@ -129,13 +131,13 @@ impl<M: Memory> Thread<M> {
     /// to write beside another process.
     pub(crate) fn writer(path: &Path) -> std::result::Result<Self, StoreError> {
         let file = OpenFile::open(path, schema::open)?;
-        Self::start(file, "suno-sqlite-write", TransactionBehavior::Immediate)
+        Self::start(file, "suno-sqlite-write", Some(Queue::beside(path)))
     }
 
     /// A thread that reads, and does not wait for the one that writes.
     pub(crate) fn reader(path: &Path) -> std::result::Result<Self, StoreError> {
         let file = OpenFile::open(path, schema::open_reader)?;
-        Self::start(file, "suno-sqlite-read", TransactionBehavior::Deferred)
+        Self::start(file, "suno-sqlite-read", None)
     }
 
     /// The same without a thread.
@@ -143,12 +145,12 @@ impl<M: Memory> Thread<M> {
     pub(crate) fn inline(
         path: &Path,
         open: crate::file::Open,
-        behavior: TransactionBehavior,
+        queue: Option<Queue>,
     ) -> std::result::Result<Self, StoreError> {
         let executor = Executor {
             file: OpenFile::open(path, open)?,
             memory: M::default(),
-            behavior,
+            queue,
         };
         Ok(Self {
             inner: Inner::Inline(Box::new(Mutex::new(executor))),
@@ -158,7 +160,7 @@ impl<M: Memory> Thread<M> {
     fn start(
         file: OpenFile,
         name: &str,
-        behavior: TransactionBehavior,
+        queue: Option<Queue>,
     ) -> std::result::Result<Self, StoreError> {
         let (jobs, mut waiting) = mpsc::channel::<Box<dyn Job<M>>>(WAITING_MAX);
         let (closing, closed) = std_mpsc::channel();
@@ -169,7 +171,7 @@ impl<M: Memory> Thread<M> {
                 let mut executor = Executor {
                     file,
                     memory,
-                    behavior,
+                    queue,
                 };
                 while let Some(job) = waiting.blocking_recv() {
                     executor.run_together(job, || waiting.try_recv().ok());
@@ -266,9 +268,11 @@ impl<M: Memory> Executor<M> {
         if is_another {
             self.memory.forget();
         }
-        let transaction = connection
-            .transaction_with_behavior(self.behavior)
-            .map_err(store_error)?;
+        let transaction = match &self.queue {
+            Some(queue) => queue.begin(connection),
+            None => connection.transaction(),
+        };
+        let transaction = transaction.map_err(store_error)?;
         if !first.run(&transaction, &mut self.memory) {
             self.memory.forget();
             return transaction.rollback().map_err(store_error);
@@ -324,7 +328,7 @@ mod tests {
         let mut writer = Executor {
             file,
             memory: Nothing,
-            behavior: TransactionBehavior::Immediate,
+            queue: Some(Queue::beside(&dir.path().join("suno.db"))),
         };
         write(&mut writer, 1).unwrap();
         writer

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use suno_callback::{CallbackHandler, Event, HandlerError, Settled, Ticket, async_trait};
-use suno_store_sqlite::rusqlite::{self, Connection, Transaction, TransactionBehavior};
-use suno_store_sqlite::settle_in;
+use suno_store_sqlite::rusqlite::{self, Connection};
+use suno_store_sqlite::{begin, settle_in};
 
 use super::receiver::print_handled;
 
@@ -84,10 +84,6 @@ fn keep(
         // The event is another handler's: the row must not stay.
         settled => Err(HandlerError::retry(format!("not settled: {settled:?}"))),
     }
-}
-
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
 /// How many rows each task has.

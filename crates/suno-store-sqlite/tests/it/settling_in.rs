@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{ClaimRequest, IdempotencyStore, Settled, Settlement, Ticket, WorkerId};
-use suno_store_sqlite::rusqlite::{Connection, Transaction, TransactionBehavior};
-use suno_store_sqlite::{SqliteStore, settle_in};
+use suno_store_sqlite::rusqlite::Connection;
+use suno_store_sqlite::{SqliteStore, begin, settle_in};
 
 use crate::two_processes::delivery;
 
@@ -45,8 +45,7 @@ impl Scene {
     /// Writes a song and settles its event, as a handler does; commits if `commits`.
     fn handle(&self, ticket: &Ticket, commits: bool) -> Settled {
         let mut connection = Connection::open(&self.path).unwrap();
-        let transaction =
-            Transaction::new(&mut connection, TransactionBehavior::Immediate).unwrap();
+        let transaction = begin(&mut connection).unwrap();
         let song = "INSERT INTO songs VALUES ('t')";
         transaction.execute(song, ()).unwrap();
         let settled = settle_in(&transaction, ticket).unwrap();

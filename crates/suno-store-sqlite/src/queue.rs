@@ -1,0 +1,146 @@
+//! Taking turns with other processes that write into the same file.
+//!
+//! SQLite gives the right to write to whoever asks first when it is free. A process that writes one
+//! transaction after the other is nearly always the first itself, and others wait for seconds. So
+//! whoever waits holds a lock on a file beside the store (`-queue`), and whoever wants to write again
+//! lets them begin first. The lock keeps nobody from writing: without it turns are only less fair.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use suno_callback::StoreError;
+
+use crate::error::store_error;
+
+/// How long to wait for the right to write, or for another process that has the file to itself.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+/// How long to wait before looking again.
+const LOOK: Duration = Duration::from_micros(500);
+/// How often to look at most whether others still wait to begin: one that stands still holds up
+/// nobody for longer.
+const LOOKS_MAX: u32 = 40;
+
+/// The file in which processes say that they wait.
+pub(crate) struct Queue(Option<File>);
+
+/// Says that this process waits, until it is dropped.
+struct Waiting<'q>(&'q Queue);
+
+impl Queue {
+    pub(crate) fn beside(path: &Path) -> Self {
+        let mut file = path.as_os_str().to_owned();
+        file.push("-queue");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(file);
+        Self(file.ok())
+    }
+
+    /// Begins a transaction that may write, after others that wait for it.
+    pub(crate) fn begin<'c>(
+        &self,
+        connection: &'c mut Connection,
+    ) -> rusqlite::Result<Transaction<'c>> {
+        self.let_others_begin();
+        let _waiting = self.wait();
+        connection.transaction_with_behavior(TransactionBehavior::Immediate)
+    }
+
+    fn let_others_begin(&self) {
+        let Some(file) = &self.0 else { return };
+        for _ in 0..LOOKS_MAX {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+                Ok(()) | Err(TryLockError::Error(_)) => break,
+            }
+        }
+        let _ = file.unlock();
+    }
+
+    fn wait(&self) -> Waiting<'_> {
+        if let Some(file) = &self.0 {
+            // It fails while another process looks: it waits unseen then, for this once.
+            let _ = file.try_lock_shared();
+        }
+        Waiting(self)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(file) = &self.0.0 {
+            let _ = file.unlock();
+        }
+    }
+}
+
+/// Has a connection wait for others by looking often: SQLite itself waits longer each time, and would
+/// miss its turn.
+pub(crate) fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(|looks: i32| {
+        thread::sleep(LOOK);
+        LOOK * looks.unsigned_abs() < BUSY_MAX
+    }))
+}
+
+/// Begins a transaction for [`settle_in`](crate::settle_in) on a connection of the caller's own, in
+/// turn with those of the store: a plain `BEGIN IMMEDIATE` can wait for seconds beside a busy one.
+///
+/// From then on the connection waits for others for up to 5 s, whatever busy timeout it had.
+///
+/// # Errors
+///
+/// [`StoreError`] if the file was busy for longer, or SQLite fails.
+pub fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+    wait_for_others(connection).map_err(store_error)?;
+    let queue = connection.path().map(|path| Queue::beside(Path::new(path)));
+    let queue = queue.unwrap_or(Queue(None));
+    queue.begin(connection).map_err(store_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(dir: &tempfile::TempDir) -> Queue {
+        Queue::beside(&dir.path().join("suno.db"))
+    }
+
+    fn is_waited_for(queue: &Queue) -> bool {
+        let lock = queue.0.as_ref().unwrap().try_lock();
+        let waited_for = matches!(lock, Err(TryLockError::WouldBlock));
+        queue.0.as_ref().unwrap().unlock().unwrap();
+        waited_for
+    }
+
+    #[test]
+    fn who_waits_is_seen_until_it_has_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (queue(&dir), queue(&dir));
+        let waiting = one.wait();
+        assert!(is_waited_for(&other));
+        drop(waiting);
+        assert!(!is_waited_for(&other));
+    }
+
+    #[test]
+    fn one_that_stands_still_holds_up_nobody_for_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (queue(&dir), queue(&dir));
+        let _waiting = one.wait();
+        other.let_others_begin();
+    }
+
+    #[test]
+    fn without_the_file_it_is_written_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(dir.path().join("suno.db")).unwrap();
+        let queue = Queue::beside(&dir.path().join("no folder/suno.db"));
+        queue.begin(&mut connection).unwrap().commit().unwrap();
+    }
+}
