@@ -410,7 +410,7 @@ impl PurgeRequest {
     /// How long an entry of the quarantine is kept unless set otherwise: 90 days.
     pub const QUARANTINED_AFTER: Duration = Duration::from_secs(90 * 86_400);
     /// How many events are looked at in one step unless set otherwise.
-    pub const EVENTS_MAX: u32 = 1_000;
+    pub const EVENTS_MAX: u32 = 250;
 }
 
 impl Default for PurgeRequest {
