@@ -1,6 +1,6 @@
 //! The way into a store: concurrent deliveries share one commit.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -112,7 +112,16 @@ impl Inbox {
     /// # Errors
     ///
     /// [`AcceptError`]; the delivery may be sent again.
-    pub async fn accept(&self, mut delivery: Delivery) -> Result<Accepted, AcceptError> {
+    pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
+        self.hand_over(delivery)?.await
+    }
+
+    /// Hands a delivery over, and returns the future of what [`accept`](Self::accept) returns. The
+    /// delivery is not a part of that future.
+    pub(crate) fn hand_over(
+        &self,
+        mut delivery: Delivery,
+    ) -> Result<impl Future<Output = Result<Accepted, AcceptError>> + use<>, AcceptError> {
         let is_callback = delivery.source == Source::Callback && !delivery.verified_by.record;
         if is_callback && self.needs_confirmation.load(Ordering::Relaxed) {
             delivery.unconfirmed = true;
@@ -128,7 +137,7 @@ impl Inbox {
                 mpsc::error::TrySendError::Full(_) => AcceptError::Busy,
                 mpsc::error::TrySendError::Closed(_) => AcceptError::Closed,
             })?;
-        answered.await.unwrap_or(Err(AcceptError::Closed))
+        Ok(async { answered.await.unwrap_or(Err(AcceptError::Closed)) })
     }
 
     /// Room for a delivery. One that is larger than all the room there is takes all of it.

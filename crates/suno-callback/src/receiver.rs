@@ -1,5 +1,6 @@
 //! The whole of receiving: a request in, an answer out.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -196,16 +197,19 @@ impl Receiver {
         self.accept_since(delivery, Instant::now()).await
     }
 
-    async fn accept_since(
+    /// Hands the delivery over at once, so that the future that waits for the answer is small.
+    fn accept_since(
         &self,
         delivery: Delivery,
         begun: Instant,
-    ) -> Result<Accepted, AcceptError> {
+    ) -> impl Future<Output = Result<Accepted, AcceptError>> + use<> {
         let least = self.answer_budget.min(Self::STORING_MIN);
         let deadline = after(begun, self.answer_budget).max(after(Instant::now(), least));
-        tokio::time::timeout_at(deadline, self.inbox.accept(delivery))
-            .await
-            .unwrap_or(Err(AcceptError::TooSlow))
+        let answered = self.inbox.hand_over(delivery);
+        async move {
+            let answer = tokio::time::timeout_at(deadline, answered?).await;
+            answer.unwrap_or(Err(AcceptError::TooSlow))
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -35,11 +35,15 @@ pub struct CallbackService {
     room: Room,
 }
 
-/// A request that was admitted, with its whole body.
-pub(crate) struct WholeRequest {
-    admitted: AdmittedRequest,
-    body: Bytes,
+/// A request that was admitted. Its body is a `B`, which is `Bytes` once it was read.
+pub(crate) struct Admitted<B = Bytes> {
+    /// Boxed, since it passes through several futures, each of which would have room for it.
+    request: Box<AdmittedRequest>,
+    body: B,
 }
+
+/// The answer to a request that was refused.
+pub(crate) type Refused = Box<Response<Full<Bytes>>>;
 
 /// An answer that is on its way.
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
@@ -75,32 +79,53 @@ impl CallbackService {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        match self.read(request).await {
-            Ok(request) => self.receive(request).await,
-            Err(refused) => *refused,
-        }
+        let admitted = self.admit(request);
+        self.answer_admitted(admitted).await
     }
 
-    /// The first half: the request with its whole body, or the answer if that is refused.
-    pub(crate) async fn read<B>(
+    async fn answer_admitted<B>(
         &self,
-        request: Request<B>,
-    ) -> Result<WholeRequest, Box<Response<Full<Bytes>>>>
+        admitted: Result<Admitted<B>, Refused>,
+    ) -> Response<Full<Bytes>>
     where
         B: Body + Send,
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        // The head is dropped before the body is read, see `Receiver::receive`.
-        let (admitted, body) = {
-            let (head, body) = request.into_parts();
-            (self.receiver.admit(&head), body)
-        };
-        let admitted = admitted.map_err(|refused| Box::new(refused.map(Full::new)))?;
+        match self.read(admitted).await {
+            Ok(request) => self.receive(request).await,
+            Err(refused) => *refused,
+        }
+    }
+
+    /// The first step: checks the head, and drops it, see [`Receiver::receive`]. It is no future, so
+    /// that the future of the answer has no room for a head.
+    pub(crate) fn admit<B>(&self, request: Request<B>) -> Result<Admitted<B>, Refused> {
+        let (head, body) = request.into_parts();
+        match self.receiver.admit(&head) {
+            Ok(request) => Ok(Admitted {
+                request: Box::new(request),
+                body,
+            }),
+            Err(refused) => Err(Box::new(refused.map(Full::new))),
+        }
+    }
+
+    /// The second step: reads the body of a request that was admitted.
+    pub(crate) async fn read<B>(
+        &self,
+        admitted: Result<Admitted<B>, Refused>,
+    ) -> Result<Admitted, Refused>
+    where
+        B: Body + Send,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Admitted { request, body } = admitted?;
         let reading = body::read(body, self.receiver.body_bytes_max(), &self.room);
         let deadline = after(Instant::now(), self.body_timeout);
         let status = match timeout_at(deadline, reading).await {
-            Ok(Ok(body)) => return Ok(WholeRequest { admitted, body }),
+            Ok(Ok(body)) => return Ok(Admitted { request, body }),
             Ok(Err(Unreadable::TooLarge)) => StatusCode::PAYLOAD_TOO_LARGE,
             Ok(Err(Unreadable::Broken)) => StatusCode::BAD_REQUEST,
             Ok(Err(Unreadable::NoRoom)) => StatusCode::SERVICE_UNAVAILABLE,
@@ -109,11 +134,11 @@ impl CallbackService {
         Err(Box::new(Receiver::refuse(status).map(Full::new)))
     }
 
-    /// The second half: what the receiver answers.
-    pub(crate) async fn receive(&self, request: WholeRequest) -> Response<Full<Bytes>> {
-        let WholeRequest { admitted, body } = request;
+    /// The third step: what the receiver answers.
+    pub(crate) async fn receive(&self, admitted: Admitted) -> Response<Full<Bytes>> {
+        let Admitted { request, body } = admitted;
         self.receiver
-            .receive_body(admitted, body)
+            .receive_body(*request, body)
             .await
             .map(Full::new)
     }
@@ -124,8 +149,8 @@ impl CallbackService {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let service = self.clone();
-        Box::pin(async move { Ok(service.answer(request).await) })
+        let (service, admitted) = (self.clone(), self.admit(request));
+        Box::pin(async move { Ok(service.answer_admitted(admitted).await) })
     }
 }
 
@@ -166,5 +191,26 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.answering(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Inbox, MemoryStore, Verification};
+
+    /// The largest piece of memory that glibc keeps for the next one of the same size, less some room.
+    const REUSED_BYTES_MAX: usize = 900;
+
+    #[tokio::test]
+    async fn the_memory_of_an_answer_serves_the_next_one() {
+        let inbox = Inbox::start(Arc::new(MemoryStore::new()));
+        let receiver = Receiver::new(inbox, Verification::webhook_key("whk-small"));
+        let service = CallbackService::new(receiver);
+        let admitted = service.admit(Request::new(Full::new(Bytes::new())));
+        let bytes = size_of_val(&service.answer_admitted(admitted));
+        assert!(bytes <= REUSED_BYTES_MAX, "the future has {bytes} bytes");
     }
 }

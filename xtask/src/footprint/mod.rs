@@ -44,7 +44,7 @@ impl Default for Options {
 const IDLE_BYTES_MAX: u64 = 15_000_000;
 /// How many bytes an open idle connection may add. hyper alone takes 11,100 of them, for two buffers
 /// of 8 KiB each of which some pages were touched. Pages make it differ by 150 from run to run.
-const CONNECTION_BYTES_MAX: u64 = 12_600;
+const CONNECTION_BYTES_MAX: u64 = 12_000;
 /// How many bytes the events that are not handled may add.
 const EVENTS_BYTES_MAX: u64 = 20_000_000;
 /// How long an answer may take during the flood.
