@@ -45,7 +45,7 @@ struct Tables {
 
 impl Tables {
     fn task(&mut self, task_id: &TaskId) -> Option<&mut TaskEvents> {
-        self.tasks.iter_mut().find(|task| task.task_id == *task_id)
+        self.tasks.iter_mut().find(|task| task.is_of(task_id))
     }
 
     fn events(&self) -> impl Iterator<Item = &StoredEvent> {
@@ -81,10 +81,10 @@ impl Tables {
 
     /// The events of a task, which may be a new one.
     fn open_task(&mut self, task_id: &TaskId) -> &mut TaskEvents {
-        let known = self.tasks.iter().position(|task| task.task_id == *task_id);
+        let known = self.tasks.iter().position(|task| task.is_of(task_id));
         let place = known.unwrap_or(self.tasks.len());
         if known.is_none() {
-            self.tasks.push(TaskEvents::new(task_id.clone()));
+            self.tasks.push(TaskEvents::default());
         }
         &mut self.tasks[place]
     }
@@ -171,7 +171,7 @@ impl IdempotencyStore for VecStore {
 
     async fn find(&self, task_id: &TaskId) -> Result<Vec<EventRecord>> {
         self.transact(|tables, now| {
-            let task = tables.tasks.iter().filter(|task| task.task_id == *task_id);
+            let task = tables.tasks.iter().filter(|task| task.is_of(task_id));
             let events = task.flat_map(|task| &task.events);
             events.map(|event| event.record_with_body(now)).collect()
         })
@@ -269,11 +269,11 @@ impl IdempotencyStore for VecStore {
 
     async fn due(&self, request: &DueRequest) -> Result<DueTasks> {
         self.transact(|tables, now| {
-            let decided = tables.tasks.iter().filter(|task| task.is_decided(now));
-            let decided: Vec<_> = decided.map(|task| &task.task_id).collect();
-            tables
-                .ledger
-                .due(request, now, |task_id| decided.contains(&task_id))
+            let tasks = &tables.tasks;
+            tables.ledger.due(request, now, |task_id| {
+                let mut task = tasks.iter().filter(|task| task.is_of(task_id));
+                task.any(|task| task.is_decided(now))
+            })
         })
     }
 

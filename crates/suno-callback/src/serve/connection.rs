@@ -81,8 +81,8 @@ impl Connection {
         let Self { served, progress } = self;
         let stop = progress.clone();
         // Boxed, so that a connection that is idle does not keep the room of an answer. The head is
-        // checked before, so that the box is small: glibc keeps up to 1,032 freed bytes for the next
-        // box of the same size. A larger one would be cut up for what the next connection keeps.
+        // checked before, so that the box is small. Idle connections keep large buffers of which few
+        // pages are touched, and an answer uses memory between them: a large one touches more pages.
         let service = service_fn(move |request| {
             progress.set(Turn::Body(Instant::now()));
             let admitted = served.service.admit(request);

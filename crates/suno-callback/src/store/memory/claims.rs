@@ -60,7 +60,7 @@ impl Events {
     }
 
     fn held_claim(&self, ticket: &Ticket, now: Duration) -> Option<Claim> {
-        let task_id = self.task_of.get(&ticket.event)?;
+        let task_id = self.task_of(ticket.event)?;
         self.tasks.get(task_id)?.held_claim(ticket, now)
     }
 

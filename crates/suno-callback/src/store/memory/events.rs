@@ -1,6 +1,7 @@
 //! The events in memory, and what accepting a delivery does to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use suno_types::TaskId;
@@ -9,14 +10,17 @@ use crate::delivery::{Content, Delivery};
 use crate::store::rules::{LastRequests, Ledger, Quarantine, StoredEvent, TaskEvents};
 use crate::store::{Accepted, EventId};
 
+/// Events that are or become claimable, by the moment at which they do.
+type Queue = BTreeSet<(Duration, EventId)>;
+
 // It has no `Debug`, nor has an event: what is stored must not be logged by mistake.
 #[derive(Default)]
 pub(super) struct Events {
-    pub(super) tasks: BTreeMap<TaskId, TaskEvents>,
-    /// The task of each event, in the order of their numbers.
-    pub(super) task_of: BTreeMap<EventId, TaskId>,
-    /// Events that are or become claimable, by the moment at which they do.
-    pub(super) queue: BTreeSet<(Duration, EventId)>,
+    /// The events of each task. Nothing depends on the order of the tasks, which differs between runs.
+    pub(super) tasks: HashMap<Arc<str>, TaskEvents>,
+    /// The number and the task of each event, in the order of the numbers, in which they are added.
+    pub(super) numbered: Vec<(EventId, Arc<str>)>,
+    pub(super) queue: Queue,
     pub(super) quarantine: Quarantine,
     pub(super) dropped: u64,
     pub(super) requests: LastRequests,
@@ -27,26 +31,28 @@ pub(super) struct Events {
 impl Events {
     /// The events of all tasks in the order of their numbers, after one of them.
     pub(super) fn after(&self, after: Option<EventId>) -> impl Iterator<Item = &StoredEvent> {
-        let after = after.map_or(EventId(i64::MIN), |after| EventId(after.0 + 1));
-        self.task_of.range(after..).filter_map(|(id, task_id)| {
+        let is_before = |(id, _): &(EventId, _)| after.is_some_and(|after| *id <= after);
+        let first = self.numbered.partition_point(is_before);
+        self.numbered[first..].iter().filter_map(|(id, task_id)| {
             let mut events = self.tasks.get(task_id)?.events.iter();
             events.find(|event| event.id == *id)
         })
     }
 
-    /// Changes the events of a task, and what is in the queue and in the index of them.
+    /// The task of an event.
+    pub(super) fn task_of(&self, id: EventId) -> Option<&Arc<str>> {
+        let place = self.numbered.binary_search_by_key(&id, |(id, _)| *id);
+        Some(&self.numbered[place.ok()?].1)
+    }
+
+    /// Changes the events of a task, and what is in the queue of them.
     pub(super) fn change<T>(
         &mut self,
-        task_id: &TaskId,
+        task_id: &str,
         change: impl FnOnce(&mut TaskEvents) -> T,
     ) -> Option<T> {
         let task = self.tasks.get_mut(task_id)?;
-        for queued in task.queue() {
-            self.queue.remove(&queued);
-        }
-        let changed = change(task);
-        self.queue.extend(task.queue());
-        Some(changed)
+        Some(change_queued(&mut self.queue, task, change))
     }
 
     /// Changes the events of the task of an event.
@@ -55,7 +61,7 @@ impl Events {
         id: EventId,
         change: impl FnOnce(&mut TaskEvents) -> T,
     ) -> Option<T> {
-        let task_id = self.task_of.get(&id)?.clone();
+        let task_id = self.task_of(id)?.clone();
         self.change(&task_id, change)
     }
 
@@ -81,14 +87,27 @@ impl Events {
         delivery: &Delivery,
         now: Duration,
     ) -> Option<(Accepted, u64)> {
-        if !self.tasks.contains_key(task_id) {
-            let task = TaskEvents::new(task_id.clone());
-            self.tasks.insert(task_id.clone(), task);
-        }
-        let accepted = self.change(task_id, |task| task.accept(id, delivery, now))??;
+        let task_id: Arc<str> = task_id.as_str().into();
+        let task = self.tasks.entry(task_id.clone()).or_default();
+        let accept = |task: &mut TaskEvents| task.accept(id, delivery, now);
+        let accepted = change_queued(&mut self.queue, task, accept)?;
         if matches!(accepted.0, Accepted::New | Accepted::Late) {
-            self.task_of.insert(id, task_id.clone());
+            self.numbered.push((id, task_id));
         }
         Some(accepted)
     }
+}
+
+/// Changes the events of a task, and what is in the queue of them.
+fn change_queued<T>(
+    queue: &mut Queue,
+    task: &mut TaskEvents,
+    change: impl FnOnce(&mut TaskEvents) -> T,
+) -> T {
+    for queued in task.queue() {
+        queue.remove(&queued);
+    }
+    let changed = change(task);
+    queue.extend(task.queue());
+    changed
 }

@@ -14,7 +14,7 @@ use crate::store::{
 
 impl Events {
     pub(super) fn find(&self, task_id: &TaskId, now: Duration) -> Vec<EventRecord> {
-        let events = self.tasks.get(task_id).map(|task| &task.events);
+        let events = self.tasks.get(task_id.as_str()).map(|task| &task.events);
         let events = events.into_iter().flatten();
         events.map(|event| event.record_with_body(now)).collect()
     }
@@ -54,22 +54,21 @@ impl Events {
     }
 
     pub(super) fn decide(&mut self, task_id: &TaskId, stage: &Stage, now: Duration) -> Decision {
-        self.change(task_id, |task| task.decide(stage, now))
+        self.change(task_id.as_str(), |task| task.decide(stage, now))
             .unwrap_or(Decision::Gone)
     }
 
     pub(super) fn purge(&mut self, request: &PurgeRequest, now: Duration) -> Purged {
         let mut step = PurgeStep::new(request, now);
-        // What a purge forgets is settled, and settled events are not in the queue.
-        self.tasks.retain(|_, task| {
+        // The oldest first. What a purge forgets is settled, and settled events are not in the queue.
+        self.numbered.retain(|(id, task_id)| {
+            let Some(task) = self.tasks.get_mut(task_id) else {
+                return false;
+            };
             task.purge(&mut step);
-            !task.events.is_empty()
+            task.events.iter().any(|event| event.id == *id)
         });
-        let tasks = &self.tasks;
-        self.task_of.retain(|id, task_id| {
-            let mut events = tasks.get(task_id).into_iter().flat_map(|task| &task.events);
-            events.any(|event| event.id == *id)
-        });
+        self.tasks.retain(|_, task| !task.events.is_empty());
         self.quarantine.purge(&mut step);
         self.ledger.purge(&step);
         step.purged()
@@ -78,7 +77,7 @@ impl Events {
     pub(super) fn due(&mut self, request: &DueRequest, now: Duration) -> DueTasks {
         let tasks = &self.tasks;
         self.ledger.due(request, now, |task_id| {
-            let task = tasks.get(task_id);
+            let task = tasks.get(task_id.as_str());
             task.is_some_and(|task| task.is_decided(now))
         })
     }

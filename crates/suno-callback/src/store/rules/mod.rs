@@ -18,7 +18,7 @@
 //! let delivery = Delivery::decode(verified, jiff::Timestamp::UNIX_EPOCH);
 //!
 //! let now = Duration::from_secs(7);
-//! let mut task = TaskEvents::new(suno_types::TaskId::new("t")?);
+//! let mut task = TaskEvents::default();
 //! let accepted = task.accept(EventId(1), &delivery, now);
 //! assert_eq!(accepted, Some((Accepted::New, 0)));
 //! assert!(task.queue().eq([(now, EventId(1))]));

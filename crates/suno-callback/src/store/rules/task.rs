@@ -15,11 +15,9 @@ use crate::store::{
 
 /// The events of one task, at most [`EVENTS_OF_TASK_MAX`](crate::bounds::EVENTS_OF_TASK_MAX), in the
 /// order of their arrival.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default, Clone)]
 #[non_exhaustive]
 pub struct TaskEvents {
-    /// The task.
-    pub task_id: TaskId,
     /// Its events.
     pub events: Vec<StoredEvent>,
 }
@@ -37,11 +35,11 @@ pub(super) enum Look {
 }
 
 impl TaskEvents {
-    /// A task without events.
+    /// True if there are events, and they belong to this task.
     #[must_use]
-    pub fn new(task_id: TaskId) -> Self {
-        let events = Vec::new();
-        Self { task_id, events }
+    pub fn is_of(&self, task_id: &TaskId) -> bool {
+        let first = self.events.first();
+        first.is_some_and(|event| event.key.task_id() == task_id)
     }
 
     fn siblings(&self, now: Duration) -> Vec<Sibling> {
