@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::delivery::{Delivery, Source};
+use crate::delivery::{Content, Delivery, Source};
 use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
+use crate::throttle::Throttle;
 
 /// How many deliveries go into one commit at most.
 const BATCH_MAX: usize = 512;
@@ -156,13 +157,19 @@ impl Inbox {
 }
 
 async fn commit_all(mut gathered: mpsc::Receiver<Waiting>, store: Arc<dyn IdempotencyStore>) {
+    let throttle = Throttle::default();
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while gathered.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let (deliveries, answers): (Vec<_>, Vec<_>) = batch
             .drain(..)
             .map(|waiting: Waiting| (waiting.delivery, waiting.answer))
             .unzip();
-        let results = commit(&*store, &deliveries).await;
+        let results = commit(&*store, &deliveries, &throttle).await;
+        for (delivery, result) in deliveries.iter().zip(&results) {
+            if let Ok(accepted) = result {
+                tell(delivery, *accepted, &throttle);
+            }
+        }
         // Freed before the answers are sent, which frees their room for others.
         drop(deliveries);
         for (answer, result) in answers.into_iter().zip(results) {
@@ -172,10 +179,30 @@ async fn commit_all(mut gathered: mpsc::Receiver<Waiting>, store: Arc<dyn Idempo
     }
 }
 
+/// Tells of what an operator should know: it may be the only trace of a forgery.
+fn tell(delivery: &Delivery, accepted: Accepted, throttle: &Throttle) {
+    let Content::Event { key, .. } = &delivery.content else {
+        return;
+    };
+    let what = match accepted {
+        Accepted::Conflict => "a delivery says something else than the event; it is kept beside it",
+        Accepted::Late if key.stage().is_terminal() => {
+            "complete and failed were both delivered; the first one counts"
+        }
+        Accepted::Dropped => "a delivery was dropped: too many say something else than the event",
+        _ => return,
+    };
+    if throttle.admits(what) {
+        let (source, verified_by) = (delivery.source, delivery.verified_by);
+        tracing::warn!(%key, ?source, ?verified_by, "{what}");
+    }
+}
+
 /// Commits a batch at once; if the store refuses it because of one of them, each by itself.
 async fn commit(
     store: &dyn IdempotencyStore,
     deliveries: &[Delivery],
+    throttle: &Throttle,
 ) -> Vec<Result<Accepted, AcceptError>> {
     let deadline = Instant::now() + Inbox::COMMIT_TIMEOUT;
     let err = match accept(store, deliveries, deadline).await {
@@ -185,10 +212,12 @@ async fn commit(
     let is_of_one =
         matches!(&err, AcceptError::Store(err) if err.kind() == StoreErrorKind::Refused);
     if !is_of_one || deliveries.len() == 1 {
-        tracing::error!(
-            err = &err as &dyn std::error::Error,
-            "deliveries were not stored"
-        );
+        if throttle.admits("deliveries were not stored") {
+            tracing::error!(
+                err = &err as &dyn std::error::Error,
+                "deliveries were not stored"
+            );
+        }
         return deliveries.iter().map(|_| Err(err.clone())).collect();
     }
     let mut results = Vec::with_capacity(deliveries.len());

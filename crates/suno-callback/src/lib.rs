@@ -104,6 +104,7 @@ mod simulation;
 #[doc(hidden)]
 pub mod simulation;
 mod store;
+mod throttle;
 mod verify;
 
 pub use async_trait::async_trait;

@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
 use crate::store::{Accepted, SubmitId};
+use crate::throttle::Throttle;
 use crate::verify::{Credentials, Refusal, Verification, Verified};
 
 /// Answers the provider's callbacks, whatever serves them.
@@ -44,6 +45,7 @@ pub struct Receiver {
     path: Arc<str>,
     body_bytes_max: usize,
     answer_budget: Duration,
+    throttle: Throttle,
 }
 
 impl Receiver {
@@ -69,6 +71,7 @@ impl Receiver {
             path: Self::PATH.into(),
             body_bytes_max: Self::BODY_BYTES_MAX,
             answer_budget: Self::ANSWER_BUDGET,
+            throttle: Throttle::default(),
         }
     }
 
@@ -136,7 +139,7 @@ impl Receiver {
     /// The answer, if the request is refused.
     pub fn admit(&self, head: &Parts) -> Result<AdmittedRequest, Box<Response<Bytes>>> {
         self.admitted(head)
-            .map_err(|problem| Box::new(problem.into_response()))
+            .map_err(|problem| Box::new(self.answer(problem)))
     }
 
     /// Answers a request that was admitted. A 200 leaves only after the event is committed.
@@ -154,7 +157,7 @@ impl Receiver {
                 tracing::debug!(?accepted, "callback accepted");
                 respond(StatusCode::OK, r#"{"status":"received"}"#)
             }
-            Err(problem) => problem.into_response(),
+            Err(problem) => self.answer(problem),
         }
     }
 
@@ -212,6 +215,30 @@ impl Receiver {
         }
     }
 
+    /// Answers, and logs what an operator should know, within a bound.
+    fn answer(&self, problem: Problem) -> Response<Bytes> {
+        match &problem {
+            Problem::Refused(refusal) => {
+                let reason = match refusal {
+                    Refusal::Signature(err) => err.to_string(),
+                    refusal => refusal.to_string(),
+                };
+                if self.throttle.admits(format!("callback refused: {reason}")) {
+                    let err = refusal as &dyn std::error::Error;
+                    tracing::warn!(err, "callback refused");
+                }
+            }
+            Problem::NotStored(err) => {
+                if self.throttle.admits(format!("callback not stored: {err}")) {
+                    let err = err as &dyn std::error::Error;
+                    tracing::warn!(err, "callback not stored; it will be sent again");
+                }
+            }
+            Problem::Status(_) | Problem::Charset | Problem::Encoding => {}
+        }
+        problem.into_response()
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -249,7 +276,9 @@ impl Receiver {
         }
         let verified = self.verification.verify_body(&request.credentials, body)?;
         let delivery = self.decode(verified.with_submit(request.submit));
-        if let crate::Content::Quarantined { reason, .. } = &delivery.content {
+        if let crate::Content::Quarantined { reason, .. } = &delivery.content
+            && self.throttle.admits("callback not understood")
+        {
             tracing::warn!(%reason, "callback not understood; kept in quarantine");
         }
         Ok(delivery)
@@ -344,33 +373,27 @@ enum Problem {
     Charset,
     /// The body is compressed, or encoded otherwise.
     Encoding,
-    NotStored,
+    Refused(Refusal),
+    NotStored(AcceptError),
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        tracing::warn!(err = &refusal as &dyn std::error::Error, "callback refused");
-        Self::Status(match refusal {
-            Refusal::Unverifiable(_) => StatusCode::BAD_REQUEST,
-            _ => StatusCode::UNAUTHORIZED,
-        })
+        Self::Refused(refusal)
     }
 }
 
 impl From<AcceptError> for Problem {
     fn from(err: AcceptError) -> Self {
-        tracing::warn!(
-            err = &err as &dyn std::error::Error,
-            "callback not stored; it will be sent again"
-        );
-        Self::NotStored
+        Self::NotStored(err)
     }
 }
 
 impl Problem {
     fn into_response(self) -> Response<Bytes> {
-        let (status, body) = match self {
-            Self::Status(status) => (status, body_of(status)),
+        let of = |status| (status, body_of(status));
+        let (status, body) = match &self {
+            Self::Status(status) => of(*status),
             Self::Charset => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 r#"{"error":"the charset must be utf-8"}"#,
@@ -379,10 +402,9 @@ impl Problem {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 r#"{"error":"the body must not be encoded"}"#,
             ),
-            Self::NotStored => {
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                (status, body_of(status))
-            }
+            Self::Refused(Refusal::Unverifiable(_)) => of(StatusCode::BAD_REQUEST),
+            Self::Refused(_) => of(StatusCode::UNAUTHORIZED),
+            Self::NotStored(_) => of(StatusCode::SERVICE_UNAVAILABLE),
         };
         let mut response = respond(status, body);
         let hint = match (&self, status) {
