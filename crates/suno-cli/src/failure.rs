@@ -1,9 +1,9 @@
 //! How a command fails: one line on stderr and an exit code.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
-use crate::output;
+use crate::{log, output};
 
 /// Why a command ends without having done its job.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ impl Failure {
     pub(crate) const USAGE: u8 = 2;
     /// The exit code of a task or a job that failed.
     const FAILED: u8 = 1;
+    /// The exit code if nobody reads stdout any more: `EX_IOERR` of sysexits.
+    const UNREAD: u8 = 74;
 
     /// The task or the job failed.
     pub(crate) fn failed(err: impl Into<anyhow::Error>) -> Self {
@@ -30,6 +32,14 @@ impl Failure {
     pub(crate) fn usage(err: impl Into<anyhow::Error>) -> Self {
         Self {
             code: Self::USAGE,
+            err: err.into(),
+        }
+    }
+
+    /// Nobody reads what is printed, or it cannot be written.
+    pub(crate) fn unread(err: impl Into<anyhow::Error>) -> Self {
+        Self {
+            code: Self::UNREAD,
             err: err.into(),
         }
     }
@@ -48,13 +58,14 @@ impl Failure {
         self
     }
 
-    /// Prints the line and returns the exit code. A reader that has gone away is no failure.
+    /// Prints the line and returns the exit code. A reader that has gone away is no failure, unless
+    /// the lines were the job.
     pub(crate) fn report(self) -> ExitCode {
-        if is_broken_pipe(&self.err) {
+        if self.code != Self::UNREAD && is_broken_pipe(&self.err) {
             return ExitCode::SUCCESS;
         }
         let line = output::visible(&format!("{:#}", self.err));
-        let _ = writeln!(io::stderr(), "suno: error: {line}");
+        log::line(&format!("suno: error: {line}"));
         ExitCode::from(self.code)
     }
 }

@@ -5,6 +5,7 @@ mod advice;
 mod command;
 mod environment;
 mod failure;
+mod log;
 mod output;
 mod printer;
 mod progress;
@@ -58,11 +59,13 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
         }
     };
-    output::start_logging();
-    match run(arguments.command) {
+    log::start();
+    let code = match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
-    }
+    };
+    log::flush();
+    code
 }
 
 fn run(command: Command) -> Result<(), Failure> {

@@ -5,20 +5,6 @@ use std::io::{self, Write};
 use serde::Serialize;
 use suno_callback::Event;
 use suno_types::{Code, Track};
-use tracing_subscriber::EnvFilter;
-
-/// What is logged unless `RUST_LOG` says otherwise.
-const LOG_FILTER: &str = "warn";
-
-/// Starts logging to stderr.
-pub(crate) fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .init();
-}
 
 /// Prints one line at once.
 pub(crate) fn line(text: &str) -> io::Result<()> {
@@ -27,21 +13,44 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Words of others as they may reach a terminal or a line: no control sequence and no line end.
+/// Words of others as they may reach a terminal or a line: no control sequence, no line end, and
+/// nothing that turns the direction of the text.
 pub(crate) fn visible(text: &str) -> String {
-    let shown = |c: char| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
+    let shown = |c: char| match is_unsafe(c) {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
     };
     text.chars().map(shown).collect()
 }
 
+/// True for what some reader takes for the end of a line or some terminal for a command: the control
+/// characters, U+2028 and U+2029, and those that turn the direction of text.
+fn is_unsafe(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// Prints one object as one line.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
-    line(&serde_json::to_string(value)?)
+    line(&json_line(value)?)
+}
+
+/// One object as one line, for every reader: what [`visible`] replaces is escaped. None of it can stand
+/// outside of a string.
+pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
+    let json = serde_json::to_string(value)?;
+    if !json.contains(is_unsafe) {
+        return Ok(json);
+    }
+    let mut line = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        match is_unsafe(c) {
+            // All of them have four digits.
+            true => line += &format!("\\u{:04x}", u32::from(c)),
+            false => line.push(c),
+        }
+    }
+    Ok(line)
 }
 
 /// One line of `suno listen --json`, and the first word of what it means.
@@ -160,4 +169,36 @@ pub(crate) fn sentence(event: &Event) -> String {
         text += &format!(", attempt {}", event.attempt());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every character that a reader may take for more than text.
+    fn hostile() -> String {
+        let ranges = [0x00..=0x1f, 0x7f..=0x9f, 0x2028..=0x202e, 0x2066..=0x2069];
+        let mut hostile: String = ranges
+            .into_iter()
+            .flatten()
+            .filter_map(char::from_u32)
+            .collect();
+        hostile.extend(['\u{61c}', '\u{200e}', '\u{200f}']);
+        hostile
+    }
+
+    #[test]
+    fn a_line_of_json_holds_nothing_that_ends_a_line_or_moves_a_cursor() {
+        let text = format!("a{}z \u{1f3b5}", hostile());
+        let line = json_line(&text).unwrap();
+        assert!(!line.contains(is_unsafe), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+        assert!(line.ends_with("z \u{1f3b5}\""));
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_visible() {
+        let shown = visible(&hostile());
+        assert!(shown.chars().all(|c| c == char::REPLACEMENT_CHARACTER));
+    }
 }

@@ -1,10 +1,12 @@
 //! How far a job has come, on stderr: a spinner on a terminal, plain lines elsewhere.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use suno_client::Fetched;
+
+use crate::log;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -52,8 +54,7 @@ impl Progress {
     pub(crate) fn step(&self, what: &str) {
         match &self.0 {
             Some(bar) => bar.println(what),
-            // Nobody is left to tell if stderr is closed.
-            None => drop(writeln!(io::stderr(), "{what}")),
+            None => log::line(what),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A finished task: downloaded, and told on stdout.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -9,6 +8,7 @@ use suno_types::{TaskId, TaskRecord, Track};
 
 use crate::advice;
 use crate::failure::Failure;
+use crate::log;
 use crate::output::{self, Line, TrackLine};
 use crate::progress::Progress;
 
@@ -119,8 +119,7 @@ pub(crate) fn tell_submitted(task_id: &TaskId, json: bool) -> Result<(), Failure
     // Never silent, even if the reader is gone: the task is paid for, and its id is all there is.
     let lost = format!("{id} was submitted, but stdout cannot be written: {err}");
     if err.kind() == std::io::ErrorKind::BrokenPipe {
-        // Nobody is left to tell if stderr is closed, too.
-        drop(writeln!(std::io::stderr(), "suno: {lost}"));
+        log::line(&format!("suno: {lost}"));
         return Ok(());
     }
     Err(Failure::failed(anyhow!(lost)))

@@ -72,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let client = arguments.provider.client()?;
     let waiting = &arguments.waiting;
     song::make_folder(waiting.download.as_deref())?;
-    let shutdown = Shutdown::listen()?;
+    let shutdown = Shutdown::listen(Shutdown::GRACE)?;
     let task_id = submit(&client, &request, shutdown.clone()).await?;
     song::tell_submitted(&task_id, waiting.json)?;
     if arguments.wait || waiting.download.is_some() {
@@ -98,7 +98,7 @@ async fn submit(
         submitted = client.submit(request) => {
             Ok(submitted.map_err(advice::failure)?.task_id)
         }
-        () = shutdown.requested() => Err(Failure::failed(anyhow!(
+        _ = shutdown.requested() => Err(Failure::failed(anyhow!(
             "stopped while submitting; the task may exist and may have been paid for: before \
              submitting again, see whether its callback comes"
         ))),

@@ -123,7 +123,7 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let shutdown = Shutdown::listen()?;
+    let shutdown = Shutdown::listen(Shutdown::GRACE)?;
     let config = config(&arguments)?;
     let emulator = Emulator::start(config).await.map_err(not_started)?;
     let ended = match arguments.command.split_first() {
@@ -255,7 +255,7 @@ async fn run_command(
         .map_err(|err| Failure::usage(err).context(format!("cannot run {program}")))?;
     let status = tokio::select! {
         status = child.wait() => status.map_err(Failure::failed)?,
-        () = shutdown.requested() => return Ok(()),
+        _ = shutdown.requested() => return Ok(()),
     };
     match status.code() {
         Some(0) => Ok(()),

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use suno_callback::serve::{bind, serve};
+use suno_callback::serve::{Serve, bind};
 use suno_callback::{
     Dispatcher, Event, HandlerError, Inbox, Receiver, Retention, Token, Verification, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
 
 use crate::environment;
 use crate::failure::Failure;
@@ -20,7 +22,9 @@ use crate::shutdown::Shutdown;
 use crate::span::Span;
 
 /// How long lines that are being written may take after a stop.
-const STOP_GRACE: Duration = Duration::from_secs(2);
+const PRINTING: Duration = Duration::from_secs(2);
+/// How much of the time for a stop is left for closing the store.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Receive callbacks, store them durably, and print every handled event.
 ///
@@ -59,6 +63,9 @@ pub(crate) struct Arguments {
     /// 100ms to 1h
     #[arg(long, value_name = "TIME", default_value = "60s")]
     lease: Span,
+    /// How long a stop may take at most; what is not finished then is done again after the next start
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    stop_grace: Span,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -98,7 +105,7 @@ impl std::str::FromStr for StoreUrl {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let verification = verification(&arguments)?;
-    let shutdown = Shutdown::listen()?;
+    let shutdown = Shutdown::listen(arguments.stop_grace.0)?;
     let listener = bind(arguments.addr).map_err(|err| {
         Failure::usage(err).context(format!(
             "cannot listen on {}; choose another address with --addr",
@@ -129,23 +136,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .with_lease(arguments.lease.0)
         // A reader may pause for as long as it likes: its events wait.
         .with_handler_timeout(Duration::MAX)
-        .with_stop_grace(STOP_GRACE)
+        .with_stop_grace(PRINTING.min(arguments.stop_grace.0))
         .start();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = Serve::new(listener, receiver)
+        .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING))
+        .run(async { drop(stopped.await) });
+    let server = tokio::spawn(server);
     let mut broken = None;
-    serve(listener, receiver, async {
-        tokio::select! {
-            () = shutdown.requested() => {}
-            err = printer.failed() => broken = Some(err),
+    let deadline = tokio::select! {
+        deadline = shutdown.clone().requested() => deadline,
+        err = printer.failed() => {
+            broken = Some(err);
+            shutdown.ask();
+            shutdown.requested().await
         }
-    })
-    .await;
-    dispatcher.stop().await;
-    retention.stop().await;
+    };
+    drop(stop);
+    let all = async { tokio::join!(server, dispatcher.stop(), retention.stop()) };
+    if timeout_at(deadline, all).await.is_err() {
+        tracing::warn!(
+            "stopped before everything had ended; it is done again after the next start"
+        );
+    }
     match broken {
-        Some(err) if err.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(err).context("cannot write to stdout"))
-        }
-        _ => Ok(()),
+        Some(err) => Err(Failure::unread(err).context("stdout cannot be written")),
+        None => Ok(()),
     }
 }
 
@@ -185,7 +201,7 @@ fn announce(url: &str, json: bool) -> io::Result<()> {
 /// A handled event as it is printed.
 fn line(event: &Event, json: bool) -> Result<String, HandlerError> {
     if json {
-        Ok(serde_json::to_string(&Line::from(event))?)
+        Ok(output::json_line(&Line::from(event))?)
     } else {
         Ok(output::sentence(event))
     }

@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     } = arguments;
     let client = provider.client()?;
     song::make_folder(waiting.download.as_deref())?;
-    let shutdown = Shutdown::listen()?;
+    let shutdown = Shutdown::listen(Shutdown::GRACE)?;
     finish(&client, &task_id, &waiting, &provider, shutdown).await
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn finish(
     tokio::select! {
         biased;
         done = all => done,
-        () = shutdown.requested() => {
+        _ = shutdown.requested() => {
             if waiting.json {
                 tell_unfinished(task_id, "stopped").map_err(Failure::failed)?;
             }

@@ -92,7 +92,7 @@ fn unsigned(content_type: &str, length: usize) -> String {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error_and_loses_nothing() {
+fn a_reader_that_goes_away_ends_it_with_74_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("suno.db");
     let command = format!(
@@ -105,7 +105,8 @@ fn a_reader_that_goes_away_is_no_error_and_loses_nothing() {
     shell
         .args(["-c", &format!("set -o pipefail; {command}")])
         .env("TEST_WEBHOOK_KEY", crate::process::KEY)
-        .stdout(std::process::Stdio::piped());
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     let mut child = shell.spawn().unwrap();
     let mut line = String::new();
     let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
@@ -119,7 +120,10 @@ fn a_reader_that_goes_away_is_no_error_and_loses_nothing() {
         .parse()
         .unwrap();
     assert_eq!(post(address, TASK, &body("complete")), 200);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(child.wait().unwrap().code(), Some(74));
+    let mut log = String::new();
+    std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut log).unwrap();
+    assert!(log.contains("stdout cannot be written"), "{log}");
     let (process, _) = listen(&store, &VERIFY);
     assert_eq!(process.json()["stage"], "complete");
 }

@@ -7,4 +7,5 @@ mod demo;
 mod emulating;
 mod listening;
 mod process;
+mod stopping;
 mod submitting;

@@ -71,18 +71,32 @@ impl Process {
         serde_json::from_str(&self.line()).unwrap()
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let signal = format!("-{name}");
+        let sent = Command::new("kill").args([&signal, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Sends SIGTERM, and returns the exit code and what was still printed.
     pub(crate) fn terminate(mut self) -> (i32, Vec<String>) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let code = self.child.wait().unwrap().code();
-        (code.unwrap(), self.lines.iter().collect())
+        self.signal("TERM");
+        let code = self.wait();
+        (code, self.lines.iter().collect())
+    }
+
+    /// The exit code, when it has ended.
+    pub(crate) fn wait(&mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap()
+    }
+
+    /// What it still has to say on stderr. Must have been piped.
+    pub(crate) fn stderr(&mut self) -> String {
+        let mut text = String::new();
+        let stderr = self.child.stderr.as_mut().unwrap();
+        stderr.read_to_string(&mut text).unwrap();
+        text
     }
 
     /// Ends the process at once, as a crash does.
@@ -113,6 +127,15 @@ fn lines_of(stdout: ChildStdout) -> mpsc::Receiver<String> {
 
 /// A `suno listen --json` on a free port, and its address.
 pub(crate) fn listen(store: &Path, more: &[&str]) -> (Process, SocketAddr) {
+    listen_with(store, more, |command| command.stderr(Stdio::null()))
+}
+
+/// The same, with something changed about how it is started.
+pub(crate) fn listen_with(
+    store: &Path,
+    more: &[&str],
+    change: impl FnOnce(&mut Command) -> &mut Command,
+) -> (Process, SocketAddr) {
     let store = format!("sqlite:{}", store.display());
     let arguments = [
         "listen",
@@ -124,7 +147,8 @@ pub(crate) fn listen(store: &Path, more: &[&str]) -> (Process, SocketAddr) {
     ];
     let mut command = suno(&[&arguments, more].concat());
     command.env("TEST_WEBHOOK_KEY", KEY);
-    let process = Process::start(command);
+    change(&mut command);
+    let process = Process::start_logging(command);
     let listening = process.json();
     assert_eq!(listening["event"], "listening");
     let url = listening["url"].as_str().unwrap();
@@ -149,15 +173,19 @@ pub(crate) fn talk(address: SocketAddr, bytes: &[u8]) -> String {
 
 /// POSTs a body that is signed for a task, and returns the status.
 pub(crate) fn post(address: SocketAddr, task: &str, body: &str) -> u16 {
+    status(&talk(address, signed(address, task, body).as_bytes()))
+}
+
+/// The request with a body that is signed for a task.
+pub(crate) fn signed(address: SocketAddr, task: &str, body: &str) -> String {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let signature = WebhookKey::new(KEY).sign(&TaskId::new(task).unwrap(), now);
-    let request = format!(
+    format!(
         "POST /suno/callback HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
          content-type: application/json\r\nx-webhook-timestamp: {now}\r\n\
          x-webhook-signature: {signature}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
-    );
-    status(&talk(address, request.as_bytes()))
+    )
 }
 
 /// The status of an answer.
