@@ -79,10 +79,10 @@ async fn start(retention: Retention) -> Running {
 
 #[tokio::test(start_paused = true)]
 async fn everything_old_is_forgotten_in_bounded_steps() {
-    let (store, retention) = handled(2_500).await;
+    let (store, retention) = handled(600).await;
     pass(31 * DAY).await;
     let running = start(retention).await;
-    assert_eq!(store.steps(), [(1_000, 1_000), (1_000, 1_000), (500, 500)]);
+    assert_eq!(store.steps(), [(250, 250), (250, 250), (100, 100)]);
     assert_eq!(store.counts().await.unwrap(), Counts::default());
     running.stop().await;
 }
