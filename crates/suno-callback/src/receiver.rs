@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ use crate::verify::{Credentials, Refusal, Verification, Verified};
 /// | a new event, a duplicate, a late stage, the same key with another payload | 200 |
 /// | trusted, but not decodable: kept raw | 200 |
 /// | not signed, wrong token, timestamp outside the window | 401 |
-/// | no single task id that a signature could be checked against | 400 |
+/// | no single task id that a signature could be checked against; two `Host` headers | 400 |
 /// | another path 404, method 405, too large 413 | |
 /// | other content type, other charset than UTF-8, an encoded body | 415 |
 /// | the store failed, the answer budget ran out, too many or too large ones wait | 503 with `Retry-After` |
@@ -234,7 +234,7 @@ impl Receiver {
                     tracing::warn!(err, "callback not stored; it will be sent again");
                 }
             }
-            Problem::Status(_) | Problem::Charset | Problem::Encoding => {}
+            Problem::Status(_) | Problem::Charset | Problem::Encoding | Problem::TwoHosts => {}
         }
         problem.into_response()
     }
@@ -249,6 +249,9 @@ impl Receiver {
 
     /// Checks the head.
     fn admitted(&self, head: &Parts) -> Result<AdmittedRequest, Problem> {
+        if head.headers.get_all(HOST).iter().nth(1).is_some() {
+            return Err(Problem::TwoHosts);
+        }
         let rest = head.uri.path().strip_prefix(&*self.path);
         let address = rest.and_then(|rest| Address::read(rest, self.verification.has_token()));
         let address = address.ok_or(Problem::Status(StatusCode::NOT_FOUND))?;
@@ -373,6 +376,8 @@ enum Problem {
     Charset,
     /// The body is compressed, or encoded otherwise.
     Encoding,
+    /// The head names two hosts: which one a proxy before this took is not known.
+    TwoHosts,
     Refused(Refusal),
     NotStored(AcceptError),
 }
@@ -401,6 +406,10 @@ impl Problem {
             Self::Encoding => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 r#"{"error":"the body must not be encoded"}"#,
+            ),
+            Self::TwoHosts => (
+                StatusCode::BAD_REQUEST,
+                r#"{"error":"the request must name one host"}"#,
             ),
             Self::Refused(Refusal::Unverifiable(_)) => of(StatusCode::BAD_REQUEST),
             Self::Refused(_) => of(StatusCode::UNAUTHORIZED),

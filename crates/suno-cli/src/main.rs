@@ -1,6 +1,8 @@
 //! The command `suno`: arguments, environment, signals and the terminal. What it does is in the
 //! libraries.
 
+mod acknowledging;
+mod address;
 mod advice;
 mod command;
 mod environment;

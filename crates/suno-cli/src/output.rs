@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use suno_callback::Event;
+use suno_callback::{Event, VerifiedBy};
 use suno_types::{Code, Track};
 
 /// Prints one line at once.
@@ -61,11 +61,15 @@ pub(crate) enum Line<'a> {
         url: &'a str,
     },
     Handled {
+        /// What an acknowledgement names the event by.
+        id: i64,
         task_id: &'a str,
         stage: &'a str,
         code: i64,
         msg: &'a str,
         source: &'a str,
+        /// What spoke for the sender: signature, token, record.
+        verified_by: Vec<&'a str>,
         attempt: u32,
         tracks: Vec<TrackLine<'a>>,
     },
@@ -138,15 +142,28 @@ impl<'a> From<&'a Track> for TrackLine<'a> {
 impl<'a> From<&'a Event> for Line<'a> {
     fn from(event: &'a Event) -> Self {
         Self::Handled {
+            id: event.id().0,
             task_id: event.task_id().as_str(),
             stage: event.stage().as_str(),
             code: event.callback().code.0,
             msg: &event.callback().msg,
             source: event.source().as_str(),
+            verified_by: verified_by(event.verified_by()),
             attempt: event.attempt(),
             tracks: TrackLine::all(event.tracks()),
         }
     }
+}
+
+fn verified_by(by: VerifiedBy) -> Vec<&'static str> {
+    [
+        (by.signature, "signature"),
+        (by.token, "token"),
+        (by.record, "record"),
+    ]
+    .into_iter()
+    .filter_map(|(spoke, name)| spoke.then_some(name))
+    .collect()
 }
 
 /// A handled event as one line for people.

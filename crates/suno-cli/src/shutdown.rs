@@ -66,13 +66,19 @@ impl Shutdown {
 
 /// Tells when the process is asked to stop, and ends the process if it does not end by itself.
 async fn end(mut signals: Signals, asks: &Notify, stop: watch::Sender<()>, grace: Duration) {
-    tokio::select! {
-        _ = signals.next() => {}
-        () = asks.notified() => {}
-    }
+    let was_signalled = tokio::select! {
+        _ = signals.next() => true,
+        () = asks.notified() => false,
+    };
     drop(stop);
+    let second = async {
+        if !was_signalled {
+            signals.next().await;
+        }
+        signals.next().await
+    };
     let ends = grace.saturating_add(HANGING_MAX);
-    let (code, why) = match tokio::time::timeout(ends, signals.next()).await {
+    let (code, why) = match tokio::time::timeout(ends, second).await {
         Ok(signal) => (128 + signal, "a second signal came"),
         Err(_) => (1, "the time for the stop is over"),
     };

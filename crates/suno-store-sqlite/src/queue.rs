@@ -33,12 +33,12 @@ impl Queue {
     pub(crate) fn beside(path: &Path) -> Self {
         let mut file = path.as_os_str().to_owned();
         file.push("-queue");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(file);
-        Self(file.ok())
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        // Nobody else may say that they wait.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Self(options.open(file).ok())
     }
 
     /// Begins a transaction that may write, after others that wait for it.

@@ -73,6 +73,15 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Err(err) if is_denied(&err) => Err(system_error(err)),
+        // Opening a pipe would wait for its writer.
+        Err(_)
+            if path
+                .metadata()
+                .is_ok_and(|file| !file.is_file() && !file.is_dir()) =>
+        {
+            let reason = "it is no regular file, but a pipe or a device";
+            Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason))
+        }
         // It is there, or SQLite says why it cannot be.
         _ => Ok(()),
     }

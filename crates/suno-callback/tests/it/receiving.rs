@@ -60,6 +60,18 @@ async fn new_duplicate_conflicting_and_late_deliveries_are_answered_200() {
 }
 
 #[tokio::test]
+async fn a_head_with_two_hosts_is_answered_400() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let complete = body(TASK, "complete");
+    let mut request = signed(TASK, &complete);
+    for host in ["one.example.com", "two.example.com"] {
+        request.headers_mut().append("host", host.parse().unwrap());
+    }
+    assert_eq!(answers(&receiver, [request]).await, [400]);
+    assert!(store.accepted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_not_signed_for_this_task_and_moment_is_answered_401() {
     let (receiver, store) = receiver(Verification::webhook_key(KEY));
     let complete = body(TASK, "complete");

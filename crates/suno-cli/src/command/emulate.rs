@@ -9,11 +9,11 @@ use suno_callback::{Clock, SystemClock};
 use suno_emulator::{Config, Emulator, EmulatorError, Profile, Script};
 use tokio::process::Command;
 
-use crate::environment;
 use crate::failure::Failure;
 use crate::output;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
+use crate::{address, environment};
 
 /// Run an emulator of the provider: tasks, signed callbacks, polling and media, without an account.
 ///
@@ -30,7 +30,7 @@ Examples:
 The words of --scenario are listed at BASE_URL/_emulator/words and in docs/EMULATOR.md.")]
 pub(crate) struct Arguments {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address::parse)]
     addr: SocketAddr,
     /// Allow an address that other machines can reach
     #[arg(long)]
@@ -117,11 +117,6 @@ impl std::str::FromStr for Speed {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse()
-        .map_err(|_| "an address is an IP address and a port, such as 127.0.0.1:4010")
-}
-
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let shutdown = Shutdown::listen(Shutdown::GRACE)?;
     let config = config(&arguments)?;
@@ -177,10 +172,10 @@ fn config(arguments: &Arguments) -> Result<Config, Failure> {
 
 fn with_keys(mut config: Config, arguments: &Arguments) -> Result<Config, Failure> {
     if let Some(name) = &arguments.api_key_env {
-        config = config.with_api_key(environment::required(name)?);
+        config = config.with_api_key(environment::named_by("--api-key-env", name)?);
     }
     if let Some(name) = &arguments.webhook_key_env {
-        config = config.with_webhook_key(environment::required(name)?);
+        config = config.with_webhook_key(environment::named_by("--webhook-key-env", name)?);
     }
     if arguments.no_webhook_key {
         config = config.without_webhook_key();

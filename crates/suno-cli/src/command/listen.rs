@@ -8,18 +8,20 @@ use std::time::Duration;
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
 use suno_callback::{
-    Dispatcher, Event, HandlerError, Inbox, Receiver, Retention, Token, Verification, handler_fn,
+    CallbackHandler, Dispatcher, Event, HandlerError, Inbox, Receiver, Retention, Token,
+    Verification, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use crate::environment;
+use crate::acknowledging::Acknowledgements;
 use crate::failure::Failure;
 use crate::output::{self, Line};
 use crate::printer::Printer;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
+use crate::{address, environment};
 
 /// How long lines that are being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
@@ -28,9 +30,20 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Receive callbacks, store them durably, and print every handled event.
 ///
-/// An event is answered with 200 when it is on disk, and it is handled when its line is written to
-/// stdout. A line that was not written before the process ended is written after the next start. A
-/// line that was in a pipe when its reader ended is not written again.
+/// An event is answered with 200 when it is on disk. Without --ack it is handled when its line is
+/// written to stdout: what a reader had not yet read when it ended is not written again, so that a pipe
+/// is at most once beyond the last line read.
+///
+/// With --ack an event is handled when the reader says so, with a line on stdin: {"ack":ID}, or
+/// {"retry":ID,"after":"10s"}, or {"dead":ID,"reason":"…"}, where ID is the "id" of its line. What is not
+/// acknowledged is printed again after the next start, so that a reader must know what it has done.
+/// At most 16 events are unacknowledged at a time.
+///
+/// A signature covers the task and the second, not the body: whoever has seen one signed callback can
+/// send another body for the same task within five minutes. Read the task's record before you act on
+/// what a body says, and look at "verified_by" in each line.
+///
+/// Read stderr, or send it to a file: lines that nobody reads are dropped, and counted.
 ///
 /// Old events are purged: their bodies after 14 days and their keys after 30 days. Dead letters and
 /// deliveries in quarantine are kept for 90 days. An event that still has to be handled is never
@@ -42,7 +55,7 @@ Example:
   suno listen --webhook-key-env SUNO_WEBHOOK_KEY --json")]
 pub(crate) struct Arguments {
     /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address::parse)]
     addr: SocketAddr,
     /// The path of the callback URL; with a token, the URL is the path, a slash and the token
     #[arg(long, value_name = "PATH", default_value = Receiver::PATH)]
@@ -69,6 +82,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+    /// Count an event as handled only when it is acknowledged on stdin; prints JSON
+    #[arg(long)]
+    ack: bool,
 }
 
 /// A path that starts with a slash.
@@ -121,17 +137,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let receiver = Receiver::new(inbox.clone(), verification).with_path(&arguments.path.0);
     let address = listener.local_addr().map_err(Failure::failed)?;
     let url = format!("http://{address}{}", arguments.path.0.trim_end_matches('/'));
-    announce(&url, arguments.json).map_err(Failure::failed)?;
+    let json = arguments.json || arguments.ack;
+    announce(&url, json).map_err(Failure::failed)?;
 
     let printer = Printer::start().map_err(Failure::failed)?;
-    let (print, json) = (printer.clone(), arguments.json);
-    let handler = handler_fn(move |event| {
-        let (print, line) = (print.clone(), line(&event, json));
-        async move {
-            print.print(line?).await;
-            Ok(())
-        }
-    });
+    let acknowledgements = match arguments.ack {
+        true => Some(Acknowledgements::start().map_err(Failure::failed)?),
+        false => None,
+    };
+    let handler = handler(printer.clone(), acknowledgements.clone(), json);
     let dispatcher = Dispatcher::new(inbox, handler)
         .with_lease(arguments.lease.0)
         // A reader may pause for as long as it likes: its events wait.
@@ -147,7 +161,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let deadline = tokio::select! {
         deadline = shutdown.clone().requested() => deadline,
         err = printer.failed() => {
-            broken = Some(err);
+            broken = Some(Failure::unread(err).context("stdout cannot be written"));
+            shutdown.ask();
+            shutdown.requested().await
+        }
+        () = ended(acknowledgements) => {
+            broken = Some(Failure::unread(anyhow!(
+                "stdin has ended: nothing is acknowledged any more; what was not is printed again after the next start"
+            )));
             shutdown.ask();
             shutdown.requested().await
         }
@@ -160,19 +181,47 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         );
     }
     match broken {
-        Some(err) => Err(Failure::unread(err).context("stdout cannot be written")),
+        Some(failure) => Err(failure),
         None => Ok(()),
+    }
+}
+
+/// Prints events and, if they are to be acknowledged, waits for that.
+fn handler(
+    printer: Printer,
+    acknowledgements: Option<Acknowledgements>,
+    json: bool,
+) -> impl CallbackHandler {
+    handler_fn(move |event: Event| {
+        let (printer, line) = (printer.clone(), line(&event, json));
+        let unacknowledged = acknowledgements.as_ref().map(|all| all.expect(event.id()));
+        async move {
+            printer.print(line?).await;
+            match unacknowledged {
+                Some(unacknowledged) => unacknowledged.outcome().await,
+                None => Ok(()),
+            }
+        }
+    })
+}
+
+/// Resolves when nothing will be acknowledged any more, if anything is.
+async fn ended(acknowledgements: Option<Acknowledgements>) {
+    match acknowledgements {
+        Some(acknowledgements) => acknowledgements.ended().await,
+        None => std::future::pending().await,
     }
 }
 
 fn verification(arguments: &Arguments) -> Result<Verification, Failure> {
     let mut verification = Verification::dangerous_none();
     for name in &arguments.webhook_key_env {
-        verification = verification.with_webhook_key(environment::required(name)?);
+        verification =
+            verification.with_webhook_key(environment::named_by("--webhook-key-env", name)?);
     }
     if let Some(name) = &arguments.token_env {
-        let token = Token::new(&environment::required(name)?).map_err(|err| {
-            Failure::usage(err).context(format!("{name} does not hold a valid token"))
+        let token = Token::new(&environment::named_by("--token-env", name)?).map_err(|err| {
+            Failure::usage(err).context("the variable that --token-env names holds no valid token")
         })?;
         verification = verification.with_token(token);
     }

@@ -24,7 +24,7 @@ fn a_handled_event_is_one_json_object_with_all_that_is_known() {
     let (process, address) = listen(&dir.path().join("suno.db"), &VERIFY);
     assert_eq!(post(address, TASK, &body("complete")), 200);
     let expected = json!({
-        "event": "handled", "task_id": TASK, "stage": "complete", "code": 200, "msg": "ok",
+        "event": "handled", "id": 1, "verified_by": ["signature"], "task_id": TASK, "stage": "complete", "code": 200, "msg": "ok",
         "source": "callback", "attempt": 1,
         "tracks": [{
             "id": "a", "title": "Harbour", "tags": "warm", "duration": 12.5,

@@ -82,8 +82,21 @@ impl Process {
     /// Sends SIGTERM, and returns the exit code and what was still printed.
     pub(crate) fn terminate(mut self) -> (i32, Vec<String>) {
         self.signal("TERM");
+        // Waiting would close it.
+        let _stdin = self.child.stdin.take();
         let code = self.wait();
         (code, self.lines.iter().collect())
+    }
+
+    /// Writes a line to its stdin. Must be piped.
+    pub(crate) fn say(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+    }
+
+    /// Closes its stdin.
+    pub(crate) fn hang_up(&mut self) {
+        self.child.stdin = None;
     }
 
     /// The exit code, when it has ended.
@@ -140,7 +153,7 @@ pub(crate) fn listen_with(
     let arguments = [
         "listen",
         "--addr",
-        "127.0.0.1:0",
+        "localhost:0",
         "--store",
         &store,
         "--json",

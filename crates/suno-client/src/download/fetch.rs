@@ -146,7 +146,10 @@ impl<'a> Fetch<'a> {
     /// The rest of the file comes, if the range is the one that was asked for.
     async fn go_on(&mut self, headers: &HeaderMap) -> Result<(), ClientError> {
         let range = text(headers, &CONTENT_RANGE).and_then(content_range);
-        let fits = self.can_resume()
+        // Some hosts ignore If-Range and send the rest of another version.
+        let is_same = version(headers).is_none_or(|sent| self.version.as_ref() == Some(&sent));
+        let fits = is_same
+            && self.can_resume()
             && range.is_some_and(|(start, total)| {
                 start == self.part.bytes() && self.total.is_none_or(|known| known == total)
             });
@@ -195,6 +198,9 @@ impl<'a> Fetch<'a> {
             let Ok(data) = frame.into_data() else {
                 continue;
             };
+            if self.part.bytes() == 0 && file_name::begins_like_text(&data) {
+                return Err(bad("what came is a page or a message, not audio"));
+            }
             self.check_size(self.part.bytes().saturating_add(data.len() as u64))?;
             self.part.append(&data).await?;
             if let Some(tell) = &mut self.on_progress {

@@ -101,6 +101,12 @@ pub(crate) fn is_surely_not_audio(content_type: Option<&str>) -> bool {
         || essence.ends_with("+xml")
 }
 
+/// True for the first bytes of a page or of a message in JSON, whatever type they are said to have.
+pub(crate) fn begins_like_text(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    matches!(bytes.trim_ascii_start().first(), Some(b'<' | b'{'))
+}
+
 #[cfg(test)]
 mod tests {
     use suno_types::TrackId;
@@ -182,6 +188,29 @@ mod tests {
         assert_eq!(extension(None, &wav), "wav");
         assert_eq!(extension(None, &url("https://m.example.com/a.sh")), "mp3");
         assert_eq!(extension(None, &url("https://m.example.com/")), "mp3");
+    }
+
+    #[test]
+    fn pages_and_json_are_known_by_their_first_bytes() {
+        for text in [
+            "<!doctype html>",
+            "\u{feff}\n <html>",
+            "{\"error\":1}",
+            " {",
+        ] {
+            assert!(begins_like_text(text.as_bytes()), "{text}");
+        }
+        for audio in [
+            &b"ID3\x04"[..],
+            b"\xff\xfb\x90",
+            b"RIFF",
+            b"fLaC",
+            b"OggS",
+            b"\0\0\0 ftyp",
+            b"",
+        ] {
+            assert!(!begins_like_text(audio), "{audio:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,10 @@ const JITTER: f64 = 0.1;
 /// After errors the pause grows to at most this many intervals.
 const BACK_OFF_MAX: u32 = 4;
 
+/// The last poll begins so long before the deadline, or a tenth of it, so that its answer can come
+/// in time.
+const LAST_POLL: Duration = Duration::from_secs(5);
+
 /// What a wait was told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
@@ -77,7 +81,13 @@ impl Course {
 
     /// When to poll first.
     pub(crate) fn first(&self) -> Duration {
-        self.plan.first_poll_after.min(self.plan.deadline)
+        self.plan.first_poll_after.min(self.last())
+    }
+
+    /// When to poll last.
+    fn last(&self) -> Duration {
+        let deadline = self.plan.deadline;
+        deadline.saturating_sub(LAST_POLL.min(deadline / 10))
     }
 
     pub(crate) fn deadline(&self) -> Duration {
@@ -113,13 +123,12 @@ impl Course {
                 floor = retry_after.unwrap_or_default();
             }
         }
-        if now >= self.plan.deadline {
+        if now >= self.last() {
             return Step::Deadline;
         }
         let factor = f64::from(intervals) * (1.0 + JITTER * random.clamp(0.0, 1.0));
         let pause = stretch(self.plan.interval, factor).max(floor);
-        // The last poll is at the deadline itself.
-        Step::PollAt(now.saturating_add(pause).min(self.plan.deadline))
+        Step::PollAt(now.saturating_add(pause).min(self.last()))
     }
 }
 
@@ -153,22 +162,22 @@ mod tests {
     }
 
     #[test]
-    fn the_last_poll_is_at_the_deadline_and_none_comes_after() {
+    fn the_last_poll_is_shortly_before_the_deadline_and_none_comes_after() {
         let mut course = Course::new(PLAN);
         assert_eq!(
             course.hear(secs(590), RUNNING, 0.5),
-            Step::PollAt(secs(600))
+            Step::PollAt(secs(595))
         );
-        assert_eq!(course.hear(secs(600), RUNNING, 0.5), Step::Deadline);
+        assert_eq!(course.hear(secs(595), RUNNING, 0.5), Step::Deadline);
     }
 
     #[test]
-    fn a_first_poll_that_is_asked_for_late_is_still_made_at_the_deadline() {
+    fn a_first_poll_that_is_asked_for_late_is_still_made_before_the_deadline() {
         let course = Course::new(Plan {
             first_poll_after: secs(900),
             ..PLAN
         });
-        assert_eq!(course.first(), secs(600));
+        assert_eq!(course.first(), secs(595));
     }
 
     #[test]
@@ -241,17 +250,17 @@ mod tests {
         let mut course = Course::new(PLAN);
         assert_eq!(course.hear(secs(0), asked(45), 0.0), Step::PollAt(secs(45)));
         let step = course.hear(secs(0), asked(u64::MAX), 0.0);
-        assert_eq!(step, Step::PollAt(secs(600)));
+        assert_eq!(step, Step::PollAt(secs(595)));
     }
 
     #[test]
-    fn an_interval_without_an_end_leaves_the_poll_at_the_deadline() {
+    fn an_interval_without_an_end_leaves_the_last_poll() {
         let plan = |interval| Plan { interval, ..PLAN };
         for interval in [Duration::MAX, Duration::MAX / 2] {
             let mut course = Course::new(plan(interval));
             for heard in [RUNNING, ERROR, ERROR] {
                 let step = course.hear(secs(1), heard, 1.0);
-                assert_eq!(step, Step::PollAt(secs(600)));
+                assert_eq!(step, Step::PollAt(secs(595)));
             }
         }
     }

@@ -116,12 +116,10 @@ impl Updates {
         }
     }
 
-    /// A poll that ends at most one request's time after the deadline.
+    /// A poll that ends at the deadline at the latest.
     fn ask(&self) -> Asking {
         let (client, task) = (self.client.clone(), self.task.clone());
-        let deadline = after(self.started, self.course.deadline());
-        let total = client.shared.settings.timeouts.total;
-        let until = after(deadline.max(Instant::now()), total);
+        let until = after(self.started, self.course.deadline());
         Box::pin(async move {
             let late = ClientError::new(ErrorKind::TimedOut, "the poll did not end in time");
             timeout_at(until, client.record(&task))

@@ -192,7 +192,15 @@ async fn a_wrong_or_refused_range_starts_again() {
     let wrong_total = Reply::new(206, &[("Content-Range", "bytes 10-42/43"), MP3], &longer);
     let nonsense = Reply::new(206, &[("Content-Range", "bytes */*"), MP3], &AUDIO[10..]);
     let refused = Reply::new(416, &[("Content-Range", "bytes */42")], b"");
-    for second in [wrong_start, wrong_end, wrong_total, nonsense, refused] {
+    let other_version = rest(10, &[("ETag", "\"v2\"")]);
+    for second in [
+        wrong_start,
+        wrong_end,
+        wrong_total,
+        nonsense,
+        refused,
+        other_version,
+    ] {
         let script = [cut_body(&[TAG], 10), second, Reply::new(200, &[MP3], AUDIO)];
         let desk = Desk::new(script).await;
         let stored = desk.download().await.expect("fetched again");
@@ -213,6 +221,14 @@ async fn what_is_empty_or_not_audio_is_an_error_and_leaves_no_file() {
     let page = ("Content-Type", "text/html; charset=utf-8");
     let cases = [
         (Reply::new(200, &[MP3], b""), ErrorKind::BadFile),
+        (
+            Reply::new(200, &[MP3], b"\n<!doctype html><title>gone</title>"),
+            ErrorKind::BadFile,
+        ),
+        (
+            Reply::new(200, &[], b"{\"error\":\"gone\"}"),
+            ErrorKind::BadFile,
+        ),
         (Reply::new(200, &[page], b"<html>"), ErrorKind::BadFile),
         (
             Reply::new(200, &[MP3, ("Content-Encoding", "gzip")], b"\x1f\x8b"),

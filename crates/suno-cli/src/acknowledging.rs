@@ -1,0 +1,209 @@
+//! Acknowledgements that a reader of `suno listen --ack` writes to stdin, one JSON object a line.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use serde::Deserialize;
+use suno_callback::{EventId, HandlerError};
+use tokio::sync::{oneshot, watch};
+
+use crate::span::Span;
+
+/// How long a line on stdin may be.
+const LINE_BYTES_MAX: u64 = 64 * 1_024;
+/// The reason of an acknowledgement that gives none.
+const NO_REASON: &str = "the reader gave no reason";
+
+/// What a reader says of an event.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Acknowledgement {
+    Done {
+        ack: i64,
+    },
+    Retry {
+        retry: i64,
+        after: Option<String>,
+        reason: Option<String>,
+    },
+    Dead {
+        dead: i64,
+        reason: Option<String>,
+    },
+}
+
+type Outcome = Result<(), HandlerError>;
+
+/// The events that were printed and not acknowledged yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Acknowledgements {
+    waiting: Arc<Mutex<HashMap<i64, oneshot::Sender<Outcome>>>>,
+    ended: watch::Receiver<bool>,
+}
+
+/// An event that is about to be printed. Dropping it forgets it.
+pub(crate) struct Unacknowledged {
+    all: Acknowledgements,
+    event: i64,
+    outcome: oneshot::Receiver<Outcome>,
+}
+
+impl Acknowledgements {
+    /// Begins to read stdin, in a thread of its own.
+    pub(crate) fn start() -> io::Result<Self> {
+        let waiting = Arc::default();
+        let (end, ended) = watch::channel(false);
+        let all = Self { waiting, ended };
+        let told = all.clone();
+        thread::Builder::new()
+            .name("stdin".to_owned())
+            .spawn(move || {
+                told.read(&mut io::stdin().lock());
+                end.send_replace(true);
+            })?;
+        Ok(all)
+    }
+
+    /// Expects what is said of an event.
+    pub(crate) fn expect(&self, event: EventId) -> Unacknowledged {
+        let (tell, outcome) = oneshot::channel();
+        self.waiting().insert(event.0, tell);
+        Unacknowledged {
+            all: self.clone(),
+            event: event.0,
+            outcome,
+        }
+    }
+
+    /// Resolves when stdin has ended: nothing will be acknowledged any more.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Takes line after line, to the end.
+    fn read(&self, stdin: &mut impl BufRead) {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match stdin.take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+                Ok(0) => return,
+                Ok(_) => self.take_line(&line),
+                Err(err) => {
+                    tracing::error!(%err, "stdin cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_line(&self, line: &[u8]) {
+        if line.trim_ascii().is_empty() {
+            return;
+        }
+        // What was written may be anything, and is not shown.
+        let Some((event, outcome)) = outcome(line) else {
+            tracing::warn!(
+                "a line on stdin is no acknowledgement, such as {{\"ack\":1}}; it is ignored"
+            );
+            return;
+        };
+        match self.waiting().remove(&event) {
+            // Nobody waits if the claim was lost meanwhile: the event is printed again.
+            Some(tell) => drop(tell.send(outcome)),
+            None => tracing::warn!(event, "an event was acknowledged that nobody waits for"),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<i64, oneshot::Sender<Outcome>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The event that a line speaks of, and what it says. `None` if it is no acknowledgement.
+fn outcome(line: &[u8]) -> Option<(i64, Outcome)> {
+    let reason = |reason: Option<String>| reason.unwrap_or_else(|| NO_REASON.to_owned());
+    Some(match serde_json::from_slice(line).ok()? {
+        Acknowledgement::Done { ack } => (ack, Ok(())),
+        Acknowledgement::Retry {
+            retry,
+            after,
+            reason: why,
+        } => {
+            let err = match after {
+                Some(after) => {
+                    let Span(wait) = after.parse().ok()?;
+                    HandlerError::retry_after(wait, reason(why))
+                }
+                None => HandlerError::retry(reason(why)),
+            };
+            (retry, Err(err))
+        }
+        Acknowledgement::Dead { dead, reason: why } => {
+            (dead, Err(HandlerError::give_up(reason(why))))
+        }
+    })
+}
+
+impl Unacknowledged {
+    /// What the reader says. Pending for ever if it never says anything.
+    pub(crate) async fn outcome(mut self) -> Outcome {
+        match (&mut self.outcome).await {
+            Ok(outcome) => outcome,
+            // The same event was printed again: that one waits.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Unacknowledged {
+    fn drop(&mut self) {
+        // Another attempt of the same event may wait under its number by now.
+        self.outcome.close();
+        let mut waiting = self.all.waiting();
+        if waiting
+            .get(&self.event)
+            .is_some_and(oneshot::Sender::is_closed)
+        {
+            waiting.remove(&self.event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_acknowledgement_is_not_taken_for_one() {
+        for line in [
+            "",
+            "1",
+            "{}",
+            "[1]",
+            r#"{"ack":"1"}"#,
+            r#"{"ack":1,"retry":1}"#,
+            r#"{"ack":1,"more":1}"#,
+            r#"{"retry":1,"after":10}"#,
+            r#"{"retry":1,"after":"soon"}"#,
+            r#"{"dead":1,"after":"1s"}"#,
+            r#"{"ack":1}{"ack":2}"#,
+            "\u{feff}{\"ack\":1}",
+        ] {
+            assert!(outcome(line.as_bytes()).is_none(), "{line}");
+        }
+        for (line, event, is_done) in [
+            (r#"{"ack":1}"#, 1, true),
+            (" {\"ack\": 7 }\r\n", 7, true),
+            (r#"{"retry":2}"#, 2, false),
+            (r#"{"retry":2,"after":"10s","reason":"busy"}"#, 2, false),
+            (r#"{"dead":3,"reason":"no such user"}"#, 3, false),
+            (r#"{"dead":3}"#, 3, false),
+        ] {
+            let (said_of, outcome) = outcome(line.as_bytes()).unwrap();
+            assert_eq!((said_of, outcome.is_ok()), (event, is_done), "{line}");
+        }
+    }
+}
