@@ -82,8 +82,20 @@ impl Inbox {
     /// dropped.
     #[must_use]
     pub fn start(store: Arc<dyn IdempotencyStore>) -> Self {
+        Self::start_observed(store, |_, _| {})
+    }
+
+    /// The same, where `observe` is told of every delivery that was committed and what it was, before
+    /// its sender is answered: for figures, or to tell of deliveries that contradict each other. It
+    /// must not wait. What it is told may be told again, if the process ends before the sender is
+    /// answered.
+    #[must_use]
+    pub fn start_observed(
+        store: Arc<dyn IdempotencyStore>,
+        observe: impl Fn(&Delivery, Accepted) + Send + Sync + 'static,
+    ) -> Self {
         let (waiting, gathered) = mpsc::channel(WAITING_MAX);
-        crate::simulation::spawn(commit_all(gathered, store.clone()));
+        crate::simulation::spawn(commit_all(gathered, store.clone(), observe));
         Self {
             waiting,
             room: Arc::new(Semaphore::new(Self::WAITING_BYTES_MAX)),
@@ -156,7 +168,11 @@ impl Inbox {
     }
 }
 
-async fn commit_all(mut gathered: mpsc::Receiver<Waiting>, store: Arc<dyn IdempotencyStore>) {
+async fn commit_all(
+    mut gathered: mpsc::Receiver<Waiting>,
+    store: Arc<dyn IdempotencyStore>,
+    observe: impl Fn(&Delivery, Accepted) + Send,
+) {
     let throttle = Throttle::default();
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while gathered.recv_many(&mut batch, BATCH_MAX).await > 0 {
@@ -168,6 +184,7 @@ async fn commit_all(mut gathered: mpsc::Receiver<Waiting>, store: Arc<dyn Idempo
         for (delivery, result) in deliveries.iter().zip(&results) {
             if let Ok(accepted) = result {
                 tell(delivery, *accepted, &throttle);
+                observe(delivery, *accepted);
             }
         }
         // Freed before the answers are sent, which frees their room for others.

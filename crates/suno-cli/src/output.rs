@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use suno_callback::{Event, VerifiedBy};
+use suno_callback::{Delivery, Event, EventKey, VerifiedBy};
 use suno_types::{Code, Track};
 
 /// Prints one line at once.
@@ -73,6 +73,10 @@ pub(crate) enum Line<'a> {
         attempt: u32,
         tracks: Vec<TrackLine<'a>>,
     },
+    /// A delivery says something else than the event that is known.
+    Conflict(Odd<'a>),
+    /// Complete and failed were both delivered for a task.
+    Contradiction(Odd<'a>),
     Submitted {
         task_id: &'a str,
     },
@@ -99,6 +103,26 @@ pub(crate) enum Line<'a> {
     Credits {
         credits: f64,
     },
+}
+
+/// A delivery that is not what the others say.
+#[derive(Debug, Serialize)]
+pub(crate) struct Odd<'a> {
+    task_id: &'a str,
+    stage: &'a str,
+    source: &'a str,
+    verified_by: Vec<&'a str>,
+}
+
+impl<'a> Odd<'a> {
+    pub(crate) fn new(key: &'a EventKey, delivery: &Delivery) -> Self {
+        Self {
+            task_id: key.task_id().as_str(),
+            stage: key.stage().as_str(),
+            source: delivery.source.as_str(),
+            verified_by: verified_by(delivery.verified_by),
+        }
+    }
 }
 
 /// A track in a line. What is not known is null; an empty URL is not known either.

@@ -54,6 +54,12 @@ impl Printer {
         }
     }
 
+    /// Prints a line if there is a place for it: what waits for nobody may be lost.
+    pub(crate) fn print_if_possible(&self, text: String) {
+        let (written, _) = oneshot::channel();
+        let _ = self.lines.try_send(Line { text, written });
+    }
+
     /// Resolves when stdout has failed, with what was in the way.
     pub(crate) async fn failed(&self) -> Arc<io::Error> {
         let mut failed = self.failed.clone();

@@ -1,5 +1,6 @@
 //! `suno listen`: receives callbacks, stores them durably, and prints every handled event.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
 use suno_callback::{
-    CallbackHandler, Dispatcher, Event, HandlerError, Inbox, Receiver, Retention, Token,
-    Verification, handler_fn,
+    Accepted, CallbackHandler, Content, Delivery, Dispatcher, Event, HandlerError, Inbox, Receiver,
+    Reconciler, Retention, Token, Verification, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
 use tokio::sync::oneshot;
@@ -17,11 +18,11 @@ use tokio::time::timeout_at;
 
 use crate::acknowledging::Acknowledgements;
 use crate::failure::Failure;
-use crate::output::{self, Line};
+use crate::output::{self, Line, Odd};
 use crate::printer::Printer;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{address, environment};
+use crate::{address, environment, provider};
 
 /// How long lines that are being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
@@ -40,8 +41,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// At most 16 events are unacknowledged at a time.
 ///
 /// A signature covers the task and the second, not the body: whoever has seen one signed callback can
-/// send another body for the same task within five minutes. Read the task's record before you act on
-/// what a body says, and look at "verified_by" in each line.
+/// send another body for the same task within five minutes. --confirm asks the provider's record before
+/// an event is printed; "verified_by" in each line says what spoke for it. A delivery that does not fit
+/// what is known is a line of its own ("event":"conflict" or "contradiction") and a warning.
 ///
 /// Read stderr, or send it to a file: lines that nobody reads are dropped, and counted.
 ///
@@ -85,6 +87,11 @@ pub(crate) struct Arguments {
     /// Count an event as handled only when it is acknowledged on stdin; prints JSON
     #[arg(long)]
     ack: bool,
+    /// Ask the provider's record about each event before it is printed; needs SUNO_API_KEY
+    #[arg(long)]
+    confirm: bool,
+    #[command(flatten)]
+    provider: provider::Arguments,
 }
 
 /// A path that starts with a slash.
@@ -121,6 +128,10 @@ impl std::str::FromStr for StoreUrl {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let verification = verification(&arguments)?;
+    let client = match arguments.confirm {
+        true => Some(arguments.provider.client()?),
+        false => None,
+    };
     let shutdown = Shutdown::listen(arguments.stop_grace.0)?;
     let listener = bind(arguments.addr).map_err(|err| {
         Failure::usage(err).context(format!(
@@ -132,84 +143,135 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let store = SqliteStore::open(file)
         .map_err(|err| Failure::usage(err).context(format!("cannot open the store {file}")))?;
     let store = Arc::new(store);
-    let retention = Retention::new(store.clone()).start();
-    let inbox = Inbox::start(store);
-    let receiver = Receiver::new(inbox.clone(), verification).with_path(&arguments.path.0);
     let address = listener.local_addr().map_err(Failure::failed)?;
     let url = format!("http://{address}{}", arguments.path.0.trim_end_matches('/'));
-    let json = arguments.json || arguments.ack;
-    announce(&url, json).map_err(Failure::failed)?;
+    let lines = Lines::start(&arguments, &url).map_err(Failure::failed)?;
 
-    let printer = Printer::start().map_err(Failure::failed)?;
-    let acknowledgements = match arguments.ack {
-        true => Some(Acknowledgements::start().map_err(Failure::failed)?),
-        false => None,
+    let retention = Retention::new(store.clone()).start();
+    let inbox = Inbox::start_observed(store, lines.observer());
+    let receiver = Receiver::new(inbox.clone(), verification).with_path(&arguments.path.0);
+    let reconciler = client.map(|client| Reconciler::new(inbox.clone(), client));
+    let handler = lines.handler();
+    let dispatcher = match &reconciler {
+        Some(reconciler) => Dispatcher::new(inbox, reconciler.confirm(handler)),
+        None => Dispatcher::new(inbox, handler),
     };
-    let handler = handler(printer.clone(), acknowledgements.clone(), json);
-    let dispatcher = Dispatcher::new(inbox, handler)
+    let dispatcher = dispatcher
         .with_lease(arguments.lease.0)
         // A reader may pause for as long as it likes: its events wait.
         .with_handler_timeout(Duration::MAX)
         .with_stop_grace(PRINTING.min(arguments.stop_grace.0))
         .start();
+    let reconciler = reconciler.map(Reconciler::start);
     let (stop, stopped) = oneshot::channel::<()>();
     let server = Serve::new(listener, receiver)
         .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING))
         .run(async { drop(stopped.await) });
     let server = tokio::spawn(server);
-    let mut broken = None;
-    let deadline = tokio::select! {
-        deadline = shutdown.clone().requested() => deadline,
-        err = printer.failed() => {
-            broken = Some(Failure::unread(err).context("stdout cannot be written"));
+
+    let (ended, deadline) = tokio::select! {
+        deadline = shutdown.clone().requested() => (Ok(()), deadline),
+        failure = lines.failed() => {
             shutdown.ask();
-            shutdown.requested().await
-        }
-        () = ended(acknowledgements) => {
-            broken = Some(Failure::unread(anyhow!(
-                "stdin has ended: nothing is acknowledged any more; what was not is printed again after the next start"
-            )));
-            shutdown.ask();
-            shutdown.requested().await
+            (Err(failure), shutdown.requested().await)
         }
     };
     drop(stop);
-    let all = async { tokio::join!(server, dispatcher.stop(), retention.stop()) };
+    let all = async {
+        tokio::join!(server, dispatcher.stop(), retention.stop(), async {
+            if let Some(reconciler) = reconciler {
+                reconciler.stop().await;
+            }
+        })
+    };
     if timeout_at(deadline, all).await.is_err() {
         tracing::warn!(
             "stopped before everything had ended; it is done again after the next start"
         );
     }
-    match broken {
-        Some(failure) => Err(failure),
-        None => Ok(()),
-    }
+    ended
 }
 
-/// Prints events and, if they are to be acknowledged, waits for that.
-fn handler(
+/// The lines on stdout, and what is said of them on stdin.
+#[derive(Debug, Clone)]
+struct Lines {
     printer: Printer,
     acknowledgements: Option<Acknowledgements>,
     json: bool,
-) -> impl CallbackHandler {
-    handler_fn(move |event: Event| {
-        let (printer, line) = (printer.clone(), line(&event, json));
-        let unacknowledged = acknowledgements.as_ref().map(|all| all.expect(event.id()));
-        async move {
-            printer.print(line?).await;
-            match unacknowledged {
-                Some(unacknowledged) => unacknowledged.outcome().await,
-                None => Ok(()),
-            }
-        }
-    })
 }
 
-/// Resolves when nothing will be acknowledged any more, if anything is.
-async fn ended(acknowledgements: Option<Acknowledgements>) {
-    match acknowledgements {
-        Some(acknowledgements) => acknowledgements.ended().await,
-        None => std::future::pending().await,
+impl Lines {
+    fn start(arguments: &Arguments, url: &str) -> io::Result<Self> {
+        let json = arguments.json || arguments.ack;
+        announce(url, json)?;
+        let acknowledgements = arguments.ack.then(Acknowledgements::start).transpose()?;
+        Ok(Self {
+            printer: Printer::start()?,
+            acknowledgements,
+            json,
+        })
+    }
+
+    /// Prints events and, if they are to be acknowledged, waits for that.
+    fn handler(&self) -> impl CallbackHandler {
+        let lines = self.clone();
+        handler_fn(move |event: Event| {
+            let (printer, line) = (lines.printer.clone(), line(&event, lines.json));
+            let acknowledgements = lines.acknowledgements.as_ref();
+            let unacknowledged = acknowledgements.map(|all| all.expect(event.id()));
+            async move {
+                printer.print(line?).await;
+                match unacknowledged {
+                    Some(unacknowledged) => unacknowledged.outcome().await,
+                    None => Ok(()),
+                }
+            }
+        })
+    }
+
+    /// Prints deliveries that do not fit what is known. They are logged, too, and kept in the store: a
+    /// reader that is slow may miss a line.
+    fn observer(&self) -> impl Fn(&Delivery, Accepted) + Send + Sync + 'static {
+        let Self { printer, json, .. } = self.clone();
+        move |delivery, accepted| {
+            if let Some(line) = odd(delivery, accepted).filter(|_| json)
+                && let Ok(line) = output::json_line(&line)
+            {
+                printer.print_if_possible(line);
+            }
+        }
+    }
+
+    /// Resolves when nobody reads any more, or nothing will be acknowledged any more.
+    async fn failed(&self) -> Failure {
+        let stdin_ended = async {
+            match &self.acknowledgements {
+                Some(acknowledgements) => acknowledgements.ended().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            err = self.printer.failed() => {
+                Failure::unread(err).context("stdout cannot be written")
+            }
+            () = stdin_ended => Failure::unread(anyhow!(
+                "stdin has ended: nothing is acknowledged any more; what was not is printed again \
+                 after the next start"
+            )),
+        }
+    }
+}
+
+/// The line about a delivery that does not fit what is known.
+fn odd(delivery: &Delivery, accepted: Accepted) -> Option<Line<'_>> {
+    let Content::Event { key, .. } = &delivery.content else {
+        return None;
+    };
+    let odd = Odd::new(key, delivery);
+    match accepted {
+        Accepted::Conflict => Some(Line::Conflict(odd)),
+        Accepted::Late if key.stage().is_terminal() => Some(Line::Contradiction(odd)),
+        _ => None,
     }
 }
 
