@@ -9,7 +9,7 @@ use suno_callback::Clock;
 use tokio::time::Instant;
 
 /// The true time at which every run begins, in milliseconds since 1970.
-pub(crate) const START_MS: i64 = 1_790_000_000_000;
+pub(crate) const START_MS: u64 = 1_790_000_000_000;
 /// The monotonic time at the start.
 const UPTIME: Duration = Duration::from_secs(86_400);
 
@@ -20,24 +20,15 @@ pub(crate) struct MachineClock {
     /// How far the wall clock is ahead of the truth.
     ahead_ms: Arc<AtomicI64>,
     /// The monotonic time follows the wall clock, which is a mistake.
-    follows_wall: bool,
+    pub(crate) follows_wall: bool,
 }
 
 impl MachineClock {
     pub(crate) fn new(start: Instant, ahead_ms: i64) -> Self {
-        let ahead_ms = Arc::new(AtomicI64::new(ahead_ms));
         Self {
             start,
-            ahead_ms,
+            ahead_ms: Arc::new(AtomicI64::new(ahead_ms)),
             follows_wall: false,
-        }
-    }
-
-    /// The same clock, whose monotonic time follows its wall clock.
-    pub(crate) fn following_wall(&self) -> Self {
-        Self {
-            follows_wall: true,
-            ..self.clone()
         }
     }
 
@@ -45,26 +36,32 @@ impl MachineClock {
     pub(crate) fn step(&self, by_ms: i64) {
         self.ahead_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
+
+    /// A time that follows the wall clock.
+    fn of_wall(&self, origin: Duration) -> Duration {
+        let (time, ahead) = (
+            origin + self.start.elapsed(),
+            self.ahead_ms.load(Ordering::Relaxed),
+        );
+        let step = Duration::from_millis(ahead.unsigned_abs());
+        match ahead < 0 {
+            true => time.saturating_sub(step),
+            false => time + step,
+        }
+    }
 }
 
 impl Clock for MachineClock {
     fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let now = START_MS + elapsed + self.ahead_ms.load(Ordering::Relaxed);
+        let now = self.of_wall(Duration::from_millis(START_MS));
+        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_millisecond(now).unwrap_or_default()
     }
 
     fn monotonic(&self) -> Duration {
-        let now = UPTIME + self.start.elapsed();
-        if !self.follows_wall {
-            return now;
-        }
-        let ahead = self.ahead_ms.load(Ordering::Relaxed);
-        let step = Duration::from_millis(ahead.unsigned_abs());
-        if ahead < 0 {
-            now.saturating_sub(step)
-        } else {
-            now + step
+        match self.follows_wall {
+            true => self.of_wall(UPTIME),
+            false => UPTIME + self.start.elapsed(),
         }
     }
 }
@@ -78,9 +75,8 @@ mod tests {
         let clock = MachineClock::new(Instant::now(), 500);
         tokio::time::advance(Duration::from_secs(1)).await;
         clock.step(-3_600_000);
-        let ahead = clock.now().as_millisecond() - START_MS;
+        let ahead = clock.now().as_millisecond() - START_MS.cast_signed();
         assert_eq!(ahead, 1_000 + 500 - 3_600_000);
         assert_eq!(clock.monotonic(), UPTIME + Duration::from_secs(1));
-        assert!(clock.following_wall().monotonic() < UPTIME);
     }
 }

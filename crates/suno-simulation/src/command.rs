@@ -4,14 +4,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 use std::{env, fs, thread};
 
 use crate::coverage::{Coverage, SOMETIMES};
+use crate::history::Violation;
 use crate::mutant::Mutant;
+use crate::node::lock;
 use crate::plan::{Plan, StoreKind};
+use crate::run::run;
+use crate::shrink::shrink;
 use crate::world::Outcome;
-use crate::{draw, run, shrink, trace};
 
 /// How many threads run, each one run at a time.
 const THREADS: usize = 2;
@@ -23,10 +25,6 @@ const ENOUGH: u64 = 5_000;
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "it belongs to this crate and its command"
-)]
 pub struct Options {
     /// The seed of the first run.
     pub seed: u64,
@@ -42,16 +40,6 @@ pub struct Options {
     pub mutant: Option<Mutant>,
 }
 
-/// What many runs came to.
-#[derive(Debug, Default)]
-struct Summary {
-    runs: u64,
-    polls: u64,
-    entries: u64,
-    coverage: Coverage,
-    failed: Option<(Plan, Outcome)>,
-}
-
 /// Runs what the options say, and prints what it came to. True if every promise was kept or, with a
 /// mutant, if the mistake was found.
 ///
@@ -60,26 +48,30 @@ struct Summary {
 /// If a plan cannot be read, or nothing can be printed.
 pub fn simulate(options: &Options, out: &mut dyn Write) -> io::Result<bool> {
     if let Some(path) = &options.plan {
-        let plan = read(path)?;
-        return one(&plan, options, out);
+        return one(&read(path)?, options, out);
     }
     if options.trace {
-        return one(&draw::plan(options.seed, StoreKind::Memory), options, out);
+        return one(&Plan::draw(options.seed, StoreKind::Memory), options, out);
+    }
+    if options.mutant.is_some() {
+        let memory = Summary::of(options, StoreKind::Memory, options.runs);
+        memory.print(options, out)?;
+        return Ok(memory.failed.is_some());
     }
     for (path, plan) in kept_plans()? {
         writeln!(out, "kept plan {}", path.display())?;
-        if options.mutant.is_none() && !one(&plan, options, out)? {
+        if !one(&plan, options, out)? {
             return Ok(false);
         }
     }
-    let memory = batch(options, StoreKind::Memory, options.runs);
-    report(options, "memory", &memory, out)?;
-    if memory.failed.is_some() || options.mutant.is_some() {
-        return Ok(memory.failed.is_some() == options.mutant.is_some());
+    let memory = Summary::of(options, StoreKind::Memory, options.runs);
+    memory.print(options, out)?;
+    if memory.failed.is_some() {
+        return Ok(false);
     }
-    let sqlite = batch(options, StoreKind::Sqlite, options.sqlite_runs);
-    report(options, "SQLite", &sqlite, out)?;
-    Ok(sqlite.failed.is_none() && covers(&memory, out)?)
+    let sqlite = Summary::of(options, StoreKind::Sqlite, options.sqlite_runs);
+    sqlite.print(options, out)?;
+    Ok(sqlite.failed.is_none() && memory.has_tried_enough(out)?)
 }
 
 /// The plans that broke a promise once, with their files.
@@ -89,123 +81,129 @@ pub fn simulate(options: &Options, out: &mut dyn Write) -> io::Result<bool> {
 /// If one cannot be read.
 pub fn kept_plans() -> io::Result<Vec<(PathBuf, Plan)>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
-    let mut paths: Vec<_> = fs::read_dir(dir)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<_>>()?;
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "json")
-    });
+    let entries = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
     paths.sort();
-    paths
+    let plans = paths
         .into_iter()
-        .map(|path| read(&path).map(|plan| (path, plan)))
-        .collect()
+        .map(|path| Ok((path.clone(), read(&path)?)));
+    plans.collect()
 }
 
 fn read(path: &Path) -> io::Result<Plan> {
-    Plan::from_json(&fs::read_to_string(path)?).map_err(io::Error::other)
+    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
 }
 
 /// Runs one plan.
 fn one(plan: &Plan, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
-    let (outcome, history) = trace(plan, options.mutant);
+    let outcome = run(plan, options.mutant);
     if options.trace {
-        out.write_all(history.as_bytes())?;
+        write!(out, "{}", outcome.tail(usize::MAX))?;
     }
     match &outcome.violation {
-        Some(violation) => writeln!(out, "{violation}\n{}", outcome.tail)?,
-        None => writeln!(out, "  kept every promise: {} entries", outcome.entries)?,
+        Some(violation) => writeln!(out, "{violation}\n{}", outcome.tail(40))?,
+        None => writeln!(out, "  kept every promise: {} entries", outcome.entries())?,
     }
     Ok(outcome.violation.is_none())
 }
 
-/// Runs plans of one seed after the other, until one breaks a promise.
-fn batch(options: &Options, store: StoreKind, runs: u64) -> Summary {
-    let (next, summary) = (AtomicU64::new(0), Mutex::new(Summary::default()));
-    let work = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= runs {
-                return;
+/// What many runs came to.
+#[derive(Debug, Default)]
+struct Summary {
+    name: String,
+    runs: u64,
+    polls: u64,
+    entries: usize,
+    coverage: Coverage,
+    failed: Option<(Plan, Outcome)>,
+}
+
+impl Summary {
+    /// Runs the plans of one seed after the other, until one breaks a promise.
+    fn of(options: &Options, store: StoreKind, runs: u64) -> Self {
+        let summary = Mutex::new(Self {
+            name: format!("{store:?}"),
+            ..Self::default()
+        });
+        let next = AtomicU64::new(0);
+        let work = || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= runs {
+                    return;
+                }
+                let plan = Plan::draw(options.seed + number, store);
+                let outcome = checked(&plan, options.mutant, number);
+                if !lock(&summary).takes(plan, outcome) {
+                    next.store(runs, Ordering::Relaxed);
+                }
             }
-            let plan = draw::plan(options.seed + number, store);
-            let outcome = checked(&plan, options.mutant, number);
-            if !summary
-                .lock()
-                .is_ok_and(|mut summary| summary.take(plan, outcome))
-            {
-                next.store(runs, Ordering::Relaxed);
-            }
+        };
+        thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
+        summary.into_inner().unwrap_or_default()
+    }
+
+    /// Takes in a run. False if it broke a promise.
+    fn takes(&mut self, plan: Plan, mut outcome: Outcome) -> bool {
+        self.runs += 1;
+        self.polls += outcome.polls;
+        self.entries += outcome.entries();
+        self.coverage.add(std::mem::take(&mut outcome.coverage));
+        let keeps = outcome.violation.is_none();
+        let before = self.failed.as_ref().map(|(before, _)| before.seed);
+        if !keeps && before.is_none_or(|before| plan.seed < before) {
+            self.failed = Some((plan, outcome));
         }
-    };
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(work);
+        keeps
+    }
+
+    fn print(&self, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+        let Self {
+            name,
+            runs,
+            entries,
+            polls,
+            ..
+        } = self;
+        let first = options.seed;
+        writeln!(
+            out,
+            "{name}: {runs} runs from seed {first}, {entries} entries, {polls} polls"
+        )?;
+        if let Some((plan, outcome)) = &self.failed {
+            return explain(options, plan, outcome, out);
         }
-    });
-    summary.into_inner().unwrap_or_default()
+        for (name, (count, runs)) in &self.coverage.0 {
+            writeln!(out, "  {count:>9} x {name}, in {runs} runs")?;
+        }
+        Ok(())
+    }
+
+    /// Whether everything has happened often enough.
+    fn has_tried_enough(&self, out: &mut dyn Write) -> io::Result<bool> {
+        let is_rare = |name: &&str| self.coverage.runs(name) * 1_000 < self.runs * OFTEN;
+        if self.runs < ENOUGH {
+            return Ok(true);
+        }
+        for name in SOMETIMES.iter().filter(|name| is_rare(name)) {
+            writeln!(
+                out,
+                "too rare: {name}, in {} runs",
+                self.coverage.runs(name)
+            )?;
+        }
+        Ok(!SOMETIMES.iter().any(|name| is_rare(&name)))
+    }
 }
 
 /// Runs a plan, now and then twice.
 fn checked(plan: &Plan, mutant: Option<Mutant>, number: u64) -> Outcome {
     let mut outcome = run(plan, mutant);
-    if number.is_multiple_of(TWICE) && run(plan, mutant).hash != outcome.hash {
-        outcome
-            .violation
-            .get_or_insert_with(|| crate::world::stuck("two runs of one plan differ"));
+    if number.is_multiple_of(TWICE) && run(plan, mutant).hash() != outcome.hash() {
+        let differs = Violation::sound("two runs of one plan differ");
+        outcome.violation.get_or_insert(differs);
     }
     outcome
-}
-
-impl Summary {
-    /// Takes in a run. False if it broke a promise.
-    fn take(&mut self, plan: Plan, mut outcome: Outcome) -> bool {
-        self.runs += 1;
-        self.polls += outcome.polls;
-        self.entries += outcome.entries as u64;
-        self.coverage.add(&std::mem::take(&mut outcome.coverage));
-        let keeps = outcome.violation.is_none();
-        let is_first = self
-            .failed
-            .as_ref()
-            .is_none_or(|(failed, _)| plan.seed < failed.seed);
-        if !keeps && is_first {
-            self.failed = Some((plan, outcome));
-        }
-        keeps
-    }
-}
-
-fn report(
-    options: &Options,
-    store: &str,
-    summary: &Summary,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let Summary {
-        runs,
-        polls,
-        entries,
-        coverage,
-        ..
-    } = summary;
-    writeln!(
-        out,
-        "{store}: {runs} runs from seed {}, {entries} entries, {polls} polls",
-        options.seed
-    )?;
-    if let Some((plan, outcome)) = &summary.failed {
-        return explain(options, plan, outcome, out);
-    }
-    for (name, count) in &coverage.counts {
-        let in_runs = coverage.runs.get(name).copied().unwrap_or_default();
-        writeln!(out, "  {count:>9} x {name}, in {in_runs} runs")?;
-    }
-    for (name, count) in &coverage.exemptions {
-        writeln!(out, "  {count:>9} exemptions of {name}")?;
-    }
-    Ok(())
 }
 
 /// Says which promise was broken, and how to see it again.
@@ -218,20 +216,19 @@ fn explain(
     let Some(violation) = &outcome.violation else {
         return Ok(());
     };
+    let seed = plan.seed;
     writeln!(
         out,
-        "seed {} breaks a promise. {violation}\n{}",
-        plan.seed, outcome.tail
+        "seed {seed} breaks a promise. {violation}\n{}",
+        outcome.tail(40)
     )?;
-    let started = Instant::now();
     let small = shrink(plan, violation.row, options.mutant);
-    let path = env::temp_dir().join(format!("simulation-{}.json", plan.seed));
-    fs::write(&path, small.to_json())?;
+    let path = env::temp_dir().join(format!("simulation-{seed}.json"));
+    fs::write(&path, serde_json::to_string_pretty(&small)?)?;
     let (tasks, faults) = (small.tasks.len(), small.faults.len());
-    let seconds = started.elapsed().as_secs();
     writeln!(
         out,
-        "shrunk in {seconds} s to {tasks} tasks and {faults} faults; see it again with"
+        "shrunk to {tasks} tasks and {faults} faults; see it again with"
     )?;
     writeln!(
         out,
@@ -240,32 +237,15 @@ fn explain(
     )
 }
 
-/// Whether everything has happened often enough.
-fn covers(summary: &Summary, out: &mut dyn Write) -> io::Result<bool> {
-    if summary.runs < ENOUGH {
-        return Ok(true);
-    }
-    let mut covers = true;
-    for name in SOMETIMES {
-        let runs = summary.coverage.runs.get(name).copied().unwrap_or_default();
-        if runs * 1_000 < summary.runs * OFTEN {
-            writeln!(out, "too rare: {name}, in {runs} runs")?;
-            covers = false;
-        }
-    }
-    Ok(covers)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_mutant_is_found_and_told_of() {
-        let mutant = Some(Mutant::GrantsByNumber);
+    fn a_mutant_is_found_and_reported() {
         let options = Options {
             runs: 100,
-            mutant,
+            mutant: Some(Mutant::GrantsByNumber),
             ..Options::default()
         };
         let mut out = Vec::new();
@@ -274,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_too_rarely_is_told() {
+    fn what_happens_too_rarely_is_reported() {
         let summary = Summary {
             runs: ENOUGH,
             ..Summary::default()
         };
         let mut out = Vec::new();
-        assert!(!covers(&summary, &mut out).unwrap());
+        assert!(!summary.has_tried_enough(&mut out).unwrap());
         assert!(
             String::from_utf8(out)
                 .unwrap()

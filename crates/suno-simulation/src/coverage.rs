@@ -2,20 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use suno_callback::{Accepted, DeadCause, Decision, Settled};
+use suno_callback::{Accepted, Decision, Settled, Settlement};
 
-use crate::history::{End, Entry, What};
-
-/// Counters of one run, or of many.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Coverage {
-    /// How often each has happened.
-    pub(crate) counts: BTreeMap<&'static str, u64>,
-    /// In how many runs.
-    pub(crate) runs: BTreeMap<&'static str, u64>,
-    /// How often an exemption was made.
-    pub(crate) exemptions: BTreeMap<&'static str, u64>,
-}
+use crate::history::{Answer, What};
+use crate::plan::FaultKind;
 
 /// What should happen in at least some of many runs.
 pub(crate) const SOMETIMES: [&str; 30] = [
@@ -46,39 +36,51 @@ pub(crate) const SOMETIMES: [&str; 30] = [
     "a task is given up",
     "a release",
     "a dead letter: exhausted",
-    "a dead letter: given up",
+    "a dead letter: given_up",
     "a dead letter: lapsed",
     "a purge",
 ];
 
+/// What happened, how often, and in how many runs.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Coverage(pub(crate) BTreeMap<String, (u64, u64)>);
+
 impl Coverage {
-    pub(crate) fn exempt(&mut self, what: &'static str) {
-        *self.exemptions.entry(what).or_default() += 1;
+    pub(crate) fn count(&mut self, name: &str) {
+        match self.0.get_mut(name) {
+            Some((count, _)) => *count += 1,
+            None => drop(self.0.insert(name.to_owned(), (1, 1))),
+        }
     }
 
-    pub(crate) fn take(&mut self, entry: &Entry) {
-        if let Some(name) = name(&entry.what) {
-            *self.counts.entry(name).or_default() += 1;
+    pub(crate) fn take(&mut self, what: &What) {
+        match what {
+            What::Settled(_, Settlement::Dead { cause, .. }, Settled::Settled) => {
+                self.count(&format!("a dead letter: {cause}"));
+            }
+            _ => name(what).into_iter().for_each(|name| self.count(name)),
         }
     }
 
     /// Adds what another run has covered.
-    pub(crate) fn add(&mut self, run: &Self) {
-        for (name, count) in &run.counts {
-            *self.counts.entry(name).or_default() += count;
-            *self.runs.entry(name).or_default() += run.runs.get(name).copied().unwrap_or(1);
+    pub(crate) fn add(&mut self, run: Self) {
+        for (name, (count, runs)) in run.0 {
+            let sum = self.0.entry(name).or_default();
+            *sum = (sum.0 + count, sum.1 + runs);
         }
-        for (name, count) in &run.exemptions {
-            *self.exemptions.entry(name).or_default() += count;
-        }
+    }
+
+    /// In how many runs something happened.
+    pub(crate) fn runs(&self, name: &str) -> u64 {
+        self.0.get(name).map_or(0, |(_, runs)| *runs)
     }
 }
 
 fn name(what: &What) -> Option<&'static str> {
     Some(match what {
-        What::Answered { status: 200, .. } => "a 200",
-        What::Answered { status: 503, .. } => "a 503",
-        What::Accepted { accepted, .. } => match accepted {
+        What::Answered(_, 200) => "a 200",
+        What::Answered(_, 503) => "a 503",
+        What::Accepted(delivery) => match delivery.accepted {
             Accepted::New => "an event",
             Accepted::Duplicate => "a duplicate",
             Accepted::Conflict => "a conflict",
@@ -87,46 +89,28 @@ fn name(what: &What) -> Option<&'static str> {
             Accepted::Quarantined => "a quarantine",
             _ => "a drop",
         },
-        What::Granted(grant) if grant.is_repeated => "a repeated claim",
-        What::Granted(grant) if grant.lapses > 1 => "a suspect",
-        What::Granted(grant) if grant.lapses > 0 => "a lapse",
-        What::Granted(_) => "a claim",
-        What::Settled {
-            settled: Settled::Lost,
-            ..
-        } => "a lost settlement",
-        What::Settled {
-            settled: Settled::AlreadySettled,
-            ..
-        } => "a settlement again",
-        What::Settled { end, .. } => match end {
-            End::Done => "a handled event",
-            End::Retry(_) => "a retry",
-            End::Release => "a release",
-            End::Dead(DeadCause::Exhausted) => "a dead letter: exhausted",
-            End::Dead(DeadCause::GivenUp) => "a dead letter: given up",
-            End::Dead(DeadCause::Lapsed) => "a dead letter: lapsed",
-            End::Dead(_) => "a dead letter: unreadable",
+        What::Granted(_, true) => "a repeated claim",
+        What::Granted(claim, _) => match claim.lapses {
+            0 => "a claim",
+            1 => "a lapse",
+            _ => "a suspect",
         },
-        What::Extended {
-            is_extended: false, ..
-        } => "a lost claim",
-        What::Cancelled { .. } => "a handler is cancelled",
+        What::Settled(_, _, Settled::Lost) => "a lost settlement",
+        What::Settled(_, _, Settled::AlreadySettled) => "a settlement again",
+        What::Settled(_, Settlement::Done, _) => "a handled event",
+        What::Settled(_, Settlement::Retry { .. }, _) => "a retry",
+        What::Settled(_, Settlement::Release, _) => "a release",
+        What::Extended(_, _, false) => "a lost claim",
+        What::Cancelled(_) => "a handler is cancelled",
         What::Died(_) => "a death",
         What::Stopping => "a stop",
-        What::Stalled => "a stall",
-        What::OperationFails { how, .. } => how,
-        What::Answers {
-            answer: "running" | "unknown" | "ended",
-            ..
-        } => "a task is asked about",
-        What::Answers { .. } => "the provider is away",
-        What::Decided {
-            decision: Decision::Ready,
-            ..
-        } => "a task is decided",
-        What::ToldGivenUp { .. } => "a task is given up",
-        What::Purged { keys, dead, .. } if keys + dead > 0 => "a purge",
+        What::Begins(FaultKind::Stall) => "a stall",
+        What::OperationFails(_, how) => how,
+        What::Answers(_, Answer::Away) => "the provider is away",
+        What::Answers(..) => "a task is asked about",
+        What::Decided(_, Decision::Ready) => "a task is decided",
+        What::ToldGivenUp(_) => "a task is given up",
+        What::Purged(keys, dead) if keys + dead > 0 => "a purge",
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
-//! Randomness from a seed. In a run, each number is a hash of what it is for, so that leaving out one
-//! item of a plan does not change what happens to the others.
+//! Randomness from a seed.
 
-/// Numbers that depend on a seed, a purpose and a counter only.
+/// Numbers that depend on a seed, a purpose and a counter only: leaving out one item of a plan does
+/// not change what happens to the others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dice(u64);
 
@@ -63,14 +63,18 @@ impl Draw {
         self.next() % 100 < percent
     }
 
-    pub(crate) fn pick<T: Clone>(&mut self, of: &[T]) -> T {
-        let place = self.next() % of.len() as u64;
-        of[usize::try_from(place).unwrap_or_default()].clone()
+    /// A place in a list of `length` items.
+    pub(crate) fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.next() % length as u64).unwrap_or_default()
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.place(of.len())]
     }
 }
 
 /// The finaliser of splitmix64.
-pub(crate) fn mix(number: u64) -> u64 {
+fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,233 +1,121 @@
 //! What happened in a run, entry by entry.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::fmt::{self, Write};
 
-use suno_callback::{Accepted, DeadCause, Decision, Redriven, Settled, StateName};
+use suno_callback::{
+    Accepted, Claim, DeadCause, Decision, EventId, Redrive, Redriven, Settled, Settlement,
+    StateName, Ticket,
+};
 
-use crate::plan::{Body, Millis, StageName};
+use crate::plan::{Body, FaultKind, Key, Millis};
+
+/// A process: its node, and how often the node had been started before.
+pub(crate) type Process = (usize, u32);
 
 /// Something that happened.
-#[derive(Debug, Clone, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) at: Millis,
-    /// The node, and how often it had been started. `None`: the world.
-    pub(crate) by: Option<(usize, u32)>,
+    /// The process that did it. `None`: the world.
+    pub(crate) by: Option<Process>,
     pub(crate) what: What,
 }
 
-/// The number of an event in its store.
-pub(crate) type EventNumber = i64;
-
-/// One claim of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket {
-    pub(crate) event: EventNumber,
-    pub(crate) epoch: u32,
-    pub(crate) worker: u64,
-}
-
-impl Ticket {
-    pub(crate) fn of(ticket: &suno_callback::Ticket) -> Self {
-        Self {
-            event: ticket.event.0,
-            epoch: ticket.epoch,
-            worker: ticket.worker.0,
-        }
-    }
-}
-
-/// How a claim ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum End {
-    Done,
-    Retry(Millis),
-    Dead(DeadCause),
-    Release,
-}
-
 /// The state of an event as the store shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) state: StateName,
     /// When the state ends by itself, or has ended; otherwise 0.
     pub(crate) until: Millis,
     pub(crate) attempts: u32,
     pub(crate) lapses: u32,
-    pub(crate) unconfirmed: bool,
+    pub(crate) is_unconfirmed: bool,
 }
 
-/// A claim that was granted.
-#[derive(Debug, Clone, Hash)]
-pub(crate) struct Grant {
-    pub(crate) ticket: Ticket,
-    pub(crate) task: usize,
-    pub(crate) stage: StageName,
-    pub(crate) attempt: u32,
-    pub(crate) lapses: u32,
-    pub(crate) holds_for: Millis,
-    pub(crate) age: Millis,
-    /// It was granted before, to the same request.
-    pub(crate) is_repeated: bool,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Hash)]
+#[derive(Debug, Clone)]
+#[expect(dead_code, reason = "some fields are for the readers of a trace only")]
 pub(crate) enum What {
-    Submitted {
-        task: usize,
-    },
-    Sent {
-        delivery: u64,
-        task: usize,
-        stage: StageName,
-        body: Body,
-    },
-    Answered {
-        delivery: u64,
-        body: u64,
-        status: u16,
-    },
+    /// The provider has made a task.
+    Submitted(usize),
+    /// A callback is sent for the so-manieth time.
+    Sent(Key, Body, usize),
+    /// The hash of its body, and the status of the answer, or 0.
+    Answered(u64, u16),
 
     // Operations of the store, when they are carried out.
-    Accepted {
-        task: Option<usize>,
-        stage: Option<StageName>,
-        body: u64,
-        unconfirmed: bool,
-        accepted: Accepted,
-    },
-    Granted(Grant),
-    Claimed {
-        wanted: usize,
-        granted: usize,
-        more: bool,
-        suspected: bool,
-    },
-    Settled {
-        ticket: Ticket,
-        end: End,
-        settled: Settled,
-    },
-    Extended {
-        ticket: Ticket,
-        lease: Millis,
-        is_extended: bool,
-    },
-    Redriven {
-        event: EventNumber,
-        even_if_superseded: bool,
-        redriven: Redriven,
-    },
-    Decided {
-        task: usize,
-        stage: StageName,
-        decision: Decision,
-    },
-    Purged {
-        keys_after: Millis,
-        keys: u64,
-        dead: u64,
-    },
-    Intended {
-        task: usize,
-    },
-    Expected {
-        task: usize,
-    },
-    Due {
-        task: usize,
-        epoch: u32,
-        answers: u32,
-    },
-    Postponed {
-        task: usize,
-        after: Millis,
-        is_answered: bool,
-        held: bool,
-    },
-    Finished {
-        task: usize,
-        held: bool,
-    },
+    Accepted(AcceptedDelivery),
+    /// True if the claim was granted before, to the same request.
+    Granted(Claim, bool),
+    /// The end of a request that was granted something.
+    Claimed,
+    Settled(Ticket, Settlement, Settled),
+    /// Whether the claim holds for so long from now on.
+    Extended(Ticket, Millis, bool),
+    Redriven(EventId, Redrive, Redriven),
+    Decided(Key, Decision),
+    /// How many keys and dead letters are forgotten.
+    Purged(u64, u64),
+    Intended(usize),
+    Expected(usize),
+    /// A task is due that was answered so often.
+    Due(usize, u32),
+    Postponed(usize, Millis),
+    Finished(usize),
     /// The state of an event has changed.
-    State {
-        event: EventNumber,
-        task: usize,
-        stage: StageName,
-        shown: Shown,
-    },
+    State(EventId, Key, Shown),
     /// The event is not stored any more.
-    Gone {
-        event: EventNumber,
-    },
+    Gone(EventId),
 
     // Handlers.
-    Begun {
-        ticket: Ticket,
-        task: usize,
-        stage: StageName,
-    },
-    Stepped {
-        ticket: Ticket,
-        task: usize,
-    },
-    Ended {
-        ticket: Ticket,
-        task: usize,
-        result: &'static str,
-    },
-    Cancelled {
-        ticket: Ticket,
-        task: usize,
-    },
-    ToldDead {
-        event: EventNumber,
-        cause: DeadCause,
-    },
-    ToldGivenUp {
-        task: usize,
-        age: Millis,
-        answers: u32,
-    },
+    Begun(Ticket, Key),
+    Stepped(Ticket),
+    Ended(Ticket, &'static str),
+    Cancelled(Ticket),
+    /// A handler is told of a dead letter, and of a task that is given up.
+    ToldDead(EventId, DeadCause),
+    ToldGivenUp(usize),
 
-    // The provider is asked.
-    Asked {
-        task: usize,
-    },
-    Answers {
-        task: usize,
-        answer: &'static str,
-    },
+    // The provider is asked about a task.
+    Asked(usize),
+    Answers(usize, Answer),
 
     // Faults.
-    Fault(usize),
-    Healed(usize),
-    CutOff,
+    Begins(FaultKind),
+    Ends(FaultKind),
     AllHealed,
-    OperationFails {
-        operation: &'static str,
-        how: &'static str,
-    },
+    /// The name of the operation, and how it fails.
+    OperationFails(&'static str, &'static str),
     Started,
     Died(&'static str),
     Stopping,
-    Stalled,
-    Resumed,
     /// Something was logged at ERROR.
     Error(String),
 }
 
-/// What is promised; see the table in the documentation of the crate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "it belongs to this crate and its command"
-)]
-#[expect(
-    missing_docs,
-    reason = "the table in the documentation of the crate says it"
-)]
+#[derive(Debug, Clone)]
+pub(crate) struct AcceptedDelivery {
+    /// `None` if it was not understood.
+    pub(crate) key: Option<Key>,
+    /// The hash of its body.
+    pub(crate) body: u64,
+    pub(crate) is_unconfirmed: bool,
+    pub(crate) accepted: Accepted,
+}
+
+/// What the provider answers about a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Unknown,
+    Running,
+    Ended,
+    /// It fails, or never answers.
+    Away,
+}
+
+/// The promises; see the table in the documentation of the crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the documentation of the crate has them")]
 pub enum Row {
     S1,
     S2,
@@ -245,26 +133,24 @@ pub enum Row {
     E5,
     E6,
     E7,
-    /// A task panicked or span for ever.
+    /// No task panics or spins, and the run can be done and repeated.
     Sound,
 }
 
-/// A promise was not kept.
+/// A promise that was not kept.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Violation {
-    /// Which one.
+    /// Which promise.
     pub row: Row,
     /// What happened.
     pub text: String,
 }
 
 impl Violation {
-    pub(crate) fn new(row: Row, text: impl Into<String>) -> Self {
-        Self {
-            row,
-            text: text.into(),
-        }
+    pub(crate) fn sound(text: impl Into<String>) -> Self {
+        let (row, text) = (Row::Sound, text.into());
+        Self { row, text }
     }
 }
 
@@ -283,29 +169,27 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn add(&mut self, entry: Entry) {
-        entry.hash(&mut self.hash);
+        // A hash accepts every text.
+        let _ = write!(self.hash, "{entry}");
         self.entries.push(entry);
     }
 
-    /// Equal histories have equal hashes.
+    /// A number that is the same for equal histories.
     pub(crate) fn hash(&self) -> u64 {
-        self.hash.finish()
+        self.hash.0
     }
 
     /// The last entries, one a line.
     pub(crate) fn tail(&self, entries: usize) -> String {
         let from = self.entries.len().saturating_sub(entries);
-        self.entries[from..]
-            .iter()
-            .map(|entry| format!("  {entry}\n"))
-            .collect()
+        let lines = self.entries[from..].iter();
+        lines.map(|entry| format!("  {entry}\n")).collect()
     }
 }
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.at / 1_000;
-        write!(f, "{:>6}.{:03} ", seconds, self.at % 1_000)?;
+        write!(f, "{:>6}.{:03} ", self.at / 1_000, self.at % 1_000)?;
         match self.by {
             Some((node, life)) => write!(f, "node {node}.{life}  ")?,
             None => f.write_str("world     ")?,
@@ -324,23 +208,20 @@ impl Default for Fnv {
     }
 }
 
-impl Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
+        Ok(())
     }
 }
 
 /// The hash of a body.
 pub(crate) fn hash_of(body: &[u8]) -> u64 {
     let mut hash = Fnv::default();
-    hash.write(body);
-    hash.finish()
+    let _ = hash.write_str(&String::from_utf8_lossy(body));
+    hash.0
 }
 
 #[cfg(test)]
@@ -351,7 +232,7 @@ mod tests {
     fn histories_differ_by_what_happened_and_when() {
         let hash = |at, task| {
             let mut history = History::default();
-            let what = What::Submitted { task };
+            let what = What::Submitted(task);
             history.add(Entry { at, by: None, what });
             history.hash()
         };

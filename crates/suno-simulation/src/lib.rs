@@ -2,7 +2,7 @@
 //! set, processes die or stand still, and the store, the provider and the handlers fail. What happens
 //! is checked against what the workspace promises.
 //!
-//! A [`Plan`](plan::Plan) is drawn from a seed, and says everything that happens in a run. A run takes
+//! A [`Plan`] is drawn from a seed, and says everything that happens in a run. A run takes
 //! place in one thread, in simulated time: hours pass in milliseconds, and the same plan always has
 //! the same [`hash`](Outcome::hash). Each run ends at the first promise that is broken, with the last
 //! entries of its history.
@@ -53,15 +53,14 @@
 mod check;
 mod clock;
 mod command;
-mod course;
 mod coverage;
 mod dice;
-pub mod draw;
+mod draw;
 mod handler;
 mod history;
 mod mutant;
 mod node;
-pub mod plan;
+mod plan;
 mod provider;
 mod run;
 mod shrink;
@@ -71,6 +70,6 @@ mod world;
 pub use command::{Options, kept_plans, simulate};
 pub use history::{Row, Violation};
 pub use mutant::Mutant;
-pub use run::{run, trace};
-pub use shrink::shrink;
+pub use plan::{Plan, StoreKind};
+pub use run::run;
 pub use world::Outcome;

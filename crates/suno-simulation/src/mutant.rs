@@ -1,11 +1,11 @@
 //! Mistakes that the simulation must find: each is how an earlier version behaved.
 
-use std::fmt;
-
+use serde::Deserialize;
 use suno_callback::simulation::Mutation;
 
-/// A mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A mistake that is put in on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Mutant {
     /// After a claim that granted something, nothing is claimed for a third of a lease.
@@ -22,73 +22,28 @@ pub enum Mutant {
     WallClock,
     /// Events that are suspected of ending their process are claimed beside others.
     SuspectsTogether,
-    /// What nothing has confirmed counts as if it were confirmed.
+    /// Unconfirmed events count as confirmed.
     ForgedCounts,
 }
 
 impl Mutant {
-    /// Every mutant.
-    pub const ALL: [Self; 8] = [
-        Self::OneClaimPerTurn,
-        Self::RunsWithoutLease,
-        Self::UnboundedWait,
-        Self::TenAttempts,
-        Self::GrantsByNumber,
-        Self::WallClock,
-        Self::SuspectsTogether,
-        Self::ForgedCounts,
-    ];
-
-    /// The mutant as one word, such as `one-claim-per-turn`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OneClaimPerTurn => "one-claim-per-turn",
-            Self::RunsWithoutLease => "runs-without-lease",
-            Self::UnboundedWait => "unbounded-wait",
-            Self::TenAttempts => "ten-attempts",
-            Self::GrantsByNumber => "grants-by-number",
-            Self::WallClock => "wall-clock",
-            Self::SuspectsTogether => "suspects-together",
-            Self::ForgedCounts => "forged-counts",
-        }
-    }
-
-    /// The mutant of a word.
+    /// The mutant of a word, such as `one-claim-per-turn`.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mutant| mutant.as_str() == word)
+        serde_json::from_value(word.into()).ok()
     }
 
-    /// The mistake that it puts into the product. The others are in the store of the simulation.
+    /// The mistake that it puts into the product. `None` if it is in the store of the simulation.
     pub(crate) fn mutation(self) -> Option<Mutation> {
-        match self {
-            Self::OneClaimPerTurn => Some(Mutation::OneClaimPerTurn),
-            Self::RunsWithoutLease => Some(Mutation::RunsWithoutLease),
-            Self::UnboundedWait => Some(Mutation::UnboundedWait),
-            Self::TenAttempts => Some(Mutation::TenAttempts),
-            Self::GrantsByNumber => Some(Mutation::GrantsByNumber),
-            Self::WallClock => Some(Mutation::GivenUpByAge),
-            Self::SuspectsTogether => Some(Mutation::SuspectsTogether),
-            Self::ForgedCounts => None,
-        }
-    }
-}
-
-impl fmt::Display for Mutant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mutant_is_read_as_it_is_written() {
-        for mutant in Mutant::ALL {
-            assert_eq!(Mutant::from_word(mutant.as_str()), Some(mutant));
-        }
+        Some(match self {
+            Self::OneClaimPerTurn => Mutation::OneClaimPerTurn,
+            Self::RunsWithoutLease => Mutation::RunsWithoutLease,
+            Self::UnboundedWait => Mutation::UnboundedWait,
+            Self::TenAttempts => Mutation::TenAttempts,
+            Self::GrantsByNumber => Mutation::GrantsByNumber,
+            Self::WallClock => Mutation::GivenUpByAge,
+            Self::SuspectsTogether => Mutation::SuspectsTogether,
+            Self::ForgedCounts => return None,
+        })
     }
 }

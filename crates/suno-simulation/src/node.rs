@@ -1,7 +1,7 @@
 //! A process: it takes steps, stands still, dies at any of them, and is started again.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -14,8 +14,9 @@ use tokio::time::sleep;
 
 use crate::clock::MachineClock;
 use crate::handler::Handler;
-use crate::history::{Row, Violation, What};
-use crate::plan::Millis;
+use crate::history::{Process, Violation, What};
+use crate::mutant::Mutant;
+use crate::plan::{FaultKind, Millis};
 use crate::provider::{KEY, Provider};
 use crate::store::Double;
 use crate::world::World;
@@ -26,30 +27,31 @@ const POLLS_AT_ONCE_MAX: u64 = 200_000;
 /// A machine on which one process runs at a time.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) index: usize,
+    index: usize,
     pub(crate) clock: MachineClock,
     life: Mutex<Option<Arc<Life>>>,
-    lives: AtomicU64,
+    lives: AtomicU32,
 }
 
 /// A process from its start to its end.
 pub(crate) struct Life {
     pub(crate) node: usize,
-    pub(crate) number: u32,
+    number: u32,
     pub(crate) world: Arc<World>,
     /// The store as this process has opened it.
     pub(crate) store: Arc<dyn IdempotencyStore>,
+    /// How many operations of the store were begun.
+    pub(crate) operations: AtomicU64,
     steps: Mutex<Steps>,
     receiver: Mutex<Option<Receiver>>,
     running: Mutex<Vec<Running>>,
-    /// How many operations of the store were begun.
-    operations: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Steps {
     is_dead: bool,
     is_stalled: bool,
+    /// The tasks that wait until the process goes on.
     waiting: Vec<Waker>,
     polls: u64,
     polls_at_once: u64,
@@ -66,7 +68,7 @@ impl Node {
             index,
             clock,
             life: Mutex::default(),
-            lives: AtomicU64::new(0),
+            lives: AtomicU32::new(0),
         }
     }
 
@@ -80,17 +82,15 @@ impl Node {
         if world.is_over() || self.life().is_some() {
             return;
         }
-        let number = self.lives.fetch_add(1, Ordering::Relaxed);
-        let store = world.open(&self.clock);
         let life = Arc::new(Life {
-            store,
             node: self.index,
-            number: u32::try_from(number).unwrap_or_default(),
+            number: self.lives.fetch_add(1, Ordering::Relaxed),
             world: world.clone(),
+            store: world.open(&self.clock),
+            operations: AtomicU64::new(0),
             steps: Mutex::default(),
             receiver: Mutex::default(),
             running: Mutex::default(),
-            operations: AtomicU64::new(0),
         });
         *lock(&self.life) = Some(life.clone());
         life.record(What::Started);
@@ -98,15 +98,27 @@ impl Node {
         tokio::spawn(enter(life, async move { built.build() }));
     }
 
-    /// Forgets the process, which ends it for everybody else.
-    pub(crate) fn forget(&self) {
-        *lock(&self.life) = None;
+    /// Drops what runs, so that nothing refers to the world any more, and returns how many polls its
+    /// tasks had.
+    pub(crate) fn end(&self) -> u64 {
+        let Some(life) = lock(&self.life).take() else {
+            return 0;
+        };
+        lock(&life.receiver).take();
+        lock(&life.running).clear();
+        let mut steps = lock(&life.steps);
+        steps.waiting.clear();
+        steps.polls
     }
 }
 
 impl Life {
+    pub(crate) fn process(&self) -> Process {
+        (self.node, self.number)
+    }
+
     pub(crate) fn record(&self, what: What) {
-        self.world.record(Some((self.node, self.number)), what);
+        self.world.record(Some(self.process()), what);
     }
 
     /// Starts what the plan says of this node.
@@ -114,29 +126,29 @@ impl Life {
         let (plan, knobs) = (&self.world.plan.nodes[self.node], &self.world.plan.knobs);
         let clock = self.world.nodes[self.node].clock.clone();
         let store = Arc::new(Double::new(self.clone()));
-        let inbox = Inbox::start(store.clone());
-        let inbox = if knobs.confirm {
-            inbox.with_confirmation()
-        } else {
-            inbox
+        let inbox = match knobs.confirm {
+            true => Inbox::start(store.clone()).with_confirmation(),
+            false => Inbox::start(store.clone()),
         };
-        let provider = Provider(self.clone());
+        let receiving = match self.world.mutant {
+            Some(Mutant::ForgedCounts) => Inbox::start(store.clone()),
+            _ => inbox.clone(),
+        };
         let handler = Arc::new(Handler(self.clone()));
-        let reconciler = Reconciler::new(inbox.clone(), provider)
+        let reconciler = Reconciler::new(inbox.clone(), Provider(self.clone()))
             .with_handler(handler.clone())
             .with_interval(Duration::from_millis(knobs.reconcile_ms))
             .with_clock(clock.clone());
         let mut running = Vec::new();
         if plan.dispatches {
             let dispatcher = match knobs.confirm {
-                true => Dispatcher::new(inbox.clone(), reconciler.confirm(handler)),
-                false => Dispatcher::new(inbox.clone(), handler),
+                true => Dispatcher::new(inbox, reconciler.confirm(handler)),
+                false => Dispatcher::new(inbox, handler),
             };
-            let places = usize::try_from(knobs.places).unwrap_or(usize::MAX);
             running.push(
                 dispatcher
                     .with_lease(Duration::from_millis(knobs.lease_ms))
-                    .with_handlers_max(places)
+                    .with_handlers_max(knobs.places)
                     .with_handler_timeout(Duration::from_millis(knobs.handler_timeout_ms))
                     .with_retry_for(Duration::from_millis(knobs.retry_for_ms))
                     .start(),
@@ -155,8 +167,8 @@ impl Life {
             running.push(retention.start());
         }
         *lock(&self.running) = running;
-        let receiver = Receiver::new(inbox, Verification::webhook_key(KEY)).with_clock(clock);
-        *lock(&self.receiver) = Some(receiver);
+        let receiver = Receiver::new(receiving, Verification::webhook_key(KEY));
+        *lock(&self.receiver) = Some(receiver.with_clock(clock));
     }
 
     /// What answers callbacks.
@@ -168,38 +180,23 @@ impl Life {
         lock(&self.steps).is_dead
     }
 
-    /// The number of the next operation of the store.
-    pub(crate) fn next_operation(&self) -> u64 {
-        self.operations.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// An operation was carried out. True if the process dies of it, before it is answered.
-    pub(crate) fn commits(self: &Arc<Self>) -> bool {
-        let dies = {
-            let mut steps = lock(&self.steps);
-            let left = steps.dies_after_commits.map(|left| left.saturating_sub(1));
-            steps.dies_after_commits = left.filter(|left| *left > 0);
-            left == Some(0)
-        };
-        if dies {
+    /// Counts an operation that was carried out. True if the process dies before it is answered.
+    pub(crate) fn commits(&self) -> bool {
+        let mut steps = lock(&self.steps);
+        let left = steps.dies_after_commits.map(|left| left.saturating_sub(1));
+        steps.dies_after_commits = left.filter(|left| *left > 0);
+        drop(steps);
+        if left == Some(0) {
             self.die("after a commit");
         }
-        dies || self.is_dead()
+        self.is_dead()
     }
 
-    pub(crate) fn will_die_after_commits(&self, commits: u64) {
-        lock(&self.steps).dies_after_commits = Some(commits);
-    }
-
-    pub(crate) fn will_die_at_poll(&self, poll: u64) {
+    /// Sets after how many polls or commits the process dies.
+    pub(crate) fn dies_after(&self, polls: Option<u64>, commits: Option<u64>) {
         let mut steps = lock(&self.steps);
-        steps.dies_at_poll = Some(steps.polls + poll);
-    }
-
-    /// It does not die any more unless it has.
-    pub(crate) fn will_live(&self) {
-        let mut steps = lock(&self.steps);
-        (steps.dies_at_poll, steps.dies_after_commits) = (None, None);
+        steps.dies_at_poll = polls.map(|polls| steps.polls + polls);
+        steps.dies_after_commits = commits;
     }
 
     /// No task of the process takes another step.
@@ -207,7 +204,7 @@ impl Life {
         if std::mem::replace(&mut lock(&self.steps).is_dead, true) {
             return;
         }
-        self.world.nodes[self.node].forget();
+        lock(&self.world.nodes[self.node].life).take();
         self.record(What::Died(how));
     }
 
@@ -225,27 +222,20 @@ impl Life {
     /// The process stands still.
     pub(crate) fn stall(&self) {
         lock(&self.steps).is_stalled = true;
-        self.record(What::Stalled);
+        self.record(What::Begins(FaultKind::Stall));
     }
 
+    /// It goes on: whatever has become ready is polled in a random order.
     pub(crate) fn resume(&self) {
-        let waiting = {
-            let mut steps = lock(&self.steps);
-            steps.is_stalled = false;
-            std::mem::take(&mut steps.waiting)
-        };
-        self.record(What::Resumed);
+        let mut steps = lock(&self.steps);
+        steps.is_stalled = false;
+        let waiting = std::mem::take(&mut steps.waiting);
+        drop(steps);
+        self.record(What::Ends(FaultKind::Stall));
         let dice = self.world.dice.of("resume").at(self.node as u64);
-        let mut waiting: Vec<_> = waiting.into_iter().enumerate().collect();
-        waiting.sort_by_key(|(place, _)| dice.at(*place as u64).below(u64::MAX));
+        let mut waiting: Vec<_> = (0_u64..).zip(waiting).collect();
+        waiting.sort_by_key(|(place, _)| dice.at(*place).below(u64::MAX));
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
-    }
-
-    /// What belongs to this process is dropped, so that nothing refers to the world any more.
-    pub(crate) fn clear(&self) {
-        lock(&self.receiver).take();
-        lock(&self.running).clear();
-        lock(&self.steps).waiting.clear();
     }
 
     /// Whether a task is held up although it could go on, and for how long.
@@ -254,39 +244,21 @@ impl Life {
         if knobs.noise_percent == 0 || std::mem::replace(&mut steps.held_up, false) {
             return None;
         }
-        let dice = self
-            .world
-            .dice
-            .of("noise")
-            .at(self.node as u64)
-            .at(steps.polls);
+        let dice = (self.world.dice.of("noise").at(self.node as u64)).at(steps.polls);
         steps.held_up = dice.percent(knobs.noise_percent);
-        steps
-            .held_up
-            .then(|| dice.of("pause").below(knobs.noise_ms + 1))
+        (steps.held_up).then(|| dice.of("pause").below(knobs.noise_ms + 1))
     }
 
-    /// Counts a poll; what it comes to besides.
-    fn count(&self, steps: &mut Steps) -> Option<Violation> {
+    /// Counts a poll. True if the process polls for ever at one moment.
+    fn spins(&self, steps: &mut Steps) -> bool {
         steps.polls += 1;
         steps.polls_at_once += 1;
         if steps.polls_at_once < POLLS_AT_ONCE_MAX {
-            return None;
+            return false;
         }
+        steps.polls_at_once = 0;
         let now = self.world.now();
-        if now == steps.last_at {
-            return Some(Violation::new(
-                Row::Sound,
-                format!("node {} spins", self.node),
-            ));
-        }
-        (steps.last_at, steps.polls_at_once) = (now, 0);
-        None
-    }
-
-    /// How many polls its tasks had.
-    pub(crate) fn polls(&self) -> u64 {
-        lock(&self.steps).polls
+        std::mem::replace(&mut steps.last_at, now) == now
     }
 }
 
@@ -302,8 +274,9 @@ impl Gate for Life {
         if steps.is_dead || self.world.is_over() {
             return Poll::Pending;
         }
-        if let Some(violation) = self.count(&mut steps) {
-            self.world.violate(violation);
+        if self.spins(&mut steps) {
+            let text = format!("node {} spins", self.node);
+            self.world.violate(Violation::sound(text));
             return Poll::Pending;
         }
         if steps.dies_at_poll.is_some_and(|poll| poll <= steps.polls) {
@@ -316,20 +289,17 @@ impl Gate for Life {
             return Poll::Pending;
         }
         match self.noise(&mut steps) {
-            None => Poll::Ready(()),
-            Some(0) => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
+            None => return Poll::Ready(()),
+            Some(0) => cx.waker().wake_by_ref(),
             Some(pause) => {
                 let waker = cx.waker().clone();
                 tokio::spawn(async move {
                     sleep(Duration::from_millis(pause)).await;
                     waker.wake();
                 });
-                Poll::Pending
             }
         }
+        Poll::Pending
     }
 }
 

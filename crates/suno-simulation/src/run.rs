@@ -1,10 +1,13 @@
 //! Runs one plan on a runtime of its own, whose time is simulated.
 
 use std::cell::Cell;
-use std::fmt::Write;
-use std::panic;
+use std::fmt;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Once};
+use std::time::Duration;
+use std::{panic, process, thread};
 
 use suno_callback::simulation::mutate;
 use tempfile::TempDir;
@@ -14,89 +17,83 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::handler::PLANNED;
-use crate::history::What;
+use crate::history::{Violation, What};
 use crate::mutant::Mutant;
 use crate::plan::Plan;
-use crate::world::{Outcome, World, stuck};
+use crate::world::{Outcome, World};
+
+/// How long a run may take in real time. Nearly all take less than a second.
+const REAL_TIME_MAX: Duration = Duration::from_secs(30);
 
 thread_local! {
     static IS_SIMULATING: Cell<bool> = const { Cell::new(false) };
-    static PANICKED: Cell<bool> = const { Cell::new(false) };
+    static HAS_PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a plan.
+/// Runs a plan. A run that does not end within half a minute ends the program.
 #[must_use]
 pub fn run(plan: &Plan, mutant: Option<Mutant>) -> Outcome {
-    simulate(plan, mutant).0
-}
-
-/// Runs a plan, and returns its whole history for people.
-#[must_use]
-pub fn trace(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, String) {
-    let (outcome, world) = simulate(plan, mutant);
-    let trace = world.map_or_else(String::new, |world| world.trace());
-    (outcome, trace)
-}
-
-fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>) {
+    let _watched = watch(plan);
     watch_panics();
-    let Ok(dir) = dir() else {
-        return (Outcome::failed(stuck("no directory")), None);
-    };
-    fastrand::seed(plan.seed);
-    let mutation = mutant.and_then(Mutant::mutation);
-    mutate(mutation.as_slice());
+    mutate(mutant.and_then(Mutant::mutation).as_slice());
     IS_SIMULATING.set(true);
-    PANICKED.set(false);
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
-    let Ok(runtime) = runtime else {
-        return (Outcome::failed(stuck("no runtime")), None);
-    };
-    let (mut outcome, world) = runtime.block_on(async {
-        let world = match World::new(plan, mutant, dir.path()) {
-            Ok(world) => world,
-            Err(err) => return (Outcome::failed(stuck(&format!("no store: {err}"))), None),
-        };
-        let log = Log(world.clone());
-        let _logging = tracing::subscriber::set_default(log);
-        (world.run().await, Some(world))
+    HAS_PANICKED.set(false);
+    let mut outcome = simulated(plan, mutant).unwrap_or_else(|err| Outcome {
+        violation: Some(Violation::sound(format!("it cannot be run: {err}"))),
+        ..Outcome::default()
     });
-    drop(runtime);
     IS_SIMULATING.set(false);
     mutate(&[]);
-    if PANICKED.get() {
-        outcome
-            .violation
-            .get_or_insert_with(|| stuck("a task panicked"));
+    if HAS_PANICKED.get() {
+        let panicked = Violation::sound("a task panicked");
+        outcome.violation.get_or_insert(panicked);
     }
-    (outcome, world)
+    outcome
 }
 
-/// A directory for the files of a run: in memory where that exists.
-fn dir() -> std::io::Result<TempDir> {
+fn simulated(plan: &Plan, mutant: Option<Mutant>) -> io::Result<Outcome> {
+    // A directory in memory where that exists.
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() {
-        TempDir::new_in(memory)
-    } else {
-        TempDir::new()
-    }
+    let dir = match memory.is_dir() {
+        true => TempDir::new_in(memory)?,
+        false => TempDir::new()?,
+    };
+    // Names of directories are drawn from the same numbers as the back-off of the product.
+    fastrand::seed(plan.seed);
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build()?;
+    runtime.block_on(async {
+        let world = World::new(plan, mutant, dir.path()).map_err(io::Error::other)?;
+        let _logging = tracing::subscriber::set_default(Log(world.clone()));
+        Ok(world.run().await)
+    })
 }
 
-/// Notes panics that no plan speaks of, and keeps those that one does to itself.
+/// Ends the program unless what is returned is dropped in time.
+fn watch(plan: &Plan) -> mpsc::Sender<()> {
+    let (running, ended) = mpsc::channel();
+    let (seed, store) = (plan.seed, plan.knobs.store);
+    thread::spawn(move || {
+        if ended.recv_timeout(REAL_TIME_MAX) == Err(RecvTimeoutError::Timeout) {
+            let text = format!("seed {seed} ({store:?}) has not ended within {REAL_TIME_MAX:?}");
+            let _ = writeln!(io::stderr(), "simulate: error: {text}");
+            process::exit(1);
+        }
+    });
+    running
+}
+
+/// Notes panics that no plan speaks of, and does not print those that one does.
 fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let is_planned = info.payload().downcast_ref::<&str>() == Some(&PLANNED);
-            if IS_SIMULATING.get() && is_planned {
-                return;
+            if !(is_planned && IS_SIMULATING.get()) {
+                HAS_PANICKED.set(true);
+                usual(info);
             }
-            PANICKED.set(true);
-            usual(info);
         }));
     });
 }
@@ -109,14 +106,6 @@ impl Subscriber for Log {
         metadata.is_event() && *metadata.level() == Level::ERROR
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
     fn event(&self, event: &Event<'_>) {
         if *event.metadata().level() == Level::ERROR {
             let mut message = Message::default();
@@ -124,6 +113,14 @@ impl Subscriber for Log {
             self.0.record(None, What::Error(message.0));
         }
     }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn enter(&self, _: &Id) {}
 
@@ -134,9 +131,9 @@ impl Subscriber for Log {
 struct Message(String);
 
 impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            let _ = write!(self.0, "{value:?}");
+            self.0 = format!("{value:?}");
         }
     }
 }

@@ -11,14 +11,11 @@ use crate::run::run;
 const BUDGET: Duration = Duration::from_secs(30);
 
 /// The smallest plan found that breaks the same promise.
-#[must_use]
-pub fn shrink(plan: &Plan, row: Row, mutant: Option<Mutant>) -> Plan {
+pub(crate) fn shrink(plan: &Plan, row: Row, mutant: Option<Mutant>) -> Plan {
     let started = Instant::now();
     smallest(plan, |plan| {
-        started.elapsed() < BUDGET
-            && run(plan, mutant)
-                .violation
-                .is_some_and(|violation| violation.row == row)
+        let violation = || run(plan, mutant).violation;
+        started.elapsed() < BUDGET && violation().is_some_and(|violation| violation.row == row)
     })
 }
 
@@ -27,13 +24,27 @@ fn smallest(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
     let mut plan = plan.clone();
     without(&mut plan, &mut fails, |plan| &mut plan.faults);
     without(&mut plan, &mut fails, |plan| &mut plan.tasks);
-    without(&mut plan, &mut fails, |plan| &mut plan.redrives);
+    without(&mut plan, &mut fails, |plan| &mut plan.acts);
     for task in 0..plan.tasks.len() {
         without(&mut plan, &mut fails, |plan| {
             &mut plan.tasks[task].callbacks
         });
     }
-    simpler(&mut plan, &mut fails);
+    let simpler: [fn(&mut Plan); 6] = [
+        |plan| plan.knobs.noise_percent = 0,
+        |plan| plan.knobs.op_delay_ms = 0,
+        |plan| plan.knobs.one_more_day = false,
+        |plan| plan.knobs.confirm = false,
+        |plan| plan.nodes.iter_mut().for_each(|node| node.wall_ms = 0),
+        |plan| (plan.tasks.iter_mut()).for_each(|task| task.work = Work::Takes(10)),
+    ];
+    for simplify in simpler {
+        let mut changed = plan.clone();
+        simplify(&mut changed);
+        if changed != plan && fails(&changed) {
+            plan = changed;
+        }
+    }
     plan
 }
 
@@ -51,7 +62,7 @@ fn without<T>(
             let items = list(&mut smaller);
             items.drain(from..(from + step).min(items.len()));
             let tasks = smaller.tasks.len();
-            smaller.redrives.retain(|redrive| redrive.task < tasks);
+            smaller.acts.retain(|act| act.task < tasks);
             if fails(&smaller) {
                 *plan = smaller;
             } else {
@@ -62,51 +73,22 @@ fn without<T>(
     }
 }
 
-/// Sets knobs to what is simplest.
-fn simpler(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
-    let changes: [fn(&mut Plan); 6] = [
-        |plan| plan.knobs.noise_percent = 0,
-        |plan| plan.knobs.op_delay_ms = 0,
-        |plan| plan.knobs.one_more_day = false,
-        |plan| plan.knobs.confirm = false,
-        |plan| plan.nodes.iter_mut().for_each(|node| node.wall_ms = 0),
-        |plan| {
-            plan.tasks
-                .iter_mut()
-                .for_each(|task| task.work = Work::Takes(10))
-        },
-    ];
-    for change in changes {
-        let mut changed = plan.clone();
-        change(&mut changed);
-        if changed != *plan && fails(&changed) {
-            *plan = changed;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draw;
     use crate::plan::StoreKind;
 
     #[test]
     fn what_is_not_needed_is_left_out() {
-        let plans = (0..).map(|seed| draw::plan(seed, StoreKind::Memory));
-        let plan = plans
-            .into_iter()
-            .find(|plan| plan.tasks.len() > 8 && plan.faults.len() > 3);
-        let plan = plan.unwrap();
-        let (task, fault) = (plan.tasks[5].clone(), plan.faults[2].clone());
+        let mut plans = (0..).map(|seed| Plan::draw(seed, StoreKind::Memory));
+        let is_large = |plan: &Plan| plan.tasks.len() > 8 && plan.faults.len() > 3;
+        let plan = plans.find(is_large).unwrap();
+        let (submit_at_ms, fault) = (plan.tasks[5].submit_at_ms, plan.faults[2].clone());
         let small = smallest(&plan, |plan| {
-            let has_task = plan
-                .tasks
-                .iter()
-                .any(|other| other.submit_at_ms == task.submit_at_ms);
-            has_task && plan.faults.contains(&fault)
+            let mut tasks = plan.tasks.iter();
+            tasks.any(|task| task.submit_at_ms == submit_at_ms) && plan.faults.contains(&fault)
         });
         assert_eq!((small.tasks.len(), small.faults), (1, vec![fault]));
-        assert!(small.tasks[0].callbacks.is_empty() && small.redrives.is_empty());
+        assert!(small.tasks[0].callbacks.is_empty() && small.acts.is_empty());
     }
 }

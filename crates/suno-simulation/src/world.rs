@@ -1,13 +1,16 @@
-//! A world: it runs a plan from the first submit to a day after the last fault.
+//! A world: it runs a plan from the first submit until everything has ended, or for a day more.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use suno_callback::{EventRecord, EventState, IdempotencyStore, MemoryStore, StoreError, SubmitId};
+use suno_callback::simulation::enter;
+use suno_callback::{
+    EventId, EventKey, EventRecord, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive,
+    StoreError, SubmitId,
+};
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 use tokio::sync::Notify;
@@ -17,11 +20,11 @@ use crate::check::Checker;
 use crate::clock::MachineClock;
 use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::history::{Entry, History, Row, Shown, Violation, What};
+use crate::history::{Entry, History, Process, Violation, What};
 use crate::mutant::Mutant;
 use crate::node::{Life, Node, lock};
-use crate::plan::{Fault, FaultKind, Millis, NodePlan, Plan, StoreFault, StoreKind};
-use crate::store::millis;
+use crate::plan::{Act, ActKind, Fault, FaultKind, Key, Millis, Plan, StageName, StoreKind};
+use crate::store::{Double, millis};
 
 /// How long a task may be expected before it must be decided: a day, then five answers with pauses of
 /// up to an hour.
@@ -32,55 +35,46 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) dice: Dice,
     pub(crate) nodes: Vec<Node>,
-    pub(crate) store: Arc<dyn IdempotencyStore>,
+    store: Arc<dyn IdempotencyStore>,
     /// The mistake that is put in.
     pub(crate) mutant: Option<Mutant>,
     /// The file of the store, which each process opens by itself.
     file: Option<PathBuf>,
     start: Instant,
-    record: Mutex<Record>,
+    checker: Mutex<Checker>,
     is_over: AtomicBool,
-    broken: Notify,
-}
-
-#[derive(Debug)]
-struct Record {
-    history: History,
-    checker: Checker,
-    violation: Option<Violation>,
-    submitted_at: Vec<Option<Millis>>,
-    /// How often handlers of an event have begun.
-    begun: BTreeMap<i64, u32>,
-    polls: u64,
+    is_broken: Notify,
 }
 
 /// What a run came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The first promise that was not kept.
     pub violation: Option<Violation>,
-    /// A hash of everything that happened.
-    pub hash: u64,
-    /// The last entries of the history.
-    pub tail: String,
     /// How many polls the tasks of all nodes had.
     pub polls: u64,
-    /// How many entries the history has.
-    pub entries: usize,
+    pub(crate) history: History,
     pub(crate) coverage: Coverage,
 }
 
 impl Outcome {
-    pub(crate) fn failed(violation: Violation) -> Self {
-        Self {
-            violation: Some(violation),
-            hash: 0,
-            tail: String::new(),
-            polls: 0,
-            entries: 0,
-            coverage: Coverage::default(),
-        }
+    /// A number that is the same for equal histories.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.history.hash()
+    }
+
+    /// How many entries the history has.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.history.entries.len()
+    }
+
+    /// The last entries of the history, one a line.
+    #[must_use]
+    pub fn tail(&self, entries: usize) -> String {
+        self.history.tail(entries)
     }
 }
 
@@ -98,26 +92,28 @@ impl World {
         dir: &Path,
     ) -> Result<Arc<Self>, StoreError> {
         let start = Instant::now();
-        let host = MachineClock::new(start, plan.nodes[0].wall_ms);
-        let clock = |node: &NodePlan| match plan.knobs.store {
-            StoreKind::Memory => MachineClock::new(start, node.wall_ms),
-            // Processes on one file are on one machine.
-            StoreKind::Sqlite => host.clone(),
-        };
-        let clocks: Vec<_> = plan.nodes.iter().map(clock).collect();
-        let (store, file): (Arc<dyn IdempotencyStore>, _) = match plan.knobs.store {
+        let clock = |wall_ms| MachineClock::new(start, wall_ms);
+        let mut clocks: Vec<_> = plan.nodes.iter().map(|node| clock(node.wall_ms)).collect();
+        let store: Arc<dyn IdempotencyStore>;
+        let mut file = None;
+        match plan.knobs.store {
             StoreKind::Memory => {
-                let clock = match mutant {
-                    Some(Mutant::WallClock) => clocks[0].following_wall(),
-                    _ => MachineClock::new(start, 0),
-                };
-                (Arc::new(MemoryStore::with_clock(clock)), None)
+                let follows_wall = mutant == Some(Mutant::WallClock);
+                let mut clock = clock(0);
+                if follows_wall {
+                    clock = clocks[0].clone();
+                    clock.follows_wall = true;
+                }
+                store = Arc::new(MemoryStore::with_clock(clock));
             }
             StoreKind::Sqlite => {
-                let path = dir.join("events.db");
-                (Arc::new(SqliteStore::open_inline(&path, host)?), Some(path))
+                let path = file.insert(dir.join("events.db"));
+                store = Arc::new(SqliteStore::open_inline(path, clocks[0].clone())?);
+                // Processes on one file are on one machine.
+                let host = clocks[0].clone();
+                clocks.fill(host);
             }
-        };
+        }
         let nodes = clocks.into_iter().enumerate();
         Ok(Arc::new(Self {
             plan: plan.clone(),
@@ -129,34 +125,21 @@ impl World {
             mutant,
             file,
             start,
-            record: Mutex::new(Record {
-                history: History::default(),
-                checker: Checker::new(plan),
-                violation: None,
-                submitted_at: vec![None; plan.tasks.len()],
-                begun: BTreeMap::new(),
-                polls: 0,
-            }),
+            checker: Mutex::new(Checker::new(plan)),
             is_over: AtomicBool::new(false),
-            broken: Notify::new(),
+            is_broken: Notify::new(),
         }))
     }
 
     /// The store as a process has it that starts on a machine with this clock.
     pub(crate) fn open(&self, clock: &MachineClock) -> Arc<dyn IdempotencyStore> {
-        let Some(path) = &self.file else {
-            return self.store.clone();
-        };
-        match SqliteStore::open_inline(path, clock.clone()) {
-            Ok(store) => Arc::new(store),
-            Err(err) => {
-                self.violate(Violation::new(
-                    Row::Sound,
-                    format!("the file cannot be opened: {err}"),
-                ));
-                self.store.clone()
-            }
+        let opened = (self.file.as_ref()).map(|path| SqliteStore::open_inline(path, clock.clone()));
+        match opened {
+            Some(Ok(store)) => return Arc::new(store),
+            Some(Err(err)) => self.violate(Violation::sound(format!("no file: {err}"))),
+            None => {}
         }
+        self.store.clone()
     }
 
     /// The time since the start.
@@ -164,104 +147,58 @@ impl World {
         millis(self.start.elapsed())
     }
 
+    async fn until(&self, at: Millis) {
+        sleep_until(self.start + Duration::from_millis(at)).await;
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
 
+    /// Asks the checker. The run ends if it finds that a promise is broken.
+    fn check<T>(&self, ask: impl FnOnce(&mut Checker) -> T) -> T {
+        let mut checker = lock(&self.checker);
+        let answer = ask(&mut checker);
+        if checker.violation.is_some() {
+            self.is_broken.notify_one();
+        }
+        answer
+    }
+
     /// Adds an entry to the history, and checks it.
-    pub(crate) fn record(&self, by: Option<(usize, u32)>, what: What) {
-        let entry = Entry {
-            at: self.now(),
-            by,
-            what,
-        };
-        let checked = {
-            let mut record = lock(&self.record);
-            if record.violation.is_some() || self.is_over() {
-                return;
-            }
-            record.history.add(entry.clone());
-            record.checker.take(&entry)
-        };
-        if let Err(violation) = checked {
-            self.violate(violation);
+    pub(crate) fn record(&self, by: Option<Process>, what: What) {
+        let at = self.now();
+        if !self.is_over() {
+            self.check(|checker| checker.take(Entry { at, by, what }));
         }
     }
 
-    /// A promise is broken: the run ends.
     pub(crate) fn violate(&self, violation: Violation) {
-        lock(&self.record).violation.get_or_insert(violation);
-        self.broken.notify_one();
+        self.check(|checker| checker.violation.get_or_insert(violation).row);
     }
 
     /// Records how the events of a task stand, where that has changed.
-    pub(crate) fn show(&self, node: usize, life: u32, task: usize, records: &[EventRecord]) {
-        let now = self.now();
-        let (changed, gone) = {
-            let record = lock(&self.record);
-            let changed: Vec<_> = records
-                .iter()
-                .map(|event| (event, shown(event, now, record.checker.shown(event.id.0))))
-                .filter(|(event, shown)| record.checker.shown(event.id.0) != Some(*shown))
-                .collect();
-            let known = record.checker.events_of(task);
-            let is_gone = |event: &i64| !records.iter().any(|record| record.id.0 == *event);
-            (changed, known.filter(is_gone).collect::<Vec<_>>())
-        };
-        for (event, shown) in changed {
-            let stage = crate::plan::StageName::of(event.key.stage());
-            self.record(
-                Some((node, life)),
-                What::State {
-                    event: event.id.0,
-                    task,
-                    stage,
-                    shown,
-                },
-            );
-        }
-        for event in gone {
-            self.record(Some((node, life)), What::Gone { event });
+    pub(crate) fn show(&self, by: Process, task: usize, records: &[EventRecord]) {
+        for what in self.check(|checker| checker.changes(self.now(), task, records)) {
+            self.record(Some(by), what);
         }
     }
 
-    pub(crate) fn task_of(&self, event: i64) -> Option<usize> {
-        lock(&self.record).checker.task_of(event)
+    pub(crate) fn task_of(&self, event: EventId) -> Option<usize> {
+        self.check(|checker| checker.task_of(event))
     }
 
-    /// How often handlers of an event had begun before.
-    pub(crate) fn begun(&self, event: i64) -> u32 {
-        let mut record = lock(&self.record);
-        let begun = record.begun.entry(event).or_default();
-        *begun += 1;
-        *begun - 1
-    }
-
-    pub(crate) fn set_submitted(&self, task: usize) {
-        lock(&self.record).submitted_at[task] = Some(self.now());
+    /// How often handlers of an event had begun before this one.
+    pub(crate) fn begun(&self, event: EventId) -> u32 {
+        self.check(|checker| checker.begun(event)).saturating_sub(1)
     }
 
     pub(crate) fn submitted_at(&self, task: usize) -> Option<Millis> {
-        lock(&self.record).submitted_at.get(task).copied().flatten()
-    }
-
-    /// A callback has named the submit of a task.
-    pub(crate) fn met(&self, submit: SubmitId, task: usize) {
-        if submit == submit_id(task) {
-            self.record(None, What::Expected { task });
-        }
+        self.check(|checker| checker.submitted_at(task))
     }
 
     /// What goes wrong for a node now.
-    pub(crate) fn find_fault<T>(
-        &self,
-        node: usize,
-        find: impl Fn(FaultKind) -> Option<T>,
-    ) -> Option<T> {
-        self.active(node).find_map(|fault| find(fault.kind))
-    }
-
-    fn active(&self, node: usize) -> impl Iterator<Item = &Fault> {
+    pub(crate) fn active(&self, node: usize) -> impl Iterator<Item = &Fault> {
         let now = self.now();
         self.plan.faults.iter().filter(move |fault| {
             let is_its = fault.node.is_none_or(|of| of == node);
@@ -270,28 +207,32 @@ impl World {
     }
 
     pub(crate) fn has_fault(&self, node: usize, is: impl Fn(FaultKind) -> bool) -> bool {
-        self.find_fault(node, |kind| is(kind).then_some(()))
-            .is_some()
+        self.active(node).any(|fault| is(fault.kind))
     }
 
     /// What goes wrong with an operation of the store, and until when.
-    pub(crate) fn store_fault(&self, node: usize, dice: Dice) -> Option<(StoreFault, Millis)> {
-        let with_end = |fault: &Fault| Some((fault.kind.of_store(dice)?, self.plan.end_of(fault)));
-        self.active(node).find_map(with_end)
+    pub(crate) fn store_fault(&self, node: usize, dice: Dice) -> Option<(FaultKind, Millis)> {
+        let strikes = |fault: &&Fault| match fault.kind {
+            FaultKind::CutOff => true,
+            kind => kind.is_of_store() && dice.of("fault").percent(fault.percent),
+        };
+        let fault = self.active(node).find(strikes)?;
+        let kind = match fault.kind {
+            FaultKind::CutOff if dice.of("cut").percent(50) => FaultKind::HangsForEver,
+            FaultKind::CutOff => FaultKind::Refuses,
+            kind => kind,
+        };
+        Some((kind, self.plan.end_of(fault)))
     }
 
     /// A handler ends its process, which is started again.
-    pub(crate) fn kill(self: &Arc<Self>, life: &Arc<Life>) {
+    pub(crate) fn kill(self: &Arc<Self>, life: &Life) {
         let (world, node) = (self.clone(), life.node);
         life.die("by a handler");
         tokio::spawn(async move {
             sleep(Duration::from_secs(1)).await;
             world.nodes[node].start(&world);
         });
-    }
-
-    pub(crate) async fn until(&self, at: Millis) {
-        sleep_until(self.start + Duration::from_millis(at)).await;
     }
 
     /// Runs the plan.
@@ -302,18 +243,25 @@ impl World {
         for task in 0..self.plan.tasks.len() {
             tokio::spawn(self.clone().submit(task));
         }
-        for fault in 0..self.plan.faults.len() {
+        for fault in self.plan.faults.clone() {
             tokio::spawn(self.clone().befall(fault));
         }
-        for redrive in self.plan.redrives.clone() {
-            tokio::spawn(self.clone().redrive(redrive));
+        for act in self.plan.acts.clone() {
+            tokio::spawn(self.clone().act(act));
         }
         tokio::select! {
             biased;
-            () = self.broken.notified() => {}
+            () = self.is_broken.notified() => {}
             () = self.phases() => {}
         }
-        self.end()
+        self.is_over.store(true, Ordering::Relaxed);
+        let polls = self.nodes.iter().map(Node::end).sum();
+        self.check(|checker| Outcome {
+            violation: checker.violation.take(),
+            polls,
+            history: std::mem::take(&mut checker.history),
+            coverage: std::mem::take(&mut checker.coverage),
+        })
     }
 
     /// Load and faults; then everything must end; then a day passes.
@@ -321,7 +269,7 @@ impl World {
         self.until(self.plan.knobs.heal_at_ms).await;
         self.record(None, What::AllHealed);
         let quiet_by = self.now() + self.plan.quiet_within();
-        while self.now() < quiet_by && !self.is_quiet() {
+        while self.now() < quiet_by && !self.check(|checker| checker.is_quiet()) {
             sleep(Duration::from_secs(20)).await;
         }
         self.check(|checker| checker.all_have_ended(self.now()));
@@ -335,63 +283,95 @@ impl World {
         }
     }
 
-    fn is_quiet(&self) -> bool {
-        let record = lock(&self.record);
-        record.checker.is_quiet()
+    /// Submits a task: the intent is written down, the provider makes the task, and it is expected.
+    async fn submit(self: Arc<Self>, task: usize) {
+        let plan = &self.plan.tasks[task];
+        self.until(plan.submit_at_ms).await;
+        let Some(life) = self.nodes[plan.submitter].life() else {
+            return;
+        };
+        let (submit, answer_lost) = (submit_id(task), plan.answer_lost);
+        let due_after = Duration::from_millis(self.plan.knobs.due_after_ms);
+        let (double, world) = (Double::new(life.clone()), self.clone());
+        let submitting = async move {
+            let intent = Intent::new(submit, jiff::Timestamp::UNIX_EPOCH, due_after);
+            if double.intend(&intent).await.is_err() {
+                return;
+            }
+            world.record(None, What::Submitted(task));
+            for number in 0..world.plan.tasks[task].callbacks.len() {
+                tokio::spawn(world.clone().send(task, number));
+            }
+            if !answer_lost {
+                let expected = ExpectedTask::new(task_id(task), due_after).with_submit(submit);
+                let _ = double.expect(&expected).await;
+            }
+        };
+        tokio::spawn(enter(life, submitting));
     }
 
-    fn check(&self, check: impl FnOnce(&Checker) -> Result<(), Violation>) {
-        let checked = check(&lock(&self.record).checker);
-        if let Err(violation) = checked {
-            self.violate(violation);
+    /// A fault, from its begin to its end.
+    async fn befall(self: Arc<Self>, fault: Fault) {
+        use FaultKind::{CutOff, Death, DeathAfterCommit, DeathAtPoll, Stall, Stop, WallStep};
+        let ends_at = self.plan.end_of(&fault);
+        self.until(fault.at_ms).await;
+        let node = &self.nodes[fault.node.unwrap_or_default()];
+        let life = node.life();
+        match (fault.kind, &life) {
+            (Death, Some(life)) => life.die("by the plan"),
+            (DeathAtPoll(polls), Some(life)) => life.dies_after(Some(polls), None),
+            (DeathAfterCommit(commits), Some(life)) => life.dies_after(None, Some(commits)),
+            (Stop, Some(life)) => {
+                let _ = tokio::spawn(enter(life.clone(), life.clone().stop())).await;
+            }
+            (Stall, Some(life)) => {
+                life.stall();
+                self.until(ends_at).await;
+                life.resume();
+            }
+            (WallStep(by_ms), _) => {
+                node.clock.step(by_ms);
+                self.until(ends_at).await;
+                node.clock.step(-by_ms);
+            }
+            (CutOff, Some(life)) => life.record(What::Begins(CutOff)),
+            (kind, _) if kind.is_of_store() => {
+                self.record(None, What::Begins(kind));
+                self.until(ends_at).await;
+                self.record(None, What::Ends(kind));
+            }
+            _ => {}
+        }
+        if matches!(
+            fault.kind,
+            Death | DeathAtPoll(_) | DeathAfterCommit(_) | Stop
+        ) {
+            self.until(ends_at).await;
+            life.iter().for_each(|life| life.dies_after(None, None));
+            node.start(&self);
         }
     }
 
-    fn end(&self) -> Outcome {
-        self.is_over.store(true, Ordering::Relaxed);
-        let lives: Vec<_> = self.nodes.iter().filter_map(Node::life).collect();
-        for life in lives {
-            self.nodes[life.node].forget();
-            lock(&self.record).polls += life.polls();
-            life.clear();
+    /// What a person does, on the first node.
+    async fn act(self: Arc<Self>, act: Act) {
+        self.until(act.at_ms).await;
+        let Some(life) = self.nodes[0].life() else {
+            return;
+        };
+        let double = Double::new(life);
+        let how = match act.kind {
+            ActKind::Redrive => Redrive::Current,
+            ActKind::RedriveEvenIfSuperseded => Redrive::EvenIfSuperseded,
+        };
+        let events = self
+            .store
+            .find(&task_id(act.task))
+            .await
+            .unwrap_or_default();
+        let stage = act.stage.stage();
+        if let Some(event) = events.iter().find(|event| *event.key.stage() == stage) {
+            let _ = double.redrive(&[event.id], how).await;
         }
-        let mut record = lock(&self.record);
-        Outcome {
-            violation: record.violation.take(),
-            hash: record.history.hash(),
-            tail: record.history.tail(40),
-            polls: record.polls,
-            entries: record.history.entries.len(),
-            coverage: std::mem::take(&mut record.checker.coverage),
-        }
-    }
-
-    /// The whole history, for people.
-    pub(crate) fn trace(&self) -> String {
-        lock(&self.record).history.tail(usize::MAX)
-    }
-}
-
-/// The state that a record shows. One that has ended by itself keeps its end.
-fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
-    let left = match record.state {
-        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => {
-            Some(millis(left))
-        }
-        _ => None,
-    };
-    let before = before.filter(|before| before.state == record.state.into() && before.until <= now);
-    let until = match (left, before) {
-        (Some(0), Some(before)) => before.until,
-        (Some(left), _) => now + left,
-        (None, _) => 0,
-    };
-    Shown {
-        state: record.state.into(),
-        until,
-        attempts: record.attempts,
-        lapses: record.lapses,
-        unconfirmed: record.unconfirmed,
     }
 }
 
@@ -406,6 +386,13 @@ pub(crate) fn index_of(task: &TaskId) -> usize {
     task.as_str().parse().unwrap_or(usize::MAX)
 }
 
+pub(crate) fn key_of(key: &EventKey) -> Key {
+    Key {
+        task: index_of(key.task_id()),
+        stage: StageName::of(key.stage()),
+    }
+}
+
 pub(crate) fn submit_id(task: usize) -> SubmitId {
     SubmitId::from_bytes((task as u128).to_be_bytes())
 }
@@ -413,9 +400,4 @@ pub(crate) fn submit_id(task: usize) -> SubmitId {
 /// The place of a submit's task in the plan.
 pub(crate) fn task_of(submit: SubmitId) -> usize {
     usize::try_from(u128::from_be_bytes(*submit.bytes())).unwrap_or(usize::MAX)
-}
-
-/// A run that got nowhere.
-pub(crate) fn stuck(text: &str) -> Violation {
-    Violation::new(Row::Sound, text)
 }

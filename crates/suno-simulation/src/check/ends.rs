@@ -3,69 +3,71 @@
 use suno_callback::{Counts, Reconciler, StateName};
 
 use super::{Checker, is_open};
-use crate::history::{Row, Violation, What};
-use crate::plan::{Millis, StageName};
+use crate::history::{Answer, What};
+use crate::plan::{Key, Millis};
 
 const AGE_MAX: Millis = Reconciler::AGE_MAX.as_millis() as Millis;
 const PAUSE_MAX: Millis = Reconciler::PAUSE_MAX.as_millis() as Millis * 11 / 10 + 1;
 
 impl Checker {
     /// Takes in what is written down and asked about tasks.
-    pub(super) fn ledger(&mut self, at: Millis, what: &What) -> Result<(), Violation> {
+    pub(super) fn ledger(&mut self, at: Millis, what: &What) {
         match what {
-            What::Intended { task } => {
+            What::Submitted(task) => self.tasks[*task].submitted_at = Some(at),
+            What::Intended(task) => {
                 self.tasks[*task].intended_at.get_or_insert(at);
             }
-            What::Expected { task } => {
+            What::Expected(task) => {
                 self.tasks[*task].expected_at.get_or_insert(at);
             }
-            What::Postponed { after, .. } if *after > PAUSE_MAX => {
-                let text = format!("a task is postponed for {after} ms");
-                return Err(Violation::new(Row::E5, text));
+            What::Postponed(task, after) => {
+                promise!(
+                    self,
+                    E5,
+                    *after <= PAUSE_MAX,
+                    "task {task} is postponed for {after} ms"
+                );
             }
-            What::Answers {
-                task,
-                answer: "running" | "unknown",
-            } => self.tasks[*task].answers += 1,
-            What::ToldGivenUp { task, .. } => {
+            What::Answers(task, Answer::Running | Answer::Unknown) => {
+                self.tasks[*task].answers += 1;
+            }
+            What::ToldGivenUp(task) => {
                 let known = &mut self.tasks[*task];
                 known.is_told_given_up = true;
                 let age = at - known.intended_at.or(known.expected_at).unwrap_or(at);
-                if age < AGE_MAX || known.answers < Reconciler::ANSWERS_MIN {
-                    let text = format!(
-                        "task {task} is given up after {age} ms and {} answers",
-                        known.answers
-                    );
-                    return Err(Violation::new(Row::E2, text));
-                }
+                let answers = known.answers;
+                let may = age >= AGE_MAX && answers >= Reconciler::ANSWERS_MIN;
+                let text = format!("after {age} ms and {answers} answers");
+                promise!(self, E2, may, "task {task} is given up {text}");
             }
-            What::Error(message) if self.plan.is_calm() => {
-                return Err(Violation::new(
-                    Row::E7,
-                    format!("an error although nothing is wrong: {message}"),
-                ));
+            What::Error(message) => {
+                let is_excused = !self.plan.is_calm();
+                promise!(
+                    self,
+                    E7,
+                    is_excused,
+                    "an error although nothing is wrong: {message}"
+                );
             }
             _ => {}
         }
-        Ok(())
     }
 
     /// Every event has ended that was open for some time after the last fault.
-    pub(crate) fn all_have_ended(&self, at: Millis) -> Result<(), Violation> {
-        let bound = self.plan.quiet_within();
-        let healed_at = self.plan.knobs.heal_at_ms;
+    pub(crate) fn all_have_ended(&mut self, at: Millis) {
+        let (bound, healed_at) = (self.plan.quiet_within(), self.plan.knobs.heal_at_ms);
         let is_late = |event: &&super::Event| {
             is_open(event.shown.state) && at - event.open_since.max(healed_at) >= bound
         };
-        match self.events.values().find(is_late) {
-            Some(event) => {
-                let text = format!(
-                    "task {} {:?} is still {:?}",
-                    event.task, event.stage, event.shown
-                );
-                Err(Violation::new(Row::E1, text))
-            }
-            None => Ok(()),
+        if let Some(event) = self.events.values().find(is_late) {
+            promise!(
+                self,
+                E1,
+                false,
+                "{:?} is still {:?}",
+                event.key,
+                event.shown
+            );
         }
     }
 
@@ -75,53 +77,46 @@ impl Checker {
     }
 
     /// The handlers know how each task has ended.
-    pub(crate) fn all_are_decided(&self) -> Result<(), Violation> {
-        for (task, known) in self.tasks.iter().enumerate() {
-            if known.expected_at.is_none() {
-                continue;
-            }
-            self.is_decided(task, known.is_told_given_up)?;
+    pub(crate) fn all_are_decided(&mut self) {
+        for task in 0..self.tasks.len() {
+            let is_decided = self.tasks[task].expected_at.is_none() || self.is_decided(task);
+            promise!(
+                self,
+                E2,
+                is_decided,
+                "no handler knows how task {task} has ended"
+            );
         }
-        Ok(())
     }
 
-    fn is_decided(&self, task: usize, is_told_given_up: bool) -> Result<(), Violation> {
-        let plan = &self.plan.tasks[task];
-        let state = |stage: StageName| self.find(task, stage).map(|event| event.shown.state);
-        let problem = match plan.end() {
-            None if is_told_given_up || self.tasks[task].has_end => return Ok(()),
-            None => "its end is unknown and nobody was told",
-            Some(end) => match state(end) {
-                Some(StateName::Done | StateName::Dead) => return Ok(()),
-                // A forged end may have been believed.
-                _ if plan.has_forged_end()
-                    && !self.plan.knobs.confirm
-                    && self.tasks[task].has_end =>
-                {
-                    return Ok(());
-                }
-                Some(_) => "its end is not handled",
-                None if self.plan.may_purge() => return Ok(()),
-                None => "its end is not stored",
-            },
+    fn is_decided(&self, task: usize) -> bool {
+        let (plan, known) = (&self.plan.tasks[task], &self.tasks[task]);
+        let Some(stage) = plan.end() else {
+            return known.is_told_given_up || known.has_end;
         };
-        Err(Violation::new(Row::E2, format!("task {task}: {problem}")))
+        let key = Key { task, stage };
+        let is_handled =
+            |event: &super::Event| matches!(event.shown.state, StateName::Done | StateName::Dead);
+        // A forged end may have been believed, and an event may be forgotten.
+        let is_misled = plan.has_forged_end() && !self.plan.knobs.confirm && known.has_end;
+        let is_forgotten = self.plan.may_purge() && !self.find(key, |_| true);
+        self.find(key, is_handled) || is_misled || is_forgotten
     }
 
     /// The store counts what it shows.
-    pub(crate) fn counts_agree(&self, mut counts: Counts) -> Result<(), Violation> {
+    pub(crate) fn counts_agree(&mut self, mut counts: Counts) {
         for state in StateName::ALL {
-            let shown = self
+            let of_state = self
                 .events
                 .values()
-                .filter(|event| event.shown.state == state)
-                .count() as u64;
-            let counted = *counts.of(state);
-            if shown != counted {
-                let text = format!("{counted} events are counted as {state}, and {shown} shown");
-                return Err(Violation::new(Row::S7, text));
-            }
+                .filter(|event| event.shown.state == state);
+            let (shown, counted) = (of_state.count() as u64, *counts.of(state));
+            promise!(
+                self,
+                S7,
+                shown == counted,
+                "{state}: {counted} counted and {shown} shown"
+            );
         }
-        Ok(())
     }
 }

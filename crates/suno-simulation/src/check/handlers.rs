@@ -1,142 +1,117 @@
 //! What handlers do: one of a task at a time, and never back.
 
-use super::Checker;
-use crate::history::{Grant, Row, Ticket, Violation, What};
-use crate::plan::{Millis, StageName};
-use suno_callback::StateName;
+use suno_callback::{StateName, Ticket};
 
-/// The handlers that run.
-#[derive(Debug, Default)]
-pub(super) struct Handlers(Vec<Handler>);
+use super::Checker;
+use crate::history::{Process, What};
+use crate::plan::Key;
 
 #[derive(Debug)]
-struct Handler {
+pub(super) struct RunningHandler {
     ticket: Ticket,
     task: usize,
-    by: Option<(usize, u32)>,
+    by: Option<Process>,
     /// The task was claimed by another worker.
     is_stale: bool,
 }
 
-impl Handlers {
-    /// From this grant on, other workers must not take a step for the task.
-    pub(super) fn granted(&mut self, grant: &Grant) {
+impl Checker {
+    /// From this claim on, other workers must not take a step for the task.
+    pub(super) fn make_stale(&mut self, task: usize, claimed: Ticket) {
         for handler in self
-            .0
+            .handlers
             .iter_mut()
-            .filter(|handler| handler.task == grant.task)
+            .filter(|handler| handler.task == task)
         {
-            let goes_on = handler.ticket.event == grant.ticket.event
-                && handler.ticket.worker == grant.ticket.worker;
-            handler.is_stale |= !goes_on;
+            let (event, worker) = (handler.ticket.event, handler.ticket.worker);
+            handler.is_stale |= (event, worker) != (claimed.event, claimed.worker);
         }
     }
 
-    fn begun(
-        &mut self,
-        ticket: Ticket,
-        task: usize,
-        by: Option<(usize, u32)>,
-    ) -> Result<(), Violation> {
-        let is_twice = |handler: &Handler| handler.task == task && handler.by == by;
-        if let Some(other) = self.0.iter().find(|handler| is_twice(handler)) {
-            let text = format!("one process runs {:?} and begins {ticket:?}", other.ticket);
-            return Err(Violation::new(Row::S3, text));
+    pub(super) fn handler(&mut self, by: Option<Process>, what: &What) {
+        match what {
+            What::Begun(ticket, key) => self.handler_begins(by, *ticket, *key),
+            What::Stepped(ticket) => self.is_fresh(*ticket),
+            What::Ended(ticket, result) => {
+                self.is_fresh(*ticket);
+                self.handler_ends(by, *ticket);
+                if let Some(event) = self.events.get_mut(&ticket.event)
+                    && *result == "gives up"
+                {
+                    event.gave_up = event.lease.map(|lease| lease.ticket);
+                }
+            }
+            What::Cancelled(ticket) => self.handler_ends(by, *ticket),
+            What::ToldDead(event, _) => {
+                let event = self.events.get_mut(event);
+                event.into_iter().for_each(|event| event.told_dead = true);
+            }
+            What::Died(_) => self.handlers.retain(|handler| handler.by != by),
+            _ => {}
         }
-        self.0.push(Handler {
+    }
+
+    fn handler_begins(&mut self, by: Option<Process>, ticket: Ticket, key: Key) {
+        self.goes_forward(ticket, key);
+        let is_twice = |other: &RunningHandler| other.task == key.task && other.by == by;
+        let is_alone = !self.handlers.iter().any(is_twice);
+        promise!(
+            self,
+            S3,
+            is_alone,
+            "one process runs another handler beside {ticket:?}"
+        );
+        if let Some(event) = self.events.get_mut(&ticket.event) {
+            event.begun += 1;
+        }
+        self.handlers.push(RunningHandler {
             ticket,
-            task,
+            task: key.task,
             by,
             is_stale: false,
         });
-        Ok(())
     }
 
-    fn stepped(&self, ticket: Ticket) -> Result<(), Violation> {
-        let of_ticket = |handler: &&Handler| handler.ticket == ticket;
-        match self.0.iter().find(of_ticket) {
-            Some(handler) if handler.is_stale => {
-                let text = format!("{ticket:?} goes on although its task is claimed by another");
-                Err(Violation::new(Row::S3, text))
-            }
-            _ => Ok(()),
-        }
+    fn handler_ends(&mut self, by: Option<Process>, ticket: Ticket) {
+        let is_other = |handler: &RunningHandler| handler.ticket != ticket || handler.by != by;
+        self.handlers.retain(is_other);
     }
 
-    fn ended(&mut self, ticket: Ticket, by: Option<(usize, u32)>) {
-        self.0
-            .retain(|handler| handler.ticket != ticket || handler.by != by);
-    }
-
-    fn died(&mut self, by: Option<(usize, u32)>) {
-        self.0.retain(|handler| handler.by != by);
-    }
-}
-
-impl Checker {
-    pub(super) fn handler(
-        &mut self,
-        _at: Millis,
-        by: Option<(usize, u32)>,
-        what: &What,
-    ) -> Result<(), Violation> {
-        match what {
-            What::Begun {
-                ticket,
-                task,
-                stage,
-            } => {
-                self.goes_forward(*ticket, *task, *stage)?;
-                self.handlers.begun(*ticket, *task, by)?;
-            }
-            What::Stepped { ticket, .. } => self.handlers.stepped(*ticket)?,
-            What::Ended { ticket, result, .. } => {
-                self.handlers.stepped(*ticket)?;
-                self.handlers.ended(*ticket, by);
-                if *result == "gives up"
-                    && let Some(event) = self.events.get_mut(&ticket.event)
-                {
-                    event.gave_up = event.claim.map(|claim| claim.ticket);
-                }
-            }
-            What::Cancelled { ticket, .. } => self.handlers.ended(*ticket, by),
-            What::ToldDead { event, .. } => {
-                if let Some(event) = self.events.get_mut(event) {
-                    event.told_dead = true;
-                }
-            }
-            What::Died(_) => self.handlers.died(by),
-            _ => {}
-        }
-        Ok(())
+    /// No other worker has claimed the task of a handler that takes a step.
+    fn is_fresh(&mut self, ticket: Ticket) {
+        let handler = self
+            .handlers
+            .iter()
+            .find(|handler| handler.ticket == ticket);
+        let is_fresh = handler.is_none_or(|handler| !handler.is_stale);
+        promise!(
+            self,
+            S3,
+            is_fresh,
+            "{ticket:?} goes on although its task is claimed by another"
+        );
     }
 
     /// No later stage of the task is done.
-    fn goes_forward(
-        &mut self,
-        ticket: Ticket,
-        task: usize,
-        stage: StageName,
-    ) -> Result<(), Violation> {
-        let rank = stage.stage().rank();
+    fn goes_forward(&mut self, ticket: Ticket, key: Key) {
+        let rank = key.stage.stage().rank();
         let is_later = |event: &&super::Event| {
-            event.task == task
+            event.key.task == key.task
                 && event.shown.state == StateName::Done
                 && rank.is_some()
-                && event.stage.stage().rank() > rank
+                && event.key.stage.stage().rank() > rank
         };
-        let Some(later) = self.events.values().find(is_later) else {
-            return Ok(());
-        };
-        if self
-            .events
-            .get(&ticket.event)
-            .is_some_and(|event| event.may_go_back)
-        {
-            self.coverage.exempt("S6: a person said so");
-            return Ok(());
+        let later = self.events.values().find(is_later).map(|event| event.key);
+        let event = self.events.get(&ticket.event);
+        if later.is_some() && event.is_some_and(|event| event.may_go_back) {
+            self.coverage.count("an exemption of S6: a person said so");
+        } else {
+            promise!(
+                self,
+                S6,
+                later.is_none(),
+                "{key:?} is handled after {later:?}"
+            );
         }
-        let text = format!("task {task} {stage:?} is handled after {:?}", later.stage);
-        Err(Violation::new(Row::S6, text))
     }
 }

@@ -1,5 +1,15 @@
 //! Checks each entry as it is added to the history, so that a run stops where a promise is broken.
 
+/// Notes that a promise is broken, unless it holds or another one was broken before.
+macro_rules! promise {
+    ($checker:expr, $row:ident, $holds:expr, $($text:tt)*) => {
+        if !$holds {
+            let (row, text) = (crate::history::Row::$row, format!($($text)*));
+            $checker.violation.get_or_insert(crate::history::Violation { row, text });
+        }
+    };
+}
+
 mod claims;
 mod ends;
 mod handlers;
@@ -7,19 +17,22 @@ mod readiness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use suno_callback::{Accepted, Redriven, StateName};
+use suno_callback::{
+    Accepted, EventId, EventRecord, EventState, Redrive, Redriven, StateName, Ticket,
+};
 
 use crate::coverage::Coverage;
-use crate::history::{Entry, EventNumber, Row, Shown, Ticket, Violation, What};
-use crate::plan::{Millis, Plan, StageName};
-use handlers::Handlers;
+use crate::history::{AcceptedDelivery, Entry, History, Process, Shown, Violation, What};
+use crate::plan::{Key, Millis, Plan};
+use crate::store::millis;
+use crate::world::key_of;
+use handlers::RunningHandler;
 use readiness::Readiness;
 
 /// What is known of an event from the operations on it.
 #[derive(Debug)]
 struct Event {
-    task: usize,
-    stage: StageName,
+    key: Key,
     shown: Shown,
     stored_at: Millis,
     /// When it was stored, redriven or decided.
@@ -33,29 +46,32 @@ struct Event {
     lapses: u32,
     /// How many claims have lapsed in a row beside which its worker held no others.
     lone_lapses: u32,
-    claim: Option<Claim>,
+    /// The claim that is not settled.
+    lease: Option<Lease>,
     /// The ticket of the latest claim, also when it is settled.
     latest: Option<Ticket>,
     settled_by: Option<Ticket>,
+    /// How many handlers of it have begun.
+    begun: u32,
     told_dead: bool,
     gave_up: Option<Ticket>,
     /// A person has said that it is handled although a later stage was.
     may_go_back: bool,
 }
 
-/// A claim that is not settled.
 #[derive(Debug, Clone, Copy)]
-struct Claim {
+struct Lease {
     ticket: Ticket,
-    by: (usize, u32),
+    by: Process,
     until: Millis,
+    /// The worker has held no other claim during this one.
     is_alone: bool,
 }
 
 /// What is known of a task.
 #[derive(Debug, Default, Clone)]
 struct Task {
-    is_submitted: bool,
+    submitted_at: Option<Millis>,
     /// When its submit was written down, which its age is counted from.
     intended_at: Option<Millis>,
     expected_at: Option<Millis>,
@@ -67,182 +83,162 @@ struct Task {
     free_since: Millis,
 }
 
-/// The checks of one run.
+/// The history of one run, what is known from it, and the first promise that it breaks.
 #[derive(Debug)]
 pub(crate) struct Checker {
     plan: Plan,
-    events: BTreeMap<EventNumber, Event>,
+    pub(crate) history: History,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) coverage: Coverage,
+    events: BTreeMap<EventId, Event>,
     tasks: Vec<Task>,
+    /// The hashes of the bodies that are stored.
     committed: BTreeSet<u64>,
     /// The keys that are known, and whether something else than a callback confirms them.
-    stored: BTreeMap<(usize, StageName), bool>,
+    stored: BTreeMap<Key, bool>,
     readiness: Readiness,
-    handlers: Handlers,
-    pub(crate) coverage: Coverage,
+    handlers: Vec<RunningHandler>,
 }
 
 impl Checker {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             plan: plan.clone(),
+            history: History::default(),
+            violation: None,
+            coverage: Coverage::default(),
             events: BTreeMap::new(),
             tasks: vec![Task::default(); plan.tasks.len()],
             committed: BTreeSet::new(),
             stored: BTreeMap::new(),
             readiness: Readiness::new(plan),
-            handlers: Handlers::default(),
-            coverage: Coverage::default(),
+            handlers: Vec::new(),
         }
     }
 
-    /// Takes in an entry.
-    pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), Violation> {
+    /// Takes in an entry. Nothing counts after the first promise that is broken.
+    pub(crate) fn take(&mut self, entry: Entry) {
+        if self.violation.is_some() {
+            return;
+        }
+        self.coverage.take(&entry.what);
+        self.take_world(&entry);
         let at = entry.at;
-        self.coverage.take(entry);
-        self.take_world(entry);
         match &entry.what {
-            What::Submitted { task } => self.tasks[*task].is_submitted = true,
-            What::Answered {
-                body, status: 200, ..
-            } if !self.committed.contains(body) => {
-                return Err(Violation::new(Row::S1, "a 200 without a commit"));
+            What::Answered(body, 200) => {
+                promise!(
+                    self,
+                    S1,
+                    self.committed.contains(body),
+                    "a 200 without a commit"
+                );
             }
-            What::Accepted { .. } => self.accepted(&entry.what)?,
-            What::Granted(grant) => self.granted(at, entry.by.unwrap_or_default(), grant)?,
-            What::Claimed { .. } => self.claimed(at)?,
-            What::Settled {
-                ticket,
-                end,
-                settled,
-            } => self.settled(at, *ticket, *end, *settled)?,
-            What::Extended {
-                ticket,
-                lease,
-                is_extended,
-            } => {
-                self.extended(at, *ticket, *lease, *is_extended)?;
+            What::Accepted(delivery) => self.accepted(delivery),
+            What::Granted(claim, is_repeated) => {
+                self.granted(at, entry.by.unwrap_or_default(), claim, *is_repeated);
             }
-            What::Redriven {
-                event,
-                even_if_superseded: true,
-                redriven: Redriven::Ready,
-            } => {
-                self.events
-                    .entry(*event)
-                    .and_modify(|event| event.may_go_back = true);
+            What::Claimed => self.claimed(at),
+            What::Settled(ticket, end, settled) => self.settled(at, *ticket, end, *settled),
+            What::Extended(ticket, lease, holds) => self.extended(*ticket, at + lease, *holds),
+            What::Redriven(event, Redrive::EvenIfSuperseded, Redriven::Ready) => {
+                let event = self.events.get_mut(event);
+                event.into_iter().for_each(|event| event.may_go_back = true);
             }
-            What::State {
-                event,
-                task,
-                stage,
-                shown,
-            } => {
-                self.state(at, *event, *task, *stage, *shown);
-            }
-            What::Gone { event } => self.gone(at, *event)?,
+            What::State(event, key, shown) => self.state(at, *event, *key, *shown),
+            What::Gone(event) => self.gone(at, *event),
             what => {
-                self.handler(at, entry.by, what)?;
-                self.ledger(at, what)?;
+                self.handler(entry.by, what);
+                self.ledger(at, what);
             }
         }
-        Ok(())
+        self.history.add(entry);
     }
 
-    fn accepted(&mut self, what: &What) -> Result<(), Violation> {
-        let What::Accepted {
-            task,
-            stage,
-            body,
-            unconfirmed,
-            accepted,
-        } = what
-        else {
-            return Ok(());
+    fn accepted(&mut self, delivery: &AcceptedDelivery) {
+        self.committed.insert(delivery.body);
+        let (Some(key), accepted) = (delivery.key, delivery.accepted) else {
+            return;
         };
-        self.committed.insert(*body);
-        let (Some(task), Some(stage)) = (task, stage) else {
-            return Ok(());
-        };
+        if accepted == Accepted::Late {
+            let text = "is late because of unconfirmed events";
+            promise!(self, S9, self.is_superseded(key), "{key:?} {text}");
+        }
+        if accepted == Accepted::Quarantined {
+            return;
+        }
         let is_new = matches!(accepted, Accepted::New | Accepted::Late);
-        let is_known = self.stored.contains_key(&(*task, *stage));
-        if *accepted == Accepted::Late {
-            self.is_late(*task, *stage)?;
-        }
-        if *accepted != Accepted::Quarantined {
-            *self.stored.entry((*task, *stage)).or_default() |= !unconfirmed;
-        }
+        let is_known = self.stored.contains_key(&key);
+        *self.stored.entry(key).or_default() |= !delivery.is_unconfirmed;
         if is_new {
-            self.tasks[*task].has_end |= stage.is_terminal();
+            self.tasks[key.task].has_end |= key.stage.is_terminal();
+            promise!(
+                self,
+                S2,
+                !is_known,
+                "{key:?} is known, and accepted as {accepted:?}"
+            );
+        } else {
+            promise!(
+                self,
+                S7,
+                is_known,
+                "{key:?} is unknown, and accepted as {accepted:?}"
+            );
         }
-        if is_new && is_known {
-            let text = format!("task {task} {stage:?} is stored and accepted as {accepted:?}");
-            return Err(Violation::new(Row::S2, text));
-        }
-        if !is_new && *accepted != Accepted::Quarantined && !is_known {
-            let text = format!("task {task} {stage:?} is accepted as {accepted:?} and not stored");
-            return Err(Violation::new(Row::S7, text));
-        }
-        Ok(())
-    }
-
-    /// The state of an event that was recorded last.
-    pub(crate) fn shown(&self, event: EventNumber) -> Option<Shown> {
-        self.events.get(&event).map(|event| event.shown)
-    }
-
-    pub(crate) fn task_of(&self, event: EventNumber) -> Option<usize> {
-        self.events.get(&event).map(|event| event.task)
-    }
-
-    pub(crate) fn events_of(&self, task: usize) -> impl Iterator<Item = EventNumber> {
-        let of_task = self
-            .events
-            .iter()
-            .filter(move |(_, event)| event.task == task);
-        of_task.map(|(number, _)| *number)
     }
 
     /// A later stage that is confirmed or done makes an event late, and nothing else does.
-    fn is_late(&self, task: usize, stage: StageName) -> Result<(), Violation> {
-        let supersedes = |(of, other): &(usize, StageName), is_confirmed: bool| {
-            let is_done = || {
-                self.find(task, *other)
-                    .is_some_and(|event| event.shown.state == StateName::Done)
-            };
-            *of == task && other.stage().supersedes(&stage.stage()) && (is_confirmed || is_done())
-        };
-        if self
-            .stored
-            .iter()
-            .any(|(key, is_confirmed)| supersedes(key, *is_confirmed))
-        {
-            return Ok(());
+    fn is_superseded(&self, key: Key) -> bool {
+        let is_done = |key: Key| self.find(key, |event| event.shown.state == StateName::Done);
+        self.stored.iter().any(|(other, is_confirmed)| {
+            other.task == key.task
+                && other.stage.stage().supersedes(&key.stage.stage())
+                && (*is_confirmed || is_done(*other))
+        })
+    }
+
+    fn find(&self, key: Key, is: impl Fn(&Event) -> bool) -> bool {
+        let mut events = self.events.values();
+        events.any(|event| event.key == key && is(event))
+    }
+
+    pub(crate) fn task_of(&self, event: EventId) -> Option<usize> {
+        self.events.get(&event).map(|event| event.key.task)
+    }
+
+    pub(crate) fn begun(&self, event: EventId) -> u32 {
+        self.events.get(&event).map_or(0, |event| event.begun)
+    }
+
+    pub(crate) fn submitted_at(&self, task: usize) -> Option<Millis> {
+        self.tasks.get(task)?.submitted_at
+    }
+
+    /// What has changed since the events of a task were shown last.
+    pub(crate) fn changes(&self, now: Millis, task: usize, records: &[EventRecord]) -> Vec<What> {
+        let mut changes = Vec::new();
+        for record in records {
+            let before = self.events.get(&record.id).map(|event| event.shown);
+            let shown = shown(record, now, before);
+            if before != Some(shown) {
+                changes.push(What::State(record.id, key_of(&record.key), shown));
+            }
         }
-        let text = format!("task {task} {stage:?} is late because of what nothing has confirmed");
-        Err(Violation::new(Row::S9, text))
+        for (id, event) in &self.events {
+            if event.key.task == task && !records.iter().any(|record| record.id == *id) {
+                changes.push(What::Gone(*id));
+            }
+        }
+        changes
     }
 
-    fn find(&self, task: usize, stage: StageName) -> Option<&Event> {
-        self.events
-            .values()
-            .find(|event| event.task == task && event.stage == stage)
-    }
-
-    fn state(
-        &mut self,
-        at: Millis,
-        event: EventNumber,
-        task: usize,
-        stage: StageName,
-        shown: Shown,
-    ) {
+    fn state(&mut self, at: Millis, event: EventId, key: Key, shown: Shown) {
         let ready_at = match shown.state {
             StateName::Claimed | StateName::Waiting => shown.until,
             _ => at,
         };
         let known = self.events.entry(event).or_insert_with(|| Event {
-            task,
-            stage,
+            key,
             shown,
             stored_at: at,
             open_since: at,
@@ -251,9 +247,10 @@ impl Checker {
             attempts: 0,
             lapses: 0,
             lone_lapses: 0,
-            claim: None,
+            lease: None,
             latest: None,
             settled_by: None,
+            begun: 0,
             told_dead: false,
             gave_up: None,
             may_go_back: false,
@@ -270,39 +267,58 @@ impl Checker {
             (known.open_since, known.told_dead, known.lone_lapses) = (at, false, 0);
         }
         if shown.state != StateName::Claimed {
-            known.claim = None;
+            known.lease = None;
         }
         (known.attempts, known.lapses) = (shown.attempts, shown.lapses);
         known.shown = shown;
     }
 
     /// An event may only be forgotten when it is settled and old.
-    fn gone(&mut self, at: Millis, event: EventNumber) -> Result<(), Violation> {
+    fn gone(&mut self, at: Millis, event: EventId) {
         let Some(event) = self.events.remove(&event) else {
-            return Ok(());
+            return;
         };
-        self.stored.remove(&(event.task, event.stage));
+        self.stored.remove(&event.key);
         let kept_for = match event.shown.state {
             StateName::Done | StateName::Superseded => self.plan.knobs.keys_for_ms,
             StateName::Dead => 2 * self.plan.knobs.keys_for_ms,
             _ => Millis::MAX,
         };
-        if at - event.stored_at >= kept_for {
-            return Ok(());
-        }
-        let text = format!(
-            "task {} {:?} was forgotten {} ms after it was stored",
-            event.task,
-            event.stage,
-            at - event.stored_at
+        let (key, age) = (event.key, at - event.stored_at);
+        promise!(
+            self,
+            S2,
+            age >= kept_for,
+            "{key:?} was forgotten after {age} ms"
         );
-        Err(Violation::new(Row::S2, text))
     }
 }
 
-pub(crate) fn is_open(state: StateName) -> bool {
+fn is_open(state: StateName) -> bool {
     matches!(
         state,
         StateName::Ready | StateName::Claimed | StateName::Waiting
     )
+}
+
+/// The state that a record shows. One that has ended by itself keeps its end.
+fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
+    let state = StateName::from(record.state);
+    let ended = before.filter(|before| before.state == state && before.until <= now);
+    let until = match record.state {
+        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => {
+            match (millis(left), ended) {
+                (0, Some(ended)) => ended.until,
+                (left, _) => now + left,
+            }
+        }
+        _ => 0,
+    };
+    Shown {
+        state,
+        until,
+        attempts: record.attempts,
+        lapses: record.lapses,
+        is_unconfirmed: record.unconfirmed,
+    }
 }

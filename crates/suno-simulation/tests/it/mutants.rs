@@ -1,19 +1,19 @@
-//! Each mistake is found.
+//! Each mistake is found, by the promise that it breaks.
 
 use std::io::{self, Write};
 
-use suno_simulation::plan::StoreKind;
-use suno_simulation::{Mutant, Row, draw, run};
+use suno_simulation::{Mutant, Plan, Row, StoreKind, run};
 
 const RUNS_MAX: u64 = 200;
 
 /// Runs a mutant until it is found, and returns by which row.
 fn found(mutant: Mutant) -> Option<Row> {
-    let plans = (0..RUNS_MAX).map(|seed| draw::plan(seed, StoreKind::Memory));
-    let mut found =
-        plans.filter_map(|plan| Some((plan.seed + 1, run(&plan, Some(mutant)).violation?)));
-    let (runs, violation) = found.next()?;
-    let _ = writeln!(io::stdout(), "{mutant}: found in {runs} runs. {violation}");
+    let violation = |seed| run(&Plan::draw(seed, StoreKind::Memory), Some(mutant)).violation;
+    let (seed, violation) = (0..RUNS_MAX).find_map(|seed| Some((seed, violation(seed)?)))?;
+    let _ = writeln!(
+        io::stdout(),
+        "{mutant:?}: found by seed {seed}. {violation}"
+    );
     Some(violation.row)
 }
 
