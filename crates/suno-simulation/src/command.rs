@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs, thread};
 
-use crate::coverage::{Coverage, SOMETIMES};
+use serde::Deserialize;
+
+use crate::coverage::Coverage;
 use crate::history::Violation;
 use crate::mutant::Mutant;
 use crate::node::lock;
@@ -19,12 +21,11 @@ use crate::world::Outcome;
 const THREADS: usize = 2;
 /// Every run of so many is done twice, and must come to the same.
 const TWICE: u64 = 100;
-/// In how many of a thousand runs each thing must happen, if there are enough of them.
-const OFTEN: u64 = 5;
+/// From how many runs on nothing may be too rare.
 const ENOUGH: u64 = 5_000;
 
 /// What to run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Options {
     /// The seed of the first run.
     pub seed: u64,
@@ -54,9 +55,7 @@ pub fn simulate(options: &Options, out: &mut dyn Write) -> io::Result<bool> {
         return one(&Plan::draw(options.seed, StoreKind::Memory), options, out);
     }
     if options.mutant.is_some() {
-        let memory = Summary::of(options, StoreKind::Memory, options.runs);
-        memory.print(options, out)?;
-        return Ok(memory.failed.is_some());
+        return Ok(!many(StoreKind::Memory, options.runs, options, out)?);
     }
     for (path, plan) in kept_plans()? {
         writeln!(out, "kept plan {}", path.display())?;
@@ -64,14 +63,8 @@ pub fn simulate(options: &Options, out: &mut dyn Write) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    let memory = Summary::of(options, StoreKind::Memory, options.runs);
-    memory.print(options, out)?;
-    if memory.failed.is_some() {
-        return Ok(false);
-    }
-    let sqlite = Summary::of(options, StoreKind::Sqlite, options.sqlite_runs);
-    sqlite.print(options, out)?;
-    Ok(sqlite.failed.is_none() && memory.has_tried_enough(out)?)
+    Ok(many(StoreKind::Memory, options.runs, options, out)?
+        && many(StoreKind::Sqlite, options.sqlite_runs, options, out)?)
 }
 
 /// The plans that broke a promise once, with their files.
@@ -81,20 +74,18 @@ pub fn simulate(options: &Options, out: &mut dyn Write) -> io::Result<bool> {
 /// If one cannot be read.
 pub fn kept_plans() -> io::Result<Vec<(PathBuf, Plan)>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
-    let entries = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
-    let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
-    paths.sort();
-    let plans = paths
-        .into_iter()
-        .map(|path| Ok((path.clone(), read(&path)?)));
-    plans.collect()
+    let paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
+    let read = |path: io::Result<PathBuf>| path.and_then(|path| Ok((path.clone(), read(&path)?)));
+    let mut plans = paths.map(read).collect::<io::Result<Vec<_>>>()?;
+    plans.sort_by_key(|(path, _)| path.clone());
+    Ok(plans)
 }
 
 fn read(path: &Path) -> io::Result<Plan> {
     Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
 }
 
-/// Runs one plan.
+/// Runs one plan. True if it keeps every promise.
 fn one(plan: &Plan, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
     let outcome = run(plan, options.mutant);
     if options.trace {
@@ -110,100 +101,73 @@ fn one(plan: &Plan, options: &Options, out: &mut dyn Write) -> io::Result<bool> 
 /// What many runs came to.
 #[derive(Debug, Default)]
 struct Summary {
-    name: String,
     runs: u64,
-    polls: u64,
     entries: usize,
     coverage: Coverage,
+    /// The first plan that breaks a promise.
     failed: Option<(Plan, Outcome)>,
 }
 
-impl Summary {
-    /// Runs the plans of one seed after the other, until one breaks a promise.
-    fn of(options: &Options, store: StoreKind, runs: u64) -> Self {
-        let summary = Mutex::new(Self {
-            name: format!("{store:?}"),
-            ..Self::default()
-        });
-        let next = AtomicU64::new(0);
-        let work = || {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= runs {
-                    return;
-                }
-                let plan = Plan::draw(options.seed + number, store);
-                let outcome = checked(&plan, options.mutant, number);
-                if !lock(&summary).takes(plan, outcome) {
-                    next.store(runs, Ordering::Relaxed);
-                }
+/// Runs the plans of one seed after the other, until one breaks a promise. True if none does.
+fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
+    let (next, summary) = (AtomicU64::new(0), Mutex::new(Summary::default()));
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= runs {
+                return;
             }
-        };
-        thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
-        summary.into_inner().unwrap_or_default()
+            let plan = Plan::draw(options.seed + number, store);
+            let mut outcome = run(&plan, options.mutant);
+            if number.is_multiple_of(TWICE) && run(&plan, options.mutant).hash() != outcome.hash() {
+                let differs = Violation::new("Sound", "two runs of one plan differ");
+                outcome.violation.get_or_insert(differs);
+            }
+            if outcome.violation.is_some() {
+                next.store(runs, Ordering::Relaxed);
+            }
+            lock(&summary).take(plan, outcome);
+        }
+    };
+    thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
+    let Summary {
+        runs,
+        entries,
+        coverage,
+        failed,
+    } = summary.into_inner().unwrap_or_default();
+    writeln!(
+        out,
+        "{store:?}: {runs} runs from seed {}, {entries} entries",
+        options.seed
+    )?;
+    if let Some((plan, outcome)) = failed {
+        return explain(options, &plan, &outcome, out).map(|()| false);
     }
-
-    /// Takes in a run. False if it broke a promise.
-    fn takes(&mut self, plan: Plan, mut outcome: Outcome) -> bool {
-        self.runs += 1;
-        self.polls += outcome.polls;
-        self.entries += outcome.entries();
-        self.coverage.add(std::mem::take(&mut outcome.coverage));
-        let keeps = outcome.violation.is_none();
-        let before = self.failed.as_ref().map(|(before, _)| before.seed);
-        if !keeps && before.is_none_or(|before| plan.seed < before) {
-            self.failed = Some((plan, outcome));
-        }
-        keeps
+    for (name, (count, runs)) in &coverage.0 {
+        writeln!(out, "  {count:>9} x {name}, in {runs} runs")?;
     }
-
-    fn print(&self, options: &Options, out: &mut dyn Write) -> io::Result<()> {
-        let Self {
-            name,
-            runs,
-            entries,
-            polls,
-            ..
-        } = self;
-        let first = options.seed;
-        writeln!(
-            out,
-            "{name}: {runs} runs from seed {first}, {entries} entries, {polls} polls"
-        )?;
-        if let Some((plan, outcome)) = &self.failed {
-            return explain(options, plan, outcome, out);
-        }
-        for (name, (count, runs)) in &self.coverage.0 {
-            writeln!(out, "  {count:>9} x {name}, in {runs} runs")?;
-        }
-        Ok(())
+    let too_rare = if runs < ENOUGH {
+        Vec::new()
+    } else {
+        coverage.too_rare(runs)
+    };
+    for name in &too_rare {
+        writeln!(out, "too rare: {name}")?;
     }
-
-    /// Whether everything has happened often enough.
-    fn has_tried_enough(&self, out: &mut dyn Write) -> io::Result<bool> {
-        let is_rare = |name: &&str| self.coverage.runs(name) * 1_000 < self.runs * OFTEN;
-        if self.runs < ENOUGH {
-            return Ok(true);
-        }
-        for name in SOMETIMES.iter().filter(|name| is_rare(name)) {
-            writeln!(
-                out,
-                "too rare: {name}, in {} runs",
-                self.coverage.runs(name)
-            )?;
-        }
-        Ok(!SOMETIMES.iter().any(|name| is_rare(&name)))
-    }
+    Ok(too_rare.is_empty())
 }
 
-/// Runs a plan, now and then twice.
-fn checked(plan: &Plan, mutant: Option<Mutant>, number: u64) -> Outcome {
-    let mut outcome = run(plan, mutant);
-    if number.is_multiple_of(TWICE) && run(plan, mutant).hash() != outcome.hash() {
-        let differs = Violation::sound("two runs of one plan differ");
-        outcome.violation.get_or_insert(differs);
+impl Summary {
+    fn take(&mut self, plan: Plan, mut outcome: Outcome) {
+        self.runs += 1;
+        self.entries += outcome.entries();
+        self.coverage.add(std::mem::take(&mut outcome.coverage));
+        let is_first = |(failed, _): &(Plan, Outcome)| plan.seed < failed.seed;
+        if outcome.violation.is_some() && self.failed.as_ref().is_none_or(is_first) {
+            self.failed = Some((plan, outcome));
+        }
     }
-    outcome
 }
 
 /// Says which promise was broken, and how to see it again.
@@ -216,12 +180,8 @@ fn explain(
     let Some(violation) = &outcome.violation else {
         return Ok(());
     };
-    let seed = plan.seed;
-    writeln!(
-        out,
-        "seed {seed} breaks a promise. {violation}\n{}",
-        outcome.tail(40)
-    )?;
+    let (seed, tail) = (plan.seed, outcome.tail(40));
+    writeln!(out, "seed {seed} breaks a promise. {violation}\n{tail}")?;
     let small = shrink(plan, violation.row, options.mutant);
     let path = env::temp_dir().join(format!("simulation-{seed}.json"));
     fs::write(&path, serde_json::to_string_pretty(&small)?)?;
@@ -243,28 +203,15 @@ mod tests {
 
     #[test]
     fn a_mutant_is_found_and_reported() {
+        let mutant = Some(Mutant::GrantsByNumber);
         let options = Options {
             runs: 100,
-            mutant: Some(Mutant::GrantsByNumber),
+            mutant,
             ..Options::default()
         };
         let mut out = Vec::new();
         assert!(simulate(&options, &mut out).unwrap());
         assert!(String::from_utf8(out).unwrap().contains("E4: task"));
-    }
-
-    #[test]
-    fn what_happens_too_rarely_is_reported() {
-        let summary = Summary {
-            runs: ENOUGH,
-            ..Summary::default()
-        };
-        let mut out = Vec::new();
-        assert!(!summary.has_tried_enough(&mut out).unwrap());
-        assert!(
-            String::from_utf8(out)
-                .unwrap()
-                .contains("too rare: a death")
-        );
+        assert!(Coverage::default().too_rare(ENOUGH).contains(&"Died"));
     }
 }

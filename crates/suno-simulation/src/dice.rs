@@ -32,47 +32,6 @@ impl Dice {
     }
 }
 
-/// A stream of numbers from which a plan is drawn.
-#[derive(Debug)]
-pub(crate) struct Draw(u64);
-
-impl Draw {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(mix(seed ^ 0x5eed))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    /// A number from `low` to `high`, both included.
-    pub(crate) fn range(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low + 1)
-    }
-
-    /// A number from `low` to `high` whose magnitude is uniform, so that small ones are as frequent as
-    /// large ones.
-    pub(crate) fn magnitude(&mut self, low: u64, high: u64) -> u64 {
-        let doublings = (high / low.max(1)).ilog2();
-        let base = low.max(1) << self.range(0, u64::from(doublings));
-        self.range(base, (base * 2 - 1).min(high))
-    }
-
-    pub(crate) fn percent(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    /// A place in a list of `length` items.
-    pub(crate) fn place(&mut self, length: usize) -> usize {
-        usize::try_from(self.next() % length as u64).unwrap_or_default()
-    }
-
-    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.place(of.len())]
-    }
-}
-
 /// The finaliser of splitmix64.
 fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -81,25 +40,42 @@ fn mix(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A stream of numbers from which a plan is drawn.
+#[derive(Debug)]
+pub(crate) struct Draw {
+    dice: Dice,
+    drawn: u64,
+}
 
-    #[test]
-    fn a_number_depends_on_its_purpose_and_counter_only() {
-        let number = |seed, purpose, at| Dice::new(seed).of(purpose).at(at).below(1_000_000);
-        assert_eq!(number(1, "delay", 3), number(1, "delay", 3));
-        assert_ne!(number(1, "delay", 3), number(1, "delay", 4));
-        assert_ne!(number(1, "delay", 3), number(1, "death", 3));
-        assert_ne!(number(1, "delay", 3), number(2, "delay", 3));
+impl Draw {
+    pub(crate) fn new(seed: u64) -> Self {
+        let dice = Dice::new(seed).of("plan");
+        Self { dice, drawn: 0 }
     }
 
-    #[test]
-    fn what_is_drawn_keeps_its_bounds() {
-        let mut draw = Draw::new(7);
-        for _ in 0..1_000 {
-            assert!((3..=9).contains(&draw.range(3, 9)));
-            assert!((2..=120).contains(&draw.magnitude(2, 120)));
-        }
+    /// A number from `low` to `high`, both included.
+    pub(crate) fn range(&mut self, low: u64, high: u64) -> u64 {
+        self.drawn += 1;
+        low + self.dice.at(self.drawn).below(high - low + 1)
+    }
+
+    /// A number from `low` to `high` whose magnitude is uniform, so that small ones are as frequent as
+    /// large ones.
+    pub(crate) fn magnitude(&mut self, low: u64, high: u64) -> u64 {
+        let base = low << self.range(0, u64::from((high / low).ilog2()));
+        self.range(base, (base * 2 - 1).min(high))
+    }
+
+    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+        self.range(0, 99) < percent
+    }
+
+    /// A place in a list of `length` items.
+    pub(crate) fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.range(1, length as u64) - 1).unwrap_or_default()
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.place(of.len())]
     }
 }

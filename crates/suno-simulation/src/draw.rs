@@ -80,16 +80,21 @@ impl Drawing {
         self.troubles.iter().any(|(trouble, _)| *trouble == name)
     }
 
+    /// True in `percent` of a hundred cases of runs that have a trouble.
+    fn has_now(&mut self, name: &str, percent: u64) -> bool {
+        self.has(name) && self.draw.percent(percent)
+    }
+
     fn nodes(&mut self) -> Vec<NodePlan> {
         let nodes = self.draw.pick(&[1, 1, 2, 2, 3]);
-        let is_skewed = self.has("wall steps");
         let node = |index| NodePlan {
             dispatches: index == 0 || self.draw.percent(70),
             reconciles: index == 0 || self.draw.percent(50),
             purges: index == 0 || self.draw.percent(30),
-            wall_ms: match is_skewed && self.draw.percent(50) {
-                true => self.step(),
-                false => 0,
+            wall_ms: if self.has_now("wall steps", 50) {
+                self.step()
+            } else {
+                0
             },
         };
         (0..nodes).map(node).collect()
@@ -109,63 +114,59 @@ impl Drawing {
         // A day of short leases takes long to simulate, and so does one of a store that is asked
         // each second in vain.
         let one_more_day = draw.percent(20) && !is_cut_off;
+        let lease_min = if one_more_day { 60_000 } else { 2_000 };
+        let keys_for = if has_purges {
+            (600_000, 7_200_000)
+        } else {
+            (30 * DAY, 30 * DAY)
+        };
         Knobs {
             store,
             one_more_day,
-            lease_ms: draw.magnitude(if one_more_day { 60_000 } else { 2_000 }, 120_000),
-            op_delay_ms: match draw.percent(65) {
-                true => draw.magnitude(1, 50),
-                false => 0,
+            lease_ms: draw.magnitude(lease_min, 120_000),
+            op_delay_ms: if draw.percent(65) {
+                draw.magnitude(1, 50)
+            } else {
+                0
             },
-            noise_percent: match draw.percent(65) {
-                true => draw.range(1, 15),
-                false => 0,
+            noise_percent: if draw.percent(65) {
+                draw.range(1, 15)
+            } else {
+                0
             },
             noise_ms: draw.pick(&[0, 0, 1, 5, 20]),
-            retry_for_ms: match draw.percent(2) {
-                true => DAY,
-                false => draw.magnitude(120_000, 3_600_000),
+            retry_for_ms: if draw.percent(2) {
+                DAY
+            } else {
+                draw.magnitude(120_000, 3_600_000)
             },
             confirm: draw.percent(35),
-            places: match has_backlog {
-                true => draw.pick(&[1, 2, 3]),
-                false => draw.pick(&[1, 1, 2, 3, 4, 6, 8, 12, 16, 16]),
-            },
+            places: draw.pick(if has_backlog {
+                &[1, 2, 3]
+            } else {
+                &[1, 1, 2, 3, 4, 6, 9, 12, 16]
+            }),
             handler_timeout_ms: draw.pick(&[600_000, 120_000, 30_000]),
             reconcile_ms: draw.magnitude(30_000, 600_000),
             due_after_ms: draw.magnitude(30_000, 300_000),
-            keys_for_ms: match has_purges {
-                true => draw.magnitude(600_000, 7_200_000),
-                false => 30 * DAY,
-            },
+            keys_for_ms: draw.magnitude(keys_for.0, keys_for.1),
             purge_every_ms: draw.magnitude(300_000, 3_600_000),
             heal_at_ms: draw.magnitude(60_000, 1_200_000),
         }
     }
 
     fn tasks(&mut self, knobs: &Knobs, nodes: usize) -> Vec<TaskPlan> {
-        let tasks = match self.has("backlog") {
-            true => self.draw.range(15, 40),
-            false => self.draw.magnitude(1, 24),
+        let has_backlog = self.has("backlog");
+        let draw = &mut self.draw;
+        let tasks = if has_backlog {
+            draw.range(15, 40)
+        } else {
+            draw.magnitude(1, 24)
         };
         (0..tasks).map(|_| self.task(knobs, nodes)).collect()
     }
 
     fn task(&mut self, knobs: &Knobs, nodes: usize) -> TaskPlan {
-        let spread = self.draw.pick(&[1_000, 60_000, knobs.heal_at_ms]);
-        let stages = self.stages();
-        TaskPlan {
-            submit_at_ms: self.draw.range(0, spread.min(knobs.heal_at_ms)),
-            submitter: self.draw.place(nodes),
-            answer_lost: self.draw.percent(10),
-            callbacks: self.callbacks(&stages, nodes),
-            stages,
-            work: self.work(knobs),
-        }
-    }
-
-    /// When the task truly reaches its stages.
-    fn stages(&mut self) -> Vec<(Millis, StageName)> {
         let course: &[StageName] = match self.draw.range(0, 19) {
             0..12 => &[Text, First, Complete],
             12..14 => &[Text, Complete],
@@ -174,38 +175,39 @@ impl Drawing {
             18 => &[Text, First],
             _ => &[],
         };
-        let mut at = 0;
-        let stages = course.iter().map(|stage| {
+        let (mut at, mut stages, mut callbacks) = (0, Vec::new(), Vec::new());
+        for stage in course {
             at += self.draw.magnitude(100, 60_000);
-            (at, *stage)
-        });
-        stages.collect()
-    }
-
-    fn callbacks(&mut self, stages: &[(Millis, StageName)], nodes: usize) -> Vec<CallbackPlan> {
-        let mut callbacks = Vec::new();
-        for (at, stage) in stages {
+            stages.push((at, *stage));
             for copy in 0..self.draw.pick(&[0, 1, 1, 1, 1, 1, 1, 2, 2, 3]) {
-                callbacks.push(self.callback(*at, *stage, copy, nodes));
+                callbacks.push(self.callback(at, *stage, copy, nodes));
             }
         }
-        if self.has("forgery") && self.draw.percent(60) {
-            for _ in 0..self.draw.range(1, 3) {
-                callbacks.push(self.forged(nodes));
-            }
+        if self.has_now("forgery", 60) {
+            callbacks.extend((0..self.draw.range(1, 3)).map(|_| self.forged(nodes)));
         }
-        callbacks
+        let spread = self.draw.pick(&[1_000, 60_000, knobs.heal_at_ms]);
+        TaskPlan {
+            submit_at_ms: self.draw.range(0, spread.min(knobs.heal_at_ms)),
+            submitter: self.draw.place(nodes),
+            answer_lost: self.draw.percent(10),
+            stages,
+            callbacks,
+            work: self.work(knobs),
+        }
     }
 
     fn callback(&mut self, at: Millis, stage: StageName, copy: u64, nodes: usize) -> CallbackPlan {
         let draw = &mut self.draw;
-        let late = draw.pick(&[0, 0, 0, 5_000, 100_000]);
+        let late = draw.pick(&[0, 0, 0, 5_000, 100_000]) + copy * draw.pick(&[0, 10, 30_000]);
+        let is_renewed = copy > 0 && draw.percent(50);
         CallbackPlan {
-            after_ms: at + draw.range(0, 500) + copy * draw.pick(&[0, 10, 30_000]) + late,
+            after_ms: at + draw.range(0, 500) + late,
             stage,
-            body: match copy > 0 && draw.percent(50) {
-                true => Body::Renewed,
-                false => Body::Genuine,
+            body: if is_renewed {
+                Body::Renewed
+            } else {
+                Body::Genuine
             },
             node: draw.place(nodes),
             once: draw.percent(20),
@@ -213,45 +215,51 @@ impl Drawing {
     }
 
     fn forged(&mut self, nodes: usize) -> CallbackPlan {
-        use Body::{Forged, Garbled, Unsigned};
         let draw = &mut self.draw;
         CallbackPlan {
             after_ms: draw.magnitude(10, 120_000),
             stage: draw.pick(&[Text, First, Complete, Complete, Failed, Failed, Other]),
-            body: draw.pick(&[Forged, Forged, Garbled, Unsigned]),
+            body: draw.pick(&[Body::Forged, Body::Forged, Body::Garbled, Body::Unsigned]),
             node: draw.place(nodes),
             once: true,
         }
     }
 
     fn work(&mut self, knobs: &Knobs) -> Work {
-        let [has_killers, has_backlog, has_handlers] =
-            ["killers", "backlog", "handlers"].map(|name| self.has(name));
+        const ALWAYS: u32 = u32::MAX;
+        if self.has_now("killers", 10) {
+            return Work::Kills(self.draw.pick(&[1, 2, ALWAYS]));
+        }
+        let (has_backlog, fails) = (self.has("backlog"), self.has_now("handlers", 60));
         let draw = &mut self.draw;
-        if has_killers && draw.percent(10) {
-            return Work::Kills(draw.pick(&[1, 2, u32::MAX]));
-        }
-        if has_backlog {
-            let for_ms = draw.magnitude(100, 10_000);
-            return match draw.percent(30) {
-                true => Work::Fails(draw.pick(&[1, 3]), for_ms),
-                false => Work::Takes(for_ms),
-            };
-        }
-        if has_handlers && draw.percent(60) {
-            let wait = draw.pick(&[1, 30, 1_000, u64::MAX]);
+        let (long, wait) = (
+            draw.magnitude(10, 10_000),
+            draw.pick(&[1, 30, 1_000, u64::MAX]),
+        );
+        if has_backlog && draw.percent(30) {
+            return Work::Fails(draw.pick(&[1, 3]), long.max(100));
+        } else if has_backlog {
+            return Work::Takes(long.max(100));
+        } else if fails {
             return match draw.range(0, 5) {
-                0 => Work::Hangs(draw.pick(&[1, 2, u32::MAX])),
-                1 => Work::Panics(draw.pick(&[1, 3, u32::MAX])),
+                0 => Work::Hangs(draw.pick(&[1, 2, ALWAYS])),
+                1 => Work::Panics(draw.pick(&[1, 3, ALWAYS])),
                 2 => Work::GivesUp,
                 3 => Work::AsksForWait(draw.pick(&[1, 2, 3]), wait),
-                _ => Work::Fails(draw.pick(&[1, 5, 12, u32::MAX]), draw.magnitude(10, 10_000)),
+                _ => Work::Fails(draw.pick(&[1, 5, 12, ALWAYS]), long),
             };
         }
         let longest = knobs.handler_timeout_ms.min(4 * knobs.lease_ms) - 1_000;
-        Work::Takes(match draw.percent(40) {
-            true => draw.range(1_000, longest.max(1_001)),
-            false => draw.magnitude(10, 2_000),
+        let is_long = draw.percent(40);
+        let (low, high) = if is_long {
+            (1_000, longest.max(1_001))
+        } else {
+            (10, 2_000)
+        };
+        Work::Takes(if is_long {
+            draw.range(low, high)
+        } else {
+            draw.magnitude(low, high)
         })
     }
 
@@ -279,17 +287,20 @@ impl Drawing {
             ProviderAsksForWait(_) => ProviderAsksForWait(draw.pick(&[1, 60, 100_000, u64::MAX])),
             kind => kind,
         };
+        let (lease_ms, is_short) = (knobs.lease_ms, draw.percent(50));
+        let short = draw.range(lease_ms / 2, 4 * lease_ms);
+        let (place, is_of_all) = (draw.place(nodes), draw.percent(60));
         Fault {
             at_ms: draw.magnitude(1_000, knobs.heal_at_ms),
-            for_ms: match draw.percent(50) {
-                true => draw.range(knobs.lease_ms / 2, 4 * knobs.lease_ms),
-                false => draw.magnitude(200, knobs.heal_at_ms),
+            for_ms: if is_short {
+                short
+            } else {
+                draw.magnitude(200, knobs.heal_at_ms)
             },
             node: match kind {
                 CutOff => Some(nodes - 1),
                 ProviderRefuses | ProviderHangs | ProviderAsksForWait(_) | Dependency => None,
-                _ if kind.is_of_store() && draw.percent(60) => None,
-                _ => Some(draw.place(nodes)),
+                kind => (!(is_of_all && kind.is_of_store())).then_some(place),
             },
             percent: match kind {
                 Hangs | HangsForEver => draw.pick(&[5, 30, 100]),
@@ -300,18 +311,18 @@ impl Drawing {
     }
 
     fn acts(&mut self, knobs: &Knobs, tasks: usize) -> Vec<Act> {
-        if !self.has("persons") {
-            return Vec::new();
-        }
-        let acts = self.draw.range(1, 6);
+        use ActKind::{Decide, Redrive, RedriveEvenIfSuperseded, Requeue};
+        let acts = if self.has("persons") {
+            self.draw.range(1, 6)
+        } else {
+            0
+        };
+        let kinds = [Redrive, Redrive, RedriveEvenIfSuperseded, Decide, Requeue];
         let act = |_| Act {
             at_ms: self.draw.range(1_000, 2 * knobs.heal_at_ms),
             task: self.draw.place(tasks),
             stage: self.draw.pick(&[Text, First, Complete, Failed]),
-            kind: match self.draw.percent(30) {
-                true => ActKind::RedriveEvenIfSuperseded,
-                false => ActKind::Redrive,
-            },
+            kind: self.draw.pick(&kinds),
         };
         (0..acts).map(act).collect()
     }

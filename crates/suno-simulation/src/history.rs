@@ -1,6 +1,7 @@
 //! What happened in a run, entry by entry.
 
-use std::fmt::{self, Write};
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use suno_callback::{
     Accepted, Claim, DeadCause, Decision, EventId, Redrive, Redriven, Settled, Settlement,
@@ -13,7 +14,7 @@ use crate::plan::{Body, FaultKind, Key, Millis};
 pub(crate) type Process = (usize, u32);
 
 /// Something that happened.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) at: Millis,
     /// The process that did it. `None`: the world.
@@ -21,18 +22,7 @@ pub(crate) struct Entry {
     pub(crate) what: What,
 }
 
-/// The state of an event as the store shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shown {
-    pub(crate) state: StateName,
-    /// When the state ends by itself, or has ended; otherwise 0.
-    pub(crate) until: Millis,
-    pub(crate) attempts: u32,
-    pub(crate) lapses: u32,
-    pub(crate) is_unconfirmed: bool,
-}
-
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[expect(dead_code, reason = "some fields are for the readers of a trace only")]
 pub(crate) enum What {
     /// The provider has made a task.
@@ -43,7 +33,8 @@ pub(crate) enum What {
     Answered(u64, u16),
 
     // Operations of the store, when they are carried out.
-    Accepted(AcceptedDelivery),
+    /// The key, unless it was not understood, the hash of the body, and whether it is unconfirmed.
+    Accepted(Option<Key>, u64, bool, Accepted),
     /// True if the claim was granted before, to the same request.
     Granted(Claim, bool),
     /// The end of a request that was granted something.
@@ -77,7 +68,7 @@ pub(crate) enum What {
 
     // The provider is asked about a task.
     Asked(usize),
-    Answers(usize, Answer),
+    Answers(usize, &'static str),
 
     // Faults.
     Begins(FaultKind),
@@ -89,101 +80,40 @@ pub(crate) enum What {
     Died(&'static str),
     Stopping,
     /// Something was logged at ERROR.
-    Error(String),
+    Logged(String),
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct AcceptedDelivery {
-    /// `None` if it was not understood.
-    pub(crate) key: Option<Key>,
-    /// The hash of its body.
-    pub(crate) body: u64,
+/// The state of an event as the store shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) state: StateName,
+    /// When the state ends by itself, or has ended; otherwise 0.
+    pub(crate) until: Millis,
+    pub(crate) attempts: u32,
+    pub(crate) lapses: u32,
     pub(crate) is_unconfirmed: bool,
-    pub(crate) accepted: Accepted,
-}
-
-/// What the provider answers about a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Unknown,
-    Running,
-    Ended,
-    /// It fails, or never answers.
-    Away,
-}
-
-/// The promises; see the table in the documentation of the crate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the documentation of the crate has them")]
-pub enum Row {
-    S1,
-    S2,
-    S3,
-    S4,
-    S5,
-    S6,
-    S7,
-    S8,
-    S9,
-    E1,
-    E2,
-    E3,
-    E4,
-    E5,
-    E6,
-    E7,
-    /// No task panics or spins, and the run can be done and repeated.
-    Sound,
 }
 
 /// A promise that was not kept.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Violation {
-    /// Which promise.
-    pub row: Row,
+    /// The row of the promise in the documentation of the crate. `Sound`: the run itself has failed.
+    pub row: &'static str,
     /// What happened.
     pub text: String,
 }
 
 impl Violation {
-    pub(crate) fn sound(text: impl Into<String>) -> Self {
-        let (row, text) = (Row::Sound, text.into());
+    pub(crate) fn new(row: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
         Self { row, text }
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.row, self.text)
-    }
-}
-
-/// The entries, and a hash of them.
-#[derive(Debug, Default)]
-pub(crate) struct History {
-    pub(crate) entries: Vec<Entry>,
-    hash: Fnv,
-}
-
-impl History {
-    pub(crate) fn add(&mut self, entry: Entry) {
-        // A hash accepts every text.
-        let _ = write!(self.hash, "{entry}");
-        self.entries.push(entry);
-    }
-
-    /// A number that is the same for equal histories.
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash.0
-    }
-
-    /// The last entries, one a line.
-    pub(crate) fn tail(&self, entries: usize) -> String {
-        let from = self.entries.len().saturating_sub(entries);
-        let lines = self.entries[from..].iter();
-        lines.map(|entry| format!("  {entry}\n")).collect()
+        write!(f, "{}: {}", self.row, self.text)
     }
 }
 
@@ -198,46 +128,9 @@ impl fmt::Display for Entry {
     }
 }
 
-/// A hash that is the same in every run and version.
-#[derive(Debug)]
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Write for Fnv {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        Ok(())
-    }
-}
-
-/// The hash of a body.
-pub(crate) fn hash_of(body: &[u8]) -> u64 {
-    let mut hash = Fnv::default();
-    let _ = hash.write_str(&String::from_utf8_lossy(body));
-    hash.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn histories_differ_by_what_happened_and_when() {
-        let hash = |at, task| {
-            let mut history = History::default();
-            let what = What::Submitted(task);
-            history.add(Entry { at, by: None, what });
-            history.hash()
-        };
-        assert_eq!(hash(1, 2), hash(1, 2));
-        assert_ne!(hash(1, 2), hash(2, 2));
-        assert_ne!(hash(1, 2), hash(1, 3));
-    }
+/// A number that is the same in each run of a program.
+pub(crate) fn hash_of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }

@@ -68,7 +68,7 @@ mod store;
 mod world;
 
 pub use command::{Options, kept_plans, simulate};
-pub use history::{Row, Violation};
+pub use history::Violation;
 pub use mutant::Mutant;
 pub use plan::{Plan, StoreKind};
 pub use run::run;

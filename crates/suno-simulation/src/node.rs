@@ -98,17 +98,13 @@ impl Node {
         tokio::spawn(enter(life, async move { built.build() }));
     }
 
-    /// Drops what runs, so that nothing refers to the world any more, and returns how many polls its
-    /// tasks had.
-    pub(crate) fn end(&self) -> u64 {
-        let Some(life) = lock(&self.life).take() else {
-            return 0;
-        };
-        lock(&life.receiver).take();
-        lock(&life.running).clear();
-        let mut steps = lock(&life.steps);
-        steps.waiting.clear();
-        steps.polls
+    /// Drops what runs, so that nothing refers to the world any more.
+    pub(crate) fn end(&self) {
+        if let Some(life) = lock(&self.life).take() {
+            lock(&life.receiver).take();
+            lock(&life.running).clear();
+            lock(&life.steps).waiting.clear();
+        }
     }
 }
 
@@ -192,11 +188,13 @@ impl Life {
         self.is_dead()
     }
 
-    /// Sets after how many polls or commits the process dies.
-    pub(crate) fn dies_after(&self, polls: Option<u64>, commits: Option<u64>) {
+    pub(crate) fn dies_at_poll(&self, polls: Option<u64>) {
         let mut steps = lock(&self.steps);
         steps.dies_at_poll = polls.map(|polls| steps.polls + polls);
-        steps.dies_after_commits = commits;
+    }
+
+    pub(crate) fn dies_after_commits(&self, commits: Option<u64>) {
+        lock(&self.steps).dies_after_commits = commits;
     }
 
     /// No task of the process takes another step.
@@ -276,7 +274,7 @@ impl Gate for Life {
         }
         if self.spins(&mut steps) {
             let text = format!("node {} spins", self.node);
-            self.world.violate(Violation::sound(text));
+            self.world.violate(Violation::new("Sound", text));
             return Poll::Pending;
         }
         if steps.dies_at_poll.is_some_and(|poll| poll <= steps.polls) {

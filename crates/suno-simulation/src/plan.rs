@@ -9,7 +9,7 @@ use suno_types::Stage;
 pub(crate) type Millis = u64;
 
 /// Everything that happens in one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Decides what the plan leaves open, such as the delay of each operation.
     pub(crate) seed: u64,
@@ -22,7 +22,7 @@ pub struct Plan {
 }
 
 /// The settings of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Knobs {
     pub(crate) store: StoreKind,
     /// The provider's record must confirm callbacks.
@@ -50,10 +50,11 @@ pub(crate) struct Knobs {
 }
 
 /// Where events are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StoreKind {
     /// In a server with a clock of its own, in memory.
+    #[default]
     Memory,
     /// In a file of SQLite.
     Sqlite,
@@ -207,6 +208,9 @@ pub(crate) struct Act {
 pub(crate) enum ActKind {
     Redrive,
     RedriveEvenIfSuperseded,
+    Decide,
+    /// The whole quarantine is decoded and accepted again.
+    Requeue,
 }
 
 impl Plan {
@@ -264,8 +268,10 @@ impl Plan {
 impl FaultKind {
     pub(crate) fn is_of_store(self) -> bool {
         use FaultKind::{CarriesOutLate, Delays, Full, Hangs, HangsForEver, LosesAnswer, Refuses};
-        let is_timed = matches!(self, Delays(_) | CarriesOutLate(_) | Hangs | HangsForEver);
-        is_timed || matches!(self, Refuses | LosesAnswer | Full)
+        matches!(
+            self,
+            Refuses | LosesAnswer | Full | Delays(_) | CarriesOutLate(_)
+        ) || matches!(self, Hangs | HangsForEver)
     }
 }
 
@@ -287,14 +293,6 @@ impl TaskPlan {
 }
 
 impl StageName {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Text,
-        Self::First,
-        Self::Complete,
-        Self::Failed,
-        Self::Other,
-    ];
-
     pub(crate) fn is_terminal(self) -> bool {
         self.stage().is_terminal()
     }
@@ -311,8 +309,13 @@ impl StageName {
     }
 
     pub(crate) fn of(stage: &Stage) -> Self {
-        let is_its = |name: &Self| name.stage() == *stage;
-        Self::ALL.into_iter().find(is_its).unwrap_or(Self::Other)
+        match stage {
+            Stage::Text => Self::Text,
+            Stage::First => Self::First,
+            Stage::Complete => Self::Complete,
+            Stage::Failed => Self::Failed,
+            _ => Self::Other,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use suno_types::{Code, TaskId, TaskRecord, TaskStatus, Track, TrackId};
 use tokio::time::{sleep, timeout};
 
 use crate::clock::START_MS;
-use crate::history::{Answer, What, hash_of};
+use crate::history::{What, hash_of};
 use crate::node::Life;
 use crate::plan::{Body, CallbackPlan, FaultKind, Key, StageName};
 use crate::world::{World, index_of, submit_id, task_id};
@@ -46,17 +46,15 @@ impl RecordInfo for Provider {
         };
         let Some(fault) = world.active(life.node).find(|fault| is_its(&fault.kind)) else {
             let stage = world.stage_of(task);
-            life.record(What::Answers(
-                task,
-                match stage {
-                    None => Answer::Unknown,
-                    Some(stage) if stage.is_terminal() => Answer::Ended,
-                    Some(_) => Answer::Running,
-                },
-            ));
+            let answer = match stage {
+                None => "unknown",
+                Some(stage) if stage.is_terminal() => "ended",
+                Some(_) => "running",
+            };
+            life.record(What::Answers(task, answer));
             return Ok(stage.map(|stage| record(task, asked, stage)));
         };
-        life.record(What::Answers(task, Answer::Away));
+        life.record(What::Answers(task, "away"));
         match fault.kind {
             ProviderHangs => pending().await,
             ProviderAsksForWait(seconds) => {

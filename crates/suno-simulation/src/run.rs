@@ -1,7 +1,6 @@
 //! Runs one plan on a runtime of its own, whose time is simulated.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -12,9 +11,7 @@ use std::{panic, process, thread};
 use suno_callback::simulation::mutate;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 use crate::handler::PLANNED;
 use crate::history::{Violation, What};
@@ -39,32 +36,38 @@ pub fn run(plan: &Plan, mutant: Option<Mutant>) -> Outcome {
     IS_SIMULATING.set(true);
     HAS_PANICKED.set(false);
     let mut outcome = simulated(plan, mutant).unwrap_or_else(|err| Outcome {
-        violation: Some(Violation::sound(format!("it cannot be run: {err}"))),
+        violation: Some(Violation::new("Sound", format!("it cannot be run: {err}"))),
         ..Outcome::default()
     });
     IS_SIMULATING.set(false);
     mutate(&[]);
     if HAS_PANICKED.get() {
-        let panicked = Violation::sound("a task panicked");
+        let panicked = Violation::new("Sound", "a task panicked");
         outcome.violation.get_or_insert(panicked);
     }
     outcome
 }
 
 fn simulated(plan: &Plan, mutant: Option<Mutant>) -> io::Result<Outcome> {
-    // A directory in memory where that exists.
     let memory = Path::new("/dev/shm");
-    let dir = match memory.is_dir() {
-        true => TempDir::new_in(memory)?,
-        false => TempDir::new()?,
+    let dir = if memory.is_dir() {
+        TempDir::new_in(memory)?
+    } else {
+        TempDir::new()?
     };
-    // Names of directories are drawn from the same numbers as the back-off of the product.
+    // The name of the directory is drawn from the same numbers as the back-off of the product.
     fastrand::seed(plan.seed);
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let world = World::new(plan, mutant, dir.path()).map_err(io::Error::other)?;
-        let _logging = tracing::subscriber::set_default(Log(world.clone()));
+        let log = Log(world.clone());
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::ERROR)
+            .without_time()
+            .with_ansi(false)
+            .with_writer(move || log.clone());
+        let _logging = tracing::subscriber::set_default(subscriber.finish());
         Ok(world.run().await)
     })
 }
@@ -99,41 +102,17 @@ fn watch_panics() {
 }
 
 /// Records what is logged at ERROR.
+#[derive(Clone)]
 struct Log(Arc<World>);
 
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() == Level::ERROR
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(text).trim().to_owned();
+        self.0.record(None, What::Logged(line));
+        Ok(text.len())
     }
 
-    fn event(&self, event: &Event<'_>) {
-        if *event.metadata().level() == Level::ERROR {
-            let mut message = Message::default();
-            event.record(&mut message);
-            self.0.record(None, What::Error(message.0));
-        }
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-#[derive(Default)]
-struct Message(String);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

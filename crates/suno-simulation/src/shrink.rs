@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::history::Row;
 use crate::mutant::Mutant;
 use crate::plan::{Plan, Work};
 use crate::run::run;
@@ -11,7 +10,7 @@ use crate::run::run;
 const BUDGET: Duration = Duration::from_secs(30);
 
 /// The smallest plan found that breaks the same promise.
-pub(crate) fn shrink(plan: &Plan, row: Row, mutant: Option<Mutant>) -> Plan {
+pub(crate) fn shrink(plan: &Plan, row: &str, mutant: Option<Mutant>) -> Plan {
     let started = Instant::now();
     smallest(plan, |plan| {
         let violation = || run(plan, mutant).violation;

@@ -17,7 +17,7 @@ use suno_callback::{
 use suno_types::{Stage, TaskId};
 use tokio::time::sleep;
 
-use crate::history::{AcceptedDelivery, What, hash_of};
+use crate::history::{What, hash_of};
 use crate::node::Life;
 use crate::plan::{FaultKind, Key, Millis, StageName};
 use crate::world::{index_of, key_of, submit_id, task_id, task_of};
@@ -120,14 +120,12 @@ impl Double {
                 Content::Event { key, .. } => Some(key_of(key)),
                 _ => None,
             };
-            self.life.record(What::Accepted(AcceptedDelivery {
-                key,
-                body: hash_of(&delivery.raw),
-                is_unconfirmed: self.life.world.plan.knobs.confirm
-                    && delivery.source == Source::Callback
-                    && !delivery.verified_by.record,
-                accepted: *accepted,
-            }));
+            let is_unconfirmed = self.life.world.plan.knobs.confirm
+                && delivery.source == Source::Callback
+                && !delivery.verified_by.record;
+            let body = hash_of(&delivery.raw);
+            let what = What::Accepted(key, body, is_unconfirmed, *accepted);
+            self.life.record(what);
             // A callback that names its submit makes the task expected.
             if let Some(task) = delivery.task_id().map(index_of)
                 && delivery.submit == Some(submit_id(task))

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use suno_callback::simulation::enter;
 use suno_callback::{
     EventId, EventKey, EventRecord, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive,
-    StoreError, SubmitId,
+    StoreError, SubmitId, requeue_quarantine,
 };
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
@@ -20,7 +20,7 @@ use crate::check::Checker;
 use crate::clock::MachineClock;
 use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::history::{Entry, History, Process, Violation, What};
+use crate::history::{Entry, Process, Violation, What, hash_of};
 use crate::mutant::Mutant;
 use crate::node::{Life, Node, lock};
 use crate::plan::{Act, ActKind, Fault, FaultKind, Key, Millis, Plan, StageName, StoreKind};
@@ -52,9 +52,7 @@ pub(crate) struct World {
 pub struct Outcome {
     /// The first promise that was not kept.
     pub violation: Option<Violation>,
-    /// How many polls the tasks of all nodes had.
-    pub polls: u64,
-    pub(crate) history: History,
+    pub(crate) history: Vec<Entry>,
     pub(crate) coverage: Coverage,
 }
 
@@ -62,19 +60,20 @@ impl Outcome {
     /// A number that is the same for equal histories.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        self.history.hash()
+        hash_of(self.tail(usize::MAX))
     }
 
     /// How many entries the history has.
     #[must_use]
     pub fn entries(&self) -> usize {
-        self.history.entries.len()
+        self.history.len()
     }
 
     /// The last entries of the history, one a line.
     #[must_use]
     pub fn tail(&self, entries: usize) -> String {
-        self.history.tail(entries)
+        let lines = self.history[self.history.len().saturating_sub(entries)..].iter();
+        lines.map(|entry| format!("  {entry}\n")).collect()
     }
 }
 
@@ -92,7 +91,11 @@ impl World {
         dir: &Path,
     ) -> Result<Arc<Self>, StoreError> {
         let start = Instant::now();
-        let clock = |wall_ms| MachineClock::new(start, wall_ms);
+        let clock = |wall_ms| MachineClock {
+            start,
+            ahead_ms: Arc::new(AtomicI64::new(wall_ms)),
+            follows_wall: false,
+        };
         let mut clocks: Vec<_> = plan.nodes.iter().map(|node| clock(node.wall_ms)).collect();
         let store: Arc<dyn IdempotencyStore>;
         let mut file = None;
@@ -136,7 +139,7 @@ impl World {
         let opened = (self.file.as_ref()).map(|path| SqliteStore::open_inline(path, clock.clone()));
         match opened {
             Some(Ok(store)) => return Arc::new(store),
-            Some(Err(err)) => self.violate(Violation::sound(format!("no file: {err}"))),
+            Some(Err(err)) => self.violate(Violation::new("Sound", format!("no file: {err}"))),
             None => {}
         }
         self.store.clone()
@@ -255,10 +258,9 @@ impl World {
             () = self.phases() => {}
         }
         self.is_over.store(true, Ordering::Relaxed);
-        let polls = self.nodes.iter().map(Node::end).sum();
+        self.nodes.iter().for_each(Node::end);
         self.check(|checker| Outcome {
             violation: checker.violation.take(),
-            polls,
             history: std::mem::take(&mut checker.history),
             coverage: std::mem::take(&mut checker.coverage),
         })
@@ -319,8 +321,8 @@ impl World {
         let life = node.life();
         match (fault.kind, &life) {
             (Death, Some(life)) => life.die("by the plan"),
-            (DeathAtPoll(polls), Some(life)) => life.dies_after(Some(polls), None),
-            (DeathAfterCommit(commits), Some(life)) => life.dies_after(None, Some(commits)),
+            (DeathAtPoll(polls), Some(life)) => life.dies_at_poll(Some(polls)),
+            (DeathAfterCommit(commits), Some(life)) => life.dies_after_commits(Some(commits)),
             (Stop, Some(life)) => {
                 let _ = tokio::spawn(enter(life.clone(), life.clone().stop())).await;
             }
@@ -347,7 +349,10 @@ impl World {
             Death | DeathAtPoll(_) | DeathAfterCommit(_) | Stop
         ) {
             self.until(ends_at).await;
-            life.iter().for_each(|life| life.dies_after(None, None));
+            if let Some(life) = life {
+                life.dies_at_poll(None);
+                life.dies_after_commits(None);
+            }
             node.start(&self);
         }
     }
@@ -358,17 +363,17 @@ impl World {
         let Some(life) = self.nodes[0].life() else {
             return;
         };
-        let double = Double::new(life);
+        let (double, task, stage) = (Double::new(life), task_id(act.task), act.stage.stage());
         let how = match act.kind {
+            ActKind::Decide => return drop(double.decide(&task, &stage).await),
+            ActKind::Requeue => {
+                let confirms = self.plan.knobs.confirm;
+                return drop(requeue_quarantine(&double, confirms).await);
+            }
             ActKind::Redrive => Redrive::Current,
             ActKind::RedriveEvenIfSuperseded => Redrive::EvenIfSuperseded,
         };
-        let events = self
-            .store
-            .find(&task_id(act.task))
-            .await
-            .unwrap_or_default();
-        let stage = act.stage.stage();
+        let events = self.store.find(&task).await.unwrap_or_default();
         if let Some(event) = events.iter().find(|event| *event.key.stage() == stage) {
             let _ = double.redrive(&[event.id], how).await;
         }

@@ -4,7 +4,7 @@ use suno_callback::bounds::LAPSES_SUSPECT;
 use suno_callback::{Claim, DeadCause, Dispatcher, Settled, Settlement, Ticket};
 
 use super::{Checker, Lease};
-use crate::history::Process;
+use crate::history::{Process, Violation};
 use crate::plan::{Millis, Work};
 use crate::store::millis;
 use crate::world::key_of;
@@ -44,15 +44,15 @@ impl Checker {
         };
         if is_repeated {
             let is_same = event.lease.is_some_and(|lease| lease.ticket == ticket)
-                && event.attempts == claim.attempt;
+                && event.shown.attempts == claim.attempt;
             promise!(self, S5, is_same, "a repeated claim differs: {claim:?}");
             return;
         }
         let lapsed = event.lease.take();
         event.lone_lapses += u32::from(lapsed.is_some_and(|lease| lease.is_alone));
         let counts = (
-            event.attempts + 1,
-            event.lapses + u32::from(lapsed.is_some()),
+            event.shown.attempts + 1,
+            event.shown.lapses + u32::from(lapsed.is_some()),
         );
         let is_counted = (claim.attempt, claim.lapses) == counts;
         promise!(
@@ -74,7 +74,7 @@ impl Checker {
             "the event is {age} ms old, not {:?}: {claim:?}",
             claim.age
         );
-        (event.attempts, event.lapses) = counts;
+        (event.shown.attempts, event.shown.lapses) = counts;
         event.latest = Some(ticket);
         event.lease = Some(Lease {
             ticket,
@@ -132,8 +132,8 @@ impl Checker {
         event.lease = None;
         event.settled_by = Some(ticket);
         match end {
-            Settlement::Release => event.attempts = event.attempts.saturating_sub(1),
-            _ => (event.lapses, event.lone_lapses) = (0, 0),
+            Settlement::Release => event.shown.attempts = event.shown.attempts.saturating_sub(1),
+            _ => (event.shown.lapses, event.lone_lapses) = (0, 0),
         }
         self.tasks[event.key.task].free_since = at;
     }

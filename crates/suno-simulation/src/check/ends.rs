@@ -3,7 +3,7 @@
 use suno_callback::{Counts, Reconciler, StateName};
 
 use super::{Checker, is_open};
-use crate::history::{Answer, What};
+use crate::history::{Violation, What};
 use crate::plan::{Key, Millis};
 
 const AGE_MAX: Millis = Reconciler::AGE_MAX.as_millis() as Millis;
@@ -28,7 +28,7 @@ impl Checker {
                     "task {task} is postponed for {after} ms"
                 );
             }
-            What::Answers(task, Answer::Running | Answer::Unknown) => {
+            What::Answers(task, "running" | "unknown") => {
                 self.tasks[*task].answers += 1;
             }
             What::ToldGivenUp(task) => {
@@ -40,7 +40,7 @@ impl Checker {
                 let text = format!("after {age} ms and {answers} answers");
                 promise!(self, E2, may, "task {task} is given up {text}");
             }
-            What::Error(message) => {
+            What::Logged(message) => {
                 let is_excused = !self.plan.is_calm();
                 promise!(
                     self,

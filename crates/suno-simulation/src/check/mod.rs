@@ -4,8 +4,8 @@
 macro_rules! promise {
     ($checker:expr, $row:ident, $holds:expr, $($text:tt)*) => {
         if !$holds {
-            let (row, text) = (crate::history::Row::$row, format!($($text)*));
-            $checker.violation.get_or_insert(crate::history::Violation { row, text });
+            let violation = Violation::new(stringify!($row), format!($($text)*));
+            $checker.violation.get_or_insert(violation);
         }
     };
 }
@@ -21,8 +21,8 @@ use suno_callback::{
     Accepted, EventId, EventRecord, EventState, Redrive, Redriven, StateName, Ticket,
 };
 
-use crate::coverage::Coverage;
-use crate::history::{AcceptedDelivery, Entry, History, Process, Shown, Violation, What};
+use crate::coverage::{Coverage, name};
+use crate::history::{Entry, Process, Shown, Violation, What};
 use crate::plan::{Key, Millis, Plan};
 use crate::store::millis;
 use crate::world::key_of;
@@ -42,8 +42,6 @@ struct Event {
     /// The same, if what made it ready again does not count because it was ready already. A store may
     /// order by either.
     ready_first_at: Millis,
-    attempts: u32,
-    lapses: u32,
     /// How many claims have lapsed in a row beside which its worker held no others.
     lone_lapses: u32,
     /// The claim that is not settled.
@@ -84,10 +82,10 @@ struct Task {
 }
 
 /// The history of one run, what is known from it, and the first promise that it breaks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Checker {
     plan: Plan,
-    pub(crate) history: History,
+    pub(crate) history: Vec<Entry>,
     pub(crate) violation: Option<Violation>,
     pub(crate) coverage: Coverage,
     events: BTreeMap<EventId, Event>,
@@ -104,15 +102,8 @@ impl Checker {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             plan: plan.clone(),
-            history: History::default(),
-            violation: None,
-            coverage: Coverage::default(),
-            events: BTreeMap::new(),
             tasks: vec![Task::default(); plan.tasks.len()],
-            committed: BTreeSet::new(),
-            stored: BTreeMap::new(),
-            readiness: Readiness::new(plan),
-            handlers: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -121,7 +112,7 @@ impl Checker {
         if self.violation.is_some() {
             return;
         }
-        self.coverage.take(&entry.what);
+        self.coverage.count(name(&entry.what));
         self.take_world(&entry);
         let at = entry.at;
         match &entry.what {
@@ -133,7 +124,12 @@ impl Checker {
                     "a 200 without a commit"
                 );
             }
-            What::Accepted(delivery) => self.accepted(delivery),
+            What::Accepted(key, body, is_unconfirmed, accepted) => {
+                self.committed.insert(*body);
+                if let Some(key) = key {
+                    self.accepted(*key, *is_unconfirmed, *accepted);
+                }
+            }
             What::Granted(claim, is_repeated) => {
                 self.granted(at, entry.by.unwrap_or_default(), claim, *is_repeated);
             }
@@ -151,14 +147,10 @@ impl Checker {
                 self.ledger(at, what);
             }
         }
-        self.history.add(entry);
+        self.history.push(entry);
     }
 
-    fn accepted(&mut self, delivery: &AcceptedDelivery) {
-        self.committed.insert(delivery.body);
-        let (Some(key), accepted) = (delivery.key, delivery.accepted) else {
-            return;
-        };
+    fn accepted(&mut self, key: Key, is_unconfirmed: bool, accepted: Accepted) {
         if accepted == Accepted::Late {
             let text = "is late because of unconfirmed events";
             promise!(self, S9, self.is_superseded(key), "{key:?} {text}");
@@ -168,7 +160,7 @@ impl Checker {
         }
         let is_new = matches!(accepted, Accepted::New | Accepted::Late);
         let is_known = self.stored.contains_key(&key);
-        *self.stored.entry(key).or_default() |= !delivery.is_unconfirmed;
+        *self.stored.entry(key).or_default() |= !is_unconfirmed;
         if is_new {
             self.tasks[key.task].has_end |= key.stage.is_terminal();
             promise!(
@@ -244,8 +236,6 @@ impl Checker {
             open_since: at,
             ready_at,
             ready_first_at: ready_at,
-            attempts: 0,
-            lapses: 0,
             lone_lapses: 0,
             lease: None,
             latest: None,
@@ -269,7 +259,6 @@ impl Checker {
         if shown.state != StateName::Claimed {
             known.lease = None;
         }
-        (known.attempts, known.lapses) = (shown.attempts, shown.lapses);
         known.shown = shown;
     }
 

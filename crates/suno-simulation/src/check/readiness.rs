@@ -1,11 +1,13 @@
 //! Promptness and order: how long what is ready waits for a claim.
 
+use std::collections::BTreeMap;
+
 use suno_callback::bounds::LAPSES_SUSPECT;
 use suno_callback::{EventId, StateName};
 
-use super::{Checker, Event, is_open};
-use crate::history::{Entry, What};
-use crate::plan::{FaultKind, Key, Millis, Plan};
+use super::{Checker, Event, Lease, is_open};
+use crate::history::{Entry, Violation, What};
+use crate::plan::{FaultKind, Key, Millis};
 
 /// How long a ready event waits for a healthy process that has a free place.
 const PROMPT: Millis = 1_000;
@@ -15,7 +17,7 @@ const RECOVERY: Millis = 13_000;
 const HANGING: Millis = 60_000;
 
 /// What excuses that an event has to wait.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Readiness {
     /// How many faults are going on.
     faults: i64,
@@ -24,23 +26,9 @@ pub(super) struct Readiness {
     /// Until when no healthy node had a free place.
     full_until: Millis,
     /// The nodes that run now, each with how often it was started before.
-    nodes: Vec<Option<u32>>,
+    nodes: BTreeMap<usize, u32>,
     /// The latest moment since which an event of the present request was ready.
     granted_ready_at: Option<Millis>,
-    slack: Millis,
-}
-
-impl Readiness {
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self {
-            faults: 0,
-            excused_until: 0,
-            full_until: 0,
-            nodes: vec![None; plan.nodes.len()],
-            granted_ready_at: None,
-            slack: PROMPT + 8 * (plan.knobs.op_delay_ms + plan.knobs.noise_ms),
-        }
-    }
 }
 
 impl Checker {
@@ -66,7 +54,8 @@ impl Checker {
             _ => return,
         }
         if let (Some((node, life)), Some(runs)) = (entry.by, runs) {
-            self.readiness.nodes[node] = runs.then_some(life);
+            self.readiness.nodes.retain(|other, _| *other != node);
+            self.readiness.nodes.extend(runs.then_some((node, life)));
         }
         self.excuse_until(excused_until);
     }
@@ -76,22 +65,20 @@ impl Checker {
     }
 
     fn has_free_place(&self, at: Millis) -> bool {
-        let mut nodes = self.readiness.nodes.iter().enumerate();
-        nodes.any(|(node, life)| {
-            let by = life.map(|life| (node, life));
-            let is_its =
-                |event: &&Event| event.is_held(at) && event.lease.map(|lease| lease.by) == by;
-            by.is_some()
-                && self.plan.nodes[node].dispatches
-                && self.events.values().filter(is_its).count() < self.plan.knobs.places
+        let held = self.events.values().filter(|event| event.is_held(at));
+        let held: Vec<_> = held.filter_map(|event| event.lease).collect();
+        self.readiness.nodes.iter().any(|(node, life)| {
+            let is_its = |lease: &&Lease| lease.by == (*node, *life);
+            let free = held.iter().filter(is_its).count() < self.plan.knobs.places;
+            free && self.plan.nodes[*node].dispatches
         })
     }
 
     /// An event that is suspected of ending its process makes others wait.
     fn has_suspect(&self) -> bool {
         self.events.values().any(|event| {
-            let lapses = event.lapses + u32::from(event.lease.is_some());
-            is_open(event.shown.state) && event.lapses > 0 && lapses >= LAPSES_SUSPECT
+            let lapses = event.shown.lapses + u32::from(event.lease.is_some());
+            is_open(event.shown.state) && event.shown.lapses > 0 && lapses >= LAPSES_SUSPECT
         })
     }
 
@@ -103,7 +90,7 @@ impl Checker {
         if self.readiness.faults > 0 || self.has_suspect() {
             self.excuse_until(at);
             self.coverage
-                .count("an exemption of E3: something is wrong");
+                .count("exemption of E3: something is wrong".to_owned());
         } else if let Some(event) = event {
             let recovered_at = match self.readiness.excused_until {
                 0 => 0,
@@ -113,7 +100,8 @@ impl Checker {
                 .max(self.readiness.full_until)
                 .max(recovered_at);
             let (waited, text) = (at.saturating_sub(since), "while a place was free");
-            let is_prompt = waited <= self.readiness.slack;
+            let is_prompt =
+                waited <= PROMPT + 8 * (self.plan.knobs.op_delay_ms + self.plan.knobs.noise_ms);
             promise!(
                 self,
                 E3,
@@ -130,7 +118,7 @@ impl Checker {
         };
         if self.has_suspect() {
             self.coverage
-                .count("an exemption of E4: an event is suspected");
+                .count("exemption of E4: an event is suspected".to_owned());
             return;
         }
         let is_passed = |(id, event): &(&EventId, &Event)| {
@@ -152,7 +140,7 @@ impl Checker {
             let is_before = place(*other_id, other) < place(id, event);
             other.key.task != event.key.task
                 || other.lease.is_none()
-                    && other.lapses == 0
+                    && other.shown.lapses == 0
                     && !(is_before && other.is_claimable(at))
         })
     }
