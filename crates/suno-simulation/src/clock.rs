@@ -16,14 +16,23 @@ const UPTIME: Duration = Duration::from_secs(86_400);
 /// A clock of one machine.
 #[derive(Debug, Clone)]
 pub(crate) struct MachineClock {
-    pub(crate) start: Instant,
+    start: Instant,
     /// How far the wall clock is ahead of the truth.
-    pub(crate) ahead_ms: Arc<AtomicI64>,
+    ahead_ms: Arc<AtomicI64>,
     /// The monotonic time follows the wall clock, which is a mistake.
     pub(crate) follows_wall: bool,
 }
 
 impl MachineClock {
+    pub(crate) fn new(start: Instant, ahead_ms: i64) -> Self {
+        let ahead_ms = Arc::new(AtomicI64::new(ahead_ms));
+        Self {
+            start,
+            ahead_ms,
+            follows_wall: false,
+        }
+    }
+
     /// Sets the wall clock.
     pub(crate) fn step(&self, by_ms: i64) {
         self.ahead_ms.fetch_add(by_ms, Ordering::Relaxed);

@@ -9,13 +9,12 @@ use std::{env, fs, thread};
 use serde::Deserialize;
 
 use crate::coverage::Coverage;
-use crate::history::Violation;
+use crate::history::{Outcome, Violation};
 use crate::mutant::Mutant;
 use crate::node::lock;
 use crate::plan::{Plan, StoreKind};
 use crate::run::run;
 use crate::shrink::shrink;
-use crate::world::Outcome;
 
 /// How many threads run, each one run at a time.
 const THREADS: usize = 2;

@@ -62,8 +62,27 @@ impl Draw {
     /// A number from `low` to `high` whose magnitude is uniform, so that small ones are as frequent as
     /// large ones.
     pub(crate) fn magnitude(&mut self, low: u64, high: u64) -> u64 {
-        let base = low << self.range(0, u64::from((high / low).ilog2()));
-        self.range(base, (base * 2 - 1).min(high))
+        let doublings = (high / low.max(1)).max(1).ilog2();
+        let base = low << self.range(0, u64::from(doublings));
+        self.range(
+            base,
+            (base * 2).saturating_sub(1).clamp(base, high.max(base)),
+        )
+    }
+
+    /// The magnitude is from the first bounds in `percent` of a hundred cases.
+    pub(crate) fn either(
+        &mut self,
+        percent: u64,
+        bounds: (u64, u64),
+        otherwise: (u64, u64),
+    ) -> u64 {
+        let (low, high) = if self.percent(percent) {
+            bounds
+        } else {
+            otherwise
+        };
+        self.magnitude(low, high)
     }
 
     pub(crate) fn percent(&mut self, percent: u64) -> bool {

@@ -62,7 +62,7 @@ impl Handler {
             ticket,
             has_ended: false,
         };
-        let times = world.begun(event.id());
+        let times = world.checker().begun(event.id()).saturating_sub(1);
         if world.has_fault(life.node, |kind| kind == FaultKind::Dependency) {
             guard.end("fails");
             return Err(HandlerError::retry("what it needs is away"));

@@ -8,6 +8,7 @@ use suno_callback::{
     StateName, Ticket,
 };
 
+use crate::coverage::Coverage;
 use crate::plan::{Body, FaultKind, Key, Millis};
 
 /// A process: its node, and how often the node had been started before.
@@ -108,6 +109,37 @@ impl Violation {
     pub(crate) fn new(row: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { row, text }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The first promise that was not kept.
+    pub violation: Option<Violation>,
+    pub(crate) history: Vec<Entry>,
+    pub(crate) coverage: Coverage,
+}
+
+impl Outcome {
+    /// A number that is the same for equal histories.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        hash_of(self.tail(usize::MAX))
+    }
+
+    /// How many entries the history has.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.history.len()
+    }
+
+    /// The last entries of the history, one a line.
+    #[must_use]
+    pub fn tail(&self, entries: usize) -> String {
+        let lines = self.history[self.history.len().saturating_sub(entries)..].iter();
+        lines.map(|entry| format!("  {entry}\n")).collect()
     }
 }
 

@@ -68,8 +68,7 @@ mod store;
 mod world;
 
 pub use command::{Options, kept_plans, simulate};
-pub use history::Violation;
+pub use history::{Outcome, Violation};
 pub use mutant::Mutant;
 pub use plan::{Plan, StoreKind};
 pub use run::run;
-pub use world::Outcome;

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::clock::MachineClock;
 use crate::handler::Handler;
-use crate::history::{Process, Violation, What};
+use crate::history::What;
 use crate::mutant::Mutant;
 use crate::plan::{FaultKind, Millis};
 use crate::provider::{KEY, Provider};
@@ -27,7 +27,6 @@ const POLLS_AT_ONCE_MAX: u64 = 200_000;
 /// A machine on which one process runs at a time.
 #[derive(Debug)]
 pub(crate) struct Node {
-    index: usize,
     pub(crate) clock: MachineClock,
     life: Mutex<Option<Arc<Life>>>,
     lives: AtomicU32,
@@ -43,8 +42,8 @@ pub(crate) struct Life {
     /// How many operations of the store were begun.
     pub(crate) operations: AtomicU64,
     steps: Mutex<Steps>,
-    receiver: Mutex<Option<Receiver>>,
-    running: Mutex<Vec<Running>>,
+    /// What runs until the process stops.
+    services: Mutex<Option<(Receiver, Vec<Running>)>>,
 }
 
 #[derive(Debug, Default)]
@@ -63,13 +62,9 @@ struct Steps {
 }
 
 impl Node {
-    pub(crate) fn new(index: usize, clock: MachineClock) -> Self {
-        Self {
-            index,
-            clock,
-            life: Mutex::default(),
-            lives: AtomicU32::new(0),
-        }
+    pub(crate) fn new(clock: MachineClock) -> Self {
+        let (life, lives) = (Mutex::default(), AtomicU32::new(0));
+        Self { clock, life, lives }
     }
 
     /// The process that runs.
@@ -77,99 +72,89 @@ impl Node {
         lock(&self.life).clone()
     }
 
-    /// Starts a process, unless one runs.
-    pub(crate) fn start(&self, world: &Arc<World>) {
-        if world.is_over() || self.life().is_some() {
-            return;
-        }
-        let life = Arc::new(Life {
-            node: self.index,
-            number: self.lives.fetch_add(1, Ordering::Relaxed),
-            world: world.clone(),
-            store: world.open(&self.clock),
-            operations: AtomicU64::new(0),
-            steps: Mutex::default(),
-            receiver: Mutex::default(),
-            running: Mutex::default(),
-        });
-        *lock(&self.life) = Some(life.clone());
-        life.record(What::Started);
-        let built = life.clone();
-        tokio::spawn(enter(life, async move { built.build() }));
-    }
-
     /// Drops what runs, so that nothing refers to the world any more.
     pub(crate) fn end(&self) {
         if let Some(life) = lock(&self.life).take() {
-            lock(&life.receiver).take();
-            lock(&life.running).clear();
+            lock(&life.services).take();
             lock(&life.steps).waiting.clear();
         }
     }
 }
 
 impl Life {
-    pub(crate) fn process(&self) -> Process {
-        (self.node, self.number)
+    /// Starts a process on a node, unless one runs there.
+    pub(crate) fn start(world: &Arc<World>, node: usize) {
+        let machine = &world.nodes[node];
+        if world.is_over() || machine.life().is_some() {
+            return;
+        }
+        let life = Arc::new(Self {
+            node,
+            number: machine.lives.fetch_add(1, Ordering::Relaxed),
+            world: world.clone(),
+            store: world.open(&machine.clock),
+            operations: AtomicU64::new(0),
+            steps: Mutex::default(),
+            services: Mutex::default(),
+        });
+        *lock(&machine.life) = Some(life.clone());
+        life.record(What::Started);
+        let started = life.clone();
+        tokio::spawn(enter(life, async move {
+            *lock(&started.services) = Some(started.services());
+        }));
     }
 
     pub(crate) fn record(&self, what: What) {
-        self.world.record(Some(self.process()), what);
+        self.world.record(Some((self.node, self.number)), what);
     }
 
     /// Starts what the plan says of this node.
-    fn build(self: &Arc<Self>) {
+    fn services(self: &Arc<Self>) -> (Receiver, Vec<Running>) {
         let (plan, knobs) = (&self.world.plan.nodes[self.node], &self.world.plan.knobs);
         let clock = self.world.nodes[self.node].clock.clone();
         let store = Arc::new(Double::new(self.clone()));
-        let inbox = match knobs.confirm {
-            true => Inbox::start(store.clone()).with_confirmation(),
-            false => Inbox::start(store.clone()),
-        };
-        let receiving = match self.world.mutant {
-            Some(Mutant::ForgedCounts) => Inbox::start(store.clone()),
-            _ => inbox.clone(),
-        };
+        let mut inbox = Inbox::start(store.clone());
+        let mut received = inbox.clone();
+        if knobs.confirm {
+            inbox = inbox.with_confirmation();
+        }
+        if self.world.mutant == Some(Mutant::ForgedCounts) {
+            received = Inbox::start(store.clone());
+        }
         let handler = Arc::new(Handler(self.clone()));
         let reconciler = Reconciler::new(inbox.clone(), Provider(self.clone()))
             .with_handler(handler.clone())
             .with_interval(Duration::from_millis(knobs.reconcile_ms))
             .with_clock(clock.clone());
+        let dispatcher = match knobs.confirm {
+            true => Dispatcher::new(inbox, reconciler.confirm(handler)),
+            false => Dispatcher::new(inbox, handler),
+        };
+        let dispatcher = dispatcher
+            .with_lease(Duration::from_millis(knobs.lease_ms))
+            .with_handlers_max(usize::try_from(knobs.places).unwrap_or(1))
+            .with_handler_timeout(Duration::from_millis(knobs.handler_timeout_ms))
+            .with_retry_for(Duration::from_millis(knobs.retry_for_ms));
+        let keys_for = Duration::from_millis(knobs.keys_for_ms);
+        let retention = Retention::new(store)
+            .with_keys_for(keys_for)
+            .with_bodies_for(keys_for / 2)
+            .with_dead_letters_for(keys_for * 2)
+            .with_interval(Duration::from_millis(knobs.purge_every_ms));
         let mut running = Vec::new();
-        if plan.dispatches {
-            let dispatcher = match knobs.confirm {
-                true => Dispatcher::new(inbox, reconciler.confirm(handler)),
-                false => Dispatcher::new(inbox, handler),
-            };
-            running.push(
-                dispatcher
-                    .with_lease(Duration::from_millis(knobs.lease_ms))
-                    .with_handlers_max(knobs.places)
-                    .with_handler_timeout(Duration::from_millis(knobs.handler_timeout_ms))
-                    .with_retry_for(Duration::from_millis(knobs.retry_for_ms))
-                    .start(),
-            );
-        }
-        if plan.reconciles {
-            running.push(reconciler.start());
-        }
-        if plan.purges {
-            let keys_for = Duration::from_millis(knobs.keys_for_ms);
-            let retention = Retention::new(store)
-                .with_keys_for(keys_for)
-                .with_bodies_for(keys_for / 2)
-                .with_dead_letters_for(keys_for * 2)
-                .with_interval(Duration::from_millis(knobs.purge_every_ms));
-            running.push(retention.start());
-        }
-        *lock(&self.running) = running;
-        let receiver = Receiver::new(receiving, Verification::webhook_key(KEY));
-        *lock(&self.receiver) = Some(receiver.with_clock(clock));
+        running.extend(plan.dispatches.then(|| dispatcher.start()));
+        running.extend(plan.reconciles.then(|| reconciler.start()));
+        running.extend(plan.purges.then(|| retention.start()));
+        let receiver = Receiver::new(received, Verification::webhook_key(KEY));
+        (receiver.with_clock(clock), running)
     }
 
     /// What answers callbacks.
     pub(crate) fn receiver(&self) -> Option<Receiver> {
-        lock(&self.receiver).clone()
+        lock(&self.services)
+            .as_ref()
+            .map(|(receiver, _)| receiver.clone())
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -209,9 +194,8 @@ impl Life {
     /// The process stops as it should.
     pub(crate) async fn stop(self: Arc<Self>) {
         self.record(What::Stopping);
-        lock(&self.receiver).take();
-        let running = std::mem::take(&mut *lock(&self.running));
-        for running in running {
+        let services = lock(&self.services).take();
+        for running in services.into_iter().flat_map(|(_, running)| running) {
             running.stop().await;
         }
         self.die("stopped");
@@ -273,8 +257,7 @@ impl Gate for Life {
             return Poll::Pending;
         }
         if self.spins(&mut steps) {
-            let text = format!("node {} spins", self.node);
-            self.world.violate(Violation::new("Sound", text));
+            self.world.violate(format!("node {} spins", self.node));
             return Poll::Pending;
         }
         if steps.dies_at_poll.is_some_and(|poll| poll <= steps.polls) {

@@ -29,7 +29,7 @@ pub(crate) struct Knobs {
     pub(crate) confirm: bool,
     pub(crate) lease_ms: Millis,
     /// How many handlers one node runs.
-    pub(crate) places: usize,
+    pub(crate) places: u64,
     pub(crate) handler_timeout_ms: Millis,
     pub(crate) retry_for_ms: Millis,
     /// How often a reconciler looks without being asked to.

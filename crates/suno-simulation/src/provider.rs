@@ -69,7 +69,7 @@ impl RecordInfo for Provider {
 impl World {
     /// The stage that a task has truly reached.
     fn stage_of(&self, task: usize) -> Option<StageName> {
-        let since = self.now() - self.submitted_at(task)?;
+        let since = self.now() - self.checker().submitted_at(task)?;
         let stages = self.plan.tasks.get(task)?.stages.iter();
         let reached = stages.rev().find(|(after, _)| *after <= since);
         reached.map(|(_, stage)| *stage)

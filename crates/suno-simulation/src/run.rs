@@ -14,10 +14,10 @@ use tokio::runtime::Builder;
 use tracing::Level;
 
 use crate::handler::PLANNED;
-use crate::history::{Violation, What};
+use crate::history::{Outcome, Violation, What};
 use crate::mutant::Mutant;
 use crate::plan::Plan;
-use crate::world::{Outcome, World};
+use crate::world::World;
 
 /// How long a run may take in real time. Nearly all take less than a second.
 const REAL_TIME_MAX: Duration = Duration::from_secs(30);

@@ -109,7 +109,9 @@ impl Double {
         tasks.dedup();
         for task in tasks {
             if let Ok(records) = self.life.store.find(&task_id(task)).await {
-                self.life.world.show(self.life.process(), task, &records);
+                let now = self.life.world.now();
+                let changes = self.life.world.checker().changes(now, task, &records);
+                changes.into_iter().for_each(|what| self.life.record(what));
             }
         }
     }
@@ -155,7 +157,7 @@ impl Double {
             self.life.record(What::Granted(claim.clone(), is_repeated));
         }
         let settled = (request.settlements.iter())
-            .filter_map(|(ticket, _)| self.life.world.task_of(ticket.event));
+            .filter_map(|(ticket, _)| self.life.world.checker().task_of(ticket.event));
         let granted = (claims.claims.iter()).map(|claim| index_of(claim.key.task_id()));
         self.show(settled.chain(granted)).await;
         if !claims.claims.is_empty() {
@@ -166,7 +168,8 @@ impl Double {
     async fn redriven(&self, events: &[EventId], how: Redrive, redriven: &[Redriven]) {
         for (event, redriven) in events.iter().zip(redriven) {
             self.life.record(What::Redriven(*event, how, *redriven));
-            self.show(self.life.world.task_of(*event)).await;
+            let task = self.life.world.checker().task_of(*event);
+            self.show(task).await;
         }
     }
 

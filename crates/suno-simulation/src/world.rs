@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use suno_callback::simulation::enter;
 use suno_callback::{
-    EventId, EventKey, EventRecord, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive,
-    StoreError, SubmitId, requeue_quarantine,
+    EventKey, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive, StoreError, SubmitId,
+    requeue_quarantine,
 };
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
@@ -18,9 +18,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::check::Checker;
 use crate::clock::MachineClock;
-use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::history::{Entry, Process, Violation, What, hash_of};
+use crate::history::{Entry, Outcome, Process, Violation, What};
 use crate::mutant::Mutant;
 use crate::node::{Life, Node, lock};
 use crate::plan::{Act, ActKind, Fault, FaultKind, Key, Millis, Plan, StageName, StoreKind};
@@ -46,37 +45,6 @@ pub(crate) struct World {
     is_broken: Notify,
 }
 
-/// What a run came to.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// The first promise that was not kept.
-    pub violation: Option<Violation>,
-    pub(crate) history: Vec<Entry>,
-    pub(crate) coverage: Coverage,
-}
-
-impl Outcome {
-    /// A number that is the same for equal histories.
-    #[must_use]
-    pub fn hash(&self) -> u64 {
-        hash_of(self.tail(usize::MAX))
-    }
-
-    /// How many entries the history has.
-    #[must_use]
-    pub fn entries(&self) -> usize {
-        self.history.len()
-    }
-
-    /// The last entries of the history, one a line.
-    #[must_use]
-    pub fn tail(&self, entries: usize) -> String {
-        let lines = self.history[self.history.len().saturating_sub(entries)..].iter();
-        lines.map(|entry| format!("  {entry}\n")).collect()
-    }
-}
-
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("World")
@@ -91,39 +59,30 @@ impl World {
         dir: &Path,
     ) -> Result<Arc<Self>, StoreError> {
         let start = Instant::now();
-        let clock = |wall_ms| MachineClock {
-            start,
-            ahead_ms: Arc::new(AtomicI64::new(wall_ms)),
-            follows_wall: false,
-        };
-        let mut clocks: Vec<_> = plan.nodes.iter().map(|node| clock(node.wall_ms)).collect();
-        let store: Arc<dyn IdempotencyStore>;
-        let mut file = None;
-        match plan.knobs.store {
-            StoreKind::Memory => {
-                let follows_wall = mutant == Some(Mutant::WallClock);
-                let mut clock = clock(0);
-                if follows_wall {
-                    clock = clocks[0].clone();
-                    clock.follows_wall = true;
-                }
-                store = Arc::new(MemoryStore::with_clock(clock));
-            }
-            StoreKind::Sqlite => {
-                let path = file.insert(dir.join("events.db"));
-                store = Arc::new(SqliteStore::open_inline(path, clocks[0].clone())?);
-                // Processes on one file are on one machine.
-                let host = clocks[0].clone();
-                clocks.fill(host);
-            }
+        let nodes = plan.nodes.iter();
+        let mut clocks: Vec<_> = nodes
+            .map(|node| MachineClock::new(start, node.wall_ms))
+            .collect();
+        let mut server = MachineClock::new(start, 0);
+        if mutant == Some(Mutant::WallClock) {
+            server = clocks[0].clone();
+            server.follows_wall = true;
         }
-        let nodes = clocks.into_iter().enumerate();
+        let is_file = plan.knobs.store == StoreKind::Sqlite;
+        if is_file {
+            // Processes on one file are on one machine.
+            let host = clocks[0].clone();
+            clocks.fill(host);
+        }
+        let file = is_file.then(|| dir.join("events.db"));
+        let store: Arc<dyn IdempotencyStore> = match &file {
+            Some(path) => Arc::new(SqliteStore::open_inline(path, clocks[0].clone())?),
+            None => Arc::new(MemoryStore::with_clock(server)),
+        };
         Ok(Arc::new(Self {
             plan: plan.clone(),
             dice: Dice::new(plan.seed),
-            nodes: nodes
-                .map(|(index, clock)| Node::new(index, clock))
-                .collect(),
+            nodes: clocks.into_iter().map(Node::new).collect(),
             store,
             mutant,
             file,
@@ -136,13 +95,16 @@ impl World {
 
     /// The store as a process has it that starts on a machine with this clock.
     pub(crate) fn open(&self, clock: &MachineClock) -> Arc<dyn IdempotencyStore> {
-        let opened = (self.file.as_ref()).map(|path| SqliteStore::open_inline(path, clock.clone()));
-        match opened {
-            Some(Ok(store)) => return Arc::new(store),
-            Some(Err(err)) => self.violate(Violation::new("Sound", format!("no file: {err}"))),
-            None => {}
+        let Some(path) = &self.file else {
+            return self.store.clone();
+        };
+        match SqliteStore::open_inline(path, clock.clone()) {
+            Ok(store) => Arc::new(store),
+            Err(err) => {
+                self.violate(format!("the file cannot be opened: {err}"));
+                self.store.clone()
+            }
         }
-        self.store.clone()
     }
 
     /// The time since the start.
@@ -158,46 +120,27 @@ impl World {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Asks the checker. The run ends if it finds that a promise is broken.
-    fn check<T>(&self, ask: impl FnOnce(&mut Checker) -> T) -> T {
-        let mut checker = lock(&self.checker);
-        let answer = ask(&mut checker);
-        if checker.violation.is_some() {
-            self.is_broken.notify_one();
-        }
-        answer
+    pub(crate) fn checker(&self) -> MutexGuard<'_, Checker> {
+        lock(&self.checker)
     }
 
-    /// Adds an entry to the history, and checks it.
+    /// Adds an entry to the history, and checks it. The run ends if a promise is broken.
     pub(crate) fn record(&self, by: Option<Process>, what: What) {
         let at = self.now();
-        if !self.is_over() {
-            self.check(|checker| checker.take(Entry { at, by, what }));
+        let mut checker = self.checker();
+        if !self.is_over() && checker.outcome.violation.is_none() {
+            checker.take(Entry { at, by, what });
+            if checker.outcome.violation.is_some() {
+                self.is_broken.notify_one();
+            }
         }
     }
 
-    pub(crate) fn violate(&self, violation: Violation) {
-        self.check(|checker| checker.violation.get_or_insert(violation).row);
-    }
-
-    /// Records how the events of a task stand, where that has changed.
-    pub(crate) fn show(&self, by: Process, task: usize, records: &[EventRecord]) {
-        for what in self.check(|checker| checker.changes(self.now(), task, records)) {
-            self.record(Some(by), what);
-        }
-    }
-
-    pub(crate) fn task_of(&self, event: EventId) -> Option<usize> {
-        self.check(|checker| checker.task_of(event))
-    }
-
-    /// How often handlers of an event had begun before this one.
-    pub(crate) fn begun(&self, event: EventId) -> u32 {
-        self.check(|checker| checker.begun(event)).saturating_sub(1)
-    }
-
-    pub(crate) fn submitted_at(&self, task: usize) -> Option<Millis> {
-        self.check(|checker| checker.submitted_at(task))
+    /// Ends the run because it cannot go on.
+    pub(crate) fn violate(&self, text: String) {
+        let violation = Violation::new("Sound", text);
+        self.checker().outcome.violation.get_or_insert(violation);
+        self.is_broken.notify_one();
     }
 
     /// What goes wrong for a node now.
@@ -234,14 +177,14 @@ impl World {
         life.die("by a handler");
         tokio::spawn(async move {
             sleep(Duration::from_secs(1)).await;
-            world.nodes[node].start(&world);
+            Life::start(&world, node);
         });
     }
 
     /// Runs the plan.
     pub(crate) async fn run(self: &Arc<Self>) -> Outcome {
-        for node in &self.nodes {
-            node.start(self);
+        for node in 0..self.nodes.len() {
+            Life::start(self, node);
         }
         for task in 0..self.plan.tasks.len() {
             tokio::spawn(self.clone().submit(task));
@@ -259,11 +202,7 @@ impl World {
         }
         self.is_over.store(true, Ordering::Relaxed);
         self.nodes.iter().for_each(Node::end);
-        self.check(|checker| Outcome {
-            violation: checker.violation.take(),
-            history: std::mem::take(&mut checker.history),
-            coverage: std::mem::take(&mut checker.coverage),
-        })
+        std::mem::take(&mut self.checker().outcome)
     }
 
     /// Load and faults; then everything must end; then a day passes.
@@ -271,17 +210,17 @@ impl World {
         self.until(self.plan.knobs.heal_at_ms).await;
         self.record(None, What::AllHealed);
         let quiet_by = self.now() + self.plan.quiet_within();
-        while self.now() < quiet_by && !self.check(|checker| checker.is_quiet()) {
+        while self.now() < quiet_by && !self.checker().is_quiet() {
             sleep(Duration::from_secs(20)).await;
         }
-        self.check(|checker| checker.all_have_ended(self.now()));
+        self.checker().all_have_ended(self.now());
         if self.plan.knobs.one_more_day {
             self.until(self.now() + DECIDED_WITHIN).await;
-            self.check(|checker| checker.all_have_ended(self.now()));
-            self.check(Checker::all_are_decided);
+            self.checker().all_have_ended(self.now());
+            self.checker().all_are_decided();
         }
         if let Ok(counts) = self.store.counts().await {
-            self.check(|checker| checker.counts_agree(counts));
+            self.checker().counts_agree(counts);
         }
     }
 
@@ -317,8 +256,8 @@ impl World {
         use FaultKind::{CutOff, Death, DeathAfterCommit, DeathAtPoll, Stall, Stop, WallStep};
         let ends_at = self.plan.end_of(&fault);
         self.until(fault.at_ms).await;
-        let node = &self.nodes[fault.node.unwrap_or_default()];
-        let life = node.life();
+        let node = fault.node.unwrap_or_default();
+        let life = self.nodes[node].life();
         match (fault.kind, &life) {
             (Death, Some(life)) => life.die("by the plan"),
             (DeathAtPoll(polls), Some(life)) => life.dies_at_poll(Some(polls)),
@@ -332,9 +271,9 @@ impl World {
                 life.resume();
             }
             (WallStep(by_ms), _) => {
-                node.clock.step(by_ms);
+                self.nodes[node].clock.step(by_ms);
                 self.until(ends_at).await;
-                node.clock.step(-by_ms);
+                self.nodes[node].clock.step(-by_ms);
             }
             (CutOff, Some(life)) => life.record(What::Begins(CutOff)),
             (kind, _) if kind.is_of_store() => {
@@ -353,7 +292,7 @@ impl World {
                 life.dies_at_poll(None);
                 life.dies_after_commits(None);
             }
-            node.start(&self);
+            Life::start(&self, node);
         }
     }
 

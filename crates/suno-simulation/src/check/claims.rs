@@ -1,13 +1,6 @@
 //! Claims and settlements: fencing, attempts, and dead letters.
 
-use suno_callback::bounds::LAPSES_SUSPECT;
-use suno_callback::{Claim, DeadCause, Dispatcher, Settled, Settlement, Ticket};
-
-use super::{Checker, Lease};
-use crate::history::{Process, Violation};
-use crate::plan::{Millis, Work};
-use crate::store::millis;
-use crate::world::key_of;
+use super::*;
 
 /// How many claims of an event lapse while nothing else is claimed, before it is a dead letter.
 const LONE_LAPSES: u32 = Dispatcher::LAPSES_MAX - LAPSES_SUSPECT;
@@ -23,29 +16,19 @@ impl Checker {
                 .values()
                 .filter(|event| event.key.task == key.task);
             let is_free = !of_task.any(|event| event.is_held(at));
-            promise!(
-                self,
-                S3,
-                is_free,
-                "another claim of the task holds: {claim:?}"
-            );
+            promise!(self, S3: is_free, "another claim of the task holds: {claim:?}");
             self.is_prompt(at, ticket.event, key);
             self.make_stale(key.task, ticket);
         }
         let is_alone = self.is_alone(at, ticket);
         let Some(event) = self.events.get_mut(&ticket.event) else {
-            promise!(
-                self,
-                S5,
-                false,
-                "a claim of an event that is not stored: {claim:?}"
-            );
+            promise!(self, S5: false, "a claim of an event that is not stored: {claim:?}");
             return;
         };
         if is_repeated {
             let is_same = event.lease.is_some_and(|lease| lease.ticket == ticket)
                 && event.shown.attempts == claim.attempt;
-            promise!(self, S5, is_same, "a repeated claim differs: {claim:?}");
+            promise!(self, S5: is_same, "a repeated claim differs: {claim:?}");
             return;
         }
         let lapsed = event.lease.take();
@@ -55,25 +38,14 @@ impl Checker {
             event.shown.lapses + u32::from(lapsed.is_some()),
         );
         let is_counted = (claim.attempt, claim.lapses) == counts;
-        promise!(
-            self,
-            S5,
-            is_counted,
-            "attempt and lapse {counts:?} expected: {claim:?}"
-        );
+        promise!(self, S5: is_counted, "attempt and lapse {counts:?} expected: {claim:?}");
         let grows = event
             .latest
             .is_none_or(|latest| latest.epoch < ticket.epoch);
-        promise!(self, S4, grows, "the epoch does not grow: {claim:?}");
+        promise!(self, S4: grows, "the epoch does not grow: {claim:?}");
         let age = at - event.open_since;
         let is_so_old = millis(claim.age).abs_diff(age) <= 1;
-        promise!(
-            self,
-            E5,
-            is_so_old,
-            "the event is {age} ms old, not {:?}: {claim:?}",
-            claim.age
-        );
+        promise!(self, E5: is_so_old, "the event is {age} ms old, not {:?}: {claim:?}", claim.age);
         (event.shown.attempts, event.shown.lapses) = counts;
         event.latest = Some(ticket);
         event.lease = Some(Lease {
@@ -116,12 +88,7 @@ impl Checker {
             Some(_) => settled,
             None => Settled::Lost,
         };
-        promise!(
-            self,
-            S4,
-            settled == expected,
-            "{settled:?} instead of {expected:?}"
-        );
+        promise!(self, S4: settled == expected, "{settled:?} instead of {expected:?}");
         if settled != Settled::Settled {
             return;
         }
@@ -156,15 +123,10 @@ impl Checker {
         match end {
             Settlement::Retry { after, .. } => {
                 let is_bounded = millis(*after) <= asked.max(RETRY_MAX).min(knobs.retry_for_ms);
-                promise!(self, E5, is_bounded, "{key:?}: a retry waits for {after:?}");
+                promise!(self, E5: is_bounded, "{key:?}: a retry waits for {after:?}");
             }
             Settlement::Dead { cause, .. } => {
-                promise!(
-                    self,
-                    S8,
-                    event.told_dead,
-                    "{key:?} is dead: no handler was told"
-                );
+                promise!(self, S8: event.told_dead, "{key:?} is dead: no handler was told");
                 let is_denied = knobs.confirm && plan.end() != Some(key.stage);
                 let is_right = match cause {
                     DeadCause::Exhausted => age >= knobs.retry_for_ms,
@@ -174,7 +136,7 @@ impl Checker {
                 };
                 let lapses = event.lone_lapses;
                 let text = format!("after {age} ms and {lapses} lapses alone");
-                promise!(self, S8, is_right, "{key:?} is dead ({cause}) {text}");
+                promise!(self, S8: is_right, "{key:?} is dead ({cause}) {text}");
             }
             _ => {}
         }
@@ -183,12 +145,7 @@ impl Checker {
     pub(super) fn extended(&mut self, ticket: Ticket, until: Millis, holds: bool) {
         let event = self.events.get_mut(&ticket.event);
         let lease = event.filter(|event| event.lease.is_some_and(|lease| lease.ticket == ticket));
-        promise!(
-            self,
-            S4,
-            lease.is_some() == holds,
-            "{ticket:?} is extended: {holds}"
-        );
+        promise!(self, S4: lease.is_some() == holds, "{ticket:?} is extended: {holds}");
         if let Some(event) = lease {
             event.lease.iter_mut().for_each(|lease| lease.until = until);
             (event.ready_at, event.ready_first_at) = (until, until);

@@ -1,10 +1,6 @@
 //! Ends: every event and every task comes to one, and no time stays wrong.
 
-use suno_callback::{Counts, Reconciler, StateName};
-
-use super::{Checker, is_open};
-use crate::history::{Violation, What};
-use crate::plan::{Key, Millis};
+use super::*;
 
 const AGE_MAX: Millis = Reconciler::AGE_MAX.as_millis() as Millis;
 const PAUSE_MAX: Millis = Reconciler::PAUSE_MAX.as_millis() as Millis * 11 / 10 + 1;
@@ -21,12 +17,7 @@ impl Checker {
                 self.tasks[*task].expected_at.get_or_insert(at);
             }
             What::Postponed(task, after) => {
-                promise!(
-                    self,
-                    E5,
-                    *after <= PAUSE_MAX,
-                    "task {task} is postponed for {after} ms"
-                );
+                promise!(self, E5: *after <= PAUSE_MAX, "task {task} is postponed for {after} ms");
             }
             What::Answers(task, "running" | "unknown") => {
                 self.tasks[*task].answers += 1;
@@ -38,16 +29,11 @@ impl Checker {
                 let answers = known.answers;
                 let may = age >= AGE_MAX && answers >= Reconciler::ANSWERS_MIN;
                 let text = format!("after {age} ms and {answers} answers");
-                promise!(self, E2, may, "task {task} is given up {text}");
+                promise!(self, E2: may, "task {task} is given up {text}");
             }
             What::Logged(message) => {
                 let is_excused = !self.plan.is_calm();
-                promise!(
-                    self,
-                    E7,
-                    is_excused,
-                    "an error although nothing is wrong: {message}"
-                );
+                promise!(self, E7: is_excused, "an error although nothing is wrong: {message}");
             }
             _ => {}
         }
@@ -56,18 +42,11 @@ impl Checker {
     /// Every event has ended that was open for some time after the last fault.
     pub(crate) fn all_have_ended(&mut self, at: Millis) {
         let (bound, healed_at) = (self.plan.quiet_within(), self.plan.knobs.heal_at_ms);
-        let is_late = |event: &&super::Event| {
+        let is_late = |event: &&Event| {
             is_open(event.shown.state) && at - event.open_since.max(healed_at) >= bound
         };
         if let Some(event) = self.events.values().find(is_late) {
-            promise!(
-                self,
-                E1,
-                false,
-                "{:?} is still {:?}",
-                event.key,
-                event.shown
-            );
+            promise!(self, E1: false, "{:?} is still {:?}", event.key, event.shown);
         }
     }
 
@@ -80,12 +59,7 @@ impl Checker {
     pub(crate) fn all_are_decided(&mut self) {
         for task in 0..self.tasks.len() {
             let is_decided = self.tasks[task].expected_at.is_none() || self.is_decided(task);
-            promise!(
-                self,
-                E2,
-                is_decided,
-                "no handler knows how task {task} has ended"
-            );
+            promise!(self, E2: is_decided, "no handler knows how task {task} has ended");
         }
     }
 
@@ -96,7 +70,7 @@ impl Checker {
         };
         let key = Key { task, stage };
         let is_handled =
-            |event: &super::Event| matches!(event.shown.state, StateName::Done | StateName::Dead);
+            |event: &Event| matches!(event.shown.state, StateName::Done | StateName::Dead);
         // A forged end may have been believed, and an event may be forgotten.
         let is_misled = plan.has_forged_end() && !self.plan.knobs.confirm && known.has_end;
         let is_forgotten = self.plan.may_purge() && !self.find(key, |_| true);
@@ -111,12 +85,7 @@ impl Checker {
                 .values()
                 .filter(|event| event.shown.state == state);
             let (shown, counted) = (of_state.count() as u64, *counts.of(state));
-            promise!(
-                self,
-                S7,
-                shown == counted,
-                "{state}: {counted} counted and {shown} shown"
-            );
+            promise!(self, S7: shown == counted, "{state}: {counted} counted and {shown} shown");
         }
     }
 }

@@ -1,10 +1,6 @@
 //! What handlers do: one of a task at a time, and never back.
 
-use suno_callback::{StateName, Ticket};
-
-use super::Checker;
-use crate::history::{Process, Violation, What};
-use crate::plan::Key;
+use super::*;
 
 #[derive(Debug)]
 pub(super) struct RunningHandler {
@@ -55,12 +51,7 @@ impl Checker {
         self.goes_forward(ticket, key);
         let is_twice = |other: &RunningHandler| other.task == key.task && other.by == by;
         let is_alone = !self.handlers.iter().any(is_twice);
-        promise!(
-            self,
-            S3,
-            is_alone,
-            "one process runs another handler beside {ticket:?}"
-        );
+        promise!(self, S3: is_alone, "one process runs another handler beside {ticket:?}");
         if let Some(event) = self.events.get_mut(&ticket.event) {
             event.begun += 1;
         }
@@ -84,18 +75,13 @@ impl Checker {
             .iter()
             .find(|handler| handler.ticket == ticket);
         let is_fresh = handler.is_none_or(|handler| !handler.is_stale);
-        promise!(
-            self,
-            S3,
-            is_fresh,
-            "{ticket:?} goes on although its task is claimed by another"
-        );
+        promise!(self, S3: is_fresh, "{ticket:?} goes on although its task is claimed by another");
     }
 
     /// No later stage of the task is done.
     fn goes_forward(&mut self, ticket: Ticket, key: Key) {
         let rank = key.stage.stage().rank();
-        let is_later = |event: &&super::Event| {
+        let is_later = |event: &&Event| {
             event.key.task == key.task
                 && event.shown.state == StateName::Done
                 && rank.is_some()
@@ -104,15 +90,11 @@ impl Checker {
         let later = self.events.values().find(is_later).map(|event| event.key);
         let event = self.events.get(&ticket.event);
         if later.is_some() && event.is_some_and(|event| event.may_go_back) {
-            self.coverage
+            self.outcome
+                .coverage
                 .count("exemption of S6: a person said so".to_owned());
         } else {
-            promise!(
-                self,
-                S6,
-                later.is_none(),
-                "{key:?} is handled after {later:?}"
-            );
+            promise!(self, S6: later.is_none(), "{key:?} is handled after {later:?}");
         }
     }
 }

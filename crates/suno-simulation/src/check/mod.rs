@@ -2,10 +2,10 @@
 
 /// Notes that a promise is broken, unless it holds or another one was broken before.
 macro_rules! promise {
-    ($checker:expr, $row:ident, $holds:expr, $($text:tt)*) => {
+    ($checker:expr, $row:ident: $holds:expr, $($text:tt)*) => {
         if !$holds {
             let violation = Violation::new(stringify!($row), format!($($text)*));
-            $checker.violation.get_or_insert(violation);
+            $checker.outcome.violation.get_or_insert(violation);
         }
     };
 }
@@ -17,13 +17,15 @@ mod readiness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use suno_callback::bounds::LAPSES_SUSPECT;
 use suno_callback::{
-    Accepted, EventId, EventRecord, EventState, Redrive, Redriven, StateName, Ticket,
+    Accepted, Claim, Counts, DeadCause, Dispatcher, EventId, EventRecord, EventState, Reconciler,
+    Redrive, Redriven, Settled, Settlement, StateName, Ticket,
 };
 
-use crate::coverage::{Coverage, name};
-use crate::history::{Entry, Process, Shown, Violation, What};
-use crate::plan::{Key, Millis, Plan};
+use crate::coverage::name;
+use crate::history::*;
+use crate::plan::*;
 use crate::store::millis;
 use crate::world::key_of;
 use handlers::RunningHandler;
@@ -85,9 +87,7 @@ struct Task {
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     plan: Plan,
-    pub(crate) history: Vec<Entry>,
-    pub(crate) violation: Option<Violation>,
-    pub(crate) coverage: Coverage,
+    pub(crate) outcome: Outcome,
     events: BTreeMap<EventId, Event>,
     tasks: Vec<Task>,
     /// The hashes of the bodies that are stored.
@@ -107,22 +107,14 @@ impl Checker {
         }
     }
 
-    /// Takes in an entry. Nothing counts after the first promise that is broken.
+    /// Takes in an entry.
     pub(crate) fn take(&mut self, entry: Entry) {
-        if self.violation.is_some() {
-            return;
-        }
-        self.coverage.count(name(&entry.what));
+        self.outcome.coverage.count(name(&entry.what));
         self.take_world(&entry);
         let at = entry.at;
         match &entry.what {
             What::Answered(body, 200) => {
-                promise!(
-                    self,
-                    S1,
-                    self.committed.contains(body),
-                    "a 200 without a commit"
-                );
+                promise!(self, S1: self.committed.contains(body), "a 200 without a commit");
             }
             What::Accepted(key, body, is_unconfirmed, accepted) => {
                 self.committed.insert(*body);
@@ -147,13 +139,13 @@ impl Checker {
                 self.ledger(at, what);
             }
         }
-        self.history.push(entry);
+        self.outcome.history.push(entry);
     }
 
     fn accepted(&mut self, key: Key, is_unconfirmed: bool, accepted: Accepted) {
         if accepted == Accepted::Late {
             let text = "is late because of unconfirmed events";
-            promise!(self, S9, self.is_superseded(key), "{key:?} {text}");
+            promise!(self, S9: self.is_superseded(key), "{key:?} {text}");
         }
         if accepted == Accepted::Quarantined {
             return;
@@ -163,19 +155,9 @@ impl Checker {
         *self.stored.entry(key).or_default() |= !is_unconfirmed;
         if is_new {
             self.tasks[key.task].has_end |= key.stage.is_terminal();
-            promise!(
-                self,
-                S2,
-                !is_known,
-                "{key:?} is known, and accepted as {accepted:?}"
-            );
+            promise!(self, S2: !is_known, "{key:?} is known, and accepted as {accepted:?}");
         } else {
-            promise!(
-                self,
-                S7,
-                is_known,
-                "{key:?} is unknown, and accepted as {accepted:?}"
-            );
+            promise!(self, S7: is_known, "{key:?} is unknown, and accepted as {accepted:?}");
         }
     }
 
@@ -274,12 +256,7 @@ impl Checker {
             _ => Millis::MAX,
         };
         let (key, age) = (event.key, at - event.stored_at);
-        promise!(
-            self,
-            S2,
-            age >= kept_for,
-            "{key:?} was forgotten after {age} ms"
-        );
+        promise!(self, S2: age >= kept_for, "{key:?} was forgotten after {age} ms");
     }
 }
 

@@ -1,13 +1,6 @@
 //! Promptness and order: how long what is ready waits for a claim.
 
-use std::collections::BTreeMap;
-
-use suno_callback::bounds::LAPSES_SUSPECT;
-use suno_callback::{EventId, StateName};
-
-use super::{Checker, Event, Lease, is_open};
-use crate::history::{Entry, Violation, What};
-use crate::plan::{FaultKind, Key, Millis};
+use super::*;
 
 /// How long a ready event waits for a healthy process that has a free place.
 const PROMPT: Millis = 1_000;
@@ -69,7 +62,7 @@ impl Checker {
         let held: Vec<_> = held.filter_map(|event| event.lease).collect();
         self.readiness.nodes.iter().any(|(node, life)| {
             let is_its = |lease: &&Lease| lease.by == (*node, *life);
-            let free = held.iter().filter(is_its).count() < self.plan.knobs.places;
+            let free = (held.iter().filter(is_its).count() as u64) < self.plan.knobs.places;
             free && self.plan.nodes[*node].dispatches
         })
     }
@@ -89,7 +82,8 @@ impl Checker {
         *latest = ready_at.map(|event| event.ready_first_at).max(*latest);
         if self.readiness.faults > 0 || self.has_suspect() {
             self.excuse_until(at);
-            self.coverage
+            self.outcome
+                .coverage
                 .count("exemption of E3: something is wrong".to_owned());
         } else if let Some(event) = event {
             let recovered_at = match self.readiness.excused_until {
@@ -102,12 +96,7 @@ impl Checker {
             let (waited, text) = (at.saturating_sub(since), "while a place was free");
             let is_prompt =
                 waited <= PROMPT + 8 * (self.plan.knobs.op_delay_ms + self.plan.knobs.noise_ms);
-            promise!(
-                self,
-                E3,
-                is_prompt,
-                "{key:?} was ready for {waited} ms {text}"
-            );
+            promise!(self, E3: is_prompt, "{key:?} was ready for {waited} ms {text}");
         }
     }
 
@@ -117,7 +106,8 @@ impl Checker {
             return;
         };
         if self.has_suspect() {
-            self.coverage
+            self.outcome
+                .coverage
                 .count("exemption of E4: an event is suspected".to_owned());
             return;
         }
@@ -128,7 +118,7 @@ impl Checker {
         if let Some((_, event)) = self.events.iter().find(is_passed) {
             let (key, ready) = (event.key, event.ready_at);
             let text = format!("is passed over for one that is since {granted}");
-            promise!(self, E4, false, "{key:?} is ready since {ready} and {text}");
+            promise!(self, E4: false, "{key:?} is ready since {ready} and {text}");
         }
     }
 
