@@ -90,10 +90,7 @@ fn one(plan: &Plan, options: &Options, out: &mut dyn Write) -> io::Result<bool> 
     if options.trace {
         write!(out, "{}", outcome.tail(usize::MAX))?;
     }
-    match &outcome.violation {
-        Some(violation) => writeln!(out, "{violation}\n{}", outcome.tail(40))?,
-        None => writeln!(out, "  kept every promise: {} entries", outcome.entries())?,
-    }
+    writeln!(out, "{outcome}")?;
     Ok(outcome.violation.is_none())
 }
 
@@ -141,7 +138,8 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
         options.seed
     )?;
     if let Some((plan, outcome)) = failed {
-        return explain(options, &plan, &outcome, out).map(|()| false);
+        writeln!(out, "seed {}: {outcome}", plan.seed)?;
+        return explain(&plan, &outcome, options, out).map(|()| false);
     }
     for (name, (count, runs)) in &coverage.0 {
         writeln!(out, "  {count:>9} x {name}, in {runs} runs")?;
@@ -160,7 +158,7 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
 impl Summary {
     fn take(&mut self, plan: Plan, mut outcome: Outcome) {
         self.runs += 1;
-        self.entries += outcome.entries();
+        self.entries += outcome.history.len();
         self.coverage.add(std::mem::take(&mut outcome.coverage));
         let is_first = |(failed, _): &(Plan, Outcome)| plan.seed < failed.seed;
         if outcome.violation.is_some() && self.failed.as_ref().is_none_or(is_first) {
@@ -169,20 +167,20 @@ impl Summary {
     }
 }
 
-/// Says which promise was broken, and how to see it again.
+/// Makes a plan smaller that breaks a promise, and says how to see it again.
 fn explain(
-    options: &Options,
     plan: &Plan,
     outcome: &Outcome,
+    options: &Options,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let Some(violation) = &outcome.violation else {
-        return Ok(());
-    };
-    let (seed, tail) = (plan.seed, outcome.tail(40));
-    writeln!(out, "seed {seed} breaks a promise. {violation}\n{tail}")?;
-    let small = shrink(plan, violation.row, options.mutant);
-    let path = env::temp_dir().join(format!("simulation-{seed}.json"));
+    let violation = outcome.violation.as_ref();
+    let small = shrink(
+        plan,
+        violation.map(|violation| violation.row),
+        options.mutant,
+    );
+    let path = env::temp_dir().join(format!("simulation-{}.json", plan.seed));
     fs::write(&path, serde_json::to_string_pretty(&small)?)?;
     let (tasks, faults) = (small.tasks.len(), small.faults.len());
     writeln!(
@@ -201,16 +199,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mutant_is_found_and_reported() {
-        let mutant = Some(Mutant::GrantsByNumber);
+    fn a_mutant_is_found_shrunk_and_reported() {
         let options = Options {
             runs: 100,
-            mutant,
+            mutant: Some(Mutant::GrantsByNumber),
             ..Options::default()
         };
         let mut out = Vec::new();
         assert!(simulate(&options, &mut out).unwrap());
-        assert!(String::from_utf8(out).unwrap().contains("E4: task"));
+        let out = String::from_utf8(out).unwrap();
+        assert!(
+            out.contains("E4: task") && out.contains("tasks and 0 faults"),
+            "{out}"
+        );
         assert!(Coverage::default().too_rare(ENOUGH).contains(&"Died"));
     }
 }

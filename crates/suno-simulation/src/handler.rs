@@ -99,33 +99,24 @@ impl Handler {
     }
 }
 
-#[async_trait]
-impl CallbackHandler for Handler {
-    async fn on_text(&self, event: &Event) -> Result<(), HandlerError> {
-        self.work(event).await
-    }
+/// Handles all stages alike.
+macro_rules! handles {
+    ($($on_stage:ident)*) => {
+        #[async_trait]
+        impl CallbackHandler for Handler {
+            $(async fn $on_stage(&self, event: &Event) -> Result<(), HandlerError> {
+                self.work(event).await
+            })*
 
-    async fn on_first(&self, event: &Event) -> Result<(), HandlerError> {
-        self.work(event).await
-    }
+            async fn on_dead_letter(&self, letter: &DeadLetter) {
+                self.0.record(What::ToldDead(letter.id, letter.cause));
+            }
 
-    async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
-        self.work(event).await
-    }
-
-    async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
-        self.work(event).await
-    }
-
-    async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
-        self.work(event).await
-    }
-
-    async fn on_dead_letter(&self, letter: &DeadLetter) {
-        self.0.record(What::ToldDead(letter.id, letter.cause));
-    }
-
-    async fn on_given_up(&self, task: &GivenUpTask) {
-        self.0.record(What::ToldGivenUp(index_of(&task.task_id)));
-    }
+            async fn on_given_up(&self, task: &GivenUpTask) {
+                self.0.record(What::ToldGivenUp(index_of(&task.task_id)));
+            }
+        }
+    };
 }
+
+handles!(on_text on_first on_complete on_failed on_other);

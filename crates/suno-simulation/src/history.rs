@@ -129,12 +129,6 @@ impl Outcome {
         hash_of(self.tail(usize::MAX))
     }
 
-    /// How many entries the history has.
-    #[must_use]
-    pub fn entries(&self) -> usize {
-        self.history.len()
-    }
-
     /// The last entries of the history, one a line.
     #[must_use]
     pub fn tail(&self, entries: usize) -> String {
@@ -143,9 +137,12 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.row, self.text)
+        match &self.violation {
+            Some(Violation { row, text }) => write!(f, "{row}: {text}\n{}", self.tail(40)),
+            None => write!(f, "kept every promise: {} entries", self.history.len()),
+        }
     }
 }
 

@@ -32,23 +32,8 @@
 //!
 //! [`Mutant`]s are mistakes that are put in, to see that the checks find them.
 //!
-//! # What clocks may do
-//!
-//! Durations are measured by the store, and by each process for itself, with clocks that are not set.
-//! So steps of a wall clock and differences between the wall clocks of processes change neither
-//! leases, nor waits, nor ages, nor what is forgotten. A wall clock decides two things only: what
-//! time people read, and whether the signature of a callback is fresh. A receiver whose clock is wrong
-//! by more than [`Verification::WINDOW`](suno_callback::Verification::WINDOW) refuses callbacks; their
-//! tasks are found by asking the provider.
-//!
-//! A process that stands still for longer than a lease takes no step for an event after another
-//! process has claimed it: its handlers are cancelled first when it goes on. Only a handler that
-//! blocks its thread cannot be cancelled.
-//!
-//! A file of SQLite keeps its clock in the file. If the system clock is set while processes use the
-//! file, and another process opens it before one of them has used it again, that process takes the
-//! step for time that has passed, up to an hour. The simulation does not set clocks in runs over
-//! SQLite in which processes start later.
+//! Clocks are set, but what is measured with them must not change (`docs/ARCHITECTURE.md`, "Time"). One
+//! case is left out: in runs over SQLite in which processes start later, no clock is set.
 
 mod check;
 mod clock;

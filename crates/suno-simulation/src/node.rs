@@ -21,11 +21,7 @@ use crate::provider::{KEY, Provider};
 use crate::store::Double;
 use crate::world::World;
 
-/// How many polls at one moment mean that time will never move on.
-const POLLS_AT_ONCE_MAX: u64 = 200_000;
-
 /// A machine on which one process runs at a time.
-#[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) clock: MachineClock,
     life: Mutex<Option<Arc<Life>>>,
@@ -53,8 +49,6 @@ struct Steps {
     /// The tasks that wait until the process goes on.
     waiting: Vec<Waker>,
     polls: u64,
-    polls_at_once: u64,
-    last_at: Millis,
     /// The task that asked last has been held up.
     held_up: bool,
     dies_at_poll: Option<u64>,
@@ -173,13 +167,18 @@ impl Life {
         self.is_dead()
     }
 
-    pub(crate) fn dies_at_poll(&self, polls: Option<u64>) {
+    /// Sets how the process will die, or with another fault that it will not.
+    pub(crate) fn will_die(&self, how: FaultKind, is_so: bool) {
         let mut steps = lock(&self.steps);
-        steps.dies_at_poll = polls.map(|polls| steps.polls + polls);
-    }
-
-    pub(crate) fn dies_after_commits(&self, commits: Option<u64>) {
-        lock(&self.steps).dies_after_commits = commits;
+        match how {
+            FaultKind::DeathAtPoll(polls) => {
+                steps.dies_at_poll = is_so.then_some(steps.polls + polls);
+            }
+            FaultKind::DeathAfterCommit(commits) => {
+                steps.dies_after_commits = is_so.then_some(commits);
+            }
+            _ => {}
+        }
     }
 
     /// No task of the process takes another step.
@@ -230,18 +229,6 @@ impl Life {
         steps.held_up = dice.percent(knobs.noise_percent);
         (steps.held_up).then(|| dice.of("pause").below(knobs.noise_ms + 1))
     }
-
-    /// Counts a poll. True if the process polls for ever at one moment.
-    fn spins(&self, steps: &mut Steps) -> bool {
-        steps.polls += 1;
-        steps.polls_at_once += 1;
-        if steps.polls_at_once < POLLS_AT_ONCE_MAX {
-            return false;
-        }
-        steps.polls_at_once = 0;
-        let now = self.world.now();
-        std::mem::replace(&mut steps.last_at, now) == now
-    }
 }
 
 impl fmt::Debug for Life {
@@ -256,10 +243,7 @@ impl Gate for Life {
         if steps.is_dead || self.world.is_over() {
             return Poll::Pending;
         }
-        if self.spins(&mut steps) {
-            self.world.violate(format!("node {} spins", self.node));
-            return Poll::Pending;
-        }
+        steps.polls += 1;
         if steps.dies_at_poll.is_some_and(|poll| poll <= steps.polls) {
             drop(steps);
             self.die("at a poll");

@@ -19,7 +19,7 @@ use crate::mutant::Mutant;
 use crate::plan::Plan;
 use crate::world::World;
 
-/// How long a run may take in real time. Nearly all take less than a second.
+/// How long a run may take in real time. Nearly all take less than a second, unless a task spins.
 const REAL_TIME_MAX: Duration = Duration::from_secs(30);
 
 thread_local! {

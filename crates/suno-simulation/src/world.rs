@@ -1,6 +1,5 @@
 //! A world: it runs a plan from the first submit until everything has ended, or for a day more.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -43,12 +42,6 @@ pub(crate) struct World {
     checker: Mutex<Checker>,
     is_over: AtomicBool,
     is_broken: Notify,
-}
-
-impl fmt::Debug for World {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("World")
-    }
 }
 
 impl World {
@@ -260,39 +253,25 @@ impl World {
         let life = self.nodes[node].life();
         match (fault.kind, &life) {
             (Death, Some(life)) => life.die("by the plan"),
-            (DeathAtPoll(polls), Some(life)) => life.dies_at_poll(Some(polls)),
-            (DeathAfterCommit(commits), Some(life)) => life.dies_after_commits(Some(commits)),
+            (DeathAtPoll(_) | DeathAfterCommit(_), Some(life)) => life.will_die(fault.kind, true),
             (Stop, Some(life)) => {
                 let _ = tokio::spawn(enter(life.clone(), life.clone().stop())).await;
             }
-            (Stall, Some(life)) => {
-                life.stall();
-                self.until(ends_at).await;
-                life.resume();
-            }
-            (WallStep(by_ms), _) => {
-                self.nodes[node].clock.step(by_ms);
-                self.until(ends_at).await;
-                self.nodes[node].clock.step(-by_ms);
-            }
-            (CutOff, Some(life)) => life.record(What::Begins(CutOff)),
-            (kind, _) if kind.is_of_store() => {
-                self.record(None, What::Begins(kind));
-                self.until(ends_at).await;
-                self.record(None, What::Ends(kind));
-            }
-            _ => {}
+            (Stall, Some(life)) => life.stall(),
+            (WallStep(by_ms), _) => self.nodes[node].clock.step(by_ms),
+            (CutOff, Some(life)) => return life.record(What::Begins(CutOff)),
+            (kind, _) if kind.is_of_store() => self.record(None, What::Begins(kind)),
+            _ => return,
         }
-        if matches!(
-            fault.kind,
-            Death | DeathAtPoll(_) | DeathAfterCommit(_) | Stop
-        ) {
-            self.until(ends_at).await;
-            if let Some(life) = life {
-                life.dies_at_poll(None);
-                life.dies_after_commits(None);
+        self.until(ends_at).await;
+        match (fault.kind, &life) {
+            (Stall, Some(life)) => life.resume(),
+            (WallStep(by_ms), _) => self.nodes[node].clock.step(-by_ms),
+            (kind, _) if kind.is_of_store() => self.record(None, What::Ends(kind)),
+            (kind, life) => {
+                life.iter().for_each(|life| life.will_die(kind, false));
+                Life::start(&self, node);
             }
-            Life::start(&self, node);
         }
     }
 

@@ -142,6 +142,11 @@ impl Checker {
         self.outcome.history.push(entry);
     }
 
+    /// Counts that a check was left out.
+    fn exempt(&mut self, why: &str) {
+        self.outcome.coverage.count(format!("exemption of {why}"));
+    }
+
     fn accepted(&mut self, key: Key, is_unconfirmed: bool, accepted: Accepted) {
         if accepted == Accepted::Late {
             let text = "is late because of unconfirmed events";

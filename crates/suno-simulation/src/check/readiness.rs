@@ -82,9 +82,7 @@ impl Checker {
         *latest = ready_at.map(|event| event.ready_first_at).max(*latest);
         if self.readiness.faults > 0 || self.has_suspect() {
             self.excuse_until(at);
-            self.outcome
-                .coverage
-                .count("exemption of E3: something is wrong".to_owned());
+            self.exempt("E3: something is wrong");
         } else if let Some(event) = event {
             let recovered_at = match self.readiness.excused_until {
                 0 => 0,
@@ -106,9 +104,7 @@ impl Checker {
             return;
         };
         if self.has_suspect() {
-            self.outcome
-                .coverage
-                .count("exemption of E4: an event is suspected".to_owned());
+            self.exempt("E4: an event is suspected");
             return;
         }
         let is_passed = |(id, event): &(&EventId, &Event)| {
