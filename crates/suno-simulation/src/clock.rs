@@ -1,67 +1,68 @@
 //! The clocks of a world: the wall clock of each node, which is set, and the store's.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use suno_callback::Clock;
 use tokio::time::Instant;
 
+use crate::plan::{FaultKind, Millis, Plan};
+use crate::store::millis;
+
 /// The true time at which every run begins, in milliseconds since 1970.
 pub(crate) const START_MS: u64 = 1_790_000_000_000;
 /// The monotonic time at the start.
-const UPTIME: Duration = Duration::from_secs(86_400);
+const UPTIME_MS: u64 = 86_400_000;
 
 /// A clock of one machine.
 #[derive(Debug, Clone)]
 pub(crate) struct MachineClock {
     start: Instant,
-    /// How far the wall clock is ahead of the truth.
-    ahead_ms: Arc<AtomicI64>,
+    /// When the wall clock is ahead of the truth, and how far.
+    ahead: Arc<[(Range<Millis>, i64)]>,
     /// The monotonic time follows the wall clock, which is a mistake.
     pub(crate) follows_wall: bool,
 }
 
 impl MachineClock {
-    pub(crate) fn new(start: Instant, ahead_ms: i64) -> Self {
-        let ahead_ms = Arc::new(AtomicI64::new(ahead_ms));
+    /// The clock of a node, or one that is never set.
+    pub(crate) fn new(plan: &Plan, node: Option<usize>) -> Self {
+        let mut ahead = Vec::new();
+        if let Some(node) = node {
+            ahead.push((0..Millis::MAX, plan.nodes[node].wall_ms));
+            for fault in plan.faults.iter().filter(|fault| fault.node == Some(node)) {
+                if let FaultKind::WallStep(by_ms) = fault.kind {
+                    ahead.push((fault.at_ms..plan.end_of(fault), by_ms));
+                }
+            }
+        }
         Self {
-            start,
-            ahead_ms,
+            start: Instant::now(),
+            ahead: ahead.into(),
             follows_wall: false,
         }
     }
 
-    /// Sets the wall clock.
-    pub(crate) fn step(&self, by_ms: i64) {
-        self.ahead_ms.fetch_add(by_ms, Ordering::Relaxed);
-    }
-
-    fn stepped(&self, time: Duration) -> Duration {
-        let ahead = self.ahead_ms.load(Ordering::Relaxed);
-        let step = Duration::from_millis(ahead.unsigned_abs());
-        if ahead < 0 {
-            time.saturating_sub(step)
-        } else {
-            time + step
-        }
+    fn wall(&self, origin: u64) -> u64 {
+        let now = millis(self.start.elapsed());
+        let is_now = |(when, _): &&(Range<Millis>, i64)| when.contains(&now);
+        let ahead: i64 = self.ahead.iter().filter(is_now).map(|(_, by)| by).sum();
+        (origin + now).saturating_add_signed(ahead)
     }
 }
 
 impl Clock for MachineClock {
     fn now(&self) -> Timestamp {
-        let true_time = Duration::from_millis(START_MS) + self.start.elapsed();
-        let now = self.stepped(true_time).as_millis();
-        Timestamp::from_millisecond(now.try_into().unwrap_or(i64::MAX)).unwrap_or_default()
+        let now = i64::try_from(self.wall(START_MS)).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(now).unwrap_or_default()
     }
 
     fn monotonic(&self) -> Duration {
-        let time = UPTIME + self.start.elapsed();
-        if self.follows_wall {
-            self.stepped(time)
-        } else {
-            time
+        match self.follows_wall {
+            true => Duration::from_millis(self.wall(UPTIME_MS)),
+            false => Duration::from_millis(UPTIME_MS) + self.start.elapsed(),
         }
     }
 }

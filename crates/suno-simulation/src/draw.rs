@@ -208,7 +208,10 @@ impl Drawing {
             };
         }
         let longest = knobs.handler_timeout_ms.min(4 * knobs.lease_ms) - 1_000;
-        Work::Takes(draw.either(40, (1_000, longest), (10, 2_000)))
+        Work::Takes(match draw.percent(40) {
+            true => draw.range(1_000, longest),
+            false => draw.magnitude(10, 2_000),
+        })
     }
 
     fn faults(&mut self, knobs: &Knobs) -> Vec<Fault> {
@@ -231,7 +234,7 @@ impl Drawing {
             DeathAtPoll(_) => DeathAtPoll(draw.magnitude(1, 2_000)),
             DeathAfterCommit(_) => DeathAfterCommit(draw.magnitude(1, 30)),
             WallStep(_) => WallStep(step),
-            ProviderAsksForWait(_) => ProviderAsksForWait(draw.pick(&[1, 60, 100_000, u64::MAX])),
+            ProviderAsksForWait(_) => ProviderAsksForWait(draw.pick(&[60, 100_000, u64::MAX])),
             kind => kind,
         };
         let of_all = kind.is_of_store() && draw.percent(60);

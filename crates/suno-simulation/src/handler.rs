@@ -1,6 +1,7 @@
 //! The handlers of a node: they take steps, fail, hang, panic, or end their process.
 
 use std::future::pending;
+use std::panic::panic_any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,79 +24,59 @@ pub(crate) const PLANNED: &str = "a planned panic";
 #[derive(Debug)]
 pub(crate) struct Handler(pub(crate) Arc<Life>);
 
-/// Records that a handler was cancelled, unless it has ended.
-struct Guard<'a> {
-    life: &'a Life,
-    ticket: Ticket,
-    has_ended: bool,
-}
-
-impl Guard<'_> {
-    fn end(mut self, result: &'static str) {
-        self.has_ended = true;
-        self.life.record(What::Ended(self.ticket, result));
-    }
-
-    async fn work(&self, for_ms: Millis) {
-        for _ in 0..STEPS {
-            sleep(Duration::from_millis(for_ms / STEPS)).await;
-            self.life.record(What::Stepped(self.ticket));
-        }
-    }
-}
+/// Records that a handler was cancelled, if it is dropped.
+struct Guard<'a>(&'a Life, Ticket);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        if !self.has_ended && !self.life.is_dead() {
-            self.life.record(What::Cancelled(self.ticket));
+        if !self.0.is_dead() {
+            self.0.record(What::Cancelled(self.1));
         }
     }
 }
 
 impl Handler {
+    async fn steps(&self, ticket: Ticket, for_ms: Millis) {
+        for _ in 0..STEPS {
+            sleep(Duration::from_millis(for_ms / STEPS)).await;
+            self.0.record(What::Stepped(ticket));
+        }
+    }
+
     async fn work(&self, event: &Event) -> Result<(), HandlerError> {
         let (life, world) = (&self.0, &self.0.world);
         let (ticket, key) = (event.ticket(), key_of(event.key()));
         life.record(What::Begun(ticket, key));
-        let guard = Guard {
-            life,
-            ticket,
-            has_ended: false,
-        };
+        let guard = Guard(life, ticket);
         let times = world.checker().begun(event.id()).saturating_sub(1);
-        if world.has_fault(life.node, |kind| kind == FaultKind::Dependency) {
-            guard.end("fails");
-            return Err(HandlerError::retry("what it needs is away"));
-        }
-        match world.plan.tasks[key.task].work {
+        let (end, result) = match world.plan.tasks[key.task].work {
+            _ if world.has_fault(life.node, FaultKind::Dependency) => {
+                ("fails", Err(HandlerError::retry("what it needs is away")))
+            }
             Work::Fails(all, for_ms) if times < all => {
-                guard.work(for_ms).await;
-                guard.end("fails");
-                return Err(HandlerError::retry("it fails"));
+                self.steps(ticket, for_ms).await;
+                ("fails", Err(HandlerError::retry("it fails")))
             }
             Work::AsksForWait(all, seconds) if times < all => {
-                guard.end("asks for a wait");
                 let wait = Duration::from_secs(seconds);
-                return Err(HandlerError::retry_after(wait, "later"));
+                ("fails", Err(HandlerError::retry_after(wait, "later")))
             }
-            Work::GivesUp => {
-                guard.end("gives up");
-                return Err(HandlerError::give_up("it is no use"));
-            }
-            Work::Panics(all) if times < all => {
-                guard.end("panics");
-                std::panic::panic_any(PLANNED);
-            }
+            Work::GivesUp => ("gives up", Err(HandlerError::give_up("it is no use"))),
+            Work::Panics(all) if times < all => panic_any(PLANNED),
             Work::Hangs(all) if times < all => pending().await,
             Work::Kills(all) if times < all => {
                 world.kill(life);
-                pending::<()>().await;
+                pending().await
             }
-            Work::Takes(for_ms) => guard.work(for_ms).await,
-            _ => {}
-        }
-        guard.end("succeeds");
-        Ok(())
+            Work::Takes(for_ms) => {
+                self.steps(ticket, for_ms).await;
+                ("succeeds", Ok(()))
+            }
+            _ => ("succeeds", Ok(())),
+        };
+        life.record(What::Ended(ticket, end));
+        std::mem::forget(guard);
+        result
     }
 }
 

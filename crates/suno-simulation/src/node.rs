@@ -13,10 +13,11 @@ use suno_callback::{
 use tokio::time::sleep;
 
 use crate::clock::MachineClock;
+use crate::dice::Dice;
 use crate::handler::Handler;
-use crate::history::What;
+use crate::history::{Process, What};
 use crate::mutant::Mutant;
-use crate::plan::{FaultKind, Millis};
+use crate::plan::{Fault, FaultKind, Millis};
 use crate::provider::{KEY, Provider};
 use crate::store::Double;
 use crate::world::World;
@@ -45,14 +46,11 @@ pub(crate) struct Life {
 #[derive(Debug, Default)]
 struct Steps {
     is_dead: bool,
-    is_stalled: bool,
     /// The tasks that wait until the process goes on.
     waiting: Vec<Waker>,
     polls: u64,
     /// The task that asked last has been held up.
     held_up: bool,
-    dies_at_poll: Option<u64>,
-    dies_after_commits: Option<u64>,
 }
 
 impl Node {
@@ -99,8 +97,12 @@ impl Life {
         }));
     }
 
+    pub(crate) fn process(&self) -> Process {
+        (self.node, self.number)
+    }
+
     pub(crate) fn record(&self, what: What) {
-        self.world.record(Some((self.node, self.number)), what);
+        self.world.record(Some(self.process()), what);
     }
 
     /// Starts what the plan says of this node.
@@ -155,30 +157,15 @@ impl Life {
         lock(&self.steps).is_dead
     }
 
-    /// Counts an operation that was carried out. True if the process dies before it is answered.
-    pub(crate) fn commits(&self) -> bool {
-        let mut steps = lock(&self.steps);
-        let left = steps.dies_after_commits.map(|left| left.saturating_sub(1));
-        steps.dies_after_commits = left.filter(|left| *left > 0);
-        drop(steps);
-        if left == Some(0) {
+    /// True if the process dies before an operation is answered that was carried out.
+    pub(crate) fn dies_of_commit(&self, dice: Dice) -> bool {
+        let mut faults = self.world.active(self.node);
+        if faults.any(|fault| {
+            matches!(fault.kind, FaultKind::DeathAfterCommit(of) if dice.of("death").below(of) == 0)
+        }) {
             self.die("after a commit");
         }
         self.is_dead()
-    }
-
-    /// Sets how the process will die, or with another fault that it will not.
-    pub(crate) fn will_die(&self, how: FaultKind, is_so: bool) {
-        let mut steps = lock(&self.steps);
-        match how {
-            FaultKind::DeathAtPoll(polls) => {
-                steps.dies_at_poll = is_so.then_some(steps.polls + polls);
-            }
-            FaultKind::DeathAfterCommit(commits) => {
-                steps.dies_after_commits = is_so.then_some(commits);
-            }
-            _ => {}
-        }
     }
 
     /// No task of the process takes another step.
@@ -200,19 +187,9 @@ impl Life {
         self.die("stopped");
     }
 
-    /// The process stands still.
-    pub(crate) fn stall(&self) {
-        lock(&self.steps).is_stalled = true;
-        self.record(What::Begins(FaultKind::Stall));
-    }
-
-    /// It goes on: whatever has become ready is polled in a random order.
+    /// The process goes on: whatever has become ready is polled in a random order.
     pub(crate) fn resume(&self) {
-        let mut steps = lock(&self.steps);
-        steps.is_stalled = false;
-        let waiting = std::mem::take(&mut steps.waiting);
-        drop(steps);
-        self.record(What::Ends(FaultKind::Stall));
+        let waiting = std::mem::take(&mut lock(&self.steps).waiting);
         let dice = self.world.dice.of("resume").at(self.node as u64);
         let mut waiting: Vec<_> = (0_u64..).zip(waiting).collect();
         waiting.sort_by_key(|(place, _)| dice.at(*place).below(u64::MAX));
@@ -220,13 +197,12 @@ impl Life {
     }
 
     /// Whether a task is held up although it could go on, and for how long.
-    fn noise(&self, steps: &mut Steps) -> Option<Millis> {
+    fn noise(&self, steps: &mut Steps, dice: Dice) -> Option<Millis> {
         let knobs = &self.world.plan.knobs;
         if knobs.noise_percent == 0 || std::mem::replace(&mut steps.held_up, false) {
             return None;
         }
-        let dice = (self.world.dice.of("noise").at(self.node as u64)).at(steps.polls);
-        steps.held_up = dice.percent(knobs.noise_percent);
+        steps.held_up = dice.of("noise").percent(knobs.noise_percent);
         (steps.held_up).then(|| dice.of("pause").below(knobs.noise_ms + 1))
     }
 }
@@ -244,16 +220,23 @@ impl Gate for Life {
             return Poll::Pending;
         }
         steps.polls += 1;
-        if steps.dies_at_poll.is_some_and(|poll| poll <= steps.polls) {
+        let dice = self
+            .world
+            .dice
+            .of("poll")
+            .at(self.node as u64)
+            .at(steps.polls);
+        let dies = |fault: &Fault| matches!(fault.kind, FaultKind::DeathAtPoll(of) if dice.of("death").below(of) == 0);
+        if self.world.active(self.node).any(dies) {
             drop(steps);
             self.die("at a poll");
             return Poll::Pending;
         }
-        if steps.is_stalled {
+        if self.world.has_fault(self.node, FaultKind::Stall) {
             steps.waiting.push(cx.waker().clone());
             return Poll::Pending;
         }
-        match self.noise(&mut steps) {
+        match self.noise(&mut steps, dice) {
             None => return Poll::Ready(()),
             Some(0) => cx.waker().wake_by_ref(),
             Some(pause) => {

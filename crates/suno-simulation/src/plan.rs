@@ -174,9 +174,9 @@ pub(crate) enum FaultKind {
     CutOff,
     /// The process dies now. It is started again at the end of the fault, as after the next three.
     Death,
-    /// It dies at the so-manieth poll of its tasks.
+    /// It dies at one of about so many polls of its tasks.
     DeathAtPoll(u64),
-    /// It dies after the so-manieth operation of the store was carried out, before it is answered.
+    /// It dies after one of about so many operations of the store, before that is answered.
     DeathAfterCommit(u64),
     /// It stops as it should.
     Stop,

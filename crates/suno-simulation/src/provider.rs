@@ -38,31 +38,26 @@ impl RecordInfo for Provider {
         life.record(What::Asked(task));
         let dice = world.dice.of("provider").at(task as u64).at(world.now());
         sleep(Duration::from_millis(dice.below(300))).await;
-        let is_its = |kind: &FaultKind| {
-            matches!(
-                kind,
-                ProviderRefuses | ProviderHangs | ProviderAsksForWait(_)
-            )
-        };
-        let Some(fault) = world.active(life.node).find(|fault| is_its(&fault.kind)) else {
-            let stage = world.stage_of(task);
-            let answer = match stage {
-                None => "unknown",
-                Some(stage) if stage.is_terminal() => "ended",
-                Some(_) => "running",
+        for fault in world.active(life.node) {
+            let wait = match fault.kind {
+                ProviderRefuses | ProviderHangs => None,
+                ProviderAsksForWait(seconds) => Some(Duration::from_secs(seconds)),
+                _ => continue,
             };
-            life.record(What::Answers(task, answer));
-            return Ok(stage.map(|stage| record(task, asked, stage)));
-        };
-        life.record(What::Answers(task, "away"));
-        match fault.kind {
-            ProviderHangs => pending().await,
-            ProviderAsksForWait(seconds) => {
-                let wait = Some(Duration::from_secs(seconds));
-                Err(CouldNotAsk::new("later").with_retry_after(wait))
+            life.record(What::Answers(task, "away"));
+            if fault.kind == ProviderHangs {
+                pending().await
             }
-            _ => Err(CouldNotAsk::new("it refuses")),
+            return Err(CouldNotAsk::new("it is away").with_retry_after(wait));
         }
+        let stage = world.stage_of(task);
+        let answer = match stage {
+            None => "unknown",
+            Some(stage) if stage.is_terminal() => "ended",
+            Some(_) => "running",
+        };
+        life.record(What::Answers(task, answer));
+        Ok(stage.map(|stage| record(task, asked, stage)))
     }
 }
 
@@ -86,12 +81,11 @@ impl World {
             sleep(Duration::from_secs(pause)).await;
             self.record(None, What::Sent(Key { task, stage }, plan.body, time));
             let node = (plan.node + time) % self.nodes.len();
-            let is_lost = self.has_fault(plan.node, |kind| kind == FaultKind::Network);
+            let is_lost = self.has_fault(plan.node, FaultKind::Network);
             let status = match is_lost {
-                true => None,
-                false => self.deliver(task, node, plan.body, &body).await,
+                true => 0,
+                false => (self.deliver(task, node, plan.body, &body).await).unwrap_or(0),
             };
-            let status = status.unwrap_or_default();
             self.record(None, What::Answered(hash_of(&body), status));
             if status == 200 {
                 return;

@@ -17,6 +17,7 @@ use suno_callback::{
 use suno_types::{Stage, TaskId};
 use tokio::time::sleep;
 
+use crate::dice::Dice;
 use crate::history::{What, hash_of};
 use crate::node::Life;
 use crate::plan::{FaultKind, Key, Millis, StageName};
@@ -55,18 +56,18 @@ impl Double {
             Err(StoreError::new(kind).with_source(how))
         };
         let Some((fault, until)) = world.store_fault(life.node, dice) else {
-            return self.answer(act.await).await;
+            return self.answer(act.await, dice).await;
         };
         match fault {
             FaultKind::Full => error("the store is full", StoreErrorKind::Full),
             FaultKind::LosesAnswer => {
-                let _ = self.answer(act.await).await;
+                let _ = self.answer(act.await, dice).await;
                 error("an answer is lost", StoreErrorKind::Unavailable)
             }
             FaultKind::Delays(ms) => {
                 fails("an operation is delayed");
                 pause(ms).await;
-                let done = self.answer(act.await).await;
+                let done = self.answer(act.await, dice).await;
                 pause(ms).await;
                 done
             }
@@ -84,7 +85,7 @@ impl Double {
             FaultKind::Hangs => {
                 fails("an operation hangs");
                 pause(until.saturating_sub(world.now())).await;
-                self.answer(act.await).await
+                self.answer(act.await, dice).await
             }
             FaultKind::HangsForEver => {
                 fails("an operation hangs for ever");
@@ -95,8 +96,8 @@ impl Double {
     }
 
     /// The answer, unless the process dies before it comes.
-    async fn answer<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
-        if self.life.commits() {
+    async fn answer<T>(&self, done: Result<T, StoreError>, dice: Dice) -> Result<T, StoreError> {
+        if self.life.dies_of_commit(dice) {
             pending().await
         }
         done

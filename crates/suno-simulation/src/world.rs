@@ -51,35 +51,29 @@ impl World {
         mutant: Option<Mutant>,
         dir: &Path,
     ) -> Result<Arc<Self>, StoreError> {
-        let start = Instant::now();
-        let nodes = plan.nodes.iter();
-        let mut clocks: Vec<_> = nodes
-            .map(|node| MachineClock::new(start, node.wall_ms))
-            .collect();
-        let mut server = MachineClock::new(start, 0);
-        if mutant == Some(Mutant::WallClock) {
-            server = clocks[0].clone();
-            server.follows_wall = true;
-        }
         let is_file = plan.knobs.store == StoreKind::Sqlite;
-        if is_file {
-            // Processes on one file are on one machine.
-            let host = clocks[0].clone();
-            clocks.fill(host);
+        // Processes on one file are on one machine.
+        let machine = |node| MachineClock::new(plan, Some(if is_file { 0 } else { node }));
+        let mut server = MachineClock::new(plan, None);
+        if mutant == Some(Mutant::WallClock) {
+            server = machine(0);
+            server.follows_wall = true;
         }
         let file = is_file.then(|| dir.join("events.db"));
         let store: Arc<dyn IdempotencyStore> = match &file {
-            Some(path) => Arc::new(SqliteStore::open_inline(path, clocks[0].clone())?),
+            Some(path) => Arc::new(SqliteStore::open_inline(path, machine(0))?),
             None => Arc::new(MemoryStore::with_clock(server)),
         };
         Ok(Arc::new(Self {
             plan: plan.clone(),
             dice: Dice::new(plan.seed),
-            nodes: clocks.into_iter().map(Node::new).collect(),
+            nodes: (0..plan.nodes.len())
+                .map(|node| Node::new(machine(node)))
+                .collect(),
             store,
             mutant,
             file,
-            start,
+            start: Instant::now(),
             checker: Mutex::new(Checker::new(plan)),
             is_over: AtomicBool::new(false),
             is_broken: Notify::new(),
@@ -145,8 +139,8 @@ impl World {
         })
     }
 
-    pub(crate) fn has_fault(&self, node: usize, is: impl Fn(FaultKind) -> bool) -> bool {
-        self.active(node).any(|fault| is(fault.kind))
+    pub(crate) fn has_fault(&self, node: usize, kind: FaultKind) -> bool {
+        self.active(node).any(|fault| fault.kind == kind)
     }
 
     /// What goes wrong with an operation of the store, and until when.
@@ -244,34 +238,28 @@ impl World {
         tokio::spawn(enter(life, submitting));
     }
 
-    /// A fault, from its begin to its end.
+    /// A fault, from its begin to its end. What it does meanwhile is asked of the plan.
     async fn befall(self: Arc<Self>, fault: Fault) {
-        use FaultKind::{CutOff, Death, DeathAfterCommit, DeathAtPoll, Stall, Stop, WallStep};
-        let ends_at = self.plan.end_of(&fault);
+        use FaultKind::{CutOff, Death, DeathAfterCommit, DeathAtPoll, Stall, Stop};
         self.until(fault.at_ms).await;
         let node = fault.node.unwrap_or_default();
         let life = self.nodes[node].life();
-        match (fault.kind, &life) {
+        let by = life.as_ref().map(|life| life.process());
+        self.record(fault.node.and(by), What::Begins(fault.kind));
+        match (fault.kind, life) {
+            (CutOff, _) => return,
             (Death, Some(life)) => life.die("by the plan"),
-            (DeathAtPoll(_) | DeathAfterCommit(_), Some(life)) => life.will_die(fault.kind, true),
             (Stop, Some(life)) => {
-                let _ = tokio::spawn(enter(life.clone(), life.clone().stop())).await;
+                let _ = tokio::spawn(enter(life.clone(), life.stop())).await;
             }
-            (Stall, Some(life)) => life.stall(),
-            (WallStep(by_ms), _) => self.nodes[node].clock.step(by_ms),
-            (CutOff, Some(life)) => return life.record(What::Begins(CutOff)),
-            (kind, _) if kind.is_of_store() => self.record(None, What::Begins(kind)),
-            _ => return,
+            _ => {}
         }
-        self.until(ends_at).await;
-        match (fault.kind, &life) {
+        self.until(self.plan.end_of(&fault)).await;
+        self.record(None, What::Ends(fault.kind));
+        match (fault.kind, self.nodes[node].life()) {
             (Stall, Some(life)) => life.resume(),
-            (WallStep(by_ms), _) => self.nodes[node].clock.step(-by_ms),
-            (kind, _) if kind.is_of_store() => self.record(None, What::Ends(kind)),
-            (kind, life) => {
-                life.iter().for_each(|life| life.will_die(kind, false));
-                Life::start(&self, node);
-            }
+            (Death | DeathAtPoll(_) | DeathAfterCommit(_) | Stop, None) => Life::start(&self, node),
+            _ => {}
         }
     }
 

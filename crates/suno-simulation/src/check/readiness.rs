@@ -32,8 +32,12 @@ impl Checker {
         match &entry.what {
             What::Begins(FaultKind::CutOff) | What::Died(_) | What::Stopping => runs = Some(false),
             What::Started => runs = Some(true),
-            What::Begins(_) => self.readiness.faults += 1,
-            What::Ends(_) => self.readiness.faults -= 1,
+            What::Begins(kind) if kind.is_of_store() || *kind == FaultKind::Stall => {
+                self.readiness.faults += 1;
+            }
+            What::Ends(kind) if kind.is_of_store() || *kind == FaultKind::Stall => {
+                self.readiness.faults -= 1;
+            }
             What::OperationFails("wait", how) if how.starts_with("an operation") => {
                 excused_until += HANGING;
             }
