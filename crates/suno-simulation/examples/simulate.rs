@@ -5,12 +5,9 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use suno_simulation::simulate;
-
 fn main() -> ExitCode {
-    let argument = env::args().nth(1).unwrap_or_default();
-    let options = serde_json::from_str(&argument).map_err(io::Error::other);
-    match options.and_then(|options| simulate(&options, &mut io::stdout().lock())) {
+    let options = env::args().nth(1).unwrap_or_default();
+    match suno_simulation::simulate(&options, &mut io::stdout().lock()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(err) => {

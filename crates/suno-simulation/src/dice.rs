@@ -1,35 +1,12 @@
 //! Randomness from a seed.
 
-/// Numbers that depend on a seed, a purpose and a counter only: leaving out one item of a plan does
-/// not change what happens to the others.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(mix(seed))
-    }
-
-    /// The dice of one purpose.
-    pub(crate) fn of(self, purpose: &str) -> Self {
-        let take = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
-        Self(purpose.bytes().fold(self.0, take))
-    }
-
-    /// The dice of one node, task or event.
-    pub(crate) fn at(self, number: u64) -> Self {
-        Self(mix(self.0 ^ mix(number.wrapping_add(1))))
-    }
-
-    /// A number below `end`, which is not 0.
-    pub(crate) fn below(self, end: u64) -> u64 {
-        mix(self.0) % end
-    }
-
-    /// True in `percent` of a hundred cases.
-    pub(crate) fn percent(self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
+/// A number that depends on a seed, a purpose and two counters only: leaving out one item of a plan
+/// does not change what happens to the others.
+pub(crate) fn dice(seed: u64, purpose: &str, counters: [u64; 2]) -> u64 {
+    let take = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
+    let hash = purpose.bytes().fold(mix(seed), take);
+    let count = |hash: u64, counter: u64| mix(hash ^ mix(counter.wrapping_add(1)));
+    counters.into_iter().fold(hash, count)
 }
 
 /// The finaliser of splitmix64.
@@ -43,20 +20,15 @@ fn mix(number: u64) -> u64 {
 /// A stream of numbers from which a plan is drawn.
 #[derive(Debug)]
 pub(crate) struct Draw {
-    dice: Dice,
-    drawn: u64,
+    pub(crate) seed: u64,
+    pub(crate) drawn: u64,
 }
 
 impl Draw {
-    pub(crate) fn new(seed: u64) -> Self {
-        let dice = Dice::new(seed).of("plan");
-        Self { dice, drawn: 0 }
-    }
-
     /// A number from `low` to `high`, both included.
     pub(crate) fn range(&mut self, low: u64, high: u64) -> u64 {
         self.drawn += 1;
-        low + self.dice.at(self.drawn).below(high - low + 1)
+        low + dice(self.seed, "plan", [self.drawn, 0]) % (high - low + 1)
     }
 
     /// A number from `low` to `high` whose magnitude is uniform, so that small ones are as frequent as
@@ -66,21 +38,16 @@ impl Draw {
         let base = low << self.range(0, u64::from(doublings));
         self.range(
             base,
-            (base * 2).saturating_sub(1).clamp(base, high.max(base)),
+            (2 * base).clamp(1, high.max(1)).saturating_sub(1).max(base),
         )
     }
 
-    /// The magnitude is from the first bounds in `percent` of a hundred cases.
-    pub(crate) fn either(
-        &mut self,
-        percent: u64,
-        bounds: (u64, u64),
-        otherwise: (u64, u64),
-    ) -> u64 {
+    /// A magnitude from the first bounds in `percent` of a hundred cases, or from the second.
+    pub(crate) fn either(&mut self, percent: u64, bounds: (u64, u64), others: (u64, u64)) -> u64 {
         let (low, high) = if self.percent(percent) {
             bounds
         } else {
-            otherwise
+            others
         };
         self.magnitude(low, high)
     }

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::history::What;
 use crate::node::Life;
-use crate::plan::{FaultKind, Millis, Work};
+use crate::plan::{FaultKind, Key, Millis, Work};
 use crate::world::{index_of, key_of};
 
 /// In how many steps a handler does its work.
@@ -25,21 +25,21 @@ pub(crate) const PLANNED: &str = "a planned panic";
 pub(crate) struct Handler(pub(crate) Arc<Life>);
 
 /// Records that a handler was cancelled, if it is dropped.
-struct Guard<'a>(&'a Life, Ticket);
+struct Guard<'a>(&'a Life, Ticket, Key);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if !self.0.is_dead() {
-            self.0.record(What::Cancelled(self.1));
+            self.0.record(What::Cancelled(self.1, self.2));
         }
     }
 }
 
 impl Handler {
-    async fn steps(&self, ticket: Ticket, for_ms: Millis) {
+    async fn steps(&self, ticket: Ticket, key: Key, for_ms: Millis) {
         for _ in 0..STEPS {
             sleep(Duration::from_millis(for_ms / STEPS)).await;
-            self.0.record(What::Stepped(ticket));
+            self.0.record(What::Stepped(ticket, key));
         }
     }
 
@@ -47,14 +47,14 @@ impl Handler {
         let (life, world) = (&self.0, &self.0.world);
         let (ticket, key) = (event.ticket(), key_of(event.key()));
         life.record(What::Begun(ticket, key));
-        let guard = Guard(life, ticket);
+        let guard = Guard(life, ticket, key);
         let times = world.checker().begun(event.id()).saturating_sub(1);
         let (end, result) = match world.plan.tasks[key.task].work {
             _ if world.has_fault(life.node, FaultKind::Dependency) => {
                 ("fails", Err(HandlerError::retry("what it needs is away")))
             }
             Work::Fails(all, for_ms) if times < all => {
-                self.steps(ticket, for_ms).await;
+                self.steps(ticket, key, for_ms).await;
                 ("fails", Err(HandlerError::retry("it fails")))
             }
             Work::AsksForWait(all, seconds) if times < all => {
@@ -69,12 +69,12 @@ impl Handler {
                 pending().await
             }
             Work::Takes(for_ms) => {
-                self.steps(ticket, for_ms).await;
+                self.steps(ticket, key, for_ms).await;
                 ("succeeds", Ok(()))
             }
             _ => ("succeeds", Ok(())),
         };
-        life.record(What::Ended(ticket, end));
+        life.record(What::Ended(ticket, key, end));
         std::mem::forget(guard);
         result
     }

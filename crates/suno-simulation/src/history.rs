@@ -60,9 +60,9 @@ pub(crate) enum What {
 
     // Handlers.
     Begun(Ticket, Key),
-    Stepped(Ticket),
-    Ended(Ticket, &'static str),
-    Cancelled(Ticket),
+    Stepped(Ticket, Key),
+    Ended(Ticket, Key, &'static str),
+    Cancelled(Ticket, Key),
     /// A handler is told of a dead letter, and of a task that is given up.
     ToldDead(EventId, DeadCause),
     ToldGivenUp(usize),
@@ -95,44 +95,35 @@ pub(crate) struct Shown {
     pub(crate) is_unconfirmed: bool,
 }
 
-/// A promise that was not kept.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Violation {
-    /// The row of the promise in the documentation of the crate. `Sound`: the run itself has failed.
-    pub row: &'static str,
-    /// What happened.
-    pub text: String,
-}
-
-impl Violation {
-    pub(crate) fn new(row: &'static str, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { row, text }
-    }
-}
-
 /// What a run came to.
 #[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// The first promise that was not kept.
-    pub violation: Option<Violation>,
+pub(crate) struct Outcome {
+    /// The row of the first promise that was not kept, and what happened. The row is "Sound" if the run
+    /// itself has failed.
+    pub(crate) violation: Option<(&'static str, String)>,
     pub(crate) history: Vec<Entry>,
     pub(crate) coverage: Coverage,
 }
 
 impl Outcome {
+    /// Notes that a promise is broken, unless another one was broken before.
+    pub(crate) fn fail(&mut self, row: &'static str, text: impl Into<String>) {
+        self.violation.get_or_insert_with(|| (row, text.into()));
+    }
+
+    pub(crate) fn row(&self) -> Option<&'static str> {
+        self.violation.as_ref().map(|(row, _)| *row)
+    }
+
     /// A number that is the same for equal histories.
-    #[must_use]
-    pub fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         hash_of(self.tail(usize::MAX))
     }
 
     /// The last entries of the history, one a line.
-    #[must_use]
-    pub fn tail(&self, entries: usize) -> String {
-        let lines = self.history[self.history.len().saturating_sub(entries)..].iter();
+    pub(crate) fn tail(&self, entries: usize) -> String {
+        let from = self.history.len().saturating_sub(entries);
+        let lines = self.history[from..].iter();
         lines.map(|entry| format!("  {entry}\n")).collect()
     }
 }
@@ -140,7 +131,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.violation {
-            Some(Violation { row, text }) => write!(f, "{row}: {text}\n{}", self.tail(40)),
+            Some((row, text)) => write!(f, "{row}: {text}\n{}", self.tail(40)),
             None => write!(f, "kept every promise: {} entries", self.history.len()),
         }
     }

@@ -2,9 +2,9 @@
 //! set, processes die or stand still, and the store, the provider and the handlers fail. What happens
 //! is checked against what the workspace promises.
 //!
-//! A [`Plan`] is drawn from a seed, and says everything that happens in a run. A run takes
+//! A `Plan` is drawn from a seed, and says everything that happens in a run. A run takes
 //! place in one thread, in simulated time: hours pass in milliseconds, and the same plan always has
-//! the same [`hash`](Outcome::hash). Each run ends at the first promise that is broken, with the last
+//! the same history. Each run ends at the first promise that is broken, with the last
 //! entries of its history.
 //!
 //! `cargo xtask simulate` does many runs. What breaks a promise is shrunk to a small plan, which is
@@ -30,7 +30,7 @@
 //! | E5 | no wait, pause or age is further off than its bound, whatever a clock or a header says |
 //! | E7 | nothing is logged at ERROR while nothing is wrong |
 //!
-//! [`Mutant`]s are mistakes that are put in, to see that the checks find them.
+//! Mutants are mistakes that are put in, to see that the checks find them.
 //!
 //! Clocks are set, but what is measured with them must not change (`docs/ARCHITECTURE.md`, "Time"). One
 //! case is left out: in runs over SQLite in which processes start later, no clock is set.
@@ -52,8 +52,4 @@ mod shrink;
 mod store;
 mod world;
 
-pub use command::{Options, kept_plans, simulate};
-pub use history::{Outcome, Violation};
-pub use mutant::Mutant;
-pub use plan::{Plan, StoreKind};
-pub use run::run;
+pub use command::simulate;

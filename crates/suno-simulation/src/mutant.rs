@@ -1,13 +1,13 @@
 //! Mistakes that the simulation must find: each is how an earlier version behaved.
 
+use std::path::Path;
+
 use serde::Deserialize;
 use suno_callback::simulation::Mutation;
 
-/// A mistake that is put in on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Mutant {
+pub(crate) enum Mutant {
     /// After a claim that granted something, nothing is claimed for a third of a lease.
     OneClaimPerTurn,
     /// Handlers go on when their lease has ended, and begin beside another one of the same event.
@@ -27,13 +27,12 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// The mutant of a word, such as `one-claim-per-turn`.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        serde_json::from_value(word.into()).ok()
+    /// The mutant after which a file is named.
+    pub(crate) fn of_file(path: &Path) -> Option<Self> {
+        serde_json::from_value(path.file_stem()?.to_str()?.into()).ok()
     }
 
-    /// The mistake that it puts into the product. `None` if it is in the store of the simulation.
+    /// The mistake that it puts into the product. `None` if it is in the world.
     pub(crate) fn mutation(self) -> Option<Mutation> {
         Some(match self {
             Self::OneClaimPerTurn => Mutation::OneClaimPerTurn,

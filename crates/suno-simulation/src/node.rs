@@ -13,7 +13,6 @@ use suno_callback::{
 use tokio::time::sleep;
 
 use crate::clock::MachineClock;
-use crate::dice::Dice;
 use crate::handler::Handler;
 use crate::history::{Process, What};
 use crate::mutant::Mutant;
@@ -158,11 +157,11 @@ impl Life {
     }
 
     /// True if the process dies before an operation is answered that was carried out.
-    pub(crate) fn dies_of_commit(&self, dice: Dice) -> bool {
+    pub(crate) fn dies_of_commit(&self, dice: u64) -> bool {
         let mut faults = self.world.active(self.node);
-        if faults.any(|fault| {
-            matches!(fault.kind, FaultKind::DeathAfterCommit(of) if dice.of("death").below(of) == 0)
-        }) {
+        if faults
+            .any(|fault| matches!(fault.kind, FaultKind::DeathAfterCommit(of) if dice % of == 0))
+        {
             self.die("after a commit");
         }
         self.is_dead()
@@ -190,20 +189,21 @@ impl Life {
     /// The process goes on: whatever has become ready is polled in a random order.
     pub(crate) fn resume(&self) {
         let waiting = std::mem::take(&mut lock(&self.steps).waiting);
-        let dice = self.world.dice.of("resume").at(self.node as u64);
         let mut waiting: Vec<_> = (0_u64..).zip(waiting).collect();
-        waiting.sort_by_key(|(place, _)| dice.at(*place).below(u64::MAX));
+        waiting.sort_by_key(|(place, _)| self.world.dice("resume", self.node, *place));
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// Whether a task is held up although it could go on, and for how long.
-    fn noise(&self, steps: &mut Steps, dice: Dice) -> Option<Millis> {
+    fn noise(&self, steps: &mut Steps) -> Option<Millis> {
         let knobs = &self.world.plan.knobs;
         if knobs.noise_percent == 0 || std::mem::replace(&mut steps.held_up, false) {
             return None;
         }
-        steps.held_up = dice.of("noise").percent(knobs.noise_percent);
-        (steps.held_up).then(|| dice.of("pause").below(knobs.noise_ms + 1))
+        let dice = |purpose| self.world.dice(purpose, self.node, steps.polls);
+        let pause = dice("pause") % (knobs.noise_ms + 1);
+        steps.held_up = dice("noise") % 100 < knobs.noise_percent;
+        steps.held_up.then_some(pause)
     }
 }
 
@@ -220,13 +220,9 @@ impl Gate for Life {
             return Poll::Pending;
         }
         steps.polls += 1;
-        let dice = self
-            .world
-            .dice
-            .of("poll")
-            .at(self.node as u64)
-            .at(steps.polls);
-        let dies = |fault: &Fault| matches!(fault.kind, FaultKind::DeathAtPoll(of) if dice.of("death").below(of) == 0);
+        let death = self.world.dice("poll", self.node, steps.polls);
+        let dies =
+            |fault: &Fault| matches!(fault.kind, FaultKind::DeathAtPoll(of) if death % of == 0);
         if self.world.active(self.node).any(dies) {
             drop(steps);
             self.die("at a poll");
@@ -236,7 +232,7 @@ impl Gate for Life {
             steps.waiting.push(cx.waker().clone());
             return Poll::Pending;
         }
-        match self.noise(&mut steps, dice) {
+        match self.noise(&mut steps) {
             None => return Poll::Ready(()),
             Some(0) => cx.waker().wake_by_ref(),
             Some(pause) => {

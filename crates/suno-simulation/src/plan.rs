@@ -10,7 +10,7 @@ pub(crate) type Millis = u64;
 
 /// Everything that happens in one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Decides what the plan leaves open, such as the delay of each operation.
     pub(crate) seed: u64,
     pub(crate) knobs: Knobs,
@@ -49,14 +49,12 @@ pub(crate) struct Knobs {
     pub(crate) one_more_day: bool,
 }
 
-/// Where events are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum StoreKind {
-    /// In a server with a clock of its own, in memory.
+pub(crate) enum StoreKind {
+    /// A server with a clock of its own.
     #[default]
     Memory,
-    /// In a file of SQLite.
+    /// A file.
     Sqlite,
 }
 

@@ -36,8 +36,8 @@ impl RecordInfo for Provider {
         let (life, world) = (&self.0, &self.0.world);
         let task = index_of(asked);
         life.record(What::Asked(task));
-        let dice = world.dice.of("provider").at(task as u64).at(world.now());
-        sleep(Duration::from_millis(dice.below(300))).await;
+        let delay = world.dice("provider", task, world.now()) % 300;
+        sleep(Duration::from_millis(delay)).await;
         for fault in world.active(life.node) {
             let wait = match fault.kind {
                 ProviderRefuses | ProviderHangs => None,

@@ -14,7 +14,7 @@ use tokio::runtime::Builder;
 use tracing::Level;
 
 use crate::handler::PLANNED;
-use crate::history::{Outcome, Violation, What};
+use crate::history::{Outcome, What};
 use crate::mutant::Mutant;
 use crate::plan::Plan;
 use crate::world::World;
@@ -23,27 +23,23 @@ use crate::world::World;
 const REAL_TIME_MAX: Duration = Duration::from_secs(30);
 
 thread_local! {
-    static IS_SIMULATING: Cell<bool> = const { Cell::new(false) };
     static HAS_PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs a plan. A run that does not end within half a minute ends the program.
-#[must_use]
-pub fn run(plan: &Plan, mutant: Option<Mutant>) -> Outcome {
+pub(crate) fn run(plan: &Plan, mutant: Option<Mutant>) -> Outcome {
     let _watched = watch(plan);
     watch_panics();
     mutate(mutant.and_then(Mutant::mutation).as_slice());
-    IS_SIMULATING.set(true);
     HAS_PANICKED.set(false);
-    let mut outcome = simulated(plan, mutant).unwrap_or_else(|err| Outcome {
-        violation: Some(Violation::new("Sound", format!("it cannot be run: {err}"))),
-        ..Outcome::default()
-    });
-    IS_SIMULATING.set(false);
+    let mut outcome = Outcome::default();
+    match simulated(plan, mutant) {
+        Ok(simulated) => outcome = simulated,
+        Err(err) => outcome.fail("Sound", format!("it cannot be run: {err}")),
+    }
     mutate(&[]);
     if HAS_PANICKED.get() {
-        let panicked = Violation::new("Sound", "a task panicked");
-        outcome.violation.get_or_insert(panicked);
+        outcome.fail("Sound", "a task panicked");
     }
     outcome
 }
@@ -93,7 +89,7 @@ fn watch_panics() {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let is_planned = info.payload().downcast_ref::<&str>() == Some(&PLANNED);
-            if !(is_planned && IS_SIMULATING.get()) {
+            if !is_planned {
                 HAS_PANICKED.set(true);
                 usual(info);
             }

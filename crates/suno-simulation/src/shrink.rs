@@ -12,7 +12,7 @@ const BUDGET: Duration = Duration::from_secs(30);
 /// The smallest plan found that breaks the same promise.
 pub(crate) fn shrink(plan: &Plan, row: Option<&str>, mutant: Option<Mutant>) -> Plan {
     let started = Instant::now();
-    let is_same = |plan: &Plan| run(plan, mutant).violation.map(|violation| violation.row) == row;
+    let is_same = |plan: &Plan| run(plan, mutant).row() == row;
     smallest(plan, |plan| started.elapsed() < BUDGET && is_same(plan))
 }
 

@@ -17,7 +17,6 @@ use suno_callback::{
 use suno_types::{Stage, TaskId};
 use tokio::time::sleep;
 
-use crate::dice::Dice;
 use crate::history::{What, hash_of};
 use crate::node::Life;
 use crate::plan::{FaultKind, Key, Millis, StageName};
@@ -48,26 +47,27 @@ impl Double {
     ) -> Result<T, StoreError> {
         let (life, world) = (&self.life, &self.life.world);
         let number = life.operations.fetch_add(1, Ordering::Relaxed);
-        let dice = (world.dice.of(operation).at(life.node as u64)).at(number);
-        pause(dice.of("delay").below(world.plan.knobs.op_delay_ms + 1)).await;
+        let dice = |purpose| world.dice(purpose, life.node, number);
+        pause(dice("delay") % (world.plan.knobs.op_delay_ms + 1)).await;
+        let death = dice("death");
         let fails = |how| life.record(What::OperationFails(operation, how));
         let error = |how, kind| {
             fails(how);
             Err(StoreError::new(kind).with_source(how))
         };
-        let Some((fault, until)) = world.store_fault(life.node, dice) else {
-            return self.answer(act.await, dice).await;
+        let Some((fault, until)) = world.store_fault(life.node, dice(operation)) else {
+            return self.answer(act.await, death).await;
         };
         match fault {
             FaultKind::Full => error("the store is full", StoreErrorKind::Full),
             FaultKind::LosesAnswer => {
-                let _ = self.answer(act.await, dice).await;
+                let _ = self.answer(act.await, death).await;
                 error("an answer is lost", StoreErrorKind::Unavailable)
             }
             FaultKind::Delays(ms) => {
                 fails("an operation is delayed");
                 pause(ms).await;
-                let done = self.answer(act.await, dice).await;
+                let done = self.answer(act.await, death).await;
                 pause(ms).await;
                 done
             }
@@ -85,7 +85,7 @@ impl Double {
             FaultKind::Hangs => {
                 fails("an operation hangs");
                 pause(until.saturating_sub(world.now())).await;
-                self.answer(act.await, dice).await
+                self.answer(act.await, death).await
             }
             FaultKind::HangsForEver => {
                 fails("an operation hangs for ever");
@@ -96,8 +96,8 @@ impl Double {
     }
 
     /// The answer, unless the process dies before it comes.
-    async fn answer<T>(&self, done: Result<T, StoreError>, dice: Dice) -> Result<T, StoreError> {
-        if self.life.dies_of_commit(dice) {
+    async fn answer<T>(&self, done: Result<T, StoreError>, death: u64) -> Result<T, StoreError> {
+        if self.life.dies_of_commit(death) {
             pending().await
         }
         done

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::check::Checker;
 use crate::clock::MachineClock;
-use crate::dice::Dice;
-use crate::history::{Entry, Outcome, Process, Violation, What};
+use crate::dice::dice;
+use crate::history::{Entry, Outcome, Process, What};
 use crate::mutant::Mutant;
 use crate::node::{Life, Node, lock};
 use crate::plan::{Act, ActKind, Fault, FaultKind, Key, Millis, Plan, StageName, StoreKind};
@@ -31,7 +31,6 @@ const DECIDED_WITHIN: Millis = 30 * 3_600_000;
 /// Everything that the processes of a run have in common.
 pub(crate) struct World {
     pub(crate) plan: Plan,
-    pub(crate) dice: Dice,
     pub(crate) nodes: Vec<Node>,
     store: Arc<dyn IdempotencyStore>,
     /// The mistake that is put in.
@@ -66,7 +65,6 @@ impl World {
         };
         Ok(Arc::new(Self {
             plan: plan.clone(),
-            dice: Dice::new(plan.seed),
             nodes: (0..plan.nodes.len())
                 .map(|node| Node::new(machine(node)))
                 .collect(),
@@ -125,8 +123,7 @@ impl World {
 
     /// Ends the run because it cannot go on.
     pub(crate) fn violate(&self, text: String) {
-        let violation = Violation::new("Sound", text);
-        self.checker().outcome.violation.get_or_insert(violation);
+        self.checker().outcome.fail("Sound", text);
         self.is_broken.notify_one();
     }
 
@@ -143,16 +140,22 @@ impl World {
         self.active(node).any(|fault| fault.kind == kind)
     }
 
+    /// Numbers for one purpose of a node that depend on the seed and a counter only.
+    pub(crate) fn dice(&self, purpose: &str, node: usize, counter: u64) -> u64 {
+        dice(self.plan.seed, purpose, [node as u64, counter])
+    }
+
     /// What goes wrong with an operation of the store, and until when.
-    pub(crate) fn store_fault(&self, node: usize, dice: Dice) -> Option<(FaultKind, Millis)> {
+    pub(crate) fn store_fault(&self, node: usize, dice: u64) -> Option<(FaultKind, Millis)> {
+        use FaultKind::{CutOff, HangsForEver, Refuses};
         let strikes = |fault: &&Fault| match fault.kind {
-            FaultKind::CutOff => true,
-            kind => kind.is_of_store() && dice.of("fault").percent(fault.percent),
+            CutOff => true,
+            kind => kind.is_of_store() && dice % 100 < fault.percent,
         };
         let fault = self.active(node).find(strikes)?;
         let kind = match fault.kind {
-            FaultKind::CutOff if dice.of("cut").percent(50) => FaultKind::HangsForEver,
-            FaultKind::CutOff => FaultKind::Refuses,
+            CutOff if dice % 2 == 0 => HangsForEver,
+            CutOff => Refuses,
             kind => kind,
         };
         Some((kind, self.plan.end_of(fault)))

@@ -2,90 +2,68 @@
 
 use super::*;
 
-#[derive(Debug)]
-pub(super) struct RunningHandler {
-    ticket: Ticket,
-    task: usize,
-    by: Option<Process>,
-    /// The task was claimed by another worker.
-    is_stale: bool,
-}
-
 impl Checker {
     /// From this claim on, other workers must not take a step for the task.
     pub(super) fn make_stale(&mut self, task: usize, claimed: Ticket) {
-        for handler in self
-            .handlers
-            .iter_mut()
-            .filter(|handler| handler.task == task)
-        {
-            let (event, worker) = (handler.ticket.event, handler.ticket.worker);
-            handler.is_stale |= (event, worker) != (claimed.event, claimed.worker);
+        for ((_, of), (ticket, is_stale)) in &mut self.handlers {
+            let goes_on = (ticket.event, ticket.worker) == (claimed.event, claimed.worker);
+            *is_stale |= *of == task && !goes_on;
         }
     }
 
-    pub(super) fn handler(&mut self, by: Option<Process>, what: &What) {
+    pub(super) fn handler(&mut self, by: Process, what: &What) {
         match what {
-            What::Begun(ticket, key) => self.handler_begins(by, *ticket, *key),
-            What::Stepped(ticket) => self.is_fresh(*ticket),
-            What::Ended(ticket, result) => {
-                self.is_fresh(*ticket);
-                self.handler_ends(by, *ticket);
+            What::Begun(ticket, key) => {
+                self.goes_forward(*ticket, *key);
+                let other = self.handlers.insert((by, key.task), (*ticket, false));
+                promise!(self, S3: other.is_none(), "{ticket:?} begins beside {other:?}");
+                if let Some(event) = self.events.get_mut(&ticket.event) {
+                    event.begun += 1;
+                }
+            }
+            What::Stepped(ticket, key) => self.is_fresh(by, *ticket, *key),
+            What::Ended(ticket, key, end) => {
+                self.is_fresh(by, *ticket, *key);
+                self.handlers.remove(&(by, key.task));
                 if let Some(event) = self.events.get_mut(&ticket.event)
-                    && *result == "gives up"
+                    && *end == "gives up"
                 {
                     event.gave_up = event.lease.map(|lease| lease.ticket);
                 }
             }
-            What::Cancelled(ticket) => self.handler_ends(by, *ticket),
+            What::Cancelled(ticket, key) => {
+                if self
+                    .handlers
+                    .get(&(by, key.task))
+                    .is_some_and(|(of, _)| of == ticket)
+                {
+                    self.handlers.remove(&(by, key.task));
+                }
+            }
             What::ToldDead(event, _) => {
                 let event = self.events.get_mut(event);
                 event.into_iter().for_each(|event| event.told_dead = true);
             }
-            What::Died(_) => self.handlers.retain(|handler| handler.by != by),
+            What::Died(_) => self.handlers.retain(|(of, _), _| *of != by),
             _ => {}
         }
     }
 
-    fn handler_begins(&mut self, by: Option<Process>, ticket: Ticket, key: Key) {
-        self.goes_forward(ticket, key);
-        let is_twice = |other: &RunningHandler| other.task == key.task && other.by == by;
-        let is_alone = !self.handlers.iter().any(is_twice);
-        promise!(self, S3: is_alone, "one process runs another handler beside {ticket:?}");
-        if let Some(event) = self.events.get_mut(&ticket.event) {
-            event.begun += 1;
-        }
-        self.handlers.push(RunningHandler {
-            ticket,
-            task: key.task,
-            by,
-            is_stale: false,
-        });
-    }
-
-    fn handler_ends(&mut self, by: Option<Process>, ticket: Ticket) {
-        let is_other = |handler: &RunningHandler| handler.ticket != ticket || handler.by != by;
-        self.handlers.retain(is_other);
-    }
-
     /// No other worker has claimed the task of a handler that takes a step.
-    fn is_fresh(&mut self, ticket: Ticket) {
-        let handler = self
+    fn is_fresh(&mut self, by: Process, ticket: Ticket, key: Key) {
+        let is_stale = self
             .handlers
-            .iter()
-            .find(|handler| handler.ticket == ticket);
-        let is_fresh = handler.is_none_or(|handler| !handler.is_stale);
-        promise!(self, S3: is_fresh, "{ticket:?} goes on although its task is claimed by another");
+            .get(&(by, key.task))
+            .is_some_and(|(_, is_stale)| *is_stale);
+        promise!(self, S3: !is_stale, "{ticket:?} goes on although its task is claimed by another");
     }
 
     /// No later stage of the task is done.
     fn goes_forward(&mut self, ticket: Ticket, key: Key) {
         let rank = key.stage.stage().rank();
         let is_later = |event: &&Event| {
-            event.key.task == key.task
-                && event.shown.state == StateName::Done
-                && rank.is_some()
-                && event.key.stage.stage().rank() > rank
+            let is_done = event.key.task == key.task && event.shown.state == StateName::Done;
+            is_done && rank.is_some() && event.key.stage.stage().rank() > rank
         };
         let later = self.events.values().find(is_later).map(|event| event.key);
         let event = self.events.get(&ticket.event);

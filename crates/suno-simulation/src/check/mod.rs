@@ -4,8 +4,7 @@
 macro_rules! promise {
     ($checker:expr, $row:ident: $holds:expr, $($text:tt)*) => {
         if !$holds {
-            let violation = Violation::new(stringify!($row), format!($($text)*));
-            $checker.outcome.violation.get_or_insert(violation);
+            $checker.outcome.fail(stringify!($row), format!($($text)*));
         }
     };
 }
@@ -28,7 +27,6 @@ use crate::history::*;
 use crate::plan::*;
 use crate::store::millis;
 use crate::world::key_of;
-use handlers::RunningHandler;
 use readiness::Readiness;
 
 /// What is known of an event from the operations on it.
@@ -95,7 +93,8 @@ pub(crate) struct Checker {
     /// The keys that are known, and whether something else than a callback confirms them.
     stored: BTreeMap<Key, bool>,
     readiness: Readiness,
-    handlers: Vec<RunningHandler>,
+    /// The claims of the handlers that run, and whether another worker has claimed their task since.
+    handlers: BTreeMap<(Process, usize), (Ticket, bool)>,
 }
 
 impl Checker {
@@ -135,7 +134,7 @@ impl Checker {
             What::State(event, key, shown) => self.state(at, *event, *key, *shown),
             What::Gone(event) => self.gone(at, *event),
             what => {
-                self.handler(entry.by, what);
+                self.handler(entry.by.unwrap_or_default(), what);
                 self.ledger(at, what);
             }
         }
