@@ -120,7 +120,7 @@ impl Drawing {
             places,
             handler_timeout_ms: draw.pick(&[600_000, 120_000, 30_000]),
             retry_for_ms: draw.either(2, (DAY, DAY), (120_000, 3_600_000)),
-            reconcile_ms: draw.magnitude(30_000, 600_000),
+            reconcile_every_ms: draw.magnitude(30_000, 600_000),
             due_after_ms: draw.magnitude(30_000, 300_000),
             keys_for_ms,
             purge_every_ms: draw.magnitude(300_000, 3_600_000),
@@ -192,7 +192,7 @@ impl Drawing {
         let (has_backlog, draw) = (self.has("backlog", 100), &mut self.draw);
         let (times, long) = (draw.pick(&[1, 2, ALWAYS]), draw.magnitude(100, 10_000));
         if kills {
-            return Work::Kills(times);
+            return Work::KillsProcess(times);
         } else if has_backlog && draw.percent(30) {
             return Work::Fails(draw.pick(&[1, 3]), long);
         } else if has_backlog {
@@ -252,13 +252,19 @@ impl Drawing {
     }
 
     fn acts(&mut self, knobs: &Knobs, tasks: usize) -> Vec<Act> {
-        use ActKind::{Decide, Redrive, RedriveEvenIfSuperseded, Requeue};
+        use ActKind::{Decide, Redrive, RedriveEvenIfSuperseded, RequeueQuarantine};
         let acts = self.if_has("persons", (1, 6), (0, 0));
         let act = |_| Act {
             at_ms: self.draw.range(1_000, 2 * knobs.heal_at_ms),
             task: self.draw.place(tasks),
             stage: self.draw.pick(&[Text, First, Complete, Failed]),
-            kind: (self.draw).pick(&[Redrive, Redrive, RedriveEvenIfSuperseded, Decide, Requeue]),
+            kind: (self.draw).pick(&[
+                Redrive,
+                Redrive,
+                RedriveEvenIfSuperseded,
+                Decide,
+                RequeueQuarantine,
+            ]),
         };
         (0..acts).map(act).collect()
     }

@@ -48,7 +48,11 @@ impl Handler {
         let (ticket, key) = (event.ticket(), key_of(event.key()));
         life.record(What::Begun(ticket, key));
         let guard = Guard(life, ticket, key);
-        let times = world.checker().begun(event.id()).saturating_sub(1);
+        let begun = world
+            .checker()
+            .event(event.id())
+            .map_or(0, |(_, begun)| begun);
+        let times = begun.saturating_sub(1);
         let (end, result) = match world.plan.tasks[key.task].work {
             _ if world.has_fault(life.node, FaultKind::Dependency) => {
                 ("fails", Err(HandlerError::retry("what it needs is away")))
@@ -64,7 +68,7 @@ impl Handler {
             Work::GivesUp => ("gives up", Err(HandlerError::give_up("it is no use"))),
             Work::Panics(all) if times < all => panic_any(PLANNED),
             Work::Hangs(all) if times < all => pending().await,
-            Work::Kills(all) if times < all => {
+            Work::KillsProcess(all) if times < all => {
                 world.kill(life);
                 pending().await
             }

@@ -120,7 +120,7 @@ impl Life {
         let handler = Arc::new(Handler(self.clone()));
         let reconciler = Reconciler::new(inbox.clone(), Provider(self.clone()))
             .with_handler(handler.clone())
-            .with_interval(Duration::from_millis(knobs.reconcile_ms))
+            .with_interval(Duration::from_millis(knobs.reconcile_every_ms))
             .with_clock(clock.clone());
         let dispatcher = match knobs.confirm {
             true => Dispatcher::new(inbox, reconciler.confirm(handler)),

@@ -1,14 +1,13 @@
 //! The plan of a run: everything that happens in it, as data. A run depends on its plan alone.
+//! Moments count in milliseconds from the start of the run.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use suno_types::Stage;
 
-/// A moment or a duration, in milliseconds. Moments count from the start of the run.
 pub(crate) type Millis = u64;
 
-/// Everything that happens in one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// Decides what the plan leaves open, such as the delay of each operation.
@@ -21,7 +20,6 @@ pub(crate) struct Plan {
     pub(crate) acts: Vec<Act>,
 }
 
-/// The settings of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Knobs {
     pub(crate) store: StoreKind,
@@ -32,8 +30,7 @@ pub(crate) struct Knobs {
     pub(crate) places: u64,
     pub(crate) handler_timeout_ms: Millis,
     pub(crate) retry_for_ms: Millis,
-    /// How often a reconciler looks without being asked to.
-    pub(crate) reconcile_ms: Millis,
+    pub(crate) reconcile_every_ms: Millis,
     /// How long after its submit the provider is asked about a task.
     pub(crate) due_after_ms: Millis,
     pub(crate) keys_for_ms: Millis,
@@ -67,7 +64,6 @@ pub(crate) struct NodePlan {
     pub(crate) wall_ms: i64,
 }
 
-/// A task, from its submit to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TaskPlan {
     pub(crate) submit_at_ms: Millis,
@@ -81,7 +77,6 @@ pub(crate) struct TaskPlan {
     pub(crate) work: Work,
 }
 
-/// The stages that are simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum StageName {
     Text,
@@ -111,7 +106,6 @@ pub(crate) struct CallbackPlan {
     pub(crate) once: bool,
 }
 
-/// What a callback says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Body {
     Genuine,
@@ -125,7 +119,7 @@ pub(crate) enum Body {
     Unsigned,
 }
 
-/// What handlers of the events of a task do. A first number says how often they do it before they
+/// What handlers of the events of a task do. A first `u32` says how often they do it before they
 /// succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Work {
@@ -136,11 +130,9 @@ pub(crate) enum Work {
     GivesUp,
     Panics(u32),
     Hangs(u32),
-    /// It ends its process.
-    Kills(u32),
+    KillsProcess(u32),
 }
 
-/// Something that goes wrong for a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fault {
     pub(crate) at_ms: Millis,
@@ -155,11 +147,11 @@ pub(crate) struct Fault {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FaultKind {
-    /// An operation of the store fails, and nothing is done.
+    /// An operation of the store is not carried out, and answered with an error.
     Refuses,
-    /// It is done, and answered with an error.
+    /// It is carried out, and answered with an error.
     LosesAnswer,
-    /// There is no room.
+    /// There is no room for it.
     Full,
     /// It is carried out after so long, and answered after as long again.
     Delays(Millis),
@@ -178,22 +170,21 @@ pub(crate) enum FaultKind {
     DeathAfterCommit(u64),
     /// It stops as it should.
     Stop,
-    /// The process stands still.
+    /// The process takes no steps.
     Stall,
     /// The wall clock of the node is set, and set back at the end.
     WallStep(i64),
-    /// The provider answers with an error.
     ProviderRefuses,
     ProviderHangs,
-    /// It answers with an error, and asks for a wait of so many seconds.
+    /// It refuses, and asks for a wait of so many seconds.
     ProviderAsksForWait(u64),
     /// What handlers need is away: they all fail.
     Dependency,
-    /// Callbacks that are sent are lost.
+    /// Callbacks are lost.
     Network,
 }
 
-/// What a person does to the events of a task.
+/// What a person does to an event, or to the whole quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Act {
     pub(crate) at_ms: Millis,
@@ -207,8 +198,7 @@ pub(crate) enum ActKind {
     Redrive,
     RedriveEvenIfSuperseded,
     Decide,
-    /// The whole quarantine is decoded and accepted again.
-    Requeue,
+    RequeueQuarantine,
 }
 
 impl Plan {
@@ -216,7 +206,7 @@ impl Plan {
     pub(crate) fn end_of(&self, fault: &Fault) -> Millis {
         match fault.kind {
             FaultKind::CutOff => Millis::MAX,
-            _ => (fault.at_ms.saturating_add(fault.for_ms)).min(self.knobs.heal_at_ms),
+            _ => self.knobs.heal_at_ms.min(fault.at_ms + fault.for_ms),
         }
     }
 
@@ -225,25 +215,25 @@ impl Plan {
         const RETRY_PAUSE: Millis = 600_000;
         let knobs = &self.knobs;
         let work = |task: &TaskPlan| match task.work {
+            Work::Takes(for_ms) => 4 * for_ms,
             Work::Fails(u32::MAX, _) | Work::Hangs(u32::MAX) => {
                 knobs.retry_for_ms + knobs.handler_timeout_ms
             }
-            Work::Takes(for_ms) => 4 * for_ms,
             Work::Fails(times, for_ms) => u64::from(times) * 4 * for_ms,
             Work::Hangs(times) => u64::from(times) * 4 * knobs.handler_timeout_ms,
-            Work::Kills(times) => u64::from(times.min(6)) * 4 * (knobs.lease_ms + 2_000),
+            Work::KillsProcess(times) => u64::from(times.min(6)) * 4 * (knobs.lease_ms + 2_000),
             _ => 0,
         };
-        let answered = |task: &TaskPlan| {
-            let sent = task.callbacks.iter().map(|callback| callback.after_ms);
-            sent.max().map(|sent| task.submit_at_ms + sent + 200_000)
-        };
-        let answered = self.tasks.iter().filter_map(answered).max();
-        answered.unwrap_or(0).saturating_sub(knobs.heal_at_ms)
-            + knobs.retry_for_ms
-            + RETRY_PAUSE
-            + 4 * knobs.lease_ms
-            + self.tasks.iter().map(work).sum::<Millis>()
+        let works: Millis = self.tasks.iter().map(work).sum();
+        let sent = self.tasks.iter().flat_map(|task| {
+            let sent = task.callbacks.iter();
+            sent.map(|callback| task.submit_at_ms + callback.after_ms + 200_000)
+        });
+        let late = sent
+            .max()
+            .unwrap_or_default()
+            .saturating_sub(knobs.heal_at_ms);
+        late + knobs.retry_for_ms + RETRY_PAUSE + 4 * knobs.lease_ms + works
     }
 
     /// True if keys are forgotten within the run.
@@ -253,23 +243,22 @@ impl Plan {
 
     /// True if nothing goes wrong, not even in handlers.
     pub(crate) fn is_calm(&self) -> bool {
-        let is_calm = |task: &TaskPlan| {
-            matches!(task.work, Work::Takes(for_ms) if for_ms < self.knobs.handler_timeout_ms)
-                && !task.answer_lost
-                && task.end().is_some()
-                && (task.callbacks.iter()).all(|callback| callback.body == Body::Genuine)
-        };
-        self.faults.is_empty() && self.tasks.iter().all(is_calm)
+        self.faults.is_empty()
+            && self.tasks.iter().all(|task| {
+                let mut callbacks = task.callbacks.iter();
+                matches!(task.work, Work::Takes(for_ms) if for_ms < self.knobs.handler_timeout_ms)
+                    && !task.answer_lost
+                    && task.end().is_some()
+                    && callbacks.all(|callback| callback.body == Body::Genuine)
+            })
     }
 }
 
 impl FaultKind {
     pub(crate) fn is_of_store(self) -> bool {
-        use FaultKind::{CarriesOutLate, Delays, Full, Hangs, HangsForEver, LosesAnswer, Refuses};
-        matches!(
-            self,
-            Refuses | LosesAnswer | Full | Delays(_) | CarriesOutLate(_)
-        ) || matches!(self, Hangs | HangsForEver)
+        matches!(self, Self::Refuses | Self::LosesAnswer | Self::Full)
+            || matches!(self, Self::Delays(_) | Self::CarriesOutLate(_))
+            || matches!(self, Self::Hangs | Self::HangsForEver)
     }
 }
 
@@ -277,24 +266,19 @@ impl TaskPlan {
     /// The stage at which the task truly ends.
     pub(crate) fn end(&self) -> Option<StageName> {
         let (_, last) = self.stages.last()?;
-        last.is_terminal().then_some(*last)
+        last.stage().is_terminal().then_some(*last)
     }
 
     /// True if a callback says that the task ends otherwise than it does.
     pub(crate) fn has_forged_end(&self) -> bool {
         self.callbacks.iter().any(|callback| {
-            callback.stage.is_terminal()
-                && Some(callback.stage) != self.end()
-                && callback.body != Body::Unsigned
+            let is_end = callback.stage.stage().is_terminal();
+            is_end && Some(callback.stage) != self.end() && callback.body != Body::Unsigned
         })
     }
 }
 
 impl StageName {
-    pub(crate) fn is_terminal(self) -> bool {
-        self.stage().is_terminal()
-    }
-
     /// The stage of the product.
     pub(crate) fn stage(self) -> Stage {
         match self {
@@ -307,13 +291,9 @@ impl StageName {
     }
 
     pub(crate) fn of(stage: &Stage) -> Self {
-        match stage {
-            Stage::Text => Self::Text,
-            Stage::First => Self::First,
-            Stage::Complete => Self::Complete,
-            Stage::Failed => Self::Failed,
-            _ => Self::Other,
-        }
+        let known = [Self::Text, Self::First, Self::Complete, Self::Failed];
+        let mut known = known.into_iter().filter(|name| name.stage() == *stage);
+        known.next().unwrap_or(Self::Other)
     }
 }
 

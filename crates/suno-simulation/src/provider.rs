@@ -53,7 +53,7 @@ impl RecordInfo for Provider {
         let stage = world.stage_of(task);
         let answer = match stage {
             None => "unknown",
-            Some(stage) if stage.is_terminal() => "ended",
+            Some(stage) if stage.stage().is_terminal() => "ended",
             Some(_) => "running",
         };
         life.record(What::Answers(task, answer));

@@ -117,6 +117,10 @@ impl Double {
         }
     }
 
+    fn task_of(&self, event: EventId) -> Option<usize> {
+        self.life.world.checker().event(event).map(|(task, _)| task)
+    }
+
     async fn accepted(&self, deliveries: &[Delivery], accepted: &[Accepted]) {
         for (delivery, accepted) in deliveries.iter().zip(accepted) {
             let key = match &delivery.content {
@@ -157,8 +161,8 @@ impl Double {
             let is_repeated = last >= request.number;
             self.life.record(What::Granted(claim.clone(), is_repeated));
         }
-        let settled = (request.settlements.iter())
-            .filter_map(|(ticket, _)| self.life.world.checker().task_of(ticket.event));
+        let settled =
+            (request.settlements.iter()).filter_map(|(ticket, _)| self.task_of(ticket.event));
         let granted = (claims.claims.iter()).map(|claim| index_of(claim.key.task_id()));
         self.show(settled.chain(granted)).await;
         if !claims.claims.is_empty() {
@@ -169,7 +173,7 @@ impl Double {
     async fn redriven(&self, events: &[EventId], how: Redrive, redriven: &[Redriven]) {
         for (event, redriven) in events.iter().zip(redriven) {
             self.life.record(What::Redriven(*event, how, *redriven));
-            let task = self.life.world.checker().task_of(*event);
+            let task = self.task_of(*event);
             self.show(task).await;
         }
     }

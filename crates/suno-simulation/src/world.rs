@@ -275,7 +275,7 @@ impl World {
         let (double, task, stage) = (Double::new(life), task_id(act.task), act.stage.stage());
         let how = match act.kind {
             ActKind::Decide => return drop(double.decide(&task, &stage).await),
-            ActKind::Requeue => {
+            ActKind::RequeueQuarantine => {
                 let confirms = self.plan.knobs.confirm;
                 return drop(requeue_quarantine(&double, confirms).await);
             }

@@ -8,40 +8,32 @@ const LONE_LAPSES: u32 = Dispatcher::LAPSES_MAX - LAPSES_SUSPECT;
 const RETRY_MAX: Millis = Dispatcher::BACKOFF_MAX.as_millis() as Millis;
 
 impl Checker {
-    pub(super) fn granted(&mut self, at: Millis, by: Process, claim: &Claim, is_repeated: bool) {
-        let (ticket, key) = (claim.ticket, key_of(&claim.key));
+    pub(super) fn granted(&mut self, claim: &Claim, is_repeated: bool) {
+        let (ticket, key, at) = (claim.ticket, key_of(&claim.key), self.at);
         if !is_repeated {
-            let mut of_task = self
-                .events
-                .values()
-                .filter(|event| event.key.task == key.task);
-            let is_free = !of_task.any(|event| event.is_held(at));
+            let is_held = |event: &Event| event.key.task == key.task && event.is_held(at);
+            let is_free = !self.events.values().any(is_held);
             promise!(self, S3: is_free, "another claim of the task holds: {claim:?}");
-            self.is_prompt(at, ticket.event, key);
+            self.is_prompt(ticket.event, key);
             self.make_stale(key.task, ticket);
         }
-        let is_alone = self.is_alone(at, ticket);
+        let is_alone = self.is_alone(ticket);
         let Some(event) = self.events.get_mut(&ticket.event) else {
             promise!(self, S5: false, "a claim of an event that is not stored: {claim:?}");
             return;
         };
         if is_repeated {
-            let is_same = event.lease.is_some_and(|lease| lease.ticket == ticket)
-                && event.shown.attempts == claim.attempt;
+            let is_same = event.holds(ticket) && event.shown.attempts == claim.attempt;
             promise!(self, S5: is_same, "a repeated claim differs: {claim:?}");
             return;
         }
         let lapsed = event.lease.take();
         event.lone_lapses += u32::from(lapsed.is_some_and(|lease| lease.is_alone));
-        let counts = (
-            event.shown.attempts + 1,
-            event.shown.lapses + u32::from(lapsed.is_some()),
-        );
+        let lapses = event.shown.lapses + u32::from(lapsed.is_some());
+        let counts = (event.shown.attempts + 1, lapses);
         let is_counted = (claim.attempt, claim.lapses) == counts;
         promise!(self, S5: is_counted, "attempt and lapse {counts:?} expected: {claim:?}");
-        let grows = event
-            .latest
-            .is_none_or(|latest| latest.epoch < ticket.epoch);
+        let grows = (event.latest).is_none_or(|latest| latest.epoch < ticket.epoch);
         promise!(self, S4: grows, "the epoch does not grow: {claim:?}");
         let age = at - event.open_since;
         let is_so_old = millis(claim.age).abs_diff(age) <= 1;
@@ -50,38 +42,32 @@ impl Checker {
         event.latest = Some(ticket);
         event.lease = Some(Lease {
             ticket,
-            by,
+            by: self.by,
             until: at + millis(claim.holds_for),
             is_alone,
         });
     }
 
     /// True if the worker holds no other claims. From now on, those that it holds are not alone.
-    fn is_alone(&mut self, at: Millis, ticket: Ticket) -> bool {
-        let leases = self
+    fn is_alone(&mut self, ticket: Ticket) -> bool {
+        let mut is_alone = true;
+        for lease in self
             .events
             .values_mut()
-            .filter_map(|event| event.lease.as_mut());
-        let is_other = |lease: &&mut Lease| {
-            let of_worker = lease.ticket.worker == ticket.worker;
-            of_worker && lease.ticket != ticket && lease.until > at
-        };
-        let others = leases.filter(is_other).map(|lease| lease.is_alone = false);
-        others.count() == 0
+            .filter_map(|event| event.lease.as_mut())
+        {
+            let is_other = lease.ticket.worker == ticket.worker && lease.ticket != ticket;
+            if is_other && lease.until > self.at {
+                (lease.is_alone, is_alone) = (false, false);
+            }
+        }
+        is_alone
     }
 
-    pub(super) fn settled(
-        &mut self,
-        at: Millis,
-        ticket: Ticket,
-        end: &Settlement,
-        settled: Settled,
-    ) {
+    pub(super) fn settled(&mut self, ticket: Ticket, end: &Settlement, settled: Settled) {
         let event = self.events.get(&ticket.event);
         let expected = match event {
-            Some(event) if event.lease.is_some_and(|lease| lease.ticket == ticket) => {
-                Settled::Settled
-            }
+            Some(event) if event.holds(ticket) => Settled::Settled,
             Some(event) if event.latest != Some(ticket) => Settled::Lost,
             Some(event) if event.settled_by == Some(ticket) => Settled::AlreadySettled,
             // It was superseded after its lease had ended.
@@ -92,7 +78,7 @@ impl Checker {
         if settled != Settled::Settled {
             return;
         }
-        self.is_right(at, ticket, end);
+        self.is_right(ticket, end);
         let Some(event) = self.events.get_mut(&ticket.event) else {
             return;
         };
@@ -102,24 +88,21 @@ impl Checker {
             Settlement::Release => event.shown.attempts = event.shown.attempts.saturating_sub(1),
             _ => (event.shown.lapses, event.lone_lapses) = (0, 0),
         }
-        self.tasks[event.key.task].free_since = at;
+        self.tasks[event.key.task].free_since = self.at;
     }
 
     /// Whether the event may end so.
-    fn is_right(&mut self, at: Millis, ticket: Ticket, end: &Settlement) {
+    fn is_right(&mut self, ticket: Ticket, end: &Settlement) {
         let Some(event) = self.events.get(&ticket.event) else {
             return;
         };
-        let (key, knobs, plan) = (
-            event.key,
-            &self.plan.knobs,
-            &self.plan.tasks[event.key.task],
-        );
+        let (key, knobs) = (event.key, &self.plan.knobs);
+        let plan = &self.plan.tasks[key.task];
         let asked = match plan.work {
             Work::AsksForWait(_, seconds) => seconds.saturating_mul(1_000),
             _ => 0,
         };
-        let age = at - event.open_since;
+        let age = self.at - event.open_since;
         match end {
             Settlement::Retry { after, .. } => {
                 let is_bounded = millis(*after) <= asked.max(RETRY_MAX).min(knobs.retry_for_ms);
@@ -142,14 +125,21 @@ impl Checker {
         }
     }
 
-    pub(super) fn extended(&mut self, ticket: Ticket, until: Millis, holds: bool) {
+    pub(super) fn extended(&mut self, ticket: Ticket, lease: Millis, holds: bool) {
+        let until = self.at + lease;
         let event = self.events.get_mut(&ticket.event);
-        let lease = event.filter(|event| event.lease.is_some_and(|lease| lease.ticket == ticket));
-        promise!(self, S4: lease.is_some() == holds, "{ticket:?} is extended: {holds}");
-        if let Some(event) = lease {
+        let event = event.filter(|event| event.holds(ticket));
+        promise!(self, S4: event.is_some() == holds, "{ticket:?} is extended: {holds}");
+        if let Some(event) = event {
             event.lease.iter_mut().for_each(|lease| lease.until = until);
             (event.ready_at, event.ready_first_at) = (until, until);
             event.shown.until = until;
         }
+    }
+}
+
+impl Event {
+    fn holds(&self, ticket: Ticket) -> bool {
+        self.lease.is_some_and(|lease| lease.ticket == ticket)
     }
 }

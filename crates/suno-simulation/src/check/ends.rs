@@ -7,7 +7,8 @@ const PAUSE_MAX: Millis = Reconciler::PAUSE_MAX.as_millis() as Millis * 11 / 10 
 
 impl Checker {
     /// Takes in what is written down and asked about tasks.
-    pub(super) fn ledger(&mut self, at: Millis, what: &What) {
+    pub(super) fn ledger(&mut self, what: &What) {
+        let at = self.at;
         match what {
             What::Submitted(task) => self.tasks[*task].submitted_at = Some(at),
             What::Intended(task) => {

@@ -11,38 +11,31 @@ impl Checker {
         }
     }
 
-    pub(super) fn handler(&mut self, by: Process, what: &What) {
+    pub(super) fn handler(&mut self, what: &What) {
+        let by = self.by;
         match what {
             What::Begun(ticket, key) => {
                 self.goes_forward(*ticket, *key);
                 let other = self.handlers.insert((by, key.task), (*ticket, false));
                 promise!(self, S3: other.is_none(), "{ticket:?} begins beside {other:?}");
-                if let Some(event) = self.events.get_mut(&ticket.event) {
-                    event.begun += 1;
-                }
+                self.change(&ticket.event, |event| event.begun += 1);
             }
-            What::Stepped(ticket, key) => self.is_fresh(by, *ticket, *key),
+            What::Stepped(ticket, key) => self.is_fresh(*ticket, *key),
             What::Ended(ticket, key, end) => {
-                self.is_fresh(by, *ticket, *key);
+                self.is_fresh(*ticket, *key);
                 self.handlers.remove(&(by, key.task));
-                if let Some(event) = self.events.get_mut(&ticket.event)
-                    && *end == "gives up"
-                {
-                    event.gave_up = event.lease.map(|lease| lease.ticket);
+                if *end == "gives up" {
+                    let given_up = |event: &mut Event| event.gave_up = event.latest;
+                    self.change(&ticket.event, given_up);
                 }
             }
             What::Cancelled(ticket, key) => {
-                if self
-                    .handlers
-                    .get(&(by, key.task))
-                    .is_some_and(|(of, _)| of == ticket)
-                {
-                    self.handlers.remove(&(by, key.task));
-                }
+                let is_other = |of: &Ticket| of != ticket;
+                self.handlers
+                    .retain(|of, (other, _)| *of != (by, key.task) || is_other(other));
             }
             What::ToldDead(event, _) => {
-                let event = self.events.get_mut(event);
-                event.into_iter().for_each(|event| event.told_dead = true);
+                self.change(event, |event| event.told_dead = true);
             }
             What::Died(_) => self.handlers.retain(|(of, _), _| *of != by),
             _ => {}
@@ -50,11 +43,9 @@ impl Checker {
     }
 
     /// No other worker has claimed the task of a handler that takes a step.
-    fn is_fresh(&mut self, by: Process, ticket: Ticket, key: Key) {
-        let is_stale = self
-            .handlers
-            .get(&(by, key.task))
-            .is_some_and(|(_, is_stale)| *is_stale);
+    fn is_fresh(&mut self, ticket: Ticket, key: Key) {
+        let handler = self.handlers.get(&(self.by, key.task));
+        let is_stale = handler.is_some_and(|(_, is_stale)| *is_stale);
         promise!(self, S3: !is_stale, "{ticket:?} goes on although its task is claimed by another");
     }
 

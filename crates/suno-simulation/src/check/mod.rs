@@ -85,6 +85,9 @@ struct Task {
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     plan: Plan,
+    /// When the present entry was added, and by which process.
+    at: Millis,
+    by: Process,
     pub(crate) outcome: Outcome,
     events: BTreeMap<EventId, Event>,
     tasks: Vec<Task>,
@@ -108,9 +111,9 @@ impl Checker {
 
     /// Takes in an entry.
     pub(crate) fn take(&mut self, entry: Entry) {
+        (self.at, self.by) = (entry.at, entry.by.unwrap_or_default());
         self.outcome.coverage.count(name(&entry.what));
         self.take_world(&entry);
-        let at = entry.at;
         match &entry.what {
             What::Answered(body, 200) => {
                 promise!(self, S1: self.committed.contains(body), "a 200 without a commit");
@@ -121,24 +124,28 @@ impl Checker {
                     self.accepted(*key, *is_unconfirmed, *accepted);
                 }
             }
-            What::Granted(claim, is_repeated) => {
-                self.granted(at, entry.by.unwrap_or_default(), claim, *is_repeated);
-            }
-            What::Claimed => self.claimed(at),
-            What::Settled(ticket, end, settled) => self.settled(at, *ticket, end, *settled),
-            What::Extended(ticket, lease, holds) => self.extended(*ticket, at + lease, *holds),
+            What::Granted(claim, is_repeated) => self.granted(claim, *is_repeated),
+            What::Claimed => self.claimed(),
+            What::Settled(ticket, end, settled) => self.settled(*ticket, end, *settled),
+            What::Extended(ticket, lease, holds) => self.extended(*ticket, *lease, *holds),
+            What::State(event, key, shown) => self.state(*event, *key, *shown),
+            What::Gone(event) => self.gone(*event),
             What::Redriven(event, Redrive::EvenIfSuperseded, Redriven::Ready) => {
-                let event = self.events.get_mut(event);
-                event.into_iter().for_each(|event| event.may_go_back = true);
+                self.change(event, |event| event.may_go_back = true);
             }
-            What::State(event, key, shown) => self.state(at, *event, *key, *shown),
-            What::Gone(event) => self.gone(at, *event),
             what => {
-                self.handler(entry.by.unwrap_or_default(), what);
-                self.ledger(at, what);
+                self.handler(what);
+                self.ledger(what);
             }
         }
         self.outcome.history.push(entry);
+    }
+
+    /// Changes what is known of an event, unless it is forgotten.
+    fn change(&mut self, event: &EventId, change: impl FnOnce(&mut Event)) {
+        if let Some(event) = self.events.get_mut(event) {
+            change(event);
+        }
     }
 
     /// Counts that a check was left out.
@@ -147,18 +154,16 @@ impl Checker {
     }
 
     fn accepted(&mut self, key: Key, is_unconfirmed: bool, accepted: Accepted) {
-        if accepted == Accepted::Late {
-            let text = "is late because of unconfirmed events";
-            promise!(self, S9: self.is_superseded(key), "{key:?} {text}");
-        }
         if accepted == Accepted::Quarantined {
             return;
         }
+        let may_be = accepted != Accepted::Late || self.is_superseded(key);
+        promise!(self, S9: may_be, "{key:?} is late because of unconfirmed events");
         let is_new = matches!(accepted, Accepted::New | Accepted::Late);
         let is_known = self.stored.contains_key(&key);
         *self.stored.entry(key).or_default() |= !is_unconfirmed;
         if is_new {
-            self.tasks[key.task].has_end |= key.stage.is_terminal();
+            self.tasks[key.task].has_end |= key.stage.stage().is_terminal();
             promise!(self, S2: !is_known, "{key:?} is known, and accepted as {accepted:?}");
         } else {
             promise!(self, S7: is_known, "{key:?} is unknown, and accepted as {accepted:?}");
@@ -180,12 +185,10 @@ impl Checker {
         events.any(|event| event.key == key && is(event))
     }
 
-    pub(crate) fn task_of(&self, event: EventId) -> Option<usize> {
-        self.events.get(&event).map(|event| event.key.task)
-    }
-
-    pub(crate) fn begun(&self, event: EventId) -> u32 {
-        self.events.get(&event).map_or(0, |event| event.begun)
+    /// The task of an event, and how often handlers of it have begun.
+    pub(crate) fn event(&self, event: EventId) -> Option<(usize, u32)> {
+        let event = self.events.get(&event)?;
+        Some((event.key.task, event.begun))
     }
 
     pub(crate) fn submitted_at(&self, task: usize) -> Option<Millis> {
@@ -210,7 +213,8 @@ impl Checker {
         changes
     }
 
-    fn state(&mut self, at: Millis, event: EventId, key: Key, shown: Shown) {
+    fn state(&mut self, event: EventId, key: Key, shown: Shown) {
+        let at = self.at;
         let ready_at = match shown.state {
             StateName::Claimed | StateName::Waiting => shown.until,
             _ => at,
@@ -249,7 +253,7 @@ impl Checker {
     }
 
     /// An event may only be forgotten when it is settled and old.
-    fn gone(&mut self, at: Millis, event: EventId) {
+    fn gone(&mut self, event: EventId) {
         let Some(event) = self.events.remove(&event) else {
             return;
         };
@@ -259,16 +263,14 @@ impl Checker {
             StateName::Dead => 2 * self.plan.knobs.keys_for_ms,
             _ => Millis::MAX,
         };
-        let (key, age) = (event.key, at - event.stored_at);
+        let (key, age) = (event.key, self.at - event.stored_at);
         promise!(self, S2: age >= kept_for, "{key:?} was forgotten after {age} ms");
     }
 }
 
 fn is_open(state: StateName) -> bool {
-    matches!(
-        state,
-        StateName::Ready | StateName::Claimed | StateName::Waiting
-    )
+    use StateName::{Claimed, Ready, Waiting};
+    matches!(state, Ready | Claimed | Waiting)
 }
 
 /// The state that a record shows. One that has ended by itself keeps its end.

@@ -43,7 +43,7 @@ impl Checker {
             }
             What::OperationFails(..) | What::Redriven(..) => {}
             What::Granted(..) | What::Settled(..) => {
-                if !self.has_free_place(entry.at) || self.has_suspect() {
+                if !self.has_free_place() || self.has_suspect() {
                     self.readiness.full_until = entry.at;
                 }
                 return;
@@ -61,8 +61,8 @@ impl Checker {
         self.readiness.excused_until = until.max(self.readiness.excused_until);
     }
 
-    fn has_free_place(&self, at: Millis) -> bool {
-        let held = self.events.values().filter(|event| event.is_held(at));
+    fn has_free_place(&self) -> bool {
+        let held = self.events.values().filter(|event| event.is_held(self.at));
         let held: Vec<_> = held.filter_map(|event| event.lease).collect();
         self.readiness.nodes.iter().any(|(node, life)| {
             let is_its = |lease: &&Lease| lease.by == (*node, *life);
@@ -79,7 +79,8 @@ impl Checker {
         })
     }
 
-    pub(super) fn is_prompt(&mut self, at: Millis, event: EventId, key: Key) {
+    pub(super) fn is_prompt(&mut self, event: EventId, key: Key) {
+        let at = self.at;
         let event = self.events.get(&event);
         let ready_at = event.filter(|event| event.is_claimable(at));
         let latest = &mut self.readiness.granted_ready_at;
@@ -103,7 +104,8 @@ impl Checker {
     }
 
     /// The end of a request: whatever is left was ready later than what was granted.
-    pub(super) fn claimed(&mut self, at: Millis) {
+    pub(super) fn claimed(&mut self) {
+        let at = self.at;
         let Some(granted) = self.readiness.granted_ready_at.take() else {
             return;
         };
