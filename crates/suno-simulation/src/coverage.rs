@@ -43,11 +43,8 @@ impl Coverage {
 /// The name under which something is counted.
 pub(crate) fn name(what: &What) -> String {
     let word = |debug: String| {
-        debug
-            .split(['(', ' '])
-            .next()
-            .unwrap_or_default()
-            .to_owned()
+        let end = debug.find(['(', ' ']).unwrap_or(debug.len());
+        debug[..end].to_owned()
     };
     match what {
         What::Answered(_, status) => format!("answer {status}"),

@@ -48,10 +48,7 @@ impl Handler {
         let (ticket, key) = (event.ticket(), key_of(event.key()));
         life.record(What::Begun(ticket, key));
         let guard = Guard(life, ticket, key);
-        let begun = world
-            .checker()
-            .event(event.id())
-            .map_or(0, |(_, begun)| begun);
+        let (_, begun) = world.checker().event(event.id()).unwrap_or_default();
         let times = begun.saturating_sub(1);
         let (end, result) = match world.plan.tasks[key.task].work {
             _ if world.has_fault(life.node, FaultKind::Dependency) => {

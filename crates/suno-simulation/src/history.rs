@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use suno_callback::{
     Accepted, Claim, DeadCause, Decision, EventId, Redrive, Redriven, Settled, Settlement,
@@ -49,10 +50,7 @@ pub(crate) enum What {
     Purged(u64, u64),
     Intended(usize),
     Expected(usize),
-    /// A task is due that was answered so often.
-    Due(usize, u32),
     Postponed(usize, Millis),
-    Finished(usize),
     /// The state of an event has changed.
     State(EventId, Key, Shown),
     /// The event is not stored any more.
@@ -68,7 +66,6 @@ pub(crate) enum What {
     ToldGivenUp(usize),
 
     // The provider is asked about a task.
-    Asked(usize),
     Answers(usize, &'static str),
 
     // Faults.
@@ -92,7 +89,6 @@ pub(crate) struct Shown {
     pub(crate) until: Millis,
     pub(crate) attempts: u32,
     pub(crate) lapses: u32,
-    pub(crate) is_unconfirmed: bool,
 }
 
 /// What a run came to.
@@ -139,12 +135,11 @@ impl fmt::Display for Outcome {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>6}.{:03} ", self.at / 1_000, self.at % 1_000)?;
+        let (at, what) = (Duration::from_millis(self.at).as_secs_f64(), &self.what);
         match self.by {
-            Some((node, life)) => write!(f, "node {node}.{life}  ")?,
-            None => f.write_str("world     ")?,
+            Some((node, life)) => write!(f, "{at:>10.3} node {node}.{life}  {what:?}"),
+            None => write!(f, "{at:>10.3} world     {what:?}"),
         }
-        write!(f, "{:?}", self.what)
     }
 }
 

@@ -79,11 +79,14 @@ impl Life {
         if world.is_over() || machine.life().is_some() {
             return;
         }
+        let Ok(store) = world.open(node) else {
+            return world.violate("the file cannot be opened".to_owned());
+        };
         let life = Arc::new(Self {
             node,
             number: machine.lives.fetch_add(1, Ordering::Relaxed),
             world: world.clone(),
-            store: world.open(&machine.clock),
+            store,
             operations: AtomicU64::new(0),
             steps: Mutex::default(),
             services: Mutex::default(),
@@ -147,9 +150,8 @@ impl Life {
 
     /// What answers callbacks.
     pub(crate) fn receiver(&self) -> Option<Receiver> {
-        lock(&self.services)
-            .as_ref()
-            .map(|(receiver, _)| receiver.clone())
+        let services = lock(&self.services);
+        services.as_ref().map(|(receiver, _)| receiver.clone())
     }
 
     pub(crate) fn is_dead(&self) -> bool {

@@ -229,10 +229,7 @@ impl Plan {
             let sent = task.callbacks.iter();
             sent.map(|callback| task.submit_at_ms + callback.after_ms + 200_000)
         });
-        let late = sent
-            .max()
-            .unwrap_or_default()
-            .saturating_sub(knobs.heal_at_ms);
+        let late = sent.max().unwrap_or(0).saturating_sub(knobs.heal_at_ms);
         late + knobs.retry_for_ms + RETRY_PAUSE + 4 * knobs.lease_ms + works
     }
 

@@ -9,7 +9,7 @@ use http::Request;
 use suno_callback::simulation::enter;
 use suno_callback::{CouldNotAsk, RecordInfo, async_trait};
 use suno_types::signature::WebhookKey;
-use suno_types::{Code, TaskId, TaskRecord, TaskStatus, Track, TrackId};
+use suno_types::{TaskId, TaskRecord};
 use tokio::time::{sleep, timeout};
 
 use crate::clock::START_MS;
@@ -35,7 +35,6 @@ impl RecordInfo for Provider {
         use FaultKind::{ProviderAsksForWait, ProviderHangs, ProviderRefuses};
         let (life, world) = (&self.0, &self.0.world);
         let task = index_of(asked);
-        life.record(What::Asked(task));
         let delay = world.dice("provider", task, world.now()) % 300;
         sleep(Duration::from_millis(delay)).await;
         for fault in world.active(life.node) {
@@ -57,7 +56,7 @@ impl RecordInfo for Provider {
             Some(_) => "running",
         };
         life.record(What::Answers(task, answer));
-        Ok(stage.map(|stage| record(task, asked, stage)))
+        Ok(stage.and_then(|stage| record(task, asked, stage)))
     }
 }
 
@@ -139,22 +138,23 @@ fn body(task: usize, number: usize, plan: &CallbackPlan) -> String {
 }
 
 /// The record of a task that has reached a stage.
-fn record(task: usize, asked: &TaskId, stage: StageName) -> TaskRecord {
-    let status = match stage {
-        StageName::Text | StageName::Other => TaskStatus::TEXT_SUCCESS,
-        StageName::First => TaskStatus::FIRST_SUCCESS,
-        StageName::Complete => TaskStatus::SUCCESS,
-        StageName::Failed => TaskStatus::GENERATE_AUDIO_FAILED,
+fn record(task: usize, asked: &TaskId, stage: StageName) -> Option<TaskRecord> {
+    let (status, code) = match stage {
+        StageName::Text | StageName::Other => ("TEXT_SUCCESS", "null"),
+        StageName::First => ("FIRST_SUCCESS", "null"),
+        StageName::Complete => ("SUCCESS", "null"),
+        StageName::Failed => ("GENERATE_AUDIO_FAILED", "501"),
     };
-    let mut record = TaskRecord::new(asked.clone(), status);
-    if stage == StageName::Failed {
-        record.error_code = Some(Code::GENERATION_FAILED);
-        return record;
-    }
-    let mut track = Track::new(0);
-    track.id = TrackId::new(format!("track-{task}")).ok();
-    track.audio_url = Some("https://media.example.com/signed.mp3".to_owned());
-    track.duration = Some(12.5);
-    record.tracks.push(track);
-    record
+    let track = format!(
+        r#"{{"id":"track-{task}","audioUrl":"https://media.example.com/signed.mp3","duration":12.5}}"#
+    );
+    let tracks = if stage == StageName::Failed {
+        ""
+    } else {
+        &track
+    };
+    let body = format!(
+        r#"{{"code":200,"data":{{"taskId":"{asked}","status":"{status}","errorCode":{code},"response":{{"sunoData":[{tracks}]}}}}}}"#
+    );
+    TaskRecord::decode(body.as_bytes()).ok()?.data
 }

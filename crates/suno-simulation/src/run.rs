@@ -46,17 +46,15 @@ pub(crate) fn run(plan: &Plan, mutant: Option<Mutant>) -> Outcome {
 
 fn simulated(plan: &Plan, mutant: Option<Mutant>) -> io::Result<Outcome> {
     let memory = Path::new("/dev/shm");
-    let dir = if memory.is_dir() {
-        TempDir::new_in(memory)?
-    } else {
-        TempDir::new()?
-    };
+    let dir = memory.is_dir().then(|| TempDir::new_in(memory));
+    let dir = dir.unwrap_or_else(TempDir::new)?;
     // The name of the directory is drawn from the same numbers as the back-off of the product.
     fastrand::seed(plan.seed);
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build()?;
     runtime.block_on(async {
-        let world = World::new(plan, mutant, dir.path()).map_err(io::Error::other)?;
+        let world =
+            World::new(plan, mutant, &dir.path().join("events.db")).map_err(io::Error::other)?;
         let log = Log(world.clone());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::ERROR)

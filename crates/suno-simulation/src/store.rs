@@ -140,13 +140,8 @@ impl Double {
                 self.life.world.record(None, What::Expected(task));
             }
         }
-        self.show(
-            deliveries
-                .iter()
-                .filter_map(Delivery::task_id)
-                .map(index_of),
-        )
-        .await;
+        let tasks = deliveries.iter().filter_map(Delivery::task_id);
+        self.show(tasks.map(index_of)).await;
     }
 
     async fn claimed(&self, request: &ClaimRequest, claims: &Claims) {
@@ -154,11 +149,10 @@ impl Double {
             let what = What::Settled(*ticket, settlement.clone(), *settled);
             self.life.record(what);
         }
-        let last = self
-            .last_request
-            .fetch_max(request.number, Ordering::Relaxed);
+        let number = request.number;
+        let last = self.last_request.fetch_max(number, Ordering::Relaxed);
         for claim in &claims.claims {
-            let is_repeated = last >= request.number;
+            let is_repeated = last >= number;
             self.life.record(What::Granted(claim.clone(), is_repeated));
         }
         let settled =
@@ -256,15 +250,11 @@ operations! {
     open_intents(open_for: Duration, after: Option<u64>, intents_max: u32,) -> Vec<OpenIntent>;
     expect(&task: ExpectedTask,) -> (),
         |double, _done| double.life.record(What::Expected(index_of(&task.task_id)));
-    due(&request: DueRequest,) -> DueTasks,
-        |double, due| for task in &due.tasks {
-            double.life.record(What::Due(index_of(&task.ticket.task_id), task.answers));
-        };
+    due(&request: DueRequest,) -> DueTasks;
     postpone(&ticket: DueTicket, *postponement: Postponement,) -> bool,
         |double, _held| {
             let (task, after) = (index_of(&ticket.task_id), millis(postponement.after));
             double.life.record(What::Postponed(task, after));
         };
-    finish(&ticket: DueTicket,) -> bool,
-        |double, _held| double.life.record(What::Finished(index_of(&ticket.task_id)));
+    finish(&ticket: DueTicket,) -> bool;
 }

@@ -36,7 +36,7 @@ pub(crate) struct World {
     /// The mistake that is put in.
     pub(crate) mutant: Option<Mutant>,
     /// The file of the store, which each process opens by itself.
-    file: Option<PathBuf>,
+    file: PathBuf,
     start: Instant,
     checker: Mutex<Checker>,
     is_over: AtomicBool,
@@ -44,12 +44,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world whose events are in a file in `dir`, if the plan says so.
+    /// A world whose events are in `file`, if the plan says so.
     pub(crate) fn new(
         plan: &Plan,
         mutant: Option<Mutant>,
-        dir: &Path,
+        file: &Path,
     ) -> Result<Arc<Self>, StoreError> {
+        let nodes = 0..plan.nodes.len();
         let is_file = plan.knobs.store == StoreKind::Sqlite;
         // Processes on one file are on one machine.
         let machine = |node| MachineClock::new(plan, Some(if is_file { 0 } else { node }));
@@ -58,19 +59,15 @@ impl World {
             server = machine(0);
             server.follows_wall = true;
         }
-        let file = is_file.then(|| dir.join("events.db"));
-        let store: Arc<dyn IdempotencyStore> = match &file {
-            Some(path) => Arc::new(SqliteStore::open_inline(path, machine(0))?),
-            None => Arc::new(MemoryStore::with_clock(server)),
-        };
         Ok(Arc::new(Self {
             plan: plan.clone(),
-            nodes: (0..plan.nodes.len())
-                .map(|node| Node::new(machine(node)))
-                .collect(),
-            store,
+            nodes: nodes.map(|node| Node::new(machine(node))).collect(),
+            store: match is_file {
+                true => Arc::new(SqliteStore::open_inline(file, machine(0))?),
+                false => Arc::new(MemoryStore::with_clock(server)),
+            },
+            file: file.to_owned(),
             mutant,
-            file,
             start: Instant::now(),
             checker: Mutex::new(Checker::new(plan)),
             is_over: AtomicBool::new(false),
@@ -78,18 +75,13 @@ impl World {
         }))
     }
 
-    /// The store as a process has it that starts on a machine with this clock.
-    pub(crate) fn open(&self, clock: &MachineClock) -> Arc<dyn IdempotencyStore> {
-        let Some(path) = &self.file else {
-            return self.store.clone();
-        };
-        match SqliteStore::open_inline(path, clock.clone()) {
-            Ok(store) => Arc::new(store),
-            Err(err) => {
-                self.violate(format!("the file cannot be opened: {err}"));
-                self.store.clone()
-            }
-        }
+    /// The store as a process has it that starts on a node.
+    pub(crate) fn open(&self, node: usize) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
+        let clock = self.nodes[node].clock.clone();
+        Ok(match self.plan.knobs.store {
+            StoreKind::Memory => self.store.clone(),
+            StoreKind::Sqlite => Arc::new(SqliteStore::open_inline(&self.file, clock)?),
+        })
     }
 
     /// The time since the start.
@@ -301,10 +293,8 @@ pub(crate) fn index_of(task: &TaskId) -> usize {
 }
 
 pub(crate) fn key_of(key: &EventKey) -> Key {
-    Key {
-        task: index_of(key.task_id()),
-        stage: StageName::of(key.stage()),
-    }
+    let (task, stage) = (index_of(key.task_id()), StageName::of(key.stage()));
+    Key { task, stage }
 }
 
 pub(crate) fn submit_id(task: usize) -> SubmitId {

@@ -51,11 +51,7 @@ impl Checker {
     /// True if the worker holds no other claims. From now on, those that it holds are not alone.
     fn is_alone(&mut self, ticket: Ticket) -> bool {
         let mut is_alone = true;
-        for lease in self
-            .events
-            .values_mut()
-            .filter_map(|event| event.lease.as_mut())
-        {
+        for lease in self.events.values_mut().flat_map(|event| &mut event.lease) {
             let is_other = lease.ticket.worker == ticket.worker && lease.ticket != ticket;
             if is_other && lease.until > self.at {
                 (lease.is_alone, is_alone) = (false, false);

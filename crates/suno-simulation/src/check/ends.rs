@@ -81,11 +81,9 @@ impl Checker {
     /// The store counts what it shows.
     pub(crate) fn counts_agree(&mut self, mut counts: Counts) {
         for state in StateName::ALL {
-            let of_state = self
-                .events
-                .values()
-                .filter(|event| event.shown.state == state);
-            let (shown, counted) = (of_state.count() as u64, *counts.of(state));
+            let is_its = |event: &&Event| event.shown.state == state;
+            let shown = self.events.values().filter(is_its).count() as u64;
+            let counted = *counts.of(state);
             promise!(self, S7: shown == counted, "{state}: {counted} counted and {shown} shown");
         }
     }

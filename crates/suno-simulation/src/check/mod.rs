@@ -291,6 +291,5 @@ fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
         until,
         attempts: record.attempts,
         lapses: record.lapses,
-        is_unconfirmed: record.unconfirmed,
     }
 }
