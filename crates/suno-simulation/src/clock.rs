@@ -16,7 +16,6 @@ pub(crate) const START_MS: u64 = 1_790_000_000_000;
 /// The monotonic time at the start.
 const UPTIME_MS: u64 = 86_400_000;
 
-/// A clock of one machine.
 #[derive(Debug, Clone)]
 pub(crate) struct MachineClock {
     start: Instant,

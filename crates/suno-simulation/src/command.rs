@@ -16,7 +16,6 @@ use crate::plan::{Plan, StoreKind};
 use crate::run::run;
 use crate::shrink::shrink;
 
-/// How many threads run, each one run at a time.
 const THREADS: usize = 2;
 /// Every run of so many is done twice, and must come to the same.
 const TWICE: u64 = 100;
@@ -26,7 +25,6 @@ const ENOUGH: u64 = 5_000;
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Options {
-    /// The seed of the first run.
     seed: u64,
     runs: u64,
     sqlite_runs: u64,
@@ -67,7 +65,6 @@ pub fn simulate(options: &str, out: &mut dyn Write) -> io::Result<bool> {
     many(StoreKind::Sqlite, options.sqlite_runs, &options, out)
 }
 
-/// The files of the plans that broke a promise once.
 fn kept_plans() -> io::Result<Vec<PathBuf>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     let paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
@@ -80,7 +77,6 @@ fn read(path: &Path) -> io::Result<Plan> {
     Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
 }
 
-/// Runs one plan. True if it keeps every promise.
 fn one(plan: &Plan, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
     let outcome = run(plan, options.mutant);
     if options.trace {
@@ -90,7 +86,6 @@ fn one(plan: &Plan, options: &Options, out: &mut dyn Write) -> io::Result<bool> 
     Ok(outcome.violation.is_none())
 }
 
-/// What many runs came to.
 #[derive(Default)]
 struct Summary {
     runs: u64,

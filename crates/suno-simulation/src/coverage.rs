@@ -24,7 +24,6 @@ impl Coverage {
         self.0.entry(name).or_insert((0, 1)).0 += 1;
     }
 
-    /// Adds what another run has covered.
     pub(crate) fn add(&mut self, run: Self) {
         for (name, (count, runs)) in run.0 {
             let sum = self.0.entry(name).or_default();

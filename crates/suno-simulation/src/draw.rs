@@ -1,6 +1,6 @@
 //! Draws plans from seeds.
 
-use crate::dice::dice;
+use crate::history::dice;
 use crate::plan::FaultKind::*;
 use crate::plan::StageName::*;
 use crate::plan::*;
@@ -32,7 +32,6 @@ const TROUBLES: [(&str, &[FaultKind]); 17] = [
 ];
 
 impl Plan {
-    /// Draws a plan.
     pub(crate) fn draw(seed: u64, store: StoreKind) -> Self {
         let mut draw = Draw::new(seed);
         // None in a twentieth of the runs, one in a third, and otherwise about a third of them.
@@ -135,7 +134,6 @@ impl Draw {
         }
     }
 
-    /// How far a wall clock is set.
     fn step(&mut self) -> i64 {
         let far = [2_000, 61_000, 400_000, 3_600_000, DAY, 31 * DAY];
         let far = self.pick(&far).cast_signed();

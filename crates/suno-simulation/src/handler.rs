@@ -17,10 +17,8 @@ use crate::world::{index_of, key_of};
 
 /// In how many steps a handler does its work.
 const STEPS: u64 = 3;
-/// What a planned panic says.
 pub(crate) const PLANNED: &str = "a planned panic";
 
-/// Handles events as the plan says.
 #[derive(Debug)]
 pub(crate) struct Handler(pub(crate) Arc<Life>);
 

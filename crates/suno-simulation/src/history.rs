@@ -4,10 +4,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use suno_callback::{
-    Accepted, Claim, DeadCause, Decision, EventId, Redrive, Redriven, Settled, Settlement,
-    StateName, Ticket,
-};
+use suno_callback::*;
 
 use crate::coverage::Coverage;
 use crate::plan::{Body, FaultKind, Key, Millis};
@@ -15,11 +12,9 @@ use crate::plan::{Body, FaultKind, Key, Millis};
 /// A process: its node, and how often the node had been started before.
 pub(crate) type Process = (usize, u32);
 
-/// Something that happened.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) at: Millis,
-    /// The process that did it. `None`: the world.
     pub(crate) by: Option<Process>,
     pub(crate) what: What,
 }
@@ -51,9 +46,7 @@ pub(crate) enum What {
     Intended(usize),
     Expected(usize),
     Postponed(usize, Millis),
-    /// The state of an event has changed.
     State(EventId, Key, Shown),
-    /// The event is not stored any more.
     Gone(EventId),
 
     // Handlers.
@@ -77,11 +70,9 @@ pub(crate) enum What {
     Started,
     Died(&'static str),
     Stopping,
-    /// Something was logged at ERROR.
     Logged(String),
 }
 
-/// The state of an event as the store shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) state: StateName,
@@ -116,7 +107,6 @@ impl Outcome {
         hash_of(self.tail(usize::MAX))
     }
 
-    /// The last entries of the history, one a line.
     pub(crate) fn tail(&self, entries: usize) -> String {
         let from = self.history.len().saturating_sub(entries);
         let lines = self.history[from..].iter();
@@ -148,4 +138,21 @@ pub(crate) fn hash_of(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// A number that depends on a seed, a purpose and two counters only: leaving out one item of a plan
+/// does not change what happens to the others.
+pub(crate) fn dice(seed: u64, purpose: &str, counters: [u64; 2]) -> u64 {
+    let take = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
+    let hash = purpose.bytes().fold(mix(seed), take);
+    let count = |hash: u64, counter: u64| mix(hash ^ mix(counter.wrapping_add(1)));
+    counters.into_iter().fold(hash, count)
+}
+
+/// The finaliser of splitmix64.
+fn mix(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

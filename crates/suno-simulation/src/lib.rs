@@ -39,7 +39,6 @@ mod check;
 mod clock;
 mod command;
 mod coverage;
-mod dice;
 mod draw;
 mod handler;
 mod history;

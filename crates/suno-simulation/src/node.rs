@@ -38,14 +38,12 @@ pub(crate) struct Life {
     /// How many operations of the store were begun.
     pub(crate) operations: AtomicU64,
     steps: Mutex<Steps>,
-    /// What runs until the process stops.
     services: Mutex<Option<(Receiver, Vec<Running>)>>,
 }
 
 #[derive(Debug, Default)]
 struct Steps {
     is_dead: bool,
-    /// The tasks that wait until the process goes on.
     waiting: Vec<Waker>,
     polls: u64,
     /// The task that asked last has been held up.
@@ -58,7 +56,6 @@ impl Node {
         Self { clock, life, lives }
     }
 
-    /// The process that runs.
     pub(crate) fn life(&self) -> Option<Arc<Life>> {
         lock(&self.life).clone()
     }
@@ -148,7 +145,6 @@ impl Life {
         (receiver.with_clock(clock), running)
     }
 
-    /// What answers callbacks.
     pub(crate) fn receiver(&self) -> Option<Receiver> {
         let services = lock(&self.services);
         services.as_ref().map(|(receiver, _)| receiver.clone())
@@ -178,7 +174,6 @@ impl Life {
         self.record(What::Died(how));
     }
 
-    /// The process stops as it should.
     pub(crate) async fn stop(self: Arc<Self>) {
         self.record(What::Stopping);
         let services = lock(&self.services).take();

@@ -67,7 +67,6 @@ pub(crate) struct NodePlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TaskPlan {
     pub(crate) submit_at_ms: Millis,
-    /// The node that submits it.
     pub(crate) submitter: usize,
     /// The answer to the submit is lost, so that only the callback makes the task known.
     pub(crate) answer_lost: bool,
@@ -202,7 +201,6 @@ pub(crate) enum ActKind {
 }
 
 impl Plan {
-    /// When a fault ends.
     pub(crate) fn end_of(&self, fault: &Fault) -> Millis {
         match fault.kind {
             FaultKind::CutOff => Millis::MAX,
@@ -276,7 +274,6 @@ impl TaskPlan {
 }
 
 impl StageName {
-    /// The stage of the product.
     pub(crate) fn stage(self) -> Stage {
         match self {
             Self::Text => Stage::Text,

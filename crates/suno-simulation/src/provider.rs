@@ -18,7 +18,6 @@ use crate::node::Life;
 use crate::plan::{Body, CallbackPlan, FaultKind, Key, StageName};
 use crate::world::{World, index_of, submit_id, task_id};
 
-/// The key that signs callbacks.
 pub(crate) const KEY: &str = "whk-simulated";
 /// How long the provider waits for an answer to a callback.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -116,7 +115,6 @@ impl World {
     }
 }
 
-/// The body of a callback.
 fn body(task: usize, number: usize, plan: &CallbackPlan) -> String {
     let (id, stage) = (task_id(task), plan.stage.stage());
     let (track, url, code) = match plan.body {

@@ -95,7 +95,6 @@ fn watch_panics() {
     });
 }
 
-/// Records what is logged at ERROR.
 #[derive(Clone)]
 struct Log(Arc<World>);
 

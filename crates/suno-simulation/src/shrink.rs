@@ -6,7 +6,6 @@ use crate::mutant::Mutant;
 use crate::plan::{Plan, Work};
 use crate::run::run;
 
-/// How long shrinking takes at most.
 const BUDGET: Duration = Duration::from_secs(30);
 
 /// The smallest plan found that breaks the same promise.

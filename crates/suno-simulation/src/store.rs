@@ -8,12 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use suno_callback::{
-    Accepted, ClaimRequest, Claims, Content, Counts, Decision, Delivery, DueRequest, DueTasks,
-    DueTicket, EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
-    Source, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
-};
+use suno_callback::*;
 use suno_types::{Stage, TaskId};
 use tokio::time::sleep;
 
@@ -25,7 +20,6 @@ use crate::world::{index_of, key_of, submit_id, task_id, task_of};
 /// An operation that is to be carried out. It may outlive its caller.
 type Act<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
-/// The store of a process.
 #[derive(Debug, Clone)]
 pub(crate) struct Double {
     life: Arc<Life>,

@@ -17,8 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::check::Checker;
 use crate::clock::MachineClock;
-use crate::dice::dice;
-use crate::history::{Entry, Outcome, Process, What};
+use crate::history::{Entry, Outcome, Process, What, dice};
 use crate::mutant::Mutant;
 use crate::node::{Life, Node, lock};
 use crate::plan::{Act, ActKind, Fault, FaultKind, Key, Millis, Plan, StageName, StoreKind};
@@ -33,7 +32,6 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) nodes: Vec<Node>,
     store: Arc<dyn IdempotencyStore>,
-    /// The mistake that is put in.
     pub(crate) mutant: Option<Mutant>,
     /// The file of the store, which each process opens by itself.
     file: PathBuf,
@@ -84,7 +82,6 @@ impl World {
         })
     }
 
-    /// The time since the start.
     pub(crate) fn now(&self) -> Millis {
         millis(self.start.elapsed())
     }
@@ -163,7 +160,6 @@ impl World {
         });
     }
 
-    /// Runs the plan.
     pub(crate) async fn run(self: &Arc<Self>) -> Outcome {
         for node in 0..self.nodes.len() {
             Life::start(self, node);
@@ -281,13 +277,11 @@ impl World {
     }
 }
 
-/// The id of the task at a place of the plan.
 pub(crate) fn task_id(task: usize) -> TaskId {
     #[expect(clippy::expect_used, reason = "digits are an id")]
     TaskId::new(format!("{task:032}")).expect("digits are an id")
 }
 
-/// The place of a task in the plan.
 pub(crate) fn index_of(task: &TaskId) -> usize {
     task.as_str().parse().unwrap_or(usize::MAX)
 }
@@ -301,7 +295,6 @@ pub(crate) fn submit_id(task: usize) -> SubmitId {
     SubmitId::from_bytes((task as u128).to_be_bytes())
 }
 
-/// The place of a submit's task in the plan.
 pub(crate) fn task_of(submit: SubmitId) -> usize {
     usize::try_from(u128::from_be_bytes(*submit.bytes())).unwrap_or(usize::MAX)
 }

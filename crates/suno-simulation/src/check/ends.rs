@@ -51,7 +51,6 @@ impl Checker {
         }
     }
 
-    /// True if every event has ended.
     pub(crate) fn is_quiet(&self) -> bool {
         !self.events.values().any(|event| is_open(event.shown.state))
     }

@@ -17,10 +17,7 @@ mod readiness;
 use std::collections::{BTreeMap, BTreeSet};
 
 use suno_callback::bounds::LAPSES_SUSPECT;
-use suno_callback::{
-    Accepted, Claim, Counts, DeadCause, Dispatcher, EventId, EventRecord, EventState, Reconciler,
-    Redrive, Redriven, Settled, Settlement, StateName, Ticket,
-};
+use suno_callback::*;
 
 use crate::coverage::name;
 use crate::history::*;
@@ -44,12 +41,10 @@ struct Event {
     ready_first_at: Millis,
     /// How many claims have lapsed in a row beside which its worker held no others.
     lone_lapses: u32,
-    /// The claim that is not settled.
     lease: Option<Lease>,
     /// The ticket of the latest claim, also when it is settled.
     latest: Option<Ticket>,
     settled_by: Option<Ticket>,
-    /// How many handlers of it have begun.
     begun: u32,
     told_dead: bool,
     gave_up: Option<Ticket>,
@@ -66,7 +61,6 @@ struct Lease {
     is_alone: bool,
 }
 
-/// What is known of a task.
 #[derive(Debug, Default, Clone)]
 struct Task {
     submitted_at: Option<Millis>,
@@ -109,7 +103,6 @@ impl Checker {
         }
     }
 
-    /// Takes in an entry.
     pub(crate) fn take(&mut self, entry: Entry) {
         (self.at, self.by) = (entry.at, entry.by.unwrap_or_default());
         self.outcome.coverage.count(name(&entry.what));

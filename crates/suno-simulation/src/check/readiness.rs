@@ -12,7 +12,6 @@ const HANGING: Millis = 60_000;
 /// What excuses that an event has to wait.
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
-    /// How many faults are going on.
     faults: i64,
     /// Until when something was wrong.
     excused_until: Millis,
