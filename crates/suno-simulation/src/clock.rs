@@ -1,5 +1,6 @@
 //! The clocks of a world: the wall clock of each node, which is set, and the store's.
 
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,18 +29,16 @@ pub(crate) struct MachineClock {
 impl MachineClock {
     /// The clock of a node, or one that is never set.
     pub(crate) fn new(plan: &Plan, node: Option<usize>) -> Self {
-        let mut ahead = Vec::new();
-        if let Some(node) = node {
-            ahead.push((0..Millis::MAX, plan.nodes[node].wall_ms));
-            for fault in plan.faults.iter().filter(|fault| fault.node == Some(node)) {
-                if let FaultKind::WallStep(by_ms) = fault.kind {
-                    ahead.push((fault.at_ms..plan.end_of(fault), by_ms));
-                }
-            }
-        }
+        let wall_ms = node.map_or(0, |node| plan.nodes[node].wall_ms);
+        let its = plan.faults.iter().filter(|fault| fault.node == node);
+        let steps = its.filter_map(|fault| match fault.kind {
+            FaultKind::WallStep(by_ms) => Some((fault.at_ms..plan.end_of(fault), by_ms)),
+            _ => None,
+        });
+        let ahead = iter::once((0..Millis::MAX, wall_ms)).chain(steps).collect();
         Self {
             start: Instant::now(),
-            ahead: ahead.into(),
+            ahead,
             follows_wall: false,
         }
     }

@@ -95,18 +95,6 @@ struct Summary {
     failed: Option<(Plan, Outcome)>,
 }
 
-impl Summary {
-    fn take(&mut self, plan: Plan, mut outcome: Outcome) {
-        self.runs += 1;
-        self.entries += outcome.history.len();
-        self.coverage.add(std::mem::take(&mut outcome.coverage));
-        let is_first = |(failed, _): &(Plan, Outcome)| plan.seed < failed.seed;
-        if outcome.violation.is_some() && self.failed.as_ref().is_none_or(is_first) {
-            self.failed = Some((plan, outcome));
-        }
-    }
-}
-
 /// Runs the plans of one seed after the other, until one breaks a promise. True if none does.
 fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
     let (next, summary) = (AtomicU64::new(0), Mutex::new(Summary::default()));
@@ -124,7 +112,14 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
             if outcome.violation.is_some() {
                 next.store(runs, Ordering::Relaxed);
             }
-            lock(&summary).take(plan, outcome);
+            let mut summary = lock(&summary);
+            summary.runs += 1;
+            summary.entries += outcome.history.len();
+            summary.coverage.add(std::mem::take(&mut outcome.coverage));
+            let is_first = |(failed, _): &(Plan, Outcome)| plan.seed < failed.seed;
+            if outcome.violation.is_some() && summary.failed.as_ref().is_none_or(is_first) {
+                summary.failed = Some((plan, outcome));
+            }
         }
     };
     thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
@@ -133,7 +128,16 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
     writeln!(out, "{store:?}: {runs} runs from {seed}, {entries} entries")?;
     if let Some((plan, outcome)) = summary.failed {
         writeln!(out, "seed {}: {outcome}", plan.seed)?;
-        return shrunk(&plan, &outcome, options, out).map(|()| false);
+        let small = shrink(&plan, outcome.row(), options.mutant);
+        let path = env::temp_dir().join(format!("simulation-{}.json", plan.seed));
+        fs::write(&path, serde_json::to_string_pretty(&small)?)?;
+        let (tasks, faults, path) = (small.tasks.len(), small.faults.len(), path.display());
+        writeln!(
+            out,
+            "shrunk to {tasks} tasks and {faults} faults; see it again with"
+        )?;
+        writeln!(out, "  cargo xtask simulate --trace --plan {path}")?;
+        return Ok(false);
     }
     for (name, (count, runs)) in &summary.coverage.0 {
         writeln!(out, "  {count:>9} x {name}, in {runs} runs")?;
@@ -144,19 +148,4 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
         writeln!(out, "too rare: {name}")?;
     }
     Ok(too_rare.is_empty())
-}
-
-/// Makes a plan smaller that breaks a promise, and says how to see it again.
-fn shrunk(
-    plan: &Plan,
-    outcome: &Outcome,
-    options: &Options,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let small = shrink(plan, outcome.row(), options.mutant);
-    let path = env::temp_dir().join(format!("simulation-{}.json", plan.seed));
-    fs::write(&path, serde_json::to_string_pretty(&small)?)?;
-    let (tasks, faults, path) = (small.tasks.len(), small.faults.len(), path.display());
-    writeln!(out, "shrunk to {tasks} tasks and {faults} faults:")?;
-    writeln!(out, "  cargo xtask simulate --trace --plan {path}")
 }

@@ -8,8 +8,8 @@ use crate::history::What;
 
 /// What must happen in at least some of many runs.
 pub(crate) const SOMETIMES: &str = "answer 200, accepted New, accepted Duplicate, \
-    accepted Conflict, accepted Late, accepted Confirmed, accepted Quarantined, claim, \
-    claim after a lapse, claim of a suspect, claim repeated, Settled Done, Settled Retry, \
+    accepted Conflict, accepted Late, accepted Confirmed, accepted Quarantined, \
+    claim after 0 lapses, claim after 1 lapses, claim after 2 lapses, claim repeated, Settled Done, Settled Retry, \
     Settled Release, Lost Done, AlreadySettled Done, lost claim, Cancelled, Died, Stopping, \
     Begins Stall, an operation fails, an answer is lost, an operation hangs, an operation is late, \
     provider away, provider running, provider ended, Decided Ready, ToldGivenUp, dead exhausted, \
@@ -49,11 +49,7 @@ pub(crate) fn name(what: &What) -> String {
         What::Answered(_, status) => format!("answer {status}"),
         What::Accepted(.., accepted) => format!("accepted {accepted:?}"),
         What::Granted(_, true) => "claim repeated".to_owned(),
-        What::Granted(claim, _) => match claim.lapses {
-            0 => "claim".to_owned(),
-            1 => "claim after a lapse".to_owned(),
-            _ => "claim of a suspect".to_owned(),
-        },
+        What::Granted(claim, _) => format!("claim after {} lapses", claim.lapses.min(2)),
         What::Settled(_, Settlement::Dead { cause, .. }, Settled::Settled) => {
             format!("dead {cause}")
         }

@@ -301,19 +301,3 @@ impl Draw {
         (0..acts).map(act).collect()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_draws_one_plan_which_is_read_as_it_is_written() {
-        for seed in 0..50 {
-            let plan = Plan::draw(seed, StoreKind::Memory);
-            let text = serde_json::to_string(&plan).unwrap();
-            assert_eq!(plan, serde_json::from_str(&text).unwrap());
-            assert_eq!(plan, Plan::draw(seed, StoreKind::Memory));
-            assert_ne!(plan, Plan::draw(seed + 1, StoreKind::Memory));
-        }
-    }
-}

@@ -2,7 +2,6 @@
 //! carried out goes into the history.
 
 use std::future::{Future, pending};
-use std::pin::Pin;
 use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +16,6 @@ use crate::node::Life;
 use crate::plan::{FaultKind, Key, Millis, StageName};
 use crate::world::{index_of, key_of, submit_id, task_id, task_of};
 
-/// An operation that is to be carried out. It may outlive its caller.
-type Act<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Double {
     life: Arc<Life>,
@@ -33,11 +29,11 @@ impl Double {
         Self { life, last_request }
     }
 
-    /// Carries an operation out, with what goes wrong.
+    /// Carries an operation out, with what goes wrong. It may outlive its caller.
     async fn around<T: Send + 'static>(
         &self,
         operation: &'static str,
-        act: Act<T>,
+        act: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (life, world) = (&self.life, &self.life.world);
         let number = life.operations.fetch_add(1, Ordering::Relaxed);
@@ -205,7 +201,7 @@ macro_rules! operations {
                         $(let ($double, $answer) = (&double, &answer); $then;)?
                         Ok(answer)
                     };
-                    self.around(stringify!($name), Box::pin(act)).await
+                    self.around(stringify!($name), act).await
                 }
             )*
         }

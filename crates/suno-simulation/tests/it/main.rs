@@ -26,7 +26,12 @@ fn every_mistake_breaks_its_promise() {
         let out = simulated(&format!(r#"{{"runs":200,"mutant":"{mutant}"}}"#));
         let found = out.lines().find(|line| line.starts_with("seed ")).unwrap();
         assert!(found.contains(&format!(": {row}")), "{mutant}: {found}");
-        assert!(out.contains("shrunk to "), "{out}");
+        let (_, plan) = out.trim().rsplit_once(' ').unwrap();
+        let again = format!(r#"{{"plan":"{plan}","mutant":"{mutant}"}}"#);
+        assert!(
+            !simulate(&again, &mut Vec::new()).unwrap(),
+            "{mutant}: {plan}"
+        );
     }
 }
 
