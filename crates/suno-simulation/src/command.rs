@@ -1,26 +1,28 @@
-//! Many runs, on two threads, and what they came to.
+//! Many runs, on two threads, and what they came to. A plan that breaks a promise is made smaller, so
+//! that a reader sees why.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use serde::Deserialize;
 
-use crate::coverage::Coverage;
-use crate::history::Outcome;
-use crate::mutant::Mutant;
+use crate::history::{Coverage, Outcome};
 use crate::node::lock;
-use crate::plan::{Plan, StoreKind};
-use crate::run::run;
-use crate::shrink::shrink;
+use crate::plan::{Plan, StoreKind, Work};
+use crate::run::{MUTANTS, run};
 
 const THREADS: usize = 2;
 /// Every run of so many is done twice, and must come to the same.
 const TWICE: u64 = 100;
 /// From how many runs on nothing may be too rare.
 const ENOUGH: u64 = 5_000;
+/// How long shrinking takes at most.
+const SHRINKING_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,7 +32,7 @@ struct Options {
     sqlite_runs: u64,
     plan: Option<PathBuf>,
     trace: bool,
-    mutant: Option<Mutant>,
+    mutant: Option<String>,
 }
 
 /// Runs what the options say, which are those of `cargo xtask simulate` in JSON, and prints what it
@@ -47,10 +49,14 @@ pub fn simulate(options: &str, out: &mut dyn Write) -> io::Result<bool> {
     if options.trace {
         return one(&Plan::draw(options.seed, StoreKind::Memory), &options, out);
     }
-    let is_mutated = options.mutant.is_some();
+    let mutant = options.mutant.as_deref();
+    let is_mutated = mutant.is_some();
+    if is_mutated && !MUTANTS.iter().any(|(word, _)| Some(*word) == mutant) {
+        return Err(io::Error::other("there is no such mutant"));
+    }
     for path in kept_plans()? {
         // A plan that has the name of a mutant was shrunk from a run that found it.
-        if is_mutated && Mutant::of_file(&path) != options.mutant {
+        if is_mutated && path.file_stem() != mutant.map(OsStr::new) {
             continue;
         }
         writeln!(out, "kept plan {}", path.display())?;
@@ -78,7 +84,7 @@ fn read(path: &Path) -> io::Result<Plan> {
 }
 
 fn one(plan: &Plan, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
-    let outcome = run(plan, options.mutant);
+    let outcome = run(plan, options.mutant.as_deref());
     if options.trace {
         write!(out, "{}", outcome.tail(usize::MAX))?;
     }
@@ -95,7 +101,6 @@ struct Summary {
     failed: Option<(Plan, Outcome)>,
 }
 
-/// Runs the plans of one seed after the other, until one breaks a promise. True if none does.
 fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
     let (next, summary) = (AtomicU64::new(0), Mutex::new(Summary::default()));
     let work = || {
@@ -105,8 +110,10 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
                 return;
             }
             let plan = Plan::draw(options.seed + number, store);
-            let mut outcome = run(&plan, options.mutant);
-            if number.is_multiple_of(TWICE) && run(&plan, options.mutant).hash() != outcome.hash() {
+            let mut outcome = run(&plan, options.mutant.as_deref());
+            if number.is_multiple_of(TWICE)
+                && run(&plan, options.mutant.as_deref()).hash() != outcome.hash()
+            {
                 outcome.fail("Sound", "two runs of one plan differ");
             }
             if outcome.violation.is_some() {
@@ -128,13 +135,13 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
     writeln!(out, "{store:?}: {runs} runs from {seed}, {entries} entries")?;
     if let Some((plan, outcome)) = summary.failed {
         writeln!(out, "seed {}: {outcome}", plan.seed)?;
-        let small = shrink(&plan, outcome.row(), options.mutant);
+        let small = shrink(&plan, outcome.row(), options.mutant.as_deref());
         let path = env::temp_dir().join(format!("simulation-{}.json", plan.seed));
         fs::write(&path, serde_json::to_string_pretty(&small)?)?;
         let (tasks, faults, path) = (small.tasks.len(), small.faults.len(), path.display());
         writeln!(
             out,
-            "shrunk to {tasks} tasks and {faults} faults; see it again with"
+            "shrunk to {tasks} tasks and {faults} faults; see again:"
         )?;
         writeln!(out, "  cargo xtask simulate --trace --plan {path}")?;
         return Ok(false);
@@ -148,4 +155,66 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
         writeln!(out, "too rare: {name}")?;
     }
     Ok(too_rare.is_empty())
+}
+
+/// The smallest plan found that breaks the same promise.
+fn shrink(plan: &Plan, row: Option<&str>, mutant: Option<&str>) -> Plan {
+    let started = Instant::now();
+    let is_same = |plan: &Plan| run(plan, mutant).row() == row;
+    smallest(plan, |plan| {
+        started.elapsed() < SHRINKING_MAX && is_same(plan)
+    })
+}
+
+/// Leaves out what a plan can do without, as long as it `fails`.
+fn smallest(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
+    let mut plan = plan.clone();
+    without(&mut plan, &mut fails, |plan| &mut plan.faults);
+    without(&mut plan, &mut fails, |plan| &mut plan.tasks);
+    without(&mut plan, &mut fails, |plan| &mut plan.acts);
+    for task in 0..plan.tasks.len() {
+        let fails = &mut fails;
+        without(&mut plan, fails, |plan| &mut plan.tasks[task].callbacks);
+    }
+    let simpler: [fn(&mut Plan); 6] = [
+        |plan| plan.knobs.noise_percent = 0,
+        |plan| plan.knobs.op_delay_ms = 0,
+        |plan| plan.knobs.one_more_day = false,
+        |plan| plan.knobs.confirm = false,
+        |plan| plan.nodes.iter_mut().for_each(|node| node.wall_ms = 0),
+        |plan| (plan.tasks.iter_mut()).for_each(|task| task.work = Work::Takes(10)),
+    ];
+    for simplify in simpler {
+        let mut changed = plan.clone();
+        simplify(&mut changed);
+        if changed != plan && fails(&changed) {
+            plan = changed;
+        }
+    }
+    plan
+}
+
+/// Leaves out halves of a list, then quarters, and so on.
+fn without<T>(
+    plan: &mut Plan,
+    fails: &mut impl FnMut(&Plan) -> bool,
+    list: impl Fn(&mut Plan) -> &mut Vec<T>,
+) {
+    let mut step = list(plan).len().div_ceil(2);
+    while step > 0 {
+        let mut from = 0;
+        while from < list(plan).len() {
+            let mut smaller = plan.clone();
+            let items = list(&mut smaller);
+            items.drain(from..(from + step).min(items.len()));
+            let tasks = smaller.tasks.len();
+            smaller.acts.retain(|act| act.task < tasks);
+            if fails(&smaller) {
+                *plan = smaller;
+            } else {
+                from += step;
+            }
+        }
+        step /= 2;
+    }
 }

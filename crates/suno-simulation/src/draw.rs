@@ -33,7 +33,10 @@ const TROUBLES: [(&str, &[FaultKind]); 17] = [
 
 impl Plan {
     pub(crate) fn draw(seed: u64, store: StoreKind) -> Self {
-        let mut draw = Draw::new(seed);
+        let mut draw = Draw {
+            seed,
+            ..Draw::default()
+        };
         // None in a twentieth of the runs, one in a third, and otherwise about a third of them.
         let mut troubles = match draw.range(0, 99) {
             0..5 => Vec::new(),
@@ -71,13 +74,6 @@ struct Draw {
 }
 
 impl Draw {
-    fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            ..Self::default()
-        }
-    }
-
     /// A number from `low` to `high`, both included.
     fn range(&mut self, low: u64, high: u64) -> u64 {
         self.drawn += 1;
@@ -104,7 +100,6 @@ impl Draw {
         self.range(0, 99) < percent
     }
 
-    /// A place in a list of `length` items.
     fn place(&mut self, length: usize) -> usize {
         usize::try_from(self.range(1, length as u64) - 1).unwrap_or_default()
     }

@@ -15,7 +15,6 @@ use crate::node::Life;
 use crate::plan::{FaultKind, Key, Millis, Work};
 use crate::world::{index_of, key_of};
 
-/// In how many steps a handler does its work.
 const STEPS: u64 = 3;
 pub(crate) const PLANNED: &str = "a planned panic";
 
@@ -79,7 +78,6 @@ impl Handler {
     }
 }
 
-/// Handles all stages alike.
 macro_rules! handles {
     ($($on_stage:ident)*) => {
         #[async_trait]

@@ -1,12 +1,12 @@
-//! What happened in a run, entry by entry.
+//! What happened in a run, entry by entry, and how much many runs have tried.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use suno_callback::*;
 
-use crate::coverage::Coverage;
 use crate::plan::{Body, FaultKind, Key, Millis};
 
 /// A process: its node, and how often the node had been started before.
@@ -22,9 +22,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 #[expect(dead_code, reason = "some fields are for the readers of a trace only")]
 pub(crate) enum What {
-    /// The provider has made a task.
     Submitted(usize),
-    /// A callback is sent for the so-manieth time.
     Sent(Key, Body, usize),
     /// The hash of its body, and the status of the answer, or 0.
     Answered(u64, u16),
@@ -65,8 +63,7 @@ pub(crate) enum What {
     Begins(FaultKind),
     Ends(FaultKind),
     AllHealed,
-    /// The name of the operation, and how it fails.
-    OperationFails(&'static str, &'static str),
+    OperationFails(&'static str, FaultKind),
     Started,
     Died(&'static str),
     Stopping,
@@ -102,7 +99,6 @@ impl Outcome {
         self.violation.as_ref().map(|(row, _)| *row)
     }
 
-    /// A number that is the same for equal histories.
     pub(crate) fn hash(&self) -> u64 {
         hash_of(self.tail(usize::MAX))
     }
@@ -149,10 +145,65 @@ pub(crate) fn dice(seed: u64, purpose: &str, counters: [u64; 2]) -> u64 {
     counters.into_iter().fold(hash, count)
 }
 
-/// The finaliser of splitmix64.
 fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
+}
+
+/// What must happen in at least some of many runs.
+pub(crate) const SOMETIMES: &str = "answer 200, accepted New, accepted Duplicate, \
+    accepted Conflict, accepted Late, accepted Confirmed, accepted Quarantined, \
+    claim after 0 lapses, claim after 1 lapses, claim after 2 lapses, claim repeated, \
+    Settled Done, Settled Retry, Settled Release, Lost Done, AlreadySettled Done, lost claim, \
+    Cancelled, Died, Stopping, Begins Stall, Refuses, LosesAnswer, Hangs, CarriesOutLate, \
+    provider away, provider running, provider ended, Decided Ready, ToldGivenUp, dead exhausted, \
+    dead given_up, dead lapsed, Purged";
+
+#[derive(Debug, Default)]
+pub(crate) struct Coverage(pub(crate) BTreeMap<String, (u64, u64)>);
+
+impl Coverage {
+    pub(crate) fn count(&mut self, name: String) {
+        self.0.entry(name).or_insert((0, 1)).0 += 1;
+    }
+
+    pub(crate) fn add(&mut self, run: Self) {
+        for (name, (count, runs)) in run.0 {
+            let sum = self.0.entry(name).or_default();
+            *sum = (sum.0 + count, sum.1 + runs);
+        }
+    }
+
+    /// What happened in too few of so many runs: in fewer than five of a thousand.
+    pub(crate) fn too_rare(&self, runs: u64) -> Vec<&'static str> {
+        let in_runs = |name: &str| self.0.get(name).map_or(0, |(_, runs)| *runs);
+        let names = SOMETIMES.split(", ");
+        names.filter(|name| in_runs(name) * 200 < runs).collect()
+    }
+}
+
+pub(crate) fn name(what: &What) -> String {
+    let word = |debug: String| {
+        let end = debug.find(['(', ' ']).unwrap_or(debug.len());
+        debug[..end].to_owned()
+    };
+    match what {
+        What::Answered(_, status) => format!("answer {status}"),
+        What::Accepted(.., accepted) => format!("accepted {accepted:?}"),
+        What::Granted(_, true) => "claim repeated".to_owned(),
+        What::Granted(claim, _) => format!("claim after {} lapses", claim.lapses.min(2)),
+        What::Settled(_, Settlement::Dead { cause, .. }, Settled::Settled) => {
+            format!("dead {cause}")
+        }
+        What::Settled(_, end, settled) => format!("{settled:?} {}", word(format!("{end:?}"))),
+        What::Extended(_, _, false) => "lost claim".to_owned(),
+        What::Decided(_, decision) => format!("Decided {decision:?}"),
+        What::Redriven(_, _, redriven) => format!("Redriven {redriven:?}"),
+        What::Answers(_, answer) => format!("provider {answer}"),
+        What::OperationFails(_, kind) => word(format!("{kind:?}")),
+        What::Begins(kind) => format!("Begins {}", word(format!("{kind:?}"))),
+        what => word(format!("{what:?}")),
+    }
 }

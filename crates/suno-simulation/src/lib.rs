@@ -38,16 +38,13 @@
 mod check;
 mod clock;
 mod command;
-mod coverage;
 mod draw;
 mod handler;
 mod history;
-mod mutant;
 mod node;
 mod plan;
 mod provider;
 mod run;
-mod shrink;
 mod store;
 mod world;
 

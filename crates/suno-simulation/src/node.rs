@@ -15,8 +15,7 @@ use tokio::time::sleep;
 use crate::clock::MachineClock;
 use crate::handler::Handler;
 use crate::history::{Process, What};
-use crate::mutant::Mutant;
-use crate::plan::{Fault, FaultKind, Millis};
+use crate::plan::{Fault, FaultKind};
 use crate::provider::{KEY, Provider};
 use crate::store::Double;
 use crate::world::World;
@@ -28,14 +27,11 @@ pub(crate) struct Node {
     lives: AtomicU32,
 }
 
-/// A process from its start to its end.
 pub(crate) struct Life {
     pub(crate) node: usize,
     number: u32,
     pub(crate) world: Arc<World>,
-    /// The store as this process has opened it.
     pub(crate) store: Arc<dyn IdempotencyStore>,
-    /// How many operations of the store were begun.
     pub(crate) operations: AtomicU64,
     steps: Mutex<Steps>,
     services: Mutex<Option<(Receiver, Vec<Running>)>>,
@@ -104,7 +100,6 @@ impl Life {
         self.world.record(Some(self.process()), what);
     }
 
-    /// Starts what the plan says of this node.
     fn services(self: &Arc<Self>) -> (Receiver, Vec<Running>) {
         let (plan, knobs) = (&self.world.plan.nodes[self.node], &self.world.plan.knobs);
         let clock = self.world.nodes[self.node].clock.clone();
@@ -114,7 +109,7 @@ impl Life {
         if knobs.confirm {
             inbox = inbox.with_confirmation();
         }
-        if self.world.mutant == Some(Mutant::ForgedCounts) {
+        if self.world.forged_counts {
             received = Inbox::start(store.clone());
         }
         let handler = Arc::new(Handler(self.clone()));
@@ -156,10 +151,11 @@ impl Life {
 
     /// True if the process dies before an operation is answered that was carried out.
     pub(crate) fn dies_of_commit(&self, dice: u64) -> bool {
-        let mut faults = self.world.active(self.node);
-        if faults
-            .any(|fault| matches!(fault.kind, FaultKind::DeathAfterCommit(of) if dice % of == 0))
-        {
+        let dies = |fault: &Fault| match fault.kind {
+            FaultKind::DeathAfterCommit(of) => dice.is_multiple_of(of),
+            _ => false,
+        };
+        if self.world.active(self.node).any(dies) {
             self.die("after a commit");
         }
         self.is_dead()
@@ -190,18 +186,6 @@ impl Life {
         waiting.sort_by_key(|(place, _)| self.world.dice("resume", self.node, *place));
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
-
-    /// Whether a task is held up although it could go on, and for how long.
-    fn noise(&self, steps: &mut Steps) -> Option<Millis> {
-        let knobs = &self.world.plan.knobs;
-        if knobs.noise_percent == 0 || std::mem::replace(&mut steps.held_up, false) {
-            return None;
-        }
-        let dice = |purpose| self.world.dice(purpose, self.node, steps.polls);
-        let pause = dice("pause") % (knobs.noise_ms + 1);
-        steps.held_up = dice("noise") % 100 < knobs.noise_percent;
-        steps.held_up.then_some(pause)
-    }
 }
 
 impl fmt::Debug for Life {
@@ -217,9 +201,12 @@ impl Gate for Life {
             return Poll::Pending;
         }
         steps.polls += 1;
-        let death = self.world.dice("poll", self.node, steps.polls);
-        let dies =
-            |fault: &Fault| matches!(fault.kind, FaultKind::DeathAtPoll(of) if death % of == 0);
+        let polls = steps.polls;
+        let dice = |purpose| self.world.dice(purpose, self.node, polls);
+        let dies = |fault: &Fault| match fault.kind {
+            FaultKind::DeathAtPoll(of) => dice("poll").is_multiple_of(of),
+            _ => false,
+        };
         if self.world.active(self.node).any(dies) {
             drop(steps);
             self.die("at a poll");
@@ -229,17 +216,19 @@ impl Gate for Life {
             steps.waiting.push(cx.waker().clone());
             return Poll::Pending;
         }
-        match self.noise(&mut steps) {
-            None => return Poll::Ready(()),
-            Some(0) => cx.waker().wake_by_ref(),
-            Some(pause) => {
-                let waker = cx.waker().clone();
-                tokio::spawn(async move {
-                    sleep(Duration::from_millis(pause)).await;
-                    waker.wake();
-                });
-            }
+        // A task that could go on is held up now and then, but not twice in a row.
+        let knobs = &self.world.plan.knobs;
+        let is_noisy = dice("noise") % 100 < knobs.noise_percent;
+        steps.held_up = !steps.held_up && is_noisy;
+        if !steps.held_up {
+            return Poll::Ready(());
         }
+        let pause = Duration::from_millis(dice("pause") % (knobs.noise_ms + 1));
+        let waker = cx.waker().clone();
+        tokio::spawn(async move {
+            sleep(pause).await;
+            waker.wake();
+        });
         Poll::Pending
     }
 }

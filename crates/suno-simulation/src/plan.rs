@@ -48,10 +48,8 @@ pub(crate) struct Knobs {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum StoreKind {
-    /// A server with a clock of its own.
     #[default]
     Memory,
-    /// A file.
     Sqlite,
 }
 
@@ -95,7 +93,6 @@ pub(crate) struct Key {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CallbackPlan {
-    /// When it is sent, after the submit.
     pub(crate) after_ms: Millis,
     pub(crate) stage: StageName,
     pub(crate) body: Body,
@@ -124,7 +121,6 @@ pub(crate) enum Body {
 pub(crate) enum Work {
     Takes(Millis),
     Fails(u32, Millis),
-    /// It fails, and asks for a wait of so many seconds.
     AsksForWait(u32, u64),
     GivesUp,
     Panics(u32),
@@ -144,7 +140,8 @@ pub(crate) struct Fault {
     pub(crate) kind: FaultKind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Those of the store come first, and all that hold up events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
 pub(crate) enum FaultKind {
     /// An operation of the store is not carried out, and answered with an error.
     Refuses,
@@ -159,6 +156,8 @@ pub(crate) enum FaultKind {
     /// It is carried out when the fault ends.
     Hangs,
     HangsForEver,
+    /// The process takes no steps.
+    Stall,
     /// The node cannot reach the store, not even when the other faults end.
     CutOff,
     /// The process dies now. It is started again at the end of the fault, as after the next three.
@@ -169,17 +168,13 @@ pub(crate) enum FaultKind {
     DeathAfterCommit(u64),
     /// It stops as it should.
     Stop,
-    /// The process takes no steps.
-    Stall,
     /// The wall clock of the node is set, and set back at the end.
     WallStep(i64),
     ProviderRefuses,
     ProviderHangs,
-    /// It refuses, and asks for a wait of so many seconds.
     ProviderAsksForWait(u64),
-    /// What handlers need is away: they all fail.
+    /// All handlers fail.
     Dependency,
-    /// Callbacks are lost.
     Network,
 }
 
@@ -231,11 +226,6 @@ impl Plan {
         late + knobs.retry_for_ms + RETRY_PAUSE + 4 * knobs.lease_ms + works
     }
 
-    /// True if keys are forgotten within the run.
-    pub(crate) fn may_purge(&self) -> bool {
-        self.knobs.keys_for_ms < 10 * 86_400_000
-    }
-
     /// True if nothing goes wrong, not even in handlers.
     pub(crate) fn is_calm(&self) -> bool {
         self.faults.is_empty()
@@ -251,9 +241,12 @@ impl Plan {
 
 impl FaultKind {
     pub(crate) fn is_of_store(self) -> bool {
-        matches!(self, Self::Refuses | Self::LosesAnswer | Self::Full)
-            || matches!(self, Self::Delays(_) | Self::CarriesOutLate(_))
-            || matches!(self, Self::Hangs | Self::HangsForEver)
+        self < Self::Stall
+    }
+
+    /// True if events may have to wait because of it.
+    pub(crate) fn holds_up(self) -> bool {
+        self <= Self::Stall
     }
 }
 

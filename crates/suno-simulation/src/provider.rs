@@ -24,7 +24,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// After how many seconds a callback is sent, and again if it was not answered with 200.
 const SENT_AFTER: [u64; 4] = [0, 5, 30, 120];
 
-/// Asks the provider on behalf of a process.
 #[derive(Debug)]
 pub(crate) struct Provider(pub(crate) Arc<Life>);
 
@@ -60,7 +59,6 @@ impl RecordInfo for Provider {
 }
 
 impl World {
-    /// The stage that a task has truly reached.
     fn stage_of(&self, task: usize) -> Option<StageName> {
         let since = self.now() - self.checker().submitted_at(task)?;
         let stages = self.plan.tasks.get(task)?.stages.iter();
@@ -135,7 +133,6 @@ fn body(task: usize, number: usize, plan: &CallbackPlan) -> String {
     }
 }
 
-/// The record of a task that has reached a stage.
 fn record(task: usize, asked: &TaskId, stage: StageName) -> Option<TaskRecord> {
     let (status, code) = match stage {
         StageName::Text | StageName::Other => ("TEXT_SUCCESS", "null"),

@@ -8,29 +8,44 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 use std::{panic, process, thread};
 
-use suno_callback::simulation::mutate;
+use suno_callback::simulation::{Mutation, mutate};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tracing::Level;
 
 use crate::handler::PLANNED;
 use crate::history::{Outcome, What};
-use crate::mutant::Mutant;
 use crate::plan::Plan;
 use crate::world::World;
 
 /// How long a run may take in real time. Nearly all take less than a second, unless a task spins.
 const REAL_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Mistakes that the simulation must find: each is how an earlier version behaved. They are in the
+/// product, and some of them also or only in the world.
+pub(crate) const MUTANTS: [(&str, Option<Mutation>); 8] = [
+    ("one-claim-per-turn", Some(Mutation::OneClaimPerTurn)),
+    ("runs-without-lease", Some(Mutation::RunsWithoutLease)),
+    ("unbounded-wait", Some(Mutation::UnboundedWait)),
+    ("ten-attempts", Some(Mutation::TenAttempts)),
+    ("grants-by-number", Some(Mutation::GrantsByNumber)),
+    // The store counts by a wall clock.
+    ("wall-clock", Some(Mutation::GivenUpByAge)),
+    ("suspects-together", Some(Mutation::SuspectsTogether)),
+    // Unconfirmed events count as confirmed.
+    ("forged-counts", None),
+];
+
 thread_local! {
     static HAS_PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs a plan. A run that does not end within half a minute ends the program.
-pub(crate) fn run(plan: &Plan, mutant: Option<Mutant>) -> Outcome {
+pub(crate) fn run(plan: &Plan, mutant: Option<&str>) -> Outcome {
     let _watched = watch(plan);
     watch_panics();
-    mutate(mutant.and_then(Mutant::mutation).as_slice());
+    let mutation = MUTANTS.iter().find(|(word, _)| Some(*word) == mutant);
+    mutate(mutation.and_then(|(_, mutation)| *mutation).as_slice());
     HAS_PANICKED.set(false);
     let mut outcome = Outcome::default();
     match simulated(plan, mutant) {
@@ -44,7 +59,7 @@ pub(crate) fn run(plan: &Plan, mutant: Option<Mutant>) -> Outcome {
     outcome
 }
 
-fn simulated(plan: &Plan, mutant: Option<Mutant>) -> io::Result<Outcome> {
+fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<Outcome> {
     let memory = Path::new("/dev/shm");
     let dir = memory.is_dir().then(|| TempDir::new_in(memory));
     let dir = dir.unwrap_or_else(TempDir::new)?;

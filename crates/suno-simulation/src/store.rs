@@ -40,29 +40,23 @@ impl Double {
         let dice = |purpose| world.dice(purpose, life.node, number);
         pause(dice("delay") % (world.plan.knobs.op_delay_ms + 1)).await;
         let death = dice("death");
-        let fails = |how| life.record(What::OperationFails(operation, how));
-        let error = |how, kind| {
-            fails(how);
-            Err(StoreError::new(kind).with_source(how))
-        };
         let Some((fault, until)) = world.store_fault(life.node, dice(operation)) else {
             return self.answer(act.await, death).await;
         };
+        life.record(What::OperationFails(operation, fault));
         match fault {
-            FaultKind::Full => error("the store is full", StoreErrorKind::Full),
+            FaultKind::Full => Err(StoreError::new(StoreErrorKind::Full)),
             FaultKind::LosesAnswer => {
                 let _ = self.answer(act.await, death).await;
-                error("an answer is lost", StoreErrorKind::Unavailable)
+                Err(StoreError::new(StoreErrorKind::Unavailable))
             }
             FaultKind::Delays(ms) => {
-                fails("an operation is delayed");
                 pause(ms).await;
                 let done = self.answer(act.await, death).await;
                 pause(ms).await;
                 done
             }
             FaultKind::CarriesOutLate(ms) => {
-                fails("an operation is late");
                 let late = tokio::spawn(async move {
                     pause(ms).await;
                     act.await
@@ -73,15 +67,11 @@ impl Double {
                 }
             }
             FaultKind::Hangs => {
-                fails("an operation hangs");
                 pause(until.saturating_sub(world.now())).await;
                 self.answer(act.await, death).await
             }
-            FaultKind::HangsForEver => {
-                fails("an operation hangs for ever");
-                pending().await
-            }
-            _ => error("an operation fails", StoreErrorKind::Unavailable),
+            FaultKind::HangsForEver => pending().await,
+            _ => Err(StoreError::new(StoreErrorKind::Unavailable)),
         }
     }
 
@@ -161,13 +151,6 @@ impl Double {
             self.show(task).await;
         }
     }
-
-    async fn purged(&self, purged: Purged) {
-        if purged.keys + purged.dead + purged.quarantined > 0 {
-            self.life.record(What::Purged(purged.keys, purged.dead));
-            self.show(0..self.life.world.plan.tasks.len()).await;
-        }
-    }
 }
 
 async fn pause(ms: Millis) {
@@ -233,7 +216,11 @@ operations! {
             double.life.record(What::Decided(key, *decision));
             double.show([key.task]).await;
         };
-    purge(&request: PurgeRequest,) -> Purged, |double, purged| double.purged(*purged).await;
+    purge(&request: PurgeRequest,) -> Purged,
+        |double, purged| if purged.keys + purged.dead > 0 {
+            double.life.record(What::Purged(purged.keys, purged.dead));
+            double.show(0..double.life.world.plan.tasks.len()).await;
+        };
     intend(&intent: Intent,) -> (),
         |double, _done| double.life.record(What::Intended(task_of(intent.submit)));
     withdraw(submit: SubmitId,) -> ();

@@ -11,18 +11,12 @@ impl Checker {
         let at = self.at;
         match what {
             What::Submitted(task) => self.tasks[*task].submitted_at = Some(at),
-            What::Intended(task) => {
-                self.tasks[*task].intended_at.get_or_insert(at);
-            }
-            What::Expected(task) => {
-                self.tasks[*task].expected_at.get_or_insert(at);
-            }
+            What::Intended(task) => self.tasks[*task].intended_at = Some(at),
+            What::Expected(task) => _ = self.tasks[*task].expected_at.get_or_insert(at),
             What::Postponed(task, after) => {
                 promise!(self, E5: *after <= PAUSE_MAX, "task {task} is postponed for {after} ms");
             }
-            What::Answers(task, "running" | "unknown") => {
-                self.tasks[*task].answers += 1;
-            }
+            What::Answers(task, "running" | "unknown") => self.tasks[*task].answers += 1,
             What::ToldGivenUp(task) => {
                 let known = &mut self.tasks[*task];
                 known.is_told_given_up = true;
@@ -40,7 +34,6 @@ impl Checker {
         }
     }
 
-    /// Every event has ended that was open for some time after the last fault.
     pub(crate) fn all_have_ended(&mut self, at: Millis) {
         let (bound, healed_at) = (self.plan.quiet_within(), self.plan.knobs.heal_at_ms);
         let is_late = |event: &&Event| {
@@ -55,7 +48,6 @@ impl Checker {
         !self.events.values().any(|event| is_open(event.shown.state))
     }
 
-    /// The handlers know how each task has ended.
     pub(crate) fn all_are_decided(&mut self) {
         for task in 0..self.tasks.len() {
             let is_decided = self.tasks[task].expected_at.is_none() || self.is_decided(task);
@@ -73,7 +65,8 @@ impl Checker {
             |event: &Event| matches!(event.shown.state, StateName::Done | StateName::Dead);
         // A forged end may have been believed, and an event may be forgotten.
         let is_misled = plan.has_forged_end() && !self.plan.knobs.confirm && known.has_end;
-        let is_forgotten = self.plan.may_purge() && !self.find(key, |_| true);
+        let may_purge = self.plan.knobs.keys_for_ms < 10 * 86_400_000;
+        let is_forgotten = may_purge && !self.find(key, |_| true);
         self.find(key, is_handled) || is_misled || is_forgotten
     }
 

@@ -30,9 +30,9 @@ impl Checker {
                 }
             }
             What::Cancelled(ticket, key) => {
-                let is_other = |of: &Ticket| of != ticket;
+                let its = ((by, key.task), *ticket);
                 self.handlers
-                    .retain(|of, (other, _)| *of != (by, key.task) || is_other(other));
+                    .retain(|of, (ticket, _)| (*of, *ticket) != its);
             }
             What::ToldDead(event, _) => {
                 self.change(event, |event| event.told_dead = true);

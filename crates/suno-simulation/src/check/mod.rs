@@ -15,16 +15,15 @@ mod handlers;
 mod readiness;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use suno_callback::bounds::LAPSES_SUSPECT;
 use suno_callback::*;
 
-use crate::coverage::name;
 use crate::history::*;
 use crate::plan::*;
 use crate::store::millis;
 use crate::world::key_of;
-use readiness::Readiness;
 
 /// What is known of an event from the operations on it.
 #[derive(Debug)]
@@ -85,11 +84,18 @@ pub(crate) struct Checker {
     pub(crate) outcome: Outcome,
     events: BTreeMap<EventId, Event>,
     tasks: Vec<Task>,
-    /// The hashes of the bodies that are stored.
     committed: BTreeSet<u64>,
     /// The keys that are known, and whether something else than a callback confirms them.
     stored: BTreeMap<Key, bool>,
-    readiness: Readiness,
+    running: BTreeSet<Process>,
+    /// How many faults are going on that may hold up events.
+    faults: i64,
+    /// Until when something was wrong that did so.
+    excused_until: Millis,
+    /// Until when no healthy process had a free place.
+    full_until: Millis,
+    /// The latest moment since which an event of the present request was ready.
+    granted_ready_at: Option<Millis>,
     /// The claims of the handlers that run, and whether another worker has claimed their task since.
     handlers: BTreeMap<(Process, usize), (Ticket, bool)>,
 }
@@ -141,7 +147,6 @@ impl Checker {
         }
     }
 
-    /// Counts that a check was left out.
     fn exempt(&mut self, why: &str) {
         self.outcome.coverage.count(format!("exemption of {why}"));
     }
@@ -270,19 +275,20 @@ fn is_open(state: StateName) -> bool {
 fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
     let state = StateName::from(record.state);
     let ended = before.filter(|before| before.state == state && before.until <= now);
-    let until = match record.state {
-        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => {
-            match (millis(left), ended) {
-                (0, Some(ended)) => ended.until,
-                (left, _) => now + left,
-            }
-        }
-        _ => 0,
+    let left = match record.state {
+        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => left,
+        _ => Duration::MAX,
     };
+    let until = match (millis(left), ended) {
+        (Millis::MAX, _) => 0,
+        (0, Some(ended)) => ended.until,
+        (left, _) => now + left,
+    };
+    let (attempts, lapses) = (record.attempts, record.lapses);
     Shown {
         state,
         until,
-        attempts: record.attempts,
-        lapses: record.lapses,
+        attempts,
+        lapses,
     }
 }

@@ -9,64 +9,42 @@ const RECOVERY: Millis = 13_000;
 /// How long a process waits at most for a store that does not say that there is something to claim.
 const HANGING: Millis = 60_000;
 
-/// What excuses that an event has to wait.
-#[derive(Debug, Default)]
-pub(super) struct Readiness {
-    faults: i64,
-    /// Until when something was wrong.
-    excused_until: Millis,
-    /// Until when no healthy node had a free place.
-    full_until: Millis,
-    /// The nodes that run now, each with how often it was started before.
-    nodes: BTreeMap<usize, u32>,
-    /// The latest moment since which an event of the present request was ready.
-    granted_ready_at: Option<Millis>,
-}
-
 impl Checker {
     /// Takes in what may excuse a wait.
     pub(super) fn take_world(&mut self, entry: &Entry) {
-        let mut runs = None;
         let mut excused_until = entry.at;
         match &entry.what {
-            What::Begins(FaultKind::CutOff) | What::Died(_) | What::Stopping => runs = Some(false),
-            What::Started => runs = Some(true),
-            What::Begins(kind) if kind.is_of_store() || *kind == FaultKind::Stall => {
-                self.readiness.faults += 1;
+            What::Begins(FaultKind::CutOff) | What::Died(_) | What::Stopping => {
+                self.running.retain(|by| Some(*by) != entry.by);
             }
-            What::Ends(kind) if kind.is_of_store() || *kind == FaultKind::Stall => {
-                self.readiness.faults -= 1;
-            }
-            What::OperationFails("wait", how) if how.starts_with("an operation") => {
-                excused_until += HANGING;
-            }
+            What::Started => self.running.extend(entry.by),
+            What::Begins(kind) if kind.holds_up() => self.faults += 1,
+            What::Ends(kind) if kind.holds_up() => self.faults -= 1,
+            What::OperationFails("wait", FaultKind::Full | FaultKind::LosesAnswer) => {}
+            What::OperationFails("wait", _) => excused_until += HANGING,
             What::OperationFails(..) | What::Redriven(..) => {}
             What::Granted(..) | What::Settled(..) => {
                 if !self.has_free_place() || self.has_suspect() {
-                    self.readiness.full_until = entry.at;
+                    self.full_until = entry.at;
                 }
                 return;
             }
             _ => return,
         }
-        if let (Some((node, life)), Some(runs)) = (entry.by, runs) {
-            self.readiness.nodes.retain(|other, _| *other != node);
-            self.readiness.nodes.extend(runs.then_some((node, life)));
-        }
         self.excuse_until(excused_until);
     }
 
     fn excuse_until(&mut self, until: Millis) {
-        self.readiness.excused_until = until.max(self.readiness.excused_until);
+        self.excused_until = until.max(self.excused_until);
     }
 
     fn has_free_place(&self) -> bool {
         let held = self.events.values().filter(|event| event.is_held(self.at));
         let held: Vec<_> = held.filter_map(|event| event.lease).collect();
-        self.readiness.nodes.iter().any(|(node, life)| {
-            let is_its = |lease: &&Lease| lease.by == (*node, *life);
+        self.running.iter().any(|by| {
+            let is_its = |lease: &&Lease| lease.by == *by;
             let free = (held.iter().filter(is_its).count() as u64) < self.plan.knobs.places;
-            free && self.plan.nodes[*node].dispatches
+            free && self.plan.nodes[by.0].dispatches
         })
     }
 
@@ -82,18 +60,18 @@ impl Checker {
         let at = self.at;
         let event = self.events.get(&event);
         let ready_at = event.filter(|event| event.is_claimable(at));
-        let latest = &mut self.readiness.granted_ready_at;
+        let latest = &mut self.granted_ready_at;
         *latest = ready_at.map(|event| event.ready_first_at).max(*latest);
-        if self.readiness.faults > 0 || self.has_suspect() {
+        if self.faults > 0 || self.has_suspect() {
             self.excuse_until(at);
             self.exempt("E3: something is wrong");
         } else if let Some(event) = event {
-            let recovered_at = match self.readiness.excused_until {
+            let recovered_at = match self.excused_until {
                 0 => 0,
                 until => until + RECOVERY,
             };
             let since = (event.ready_at.max(self.tasks[key.task].free_since))
-                .max(self.readiness.full_until)
+                .max(self.full_until)
                 .max(recovered_at);
             let (waited, text) = (at.saturating_sub(since), "while a place was free");
             let is_prompt =
@@ -105,7 +83,7 @@ impl Checker {
     /// The end of a request: whatever is left was ready later than what was granted.
     pub(super) fn claimed(&mut self) {
         let at = self.at;
-        let Some(granted) = self.readiness.granted_ready_at.take() else {
+        let Some(granted) = self.granted_ready_at.take() else {
             return;
         };
         if self.has_suspect() {
