@@ -1,5 +1,4 @@
-//! Runs simulations: `cargo xtask simulate` builds this with optimisations, and passes its options as
-//! one argument in JSON.
+//! Runs simulations: `cargo xtask simulate` builds this, and passes its options in JSON.
 
 use std::env;
 use std::io::{self, Write};

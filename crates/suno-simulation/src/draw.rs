@@ -6,13 +6,15 @@ use crate::plan::StageName::*;
 use crate::plan::*;
 
 const DAY: Millis = 86_400_000;
-/// More often than any handler begins.
 const ALWAYS: u32 = u32::MAX;
 
 /// What goes wrong, and the faults that it consists of; their numbers are drawn. In each run, some
 /// of it is switched off: where everything goes wrong at once, one fault hides another.
 const TROUBLES: [(&str, &[FaultKind]); 17] = [
-    ("store errors", &[Refuses, LosesAnswer, LosesAnswer, Full]),
+    (
+        "store errors",
+        &[Refuses, LosesAnswer, LosesAnswer, StoreFull],
+    ),
     ("store hangs", &[Hangs, HangsForEver]),
     ("store late", &[Delays(0), CarriesOutLate(0)]),
     ("cut off", &[CutOff]),
@@ -140,18 +142,16 @@ impl Draw {
         // each second in vain.
         let one_more_day = !self.has("cut off", 100) && self.percent(20);
         let lease_min = if one_more_day { 60_000 } else { 2_000 };
-        let places = self.if_has("backlog", (1, 3), (1, 16));
-        let keys_for_ms = self.if_has("purges", (600_000, 7_200_000), (30 * DAY, 30 * DAY));
         Knobs {
             store,
             confirm: self.percent(35),
             lease_ms: self.magnitude(lease_min, 120_000),
-            places,
+            handlers_max: self.if_has("backlog", (1, 3), (1, 16)),
             handler_timeout_ms: self.pick(&[600_000, 120_000, 30_000]),
             retry_for_ms: self.either(2, (DAY, DAY), (120_000, 3_600_000)),
             reconcile_every_ms: self.magnitude(30_000, 600_000),
             due_after_ms: self.magnitude(30_000, 300_000),
-            keys_for_ms,
+            keys_for_ms: self.if_has("purges", (600_000, 7_200_000), (30 * DAY, 30 * DAY)),
             purge_every_ms: self.magnitude(300_000, 3_600_000),
             op_delay_ms: self.either(65, (1, 50), (0, 0)),
             noise_percent: self.either(65, (1, 15), (0, 0)),
@@ -279,19 +279,13 @@ impl Draw {
     }
 
     fn acts(&mut self, knobs: &Knobs, tasks: usize) -> Vec<Act> {
-        use ActKind::{Decide, Redrive, RedriveEvenIfSuperseded, RequeueQuarantine};
+        use ActKind::{Decide, Redrive, RedriveSuperseded, Requeue};
         let acts = self.if_has("persons", (1, 6), (0, 0));
         let act = |_| Act {
             at_ms: self.range(1_000, 2 * knobs.heal_at_ms),
             task: self.place(tasks),
             stage: self.pick(&[Text, First, Complete, Failed]),
-            kind: self.pick(&[
-                Redrive,
-                Redrive,
-                RedriveEvenIfSuperseded,
-                Decide,
-                RequeueQuarantine,
-            ]),
+            kind: self.pick(&[Redrive, Redrive, RedriveSuperseded, Decide, Requeue]),
         };
         (0..acts).map(act).collect()
     }

@@ -5,9 +5,7 @@ use std::panic::panic_any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use suno_callback::{
-    CallbackHandler, DeadLetter, Event, GivenUpTask, HandlerError, Ticket, async_trait,
-};
+use suno_callback::*;
 use tokio::time::sleep;
 
 use crate::history::What;
@@ -63,7 +61,12 @@ impl Handler {
             Work::Panics(all) if times < all => panic_any(PLANNED),
             Work::Hangs(all) if times < all => pending().await,
             Work::KillsProcess(all) if times < all => {
-                world.kill(life);
+                let (world, node) = (world.clone(), life.node);
+                life.die("by a handler");
+                tokio::spawn(async move {
+                    sleep(Duration::from_secs(1)).await;
+                    Life::start(&world, node);
+                });
                 pending().await
             }
             Work::Takes(for_ms) => {

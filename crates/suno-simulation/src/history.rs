@@ -62,7 +62,6 @@ pub(crate) enum What {
     // Faults.
     Begins(FaultKind),
     Ends(FaultKind),
-    AllHealed,
     OperationFails(&'static str, FaultKind),
     Started,
     Died(&'static str),
@@ -79,7 +78,6 @@ pub(crate) struct Shown {
     pub(crate) lapses: u32,
 }
 
-/// What a run came to.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// The row of the first promise that was not kept, and what happened. The row is "Sound" if the run
@@ -97,10 +95,6 @@ impl Outcome {
 
     pub(crate) fn row(&self) -> Option<&'static str> {
         self.violation.as_ref().map(|(row, _)| *row)
-    }
-
-    pub(crate) fn hash(&self) -> u64 {
-        hash_of(self.tail(usize::MAX))
     }
 
     pub(crate) fn tail(&self, entries: usize) -> String {
@@ -121,11 +115,10 @@ impl fmt::Display for Outcome {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (at, what) = (Duration::from_millis(self.at).as_secs_f64(), &self.what);
-        match self.by {
-            Some((node, life)) => write!(f, "{at:>10.3} node {node}.{life}  {what:?}"),
-            None => write!(f, "{at:>10.3} world     {what:?}"),
-        }
+        let at = Duration::from_millis(self.at).as_secs_f64();
+        let world = || "world".to_owned();
+        let by = (self.by).map_or_else(world, |(node, life)| format!("node {node}.{life}"));
+        write!(f, "{at:>10.3} {by:<9} {:?}", self.what)
     }
 }
 

@@ -2,10 +2,9 @@
 //! set, processes die or stand still, and the store, the provider and the handlers fail. What happens
 //! is checked against what the workspace promises.
 //!
-//! A `Plan` is drawn from a seed, and says everything that happens in a run. A run takes
-//! place in one thread, in simulated time: hours pass in milliseconds, and the same plan always has
-//! the same history. Each run ends at the first promise that is broken, with the last
-//! entries of its history.
+//! A plan is drawn from a seed, and says everything that happens in a run. A run takes place in one
+//! thread, in simulated time: hours pass in milliseconds, and the same plan always has the same
+//! history. It ends at the first promise that is broken.
 //!
 //! `cargo xtask simulate` does many runs. What breaks a promise is shrunk to a small plan, which is
 //! kept in `plans/` and run first from then on.
@@ -29,8 +28,6 @@
 //! | E4 | what became ready first is claimed first |
 //! | E5 | no wait, pause or age is further off than its bound, whatever a clock or a header says |
 //! | E7 | nothing is logged at ERROR while nothing is wrong |
-//!
-//! Mutants are mistakes that are put in, to see that the checks find them.
 //!
 //! Clocks are set, but what is measured with them must not change (`docs/ARCHITECTURE.md`, "Time"). One
 //! case is left out: in runs over SQLite in which processes start later, no clock is set.

@@ -7,9 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use suno_callback::simulation::{Gate, enter};
-use suno_callback::{
-    Dispatcher, IdempotencyStore, Inbox, Receiver, Reconciler, Retention, Running, Verification,
-};
+use suno_callback::*;
 use tokio::time::sleep;
 
 use crate::clock::MachineClock;
@@ -20,7 +18,6 @@ use crate::provider::{KEY, Provider};
 use crate::store::Double;
 use crate::world::World;
 
-/// A machine on which one process runs at a time.
 pub(crate) struct Node {
     pub(crate) clock: MachineClock,
     life: Mutex<Option<Arc<Life>>>,
@@ -73,7 +70,10 @@ impl Life {
             return;
         }
         let Ok(store) = world.open(node) else {
-            return world.violate("the file cannot be opened".to_owned());
+            return world
+                .checker()
+                .outcome
+                .fail("Sound", "the file cannot be opened");
         };
         let life = Arc::new(Self {
             node,
@@ -123,7 +123,7 @@ impl Life {
         };
         let dispatcher = dispatcher
             .with_lease(Duration::from_millis(knobs.lease_ms))
-            .with_handlers_max(usize::try_from(knobs.places).unwrap_or(1))
+            .with_handlers_max(usize::try_from(knobs.handlers_max).unwrap_or(1))
             .with_handler_timeout(Duration::from_millis(knobs.handler_timeout_ms))
             .with_retry_for(Duration::from_millis(knobs.retry_for_ms));
         let keys_for = Duration::from_millis(knobs.keys_for_ms);
@@ -132,12 +132,15 @@ impl Life {
             .with_bodies_for(keys_for / 2)
             .with_dead_letters_for(keys_for * 2)
             .with_interval(Duration::from_millis(knobs.purge_every_ms));
-        let mut running = Vec::new();
-        running.extend(plan.dispatches.then(|| dispatcher.start()));
-        running.extend(plan.reconciles.then(|| reconciler.start()));
-        running.extend(plan.purges.then(|| retention.start()));
+        let dispatching = plan.dispatches.then(|| dispatcher.start());
+        let reconciling = plan.reconciles.then(|| reconciler.start());
+        let purging = plan.purges.then(|| retention.start());
+        let running = [dispatching, reconciling, purging];
         let receiver = Receiver::new(received, Verification::webhook_key(KEY));
-        (receiver.with_clock(clock), running)
+        (
+            receiver.with_clock(clock),
+            running.into_iter().flatten().collect(),
+        )
     }
 
     pub(crate) fn receiver(&self) -> Option<Receiver> {

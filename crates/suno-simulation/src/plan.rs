@@ -26,8 +26,7 @@ pub(crate) struct Knobs {
     /// The provider's record must confirm callbacks.
     pub(crate) confirm: bool,
     pub(crate) lease_ms: Millis,
-    /// How many handlers one node runs.
-    pub(crate) places: u64,
+    pub(crate) handlers_max: u64,
     pub(crate) handler_timeout_ms: Millis,
     pub(crate) retry_for_ms: Millis,
     pub(crate) reconcile_every_ms: Millis,
@@ -147,8 +146,7 @@ pub(crate) enum FaultKind {
     Refuses,
     /// It is carried out, and answered with an error.
     LosesAnswer,
-    /// There is no room for it.
-    Full,
+    StoreFull,
     /// It is carried out after so long, and answered after as long again.
     Delays(Millis),
     /// It is carried out after so long although its caller may not wait any more.
@@ -156,7 +154,6 @@ pub(crate) enum FaultKind {
     /// It is carried out when the fault ends.
     Hangs,
     HangsForEver,
-    /// The process takes no steps.
     Stall,
     /// The node cannot reach the store, not even when the other faults end.
     CutOff,
@@ -166,7 +163,6 @@ pub(crate) enum FaultKind {
     DeathAtPoll(u64),
     /// It dies after one of about so many operations of the store, before that is answered.
     DeathAfterCommit(u64),
-    /// It stops as it should.
     Stop,
     /// The wall clock of the node is set, and set back at the end.
     WallStep(i64),
@@ -178,7 +174,6 @@ pub(crate) enum FaultKind {
     Network,
 }
 
-/// What a person does to an event, or to the whole quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Act {
     pub(crate) at_ms: Millis,
@@ -190,9 +185,9 @@ pub(crate) struct Act {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ActKind {
     Redrive,
-    RedriveEvenIfSuperseded,
+    RedriveSuperseded,
     Decide,
-    RequeueQuarantine,
+    Requeue,
 }
 
 impl Plan {

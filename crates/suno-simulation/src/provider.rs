@@ -94,10 +94,7 @@ impl World {
         let life = self.nodes[node].life()?;
         let receiver = life.receiver()?;
         let seconds = (START_MS + self.now()) / 1_000;
-        let key = match says {
-            Body::Unsigned => "whk-other",
-            _ => KEY,
-        };
+        let key = if says == Body::Unsigned { "other" } else { KEY };
         let signature = WebhookKey::new(key).sign(&task_id(task), seconds);
         let request = Request::post(format!("/suno/callback/{}", submit_id(task)))
             .header("content-type", "application/json")

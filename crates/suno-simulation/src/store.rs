@@ -45,7 +45,7 @@ impl Double {
         };
         life.record(What::OperationFails(operation, fault));
         match fault {
-            FaultKind::Full => Err(StoreError::new(StoreErrorKind::Full)),
+            FaultKind::StoreFull => Err(StoreError::new(StoreErrorKind::Full)),
             FaultKind::LosesAnswer => {
                 let _ = self.answer(act.await, death).await;
                 Err(StoreError::new(StoreErrorKind::Unavailable))
@@ -77,10 +77,8 @@ impl Double {
 
     /// The answer, unless the process dies before it comes.
     async fn answer<T>(&self, done: Result<T, StoreError>, death: u64) -> Result<T, StoreError> {
-        if self.life.dies_of_commit(death) {
-            pending().await
-        }
-        done
+        let dies = self.life.dies_of_commit(death);
+        if dies { pending().await } else { done }
     }
 
     /// Records how the events of tasks stand after an operation.

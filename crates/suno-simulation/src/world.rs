@@ -6,10 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use suno_callback::simulation::enter;
-use suno_callback::{
-    EventKey, ExpectedTask, IdempotencyStore, Intent, MemoryStore, Redrive, StoreError, SubmitId,
-    requeue_quarantine,
-};
+use suno_callback::*;
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 use tokio::sync::Notify;
@@ -22,8 +19,7 @@ use crate::node::{Life, Node, lock};
 use crate::plan::{Act, ActKind, Fault, FaultKind, Key, Millis, Plan, StageName, StoreKind};
 use crate::store::{Double, millis};
 
-/// How long a task may be expected before it must be decided: a day, then five answers with pauses of
-/// up to an hour.
+/// When tasks must be decided: after a day, and five answers with pauses of up to an hour.
 const DECIDED_WITHIN: Millis = 30 * 3_600_000;
 
 pub(crate) struct World {
@@ -108,12 +104,6 @@ impl World {
         }
     }
 
-    /// Ends the run because it cannot go on.
-    pub(crate) fn violate(&self, text: String) {
-        self.checker().outcome.fail("Sound", text);
-        self.is_broken.notify_one();
-    }
-
     pub(crate) fn active(&self, node: usize) -> impl Iterator<Item = &Fault> {
         let now = self.now();
         self.plan.faults.iter().filter(move |fault| {
@@ -145,20 +135,8 @@ impl World {
         Some((kind, self.plan.end_of(fault)))
     }
 
-    /// A handler ends its process, which is started again.
-    pub(crate) fn kill(self: &Arc<Self>, life: &Life) {
-        let (world, node) = (self.clone(), life.node);
-        life.die("by a handler");
-        tokio::spawn(async move {
-            sleep(Duration::from_secs(1)).await;
-            Life::start(&world, node);
-        });
-    }
-
     pub(crate) async fn run(self: &Arc<Self>) -> Outcome {
-        for node in 0..self.nodes.len() {
-            Life::start(self, node);
-        }
+        (0..self.nodes.len()).for_each(|node| Life::start(self, node));
         for task in 0..self.plan.tasks.len() {
             tokio::spawn(self.clone().submit(task));
         }
@@ -181,7 +159,6 @@ impl World {
     /// Load and faults; then everything must end; then a day passes.
     async fn phases(&self) {
         self.until(self.plan.knobs.heal_at_ms).await;
-        self.record(None, What::AllHealed);
         let quiet_by = self.now() + self.plan.quiet_within();
         while self.now() < quiet_by && !self.checker().is_quiet() {
             sleep(Duration::from_secs(20)).await;
@@ -249,7 +226,6 @@ impl World {
         }
     }
 
-    /// What a person does, on the first node.
     async fn act(self: Arc<Self>, act: Act) {
         self.until(act.at_ms).await;
         let Some(life) = self.nodes[0].life() else {
@@ -258,12 +234,12 @@ impl World {
         let (double, task, stage) = (Double::new(life), task_id(act.task), act.stage.stage());
         let how = match act.kind {
             ActKind::Decide => return drop(double.decide(&task, &stage).await),
-            ActKind::RequeueQuarantine => {
+            ActKind::Requeue => {
                 let confirms = self.plan.knobs.confirm;
                 return drop(requeue_quarantine(&double, confirms).await);
             }
             ActKind::Redrive => Redrive::Current,
-            ActKind::RedriveEvenIfSuperseded => Redrive::EvenIfSuperseded,
+            ActKind::RedriveSuperseded => Redrive::EvenIfSuperseded,
         };
         let events = self.store.find(&task).await.unwrap_or_default();
         if let Some(event) = events.iter().find(|event| *event.key.stage() == stage) {

@@ -10,9 +10,8 @@ macro_rules! promise {
 }
 
 mod claims;
-mod ends;
-mod handlers;
 mod readiness;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,7 +24,6 @@ use crate::plan::*;
 use crate::store::millis;
 use crate::world::key_of;
 
-/// What is known of an event from the operations on it.
 #[derive(Debug)]
 struct Event {
     key: Key,
@@ -193,7 +191,6 @@ impl Checker {
         self.tasks.get(task)?.submitted_at
     }
 
-    /// What has changed since the events of a task were shown last.
     pub(crate) fn changes(&self, now: Millis, task: usize, records: &[EventRecord]) -> Vec<What> {
         let mut changes = Vec::new();
         for record in records {
@@ -203,11 +200,13 @@ impl Checker {
                 changes.push(What::State(record.id, key_of(&record.key), shown));
             }
         }
-        for (id, event) in &self.events {
-            if event.key.task == task && !records.iter().any(|record| record.id == *id) {
-                changes.push(What::Gone(*id));
-            }
-        }
+        let is_shown = |id: &EventId| records.iter().any(|record| record.id == *id);
+        let of_task = self
+            .events
+            .iter()
+            .filter(|(_, event)| event.key.task == task);
+        let gone = of_task.filter(|(id, _)| !is_shown(id));
+        changes.extend(gone.map(|(id, _)| What::Gone(*id)));
         changes
     }
 

@@ -20,7 +20,7 @@ impl Checker {
             What::Started => self.running.extend(entry.by),
             What::Begins(kind) if kind.holds_up() => self.faults += 1,
             What::Ends(kind) if kind.holds_up() => self.faults -= 1,
-            What::OperationFails("wait", FaultKind::Full | FaultKind::LosesAnswer) => {}
+            What::OperationFails("wait", FaultKind::StoreFull | FaultKind::LosesAnswer) => {}
             What::OperationFails("wait", _) => excused_until += HANGING,
             What::OperationFails(..) | What::Redriven(..) => {}
             What::Granted(..) | What::Settled(..) => {
@@ -43,7 +43,7 @@ impl Checker {
         let held: Vec<_> = held.filter_map(|event| event.lease).collect();
         self.running.iter().any(|by| {
             let is_its = |lease: &&Lease| lease.by == *by;
-            let free = (held.iter().filter(is_its).count() as u64) < self.plan.knobs.places;
+            let free = (held.iter().filter(is_its).count() as u64) < self.plan.knobs.handlers_max;
             free && self.plan.nodes[by.0].dispatches
         })
     }
@@ -96,8 +96,7 @@ impl Checker {
         };
         if let Some((_, event)) = self.events.iter().find(is_passed) {
             let (key, ready) = (event.key, event.ready_at);
-            let text = format!("is passed over for one that is since {granted}");
-            promise!(self, E4: false, "{key:?} is ready since {ready} and {text}");
+            promise!(self, E4: false, "{key:?}, ready since {ready}, waits for one of {granted}");
         }
     }
 
