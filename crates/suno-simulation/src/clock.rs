@@ -12,9 +12,7 @@ use tokio::time::Instant;
 use crate::plan::{FaultKind, Millis, Plan};
 use crate::store::millis;
 
-/// The true time at which every run begins, in milliseconds since 1970.
 pub(crate) const START_MS: u64 = 1_790_000_000_000;
-/// The monotonic time at the start.
 const UPTIME_MS: u64 = 86_400_000;
 
 #[derive(Debug, Clone)]

@@ -20,7 +20,6 @@ const THREADS: usize = 2;
 /// Every run of so many is done twice, and must come to the same.
 const TWICE: u64 = 100;
 const COVERAGE_FROM_RUNS: u64 = 5_000;
-/// How long shrinking takes at most.
 const SHRINKING_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Default, Deserialize)]

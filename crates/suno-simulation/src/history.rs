@@ -39,7 +39,6 @@ pub(crate) enum What {
     Extended(Ticket, Millis, bool),
     Redriven(EventId, Redrive, Redriven),
     Decided(Key, Decision),
-    /// How many keys and dead letters are forgotten.
     Purged(u64, u64),
     Intended(usize),
     Expected(usize),
@@ -47,7 +46,6 @@ pub(crate) enum What {
     State(EventId, Key, Shown),
     Gone(EventId),
 
-    // Handlers.
     Begun(Ticket, Key),
     Stepped(Ticket, Key),
     Ended(Ticket, Key, &'static str),
@@ -56,10 +54,8 @@ pub(crate) enum What {
     ToldDead(EventId, DeadCause),
     ToldGivenUp(usize),
 
-    // The provider is asked about a task.
     Answers(usize, &'static str),
 
-    // Faults.
     Begins(FaultKind),
     Ends(FaultKind),
     OperationFails(&'static str, FaultKind),
@@ -116,8 +112,8 @@ impl fmt::Display for Outcome {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = Duration::from_millis(self.at).as_secs_f64();
-        let world = || "world".to_owned();
-        let by = (self.by).map_or_else(world, |(node, life)| format!("node {node}.{life}"));
+        let node = |(node, life)| format!("node {node}.{life}");
+        let by = self.by.map_or("world".to_owned(), node);
         write!(f, "{at:>10.3} {by:<9} {:?}", self.what)
     }
 }

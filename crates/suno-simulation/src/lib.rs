@@ -29,8 +29,8 @@
 //! | E5 | no wait, pause or age is further off than its bound, whatever a clock or a header says |
 //! | E7 | nothing is logged at ERROR while nothing is wrong |
 //!
-//! Clocks are set, but what is measured with them must not change (`docs/ARCHITECTURE.md`, "Time"). One
-//! case is left out: in runs over SQLite in which processes start later, no clock is set.
+//! Clocks are set, and what is measured must not change (`docs/ARCHITECTURE.md`, "Time"). No clock is
+//! set in runs over SQLite in which processes start later.
 
 mod check;
 mod clock;

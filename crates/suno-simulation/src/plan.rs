@@ -79,7 +79,6 @@ pub(crate) enum StageName {
     First,
     Complete,
     Failed,
-    /// A stage that the product does not know.
     Other,
 }
 

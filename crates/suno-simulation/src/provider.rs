@@ -19,7 +19,6 @@ use crate::plan::{Body, CallbackPlan, FaultKind, Key, StageName};
 use crate::world::{World, index_of, submit_id, task_id};
 
 pub(crate) const KEY: &str = "whk-simulated";
-/// How long the provider waits for an answer to a callback.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// After how many seconds a callback is sent, and again if it was not answered with 200.
 const SENT_AFTER: [u64; 4] = [0, 5, 30, 120];
@@ -78,10 +77,10 @@ impl World {
             self.record(None, What::Sent(Key { task, stage }, plan.body, time));
             let node = (plan.node + time) % self.nodes.len();
             let is_lost = self.has_fault(plan.node, FaultKind::Network);
-            let status = match is_lost {
-                true => 0,
-                false => (self.deliver(task, node, plan.body, &body).await).unwrap_or(0),
-            };
+            let mut status = 0;
+            if !is_lost {
+                status = (self.deliver(task, node, plan.body, &body).await).unwrap_or(0);
+            }
             self.record(None, What::Answered(hash_of(&body), status));
             if status == 200 {
                 return;

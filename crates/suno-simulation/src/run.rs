@@ -87,7 +87,7 @@ fn watch(plan: &Plan) -> mpsc::Sender<()> {
     let (seed, store) = (plan.seed, plan.knobs.store);
     thread::spawn(move || {
         if ended.recv_timeout(REAL_TIME_MAX) == Err(RecvTimeoutError::Timeout) {
-            let text = format!("seed {seed} ({store:?}) has not ended within {REAL_TIME_MAX:?}");
+            let text = format!("seed {seed} ({store:?}) does not end within {REAL_TIME_MAX:?}");
             let _ = writeln!(io::stderr(), "simulate: error: {text}");
             process::exit(1);
         }

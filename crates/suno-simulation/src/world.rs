@@ -128,7 +128,7 @@ impl World {
         };
         let fault = self.active(node).find(strikes)?;
         let kind = match fault.kind {
-            CutOff if dice % 2 == 0 => HangsForEver,
+            CutOff if dice.is_multiple_of(2) => HangsForEver,
             CutOff => Refuses,
             kind => kind,
         };

@@ -4,8 +4,6 @@ use super::*;
 
 /// How many claims of an event lapse while nothing else is claimed, before it is a dead letter.
 const LONE_LAPSES: u32 = Dispatcher::LAPSES_MAX - LAPSES_SUSPECT;
-/// How long a retry waits at most unless the handler asks for more.
-const RETRY_MAX: Millis = Dispatcher::BACKOFF_MAX.as_millis() as Millis;
 
 impl Checker {
     pub(super) fn granted(&mut self, claim: &Claim, is_repeated: bool) {
@@ -99,9 +97,12 @@ impl Checker {
             _ => 0,
         };
         let age = self.at - event.open_since;
+        let most = asked
+            .max(millis(Dispatcher::BACKOFF_MAX))
+            .min(knobs.retry_for_ms);
         match end {
             Settlement::Retry { after, .. } => {
-                let is_bounded = millis(*after) <= asked.max(RETRY_MAX).min(knobs.retry_for_ms);
+                let is_bounded = millis(*after) <= most;
                 promise!(self, E5: is_bounded, "{key:?}: a retry waits for {after:?}");
             }
             Settlement::Dead { cause, .. } => {

@@ -39,12 +39,13 @@ impl Checker {
     }
 
     fn has_free_place(&self) -> bool {
-        let held = self.events.values().filter(|event| event.is_held(self.at));
-        let held: Vec<_> = held.filter_map(|event| event.lease).collect();
+        // A handler ends a moment after its lease.
+        let now = self.at.saturating_sub(self.plan.knobs.noise_ms);
+        let leases = self.events.values().filter_map(|event| event.lease);
+        let held: Vec<_> = leases.filter(|lease| lease.until >= now).collect();
         self.running.iter().any(|by| {
-            let is_its = |lease: &&Lease| lease.by == *by;
-            let free = (held.iter().filter(is_its).count() as u64) < self.plan.knobs.handlers_max;
-            free && self.plan.nodes[by.0].dispatches
+            let its = held.iter().filter(|lease| lease.by == *by).count() as u64;
+            its < self.plan.knobs.handlers_max && self.plan.nodes[by.0].dispatches
         })
     }
 

@@ -3,7 +3,6 @@
 
 use super::*;
 
-const AGE_MAX: Millis = Reconciler::AGE_MAX.as_millis() as Millis;
 const PAUSE_MAX: Millis = Reconciler::PAUSE_MAX.as_millis() as Millis * 11 / 10 + 1;
 
 impl Checker {
@@ -23,7 +22,7 @@ impl Checker {
                 known.is_told_given_up = true;
                 let age = at - known.intended_at.or(known.expected_at).unwrap_or(at);
                 let answers = known.answers;
-                let may = age >= AGE_MAX && answers >= Reconciler::ANSWERS_MIN;
+                let may = age >= millis(Reconciler::AGE_MAX) && answers >= Reconciler::ANSWERS_MIN;
                 let text = format!("after {age} ms and {answers} answers");
                 promise!(self, E2: may, "task {task} is given up {text}");
             }
