@@ -145,7 +145,7 @@ fn mix(number: u64) -> u64 {
 pub(crate) const SOMETIMES: &str = "answer 200, accepted New, accepted Duplicate, \
     accepted Conflict, accepted Late, accepted Confirmed, accepted Quarantined, \
     claim after 0 lapses, claim after 1 lapses, claim after 2 lapses, claim repeated, \
-    Settled Done, Settled Retry, Settled Release, Lost Done, AlreadySettled Done, lost claim, \
+    Done, Retry, Release, lost settlement, settled again, lost claim, \
     Cancelled, Died, Stopping, Begins Stall, Refuses, LosesAnswer, Hangs, CarriesOutLate, \
     provider away, provider running, provider ended, Decided Ready, ToldGivenUp, dead exhausted, \
     dead given_up, dead lapsed, Purged";
@@ -183,10 +183,10 @@ pub(crate) fn name(what: &What) -> String {
         What::Accepted(.., accepted) => format!("accepted {accepted:?}"),
         What::Granted(_, true) => "claim repeated".to_owned(),
         What::Granted(claim, _) => format!("claim after {} lapses", claim.lapses.min(2)),
-        What::Settled(_, Settlement::Dead { cause, .. }, Settled::Settled) => {
-            format!("dead {cause}")
-        }
-        What::Settled(_, end, settled) => format!("{settled:?} {}", word(format!("{end:?}"))),
+        What::Settled(_, _, Settled::Lost) => "lost settlement".to_owned(),
+        What::Settled(_, _, Settled::AlreadySettled) => "settled again".to_owned(),
+        What::Settled(_, Settlement::Dead { cause, .. }, _) => format!("dead {cause}"),
+        What::Settled(_, end, _) => word(format!("{end:?}")),
         What::Extended(_, _, false) => "lost claim".to_owned(),
         What::Decided(_, decision) => format!("Decided {decision:?}"),
         What::Redriven(_, _, redriven) => format!("Redriven {redriven:?}"),
