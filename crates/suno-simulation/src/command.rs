@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use serde::Deserialize;
@@ -20,7 +19,8 @@ const THREADS: usize = 2;
 /// Every run of so many is done twice, and must come to the same.
 const TWICE: u64 = 100;
 const COVERAGE_FROM_RUNS: u64 = 5_000;
-const SHRINKING_MAX: Duration = Duration::from_secs(30);
+/// How many runs shrinking takes at most.
+const SHRINKING_RUNS_MAX: usize = 250;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -156,11 +156,8 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
 
 /// Leaves out what a plan can do without that breaks a promise, as long as it breaks the same one.
 fn shrink(plan: &Plan, row: Option<&str>, mutant: Option<&str>) -> Plan {
-    let started = Instant::now();
-    let mut fails = |plan: &Plan| {
-        let has_time = started.elapsed() < SHRINKING_MAX;
-        has_time && run(plan, mutant).row() == row
-    };
+    let mut runs = 0..SHRINKING_RUNS_MAX;
+    let mut fails = |plan: &Plan| runs.next().is_some() && run(plan, mutant).row() == row;
     let mut plan = plan.clone();
     without(&mut plan, &mut fails, |plan| &mut plan.faults);
     without(&mut plan, &mut fails, |plan| &mut plan.tasks);

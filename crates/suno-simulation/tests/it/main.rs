@@ -39,6 +39,6 @@ fn every_mistake_breaks_its_promise() {
 
 #[test]
 fn kept_plans_and_worlds_in_memory_and_on_files_keep_every_promise() {
-    let (keeps, out) = simulated(r#"{"runs":100,"sqlite_runs":5}"#).unwrap();
+    let (keeps, out) = simulated(r#"{"runs":60,"sqlite_runs":5}"#).unwrap();
     assert!(keeps, "{out}");
 }
