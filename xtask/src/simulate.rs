@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 /// What breaks a promise is shrunk to a small plan; keep it in 'crates/suno-simulation/plans' when its cause is
 /// mended. Exit codes: 0 every promise was kept, or the mutant was found; 1 otherwise; 2 it could not
 /// be run.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, clap::Args, serde::Serialize)]
 pub struct Simulate {
     /// The seed of the first run; the next ones follow
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
@@ -45,25 +45,8 @@ impl Simulate {
         let mut command = Command::new(env!("CARGO"));
         command
             .args(["run", "--quiet", "--profile", "simulation"])
-            .args([
-                "--package",
-                "suno-simulation",
-                "--example",
-                "simulate",
-                "--",
-            ])
-            .args(["--seed", &self.seed.to_string()])
-            .args(["--runs", &self.runs.to_string()])
-            .args(["--sqlite-runs", &self.sqlite_runs.to_string()]);
-        if let Some(plan) = &self.plan {
-            command.arg("--plan").arg(plan);
-        }
-        if let Some(mutant) = &self.mutant {
-            command.args(["--mutant", mutant]);
-        }
-        if self.trace {
-            command.arg("--trace");
-        }
+            .args(["--package", "suno-simulation", "--example", "simulate"])
+            .args(["--", &serde_json::to_string(self)?]);
         let status = command.status().context("cannot run cargo")?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(ExitCode::from(code.unwrap_or(2)))

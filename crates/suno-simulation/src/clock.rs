@@ -1,86 +1,64 @@
 //! The clocks of a world: the wall clock of each node, which is set, and the store's.
 
+use std::iter;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use suno_callback::Clock;
 use tokio::time::Instant;
 
-/// The true time at which every run begins, in milliseconds since 1970.
-pub(crate) const START_MS: i64 = 1_790_000_000_000;
-/// The monotonic time at the start.
-const UPTIME: Duration = Duration::from_secs(86_400);
+use crate::plan::{FaultKind, Millis, Plan};
+use crate::store::millis;
 
-/// A clock of one machine.
+pub(crate) const START_MS: u64 = 1_790_000_000_000;
+const UPTIME_MS: u64 = 86_400_000;
+
 #[derive(Debug, Clone)]
 pub(crate) struct MachineClock {
     start: Instant,
-    /// How far the wall clock is ahead of the truth.
-    ahead_ms: Arc<AtomicI64>,
+    /// When the wall clock is ahead of the truth, and how far.
+    ahead: Arc<[(Range<Millis>, i64)]>,
     /// The monotonic time follows the wall clock, which is a mistake.
-    follows_wall: bool,
+    pub(crate) follows_wall: bool,
 }
 
 impl MachineClock {
-    pub(crate) fn new(start: Instant, ahead_ms: i64) -> Self {
-        let ahead_ms = Arc::new(AtomicI64::new(ahead_ms));
+    /// The clock of a node, or one that is never set.
+    pub(crate) fn new(plan: &Plan, node: Option<usize>) -> Self {
+        let wall_ms = node.map_or(0, |node| plan.nodes[node].wall_ms);
+        let its = plan.faults.iter().filter(|fault| fault.node == node);
+        let steps = its.filter_map(|fault| match fault.kind {
+            FaultKind::WallStep(by_ms) => Some((fault.at_ms..plan.end_of(fault), by_ms)),
+            _ => None,
+        });
+        let ahead = iter::once((0..Millis::MAX, wall_ms)).chain(steps).collect();
         Self {
-            start,
-            ahead_ms,
+            start: Instant::now(),
+            ahead,
             follows_wall: false,
         }
     }
 
-    /// The same clock, whose monotonic time follows its wall clock.
-    pub(crate) fn following_wall(&self) -> Self {
-        Self {
-            follows_wall: true,
-            ..self.clone()
-        }
-    }
-
-    /// Sets the wall clock.
-    pub(crate) fn step(&self, by_ms: i64) {
-        self.ahead_ms.fetch_add(by_ms, Ordering::Relaxed);
+    fn wall(&self, origin: u64) -> u64 {
+        let now = millis(self.start.elapsed());
+        let is_now = |(when, _): &&(Range<Millis>, i64)| when.contains(&now);
+        let ahead: i64 = self.ahead.iter().filter(is_now).map(|(_, by)| by).sum();
+        (origin + now).saturating_add_signed(ahead)
     }
 }
 
 impl Clock for MachineClock {
     fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let now = START_MS + elapsed + self.ahead_ms.load(Ordering::Relaxed);
+        let now = i64::try_from(self.wall(START_MS)).unwrap_or(i64::MAX);
         Timestamp::from_millisecond(now).unwrap_or_default()
     }
 
     fn monotonic(&self) -> Duration {
-        let now = UPTIME + self.start.elapsed();
-        if !self.follows_wall {
-            return now;
+        match self.follows_wall {
+            true => Duration::from_millis(self.wall(UPTIME_MS)),
+            false => Duration::from_millis(UPTIME_MS) + self.start.elapsed(),
         }
-        let ahead = self.ahead_ms.load(Ordering::Relaxed);
-        let step = Duration::from_millis(ahead.unsigned_abs());
-        if ahead < 0 {
-            now.saturating_sub(step)
-        } else {
-            now + step
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_step_of_the_wall_clock_does_not_change_the_monotonic_time() {
-        let clock = MachineClock::new(Instant::now(), 500);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        clock.step(-3_600_000);
-        let ahead = clock.now().as_millisecond() - START_MS;
-        assert_eq!(ahead, 1_000 + 500 - 3_600_000);
-        assert_eq!(clock.monotonic(), UPTIME + Duration::from_secs(1));
-        assert!(clock.following_wall().monotonic() < UPTIME);
     }
 }

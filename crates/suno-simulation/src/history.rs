@@ -1,362 +1,198 @@
-//! What happened in a run, entry by entry.
+//! What happened in a run, entry by entry, and how much many runs have tried.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
-use suno_callback::{Accepted, DeadCause, Decision, Redriven, Settled, StateName};
+use suno_callback::*;
 
-use crate::plan::{Body, Millis, StageName};
+use crate::plan::{Body, FaultKind, Key, Millis};
 
-/// Something that happened.
-#[derive(Debug, Clone, Hash)]
+/// A process: its node, and how often the node had been started before.
+pub(crate) type Process = (usize, u32);
+
+#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) at: Millis,
-    /// The node, and how often it had been started. `None`: the world.
-    pub(crate) by: Option<(usize, u32)>,
+    pub(crate) by: Option<Process>,
     pub(crate) what: What,
 }
 
-/// The number of an event in its store.
-pub(crate) type EventNumber = i64;
+#[derive(Debug)]
+#[expect(dead_code, reason = "some fields are for the readers of a trace only")]
+pub(crate) enum What {
+    Submitted(usize),
+    Sent(Key, Body, usize),
+    /// The hash of its body, and the status of the answer, or 0.
+    Answered(u64, u16),
 
-/// One claim of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket {
-    pub(crate) event: EventNumber,
-    pub(crate) epoch: u32,
-    pub(crate) worker: u64,
+    // Operations of the store, when they are carried out.
+    /// The key, unless it was not understood, the hash of the body, and whether it is unconfirmed.
+    Accepted(Option<Key>, u64, bool, Accepted),
+    /// True if the claim was granted before, to the same request.
+    Granted(Claim, bool),
+    /// The end of a request that was granted something.
+    Claimed,
+    Settled(Ticket, Settlement, Settled),
+    /// Whether the claim holds for so long from now on.
+    Extended(Ticket, Millis, bool),
+    Redriven(EventId, Redrive, Redriven),
+    Decided(Key, Decision),
+    Purged(u64, u64),
+    Intended(usize),
+    Expected(usize),
+    Postponed(usize, Millis),
+    State(EventId, Key, Shown),
+    Gone(EventId),
+
+    Begun(Ticket, Key),
+    Stepped(Ticket, Key),
+    Ended(Ticket, Key, &'static str),
+    Cancelled(Ticket, Key),
+    /// A handler is told of a dead letter, and of a task that is given up.
+    ToldDead(EventId, DeadCause),
+    ToldGivenUp(usize),
+
+    Answers(usize, &'static str),
+
+    Begins(FaultKind),
+    Ends(FaultKind),
+    OperationFails(&'static str, FaultKind),
+    Started,
+    Died(&'static str),
+    Stopping,
+    Logged(String),
 }
 
-impl Ticket {
-    pub(crate) fn of(ticket: &suno_callback::Ticket) -> Self {
-        Self {
-            event: ticket.event.0,
-            epoch: ticket.epoch,
-            worker: ticket.worker.0,
-        }
-    }
-}
-
-/// How a claim ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum End {
-    Done,
-    Retry(Millis),
-    Dead(DeadCause),
-    Release,
-}
-
-/// The state of an event as the store shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) state: StateName,
     /// When the state ends by itself, or has ended; otherwise 0.
     pub(crate) until: Millis,
     pub(crate) attempts: u32,
     pub(crate) lapses: u32,
-    pub(crate) unconfirmed: bool,
 }
 
-/// A claim that was granted.
-#[derive(Debug, Clone, Hash)]
-pub(crate) struct Grant {
-    pub(crate) ticket: Ticket,
-    pub(crate) task: usize,
-    pub(crate) stage: StageName,
-    pub(crate) attempt: u32,
-    pub(crate) lapses: u32,
-    pub(crate) holds_for: Millis,
-    pub(crate) age: Millis,
-    /// It was granted before, to the same request.
-    pub(crate) is_repeated: bool,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Hash)]
-pub(crate) enum What {
-    Submitted {
-        task: usize,
-    },
-    Sent {
-        delivery: u64,
-        task: usize,
-        stage: StageName,
-        body: Body,
-    },
-    Answered {
-        delivery: u64,
-        body: u64,
-        status: u16,
-    },
-
-    // Operations of the store, when they are carried out.
-    Accepted {
-        task: Option<usize>,
-        stage: Option<StageName>,
-        body: u64,
-        unconfirmed: bool,
-        accepted: Accepted,
-    },
-    Granted(Grant),
-    Claimed {
-        wanted: usize,
-        granted: usize,
-        more: bool,
-        suspected: bool,
-    },
-    Settled {
-        ticket: Ticket,
-        end: End,
-        settled: Settled,
-    },
-    Extended {
-        ticket: Ticket,
-        lease: Millis,
-        is_extended: bool,
-    },
-    Redriven {
-        event: EventNumber,
-        even_if_superseded: bool,
-        redriven: Redriven,
-    },
-    Decided {
-        task: usize,
-        stage: StageName,
-        decision: Decision,
-    },
-    Purged {
-        keys_after: Millis,
-        keys: u64,
-        dead: u64,
-    },
-    Intended {
-        task: usize,
-    },
-    Expected {
-        task: usize,
-    },
-    Due {
-        task: usize,
-        epoch: u32,
-        answers: u32,
-    },
-    Postponed {
-        task: usize,
-        after: Millis,
-        is_answered: bool,
-        held: bool,
-    },
-    Finished {
-        task: usize,
-        held: bool,
-    },
-    /// The state of an event has changed.
-    State {
-        event: EventNumber,
-        task: usize,
-        stage: StageName,
-        shown: Shown,
-    },
-    /// The event is not stored any more.
-    Gone {
-        event: EventNumber,
-    },
-
-    // Handlers.
-    Begun {
-        ticket: Ticket,
-        task: usize,
-        stage: StageName,
-    },
-    Stepped {
-        ticket: Ticket,
-        task: usize,
-    },
-    Ended {
-        ticket: Ticket,
-        task: usize,
-        result: &'static str,
-    },
-    Cancelled {
-        ticket: Ticket,
-        task: usize,
-    },
-    ToldDead {
-        event: EventNumber,
-        cause: DeadCause,
-    },
-    ToldGivenUp {
-        task: usize,
-        age: Millis,
-        answers: u32,
-    },
-
-    // The provider is asked.
-    Asked {
-        task: usize,
-    },
-    Answers {
-        task: usize,
-        answer: &'static str,
-    },
-
-    // Faults.
-    Fault(usize),
-    Healed(usize),
-    CutOff,
-    AllHealed,
-    OperationFails {
-        operation: &'static str,
-        how: &'static str,
-    },
-    Started,
-    Died(&'static str),
-    Stopping,
-    Stalled,
-    Resumed,
-    /// Something was logged at ERROR.
-    Error(String),
-}
-
-/// What is promised; see the table in the documentation of the crate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "it belongs to this crate and its command"
-)]
-#[expect(
-    missing_docs,
-    reason = "the table in the documentation of the crate says it"
-)]
-pub enum Row {
-    S1,
-    S2,
-    S3,
-    S4,
-    S5,
-    S6,
-    S7,
-    S8,
-    S9,
-    E1,
-    E2,
-    E3,
-    E4,
-    E5,
-    E6,
-    E7,
-    /// A task panicked or span for ever.
-    Sound,
-}
-
-/// A promise was not kept.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Violation {
-    /// Which one.
-    pub row: Row,
-    /// What happened.
-    pub text: String,
-}
-
-impl Violation {
-    pub(crate) fn new(row: Row, text: impl Into<String>) -> Self {
-        Self {
-            row,
-            text: text.into(),
-        }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.row, self.text)
-    }
-}
-
-/// The entries, and a hash of them.
 #[derive(Debug, Default)]
-pub(crate) struct History {
-    pub(crate) entries: Vec<Entry>,
-    hash: Fnv,
+pub(crate) struct Outcome {
+    /// The row of the first promise that was not kept, and what happened. The row is "Sound" if the run
+    /// itself has failed.
+    pub(crate) violation: Option<(&'static str, String)>,
+    pub(crate) history: Vec<Entry>,
+    pub(crate) coverage: Coverage,
 }
 
-impl History {
-    pub(crate) fn add(&mut self, entry: Entry) {
-        entry.hash(&mut self.hash);
-        self.entries.push(entry);
+impl Outcome {
+    /// Notes that a promise is broken, unless another one was broken before.
+    pub(crate) fn fail(&mut self, row: &'static str, text: impl Into<String>) {
+        self.violation.get_or_insert_with(|| (row, text.into()));
     }
 
-    /// Equal histories have equal hashes.
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash.finish()
+    pub(crate) fn row(&self) -> Option<&'static str> {
+        self.violation.as_ref().map(|(row, _)| *row)
     }
 
-    /// The last entries, one a line.
     pub(crate) fn tail(&self, entries: usize) -> String {
-        let from = self.entries.len().saturating_sub(entries);
-        self.entries[from..]
-            .iter()
-            .map(|entry| format!("  {entry}\n"))
-            .collect()
+        let from = self.history.len().saturating_sub(entries);
+        let lines = self.history[from..].iter();
+        lines.map(|entry| format!("  {entry}\n")).collect()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.violation {
+            Some((row, text)) => write!(f, "{row}: {text}\n{}", self.tail(40)),
+            None => write!(f, "kept every promise: {} entries", self.history.len()),
+        }
     }
 }
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.at / 1_000;
-        write!(f, "{:>6}.{:03} ", seconds, self.at % 1_000)?;
-        match self.by {
-            Some((node, life)) => write!(f, "node {node}.{life}  ")?,
-            None => f.write_str("world     ")?,
+        let at = Duration::from_millis(self.at).as_secs_f64();
+        let node = |(node, life)| format!("node {node}.{life}");
+        let by = self.by.map_or("world".to_owned(), node);
+        write!(f, "{at:>10.3} {by:<9} {:?}", self.what)
+    }
+}
+
+/// A number that is the same in each run of a program.
+pub(crate) fn hash_of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A number that depends on a seed, a purpose and two counters only: leaving out one item of a plan
+/// does not change what happens to the others.
+pub(crate) fn dice(seed: u64, purpose: &str, counters: [u64; 2]) -> u64 {
+    let take = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
+    let hash = purpose.bytes().fold(mix(seed), take);
+    let count = |hash: u64, counter: u64| mix(hash ^ mix(counter.wrapping_add(1)));
+    counters.into_iter().fold(hash, count)
+}
+
+fn mix(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// What must happen in at least some of many runs.
+pub(crate) const SOMETIMES: &str = "answer 200, accepted New, accepted Duplicate, \
+    accepted Conflict, accepted Late, accepted Confirmed, accepted Quarantined, \
+    claim after 0 lapses, claim after 1 lapses, claim after 2 lapses, claim repeated, \
+    Done, Retry, Release, lost settlement, settled again, lost claim, \
+    Cancelled, Died, Stopping, Begins Stall, Refuses, LosesAnswer, Hangs, CarriesOutLate, \
+    provider away, provider running, provider ended, Decided Ready, ToldGivenUp, dead exhausted, \
+    dead given_up, dead lapsed, Purged";
+
+#[derive(Debug, Default)]
+pub(crate) struct Coverage(pub(crate) BTreeMap<String, (u64, u64)>);
+
+impl Coverage {
+    pub(crate) fn count(&mut self, name: String) {
+        self.0.entry(name).or_insert((0, 1)).0 += 1;
+    }
+
+    pub(crate) fn add(&mut self, run: Self) {
+        for (name, (count, runs)) in run.0 {
+            let sum = self.0.entry(name).or_default();
+            *sum = (sum.0 + count, sum.1 + runs);
         }
-        write!(f, "{:?}", self.what)
+    }
+
+    /// What happened in too few of so many runs: in fewer than five of a thousand.
+    pub(crate) fn too_rare(&self, runs: u64) -> Vec<&'static str> {
+        let in_runs = |name: &str| self.0.get(name).map_or(0, |(_, runs)| *runs);
+        let names = SOMETIMES.split(", ");
+        names.filter(|name| in_runs(name) * 200 < runs).collect()
     }
 }
 
-/// A hash that is the same in every run and version.
-#[derive(Debug)]
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-}
-
-/// The hash of a body.
-pub(crate) fn hash_of(body: &[u8]) -> u64 {
-    let mut hash = Fnv::default();
-    hash.write(body);
-    hash.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn histories_differ_by_what_happened_and_when() {
-        let hash = |at, task| {
-            let mut history = History::default();
-            let what = What::Submitted { task };
-            history.add(Entry { at, by: None, what });
-            history.hash()
-        };
-        assert_eq!(hash(1, 2), hash(1, 2));
-        assert_ne!(hash(1, 2), hash(2, 2));
-        assert_ne!(hash(1, 2), hash(1, 3));
+pub(crate) fn name(what: &What) -> String {
+    let word = |debug: String| {
+        let end = debug.find(['(', ' ']).unwrap_or(debug.len());
+        debug[..end].to_owned()
+    };
+    match what {
+        What::Answered(_, status) => format!("answer {status}"),
+        What::Accepted(.., accepted) => format!("accepted {accepted:?}"),
+        What::Granted(_, true) => "claim repeated".to_owned(),
+        What::Granted(claim, _) => format!("claim after {} lapses", claim.lapses.min(2)),
+        What::Settled(_, _, Settled::Lost) => "lost settlement".to_owned(),
+        What::Settled(_, _, Settled::AlreadySettled) => "settled again".to_owned(),
+        What::Settled(_, Settlement::Dead { cause, .. }, _) => format!("dead {cause}"),
+        What::Settled(_, end, _) => word(format!("{end:?}")),
+        What::Extended(_, _, false) => "lost claim".to_owned(),
+        What::Decided(_, decision) => format!("Decided {decision:?}"),
+        What::Redriven(_, _, redriven) => format!("Redriven {redriven:?}"),
+        What::Answers(_, answer) => format!("provider {answer}"),
+        What::OperationFails(_, kind) => word(format!("{kind:?}")),
+        What::Begins(kind) => format!("Begins {}", word(format!("{kind:?}"))),
+        what => word(format!("{what:?}")),
     }
 }

@@ -2,10 +2,9 @@
 //! set, processes die or stand still, and the store, the provider and the handlers fail. What happens
 //! is checked against what the workspace promises.
 //!
-//! A [`Plan`](plan::Plan) is drawn from a seed, and says everything that happens in a run. A run takes
-//! place in one thread, in simulated time: hours pass in milliseconds, and the same plan always has
-//! the same [`hash`](Outcome::hash). Each run ends at the first promise that is broken, with the last
-//! entries of its history.
+//! A plan is drawn from a seed, and says everything that happens in a run. A run takes place in one
+//! thread, in simulated time: hours pass in milliseconds, and the same plan always has the same
+//! history. It ends at the first promise that is broken.
 //!
 //! `cargo xtask simulate` does many runs. What breaks a promise is shrunk to a small plan, which is
 //! kept in `plans/` and run first from then on.
@@ -30,47 +29,20 @@
 //! | E5 | no wait, pause or age is further off than its bound, whatever a clock or a header says |
 //! | E7 | nothing is logged at ERROR while nothing is wrong |
 //!
-//! [`Mutant`]s are mistakes that are put in, to see that the checks find them.
-//!
-//! # What clocks may do
-//!
-//! Durations are measured by the store, and by each process for itself, with clocks that are not set.
-//! So steps of a wall clock and differences between the wall clocks of processes change neither
-//! leases, nor waits, nor ages, nor what is forgotten. A wall clock decides two things only: what
-//! time people read, and whether the signature of a callback is fresh. A receiver whose clock is wrong
-//! by more than [`Verification::WINDOW`](suno_callback::Verification::WINDOW) refuses callbacks; their
-//! tasks are found by asking the provider.
-//!
-//! A process that stands still for longer than a lease takes no step for an event after another
-//! process has claimed it: its handlers are cancelled first when it goes on. Only a handler that
-//! blocks its thread cannot be cancelled.
-//!
-//! A file of SQLite keeps its clock in the file. If the system clock is set while processes use the
-//! file, and another process opens it before one of them has used it again, that process takes the
-//! step for time that has passed, up to an hour. The simulation does not set clocks in runs over
-//! SQLite in which processes start later.
+//! Clocks are set, and what is measured must not change (`docs/ARCHITECTURE.md`, "Time"). No clock is
+//! set in runs over SQLite in which processes start later.
 
 mod check;
 mod clock;
 mod command;
-mod course;
-mod coverage;
-mod dice;
-pub mod draw;
+mod draw;
 mod handler;
 mod history;
-mod mutant;
 mod node;
-pub mod plan;
+mod plan;
 mod provider;
 mod run;
-mod shrink;
 mod store;
 mod world;
 
-pub use command::{Options, kept_plans, simulate};
-pub use history::{Row, Violation};
-pub use mutant::Mutant;
-pub use run::{run, trace};
-pub use shrink::shrink;
-pub use world::Outcome;
+pub use command::simulate;

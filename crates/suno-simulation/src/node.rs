@@ -1,205 +1,167 @@
 //! A process: it takes steps, stands still, dies at any of them, and is started again.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use suno_callback::simulation::{Gate, enter};
-use suno_callback::{
-    Dispatcher, IdempotencyStore, Inbox, Receiver, Reconciler, Retention, Running, Verification,
-};
+use suno_callback::*;
 use tokio::time::sleep;
 
 use crate::clock::MachineClock;
 use crate::handler::Handler;
-use crate::history::{Row, Violation, What};
-use crate::plan::Millis;
+use crate::history::{Process, What};
+use crate::plan::{Fault, FaultKind};
 use crate::provider::{KEY, Provider};
 use crate::store::Double;
 use crate::world::World;
 
-/// How many polls at one moment mean that time will never move on.
-const POLLS_AT_ONCE_MAX: u64 = 200_000;
-
-/// A machine on which one process runs at a time.
-#[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) index: usize,
     pub(crate) clock: MachineClock,
     life: Mutex<Option<Arc<Life>>>,
-    lives: AtomicU64,
+    lives: AtomicU32,
 }
 
-/// A process from its start to its end.
 pub(crate) struct Life {
     pub(crate) node: usize,
-    pub(crate) number: u32,
+    number: u32,
     pub(crate) world: Arc<World>,
-    /// The store as this process has opened it.
     pub(crate) store: Arc<dyn IdempotencyStore>,
+    pub(crate) operations: AtomicU64,
     steps: Mutex<Steps>,
-    receiver: Mutex<Option<Receiver>>,
-    running: Mutex<Vec<Running>>,
-    /// How many operations of the store were begun.
-    operations: AtomicU64,
+    services: Mutex<Option<(Receiver, Vec<Running>)>>,
 }
 
 #[derive(Debug, Default)]
 struct Steps {
     is_dead: bool,
-    is_stalled: bool,
     waiting: Vec<Waker>,
     polls: u64,
-    polls_at_once: u64,
-    last_at: Millis,
     /// The task that asked last has been held up.
     held_up: bool,
-    dies_at_poll: Option<u64>,
-    dies_after_commits: Option<u64>,
 }
 
 impl Node {
-    pub(crate) fn new(index: usize, clock: MachineClock) -> Self {
-        Self {
-            index,
-            clock,
-            life: Mutex::default(),
-            lives: AtomicU64::new(0),
-        }
+    pub(crate) fn new(clock: MachineClock) -> Self {
+        let (life, lives) = (Mutex::default(), AtomicU32::new(0));
+        Self { clock, life, lives }
     }
 
-    /// The process that runs.
     pub(crate) fn life(&self) -> Option<Arc<Life>> {
         lock(&self.life).clone()
     }
 
-    /// Starts a process, unless one runs.
-    pub(crate) fn start(&self, world: &Arc<World>) {
-        if world.is_over() || self.life().is_some() {
-            return;
+    /// Drops what runs, so that nothing refers to the world any more.
+    pub(crate) fn end(&self) {
+        if let Some(life) = lock(&self.life).take() {
+            lock(&life.services).take();
+            lock(&life.steps).waiting.clear();
         }
-        let number = self.lives.fetch_add(1, Ordering::Relaxed);
-        let store = world.open(&self.clock);
-        let life = Arc::new(Life {
-            store,
-            node: self.index,
-            number: u32::try_from(number).unwrap_or_default(),
-            world: world.clone(),
-            steps: Mutex::default(),
-            receiver: Mutex::default(),
-            running: Mutex::default(),
-            operations: AtomicU64::new(0),
-        });
-        *lock(&self.life) = Some(life.clone());
-        life.record(What::Started);
-        let built = life.clone();
-        tokio::spawn(enter(life, async move { built.build() }));
-    }
-
-    /// Forgets the process, which ends it for everybody else.
-    pub(crate) fn forget(&self) {
-        *lock(&self.life) = None;
     }
 }
 
 impl Life {
-    pub(crate) fn record(&self, what: What) {
-        self.world.record(Some((self.node, self.number)), what);
+    /// Starts a process on a node, unless one runs there.
+    pub(crate) fn start(world: &Arc<World>, node: usize) {
+        let machine = &world.nodes[node];
+        if world.is_over() || machine.life().is_some() {
+            return;
+        }
+        let Ok(store) = world.open(node) else {
+            return world
+                .checker()
+                .outcome
+                .fail("Sound", "the file cannot be opened");
+        };
+        let life = Arc::new(Self {
+            node,
+            number: machine.lives.fetch_add(1, Ordering::Relaxed),
+            world: world.clone(),
+            store,
+            operations: AtomicU64::new(0),
+            steps: Mutex::default(),
+            services: Mutex::default(),
+        });
+        *lock(&machine.life) = Some(life.clone());
+        life.record(What::Started);
+        let started = life.clone();
+        tokio::spawn(enter(life, async move {
+            *lock(&started.services) = Some(started.services());
+        }));
     }
 
-    /// Starts what the plan says of this node.
-    fn build(self: &Arc<Self>) {
+    pub(crate) fn process(&self) -> Process {
+        (self.node, self.number)
+    }
+
+    pub(crate) fn record(&self, what: What) {
+        self.world.record(Some(self.process()), what);
+    }
+
+    fn services(self: &Arc<Self>) -> (Receiver, Vec<Running>) {
         let (plan, knobs) = (&self.world.plan.nodes[self.node], &self.world.plan.knobs);
         let clock = self.world.nodes[self.node].clock.clone();
         let store = Arc::new(Double::new(self.clone()));
-        let inbox = Inbox::start(store.clone());
-        let inbox = if knobs.confirm {
-            inbox.with_confirmation()
-        } else {
-            inbox
-        };
-        let provider = Provider(self.clone());
+        let mut inbox = Inbox::start(store.clone());
+        let mut received = inbox.clone();
+        if knobs.confirm {
+            inbox = inbox.with_confirmation();
+        }
+        if self.world.forged_counts {
+            received = Inbox::start(store.clone());
+        }
         let handler = Arc::new(Handler(self.clone()));
-        let reconciler = Reconciler::new(inbox.clone(), provider)
+        let reconciler = Reconciler::new(inbox.clone(), Provider(self.clone()))
             .with_handler(handler.clone())
-            .with_interval(Duration::from_millis(knobs.reconcile_ms))
+            .with_interval(Duration::from_millis(knobs.reconcile_every_ms))
             .with_clock(clock.clone());
-        let mut running = Vec::new();
-        if plan.dispatches {
-            let dispatcher = match knobs.confirm {
-                true => Dispatcher::new(inbox.clone(), reconciler.confirm(handler)),
-                false => Dispatcher::new(inbox.clone(), handler),
-            };
-            let places = usize::try_from(knobs.places).unwrap_or(usize::MAX);
-            running.push(
-                dispatcher
-                    .with_lease(Duration::from_millis(knobs.lease_ms))
-                    .with_handlers_max(places)
-                    .with_handler_timeout(Duration::from_millis(knobs.handler_timeout_ms))
-                    .with_retry_for(Duration::from_millis(knobs.retry_for_ms))
-                    .start(),
-            );
-        }
-        if plan.reconciles {
-            running.push(reconciler.start());
-        }
-        if plan.purges {
-            let keys_for = Duration::from_millis(knobs.keys_for_ms);
-            let retention = Retention::new(store)
-                .with_keys_for(keys_for)
-                .with_bodies_for(keys_for / 2)
-                .with_dead_letters_for(keys_for * 2)
-                .with_interval(Duration::from_millis(knobs.purge_every_ms));
-            running.push(retention.start());
-        }
-        *lock(&self.running) = running;
-        let receiver = Receiver::new(inbox, Verification::webhook_key(KEY)).with_clock(clock);
-        *lock(&self.receiver) = Some(receiver);
+        let dispatcher = match knobs.confirm {
+            true => Dispatcher::new(inbox, reconciler.confirm(handler)),
+            false => Dispatcher::new(inbox, handler),
+        };
+        let dispatcher = dispatcher
+            .with_lease(Duration::from_millis(knobs.lease_ms))
+            .with_handlers_max(usize::try_from(knobs.handlers_max).unwrap_or(1))
+            .with_handler_timeout(Duration::from_millis(knobs.handler_timeout_ms))
+            .with_retry_for(Duration::from_millis(knobs.retry_for_ms));
+        let keys_for = Duration::from_millis(knobs.keys_for_ms);
+        let retention = Retention::new(store)
+            .with_keys_for(keys_for)
+            .with_bodies_for(keys_for / 2)
+            .with_dead_letters_for(keys_for * 2)
+            .with_interval(Duration::from_millis(knobs.purge_every_ms));
+        let dispatching = plan.dispatches.then(|| dispatcher.start());
+        let reconciling = plan.reconciles.then(|| reconciler.start());
+        let purging = plan.purges.then(|| retention.start());
+        let running = [dispatching, reconciling, purging];
+        let receiver = Receiver::new(received, Verification::webhook_key(KEY));
+        (
+            receiver.with_clock(clock),
+            running.into_iter().flatten().collect(),
+        )
     }
 
-    /// What answers callbacks.
     pub(crate) fn receiver(&self) -> Option<Receiver> {
-        lock(&self.receiver).clone()
+        let services = lock(&self.services);
+        services.as_ref().map(|(receiver, _)| receiver.clone())
     }
 
     pub(crate) fn is_dead(&self) -> bool {
         lock(&self.steps).is_dead
     }
 
-    /// The number of the next operation of the store.
-    pub(crate) fn next_operation(&self) -> u64 {
-        self.operations.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// An operation was carried out. True if the process dies of it, before it is answered.
-    pub(crate) fn commits(self: &Arc<Self>) -> bool {
-        let dies = {
-            let mut steps = lock(&self.steps);
-            let left = steps.dies_after_commits.map(|left| left.saturating_sub(1));
-            steps.dies_after_commits = left.filter(|left| *left > 0);
-            left == Some(0)
+    /// True if the process dies before an operation is answered that was carried out.
+    pub(crate) fn dies_of_commit(&self, dice: u64) -> bool {
+        let dies = |fault: &Fault| match fault.kind {
+            FaultKind::DeathAfterCommit(of) => dice.is_multiple_of(of),
+            _ => false,
         };
-        if dies {
+        if self.world.active(self.node).any(dies) {
             self.die("after a commit");
         }
-        dies || self.is_dead()
-    }
-
-    pub(crate) fn will_die_after_commits(&self, commits: u64) {
-        lock(&self.steps).dies_after_commits = Some(commits);
-    }
-
-    pub(crate) fn will_die_at_poll(&self, poll: u64) {
-        let mut steps = lock(&self.steps);
-        steps.dies_at_poll = Some(steps.polls + poll);
-    }
-
-    /// It does not die any more unless it has.
-    pub(crate) fn will_live(&self) {
-        let mut steps = lock(&self.steps);
-        (steps.dies_at_poll, steps.dies_after_commits) = (None, None);
+        self.is_dead()
     }
 
     /// No task of the process takes another step.
@@ -207,86 +169,25 @@ impl Life {
         if std::mem::replace(&mut lock(&self.steps).is_dead, true) {
             return;
         }
-        self.world.nodes[self.node].forget();
+        lock(&self.world.nodes[self.node].life).take();
         self.record(What::Died(how));
     }
 
-    /// The process stops as it should.
     pub(crate) async fn stop(self: Arc<Self>) {
         self.record(What::Stopping);
-        lock(&self.receiver).take();
-        let running = std::mem::take(&mut *lock(&self.running));
-        for running in running {
+        let services = lock(&self.services).take();
+        for running in services.into_iter().flat_map(|(_, running)| running) {
             running.stop().await;
         }
         self.die("stopped");
     }
 
-    /// The process stands still.
-    pub(crate) fn stall(&self) {
-        lock(&self.steps).is_stalled = true;
-        self.record(What::Stalled);
-    }
-
+    /// The process goes on: whatever has become ready is polled in a random order.
     pub(crate) fn resume(&self) {
-        let waiting = {
-            let mut steps = lock(&self.steps);
-            steps.is_stalled = false;
-            std::mem::take(&mut steps.waiting)
-        };
-        self.record(What::Resumed);
-        let dice = self.world.dice.of("resume").at(self.node as u64);
-        let mut waiting: Vec<_> = waiting.into_iter().enumerate().collect();
-        waiting.sort_by_key(|(place, _)| dice.at(*place as u64).below(u64::MAX));
+        let waiting = std::mem::take(&mut lock(&self.steps).waiting);
+        let mut waiting: Vec<_> = (0_u64..).zip(waiting).collect();
+        waiting.sort_by_key(|(place, _)| self.world.dice("resume", self.node, *place));
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
-    }
-
-    /// What belongs to this process is dropped, so that nothing refers to the world any more.
-    pub(crate) fn clear(&self) {
-        lock(&self.receiver).take();
-        lock(&self.running).clear();
-        lock(&self.steps).waiting.clear();
-    }
-
-    /// Whether a task is held up although it could go on, and for how long.
-    fn noise(&self, steps: &mut Steps) -> Option<Millis> {
-        let knobs = &self.world.plan.knobs;
-        if knobs.noise_percent == 0 || std::mem::replace(&mut steps.held_up, false) {
-            return None;
-        }
-        let dice = self
-            .world
-            .dice
-            .of("noise")
-            .at(self.node as u64)
-            .at(steps.polls);
-        steps.held_up = dice.percent(knobs.noise_percent);
-        steps
-            .held_up
-            .then(|| dice.of("pause").below(knobs.noise_ms + 1))
-    }
-
-    /// Counts a poll; what it comes to besides.
-    fn count(&self, steps: &mut Steps) -> Option<Violation> {
-        steps.polls += 1;
-        steps.polls_at_once += 1;
-        if steps.polls_at_once < POLLS_AT_ONCE_MAX {
-            return None;
-        }
-        let now = self.world.now();
-        if now == steps.last_at {
-            return Some(Violation::new(
-                Row::Sound,
-                format!("node {} spins", self.node),
-            ));
-        }
-        (steps.last_at, steps.polls_at_once) = (now, 0);
-        None
-    }
-
-    /// How many polls its tasks had.
-    pub(crate) fn polls(&self) -> u64 {
-        lock(&self.steps).polls
     }
 }
 
@@ -302,34 +203,36 @@ impl Gate for Life {
         if steps.is_dead || self.world.is_over() {
             return Poll::Pending;
         }
-        if let Some(violation) = self.count(&mut steps) {
-            self.world.violate(violation);
-            return Poll::Pending;
-        }
-        if steps.dies_at_poll.is_some_and(|poll| poll <= steps.polls) {
+        steps.polls += 1;
+        let polls = steps.polls;
+        let dice = |purpose| self.world.dice(purpose, self.node, polls);
+        let dies = |fault: &Fault| match fault.kind {
+            FaultKind::DeathAtPoll(of) => dice("poll").is_multiple_of(of),
+            _ => false,
+        };
+        if self.world.active(self.node).any(dies) {
             drop(steps);
             self.die("at a poll");
             return Poll::Pending;
         }
-        if steps.is_stalled {
+        if self.world.has_fault(self.node, FaultKind::Stall) {
             steps.waiting.push(cx.waker().clone());
             return Poll::Pending;
         }
-        match self.noise(&mut steps) {
-            None => Poll::Ready(()),
-            Some(0) => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Some(pause) => {
-                let waker = cx.waker().clone();
-                tokio::spawn(async move {
-                    sleep(Duration::from_millis(pause)).await;
-                    waker.wake();
-                });
-                Poll::Pending
-            }
+        // A task that could go on is held up now and then, but not twice in a row.
+        let knobs = &self.world.plan.knobs;
+        let is_noisy = dice("noise") % 100 < knobs.noise_percent;
+        steps.held_up = !steps.held_up && is_noisy;
+        if !steps.held_up {
+            return Poll::Ready(());
         }
+        let pause = Duration::from_millis(dice("pause") % (knobs.noise_ms + 1));
+        let waker = cx.waker().clone();
+        tokio::spawn(async move {
+            sleep(pause).await;
+            waker.wake();
+        });
+        Poll::Pending
     }
 }
 

@@ -1,142 +1,126 @@
 //! Runs one plan on a runtime of its own, whose time is simulated.
 
 use std::cell::Cell;
-use std::fmt::Write;
-use std::panic;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Once};
+use std::time::Duration;
+use std::{panic, process, thread};
 
-use suno_callback::simulation::mutate;
+use suno_callback::simulation::{Mutation, mutate};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 use crate::handler::PLANNED;
-use crate::history::What;
-use crate::mutant::Mutant;
+use crate::history::{Outcome, What};
 use crate::plan::Plan;
-use crate::world::{Outcome, World, stuck};
+use crate::world::World;
+
+/// How long a run may take in real time. Nearly all take less than a second, unless a task spins.
+const REAL_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Mistakes that the simulation must find: each is how an earlier version behaved. They are in the
+/// product, and some of them also or only in the world.
+pub(crate) const MUTANTS: [(&str, Option<Mutation>); 8] = [
+    ("one-claim-per-turn", Some(Mutation::OneClaimPerTurn)),
+    ("runs-without-lease", Some(Mutation::RunsWithoutLease)),
+    ("unbounded-wait", Some(Mutation::UnboundedWait)),
+    ("ten-attempts", Some(Mutation::TenAttempts)),
+    ("grants-by-number", Some(Mutation::GrantsByNumber)),
+    // The store counts by a wall clock.
+    ("wall-clock", Some(Mutation::GivenUpByAge)),
+    ("suspects-together", Some(Mutation::SuspectsTogether)),
+    // Unconfirmed events count as confirmed.
+    ("forged-counts", None),
+];
 
 thread_local! {
-    static IS_SIMULATING: Cell<bool> = const { Cell::new(false) };
-    static PANICKED: Cell<bool> = const { Cell::new(false) };
+    static HAS_PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a plan.
-#[must_use]
-pub fn run(plan: &Plan, mutant: Option<Mutant>) -> Outcome {
-    simulate(plan, mutant).0
-}
-
-/// Runs a plan, and returns its whole history for people.
-#[must_use]
-pub fn trace(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, String) {
-    let (outcome, world) = simulate(plan, mutant);
-    let trace = world.map_or_else(String::new, |world| world.trace());
-    (outcome, trace)
-}
-
-fn simulate(plan: &Plan, mutant: Option<Mutant>) -> (Outcome, Option<Arc<World>>) {
+/// Runs a plan. A run that does not end within half a minute ends the program.
+pub(crate) fn run(plan: &Plan, mutant: Option<&str>) -> Outcome {
+    let _watched = watch(plan);
     watch_panics();
-    let Ok(dir) = dir() else {
-        return (Outcome::failed(stuck("no directory")), None);
-    };
-    fastrand::seed(plan.seed);
-    let mutation = mutant.and_then(Mutant::mutation);
-    mutate(mutation.as_slice());
-    IS_SIMULATING.set(true);
-    PANICKED.set(false);
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
-    let Ok(runtime) = runtime else {
-        return (Outcome::failed(stuck("no runtime")), None);
-    };
-    let (mut outcome, world) = runtime.block_on(async {
-        let world = match World::new(plan, mutant, dir.path()) {
-            Ok(world) => world,
-            Err(err) => return (Outcome::failed(stuck(&format!("no store: {err}"))), None),
-        };
-        let log = Log(world.clone());
-        let _logging = tracing::subscriber::set_default(log);
-        (world.run().await, Some(world))
-    });
-    drop(runtime);
-    IS_SIMULATING.set(false);
+    let mutation = MUTANTS.iter().find(|(word, _)| Some(*word) == mutant);
+    mutate(mutation.and_then(|(_, mutation)| *mutation).as_slice());
+    HAS_PANICKED.set(false);
+    let mut outcome = Outcome::default();
+    match simulated(plan, mutant) {
+        Ok(simulated) => outcome = simulated,
+        Err(err) => outcome.fail("Sound", format!("it cannot be run: {err}")),
+    }
     mutate(&[]);
-    if PANICKED.get() {
-        outcome
-            .violation
-            .get_or_insert_with(|| stuck("a task panicked"));
+    if HAS_PANICKED.get() {
+        outcome.fail("Sound", "a task panicked");
     }
-    (outcome, world)
+    outcome
 }
 
-/// A directory for the files of a run: in memory where that exists.
-fn dir() -> std::io::Result<TempDir> {
+fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<Outcome> {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() {
-        TempDir::new_in(memory)
-    } else {
-        TempDir::new()
-    }
+    let dir = memory.is_dir().then(|| TempDir::new_in(memory));
+    let dir = dir.unwrap_or_else(TempDir::new)?;
+    // The name of the directory is drawn from the same numbers as the back-off of the product.
+    fastrand::seed(plan.seed);
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build()?;
+    runtime.block_on(async {
+        let world =
+            World::new(plan, mutant, &dir.path().join("events.db")).map_err(io::Error::other)?;
+        let log = Log(world.clone());
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::ERROR)
+            .without_time()
+            .with_ansi(false)
+            .with_writer(move || log.clone());
+        let _logging = tracing::subscriber::set_default(subscriber.finish());
+        Ok(world.run().await)
+    })
 }
 
-/// Notes panics that no plan speaks of, and keeps those that one does to itself.
+/// Ends the program unless what is returned is dropped in time.
+fn watch(plan: &Plan) -> mpsc::Sender<()> {
+    let (running, ended) = mpsc::channel();
+    let (seed, store) = (plan.seed, plan.knobs.store);
+    thread::spawn(move || {
+        if ended.recv_timeout(REAL_TIME_MAX) == Err(RecvTimeoutError::Timeout) {
+            let text = format!("seed {seed} ({store:?}) does not end within {REAL_TIME_MAX:?}");
+            let _ = writeln!(io::stderr(), "simulate: error: {text}");
+            process::exit(1);
+        }
+    });
+    running
+}
+
+/// Notes panics that no plan speaks of, and does not print those that one does.
 fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let is_planned = info.payload().downcast_ref::<&str>() == Some(&PLANNED);
-            if IS_SIMULATING.get() && is_planned {
-                return;
+            if !is_planned {
+                HAS_PANICKED.set(true);
+                usual(info);
             }
-            PANICKED.set(true);
-            usual(info);
         }));
     });
 }
 
-/// Records what is logged at ERROR.
+#[derive(Clone)]
 struct Log(Arc<World>);
 
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() == Level::ERROR
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(text).trim().to_owned();
+        self.0.record(None, What::Logged(line));
+        Ok(text.len())
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        if *event.metadata().level() == Level::ERROR {
-            let mut message = Message::default();
-            event.record(&mut message);
-            self.0.record(None, What::Error(message.0));
-        }
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-#[derive(Default)]
-struct Message(String);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            let _ = write!(self.0, "{value:?}");
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

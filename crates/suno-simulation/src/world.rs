@@ -1,13 +1,12 @@
-//! A world: it runs a plan from the first submit to a day after the last fault.
+//! A world: it runs a plan from the first submit until everything has ended, or for a day more.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use suno_callback::{EventRecord, EventState, IdempotencyStore, MemoryStore, StoreError, SubmitId};
+use suno_callback::simulation::enter;
+use suno_callback::*;
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 use tokio::sync::Notify;
@@ -15,253 +14,97 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::check::Checker;
 use crate::clock::MachineClock;
-use crate::coverage::Coverage;
-use crate::dice::Dice;
-use crate::history::{Entry, History, Row, Shown, Violation, What};
-use crate::mutant::Mutant;
+use crate::history::{Entry, Outcome, Process, What, dice};
 use crate::node::{Life, Node, lock};
-use crate::plan::{Fault, FaultKind, Millis, NodePlan, Plan, StoreFault, StoreKind};
-use crate::store::millis;
+use crate::plan::{Act, ActKind, Fault, FaultKind, Key, Millis, Plan, StageName, StoreKind};
+use crate::store::{Double, millis};
 
-/// How long a task may be expected before it must be decided: a day, then five answers with pauses of
-/// up to an hour.
+/// When tasks must be decided: after a day, and five answers with pauses of up to an hour.
 const DECIDED_WITHIN: Millis = 30 * 3_600_000;
 
-/// Everything that the processes of a run have in common.
 pub(crate) struct World {
     pub(crate) plan: Plan,
-    pub(crate) dice: Dice,
     pub(crate) nodes: Vec<Node>,
-    pub(crate) store: Arc<dyn IdempotencyStore>,
-    /// The mistake that is put in.
-    pub(crate) mutant: Option<Mutant>,
+    store: Arc<dyn IdempotencyStore>,
+    /// Unconfirmed events count as confirmed, which is a mistake.
+    pub(crate) forged_counts: bool,
     /// The file of the store, which each process opens by itself.
-    file: Option<PathBuf>,
+    file: PathBuf,
     start: Instant,
-    record: Mutex<Record>,
+    checker: Mutex<Checker>,
     is_over: AtomicBool,
-    broken: Notify,
-}
-
-#[derive(Debug)]
-struct Record {
-    history: History,
-    checker: Checker,
-    violation: Option<Violation>,
-    submitted_at: Vec<Option<Millis>>,
-    /// How often handlers of an event have begun.
-    begun: BTreeMap<i64, u32>,
-    polls: u64,
-}
-
-/// What a run came to.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// The first promise that was not kept.
-    pub violation: Option<Violation>,
-    /// A hash of everything that happened.
-    pub hash: u64,
-    /// The last entries of the history.
-    pub tail: String,
-    /// How many polls the tasks of all nodes had.
-    pub polls: u64,
-    /// How many entries the history has.
-    pub entries: usize,
-    pub(crate) coverage: Coverage,
-}
-
-impl Outcome {
-    pub(crate) fn failed(violation: Violation) -> Self {
-        Self {
-            violation: Some(violation),
-            hash: 0,
-            tail: String::new(),
-            polls: 0,
-            entries: 0,
-            coverage: Coverage::default(),
-        }
-    }
-}
-
-impl fmt::Debug for World {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("World")
-    }
+    is_broken: Notify,
 }
 
 impl World {
-    /// A world whose events are in a file in `dir`, if the plan says so.
+    /// A world whose events are in `file`, if the plan says so.
     pub(crate) fn new(
         plan: &Plan,
-        mutant: Option<Mutant>,
-        dir: &Path,
+        mutant: Option<&str>,
+        file: &Path,
     ) -> Result<Arc<Self>, StoreError> {
-        let start = Instant::now();
-        let host = MachineClock::new(start, plan.nodes[0].wall_ms);
-        let clock = |node: &NodePlan| match plan.knobs.store {
-            StoreKind::Memory => MachineClock::new(start, node.wall_ms),
-            // Processes on one file are on one machine.
-            StoreKind::Sqlite => host.clone(),
-        };
-        let clocks: Vec<_> = plan.nodes.iter().map(clock).collect();
-        let (store, file): (Arc<dyn IdempotencyStore>, _) = match plan.knobs.store {
-            StoreKind::Memory => {
-                let clock = match mutant {
-                    Some(Mutant::WallClock) => clocks[0].following_wall(),
-                    _ => MachineClock::new(start, 0),
-                };
-                (Arc::new(MemoryStore::with_clock(clock)), None)
-            }
-            StoreKind::Sqlite => {
-                let path = dir.join("events.db");
-                (Arc::new(SqliteStore::open_inline(&path, host)?), Some(path))
-            }
-        };
-        let nodes = clocks.into_iter().enumerate();
+        let nodes = 0..plan.nodes.len();
+        let is_file = plan.knobs.store == StoreKind::Sqlite;
+        // Processes on one file are on one machine.
+        let machine = |node| MachineClock::new(plan, Some(if is_file { 0 } else { node }));
+        let mut server = MachineClock::new(plan, None);
+        if mutant == Some("wall-clock") {
+            server = machine(0);
+            server.follows_wall = true;
+        }
         Ok(Arc::new(Self {
             plan: plan.clone(),
-            dice: Dice::new(plan.seed),
-            nodes: nodes
-                .map(|(index, clock)| Node::new(index, clock))
-                .collect(),
-            store,
-            mutant,
-            file,
-            start,
-            record: Mutex::new(Record {
-                history: History::default(),
-                checker: Checker::new(plan),
-                violation: None,
-                submitted_at: vec![None; plan.tasks.len()],
-                begun: BTreeMap::new(),
-                polls: 0,
-            }),
+            nodes: nodes.map(|node| Node::new(machine(node))).collect(),
+            store: match is_file {
+                true => Arc::new(SqliteStore::open_inline(file, machine(0))?),
+                false => Arc::new(MemoryStore::with_clock(server)),
+            },
+            file: file.to_owned(),
+            forged_counts: mutant == Some("forged-counts"),
+            start: Instant::now(),
+            checker: Mutex::new(Checker::new(plan)),
             is_over: AtomicBool::new(false),
-            broken: Notify::new(),
+            is_broken: Notify::new(),
         }))
     }
 
-    /// The store as a process has it that starts on a machine with this clock.
-    pub(crate) fn open(&self, clock: &MachineClock) -> Arc<dyn IdempotencyStore> {
-        let Some(path) = &self.file else {
-            return self.store.clone();
-        };
-        match SqliteStore::open_inline(path, clock.clone()) {
-            Ok(store) => Arc::new(store),
-            Err(err) => {
-                self.violate(Violation::new(
-                    Row::Sound,
-                    format!("the file cannot be opened: {err}"),
-                ));
-                self.store.clone()
-            }
-        }
+    pub(crate) fn open(&self, node: usize) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
+        let clock = self.nodes[node].clock.clone();
+        Ok(match self.plan.knobs.store {
+            StoreKind::Memory => self.store.clone(),
+            StoreKind::Sqlite => Arc::new(SqliteStore::open_inline(&self.file, clock)?),
+        })
     }
 
-    /// The time since the start.
     pub(crate) fn now(&self) -> Millis {
         millis(self.start.elapsed())
+    }
+
+    async fn until(&self, at: Millis) {
+        sleep_until(self.start + Duration::from_millis(at)).await;
     }
 
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Adds an entry to the history, and checks it.
-    pub(crate) fn record(&self, by: Option<(usize, u32)>, what: What) {
-        let entry = Entry {
-            at: self.now(),
-            by,
-            what,
-        };
-        let checked = {
-            let mut record = lock(&self.record);
-            if record.violation.is_some() || self.is_over() {
-                return;
+    pub(crate) fn checker(&self) -> MutexGuard<'_, Checker> {
+        lock(&self.checker)
+    }
+
+    /// Adds an entry to the history, and checks it. The run ends if a promise is broken.
+    pub(crate) fn record(&self, by: Option<Process>, what: What) {
+        let at = self.now();
+        let mut checker = self.checker();
+        if !self.is_over() && checker.outcome.violation.is_none() {
+            checker.take(Entry { at, by, what });
+            if checker.outcome.violation.is_some() {
+                self.is_broken.notify_one();
             }
-            record.history.add(entry.clone());
-            record.checker.take(&entry)
-        };
-        if let Err(violation) = checked {
-            self.violate(violation);
         }
     }
 
-    /// A promise is broken: the run ends.
-    pub(crate) fn violate(&self, violation: Violation) {
-        lock(&self.record).violation.get_or_insert(violation);
-        self.broken.notify_one();
-    }
-
-    /// Records how the events of a task stand, where that has changed.
-    pub(crate) fn show(&self, node: usize, life: u32, task: usize, records: &[EventRecord]) {
-        let now = self.now();
-        let (changed, gone) = {
-            let record = lock(&self.record);
-            let changed: Vec<_> = records
-                .iter()
-                .map(|event| (event, shown(event, now, record.checker.shown(event.id.0))))
-                .filter(|(event, shown)| record.checker.shown(event.id.0) != Some(*shown))
-                .collect();
-            let known = record.checker.events_of(task);
-            let is_gone = |event: &i64| !records.iter().any(|record| record.id.0 == *event);
-            (changed, known.filter(is_gone).collect::<Vec<_>>())
-        };
-        for (event, shown) in changed {
-            let stage = crate::plan::StageName::of(event.key.stage());
-            self.record(
-                Some((node, life)),
-                What::State {
-                    event: event.id.0,
-                    task,
-                    stage,
-                    shown,
-                },
-            );
-        }
-        for event in gone {
-            self.record(Some((node, life)), What::Gone { event });
-        }
-    }
-
-    pub(crate) fn task_of(&self, event: i64) -> Option<usize> {
-        lock(&self.record).checker.task_of(event)
-    }
-
-    /// How often handlers of an event had begun before.
-    pub(crate) fn begun(&self, event: i64) -> u32 {
-        let mut record = lock(&self.record);
-        let begun = record.begun.entry(event).or_default();
-        *begun += 1;
-        *begun - 1
-    }
-
-    pub(crate) fn set_submitted(&self, task: usize) {
-        lock(&self.record).submitted_at[task] = Some(self.now());
-    }
-
-    pub(crate) fn submitted_at(&self, task: usize) -> Option<Millis> {
-        lock(&self.record).submitted_at.get(task).copied().flatten()
-    }
-
-    /// A callback has named the submit of a task.
-    pub(crate) fn met(&self, submit: SubmitId, task: usize) {
-        if submit == submit_id(task) {
-            self.record(None, What::Expected { task });
-        }
-    }
-
-    /// What goes wrong for a node now.
-    pub(crate) fn find_fault<T>(
-        &self,
-        node: usize,
-        find: impl Fn(FaultKind) -> Option<T>,
-    ) -> Option<T> {
-        self.active(node).find_map(|fault| find(fault.kind))
-    }
-
-    fn active(&self, node: usize) -> impl Iterator<Item = &Fault> {
+    pub(crate) fn active(&self, node: usize) -> impl Iterator<Item = &Fault> {
         let now = self.now();
         self.plan.faults.iter().filter(move |fault| {
             let is_its = fault.node.is_none_or(|of| of == node);
@@ -269,153 +112,160 @@ impl World {
         })
     }
 
-    pub(crate) fn has_fault(&self, node: usize, is: impl Fn(FaultKind) -> bool) -> bool {
-        self.find_fault(node, |kind| is(kind).then_some(()))
-            .is_some()
+    pub(crate) fn has_fault(&self, node: usize, kind: FaultKind) -> bool {
+        self.active(node).any(|fault| fault.kind == kind)
     }
 
-    /// What goes wrong with an operation of the store, and until when.
-    pub(crate) fn store_fault(&self, node: usize, dice: Dice) -> Option<(StoreFault, Millis)> {
-        let with_end = |fault: &Fault| Some((fault.kind.of_store(dice)?, self.plan.end_of(fault)));
-        self.active(node).find_map(with_end)
+    pub(crate) fn dice(&self, purpose: &str, node: usize, counter: u64) -> u64 {
+        dice(self.plan.seed, purpose, [node as u64, counter])
     }
 
-    /// A handler ends its process, which is started again.
-    pub(crate) fn kill(self: &Arc<Self>, life: &Arc<Life>) {
-        let (world, node) = (self.clone(), life.node);
-        life.die("by a handler");
-        tokio::spawn(async move {
-            sleep(Duration::from_secs(1)).await;
-            world.nodes[node].start(&world);
-        });
+    pub(crate) fn store_fault(&self, node: usize, dice: u64) -> Option<(FaultKind, Millis)> {
+        use FaultKind::{CutOff, HangsForEver, Refuses};
+        let strikes = |fault: &&Fault| match fault.kind {
+            CutOff => true,
+            kind => kind.is_of_store() && dice % 100 < fault.percent,
+        };
+        let fault = self.active(node).find(strikes)?;
+        let kind = match fault.kind {
+            CutOff if dice.is_multiple_of(2) => HangsForEver,
+            CutOff => Refuses,
+            kind => kind,
+        };
+        Some((kind, self.plan.end_of(fault)))
     }
 
-    pub(crate) async fn until(&self, at: Millis) {
-        sleep_until(self.start + Duration::from_millis(at)).await;
-    }
-
-    /// Runs the plan.
     pub(crate) async fn run(self: &Arc<Self>) -> Outcome {
-        for node in &self.nodes {
-            node.start(self);
-        }
+        (0..self.nodes.len()).for_each(|node| Life::start(self, node));
         for task in 0..self.plan.tasks.len() {
             tokio::spawn(self.clone().submit(task));
         }
-        for fault in 0..self.plan.faults.len() {
+        for fault in self.plan.faults.clone() {
             tokio::spawn(self.clone().befall(fault));
         }
-        for redrive in self.plan.redrives.clone() {
-            tokio::spawn(self.clone().redrive(redrive));
+        for act in self.plan.acts.clone() {
+            tokio::spawn(self.clone().act(act));
         }
         tokio::select! {
             biased;
-            () = self.broken.notified() => {}
+            () = self.is_broken.notified() => {}
             () = self.phases() => {}
         }
-        self.end()
+        self.is_over.store(true, Ordering::Relaxed);
+        self.nodes.iter().for_each(Node::end);
+        std::mem::take(&mut self.checker().outcome)
     }
 
     /// Load and faults; then everything must end; then a day passes.
     async fn phases(&self) {
         self.until(self.plan.knobs.heal_at_ms).await;
-        self.record(None, What::AllHealed);
         let quiet_by = self.now() + self.plan.quiet_within();
-        while self.now() < quiet_by && !self.is_quiet() {
+        while self.now() < quiet_by && !self.checker().is_quiet() {
             sleep(Duration::from_secs(20)).await;
         }
-        self.check(|checker| checker.all_have_ended(self.now()));
+        self.checker().all_have_ended(self.now());
         if self.plan.knobs.one_more_day {
             self.until(self.now() + DECIDED_WITHIN).await;
-            self.check(|checker| checker.all_have_ended(self.now()));
-            self.check(Checker::all_are_decided);
+            self.checker().all_have_ended(self.now());
+            self.checker().all_are_decided();
         }
         if let Ok(counts) = self.store.counts().await {
-            self.check(|checker| checker.counts_agree(counts));
+            self.checker().counts_agree(counts);
         }
     }
 
-    fn is_quiet(&self) -> bool {
-        let record = lock(&self.record);
-        record.checker.is_quiet()
+    /// Submits a task: the intent is written down, the provider makes the task, and it is expected.
+    async fn submit(self: Arc<Self>, task: usize) {
+        let plan = &self.plan.tasks[task];
+        self.until(plan.submit_at_ms).await;
+        let Some(life) = self.nodes[plan.submitter].life() else {
+            return;
+        };
+        let (submit, answer_lost) = (submit_id(task), plan.answer_lost);
+        let due_after = Duration::from_millis(self.plan.knobs.due_after_ms);
+        let (double, world) = (Double::new(life.clone()), self.clone());
+        let submitting = async move {
+            let intent = Intent::new(submit, jiff::Timestamp::UNIX_EPOCH, due_after);
+            if double.intend(&intent).await.is_err() {
+                return;
+            }
+            world.record(None, What::Submitted(task));
+            for number in 0..world.plan.tasks[task].callbacks.len() {
+                tokio::spawn(world.clone().send(task, number));
+            }
+            if !answer_lost {
+                let expected = ExpectedTask::new(task_id(task), due_after).with_submit(submit);
+                let _ = double.expect(&expected).await;
+            }
+        };
+        tokio::spawn(enter(life, submitting));
     }
 
-    fn check(&self, check: impl FnOnce(&Checker) -> Result<(), Violation>) {
-        let checked = check(&lock(&self.record).checker);
-        if let Err(violation) = checked {
-            self.violate(violation);
+    /// A fault, from its begin to its end. What it does meanwhile is asked of the plan.
+    async fn befall(self: Arc<Self>, fault: Fault) {
+        use FaultKind::{CutOff, Death, DeathAfterCommit, DeathAtPoll, Stall, Stop};
+        self.until(fault.at_ms).await;
+        let node = fault.node.unwrap_or_default();
+        let life = self.nodes[node].life();
+        let by = life.as_ref().map(|life| life.process());
+        self.record(fault.node.and(by), What::Begins(fault.kind));
+        match (fault.kind, life) {
+            (CutOff, _) => return,
+            (Death, Some(life)) => life.die("by the plan"),
+            (Stop, Some(life)) => {
+                let _ = tokio::spawn(enter(life.clone(), life.stop())).await;
+            }
+            _ => {}
+        }
+        self.until(self.plan.end_of(&fault)).await;
+        self.record(None, What::Ends(fault.kind));
+        match (fault.kind, self.nodes[node].life()) {
+            (Stall, Some(life)) => life.resume(),
+            (Death | DeathAtPoll(_) | DeathAfterCommit(_) | Stop, None) => Life::start(&self, node),
+            _ => {}
         }
     }
 
-    fn end(&self) -> Outcome {
-        self.is_over.store(true, Ordering::Relaxed);
-        let lives: Vec<_> = self.nodes.iter().filter_map(Node::life).collect();
-        for life in lives {
-            self.nodes[life.node].forget();
-            lock(&self.record).polls += life.polls();
-            life.clear();
+    async fn act(self: Arc<Self>, act: Act) {
+        self.until(act.at_ms).await;
+        let Some(life) = self.nodes[0].life() else {
+            return;
+        };
+        let (double, task, stage) = (Double::new(life), task_id(act.task), act.stage.stage());
+        let how = match act.kind {
+            ActKind::Decide => return drop(double.decide(&task, &stage).await),
+            ActKind::Requeue => {
+                let confirms = self.plan.knobs.confirm;
+                return drop(requeue_quarantine(&double, confirms).await);
+            }
+            ActKind::Redrive => Redrive::Current,
+            ActKind::RedriveSuperseded => Redrive::EvenIfSuperseded,
+        };
+        let events = self.store.find(&task).await.unwrap_or_default();
+        if let Some(event) = events.iter().find(|event| *event.key.stage() == stage) {
+            let _ = double.redrive(&[event.id], how).await;
         }
-        let mut record = lock(&self.record);
-        Outcome {
-            violation: record.violation.take(),
-            hash: record.history.hash(),
-            tail: record.history.tail(40),
-            polls: record.polls,
-            entries: record.history.entries.len(),
-            coverage: std::mem::take(&mut record.checker.coverage),
-        }
-    }
-
-    /// The whole history, for people.
-    pub(crate) fn trace(&self) -> String {
-        lock(&self.record).history.tail(usize::MAX)
     }
 }
 
-/// The state that a record shows. One that has ended by itself keeps its end.
-fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
-    let left = match record.state {
-        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => {
-            Some(millis(left))
-        }
-        _ => None,
-    };
-    let before = before.filter(|before| before.state == record.state.into() && before.until <= now);
-    let until = match (left, before) {
-        (Some(0), Some(before)) => before.until,
-        (Some(left), _) => now + left,
-        (None, _) => 0,
-    };
-    Shown {
-        state: record.state.into(),
-        until,
-        attempts: record.attempts,
-        lapses: record.lapses,
-        unconfirmed: record.unconfirmed,
-    }
-}
-
-/// The id of the task at a place of the plan.
 pub(crate) fn task_id(task: usize) -> TaskId {
     #[expect(clippy::expect_used, reason = "digits are an id")]
     TaskId::new(format!("{task:032}")).expect("digits are an id")
 }
 
-/// The place of a task in the plan.
 pub(crate) fn index_of(task: &TaskId) -> usize {
     task.as_str().parse().unwrap_or(usize::MAX)
+}
+
+pub(crate) fn key_of(key: &EventKey) -> Key {
+    let (task, stage) = (index_of(key.task_id()), StageName::of(key.stage()));
+    Key { task, stage }
 }
 
 pub(crate) fn submit_id(task: usize) -> SubmitId {
     SubmitId::from_bytes((task as u128).to_be_bytes())
 }
 
-/// The place of a submit's task in the plan.
 pub(crate) fn task_of(submit: SubmitId) -> usize {
     usize::try_from(u128::from_be_bytes(*submit.bytes())).unwrap_or(usize::MAX)
-}
-
-/// A run that got nowhere.
-pub(crate) fn stuck(text: &str) -> Violation {
-    Violation::new(Row::Sound, text)
 }

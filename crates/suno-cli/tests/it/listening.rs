@@ -14,7 +14,7 @@ use suno_callback::{
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 
-use crate::process::{PATIENCE, TASK, body, listen, post, status, talk};
+use crate::process::{PATIENCE, TASK, body, listen, listen_with, post, status, talk};
 
 const VERIFY: [&str; 2] = ["--webhook-key-env", "TEST_WEBHOOK_KEY"];
 
@@ -34,6 +34,35 @@ fn a_handled_event_is_one_json_object_with_all_that_is_known() {
     });
     assert_eq!(process.json(), expected);
     assert_eq!(process.terminate(), (0, Vec::new()));
+}
+
+#[test]
+fn deliveries_that_do_not_fit_what_is_known_are_lines_and_warnings() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut process, address) = listen_with(&dir.path().join("suno.db"), &VERIFY, |command| {
+        command.stderr(std::process::Stdio::piped())
+    });
+    let complete = body("complete");
+    assert_eq!(post(address, TASK, &complete), 200);
+    assert_eq!(process.json()["event"], "handled");
+    assert_eq!(post(address, TASK, &complete.replace("12.5", "99.5")), 200);
+    let odd = json!({
+        "event": "conflict", "task_id": TASK, "stage": "complete", "source": "callback",
+        "verified_by": ["signature"],
+    });
+    assert_eq!(process.json(), odd);
+    assert_eq!(post(address, TASK, &body("error")), 200);
+    let odd = process.json();
+    assert_eq!(
+        (&odd["event"], &odd["stage"]),
+        (&json!("contradiction"), &json!("failed"))
+    );
+    process.signal("TERM");
+    assert_eq!(process.wait(), 0);
+    let log = process.stderr();
+    for says in ["says something else", "complete and failed"] {
+        assert!(log.contains(says), "{log}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::process::{Process, listen, run, suno};
+use crate::process::{Process, listen, listen_with, run, suno};
 
 /// An emulator, and the variables that it printed.
 struct Emulator {
@@ -265,6 +265,27 @@ fn a_command_is_run_with_the_variables_set_and_its_exit_code_passed_on() {
         stderr.contains("code 501: the generation failed; submit again"),
         "{stderr}"
     );
+}
+
+#[test]
+fn events_can_be_confirmed_before_they_are_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start();
+    let store = dir.path().join("suno.db");
+    let verify = ["--webhook-key-env", "TEST_WEBHOOK_KEY", "--confirm"];
+    let (process, address) = listen_with(&store, &verify, |command| {
+        command.envs(emulator.variables.iter().cloned())
+    });
+    let url = format!("http://{address}/suno/callback");
+    let (code, _, stderr) = run(&mut emulator.with_variables(submit(&url, &[])));
+    assert_eq!(code, 0, "{stderr}");
+    for stage in ["text", "first", "complete"] {
+        let line = process.json();
+        assert_eq!(line["stage"], stage, "{line}");
+        let expected = serde_json::json!(["signature", "record"]);
+        assert_eq!(line["verified_by"], expected, "{line}");
+    }
+    assert_eq!(process.terminate().0, 0);
 }
 
 /// Everything that is logged, by everything that the command is made of.

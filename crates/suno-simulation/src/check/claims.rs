@@ -1,220 +1,142 @@
 //! Claims and settlements: fencing, attempts, and dead letters.
 
-use suno_callback::bounds::LAPSES_SUSPECT;
-use suno_callback::{DeadCause, Dispatcher, Settled};
-
-use super::{Checker, Claim};
-use crate::history::{End, Grant, Row, Ticket, Violation};
-use crate::plan::{Millis, Work};
+use super::*;
 
 /// How many claims of an event lapse while nothing else is claimed, before it is a dead letter.
 const LONE_LAPSES: u32 = Dispatcher::LAPSES_MAX - LAPSES_SUSPECT;
-/// How long a retry waits at most unless the handler asks for more.
-const RETRY_MAX: Millis = Dispatcher::BACKOFF_MAX.as_millis() as Millis;
 
 impl Checker {
-    pub(super) fn granted(
-        &mut self,
-        at: Millis,
-        by: (usize, u32),
-        grant: &Grant,
-    ) -> Result<(), Violation> {
-        let ticket = grant.ticket;
-        if !grant.is_repeated {
-            self.is_free(at, grant)?;
-            self.is_prompt(at, grant)?;
-            self.handlers.granted(grant);
+    pub(super) fn granted(&mut self, claim: &Claim, is_repeated: bool) {
+        let (ticket, key, at) = (claim.ticket, key_of(&claim.key), self.at);
+        if !is_repeated {
+            let is_held = |event: &Event| event.key.task == key.task && event.is_held(at);
+            let is_free = !self.events.values().any(is_held);
+            promise!(self, S3: is_free, "another claim of the task holds: {claim:?}");
+            self.is_prompt(ticket.event, key);
+            self.make_stale(key.task, ticket);
         }
-        let is_alone = self.is_alone(at, ticket);
+        let is_alone = self.is_alone(ticket);
         let Some(event) = self.events.get_mut(&ticket.event) else {
-            return Err(Violation::new(
-                Row::S5,
-                "a claim of an event that is not stored",
-            ));
+            promise!(self, S5: false, "a claim of an event that is not stored: {claim:?}");
+            return;
         };
-        if grant.is_repeated {
-            let is_same = event.claim.is_some_and(|claim| claim.ticket == ticket);
-            if !is_same || event.attempts != grant.attempt {
-                return Err(Violation::new(
-                    Row::S5,
-                    format!("a repeated claim differs: {grant:?}"),
-                ));
-            }
-            return Ok(());
+        if is_repeated {
+            let is_same = event.holds(ticket) && event.shown.attempts == claim.attempt;
+            promise!(self, S5: is_same, "a repeated claim differs: {claim:?}");
+            return;
         }
-        let lapsed = event.claim.take();
-        event.lone_lapses += u32::from(lapsed.is_some_and(|claim| claim.is_alone));
-        let lapses = event.lapses + u32::from(lapsed.is_some());
-        if grant.attempt != event.attempts + 1 || grant.lapses != lapses {
-            let text = format!(
-                "attempt {} and lapse {lapses} expected: {grant:?}",
-                event.attempts + 1
-            );
-            return Err(Violation::new(Row::S5, text));
-        }
-        if event
-            .latest
-            .is_some_and(|latest| latest.epoch >= ticket.epoch)
-        {
-            return Err(Violation::new(
-                Row::S4,
-                format!("the epoch does not grow: {grant:?}"),
-            ));
-        }
-        if grant.age.abs_diff(at - event.open_since) > 1 {
-            let text = format!("the event is {} ms old: {grant:?}", at - event.open_since);
-            return Err(Violation::new(Row::E5, text));
-        }
-        (event.attempts, event.lapses) = (grant.attempt, lapses);
+        let lapsed = event.lease.take();
+        event.lone_lapses += u32::from(lapsed.is_some_and(|lease| lease.is_alone));
+        let lapses = event.shown.lapses + u32::from(lapsed.is_some());
+        let counts = (event.shown.attempts + 1, lapses);
+        let is_counted = (claim.attempt, claim.lapses) == counts;
+        promise!(self, S5: is_counted, "attempt and lapse {counts:?} expected: {claim:?}");
+        let grows = (event.latest).is_none_or(|latest| latest.epoch < ticket.epoch);
+        promise!(self, S4: grows, "the epoch does not grow: {claim:?}");
+        let age = at - event.open_since;
+        let is_so_old = millis(claim.age).abs_diff(age) <= 1;
+        promise!(self, E5: is_so_old, "the event is {age} ms old, not {:?}: {claim:?}", claim.age);
+        (event.shown.attempts, event.shown.lapses) = counts;
         event.latest = Some(ticket);
-        let until = at + grant.holds_for;
-        event.claim = Some(Claim {
+        event.lease = Some(Lease {
             ticket,
-            by,
-            until,
+            by: self.by,
+            until: at + millis(claim.holds_for),
             is_alone,
         });
-        Ok(())
-    }
-
-    /// No claim of the task may hold.
-    fn is_free(&self, at: Millis, grant: &Grant) -> Result<(), Violation> {
-        let holds = |claim: &Claim| claim.until > at;
-        let of_task = self
-            .events
-            .values()
-            .filter(|event| event.task == grant.task);
-        match of_task.filter_map(|event| event.claim).find(holds) {
-            Some(claim) => Err(Violation::new(
-                Row::S3,
-                format!(
-                    "granted while another claim of the task holds until {}: {grant:?}",
-                    claim.until
-                ),
-            )),
-            None => Ok(()),
-        }
     }
 
     /// True if the worker holds no other claims. From now on, those that it holds are not alone.
-    fn is_alone(&mut self, at: Millis, ticket: Ticket) -> bool {
+    fn is_alone(&mut self, ticket: Ticket) -> bool {
         let mut is_alone = true;
-        for event in self.events.values_mut() {
-            let Some(claim) = &mut event.claim else {
-                continue;
-            };
-            let is_other = claim.ticket.worker == ticket.worker && claim.ticket != ticket;
-            if is_other && claim.until > at {
-                claim.is_alone = false;
-                is_alone = false;
+        for lease in self.events.values_mut().flat_map(|event| &mut event.lease) {
+            let is_other = lease.ticket.worker == ticket.worker && lease.ticket != ticket;
+            if is_other && lease.until > self.at {
+                (lease.is_alone, is_alone) = (false, false);
             }
         }
         is_alone
     }
 
-    pub(super) fn settled(
-        &mut self,
-        at: Millis,
-        ticket: Ticket,
-        end: End,
-        settled: Settled,
-    ) -> Result<(), Violation> {
-        let expected = match self.events.get(&ticket.event) {
-            Some(event) if event.claim.is_some_and(|claim| claim.ticket == ticket) => {
-                Settled::Settled
-            }
+    pub(super) fn settled(&mut self, ticket: Ticket, end: &Settlement, settled: Settled) {
+        let event = self.events.get(&ticket.event);
+        let expected = match event {
+            Some(event) if event.holds(ticket) => Settled::Settled,
             Some(event) if event.latest != Some(ticket) => Settled::Lost,
             Some(event) if event.settled_by == Some(ticket) => Settled::AlreadySettled,
             // It was superseded after its lease had ended.
             Some(_) => settled,
-            _ => Settled::Lost,
+            None => Settled::Lost,
         };
-        if settled != expected {
-            return Err(Violation::new(
-                Row::S4,
-                format!("{settled:?} instead of {expected:?}"),
-            ));
-        }
+        promise!(self, S4: settled == expected, "{settled:?} instead of {expected:?}");
         if settled != Settled::Settled {
-            return Ok(());
+            return;
         }
-        self.is_right(at, ticket, end)?;
+        self.is_right(ticket, end);
         let Some(event) = self.events.get_mut(&ticket.event) else {
-            return Ok(());
+            return;
         };
-        event.claim = None;
+        event.lease = None;
         event.settled_by = Some(ticket);
         match end {
-            End::Release => event.attempts = event.attempts.saturating_sub(1),
-            _ => (event.lapses, event.lone_lapses) = (0, 0),
+            Settlement::Release => event.shown.attempts = event.shown.attempts.saturating_sub(1),
+            _ => (event.shown.lapses, event.lone_lapses) = (0, 0),
         }
-        self.tasks[event.task].free_since = at;
-        Ok(())
+        self.tasks[event.key.task].free_since = self.at;
     }
 
     /// Whether the event may end so.
-    fn is_right(&self, at: Millis, ticket: Ticket, end: End) -> Result<(), Violation> {
+    fn is_right(&mut self, ticket: Ticket, end: &Settlement) {
         let Some(event) = self.events.get(&ticket.event) else {
-            return Ok(());
+            return;
         };
-        let plan = &self.plan.tasks[event.task];
-        let knobs = &self.plan.knobs;
+        let (key, knobs) = (event.key, &self.plan.knobs);
+        let plan = &self.plan.tasks[key.task];
         let asked = match plan.work {
             Work::AsksForWait(_, seconds) => seconds.saturating_mul(1_000),
             _ => 0,
         };
-        let age = at - event.open_since;
-        let problem = match end {
-            End::Retry(after) if after > asked.max(RETRY_MAX).min(knobs.retry_for_ms) => {
-                let text = format!("a retry waits for {after} ms");
-                return Err(Violation::new(Row::E5, text));
+        let age = self.at - event.open_since;
+        let most = asked
+            .max(millis(Dispatcher::BACKOFF_MAX))
+            .min(knobs.retry_for_ms);
+        match end {
+            Settlement::Retry { after, .. } => {
+                let is_bounded = millis(*after) <= most;
+                promise!(self, E5: is_bounded, "{key:?}: a retry waits for {after:?}");
             }
-            End::Dead(_) if !event.told_dead => "the handler was not told",
-            End::Dead(DeadCause::Exhausted) if age < knobs.retry_for_ms => {
-                "it was retried too short a time"
+            Settlement::Dead { cause, .. } => {
+                promise!(self, S8: event.told_dead, "{key:?} is dead: no handler was told");
+                let is_denied = knobs.confirm && plan.end() != Some(key.stage);
+                let is_right = match cause {
+                    DeadCause::Exhausted => age >= knobs.retry_for_ms,
+                    DeadCause::Lapsed => event.lone_lapses >= LONE_LAPSES,
+                    DeadCause::GivenUp => event.gave_up == Some(ticket) || is_denied,
+                    _ => false,
+                };
+                let lapses = event.lone_lapses;
+                let text = format!("after {age} ms and {lapses} lapses alone");
+                promise!(self, S8: is_right, "{key:?} is dead ({cause}) {text}");
             }
-            End::Dead(DeadCause::Lapsed) if event.lone_lapses < LONE_LAPSES => {
-                "its claims lapsed beside others"
-            }
-            End::Dead(DeadCause::GivenUp) => {
-                let is_denied = knobs.confirm && plan.end() != Some(event.stage);
-                if event.gave_up == Some(ticket) || is_denied {
-                    return Ok(());
-                }
-                "no handler gave it up"
-            }
-            End::Dead(DeadCause::Unreadable) => "it is readable",
-            _ => return Ok(()),
-        };
-        let text = format!(
-            "task {} {:?} is dead, but {problem}: {end:?}, age {age} ms, {} lapses alone",
-            event.task, event.stage, event.lone_lapses
-        );
-        Err(Violation::new(Row::S8, text))
+            _ => {}
+        }
     }
 
-    pub(super) fn extended(
-        &mut self,
-        at: Millis,
-        ticket: Ticket,
-        lease: Millis,
-        is_extended: bool,
-    ) -> Result<(), Violation> {
+    pub(super) fn extended(&mut self, ticket: Ticket, lease: Millis, holds: bool) {
+        let until = self.at + lease;
         let event = self.events.get_mut(&ticket.event);
-        let event = event.filter(|event| event.claim.is_some_and(|claim| claim.ticket == ticket));
-        if event.is_some() != is_extended {
-            return Err(Violation::new(
-                Row::S4,
-                format!("{ticket:?} is extended: {is_extended}"),
-            ));
+        let event = event.filter(|event| event.holds(ticket));
+        promise!(self, S4: event.is_some() == holds, "{ticket:?} is extended: {holds}");
+        if let Some(event) = event {
+            event.lease.iter_mut().for_each(|lease| lease.until = until);
+            (event.ready_at, event.ready_first_at) = (until, until);
+            event.shown.until = until;
         }
-        if let Some(event) = event
-            && let Some(claim) = &mut event.claim
-        {
-            claim.until = at + lease;
-            (event.ready_at, event.ready_first_at) = (claim.until, claim.until);
-            event.shown.until = claim.until;
-        }
-        Ok(())
+    }
+}
+
+impl Event {
+    fn holds(&self, ticket: Ticket) -> bool {
+        self.lease.is_some_and(|lease| lease.ticket == ticket)
     }
 }

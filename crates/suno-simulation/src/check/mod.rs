@@ -1,25 +1,32 @@
 //! Checks each entry as it is added to the history, so that a run stops where a promise is broken.
 
+/// Notes that a promise is broken, unless it holds or another one was broken before.
+macro_rules! promise {
+    ($checker:expr, $row:ident: $holds:expr, $($text:tt)*) => {
+        if !$holds {
+            $checker.outcome.fail(stringify!($row), format!($($text)*));
+        }
+    };
+}
+
 mod claims;
-mod ends;
-mod handlers;
 mod readiness;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use suno_callback::{Accepted, Redriven, StateName};
+use suno_callback::bounds::LAPSES_SUSPECT;
+use suno_callback::*;
 
-use crate::coverage::Coverage;
-use crate::history::{Entry, EventNumber, Row, Shown, Ticket, Violation, What};
-use crate::plan::{Millis, Plan, StageName};
-use handlers::Handlers;
-use readiness::Readiness;
+use crate::history::*;
+use crate::plan::*;
+use crate::store::millis;
+use crate::world::key_of;
 
-/// What is known of an event from the operations on it.
 #[derive(Debug)]
 struct Event {
-    task: usize,
-    stage: StageName,
+    key: Key,
     shown: Shown,
     stored_at: Millis,
     /// When it was stored, redriven or decided.
@@ -29,33 +36,31 @@ struct Event {
     /// The same, if what made it ready again does not count because it was ready already. A store may
     /// order by either.
     ready_first_at: Millis,
-    attempts: u32,
-    lapses: u32,
     /// How many claims have lapsed in a row beside which its worker held no others.
     lone_lapses: u32,
-    claim: Option<Claim>,
+    lease: Option<Lease>,
     /// The ticket of the latest claim, also when it is settled.
     latest: Option<Ticket>,
     settled_by: Option<Ticket>,
+    begun: u32,
     told_dead: bool,
     gave_up: Option<Ticket>,
     /// A person has said that it is handled although a later stage was.
     may_go_back: bool,
 }
 
-/// A claim that is not settled.
 #[derive(Debug, Clone, Copy)]
-struct Claim {
+struct Lease {
     ticket: Ticket,
-    by: (usize, u32),
+    by: Process,
     until: Millis,
+    /// The worker has held no other claim during this one.
     is_alone: bool,
 }
 
-/// What is known of a task.
 #[derive(Debug, Default, Clone)]
 struct Task {
-    is_submitted: bool,
+    submitted_at: Option<Millis>,
     /// When its submit was written down, which its age is counted from.
     intended_at: Option<Millis>,
     expected_at: Option<Millis>,
@@ -67,193 +72,162 @@ struct Task {
     free_since: Millis,
 }
 
-/// The checks of one run.
-#[derive(Debug)]
+/// The history of one run, what is known from it, and the first promise that it breaks.
+#[derive(Debug, Default)]
 pub(crate) struct Checker {
     plan: Plan,
-    events: BTreeMap<EventNumber, Event>,
+    /// When the present entry was added, and by which process.
+    at: Millis,
+    by: Process,
+    pub(crate) outcome: Outcome,
+    events: BTreeMap<EventId, Event>,
     tasks: Vec<Task>,
     committed: BTreeSet<u64>,
     /// The keys that are known, and whether something else than a callback confirms them.
-    stored: BTreeMap<(usize, StageName), bool>,
-    readiness: Readiness,
-    handlers: Handlers,
-    pub(crate) coverage: Coverage,
+    stored: BTreeMap<Key, bool>,
+    running: BTreeSet<Process>,
+    /// How many faults are going on that may hold up events.
+    faults: i64,
+    /// Until when something was wrong that did so.
+    excused_until: Millis,
+    /// Until when no healthy process had a free place.
+    full_until: Millis,
+    /// The latest moment since which an event of the present request was ready.
+    granted_ready_at: Option<Millis>,
+    /// The claims of the handlers that run, and whether another worker has claimed their task since.
+    handlers: BTreeMap<(Process, usize), (Ticket, bool)>,
 }
 
 impl Checker {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             plan: plan.clone(),
-            events: BTreeMap::new(),
             tasks: vec![Task::default(); plan.tasks.len()],
-            committed: BTreeSet::new(),
-            stored: BTreeMap::new(),
-            readiness: Readiness::new(plan),
-            handlers: Handlers::default(),
-            coverage: Coverage::default(),
+            ..Self::default()
         }
     }
 
-    /// Takes in an entry.
-    pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), Violation> {
-        let at = entry.at;
-        self.coverage.take(entry);
-        self.take_world(entry);
+    pub(crate) fn take(&mut self, entry: Entry) {
+        (self.at, self.by) = (entry.at, entry.by.unwrap_or_default());
+        self.outcome.coverage.count(name(&entry.what));
+        self.take_world(&entry);
         match &entry.what {
-            What::Submitted { task } => self.tasks[*task].is_submitted = true,
-            What::Answered {
-                body, status: 200, ..
-            } if !self.committed.contains(body) => {
-                return Err(Violation::new(Row::S1, "a 200 without a commit"));
+            What::Answered(body, 200) => {
+                promise!(self, S1: self.committed.contains(body), "a 200 without a commit");
             }
-            What::Accepted { .. } => self.accepted(&entry.what)?,
-            What::Granted(grant) => self.granted(at, entry.by.unwrap_or_default(), grant)?,
-            What::Claimed { .. } => self.claimed(at)?,
-            What::Settled {
-                ticket,
-                end,
-                settled,
-            } => self.settled(at, *ticket, *end, *settled)?,
-            What::Extended {
-                ticket,
-                lease,
-                is_extended,
-            } => {
-                self.extended(at, *ticket, *lease, *is_extended)?;
+            What::Accepted(key, body, is_unconfirmed, accepted) => {
+                self.committed.insert(*body);
+                if let Some(key) = key {
+                    self.accepted(*key, *is_unconfirmed, *accepted);
+                }
             }
-            What::Redriven {
-                event,
-                even_if_superseded: true,
-                redriven: Redriven::Ready,
-            } => {
-                self.events
-                    .entry(*event)
-                    .and_modify(|event| event.may_go_back = true);
+            What::Granted(claim, is_repeated) => self.granted(claim, *is_repeated),
+            What::Claimed => self.claimed(),
+            What::Settled(ticket, end, settled) => self.settled(*ticket, end, *settled),
+            What::Extended(ticket, lease, holds) => self.extended(*ticket, *lease, *holds),
+            What::State(event, key, shown) => self.state(*event, *key, *shown),
+            What::Gone(event) => self.gone(*event),
+            What::Redriven(event, Redrive::EvenIfSuperseded, Redriven::Ready) => {
+                self.change(event, |event| event.may_go_back = true);
             }
-            What::State {
-                event,
-                task,
-                stage,
-                shown,
-            } => {
-                self.state(at, *event, *task, *stage, *shown);
-            }
-            What::Gone { event } => self.gone(at, *event)?,
             what => {
-                self.handler(at, entry.by, what)?;
-                self.ledger(at, what)?;
+                self.handler(what);
+                self.ledger(what);
             }
         }
-        Ok(())
+        self.outcome.history.push(entry);
     }
 
-    fn accepted(&mut self, what: &What) -> Result<(), Violation> {
-        let What::Accepted {
-            task,
-            stage,
-            body,
-            unconfirmed,
-            accepted,
-        } = what
-        else {
-            return Ok(());
-        };
-        self.committed.insert(*body);
-        let (Some(task), Some(stage)) = (task, stage) else {
-            return Ok(());
-        };
+    /// Changes what is known of an event, unless it is forgotten.
+    fn change(&mut self, event: &EventId, change: impl FnOnce(&mut Event)) {
+        if let Some(event) = self.events.get_mut(event) {
+            change(event);
+        }
+    }
+
+    fn exempt(&mut self, why: &str) {
+        self.outcome.coverage.count(format!("exemption of {why}"));
+    }
+
+    fn accepted(&mut self, key: Key, is_unconfirmed: bool, accepted: Accepted) {
+        if accepted == Accepted::Quarantined {
+            return;
+        }
+        let may_be = accepted != Accepted::Late || self.is_superseded(key);
+        promise!(self, S9: may_be, "{key:?} is late because of unconfirmed events");
         let is_new = matches!(accepted, Accepted::New | Accepted::Late);
-        let is_known = self.stored.contains_key(&(*task, *stage));
-        if *accepted == Accepted::Late {
-            self.is_late(*task, *stage)?;
-        }
-        if *accepted != Accepted::Quarantined {
-            *self.stored.entry((*task, *stage)).or_default() |= !unconfirmed;
-        }
+        let is_known = self.stored.contains_key(&key);
+        *self.stored.entry(key).or_default() |= !is_unconfirmed;
         if is_new {
-            self.tasks[*task].has_end |= stage.is_terminal();
+            self.tasks[key.task].has_end |= key.stage.stage().is_terminal();
+            promise!(self, S2: !is_known, "{key:?} is known, and accepted as {accepted:?}");
+        } else {
+            promise!(self, S7: is_known, "{key:?} is unknown, and accepted as {accepted:?}");
         }
-        if is_new && is_known {
-            let text = format!("task {task} {stage:?} is stored and accepted as {accepted:?}");
-            return Err(Violation::new(Row::S2, text));
-        }
-        if !is_new && *accepted != Accepted::Quarantined && !is_known {
-            let text = format!("task {task} {stage:?} is accepted as {accepted:?} and not stored");
-            return Err(Violation::new(Row::S7, text));
-        }
-        Ok(())
-    }
-
-    /// The state of an event that was recorded last.
-    pub(crate) fn shown(&self, event: EventNumber) -> Option<Shown> {
-        self.events.get(&event).map(|event| event.shown)
-    }
-
-    pub(crate) fn task_of(&self, event: EventNumber) -> Option<usize> {
-        self.events.get(&event).map(|event| event.task)
-    }
-
-    pub(crate) fn events_of(&self, task: usize) -> impl Iterator<Item = EventNumber> {
-        let of_task = self
-            .events
-            .iter()
-            .filter(move |(_, event)| event.task == task);
-        of_task.map(|(number, _)| *number)
     }
 
     /// A later stage that is confirmed or done makes an event late, and nothing else does.
-    fn is_late(&self, task: usize, stage: StageName) -> Result<(), Violation> {
-        let supersedes = |(of, other): &(usize, StageName), is_confirmed: bool| {
-            let is_done = || {
-                self.find(task, *other)
-                    .is_some_and(|event| event.shown.state == StateName::Done)
-            };
-            *of == task && other.stage().supersedes(&stage.stage()) && (is_confirmed || is_done())
-        };
-        if self
-            .stored
-            .iter()
-            .any(|(key, is_confirmed)| supersedes(key, *is_confirmed))
-        {
-            return Ok(());
+    fn is_superseded(&self, key: Key) -> bool {
+        let is_done = |key: Key| self.find(key, |event| event.shown.state == StateName::Done);
+        self.stored.iter().any(|(other, is_confirmed)| {
+            other.task == key.task
+                && other.stage.stage().supersedes(&key.stage.stage())
+                && (*is_confirmed || is_done(*other))
+        })
+    }
+
+    fn find(&self, key: Key, is: impl Fn(&Event) -> bool) -> bool {
+        let mut events = self.events.values();
+        events.any(|event| event.key == key && is(event))
+    }
+
+    /// The task of an event, and how often handlers of it have begun.
+    pub(crate) fn event(&self, event: EventId) -> Option<(usize, u32)> {
+        let event = self.events.get(&event)?;
+        Some((event.key.task, event.begun))
+    }
+
+    pub(crate) fn submitted_at(&self, task: usize) -> Option<Millis> {
+        self.tasks.get(task)?.submitted_at
+    }
+
+    pub(crate) fn changes(&self, now: Millis, task: usize, records: &[EventRecord]) -> Vec<What> {
+        let mut changes = Vec::new();
+        for record in records {
+            let before = self.events.get(&record.id).map(|event| event.shown);
+            let shown = shown(record, now, before);
+            if before != Some(shown) {
+                changes.push(What::State(record.id, key_of(&record.key), shown));
+            }
         }
-        let text = format!("task {task} {stage:?} is late because of what nothing has confirmed");
-        Err(Violation::new(Row::S9, text))
+        let is_shown = |id: &EventId| records.iter().any(|record| record.id == *id);
+        let of_task = self
+            .events
+            .iter()
+            .filter(|(_, event)| event.key.task == task);
+        let gone = of_task.filter(|(id, _)| !is_shown(id));
+        changes.extend(gone.map(|(id, _)| What::Gone(*id)));
+        changes
     }
 
-    fn find(&self, task: usize, stage: StageName) -> Option<&Event> {
-        self.events
-            .values()
-            .find(|event| event.task == task && event.stage == stage)
-    }
-
-    fn state(
-        &mut self,
-        at: Millis,
-        event: EventNumber,
-        task: usize,
-        stage: StageName,
-        shown: Shown,
-    ) {
+    fn state(&mut self, event: EventId, key: Key, shown: Shown) {
+        let at = self.at;
         let ready_at = match shown.state {
             StateName::Claimed | StateName::Waiting => shown.until,
             _ => at,
         };
         let known = self.events.entry(event).or_insert_with(|| Event {
-            task,
-            stage,
+            key,
             shown,
             stored_at: at,
             open_since: at,
             ready_at,
             ready_first_at: ready_at,
-            attempts: 0,
-            lapses: 0,
             lone_lapses: 0,
-            claim: None,
+            lease: None,
             latest: None,
             settled_by: None,
+            begun: 0,
             told_dead: false,
             gave_up: None,
             may_go_back: false,
@@ -270,39 +244,50 @@ impl Checker {
             (known.open_since, known.told_dead, known.lone_lapses) = (at, false, 0);
         }
         if shown.state != StateName::Claimed {
-            known.claim = None;
+            known.lease = None;
         }
-        (known.attempts, known.lapses) = (shown.attempts, shown.lapses);
         known.shown = shown;
     }
 
     /// An event may only be forgotten when it is settled and old.
-    fn gone(&mut self, at: Millis, event: EventNumber) -> Result<(), Violation> {
+    fn gone(&mut self, event: EventId) {
         let Some(event) = self.events.remove(&event) else {
-            return Ok(());
+            return;
         };
-        self.stored.remove(&(event.task, event.stage));
+        self.stored.remove(&event.key);
         let kept_for = match event.shown.state {
             StateName::Done | StateName::Superseded => self.plan.knobs.keys_for_ms,
             StateName::Dead => 2 * self.plan.knobs.keys_for_ms,
             _ => Millis::MAX,
         };
-        if at - event.stored_at >= kept_for {
-            return Ok(());
-        }
-        let text = format!(
-            "task {} {:?} was forgotten {} ms after it was stored",
-            event.task,
-            event.stage,
-            at - event.stored_at
-        );
-        Err(Violation::new(Row::S2, text))
+        let (key, age) = (event.key, self.at - event.stored_at);
+        promise!(self, S2: age >= kept_for, "{key:?} was forgotten after {age} ms");
     }
 }
 
-pub(crate) fn is_open(state: StateName) -> bool {
-    matches!(
+fn is_open(state: StateName) -> bool {
+    use StateName::{Claimed, Ready, Waiting};
+    matches!(state, Ready | Claimed | Waiting)
+}
+
+/// The state that a record shows. One that has ended by itself keeps its end.
+fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
+    let state = StateName::from(record.state);
+    let ended = before.filter(|before| before.state == state && before.until <= now);
+    let left = match record.state {
+        EventState::Claimed { holds_for: left } | EventState::Waiting { ready_in: left } => left,
+        _ => Duration::MAX,
+    };
+    let until = match (millis(left), ended) {
+        (Millis::MAX, _) => 0,
+        (0, Some(ended)) => ended.until,
+        (left, _) => now + left,
+    };
+    let (attempts, lapses) = (record.attempts, record.lapses);
+    Shown {
         state,
-        StateName::Ready | StateName::Claimed | StateName::Waiting
-    )
+        until,
+        attempts,
+        lapses,
+    }
 }
