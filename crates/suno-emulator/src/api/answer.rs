@@ -63,6 +63,15 @@ impl Answer {
         Self::json(StatusCode::PAYLOAD_TOO_LARGE, &body)
     }
 
+    /// Programs on the way may go by one of the hosts and the emulator by the other.
+    pub(crate) fn several_hosts(profile: Profile) -> Self {
+        let refusal = Refusal::Invalid("Send one Host header.".to_owned());
+        Self::json(
+            StatusCode::BAD_REQUEST,
+            &envelope::refusal(profile, &refusal),
+        )
+    }
+
     pub(crate) fn too_slow() -> Self {
         Self::with(StatusCode::REQUEST_TIMEOUT, "text/plain", Bytes::new())
     }

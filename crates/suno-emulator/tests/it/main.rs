@@ -15,6 +15,7 @@ mod documents;
 mod exchanges;
 mod faults;
 mod fixtures;
+mod guarding;
 mod jobs;
 mod load;
 mod media;
