@@ -16,14 +16,14 @@ const JSON: &str = "content-type: application/json";
 const PUBLIC_URL: &str = "https://suno.example.com:8443/emulator";
 
 /// An emulator with something to lose: a task whose callbacks were delivered, a time, a scenario.
-struct Scene {
-    emulator: Emulator,
+pub(crate) struct Scene {
+    pub(crate) emulator: Emulator,
     receiver: Receiver,
-    task_id: String,
+    pub(crate) task_id: String,
 }
 
 impl Scene {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let config = Config::default()
             .with_driven_clock(1_780_000_000_000)
             .with_seed(9)
@@ -79,7 +79,7 @@ impl Scene {
     }
 
     /// What a change would show in. What was ordered to leave later leaves now.
-    async fn state(&self) -> Value {
+    pub(crate) async fn state(&self) -> Value {
         self.emulator.advance(Duration::ZERO).await.unwrap();
         let mut state = json!({ "received": self.receiver.received().len() });
         for path in ["status", "tasks", "attempts", "scenario", "scripts"] {

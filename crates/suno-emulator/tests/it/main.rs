@@ -10,6 +10,7 @@ mod receiver;
 mod wire;
 
 mod admin;
+mod browser;
 mod documented;
 mod documents;
 mod exchanges;
