@@ -1,11 +1,11 @@
-//! The guard of `/_emulator/`: it refuses what a web page of another origin could send. It is not the
-//! check of the API key, which a request needs besides where others than this machine can reach the
+//! The guard of `/_emulator/`, which refuses every request that a web page of another origin could send.
+//! It does not replace the API key, which is checked after it where other machines can reach the
 //! emulator.
 //!
-//! A browser sends requests to loopback for any page. Three headers tell such requests apart: `Host`
-//! names the page's own domain if that domain resolves to this machine (DNS rebinding), `Origin` and
-//! `Sec-Fetch-Site` name where the page came from. A page of another origin sends
-//! `Content-Type: application/json` only after a preflight, which is refused here like every OPTIONS.
+//! A browser sends requests to loopback for any page, and four headers show it. `Host` has the domain of
+//! the page if that domain resolves to this machine (DNS rebinding). `Origin` and `Sec-Fetch-Site` say
+//! where the page was loaded from. `Content-Type: application/json` is sent to another origin only after
+//! a preflight succeeded, and none succeeds here.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -18,7 +18,7 @@ use super::Wrong;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 const HOST_RULE: &str = "the Host header is missing or names another host: call the emulator by an IP \
-     address, as localhost, or by the host of its public base URL";
+     address, as localhost, or by a name that is set as its public base URL";
 const ORIGIN_RULE: &str = "the request comes from a web page of another origin: call the emulator from \
      a program, or from a page that the emulator's own address serves";
 const CONTENT_TYPE_RULE: &str = "send Content-Type: application/json, also without a body";
@@ -63,8 +63,8 @@ impl Guard {
     fn host<B>(&self, request: &Request<B>) -> Option<Authority> {
         let host = only(request.headers(), HOST)?.to_str().ok()?;
         let host = Authority::parse(host)?;
-        // In absolute form the target names a host too. One that differs is nothing that a client
-        // sends by itself.
+        // A target in absolute form has a host too. Clients send the same one in both places; if they
+        // differ, it is unclear which one the guard should check.
         if let Some(target) = request.uri().authority()
             && Authority::parse(target.as_str()).as_ref() != Some(&host)
         {
@@ -80,7 +80,7 @@ impl Guard {
             || public.is_some_and(|public| public.authority.name == name)
     }
 
-    /// A request without `Origin` is no page's, or changes nothing.
+    /// Programs send no `Origin`. Browsers omit it only with GET and HEAD, which change nothing.
     fn is_own_origin(&self, headers: &HeaderMap, host: &Authority) -> bool {
         headers.get_all(ORIGIN).iter().all(|value| {
             let origin = value.to_str().ok().and_then(Origin::parse);
@@ -89,7 +89,7 @@ impl Guard {
     }
 }
 
-/// A host in lower case, and its port unless it is the scheme's own.
+/// A host in lower case, and the port if one is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Authority {
     name: String,
@@ -98,7 +98,7 @@ struct Authority {
 
 impl Authority {
     fn parse(text: &str) -> Option<Self> {
-        // The colons of an IPv6 address stand inside of brackets.
+        // An IPv6 address has colons too, but only inside its brackets.
         let after_address = text.rfind(']').unwrap_or(0);
         let (name, port) = match text[after_address..].rfind(':') {
             None => (text, None),
@@ -118,16 +118,16 @@ impl Authority {
     }
 }
 
-/// What a browser calls the place a page was loaded from.
+/// The scheme, host and port from which a page was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Origin {
     is_https: bool,
-    /// With its port, also where that is the scheme's own.
+    /// Its port is always given, also if it is the usual one of the scheme.
     authority: Authority,
 }
 
 impl Origin {
-    /// Reads the value of the header. `null` is no origin.
+    /// Parses the header `Origin`. Returns `None` for `null`.
     fn parse(text: &str) -> Option<Self> {
         let (is_https, rest) = match text.strip_prefix("https://") {
             Some(rest) => (true, rest),
@@ -174,13 +174,13 @@ fn is_ip_literal(name: &str) -> bool {
     }
 }
 
-/// Programs send no such header. `none` is what a person typed into the address bar.
+/// Programs do not send `Sec-Fetch-Site`. Browsers send `none` if a person typed the address.
 fn is_own_site(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
     sites.all(|site| site == "same-origin" || site == "none")
 }
 
-/// OPTIONS is a preflight; no place below the prefix takes it.
+/// Whether a request with this method needs a content type. OPTIONS is refused later in any case.
 fn may_change(method: &Method) -> bool {
     ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
@@ -191,7 +191,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The value of a header that stands there once.
+/// Returns the value of a header, unless the header is absent or repeated.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())

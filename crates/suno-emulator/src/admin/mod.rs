@@ -100,8 +100,8 @@ impl Wrong {
     }
 }
 
-/// Answers a request whose path below the prefix is given. The guard comes before everything else,
-/// also before the places that there are, so that a new place cannot forget it.
+/// Answers a request whose path below the prefix is given. The guard runs before the path is looked
+/// up, so that a new path cannot be added without it.
 pub(crate) async fn answer(shared: &Arc<Shared>, path: &str, request: &Request<Bytes>) -> Answer {
     if let Err(wrong) = shared.guard.check(request) {
         return wrong.into_answer();

@@ -63,7 +63,8 @@ impl Answer {
         Self::json(StatusCode::PAYLOAD_TOO_LARGE, &body)
     }
 
-    /// Programs on the way may go by one of the hosts and the emulator by the other.
+    /// Refuses a request with more than one `Host`. A proxy might check one of them, and the emulator
+    /// the other.
     pub(crate) fn several_hosts(profile: Profile) -> Self {
         let refusal = Refusal::Invalid("Send one Host header.".to_owned());
         Self::json(
