@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use tokio::net::TcpListener;
 
+use crate::admin::Guard;
 use crate::attempt::Attempt;
 use crate::body::Style;
 use crate::clock::Clock;
@@ -71,7 +72,7 @@ impl Emulator {
             .unwrap_or_else(|| Secret::generate("sk_"));
         let (connections_max, deliveries_max) =
             (config.connections_max, config.deliveries_at_once_max);
-        let admin_needs_key = !addr.ip().is_loopback();
+        let guard = Guard::new(!addr.ip().is_loopback(), config.public_base_url.as_deref());
         let scripts = config.scripts.iter().cloned();
         let scripts = scripts
             .map(|script| (script.name().to_owned(), Arc::new(script)))
@@ -83,7 +84,7 @@ impl Emulator {
             courier,
             tasks.clone(),
             api_key,
-            admin_needs_key,
+            guard,
             deliveries_max,
         ));
         tasks.spawn(server::serve(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
+use crate::admin::Guard;
 use crate::clock::Clock;
 use crate::deliver::Courier;
 use crate::desk::{Desk, Dispatch, Outcome};
@@ -17,8 +18,8 @@ use crate::timing::millis;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) api_key: Secret,
-    /// Others than this machine may reach the emulator.
-    pub(crate) admin_needs_key: bool,
+    /// Which requests that steer the emulator are answered.
+    pub(crate) guard: Guard,
     pub(crate) clock: Clock,
     pub(crate) courier: Courier,
     pub(crate) tasks: TaskSet,
@@ -40,12 +41,12 @@ impl Shared {
         courier: Courier,
         tasks: TaskSet,
         api_key: Secret,
-        admin_needs_key: bool,
+        guard: Guard,
         deliveries_at_once_max: usize,
     ) -> Self {
         Self {
             api_key,
-            admin_needs_key,
+            guard,
             clock,
             courier,
             tasks,

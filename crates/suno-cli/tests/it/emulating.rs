@@ -54,7 +54,7 @@ impl Emulator {
         } else {
             body.to_string()
         };
-        let answer = self.ask(method, path, "", &body);
+        let answer = self.ask(method, path, "content-type: application/json\r\n", &body);
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 

@@ -10,12 +10,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::{Answer, query};
+use crate::api::{Answer, has_key, query};
+use crate::profile::Refusal;
 use crate::scenario::script::Script;
 use crate::scenario::words;
 use crate::shared::Shared;
 
+mod guard;
 mod view;
+
+pub(crate) use guard::Guard;
 
 /// Where it stands.
 pub(crate) const PREFIX: &str = "/_emulator/";
@@ -90,13 +94,24 @@ impl Wrong {
     fn bad(reason: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
+
+    fn into_answer(self) -> Answer {
+        Answer::json(self.status, &json!({ "error": self.reason }))
+    }
 }
 
-/// Answers a request whose path below the prefix is given.
+/// Answers a request whose path below the prefix is given. The guard runs before the path is looked
+/// up, so that a new path cannot be added without it.
 pub(crate) async fn answer(shared: &Arc<Shared>, path: &str, request: &Request<Bytes>) -> Answer {
+    if let Err(wrong) = shared.guard.check(request) {
+        return wrong.into_answer();
+    }
+    if shared.guard.needs_key() && !has_key(shared, request) {
+        return Answer::refusal(shared.desk().profile(), &Refusal::Unauthorized);
+    }
     let Some(place) = Place::of(path) else {
         let reason = "there is nothing here, see /_emulator/openapi.json";
-        return Answer::json(StatusCode::NOT_FOUND, &json!({ "error": reason }));
+        return Wrong::new(StatusCode::NOT_FOUND, reason).into_answer();
     };
     if !place.methods().contains(request.method()) {
         return Answer::wrong_method(shared.desk().profile(), place.methods());
@@ -107,7 +122,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, path: &str, request: &Request<B
     }
     match respond(shared, place, request).await {
         Ok(body) => Answer::json(StatusCode::OK, &body),
-        Err(wrong) => Answer::json(wrong.status, &json!({ "error": wrong.reason })),
+        Err(wrong) => wrong.into_answer(),
     }
 }
 

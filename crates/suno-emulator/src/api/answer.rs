@@ -63,6 +63,16 @@ impl Answer {
         Self::json(StatusCode::PAYLOAD_TOO_LARGE, &body)
     }
 
+    /// Refuses a request with more than one `Host`. A proxy might check one of them, and the emulator
+    /// the other.
+    pub(crate) fn several_hosts(profile: Profile) -> Self {
+        let refusal = Refusal::Invalid("Send one Host header.".to_owned());
+        Self::json(
+            StatusCode::BAD_REQUEST,
+            &envelope::refusal(profile, &refusal),
+        )
+    }
+
     pub(crate) fn too_slow() -> Self {
         Self::with(StatusCode::REQUEST_TIMEOUT, "text/plain", Bytes::new())
     }

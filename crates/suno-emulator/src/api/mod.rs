@@ -59,9 +59,6 @@ impl Place {
 pub(crate) async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
     let profile = shared.desk().profile();
     if let Some(path) = request.uri().path().strip_prefix(admin::PREFIX) {
-        if shared.admin_needs_key && !has_key(shared, &request) {
-            return Answer::refusal(profile, &Refusal::Unauthorized);
-        }
         return admin::answer(shared, path, &request).await;
     }
     let Some(place) = Place::of(profile, request.uri().path()) else {
@@ -125,7 +122,8 @@ async fn record(
     answered(shared, reception).await
 }
 
-fn has_key(shared: &Shared, request: &Request<Bytes>) -> bool {
+/// Whether a request has the API key.
+pub(crate) fn has_key(shared: &Shared, request: &Request<Bytes>) -> bool {
     let header = request
         .headers()
         .get(AUTHORIZATION)

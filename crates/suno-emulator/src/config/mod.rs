@@ -107,7 +107,8 @@ impl Config {
     }
 
     /// The URL under which others reach the emulator, for the media URLs in its bodies. The default
-    /// is the address it listens on.
+    /// is the address it listens on. Requests below `/_emulator/` may name its host in `Host`, and
+    /// pages of its origin may send them.
     #[must_use]
     pub fn with_public_base_url(mut self, url: impl Into<String>) -> Self {
         self.public_base_url = Some(url.into().trim_end_matches('/').to_owned());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::HeaderValue;
+use http::header::{HOST, HeaderValue};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -79,7 +79,10 @@ async fn respond(
 ) -> Result<Response<AnswerBody>, io::Error> {
     let (head, body) = request.into_parts();
     let profile = shared.desk().profile();
+    let has_several_hosts = head.headers.get_all(HOST).iter().count() > 1;
     let answer = match read(body).await {
+        // Only after the body, or a client that is still sending would never see the answer.
+        _ if has_several_hosts => Answer::several_hosts(profile),
         Ok(body) => api::answer(shared, Request::from_parts(head, body)).await,
         Err(BodyError::TooLarge) => Answer::too_large(profile),
         Err(BodyError::TooSlow) => Answer::too_slow(),

@@ -26,7 +26,8 @@ async fn call(emulator: &Emulator, method: Method, path: &str, body: &Value) -> 
     } else {
         body.to_string()
     };
-    wire::send(method, &url, &[], body).await.unwrap()
+    let headers = [("content-type", "application/json")];
+    wire::send(method, &url, &headers, body).await.unwrap()
 }
 
 async fn get(emulator: &Emulator, path: &str) -> Value {

@@ -10,11 +10,13 @@ mod receiver;
 mod wire;
 
 mod admin;
+mod browser;
 mod documented;
 mod documents;
 mod exchanges;
 mod faults;
 mod fixtures;
+mod guarding;
 mod jobs;
 mod load;
 mod media;
