@@ -6,6 +6,7 @@ mod acknowledging;
 mod bad_input;
 mod demo;
 mod emulating;
+mod lines;
 mod listening;
 mod process;
 mod stopping;
