@@ -139,11 +139,12 @@ impl Leases {
             let mut next = after(Instant::now(), lease / 3);
             loop {
                 sleep_until(next).await;
-                let pause = match leases.extend_all(&*store, lease).await {
-                    true => lease / 3,
-                    false => RETRY_PAUSE.min(lease / 10),
+                let begun = Instant::now();
+                next = match leases.extend_all(&*store, lease).await {
+                    // However long the store took, leases are extended every third.
+                    true => after(begun, lease / 3),
+                    false => after(Instant::now(), RETRY_PAUSE.min(lease / 10)),
                 };
-                next = after(Instant::now(), pause);
             }
         })
     }
@@ -156,7 +157,8 @@ impl Leases {
         }
         // Counted from before the request: the store counts from a later moment.
         let end = after(Instant::now(), lease);
-        match timeout(lease / 3, store.extend(&tickets, lease)).await {
+        // Short enough that a store which answers nothing for half of a lease ends none.
+        match timeout(lease / 6, store.extend(&tickets, lease)).await {
             Ok(Ok(answers)) => {
                 self.record_extension(&tickets, &answers, end);
                 return true;

@@ -138,6 +138,23 @@ async fn a_store_that_is_away_for_longer_than_a_lease_has_no_event_handled_twice
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_answers_nothing_for_less_than_half_a_lease_ends_no_handler() {
+    for from in 1..60 {
+        let (memory, meter) = (Arc::new(MemoryStore::new()), Meter::default());
+        let store = Arc::new(WatchedStore::of(memory.clone()));
+        accept(&memory, &["slow"]).await;
+        let running = start(store.clone(), &meter, 200);
+        pass(from).await;
+        store.faults.set_all(Fault::HangsForEver);
+        pass(Dispatcher::LEASE.as_secs() / 2 - 2).await;
+        store.faults.mend();
+        pass(250).await;
+        assert_eq!(meter.begun(), ["slow/complete"], "away from {from} s on");
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn claims_are_extended_while_the_store_does_not_answer_a_request_to_claim() {
     let (memory, meter) = (Arc::new(MemoryStore::new()), Meter::default());
     let store = Arc::new(WatchedStore::of(memory.clone()));
