@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::process::{KEY, PATIENCE, Process, TASK, body, listen_with, post};
+use crate::process::{KEY, PATIENCE, Process, TASK, body, listen_with, post, skipped};
 
 const ACK: [&str; 3] = ["--webhook-key-env", "TEST_WEBHOOK_KEY", "--ack"];
 
@@ -132,7 +132,7 @@ impl Drop for Reader {
 fn a_reader_in_python_that_is_killed_again_and_again_loses_nothing() {
     let has_python = Command::new("python3").arg("--version").output();
     if !has_python.is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: python3 was not found");
+        skipped("python3 was not found");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::process::{TASK, body, listen, post};
+use crate::process::{TASK, body, listen, post, skipped};
 
 const VERIFY: [&str; 2] = ["--webhook-key-env", "TEST_WEBHOOK_KEY"];
 
@@ -121,7 +121,7 @@ fn every_reader_splits_hostile_titles_into_the_same_lines() {
     for (name, command) in readers {
         match command.and_then(|mut command| said(&mut command, &text)) {
             Some(said) => assert_eq!(said, expected, "{name}"),
-            None => println!("SKIPPED: {name} was not found"),
+            None => skipped(&format!("{name} was not found")),
         }
     }
 }

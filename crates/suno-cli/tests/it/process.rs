@@ -201,6 +201,11 @@ pub(crate) fn signed(address: SocketAddr, task: &str, body: &str) -> String {
     )
 }
 
+/// Says that something was not tested. Written past the capture of the test runner, so that it is seen.
+pub(crate) fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
 /// The status of an answer.
 pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).unwrap().parse().unwrap()
