@@ -25,7 +25,10 @@ use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
 ///
-/// Exit codes: 0 done; 1 the task or the job failed; 2 wrong usage or configuration.
+/// Exit codes: 0 done; 1 the task or the job failed, or a stop took too long; 2 wrong usage or
+/// configuration; 74 nobody reads the lines of `suno listen` any more; 128 and the number of a second
+/// signal that ended it at once.
+///
 /// Logs go to stderr; RUST_LOG says how much, such as RUST_LOG=debug.
 #[derive(Debug, Parser)]
 #[command(
