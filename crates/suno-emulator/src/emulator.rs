@@ -72,6 +72,7 @@ impl Emulator {
             .unwrap_or_else(|| Secret::generate("sk_"));
         let (connections_max, deliveries_max) =
             (config.connections_max, config.deliveries_at_once_max);
+        let observer = config.observer.clone();
         let guard = Guard::new(!addr.ip().is_loopback(), config.public_base_url.as_deref());
         let scripts = config.scripts.iter().cloned();
         let scripts = scripts
@@ -80,6 +81,7 @@ impl Emulator {
         let desk = Desk::new(rules(config, &base_url, webhook_key.clone())?, scripts);
         let shared = Arc::new(Shared::new(
             desk,
+            observer,
             clock,
             courier,
             tasks.clone(),
@@ -309,5 +311,6 @@ fn rules(
         },
         tasks_kept_max: config.tasks_kept_max,
         attempts_kept_max: config.attempts_kept_max,
+        is_observed: config.observer.is_some(),
     })
 }

@@ -8,5 +8,6 @@ mod demo;
 mod emulating;
 mod listening;
 mod process;
+mod saying;
 mod stopping;
 mod submitting;
