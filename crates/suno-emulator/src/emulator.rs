@@ -79,16 +79,16 @@ impl Emulator {
             .map(|script| (script.name().to_owned(), Arc::new(script)))
             .collect();
         let desk = Desk::new(rules(config, &base_url, webhook_key.clone())?, scripts);
-        let shared = Arc::new(Shared::new(
+        let shared = Shared::new(
             desk,
-            observer,
             clock,
             courier,
             tasks.clone(),
             api_key,
             guard,
             deliveries_max,
-        ));
+        );
+        let shared = Arc::new(shared.with_observer(observer));
         tasks.spawn(server::serve(
             Arc::clone(&shared),
             listener,

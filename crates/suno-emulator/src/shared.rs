@@ -40,7 +40,6 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         desk: Desk,
-        observer: Option<Observer>,
         clock: Clock,
         courier: Courier,
         tasks: TaskSet,
@@ -56,11 +55,16 @@ impl Shared {
             tasks,
             deliveries: Arc::new(Semaphore::new(deliveries_at_once_max)),
             desk: Mutex::new(desk),
-            observer,
+            observer: None,
             due_changed: Notify::new(),
             changed: Notify::new(),
             moving: tokio::sync::Mutex::new(()),
         }
+    }
+
+    pub(crate) fn with_observer(mut self, observer: Option<Observer>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// The provider's state. A panic while it was held left it whole enough to go on.
