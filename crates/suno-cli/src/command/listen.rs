@@ -45,7 +45,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// an event is printed; "verified_by" in each line says what spoke for it. A delivery that does not fit
 /// what is known is a line of its own ("event":"conflict" or "contradiction") and a warning.
 ///
-/// Without --json, each callback that was stored is a line on stderr: the time in UTC, the first
+/// Without --json or --ack, each callback that was stored is a line on stderr: the time in UTC, the first
 /// characters of the task id, the stage, what it was accepted as (new, duplicate, late, conflict,
 /// quarantined, dropped), and how long storing it took. Callbacks that are refused or could not be stored are
 /// warnings, a few for each reason in 10 s, and the rest is counted.
