@@ -1,9 +1,11 @@
 //! What is printed: results on stdout, for people or as JSON lines; logs on stderr.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
-use suno_callback::{Delivery, Event, EventKey, VerifiedBy};
+use suno_callback::{Accepted, Content, Delivery, Event, EventKey, VerifiedBy};
 use suno_types::{Code, Track};
 
 /// Prints one line at once.
@@ -210,6 +212,60 @@ pub(crate) fn sentence(event: &Event) -> String {
         text += &format!(", attempt {}", event.attempt());
     }
     text
+}
+
+/// How many characters of a task id a line for people has: enough to tell tasks apart.
+const SHORT_ID_CHARS: usize = 8;
+
+/// The beginning of a line about a callback, for people: the time of day in UTC, a short task id and
+/// the stage.
+pub(crate) fn beginning(at: Timestamp, task_id: Option<&str>, stage: &str) -> String {
+    let short = task_id.unwrap_or("-").chars().take(SHORT_ID_CHARS);
+    let (short, stage) = (visible(&short.collect::<String>()), visible(stage));
+    let time = at.strftime("%H:%M:%S%.3f");
+    format!("{time} {short:<SHORT_ID_CHARS$} {stage:<8} ")
+}
+
+/// A duration for people: "3 ms" or "15.0 s".
+pub(crate) fn duration(duration: Duration) -> String {
+    match duration.as_millis() {
+        ms @ 0..1_000 => format!("{ms} ms"),
+        _ => format!("{:.1} s", duration.as_secs_f64()),
+    }
+}
+
+/// An accepted callback as one line for people. `now` is when it was stored.
+pub(crate) fn accepted(delivery: &Delivery, accepted: Accepted, now: Timestamp) -> String {
+    let (task_id, stage) = match &delivery.content {
+        Content::Event { key, .. } => (Some(key.task_id()), key.stage().as_str()),
+        Content::Quarantined { task_id, .. } => (task_id.as_ref(), "-"),
+        _ => (None, "-"),
+    };
+    let mut text = beginning(
+        delivery.received_at,
+        task_id.map(|task_id| task_id.as_str()),
+        stage,
+    );
+    text += &format!("accepted as {}", accepted_word(accepted));
+    if let Content::Quarantined { reason, .. } = &delivery.content {
+        text += &format!(", {}", visible(&reason.to_string()));
+    }
+    // A clock that was set back makes it negative.
+    let taken = Duration::try_from(now.duration_since(delivery.received_at)).unwrap_or_default();
+    text + &format!(" in {}", duration(taken))
+}
+
+fn accepted_word(accepted: Accepted) -> &'static str {
+    match accepted {
+        Accepted::New => "new",
+        Accepted::Late => "late",
+        Accepted::Duplicate => "duplicate",
+        Accepted::Conflict => "conflict",
+        Accepted::Confirmed => "confirmed",
+        Accepted::Quarantined => "quarantined",
+        Accepted::Dropped => "dropped",
+        _ => "other",
+    }
 }
 
 #[cfg(test)]

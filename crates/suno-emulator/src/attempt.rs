@@ -20,6 +20,8 @@ pub struct Attempt {
     /// 1 for the first attempt of this callback, then 2 and so on for the retries; 0 for one that
     /// a fault kept from leaving.
     pub number: u32,
+    /// How many attempts this callback gets at most, if all fail.
+    pub attempts_max: u32,
     /// When it was sent, in milliseconds since 1970.
     pub unix_ms: u64,
     /// Where it was sent.
@@ -77,6 +79,7 @@ impl fmt::Debug for Attempt {
             .field("task_id", &self.task_id)
             .field("post", &self.post)
             .field("number", &self.number)
+            .field("attempts_max", &self.attempts_max)
             .field("unix_ms", &self.unix_ms)
             .field("is_forged", &self.is_forged)
             .field("outcome", &self.outcome)
@@ -95,22 +98,35 @@ pub(crate) struct AttemptLog {
     kept_max: usize,
     body_bytes: usize,
     serial: u64,
+    is_observed: bool,
+    /// Filed, and not taken by the observer yet. Always empty without an observer.
+    unobserved: Vec<Attempt>,
 }
 
 impl AttemptLog {
-    pub(crate) fn new(kept_max: usize) -> Self {
+    pub(crate) fn new(kept_max: usize, is_observed: bool) -> Self {
         Self {
             kept: VecDeque::new(),
             kept_max: kept_max.max(1),
             body_bytes: 0,
             serial: 0,
+            is_observed,
+            unobserved: Vec::new(),
         }
+    }
+
+    /// Takes what was filed since the last call, also attempts that made room for others.
+    pub(crate) fn take_unobserved(&mut self) -> Vec<Attempt> {
+        std::mem::take(&mut self.unobserved)
     }
 
     /// Files an attempt under the next serial number. The oldest ones make room for it.
     pub(crate) fn file(&mut self, mut attempt: Attempt) {
         self.serial += 1;
         attempt.serial = self.serial;
+        if self.is_observed {
+            self.unobserved.push(attempt.clone());
+        }
         self.body_bytes += bytes(&attempt);
         self.kept.push_back(attempt);
         while self.kept.len() > self.kept_max || self.body_bytes > BODY_BYTES_KEPT_MAX {
@@ -154,6 +170,7 @@ mod tests {
             task_id: String::new(),
             post: String::new(),
             number: 1,
+            attempts_max: 1,
             unix_ms: 0,
             url: String::new(),
             timestamp: None,
@@ -168,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_log_is_bounded_in_attempts_and_in_bytes() {
-        let mut log = AttemptLog::new(3);
+        let mut log = AttemptLog::new(3, false);
         for _ in 0..5 {
             log.file(attempt(Bytes::from_static(b"{}")));
         }
@@ -188,5 +205,18 @@ mod tests {
             [7, 8]
         );
         assert_eq!(log.count(), 8);
+    }
+
+    #[test]
+    fn an_observer_misses_no_attempt_that_made_room_for_others() {
+        let mut log = AttemptLog::new(1, true);
+        for _ in 0..3 {
+            log.file(attempt(Bytes::new()));
+        }
+        let serials = |attempts: Vec<Attempt>| -> Vec<u64> {
+            attempts.iter().map(|attempt| attempt.serial).collect()
+        };
+        assert_eq!(serials(log.take_unobserved()), [1, 2, 3]);
+        assert!(log.take_unobserved().is_empty());
     }
 }

@@ -72,13 +72,14 @@ impl Emulator {
             .unwrap_or_else(|| Secret::generate("sk_"));
         let (connections_max, deliveries_max) =
             (config.connections_max, config.deliveries_at_once_max);
+        let observer = config.observer.clone();
         let guard = Guard::new(!addr.ip().is_loopback(), config.public_base_url.as_deref());
         let scripts = config.scripts.iter().cloned();
         let scripts = scripts
             .map(|script| (script.name().to_owned(), Arc::new(script)))
             .collect();
         let desk = Desk::new(rules(config, &base_url, webhook_key.clone())?, scripts);
-        let shared = Arc::new(Shared::new(
+        let shared = Shared::new(
             desk,
             clock,
             courier,
@@ -86,7 +87,8 @@ impl Emulator {
             api_key,
             guard,
             deliveries_max,
-        ));
+        );
+        let shared = Arc::new(shared.with_observer(observer));
         tasks.spawn(server::serve(
             Arc::clone(&shared),
             listener,
@@ -309,5 +311,6 @@ fn rules(
         },
         tasks_kept_max: config.tasks_kept_max,
         attempts_kept_max: config.attempts_kept_max,
+        is_observed: config.observer.is_some(),
     })
 }

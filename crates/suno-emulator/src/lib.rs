@@ -27,6 +27,7 @@
 //! Behaviour of the provider is cited by its number in `docs/PROTOCOL.md`. With the feature `tls`,
 //! callbacks can go to `https://` URLs.
 
+mod activity;
 mod admin;
 mod api;
 mod attempt;
@@ -59,6 +60,7 @@ mod timing;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use activity::{Activity, SubmitActivity};
 pub use attempt::{Attempt, AttemptOutcome};
 pub use config::Config;
 pub use desk::TaskSummary;

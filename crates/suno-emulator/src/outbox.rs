@@ -29,6 +29,19 @@ pub(crate) struct RetryRule {
     pub(crate) gives_up_task: bool,
 }
 
+impl RetryRule {
+    /// How many attempts a callback gets at most, if all fail.
+    pub(crate) fn attempts_max(&self, signing: Signing) -> u32 {
+        match signing {
+            // A stranger tries once.
+            Signing::Copied => 1,
+            _ => u32::try_from(self.pauses_ms.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(1),
+        }
+    }
+}
+
 /// What a settled attempt led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {

@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
+use crate::activity::{Activity, Observer, SubmitActivity};
 use crate::admin::Guard;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::deliver::Courier;
-use crate::desk::{Desk, Dispatch, Outcome};
+use crate::desk::{Desk, Dispatch, Outcome, Reception, Reply};
+use crate::profile::Refusal;
 use crate::secret::Secret;
 use crate::tasks::TaskSet;
 use crate::timing::millis;
@@ -26,6 +28,7 @@ pub(crate) struct Shared {
     /// Places for callbacks on their way.
     pub(crate) deliveries: Arc<Semaphore>,
     desk: Mutex<Desk>,
+    observer: Option<Observer>,
     /// Something may be due earlier than before.
     due_changed: Notify,
     /// Something happened that someone may wait for.
@@ -52,10 +55,16 @@ impl Shared {
             tasks,
             deliveries: Arc::new(Semaphore::new(deliveries_at_once_max)),
             desk: Mutex::new(desk),
+            observer: None,
             due_changed: Notify::new(),
             changed: Notify::new(),
             moving: tokio::sync::Mutex::new(()),
         }
+    }
+
+    pub(crate) fn with_observer(mut self, observer: Option<Observer>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// The provider's state. A panic while it was held left it whole enough to go on.
@@ -67,6 +76,49 @@ impl Shared {
     pub(crate) fn touched(&self) {
         self.due_changed.notify_one();
         self.changed.notify_waiters();
+    }
+
+    /// Reports a submit and how it is answered.
+    pub(crate) fn observe_submit(&self, now: Moment, reception: &Reception) {
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        let (status, envelope) = match &reception.reply {
+            Reply::Envelope(status, envelope) => (Some(*status), Some(envelope)),
+            Reply::Html502 => (Some(502), None),
+            Reply::Cut => (None, None),
+        };
+        let code = envelope.and_then(|envelope| envelope["code"].as_u64());
+        let message = envelope.and_then(|envelope| envelope["msg"].as_str());
+        let task = reception.task.as_ref();
+        observer.observe(&Activity::Submit(SubmitActivity {
+            unix_ms: now.unix_ms,
+            task_id: task.map(|task| task.task_id.clone()),
+            callback_url: task.map(|task| task.callback_url.clone()),
+            status,
+            code: code.and_then(|code| u16::try_from(code).ok()),
+            message: message.map(str::to_owned),
+        }));
+    }
+
+    /// Reports a submit that is refused before the desk has seen it.
+    pub(crate) fn observe_refused_submit(&self, refusal: &Refusal) {
+        if self.observer.is_some() {
+            let reception = self.desk().refusal(refusal);
+            self.observe_submit(self.clock.now(), &reception);
+        }
+    }
+
+    /// Reports the attempts that were filed since the last call. The desk is free meanwhile, so that
+    /// an observer may ask the emulator.
+    fn observe_attempts(&self) {
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        let attempts = self.desk().take_unobserved();
+        for attempt in attempts {
+            observer.observe(&Activity::Attempt(attempt));
+        }
     }
 
     /// Waits until no task has anything left to do.
@@ -105,6 +157,7 @@ impl Shared {
             let Some(dispatch) = desk.next_dispatch(now) else {
                 let due_at = desk.due_at();
                 drop(desk);
+                self.observe_attempts();
                 self.changed.notify_waiters();
                 return due_at;
             };
@@ -128,6 +181,7 @@ impl Shared {
         };
         let now = self.clock.now();
         self.desk().settle(now, &dispatch, result);
+        self.observe_attempts();
         self.touched();
     }
 
@@ -146,6 +200,7 @@ impl Shared {
             if let Some(dispatch) = dispatch {
                 self.deliver(dispatch).await;
             }
+            self.observe_attempts();
         }
         self.clock.move_to(target_ms);
         self.changed.notify_waiters();

@@ -6,20 +6,29 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use suno_callback::{Clock, SystemClock};
-use suno_emulator::{Config, Emulator, EmulatorError, Profile, Script};
+use suno_emulator::{Activity, Config, Emulator, EmulatorError, Profile, Script};
 use tokio::process::Command;
 
 use crate::failure::Failure;
 use crate::output;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{address, environment};
+use crate::{address, environment, log};
+
+mod activity;
+
+use activity::ActivityLine;
 
 /// Run an emulator of the provider: tasks, signed callbacks, polling and media, without an account.
 ///
 /// Prints what a client needs as lines that a shell understands, and serves until Ctrl-C. With a
-/// command behind --, runs it with these variables set, stops when it ends, and ends with its exit
+/// command after --, runs it with these variables set, stops when it ends, and ends with its exit
 /// code.
+///
+/// Writes a line to stderr for each submit and for each attempt to deliver a callback: the time in UTC,
+/// the first characters of the task id, the stage, the destination, and the HTTP status of the answer or
+/// the reason why there was none. A path that may hold a token is shown as /…, and a query is never
+/// shown. If stderr is read too slowly, lines are dropped and counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -89,6 +98,12 @@ pub(crate) struct Arguments {
     /// How many credits the account begins with
     #[arg(long, value_name = "CREDITS")]
     credits: Option<u64>,
+    /// Write the lines on stderr as one JSON object each
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
+    /// Write no lines about submits and callbacks to stderr
+    #[arg(long)]
+    quiet: bool,
     /// A command to run against the emulator, and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -167,7 +182,27 @@ fn config(arguments: &Arguments) -> Result<Config, Failure> {
     if let Some(credits) = arguments.credits {
         config = config.with_credits(credits);
     }
+    if !arguments.quiet {
+        config = config.with_observer(observer(arguments.json));
+    }
     with_files(with_keys(config, arguments)?, arguments)
+}
+
+/// Writes a line for each activity, without waiting for the reader of stderr.
+fn observer(json: bool) -> impl Fn(&Activity) + Send + Sync + 'static {
+    move |activity| {
+        let Some(line) = ActivityLine::new(activity) else {
+            return;
+        };
+        match json {
+            true => {
+                if let Ok(line) = output::json_line(&line) {
+                    log::line(&line);
+                }
+            }
+            false => log::line(&line.sentence()),
+        }
+    }
 }
 
 fn with_keys(mut config: Config, arguments: &Arguments) -> Result<Config, Failure> {

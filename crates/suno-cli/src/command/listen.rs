@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
 use suno_callback::{
-    Accepted, CallbackHandler, Content, Delivery, Dispatcher, Event, HandlerError, Inbox, Receiver,
-    Reconciler, Retention, Token, Verification, handler_fn,
+    Accepted, CallbackHandler, Clock, Content, Delivery, Dispatcher, Event, HandlerError, Inbox,
+    Receiver, Reconciler, Retention, Source, SystemClock, Token, Verification, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
 use tokio::sync::oneshot;
@@ -22,7 +22,7 @@ use crate::output::{self, Line, Odd};
 use crate::printer::Printer;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{address, environment, provider};
+use crate::{address, environment, log, provider};
 
 /// How long lines that are being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
@@ -44,6 +44,11 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// send another body for the same task within five minutes. --confirm asks the provider's record before
 /// an event is printed; "verified_by" in each line says what spoke for it. A delivery that does not fit
 /// what is known is a line of its own ("event":"conflict" or "contradiction") and a warning.
+///
+/// Without --json or --ack, each callback that was stored is a line on stderr: the time in UTC, the first
+/// characters of the task id, the stage, what it was accepted as (new, duplicate, late, conflict,
+/// quarantined, dropped), and how long storing it took. Callbacks that are refused or could not be stored are
+/// warnings, a few for each reason in 10 s, and the rest is counted.
 ///
 /// Read stderr, or send it to a file: lines that nobody reads are dropped, and counted.
 ///
@@ -84,6 +89,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+    /// Write no lines about accepted callbacks to stderr; warnings are still written
+    #[arg(long)]
+    quiet: bool,
     /// Count an event as handled only when it is acknowledged on stdin; prints JSON
     #[arg(long)]
     ack: bool,
@@ -198,6 +206,8 @@ struct Lines {
     printer: Printer,
     acknowledgements: Option<Acknowledgements>,
     json: bool,
+    /// Whether accepted callbacks are lines on stderr.
+    has_accepted: bool,
 }
 
 impl Lines {
@@ -209,6 +219,7 @@ impl Lines {
             printer: Printer::start()?,
             acknowledgements,
             json,
+            has_accepted: !json && !arguments.quiet,
         })
     }
 
@@ -230,10 +241,18 @@ impl Lines {
     }
 
     /// Prints deliveries that do not fit what is known. They are logged, too, and kept in the store: a
-    /// reader that is slow may miss a line.
+    /// reader that is slow may miss a line. For people, every accepted callback is a line on stderr.
     fn observer(&self) -> impl Fn(&Delivery, Accepted) + Send + Sync + 'static {
-        let Self { printer, json, .. } = self.clone();
+        let Self {
+            printer,
+            json,
+            has_accepted,
+            ..
+        } = self.clone();
         move |delivery, accepted| {
+            if has_accepted && delivery.source == Source::Callback {
+                log::line(&output::accepted(delivery, accepted, SystemClock.now()));
+            }
             if let Some(line) = odd(delivery, accepted).filter(|_| json)
                 && let Ok(line) = output::json_line(&line)
             {

@@ -9,5 +9,6 @@ mod emulating;
 mod lines;
 mod listening;
 mod process;
+mod saying;
 mod stopping;
 mod submitting;

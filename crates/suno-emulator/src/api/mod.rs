@@ -68,6 +68,9 @@ pub(crate) async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Ans
         return Answer::wrong_method(profile, place.methods());
     }
     if place != Place::Media && !has_key(shared, &request) {
+        if let Place::Submit(_) = place {
+            shared.observe_refused_submit(&Refusal::Unauthorized);
+        }
         return Answer::refusal(profile, &Refusal::Unauthorized);
     }
     match place {
@@ -85,10 +88,13 @@ async fn submit(shared: &Arc<Shared>, dialect: Dialect, request: &Request<Bytes>
         .map(HeaderValue::to_str);
     let Ok(words) = words.transpose() else {
         let reason = format!("the header {SCENARIO_HEADER} is not plain text");
-        return Answer::refusal(shared.desk().profile(), &Refusal::Invalid(reason));
+        let refusal = Refusal::Invalid(reason);
+        shared.observe_refused_submit(&refusal);
+        return Answer::refusal(shared.desk().profile(), &refusal);
     };
     let now = shared.clock.now();
     let reception = shared.desk().submit(now, dialect, words, request.body());
+    shared.observe_submit(now, &reception);
     shared.touched();
     answered(shared, reception).await
 }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::activity::{Activity, Observer};
 use crate::outbox::RetryRule;
 use crate::profile::Profile;
 use crate::scenario::script::Script;
@@ -39,6 +40,7 @@ pub struct Config {
     pub(crate) attempts_kept_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) deliveries_at_once_max: usize,
+    pub(crate) observer: Option<Observer>,
 }
 
 /// Whether callbacks are signed, and with what.
@@ -50,8 +52,6 @@ pub(crate) enum WebhookKeyChoice {
     None,
 }
 
-/// How long a receiver may take (`PROTOCOL.md 2.2`).
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// The pauses before the three retries (`PROTOCOL.md 2.3`); their lengths are assumed.
 const RETRY_PAUSES_MS: [u64; 3] = [5_000, 15_000, 45_000];
 /// Enough for a day at the desk.
@@ -70,7 +70,7 @@ impl Default for Config {
             speed: 1.0,
             driven_from_unix_ms: None,
             timing: Timing::default(),
-            answer_timeout: ANSWER_TIMEOUT,
+            answer_timeout: Self::ANSWER_TIMEOUT,
             retry: RetryRule {
                 pauses_ms: RETRY_PAUSES_MS.to_vec(),
                 gives_up_task: true,
@@ -87,11 +87,15 @@ impl Default for Config {
             attempts_kept_max: 16_384,
             connections_max: 1024,
             deliveries_at_once_max: 256,
+            observer: None,
         }
     }
 }
 
 impl Config {
+    /// How long a receiver may take to answer unless set otherwise (`PROTOCOL.md 2.2`).
+    pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
     /// Where to listen. The default is a free port on 127.0.0.1.
     #[must_use]
     pub fn with_addr(mut self, addr: SocketAddr) -> Self {
@@ -278,6 +282,25 @@ impl Config {
     #[must_use]
     pub fn with_deliveries_at_once_max(mut self, deliveries: usize) -> Self {
         self.deliveries_at_once_max = deliveries;
+        self
+    }
+
+    /// A function that is called with every submit and, when it has ended, with every attempt to
+    /// deliver a callback: for logs and figures. It must not wait, since the emulator waits for it. It
+    /// may be called from several threads at once.
+    ///
+    /// ```
+    /// use suno_emulator::{Activity, Config};
+    ///
+    /// let config = Config::default().with_observer(|activity| match activity {
+    ///     Activity::Submit(submit) => eprintln!("submit: code {:?}", submit.code),
+    ///     Activity::Attempt(attempt) => eprintln!("{}: {:?}", attempt.post, attempt.outcome),
+    ///     _ => {}
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_observer(mut self, observe: impl Fn(&Activity) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Observer::new(observe));
         self
     }
 }

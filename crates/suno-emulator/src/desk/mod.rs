@@ -54,6 +54,8 @@ pub(crate) struct Rules {
     pub(crate) standing: Standing,
     pub(crate) tasks_kept_max: usize,
     pub(crate) attempts_kept_max: usize,
+    /// Whether somebody takes the attempts that are filed.
+    pub(crate) is_observed: bool,
 }
 
 /// The scenario of tasks that choose none.
@@ -93,6 +95,7 @@ pub(crate) struct Dispatch {
     pub(crate) task_id: String,
     pub(crate) post: String,
     pub(crate) number: u32,
+    attempts_max: u32,
     pub(crate) unix_ms: u64,
     pub(crate) url: String,
     pub(crate) timestamp: Option<String>,
@@ -121,7 +124,7 @@ impl Desk {
             ledger: Ledger::new(rules.credits),
             submits: Window::of_submits(),
             strikes: Strikes::default(),
-            log: AttemptLog::new(rules.attempts_kept_max),
+            log: AttemptLog::new(rules.attempts_kept_max, rules.is_observed),
             generation: 0,
             rules,
         }
@@ -179,12 +182,26 @@ impl Desk {
             self.ledger.refund(paid);
         }
         for unsent in advanced.unsent {
-            let dispatch = unsigned(self.generation, number, task, unsent, now);
+            let dispatch = unsigned(
+                self.generation,
+                number,
+                task,
+                unsent,
+                now,
+                &self.rules.retry,
+            );
             self.log.file(dispatch.filed(Outcome::dropped()));
         }
         let dispatch = parcel.map(|parcel| {
             let signing = parcel.signing;
-            let mut dispatch = unsigned(self.generation, number, task, parcel, now);
+            let mut dispatch = unsigned(
+                self.generation,
+                number,
+                task,
+                parcel,
+                now,
+                &self.rules.retry,
+            );
             if let Some(key) = &self.rules.webhook_key {
                 sign_dispatch(&mut dispatch, task, signing, key);
             }
@@ -192,6 +209,11 @@ impl Desk {
         });
         self.reschedule(number);
         dispatch
+    }
+
+    /// The attempts that were filed since the last call. Always empty without an observer.
+    pub(crate) fn take_unobserved(&mut self) -> Vec<Attempt> {
+        self.log.take_unobserved()
     }
 
     /// Says what came of a dispatch.
@@ -204,7 +226,7 @@ impl Desk {
         if let Some(task) = self.tasks.get_mut(&dispatch.task_number) {
             let settled = task.outbox.settle(now.at_ms, delivered, &self.rules.retry);
             if settled == Settled::GivenUp {
-                tracing::warn!(task_id = dispatch.task_id, post = dispatch.post, "gave up");
+                tracing::info!(task_id = dispatch.task_id, post = dispatch.post, "gave up");
             }
             self.reschedule(dispatch.task_number);
         }
@@ -229,13 +251,21 @@ impl Desk {
     }
 }
 
-fn unsigned(generation: u64, number: u64, task: &Task, parcel: Parcel, now: Moment) -> Dispatch {
+fn unsigned(
+    generation: u64,
+    number: u64,
+    task: &Task,
+    parcel: Parcel,
+    now: Moment,
+    retry: &RetryRule,
+) -> Dispatch {
     Dispatch {
         generation,
         task_number: number,
         task_id: task.facts.task_id.clone(),
         post: parcel.post,
         number: parcel.attempts,
+        attempts_max: retry.attempts_max(parcel.signing),
         unix_ms: now.unix_ms,
         url: task.facts.submission.callback_url.clone(),
         timestamp: None,
@@ -282,6 +312,7 @@ impl Dispatch {
             task_id: self.task_id.clone(),
             post: self.post.clone(),
             number: self.number,
+            attempts_max: self.attempts_max,
             unix_ms: self.unix_ms,
             url: self.url.clone(),
             timestamp: self.timestamp.clone(),

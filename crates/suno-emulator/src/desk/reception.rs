@@ -28,6 +28,14 @@ pub(crate) struct Reception {
     /// How long to hold the answer back, in real time.
     pub(crate) delay: Duration,
     pub(crate) reply: Reply,
+    /// The task that a submit created.
+    pub(crate) task: Option<CreatedTask>,
+}
+
+/// What an observer of submits is told of the task.
+pub(crate) struct CreatedTask {
+    pub(crate) task_id: String,
+    pub(crate) callback_url: String,
 }
 
 /// How a request of the API is answered.
@@ -46,6 +54,7 @@ impl From<Reply> for Reception {
             early: None,
             delay: Duration::ZERO,
             reply,
+            task: None,
         }
     }
 }
@@ -69,7 +78,12 @@ impl Desk {
         body: &[u8],
     ) -> Reception {
         self.receive(now, dialect, header_words, body)
-            .unwrap_or_else(|refusal| self.refused(200, &refusal).into())
+            .unwrap_or_else(|refusal| self.refusal(&refusal))
+    }
+
+    /// The answer to a submit that is refused whatever the desk holds.
+    pub(crate) fn refusal(&self, refusal: &Refusal) -> Reception {
+        self.refused(200, refusal).into()
     }
 
     pub(super) fn refused(&self, status: u16, refusal: &Refusal) -> Reply {
@@ -114,6 +128,7 @@ impl Desk {
             Some(SubmitFault::Html { taken: true } | SubmitFault::Cut) | None => {}
         }
         let is_early = choice.scenario.delivery.early;
+        let callback_url = submission.callback_url.clone();
         let (number, task_id) = self.take(now, submission, choice)?;
         if is_early {
             reception.early = self.attend(number, now);
@@ -123,6 +138,10 @@ impl Desk {
             Some(SubmitFault::Cut) => Reply::Cut,
             _ => Reply::Envelope(200, envelope::success(json!({ "taskId": task_id }))),
         };
+        reception.task = Some(CreatedTask {
+            task_id,
+            callback_url,
+        });
         Ok(reception)
     }
 

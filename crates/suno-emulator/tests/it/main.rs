@@ -20,6 +20,7 @@ mod guarding;
 mod jobs;
 mod load;
 mod media;
+mod observing;
 mod polling;
 mod posting;
 mod receiving;

@@ -1,0 +1,228 @@
+//! The lines on stderr about submits and attempts to deliver callbacks.
+//!
+//! They carry no secret: of a callback URL, which may hold a token, only what cannot be one is shown.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use suno_emulator::{Activity, Attempt, AttemptOutcome, Config, SubmitActivity};
+use url::Url;
+
+use crate::output::{self, visible};
+
+/// How many characters of a reason are shown.
+const REASON_CHARS_MAX: usize = 200;
+/// The segments of a path that are shown, apart from versions such as `v1`. Any other segment may be a
+/// token.
+const PATH_WORDS: [&str; 13] = [
+    "api",
+    "callback",
+    "callbacks",
+    "event",
+    "events",
+    "hook",
+    "hooks",
+    "kie",
+    "music",
+    "notify",
+    "suno",
+    "webhook",
+    "webhooks",
+];
+
+/// One activity. As JSON, all fields are always there; what does not apply is null.
+#[derive(Debug, Serialize)]
+pub(super) struct ActivityLine<'a> {
+    event: &'static str,
+    /// When the submit was received, or the attempt sent.
+    at: String,
+    task_id: Option<&'a str>,
+    stage: Option<&'a str>,
+    /// Where the callbacks of the task go.
+    to: Option<String>,
+    /// The HTTP status of the answer: the emulator's to a submit, the destination's to an attempt.
+    status: Option<u16>,
+    /// Why a submit was refused, or an attempt was not answered.
+    reason: Option<String>,
+    duration_ms: Option<f64>,
+    attempt: Option<u32>,
+    attempts: Option<u32>,
+    #[serde(skip)]
+    sent_at: Timestamp,
+    #[serde(skip)]
+    duration: Option<Duration>,
+}
+
+impl<'a> ActivityLine<'a> {
+    /// `None` for an activity that this version does not know.
+    pub(super) fn new(activity: &'a Activity) -> Option<Self> {
+        match activity {
+            Activity::Submit(submit) => Some(Self::of_submit(submit)),
+            Activity::Attempt(attempt) => Some(Self::of_attempt(attempt)),
+            _ => None,
+        }
+    }
+
+    fn of_submit(submit: &'a SubmitActivity) -> Self {
+        let reason = match (submit.status, submit.code) {
+            (Some(_), None | Some(200)) => None,
+            (Some(_), Some(code)) => {
+                let message = submit.message.as_deref().unwrap_or_default();
+                Some(shortened(&format!("code {code}: {message}")))
+            }
+            (None, _) => Some("the connection was closed without an answer".to_owned()),
+        };
+        Self {
+            task_id: submit.task_id.as_deref(),
+            to: submit.callback_url.as_deref().map(destination),
+            status: submit.status,
+            reason,
+            ..Self::at("submit", submit.unix_ms)
+        }
+    }
+
+    fn of_attempt(attempt: &'a Attempt) -> Self {
+        let (status, reason) = match &attempt.outcome {
+            AttemptOutcome::Answered { status } => (Some(*status), None),
+            AttemptOutcome::TimedOut => {
+                let seconds = Config::ANSWER_TIMEOUT.as_secs();
+                (None, Some(format!("no answer in {seconds} s")))
+            }
+            AttemptOutcome::Failed { reason } => (None, Some(shortened(plain(reason)))),
+            AttemptOutcome::Dropped => (None, Some("not sent".to_owned())),
+            _ => (None, None),
+        };
+        let was_sent = attempt.outcome != AttemptOutcome::Dropped;
+        // Nothing takes time while a driven clock stands still.
+        let duration = Some(attempt.duration).filter(|duration| !duration.is_zero());
+        Self {
+            task_id: Some(&attempt.task_id),
+            stage: Some(&attempt.post),
+            to: Some(destination(&attempt.url)),
+            status,
+            reason,
+            duration_ms: duration.map(|duration| duration.as_micros() as f64 / 1_000.0),
+            duration,
+            attempt: was_sent.then_some(attempt.number),
+            attempts: was_sent.then_some(attempt.attempts_max),
+            ..Self::at("attempt", attempt.unix_ms)
+        }
+    }
+
+    fn at(event: &'static str, unix_ms: u64) -> Self {
+        let unix_ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+        let sent_at = Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::MAX);
+        Self {
+            event,
+            at: format!("{sent_at:.3}"),
+            task_id: None,
+            stage: None,
+            to: None,
+            status: None,
+            reason: None,
+            duration_ms: None,
+            attempt: None,
+            attempts: None,
+            sent_at,
+            duration: None,
+        }
+    }
+
+    /// The line for people.
+    pub(super) fn sentence(&self) -> String {
+        let mut text =
+            output::beginning(self.sent_at, self.task_id, self.stage.unwrap_or(self.event));
+        text += self.to.as_deref().unwrap_or("-");
+        if let Some(status) = self.status {
+            text += &format!(" {status}");
+        }
+        if let Some(reason) = &self.reason {
+            text += if self.status.is_some() { ", " } else { " " };
+            text += &visible(reason);
+        }
+        if let Some(duration) = self.duration {
+            text += &format!(" in {}", output::duration(duration));
+        }
+        if let (Some(attempt), Some(attempts)) = (self.attempt, self.attempts) {
+            text += &format!(", attempt {attempt} of {attempts}");
+        }
+        text
+    }
+}
+
+/// Scheme, host, port and path of a URL. Neither user nor query, and no path that may hold a token.
+fn destination(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else {
+        return "…".to_owned();
+    };
+    let mut text = format!("{}://{}", url.scheme(), url.host_str().unwrap_or("…"));
+    if let Some(port) = url.port() {
+        text += &format!(":{port}");
+    }
+    match url.path() {
+        path if path.split('/').all(is_word) => text += path,
+        _ => text += "/…",
+    }
+    text
+}
+
+/// True for a segment of a path that is certainly no token.
+fn is_word(segment: &str) -> bool {
+    let is_version = |digits: &str| digits.len() == 1 && digits.bytes().all(|b| b.is_ascii_digit());
+    segment.is_empty()
+        || PATH_WORDS.contains(&segment)
+        || segment.strip_prefix('v').is_some_and(is_version)
+}
+
+/// A reason without the number that the system adds: "Connection refused (os error 111)".
+fn plain(reason: &str) -> &str {
+    reason
+        .split_once(" (os error")
+        .map_or(reason, |(reason, _)| reason)
+}
+
+/// The beginning of a reason, in lower case as in the middle of a sentence.
+fn shortened(reason: &str) -> String {
+    let mut chars = reason.chars().take(REASON_CHARS_MAX);
+    let first = chars.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_url_is_shown_that_may_be_a_secret() {
+        for (url, shown) in [
+            (
+                "http://127.0.0.1:3000/suno/callback",
+                "http://127.0.0.1:3000/suno/callback",
+            ),
+            (
+                "https://u:canary@example.com/api/v1/webhook/?key=canary#canary",
+                "https://example.com/api/v1/webhook/",
+            ),
+            ("http://[::1]:9", "http://[::1]:9/"),
+            (
+                "http://example.com/suno/callback/canary",
+                "http://example.com/…",
+            ),
+            ("http://example.com/canary/callback", "http://example.com/…"),
+            ("http://example.com/suno%2Fcanary", "http://example.com/…"),
+            ("mailto:canary", "mailto://…/…"),
+            ("canary", "…"),
+        ] {
+            assert_eq!(destination(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_short_and_reads_as_a_part_of_a_sentence() {
+        let reason = "Connection refused (os error 111)";
+        assert_eq!(shortened(plain(reason)), "connection refused");
+        assert_eq!(shortened(&"x".repeat(10_000)).len(), REASON_CHARS_MAX);
+        assert_eq!(shortened(""), "");
+    }
+}
