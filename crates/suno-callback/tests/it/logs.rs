@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use tracing::Dispatch;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// What this thread logs while it lives, without times.
 pub(crate) struct Logs {
     written: Written,
-    _guard: tracing::subscriber::DefaultGuard,
+    _guard: DefaultGuard,
 }
 
 #[derive(Clone, Default)]
@@ -22,10 +24,9 @@ impl Logs {
             .without_time()
             .with_writer(written.clone())
             .finish();
-        let guard = tracing::subscriber::set_default(subscriber);
         Self {
             written,
-            _guard: guard,
+            _guard: log_to(subscriber),
         }
     }
 
@@ -36,6 +37,14 @@ impl Logs {
         let found = |line: &&str| line.trim_start().starts_with(level) && line.contains(text);
         all.lines().filter(found).map(str::to_owned).collect()
     }
+}
+
+/// Sends what this thread logs to a subscriber while the guard lives.
+pub(crate) fn log_to(subscriber: impl Into<Dispatch>) -> DefaultGuard {
+    // One that takes everything lives as long as the process. Otherwise a line of code that another
+    // test reaches at the wrong moment is taken for one that nobody wants to log.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+    tracing::dispatcher::set_default(&subscriber.into())
 }
 
 impl io::Write for Written {

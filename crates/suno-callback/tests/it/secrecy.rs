@@ -81,7 +81,7 @@ fn collect(shown: &Shown) -> tracing::subscriber::DefaultGuard {
         .with_ansi(false)
         .with_writer(shown.clone())
         .finish();
-    tracing::subscriber::set_default(subscriber)
+    crate::logs::log_to(subscriber)
 }
 
 /// What a receiver expects for the task at this moment.
