@@ -1,5 +1,6 @@
 //! Checks of this workspace. Nothing here is needed to use the crates.
 
+pub mod abuse;
 mod altered;
 pub mod bench;
 pub mod conformance;

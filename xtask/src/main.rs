@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use xtask::conformance::live::{Events, Target};
 use xtask::conformance::{self, Format, Options, Pattern};
-use xtask::{bench, crash, endtoend, footprint, instructions, layers, simulate};
+use xtask::{abuse, bench, crash, endtoend, footprint, instructions, layers, simulate};
 
 /// Checks of this workspace.
 #[derive(Debug, Parser)]
@@ -57,6 +57,13 @@ enum Command {
         store: PathBuf,
     },
     Footprint(Footprint),
+    Abuse(abuse::Abuse),
+    /// A receiver that is broken, for 'abuse'
+    #[command(hide = true)]
+    AbuseReceiver {
+        defect: abuse::Defect,
+        store: PathBuf,
+    },
     Simulate(simulate::Simulate),
 }
 
@@ -298,6 +305,13 @@ fn main() -> ExitCode {
             (block_on(crash::receive(variant, &store)), ExitCode::FAILURE)
         }
         Command::Footprint(footprint) => (footprint.run(), ExitCode::from(COULD_NOT_RUN)),
+        Command::Abuse(abuse) => (
+            verdict(abuse.run(&mut io::stdout())),
+            ExitCode::from(COULD_NOT_RUN),
+        ),
+        Command::AbuseReceiver { defect, store } => {
+            (block_on(abuse::receive(defect, &store)), ExitCode::FAILURE)
+        }
         Command::Simulate(simulate) => (simulate.run(), ExitCode::from(COULD_NOT_RUN)),
         Command::Bench(bench) => (
             verdict(bench.run(&mut io::stdout())),

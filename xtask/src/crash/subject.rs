@@ -26,14 +26,27 @@ pub(crate) struct Subcommand {
 }
 
 impl Subcommand {
+    /// This program with other arguments.
+    pub(crate) fn of_this_program<const N: usize>(arguments: [String; N]) -> Result<Self> {
+        Ok(Self {
+            program: std::env::current_exe().context("cannot find this program")?,
+            arguments: arguments.into(),
+        })
+    }
+
     /// Starts it, with its output in a pipe.
     pub(crate) fn spawn(&self) -> Result<Child> {
+        self.spawn_with(Stdio::inherit())
+    }
+
+    /// Starts it, with its output in a pipe and its errors where they are wanted.
+    pub(crate) fn spawn_with(&self, stderr: Stdio) -> Result<Child> {
         Command::new(&self.program)
             .args(&self.arguments)
             .env(KEY_VARIABLE, KEY)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(stderr)
             .spawn()
             .with_context(|| format!("cannot start {}", self.program.display()))
     }
@@ -87,14 +100,11 @@ pub(crate) fn listen(store: &Path, release: bool) -> Result<Subcommand> {
 
 /// A receiver of our own.
 pub(super) fn of_variant(store: &Path, variant: Variant) -> Result<Subcommand> {
-    Ok(Subcommand {
-        program: std::env::current_exe().context("cannot find this program")?,
-        arguments: vec![
-            "crash-receiver".to_owned(),
-            variant.to_string(),
-            store.display().to_string(),
-        ],
-    })
+    Subcommand::of_this_program([
+        "crash-receiver".to_owned(),
+        variant.to_string(),
+        store.display().to_string(),
+    ])
 }
 
 /// A receiver that runs.

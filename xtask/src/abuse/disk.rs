@@ -1,0 +1,42 @@
+//! How long the disk takes during a scenario. A signed callback is answered after a sync, and a machine
+//! that is busy can delay the syncs of every process. The figure is shown and not judged.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+
+/// How long after the one before each sync begins.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// A thread that writes and syncs a few bytes of a file of its own.
+pub(super) struct Syncs(JoinHandle<io::Result<Duration>>);
+
+/// Starts to sync a file in `dir`, until `until`.
+pub(super) fn begin(dir: &Path, until: Instant) -> Syncs {
+    let file = dir.join("synced");
+    Syncs(thread::spawn(move || {
+        let mut file = File::create(file)?;
+        let mut slowest = Duration::ZERO;
+        while Instant::now() < until {
+            let before = Instant::now();
+            file.rewind()?;
+            file.write_all(&[0; 1_024])?;
+            file.sync_data()?;
+            slowest = slowest.max(before.elapsed());
+            thread::sleep(INTERVAL);
+        }
+        Ok(slowest)
+    }))
+}
+
+impl Syncs {
+    /// Waits for the last sync, and returns how long the slowest took.
+    pub(super) fn slowest(self) -> Result<Duration> {
+        let slowest = self.0.join();
+        Ok(slowest.map_err(|_| anyhow!("the thread that syncs panicked"))??)
+    }
+}
