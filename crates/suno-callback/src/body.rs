@@ -6,6 +6,7 @@ use std::pin::pin;
 use bytes::{Buf, BufMut, Bytes};
 use http_body::Body;
 use http_body_util::BodyExt;
+use tokio::task::yield_now;
 
 use crate::room::{Place, Room};
 
@@ -13,6 +14,9 @@ use crate::room::{Place, Room};
 const CAPACITY_MAX: usize = 16 * 1_024;
 /// The bytes of a body that need no place in the room. No callback that was ever seen has as many.
 const SMALL_BYTES_MAX: usize = 64 * 1_024;
+
+/// How many bytes of a large body are read before others have a turn.
+const TURN_BYTES: usize = 64 * 1_024;
 
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +29,8 @@ pub(crate) enum Unreadable {
     NoRoom,
 }
 
-/// Reads a body of at most `bytes_max` bytes. A large one is given up if it loses its place in `room`.
+/// Reads a body of at most `bytes_max` bytes. A large one is given up if it loses its place in `room`,
+/// where it takes as much as its head announces from its first bytes on.
 ///
 /// The bytes are copied: those that a server hands over are a part of the buffer that it reads
 /// into, and would keep all of it, and have the server make another, for as long as they wait.
@@ -35,19 +40,21 @@ pub(crate) async fn read<B: Body>(
     room: &Room,
 ) -> Result<Bytes, Unreadable> {
     let mut body = pin!(body);
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let mut bytes = Vec::with_capacity(expected.min(bytes_max).min(CAPACITY_MAX));
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let announced = announced.min(bytes_max);
+    let mut bytes = Vec::with_capacity(announced.min(CAPACITY_MAX));
     let mut place = None;
+    // How many bytes may be there without another place, and until others have a turn.
+    let (mut covered, mut turn_ends) = (SMALL_BYTES_MAX, TURN_BYTES);
     loop {
         let frame = tokio::select! {
             biased;
             () = lost(&place) => return Err(Unreadable::NoRoom),
-            frame = body.frame() => frame,
+            frame = body.frame() => match frame {
+                None => return Ok(bytes.into()),
+                Some(frame) => frame.map_err(|_| Unreadable::Broken)?,
+            },
         };
-        let Some(frame) = frame else {
-            return Ok(bytes.into());
-        };
-        let frame = frame.map_err(|_| Unreadable::Broken)?;
         // Trailers say nothing that is asked for.
         let Ok(data) = frame.into_data() else {
             continue;
@@ -55,12 +62,20 @@ pub(crate) async fn read<B: Body>(
         if data.remaining() > bytes_max - bytes.len() {
             return Err(Unreadable::TooLarge);
         }
-        let large = (bytes.len() + data.remaining()).saturating_sub(SMALL_BYTES_MAX);
-        if large > 0 {
+        let needed = (bytes.len() + data.remaining()).max(announced);
+        let is_large = needed > covered;
+        if is_large {
             let place = place.get_or_insert_with(|| room.enter());
-            place.grow(large.min(data.remaining()));
+            place.grow(needed - covered);
+            bytes.reserve_exact(needed - bytes.len());
+            covered = needed;
         }
         bytes.put(data);
+        // Those who have lost their places give up their bytes before more are read.
+        if is_large || bytes.len() >= turn_ends {
+            turn_ends = bytes.len() + TURN_BYTES;
+            yield_now().await;
+        }
     }
 }
 
