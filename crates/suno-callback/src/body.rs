@@ -67,7 +67,6 @@ pub(crate) async fn read<B: Body>(
         if is_large {
             let place = place.get_or_insert_with(|| room.enter());
             place.grow(needed - covered);
-            bytes.reserve_exact(needed - bytes.len());
             covered = needed;
         }
         bytes.put(data);

@@ -22,6 +22,7 @@ pub(crate) fn accept(work: &mut Work<'_>, deliveries: &[Delivery]) -> Result<Vec
         siblings: Siblings::new(transaction)?,
         event: insert_event(transaction)?,
         late: Vec::new(),
+        of_one_task: Vec::new(),
         work,
     };
     let accepted = deliveries
@@ -60,6 +61,8 @@ struct Accepting<'a, 'w> {
     event: CachedStatement<'w>,
     /// The events that came too late. As the others they are ready once all are stored.
     late: Vec<i64>,
+    /// The events that are not the only ones of their tasks, since the slice began.
+    of_one_task: Vec<i64>,
 }
 
 impl Accepting<'_, '_> {
@@ -104,6 +107,11 @@ impl Accepting<'_, '_> {
         }
         let is_late = !siblings.is_empty() && self.is_late(&siblings, says)?;
         let event = self.insert(hash, says)?;
+        if !siblings.is_empty() {
+            self.of_one_task
+                .extend(siblings.iter().map(|known| known.id));
+            self.of_one_task.push(event);
+        }
         if is_late {
             self.late.push(event);
             return Ok(Accepted::Late);
@@ -148,10 +156,16 @@ impl Accepting<'_, '_> {
             self.work
                 .transaction
                 .prepare_cached(
-                    "INSERT OR IGNORE INTO ready (event_id, since)
-                     SELECT id, stored_at FROM events WHERE id >= ?1",
+                    "INSERT OR IGNORE INTO ready (event_id, since, is_only)
+                     SELECT id, stored_at, 1 FROM events WHERE id >= ?1",
                 )?
                 .execute([first])?;
+        }
+        for event in self.of_one_task.drain(..) {
+            self.work
+                .transaction
+                .prepare_cached("UPDATE ready SET is_only = 0 WHERE event_id = ?1")?
+                .execute([event])?;
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ struct Candidate {
     id: i64,
     since: Micros,
     is_ready: bool,
+    /// True if it is the only event of its task and was never claimed.
+    is_only: bool,
     /// `None` if the event of this row is missing.
     task_hash: Option<i64>,
 }
@@ -102,11 +104,7 @@ impl Granting<'_, '_> {
             forget_orphan(self.work.transaction, candidate.id)?;
             return Ok(Looked::PutAside);
         };
-        let is_only = candidate.is_ready
-            && self
-                .siblings
-                .is_only(self.work.keys, task_hash, candidate.id)?;
-        let looked = if is_only {
+        let looked = if candidate.is_only {
             // Nearly always: nothing else has to be looked up.
             self.grant(candidate, task_hash, 0).map(Looked::Granted)
         } else {
@@ -238,13 +236,13 @@ impl Candidates {
 
     fn next(&mut self, transaction: &Transaction<'_>) -> Result<Option<Candidate>> {
         self.ready.fill(|(_, id), limit| {
-            let sql = "SELECT event_id, since, 1, task_hash
+            let sql = "SELECT event_id, since, 1, task_hash, is_only
                  FROM ready LEFT JOIN events ON id = event_id
                  WHERE event_id > ?1 ORDER BY event_id LIMIT ?2";
             candidates(transaction, sql, params![id, limit])
         })?;
         self.later.fill(|(due, id), limit| {
-            let sql = "SELECT event_id, due, 0, events.task_hash
+            let sql = "SELECT event_id, due, 0, events.task_hash, 0
                  FROM later LEFT JOIN events ON id = event_id
                  WHERE due <= ?1 AND (due, event_id) > (?2, ?3)
                  ORDER BY due, event_id LIMIT ?4";
@@ -298,6 +296,7 @@ impl Candidate {
             since: row.get(1)?,
             is_ready: row.get(2)?,
             task_hash: row.get(3)?,
+            is_only: row.get(4)?,
         })
     }
 

@@ -17,7 +17,7 @@ use rusqlite::{CachedStatement, Transaction, params, params_from_iter};
 use crate::error::{Error, Result};
 
 /// How many keys are kept in memory before they are merged.
-const UNMERGED_MAX: usize = 32_768;
+const UNMERGED_MAX: usize = 131_072;
 /// How many keys are merged in one transaction at least, and at most.
 const SLICE_MIN: usize = 64;
 const SLICE_MAX: usize = 1_024;

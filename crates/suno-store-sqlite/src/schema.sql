@@ -37,7 +37,10 @@ CREATE TABLE events (
 CREATE TABLE ready (
     event_id INTEGER PRIMARY KEY,
     -- When the event was stored.
-    since INTEGER NOT NULL
+    since INTEGER NOT NULL,
+    -- 1 while it is the only event that its task ever had: then its turn has come, and nothing has to
+    -- be looked up.
+    is_only INTEGER NOT NULL
 ) STRICT;
 
 -- Claimed, waiting for another attempt, or ready again.

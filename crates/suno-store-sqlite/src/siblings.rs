@@ -45,16 +45,6 @@ impl<'t> Siblings<'t> {
         })
     }
 
-    /// True if no other event may be of the task of an event that was not claimed yet.
-    pub(crate) fn is_only(
-        &mut self,
-        keys: &Keys,
-        task_hash: i64,
-        event: i64,
-    ) -> rusqlite::Result<bool> {
-        Ok(keys.of_task(&mut self.merged, task_hash)? == [event])
-    }
-
     /// All events of the task of an event, in the order of their arrival.
     pub(crate) fn of_event(
         &mut self,

@@ -29,6 +29,8 @@ use self::verdict::Bounds;
 
 /// How long a scenario may last, in seconds.
 const SECONDS_MAX: u64 = 60;
+/// By how much the bound on time can be multiplied at most.
+const SLACK_MAX: i64 = 20;
 
 /// Load `suno listen` as strangers could, beside a sender that signs
 ///
@@ -46,6 +48,14 @@ pub struct Abuse {
     /// Test a receiver that is broken, which must be caught: exit code 1
     #[arg(long = "break", value_name = "WHAT")]
     broken: Option<Defect>,
+    /// By how much to multiply the bound on time, for machines that are slow or that others use
+    #[arg(
+        long,
+        value_name = "TIMES",
+        value_parser = clap::value_parser!(u32).range(1..=SLACK_MAX),
+        default_value_t = 1
+    )]
+    slack: u32,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -62,7 +72,7 @@ impl Abuse {
     pub fn run(&self, out: &mut dyn Write) -> Result<bool> {
         let duration = Duration::from_secs(self.seconds);
         let quiet = stage::run(Scenario::Quiet, self.broken, duration)?;
-        let bounds = Bounds::after(&quiet);
+        let bounds = Bounds::after(&quiet).with_slack(self.slack);
         ensure!(
             self.broken.is_none() || bounds.judge(&quiet).is_empty(),
             "the broken receiver does not hold the bounds without strangers: {}",

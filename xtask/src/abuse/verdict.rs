@@ -51,6 +51,12 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
+    /// The same with more time, for a slow machine.
+    pub(super) fn with_slack(mut self, times: u32) -> Self {
+        self.p99_max *= times;
+        self
+    }
+
     /// The bounds on a machine that did so without strangers.
     pub(super) fn after(quiet: &Figures) -> Self {
         Self {
