@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{CachedStatement, Transaction, params, params_from_iter};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params, params_from_iter};
 
 use crate::error::{Error, Result};
 
@@ -23,6 +23,9 @@ const SLICE_MIN: usize = 64;
 const SLICE_MAX: usize = 1_024;
 /// How many keys one statement merges: finding the place of the next one begins at the last one then.
 const MERGED_AT_ONCE: usize = 32;
+/// How many keys a purge step looks at: four times as many as it purges, so that a fifth of the keys
+/// at most are of purged events.
+const SWEPT_AT_ONCE: i64 = 1_000;
 /// How many bytes a hash has in the log.
 const HASH_BYTES: usize = 8;
 
@@ -266,6 +269,31 @@ fn without_purged(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Resu
     Ok(kept)
 }
 
+/// Deletes the keys of some purged events: the next ones in the order of the table, so that few pages
+/// change. A key that outlives its event does no harm, and each is met again after a round.
+pub(crate) fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let from: i64 = transaction
+        .prepare_cached("SELECT swept_through FROM marks")?
+        .query_row((), |row| row.get(0))?;
+    let through: Option<i64> = transaction
+        .prepare_cached(
+            "SELECT task_hash FROM keys WHERE task_hash > ?1 ORDER BY task_hash LIMIT 1 OFFSET ?2",
+        )?
+        .query_row([from, SWEPT_AT_ONCE], |row| row.get(0))
+        .optional()?;
+    transaction
+        .prepare_cached(
+            "DELETE FROM keys WHERE task_hash > ?1 AND task_hash <= ?2
+                 AND event_id <= (SELECT numbered_through FROM marks)
+                 AND NOT EXISTS (SELECT 1 FROM events WHERE id = event_id)",
+        )?
+        .execute([from, through.unwrap_or(i64::MAX)])?;
+    transaction
+        .prepare_cached("UPDATE marks SET swept_through = ?1")?
+        .execute([through.unwrap_or(i64::MIN)])?;
+    Ok(())
+}
+
 /// Keeps the numbers up to `last` from being given again. Must be called before events up to that
 /// number are purged.
 pub(crate) fn before_purge(transaction: &Transaction<'_>, last: i64) -> rusqlite::Result<()> {
@@ -416,6 +444,38 @@ mod tests {
             keys.catch_up(&transaction).unwrap();
             assert_eq!(keys.next_event(), purged + 1);
         }
+    }
+
+    #[test]
+    fn merged_keys_of_purged_events_are_swept_in_a_round_and_no_others() {
+        const EVENTS: i64 = 5 * SWEPT_AT_ONCE / 2;
+        let dir = tempfile::tempdir().unwrap();
+        let (mut connection, mut keys) = process(&dir);
+        let transaction = connection.transaction().unwrap();
+        keys.catch_up(&transaction).unwrap();
+        for number in 0..EVENTS {
+            append(
+                &transaction,
+                &mut keys,
+                number.wrapping_mul(0x1e37_79b9_7f4a_7c15),
+            );
+        }
+        for _ in 0..EVENTS {
+            keys.write(&transaction).unwrap();
+        }
+        before_purge(&transaction, EVENTS).unwrap();
+        let every_tenth_stays = "DELETE FROM events WHERE id % 10 > 0";
+        transaction.execute(every_tenth_stays, ()).unwrap();
+        for _ in 0..=EVENTS / SWEPT_AT_ONCE {
+            sweep(&transaction).unwrap();
+        }
+        let count = |sql| transaction.query_row(sql, (), |row| row.get::<_, i64>(0));
+        let merged = keys.merged_through;
+        assert!(merged > EVENTS / 2, "{merged}");
+        let stale = "SELECT count(*) FROM keys WHERE event_id % 10 > 0";
+        assert_eq!(count(stale).unwrap(), 0);
+        let left = "SELECT count(*) FROM keys";
+        assert_eq!(count(left).unwrap(), merged / 10);
     }
 
     #[test]

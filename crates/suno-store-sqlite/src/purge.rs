@@ -19,6 +19,9 @@ pub(crate) fn purge(work: &mut Work<'_>, request: &PurgeRequest) -> Result<Purge
     purge_keys(work, request, &mut purged)?;
     purge_bodies(work, request, &mut purged)?;
     purge_dead(work, request, &mut purged)?;
+    if purged.keys + purged.dead > 0 {
+        keys::sweep(work.transaction)?;
+    }
     purge_quarantine(work, request, &mut purged)?;
     forget_intents(work, request)?;
     Ok(purged)
@@ -119,8 +122,6 @@ fn purge_bodies_of(work: &mut Work<'_>, event: i64) -> Result<u64> {
 fn forget(work: &mut Work<'_>, event: i64, from_state: &str) -> Result<()> {
     for sql in [
         "DELETE FROM conflicts WHERE event_id = ?1",
-        "DELETE FROM keys WHERE event_id = ?1
-             AND task_hash = (SELECT task_hash FROM events WHERE id = ?1)",
         from_state,
         "DELETE FROM events WHERE id = ?1",
     ] {

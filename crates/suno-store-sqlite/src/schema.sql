@@ -120,6 +120,8 @@ CREATE TABLE marks (
     numbered_through INTEGER NOT NULL,
     -- Up to here bodies were purged.
     bodies_through INTEGER NOT NULL,
+    -- Up to this hash keys were swept.
+    swept_through INTEGER NOT NULL,
     -- How often expected tasks were taken: the epoch of the latest ticket.
     due_epoch INTEGER NOT NULL,
     -- How many events are done and superseded, and how many deliveries were dropped.
@@ -128,7 +130,7 @@ CREATE TABLE marks (
     dropped INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, -9223372036854775808, 0, 0, 0, 0);
 
 -- Deliveries of a known key that say something else.
 CREATE TABLE conflicts (

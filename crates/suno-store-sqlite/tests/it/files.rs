@@ -183,7 +183,7 @@ async fn a_row_that_is_always_there_is_missed_as_damage() {
     let err = scene.accept(1).await.unwrap_err();
     assert_eq!(err.kind(), StoreErrorKind::Corrupt);
     raw.execute(
-        "INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
+        "INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
         (),
     )
     .unwrap();

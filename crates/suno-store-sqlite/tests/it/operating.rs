@@ -33,7 +33,8 @@ async fn a_wait_ends_when_another_process_has_stored_something() {
     });
     // As another process would: past all handles of this one.
     let raw = rusqlite::Connection::open(one.path()).unwrap();
-    raw.execute("INSERT INTO ready VALUES (1, 0, 1)", ()).unwrap();
+    raw.execute("INSERT INTO ready VALUES (1, 0, 1)", ())
+        .unwrap();
     let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
     waited.unwrap().unwrap().unwrap();
 }
