@@ -14,7 +14,6 @@ use crate::room::{Place, Room};
 const CAPACITY_MAX: usize = 16 * 1_024;
 /// The bytes of a body that need no place in the room. No callback that was ever seen has as many.
 const SMALL_BYTES_MAX: usize = 64 * 1_024;
-
 /// How many bytes of a large body are read before others have a turn.
 const TURN_BYTES: usize = 64 * 1_024;
 

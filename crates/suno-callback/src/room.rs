@@ -16,7 +16,7 @@ pub(crate) struct Room {
 
 #[derive(Default)]
 struct Readers {
-    /// The bytes that all of them have read.
+    /// The bytes for which they have taken room.
     bytes: usize,
     next: u64,
     /// By the order in which they began.
