@@ -113,7 +113,10 @@ impl Acknowledgements {
         match self.waiting().remove(&event) {
             // Nobody waits if the claim was lost meanwhile: the event is printed again.
             Some(tell) => drop(tell.send(outcome)),
-            None => tracing::warn!(event, "an event was acknowledged that nobody waits for"),
+            None => tracing::warn!(
+                event,
+                "an acknowledgement names an event that is not waiting for one; it is ignored"
+            ),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Logs on stderr, from a thread of its own: whoever reads stderr slowly, or not at all, holds up
-//! nobody.
+//! Logs on stderr, from a thread of its own: a program that reads stderr slowly, or not at all, holds
+//! up nothing.
 //!
 //! The appenders that exist either wait for the reader or print to stdout when they give up, which
 //! belongs to the lines of `--json`.

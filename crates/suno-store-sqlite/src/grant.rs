@@ -42,7 +42,6 @@ enum Looked {
 /// Grants what a request asks for.
 pub(crate) fn grant(work: &mut Work<'_>, request: &ClaimRequest) -> Result<Claims> {
     let mut granting = Granting {
-        siblings: Siblings::new(work.transaction)?,
         event: Event::statement(work.transaction)?,
         claim: state::claim_ready(work.transaction)?,
         until: after(work.now, request.lease.min(LEASE_MAX)),
@@ -60,7 +59,6 @@ pub(crate) fn grant(work: &mut Work<'_>, request: &ClaimRequest) -> Result<Claim
 struct Granting<'a, 'w> {
     work: &'a mut Work<'w>,
     request: &'a ClaimRequest,
-    siblings: Siblings<'w>,
     event: CachedStatement<'w>,
     claim: CachedStatement<'w>,
     /// When the leases end.
@@ -120,9 +118,8 @@ impl Granting<'_, '_> {
     }
 
     fn look_at_task(&mut self, candidate: &Candidate, task_hash: i64) -> Result<Looked> {
-        let stored = self
-            .siblings
-            .of_event(self.work.keys, task_hash, candidate.id)?;
+        let mut siblings = Siblings::new(self.work.transaction)?;
+        let stored = siblings.of_event(self.work.keys, task_hash, candidate.id)?;
         let now = at(&stored, self.work.now)?;
         // Claimed, superseded or parked by an earlier look of this claim.
         let is_open = stored

@@ -1,9 +1,9 @@
 //! Taking turns with other processes that write into the same file.
 //!
-//! SQLite gives the right to write to whoever asks first when it is free. A process that writes one
-//! transaction after the other is nearly always the first itself, and others wait for seconds. So
-//! whoever waits holds a lock on a file beside the store (`-queue`), and whoever wants to write again
-//! lets them begin first. The lock keeps nobody from writing: without it turns are only less fair.
+//! SQLite gives the right to write to the process that asks first when it is free. A process that
+//! writes one transaction after the other is nearly always the first itself, and others wait for
+//! seconds. So a process that waits holds a lock on a file beside the store (`-queue`), and one that
+//! wants to write lets those that wait begin first. The lock keeps nobody from writing: without it turns are only less fair.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
@@ -51,15 +51,19 @@ impl Queue {
         connection.transaction_with_behavior(TransactionBehavior::Immediate)
     }
 
-    fn let_others_begin(&self) {
-        let Some(file) = &self.0 else { return };
+    /// False if some still wait after all looks.
+    fn let_others_begin(&self) -> bool {
+        let Some(file) = &self.0 else { return true };
         for _ in 0..LOOKS_MAX {
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
-                Ok(()) | Err(TryLockError::Error(_)) => break,
+                Ok(()) | Err(TryLockError::Error(_)) => {
+                    let _ = file.unlock();
+                    return true;
+                }
             }
         }
-        let _ = file.unlock();
+        false
     }
 
     fn wait(&self) -> Waiting<'_> {
@@ -132,8 +136,10 @@ mod tests {
     fn one_that_stands_still_holds_up_nobody_for_long() {
         let dir = tempfile::tempdir().unwrap();
         let (one, other) = (queue(&dir), queue(&dir));
-        let _waiting = one.wait();
-        other.let_others_begin();
+        let waiting = one.wait();
+        assert!(!other.let_others_begin());
+        drop(waiting);
+        assert!(other.let_others_begin());
     }
 
     #[test]

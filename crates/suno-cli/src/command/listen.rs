@@ -40,7 +40,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// acknowledged is printed again after the next start, so that a reader must know what it has done.
 /// At most 16 events are unacknowledged at a time.
 ///
-/// A signature covers the task and the second, not the body: whoever has seen one signed callback can
+/// A signature covers the task and the second, not the body: anyone who has seen one signed callback can
 /// send another body for the same task within five minutes. --confirm asks the provider's record before
 /// an event is printed; "verified_by" in each line says what spoke for it. A delivery that does not fit
 /// what is known is a line of its own ("event":"conflict" or "contradiction") and a warning.

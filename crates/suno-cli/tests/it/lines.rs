@@ -1,4 +1,4 @@
-//! One line of `--json` is one line to whoever reads it.
+//! One line of `--json` is one line to every program that reads it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
