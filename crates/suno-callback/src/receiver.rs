@@ -442,6 +442,7 @@ fn body_of(status: StatusCode) -> &'static str {
         408 => r#"{"error":"the body came too slowly"}"#,
         413 => r#"{"error":"the body is too large"}"#,
         415 => r#"{"error":"the content type must be application/json"}"#,
+        431 => r#"{"error":"the head is too large"}"#,
         503 => r#"{"error":"not stored; send it again later"}"#,
         _ => r#"{"error":"refused"}"#,
     }

@@ -131,7 +131,12 @@ impl CallbackService {
             Ok(Err(Unreadable::NoRoom)) => StatusCode::SERVICE_UNAVAILABLE,
             Err(_) => StatusCode::REQUEST_TIMEOUT,
         };
-        Err(Box::new(Receiver::refuse(status).map(Full::new)))
+        Err(Self::refuse(status))
+    }
+
+    /// The answer to a request that the receiver is not asked about.
+    pub(crate) fn refuse(status: StatusCode) -> Refused {
+        Box::new(Receiver::refuse(status).map(Full::new))
     }
 
     /// The third step: what the receiver answers.

@@ -87,10 +87,12 @@ impl Acknowledgements {
     fn read(&self, stdin: &mut impl BufRead) {
         let mut line = Vec::new();
         loop {
-            line.clear();
-            match stdin.take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
-                Ok(0) => return,
-                Ok(_) => self.take_line(&line),
+            match read_line(stdin, &mut line) {
+                Ok(Line::End) => return,
+                Ok(Line::Whole) => self.take_line(&line),
+                Ok(Line::TooLong) => tracing::warn!(
+                    "a line on stdin has more than {LINE_BYTES_MAX} bytes; it is ignored"
+                ),
                 Err(err) => {
                     tracing::error!(%err, "stdin cannot be read");
                     return;
@@ -123,6 +125,29 @@ impl Acknowledgements {
     fn waiting(&self) -> MutexGuard<'_, HashMap<i64, oneshot::Sender<Outcome>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What was read.
+enum Line {
+    Whole,
+    TooLong,
+    End,
+}
+
+/// Reads the next line into `line`. Of one that is too long the rest is passed over, since it could
+/// look like another line.
+fn read_line(stdin: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Line> {
+    line.clear();
+    // The newline does not count.
+    let read = stdin.take(LINE_BYTES_MAX + 1).read_until(b'\n', line)?;
+    Ok(if read == 0 {
+        Line::End
+    } else if read as u64 <= LINE_BYTES_MAX || line.ends_with(b"\n") {
+        Line::Whole
+    } else {
+        stdin.skip_until(b'\n')?;
+        Line::TooLong
+    })
 }
 
 /// The event that a line speaks of, and what it says. `None` if it is no acknowledgement.
@@ -178,6 +203,21 @@ impl Drop for Unacknowledged {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_passed_over_whole() {
+        let longest = "x".repeat(usize::try_from(LINE_BYTES_MAX).unwrap());
+        let stdin = format!("{longest}\n{longest}{{\"ack\":1}}\nlast");
+        let (mut stdin, mut line) = (stdin.as_bytes(), Vec::new());
+        let mut next = || {
+            let read = read_line(&mut stdin, &mut line).unwrap();
+            (read, line.len())
+        };
+        assert!(matches!(next(), (Line::Whole, 65_537)));
+        assert!(matches!(next(), (Line::TooLong, _)));
+        assert!(matches!(next(), (Line::Whole, 4)));
+        assert!(matches!(next(), (Line::End, _)));
+    }
 
     #[test]
     fn what_is_no_acknowledgement_is_not_taken_for_one() {

@@ -28,7 +28,7 @@ pub(crate) fn task_failure(failure: &TaskFailure, provider: Provider) -> Failure
         .code()
         .map(|code| code.meaning(provider, Place::Task));
     let meaning = meaning.filter(|meaning| *meaning != Meaning::Unknown);
-    let what = meaning.map_or(String::new(), |meaning| format!(": {}", meaning.as_str()));
+    let what = meaning.map_or(String::new(), |meaning| format!(": {meaning}"));
     let next = match meaning {
         Some(Meaning::Refunded) => "submit again",
         Some(Meaning::Copyright) => "submit again with other audio or lyrics, which costs again",

@@ -72,7 +72,7 @@ fn refusal(shared: &Shared, effect: Effect, code: Code) -> ClientError {
             ErrorKind::Server,
             "the provider answered with an unexpected error",
         ),
-        meaning => (ErrorKind::Refused, meaning.as_str()),
+        meaning => (ErrorKind::Refused, meaning.description()),
     };
     let meaning = code.meaning(shared.provider, Place::Answer);
     // These do not say whether anything was done.

@@ -10,13 +10,13 @@
 //! let client = Client::new(Provider::Kie, ApiKey::new(key_from_your_secrets)?)?;
 //!
 //! // Checked here: nothing is sent if a field is out of its bounds.
-//! let request = AddInstrumental::new(
-//!     "https://files.example.com/hum.mp3",
-//!     "Harbour lights",
-//!     "ambient, piano",
-//!     "drums",
-//!     "https://app.example.com/suno/callback",
-//! )?;
+//! let request = AddInstrumental::builder()
+//!     .upload_url("https://files.example.com/hum.mp3")
+//!     .title("Harbour lights")
+//!     .tags("ambient, piano")
+//!     .negative_tags("drums")
+//!     .callback_url("https://app.example.com/suno/callback")
+//!     .build()?;
 //! let task = match client.submit(&request).await {
 //!     Ok(submitted) => submitted.task_id,
 //!     Err(err) if err.is_ambiguous() => {

@@ -178,7 +178,7 @@ impl Meaning {
 
     /// The meaning as one stable word, as it stands in the fixtures (`PROTOCOL.md 7.42`).
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::InvalidRequest => "invalid_request",
@@ -200,9 +200,9 @@ impl Meaning {
         }
     }
 
-    /// What it says, in words for a person.
+    /// The meaning in words for people, as `Display` writes it.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::InvalidRequest => "the request is invalid",
@@ -211,22 +211,22 @@ impl Meaning {
             Self::NotFound => "not found",
             Self::RateLimited => "too many requests",
             Self::UsageCapped => "the sub-key has used up its allowance",
-            Self::Conflict => "the request collides with another one",
+            Self::Conflict => "the request conflicts with another one",
             Self::TimedOut => "timed out",
             Self::FetchFailed => "the uploaded audio could not be fetched",
-            Self::Copyright => "the material belongs to somebody else",
-            Self::Maintenance => "the provider is being maintained",
+            Self::Copyright => "rejected for copyright",
+            Self::Maintenance => "the provider is under maintenance",
             Self::ServerError => "unexpected error at the provider",
             Self::GenerationFailed => "the generation failed",
             Self::Refunded => "the generation failed and the credits were refunded",
-            Self::Disabled => "the feature is switched off",
-            Self::Unknown => "a code that is not known",
+            Self::Disabled => "the feature is disabled",
+            Self::Unknown => "unknown code",
         }
     }
 }
 
 impl fmt::Display for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.description())
     }
 }

@@ -43,6 +43,7 @@ pub mod signature;
 mod stage;
 mod track;
 mod wire;
+mod word;
 
 pub use callback::Callback;
 pub use code::{Code, Meaning, Place};
@@ -55,6 +56,6 @@ pub use progress::{Failure, Progress};
 pub use provider::Provider;
 pub use reading::CallbackRef;
 pub use record::{Outcome, TaskRecord, TaskStatus};
-pub use request::{AddInstrumental, InvalidField, Model, VocalGender};
+pub use request::{AddInstrumental, AddInstrumentalBuilder, InvalidField, Model, VocalGender};
 pub use stage::{CallbackType, Stage};
 pub use track::{CreatedAt, Track, TrackRef};

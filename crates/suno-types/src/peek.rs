@@ -33,8 +33,8 @@ impl<'a> Peek<'a> {
     }
 
     /// The stage that the callback reports, as [`Callback::stage`](crate::Callback::stage) says
-    /// it. `None` if there is no code, or what says the stage is no text: such a body does not
-    /// decode.
+    /// it. `None` if there is no code, what says the stage is no text, or one of them or the tracks
+    /// are there twice: such a body does not decode.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         let (code, word) = self.said.as_ref()?;

@@ -1,8 +1,8 @@
 //! A task's record: what the provider answers when it is asked about a task.
 
-use std::borrow::Cow;
 use std::fmt;
 
+use crate::word::open_word;
 use crate::{
     Callback, CallbackType, Code, CreatedAt, DecodeError, Envelope, Extra, Stage, TaskId, Track,
 };
@@ -39,9 +39,33 @@ pub struct TaskRecord {
     pub(crate) has_error_word: bool,
 }
 
-/// The status of a task as it was sent: an open set.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TaskStatus(Cow<'static, str>);
+open_word! {
+    /// The status of a task exactly as it was sent; in the jobs dialect, its state.
+    TaskStatus {
+        /// Nothing exists yet, or the task failed: check the error code.
+        PENDING = "PENDING",
+        /// Titles and lyrics exist.
+        TEXT_SUCCESS = "TEXT_SUCCESS",
+        /// One track is ready.
+        FIRST_SUCCESS = "FIRST_SUCCESS",
+        /// The task is finished. Its tracks can be missing for a short while.
+        SUCCESS = "SUCCESS",
+        /// The task could not be created.
+        CREATE_TASK_FAILED = "CREATE_TASK_FAILED",
+        /// The audio could not be generated.
+        GENERATE_AUDIO_FAILED = "GENERATE_AUDIO_FAILED",
+        /// The callback could not be delivered. The tracks usually exist.
+        CALLBACK_EXCEPTION = "CALLBACK_EXCEPTION",
+        /// The lyrics or the prompt were rejected.
+        SENSITIVE_WORD_ERROR = "SENSITIVE_WORD_ERROR",
+        /// The task failed; known from samples only.
+        FAILED = "FAILED",
+        /// The jobs dialect's word for a finished task.
+        JOB_SUCCESS = "success",
+        /// The jobs dialect's word for a failed task.
+        JOB_FAIL = "fail",
+    }
+}
 
 /// How a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,54 +79,13 @@ pub enum Outcome {
     Failed,
 }
 
-macro_rules! statuses {
-    ($($(#[$meta:meta])* $name:ident = $text:literal,)*) => {
-        impl TaskStatus {
-            $($(#[$meta])* pub const $name: Self = Self(Cow::Borrowed($text));)*
-        }
-    };
-}
-
-statuses! {
-    /// Nothing is there yet, or the task failed: look at the error code.
-    PENDING = "PENDING",
-    /// Titles and lyrics are there.
-    TEXT_SUCCESS = "TEXT_SUCCESS",
-    /// One track is ready.
-    FIRST_SUCCESS = "FIRST_SUCCESS",
-    /// The task is finished; for a short while without its tracks.
-    SUCCESS = "SUCCESS",
-    /// The task could not be made.
-    CREATE_TASK_FAILED = "CREATE_TASK_FAILED",
-    /// The audio could not be made.
-    GENERATE_AUDIO_FAILED = "GENERATE_AUDIO_FAILED",
-    /// The callback could not be delivered. The tracks usually exist.
-    CALLBACK_EXCEPTION = "CALLBACK_EXCEPTION",
-    /// The words were refused.
-    SENSITIVE_WORD_ERROR = "SENSITIVE_WORD_ERROR",
-    /// Failed; seen in samples only.
-    FAILED = "FAILED",
-}
-
-impl TaskStatus {
-    /// The status as it was sent.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for TaskStatus {
-    fn from(text: &str) -> Self {
-        Self(Cow::Owned(text.to_owned()))
-    }
-}
-
-impl fmt::Display for TaskStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+/// The statuses that end a task without its tracks, whatever else the record says.
+const FAILURES: [TaskStatus; 4] = [
+    TaskStatus::CREATE_TASK_FAILED,
+    TaskStatus::GENERATE_AUDIO_FAILED,
+    TaskStatus::SENSITIVE_WORD_ERROR,
+    TaskStatus::FAILED,
+];
 
 impl TaskRecord {
     /// A record without tracks and without an error.
@@ -136,36 +119,36 @@ impl TaskRecord {
     /// How the task stands, from the whole record (`PROTOCOL.md 7.22`, `7.24`).
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        let failed = self.has_error();
-        let any_ready = self.tracks.iter().any(Track::is_ready);
-        let all_ready = any_ready && self.tracks.iter().all(Track::is_ready);
-        match self.status.as_str() {
-            "CREATE_TASK_FAILED" | "GENERATE_AUDIO_FAILED" | "SENSITIVE_WORD_ERROR" | "FAILED" => {
-                Outcome::Failed
-            }
-            "fail" if self.is_job => Outcome::Failed,
-            "SUCCESS" if any_ready => Outcome::Succeeded,
-            "success" if self.is_job && any_ready => Outcome::Succeeded,
-            // The provider could not reach the callback URL, which says nothing of the audio.
-            "CALLBACK_EXCEPTION" if all_ready => Outcome::Succeeded,
-            "SUCCESS" | "success" | "CALLBACK_EXCEPTION" if any_ready || !failed => {
-                Outcome::Running
-            }
-            // The error is set minutes before the status follows.
-            _ if failed => Outcome::Failed,
-            _ => Outcome::Running,
+        let status = &self.status;
+        let has_ready = self.tracks.iter().any(Track::is_ready);
+        let are_all_ready = has_ready && self.tracks.iter().all(Track::is_ready);
+        // The provider could not reach the callback URL, which says nothing about the audio.
+        let is_undelivered = *status == TaskStatus::CALLBACK_EXCEPTION;
+        let is_success = *status == TaskStatus::SUCCESS || *status == TaskStatus::JOB_SUCCESS;
+        let is_known_success = *status == TaskStatus::SUCCESS || (is_success && self.is_job);
+        if FAILURES.contains(status) || (self.is_job && *status == TaskStatus::JOB_FAIL) {
+            Outcome::Failed
+        } else if (is_known_success && has_ready) || (is_undelivered && are_all_ready) {
+            Outcome::Succeeded
+        } else if (is_success || is_undelivered) && has_ready {
+            Outcome::Running
+        } else if self.has_error() {
+            // The error is set minutes before the status changes.
+            Outcome::Failed
+        } else {
+            Outcome::Running
         }
     }
 
     /// The stage that the record shows; `None` if it shows none yet.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
-        match (self.outcome(), self.status.as_str()) {
-            (Outcome::Succeeded, _) => Some(Stage::Complete),
-            (Outcome::Failed, _) => Some(Stage::Failed),
-            (Outcome::Running, "TEXT_SUCCESS") => Some(Stage::Text),
-            (Outcome::Running, "FIRST_SUCCESS") => Some(Stage::First),
-            (Outcome::Running, _) => None,
+        match self.outcome() {
+            Outcome::Succeeded => Some(Stage::Complete),
+            Outcome::Failed => Some(Stage::Failed),
+            Outcome::Running if self.status == TaskStatus::TEXT_SUCCESS => Some(Stage::Text),
+            Outcome::Running if self.status == TaskStatus::FIRST_SUCCESS => Some(Stage::First),
+            Outcome::Running => None,
         }
     }
 

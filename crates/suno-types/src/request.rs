@@ -1,10 +1,11 @@
-//! The request for an instrumental: it can only be built valid.
+//! The request for an instrumental, which can only be built valid.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use serde::{Serialize, Serializer};
-use url::Url;
+
+use crate::word::open_word;
 
 /// A field of a request that the provider would refuse, found before any byte is sent.
 ///
@@ -30,43 +31,23 @@ impl InvalidField {
     }
 }
 
-/// The name of a model: an open set that changes several times a year.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Model(Cow<'static, str>);
-
-impl Model {
-    /// `V4_5PLUS`
-    pub const V4_5PLUS: Self = Self(Cow::Borrowed("V4_5PLUS"));
-    /// `V4_5ALL`
-    pub const V4_5ALL: Self = Self(Cow::Borrowed("V4_5ALL"));
-    /// `V5`
-    pub const V5: Self = Self(Cow::Borrowed("V5"));
-    /// `V5_5`
-    pub const V5_5: Self = Self(Cow::Borrowed("V5_5"));
-    /// `V6`
-    pub const V6: Self = Self(Cow::Borrowed("V6"));
-    /// `V6_MINI`
-    pub const V6_MINI: Self = Self(Cow::Borrowed("V6_MINI"));
-    /// `V6_WILD`
-    pub const V6_WILD: Self = Self(Cow::Borrowed("V6_WILD"));
-
-    /// The name as it goes over the wire.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Model {
-    fn from(name: String) -> Self {
-        Self(Cow::Owned(name))
-    }
-}
-
-impl fmt::Display for Model {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+open_word! {
+    /// The name of a model. The provider adds several a year.
+    Model {
+        /// `V4_5PLUS`
+        V4_5PLUS = "V4_5PLUS",
+        /// `V4_5ALL`
+        V4_5ALL = "V4_5ALL",
+        /// `V5`
+        V5 = "V5",
+        /// `V5_5`
+        V5_5 = "V5_5",
+        /// `V6`
+        V6 = "V6",
+        /// `V6_MINI`
+        V6_MINI = "V6_MINI",
+        /// `V6_WILD`
+        V6_WILD = "V6_WILD",
     }
 }
 
@@ -82,24 +63,24 @@ pub enum VocalGender {
     Female,
 }
 
-/// A request to generate an instrumental for uploaded audio (`PROTOCOL.md 1.2` to `1.12`), within
-/// the bounds of `PROTOCOL.md 7.40`.
+/// A valid request to generate an instrumental for uploaded audio (`PROTOCOL.md 1.2` to `1.12`),
+/// within the bounds of `PROTOCOL.md 7.40`.
 ///
 /// ```
 /// use suno_types::{AddInstrumental, Model};
 ///
-/// let request = AddInstrumental::new(
-///     "https://media.example.com/voice.mp3",
-///     "Harbour lights",
-///     "warm, acoustic",
-///     "heavy drums",
-///     "https://app.example.com/suno/callback",
-/// )?
-/// .with_model(Model::V5)
-/// .with_style_weight(0.65)?;
+/// let request = AddInstrumental::builder()
+///     .upload_url("https://media.example.com/voice.mp3")
+///     .title("Harbour lights")
+///     .tags("warm, acoustic")
+///     .negative_tags("heavy drums")
+///     .callback_url("https://app.example.com/suno/callback")
+///     .model(Model::V5)
+///     .style_weight(0.65)
+///     .build()?;
 /// # let _ = request;
 ///
-/// let err = AddInstrumental::new("", "t", "t", "t", "https://app.example.com/").unwrap_err();
+/// let err = AddInstrumental::builder().title("Harbour lights").build().unwrap_err();
 /// assert_eq!(err.field(), "uploadUrl");
 /// # Ok::<(), suno_types::InvalidField>(())
 /// ```
@@ -137,133 +118,18 @@ impl AddInstrumental {
     /// The highest variety.
     pub const VARIETY_MAX: u8 = 4;
 
-    /// A request with the fields that the provider requires.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidField`] unless both URLs are absolute `http` or `https` URLs without user name and
-    /// password, and the texts are within their bounds and not empty.
-    pub fn new(
-        upload_url: impl Into<String>,
-        title: impl Into<String>,
-        tags: impl Into<String>,
-        negative_tags: impl Into<String>,
-        callback_url: impl Into<String>,
-    ) -> Result<Self, InvalidField> {
-        Ok(Self {
-            upload_url: web_url("uploadUrl", upload_url.into())?,
-            title: text(
-                "title",
-                "1 to 100 characters long",
-                Self::TITLE_CHARS_MAX,
-                title.into(),
-            )?,
-            tags: text(
-                "tags",
-                "1 to 1000 characters long",
-                Self::TAGS_CHARS_MAX,
-                tags.into(),
-            )?,
-            negative_tags: text(
-                "negativeTags",
-                "1 to 1000 characters long",
-                Self::TAGS_CHARS_MAX,
-                negative_tags.into(),
-            )?,
-            call_back_url: web_url("callBackUrl", callback_url.into())?,
-            model: None,
-            vocal_gender: None,
-            style_weight: None,
-            weirdness_constraint: None,
-            audio_weight: None,
-            lyrics: None,
-            variety: None,
-        })
+    /// A request without any field.
+    pub fn builder() -> AddInstrumentalBuilder {
+        AddInstrumentalBuilder::default()
     }
 
-    /// The model; without it the provider chooses.
-    #[must_use]
-    pub fn with_model(mut self, model: Model) -> Self {
-        self.model = Some(model);
-        self
-    }
-
-    /// The voice of sung parts.
-    #[must_use]
-    pub fn with_vocal_gender(mut self, gender: VocalGender) -> Self {
-        self.vocal_gender = Some(gender);
-        self
-    }
-
-    /// How closely the styles are followed: 0 to 1 in steps of 0.01.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidField`] if the weight is out of bounds or between two steps. It is never rounded.
-    pub fn with_style_weight(mut self, weight: f64) -> Result<Self, InvalidField> {
-        self.style_weight = Some(Weight::new("styleWeight", weight)?);
-        Ok(self)
-    }
-
-    /// How unusual the result may be: 0 to 1 in steps of 0.01.
-    ///
-    /// # Errors
-    ///
-    /// As [`with_style_weight`](Self::with_style_weight).
-    pub fn with_weirdness(mut self, weight: f64) -> Result<Self, InvalidField> {
-        self.weirdness_constraint = Some(Weight::new("weirdnessConstraint", weight)?);
-        Ok(self)
-    }
-
-    /// How closely the uploaded audio is followed: 0 to 1 in steps of 0.01.
-    ///
-    /// # Errors
-    ///
-    /// As [`with_style_weight`](Self::with_style_weight).
-    pub fn with_audio_weight(mut self, weight: f64) -> Result<Self, InvalidField> {
-        self.audio_weight = Some(Weight::new("audioWeight", weight)?);
-        Ok(self)
-    }
-
-    /// Lyrics; sunoapi.org only, kie.ai ignores them.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidField`] if they are empty or longer than 5,000 characters.
-    pub fn with_lyrics(mut self, lyrics: impl Into<String>) -> Result<Self, InvalidField> {
-        let bound = "1 to 5000 characters long";
-        self.lyrics = Some(text(
-            "lyrics",
-            bound,
-            Self::LYRICS_CHARS_MAX,
-            lyrics.into(),
-        )?);
-        Ok(self)
-    }
-
-    /// How much the tracks of a task differ, 0 to 4; sunoapi.org only, kie.ai ignores it.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidField`] if it is greater than 4.
-    pub fn with_variety(mut self, variety: u8) -> Result<Self, InvalidField> {
-        if variety > Self::VARIETY_MAX {
-            return Err(InvalidField {
-                field: "variety",
-                bound: "a whole number from 0 to 4",
-            });
-        }
-        self.variety = Some(variety);
-        Ok(self)
-    }
-
-    /// Where the provider will POST.
+    /// The URL to which the provider will POST.
     #[must_use]
     pub fn callback_url(&self) -> &str {
         &self.call_back_url
     }
 
-    /// The same request with another place where the provider will POST.
+    /// Replaces the URL to which the provider will POST.
     ///
     /// # Errors
     ///
@@ -281,6 +147,135 @@ impl AddInstrumental {
     }
 }
 
+/// The fields of an [`AddInstrumental`], in any order. Nothing is checked before
+/// [`build`](Self::build).
+#[derive(Clone, Default)]
+#[must_use = "it does nothing before `build`"]
+pub struct AddInstrumentalBuilder {
+    upload_url: String,
+    title: String,
+    tags: String,
+    negative_tags: String,
+    callback_url: String,
+    model: Option<Model>,
+    vocal_gender: Option<VocalGender>,
+    style_weight: Option<f64>,
+    weirdness_constraint: Option<f64>,
+    audio_weight: Option<f64>,
+    lyrics: Option<String>,
+    variety: Option<u8>,
+}
+
+impl AddInstrumentalBuilder {
+    /// The URL of the audio to accompany. Required.
+    pub fn upload_url(mut self, url: impl Into<String>) -> Self {
+        self.upload_url = url.into();
+        self
+    }
+
+    /// The title: 1 to 100 characters. Required.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
+    }
+
+    /// The styles to use: 1 to 1,000 characters. Required.
+    pub fn tags(mut self, tags: impl Into<String>) -> Self {
+        self.tags = tags.into();
+        self
+    }
+
+    /// The styles to avoid: 1 to 1,000 characters. Required.
+    pub fn negative_tags(mut self, tags: impl Into<String>) -> Self {
+        self.negative_tags = tags.into();
+        self
+    }
+
+    /// The URL to which the provider will POST. Required.
+    pub fn callback_url(mut self, url: impl Into<String>) -> Self {
+        self.callback_url = url.into();
+        self
+    }
+
+    /// The model. The provider chooses if it is not set.
+    pub fn model(mut self, model: impl Into<Option<Model>>) -> Self {
+        self.model = model.into();
+        self
+    }
+
+    /// The voice of sung parts.
+    pub fn vocal_gender(mut self, gender: impl Into<Option<VocalGender>>) -> Self {
+        self.vocal_gender = gender.into();
+        self
+    }
+
+    /// How closely the styles are followed: 0 to 1 in steps of 0.01. It is never rounded.
+    pub fn style_weight(mut self, weight: impl Into<Option<f64>>) -> Self {
+        self.style_weight = weight.into();
+        self
+    }
+
+    /// How unusual the result may be: 0 to 1 in steps of 0.01. It is never rounded.
+    pub fn weirdness_constraint(mut self, weight: impl Into<Option<f64>>) -> Self {
+        self.weirdness_constraint = weight.into();
+        self
+    }
+
+    /// How closely the uploaded audio is followed: 0 to 1 in steps of 0.01. It is never rounded.
+    pub fn audio_weight(mut self, weight: impl Into<Option<f64>>) -> Self {
+        self.audio_weight = weight.into();
+        self
+    }
+
+    /// The lyrics: 1 to 5,000 characters. Used by sunoapi.org; kie.ai ignores them.
+    pub fn lyrics(mut self, lyrics: impl Into<Option<String>>) -> Self {
+        self.lyrics = lyrics.into();
+        self
+    }
+
+    /// How much the tracks of a task differ: 0 to 4. Used by sunoapi.org; kie.ai ignores it.
+    pub fn variety(mut self, variety: impl Into<Option<u8>>) -> Self {
+        self.variety = variety.into();
+        self
+    }
+
+    /// Checks the fields.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidField`] for the first field that is missing or out of bounds. Both URLs must be
+    /// absolute `http` or `https` URLs without user name and password.
+    pub fn build(self) -> Result<AddInstrumental, InvalidField> {
+        let lyrics = self.lyrics.map(|lyrics| {
+            text(
+                "lyrics",
+                "1 to 5000 characters long",
+                AddInstrumental::LYRICS_CHARS_MAX,
+                lyrics,
+            )
+        });
+        Ok(AddInstrumental {
+            upload_url: web_url("uploadUrl", self.upload_url)?,
+            title: text(
+                "title",
+                "1 to 100 characters long",
+                AddInstrumental::TITLE_CHARS_MAX,
+                self.title,
+            )?,
+            tags: tags("tags", self.tags)?,
+            negative_tags: tags("negativeTags", self.negative_tags)?,
+            call_back_url: web_url("callBackUrl", self.callback_url)?,
+            model: self.model,
+            vocal_gender: self.vocal_gender,
+            style_weight: weight("styleWeight", self.style_weight)?,
+            weirdness_constraint: weight("weirdnessConstraint", self.weirdness_constraint)?,
+            audio_weight: weight("audioWeight", self.audio_weight)?,
+            lyrics: lyrics.transpose()?,
+            variety: self.variety.map(variety).transpose()?,
+        })
+    }
+}
+
 /// Without the URLs, which can hold a token.
 impl fmt::Debug for AddInstrumental {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -293,20 +288,81 @@ impl fmt::Debug for AddInstrumental {
     }
 }
 
-fn web_url(field: &'static str, url: String) -> Result<String, InvalidField> {
-    let valid = Url::parse(&url).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.username().is_empty()
-            && url.password().is_none()
-    });
-    // The parser forgives white space that the provider may not.
-    if valid && !url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Ok(url);
+/// Without the URLs, which can hold a token.
+impl fmt::Debug for AddInstrumentalBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AddInstrumentalBuilder")
+            .field("title", &self.title)
+            .field("tags", &self.tags)
+            .field("negative_tags", &self.negative_tags)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
-    Err(InvalidField {
+}
+
+fn web_url(field: &'static str, url: String) -> Result<String, InvalidField> {
+    match is_web_url(&url) {
+        true => Ok(url),
+        false => Err(InvalidField {
+            field,
+            bound: "an absolute http or https URL without user name and password",
+        }),
+    }
+}
+
+/// True for `http` and `https` URLs with a host. Stricter than a browser, which repairs white space
+/// and backslashes: the provider may not.
+fn is_web_url(url: &str) -> bool {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| !url.contains(is_odd)) else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_web = ["http", "https"]
+        .iter()
+        .any(|web| scheme.eq_ignore_ascii_case(web));
+    is_web && is_host_and_port(authority)
+}
+
+/// True for a name or an address, and perhaps a port, without a user name.
+fn is_host_and_port(authority: &str) -> bool {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => (address, port),
+            _ => return false,
+        },
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let is_port = match port.strip_prefix(':') {
+        Some(port) => port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => port.is_empty(),
+    };
+    let is_name = |host: &str| !host.contains(['@', '%', '<', '>', '^', '|', '[', ']', ':']);
+    let is_address = authority.starts_with('[');
+    !host.is_empty() && is_port && (is_address || is_name(host))
+}
+
+fn tags(field: &'static str, tags: String) -> Result<String, InvalidField> {
+    text(
         field,
-        bound: "an absolute http or https URL without user name and password",
-    })
+        "1 to 1000 characters long",
+        AddInstrumental::TAGS_CHARS_MAX,
+        tags,
+    )
+}
+
+fn weight(field: &'static str, weight: Option<f64>) -> Result<Option<Weight>, InvalidField> {
+    weight.map(|weight| Weight::new(field, weight)).transpose()
+}
+
+fn variety(variety: u8) -> Result<u8, InvalidField> {
+    match variety <= AddInstrumental::VARIETY_MAX {
+        true => Ok(variety),
+        false => Err(InvalidField {
+            field: "variety",
+            bound: "a whole number from 0 to 4",
+        }),
+    }
 }
 
 fn text(
@@ -338,5 +394,50 @@ impl Weight {
 impl Serialize for Weight {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(f64::from(self.0) / 100.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_web_url;
+
+    #[test]
+    fn a_url_has_a_web_scheme_a_host_and_no_user() {
+        for good in [
+            "https://app.example.com/suno/callback",
+            "HTTP://localhost:3000",
+            "https://127.0.0.1?order=1",
+            "https://[::1]:8080/path#part",
+            "https://münchen.example/ü",
+            "https://media.example.com/a@b:c.mp3",
+        ] {
+            assert!(is_web_url(good), "{good}");
+        }
+        for bad in [
+            "",
+            "app.example.com",
+            "/suno/callback",
+            "https:/app.example.com",
+            "https://",
+            "https:///path",
+            "https://:80/",
+            "ftp://app.example.com/",
+            "javascript://app.example.com/",
+            "https://user@app.example.com/",
+            "https://user:word@app.example.com/",
+            "https://app.example.com:port/",
+            "https://app.example.com:99999/",
+            "https://app.example.com:+80/",
+            "https://app.example.com:/",
+            "https://[::1/",
+            "https://[app.example.com]/",
+            "https://[::1]x/",
+            "https://app example.com/",
+            "https://app.example.com/ ",
+            "https://app.example.com/\n",
+            "https://app.example.com\\@other.example.com/",
+        ] {
+            assert!(!is_web_url(bad), "{bad}");
+        }
     }
 }

@@ -3,22 +3,19 @@
 use std::fmt;
 
 use crate::Code;
+use crate::word::open_word;
 
-/// `data.callbackType` exactly as it was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CallbackType(Box<str>);
-
-impl CallbackType {
-    /// The word as it was sent.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for CallbackType {
-    fn from(text: &str) -> Self {
-        Self(text.into())
+open_word! {
+    /// `data.callbackType` exactly as it was sent.
+    CallbackType {
+        /// Titles and lyrics exist.
+        TEXT = "text",
+        /// One track is ready.
+        FIRST = "first",
+        /// Every track is ready.
+        COMPLETE = "complete",
+        /// The task failed.
+        ERROR = "error",
     }
 }
 

@@ -69,7 +69,7 @@ impl Case {
         let is: Vec<_> = is.map(|(word, _)| *word).collect();
         differences(
             &json!({"meaning": self.expect.meaning, "is": self.expect.is}),
-            &json!({"meaning": meaning.word(), "is": is}),
+            &json!({"meaning": meaning.as_str(), "is": is}),
         )
     }
 }

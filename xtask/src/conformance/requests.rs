@@ -89,37 +89,24 @@ struct Invalid {
 impl Fields {
     /// The request that a user of the crate would build from these fields.
     pub(super) fn request(&self) -> Result<AddInstrumental, InvalidField> {
-        let mut request = AddInstrumental::new(
-            &*self.upload_url,
-            &*self.title,
-            &*self.tags,
-            &*self.negative_tags,
-            &*self.callback_url,
-        )?;
-        if let Some(model) = &self.model {
-            request = request.with_model(Model::from(model.clone()));
-        }
-        match self.vocal_gender {
-            Some(Gender::M) => request = request.with_vocal_gender(VocalGender::Male),
-            Some(Gender::F) => request = request.with_vocal_gender(VocalGender::Female),
-            None => {}
-        }
-        if let Some(weight) = self.style_weight {
-            request = request.with_style_weight(weight)?;
-        }
-        if let Some(weight) = self.weirdness_constraint {
-            request = request.with_weirdness(weight)?;
-        }
-        if let Some(weight) = self.audio_weight {
-            request = request.with_audio_weight(weight)?;
-        }
-        if let Some(lyrics) = &self.lyrics {
-            request = request.with_lyrics(&**lyrics)?;
-        }
-        if let Some(variety) = self.variety {
-            request = request.with_variety(variety)?;
-        }
-        Ok(request)
+        let gender = self.vocal_gender.map(|gender| match gender {
+            Gender::M => VocalGender::Male,
+            Gender::F => VocalGender::Female,
+        });
+        AddInstrumental::builder()
+            .upload_url(&*self.upload_url)
+            .title(&*self.title)
+            .tags(&*self.tags)
+            .negative_tags(&*self.negative_tags)
+            .callback_url(&*self.callback_url)
+            .model(self.model.clone().map(Model::from))
+            .vocal_gender(gender)
+            .style_weight(self.style_weight)
+            .weirdness_constraint(self.weirdness_constraint)
+            .audio_weight(self.audio_weight)
+            .lyrics(self.lyrics.clone())
+            .variety(self.variety)
+            .build()
     }
 }
 

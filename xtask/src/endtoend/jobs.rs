@@ -54,14 +54,14 @@ impl Job {
         let fault = if self.tries == 0 { draw(dice) } else { "" };
         let name = self.name();
         let title = format!("[emulator:random{fault}] {name}try {}", self.tries);
-        let upload = "https://files.example.com/hum.mp3";
-        Ok(AddInstrumental::new(
-            upload,
-            title,
-            "piano",
-            "drums",
-            callback_url,
-        )?)
+        let request = AddInstrumental::builder()
+            .upload_url("https://files.example.com/hum.mp3")
+            .title(title)
+            .tags("piano")
+            .negative_tags("drums")
+            .callback_url(callback_url)
+            .build()?;
+        Ok(request)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,6 +20,8 @@ use tokio::time::Instant;
 use super::Serve;
 use super::connections::{Progress, Turn};
 use crate::service::{Admitted, CallbackService, Refused};
+
+const HEAD_TOO_LARGE: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
 
 /// What all connections share.
 pub(super) struct Served {
@@ -85,7 +87,10 @@ impl Connection {
         // pages are touched, and an answer uses memory between them: a large one touches more pages.
         let service = service_fn(move |request| {
             progress.set(Turn::Body(Instant::now()));
-            let admitted = served.service.admit(request);
+            let admitted = match head_bytes(&request) > Serve::HEAD_BYTES_MAX {
+                true => Err(CallbackService::refuse(HEAD_TOO_LARGE)),
+                false => served.service.admit(request),
+            };
             Box::pin(answer(served.clone(), progress.clone(), admitted))
         });
         let mut connection = http1::Builder::new()
@@ -104,6 +109,18 @@ impl Connection {
             })
         })
     }
+}
+
+/// How many bytes the head of a request has, as it is usually written. The server's own bound is one
+/// of the buffer: it lets more pass if that comes at once.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    // Spaces, line ends and the version.
+    const LINE: usize = " ".len() + " HTTP/1.1\r\n".len() + "\r\n".len();
+    let target = request.uri().path_and_query();
+    let target = target.map_or(0, |target| target.as_str().len());
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    request.method().as_str().len() + target + LINE + headers.sum::<usize>()
 }
 
 async fn answer(

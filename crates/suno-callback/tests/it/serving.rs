@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use suno_callback::Receiver;
+use suno_callback::serve::Serve;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -191,4 +192,33 @@ async fn a_sender_that_asks_first_is_told_to_go_on_unless_its_head_is_refused() 
     let large = head("expect: 100-continue\r\ncontent-length: 1048577\r\n\r\n");
     let answer = talk(listening.address, large).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_may_fill_its_bound_and_not_pass_it() {
+    let listening = Listening::start().await;
+    let with_head_of = |bytes: usize| {
+        let lines =
+            |padding: usize| format!("connection: close\r\nx-pad: {}\r\n", "x".repeat(padding));
+        let all = whole(&lines(0));
+        let head_bytes = all.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        whole(&lines(bytes - head_bytes))
+    };
+    let longest = talk(listening.address, with_head_of(Serve::HEAD_BYTES_MAX)).await;
+    assert!(longest.starts_with("HTTP/1.1 200"), "{longest}");
+    for more in [1, 10_000, 50_000] {
+        let mut sender = TcpStream::connect(listening.address).await.unwrap();
+        let mut answer = Vec::new();
+        let bytes = with_head_of(Serve::HEAD_BYTES_MAX + more);
+        // The answer is lost if the connection is closed before all was read.
+        let sent = sender.write_all(&bytes).await;
+        let read = sender.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 431")
+                || (answer.is_empty() && sent.and(read.map(drop)).is_err()),
+            "{more}: {answer}"
+        );
+    }
+    assert_eq!(listening.store.accepted.lock().unwrap().len(), 1);
 }

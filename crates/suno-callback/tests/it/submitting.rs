@@ -59,8 +59,14 @@ impl Desk {
     }
 
     fn request(&self, title: &str) -> AddInstrumental {
-        let upload = "https://files.example.com/hum.mp3";
-        AddInstrumental::new(upload, title, "piano", "drums", &*self.callback_url).unwrap()
+        AddInstrumental::builder()
+            .upload_url("https://files.example.com/hum.mp3")
+            .title(title)
+            .tags("piano")
+            .negative_tags("drums")
+            .callback_url(&*self.callback_url)
+            .build()
+            .unwrap()
     }
 
     /// The submits of which nothing was heard.

@@ -106,30 +106,20 @@ async fn submit(
 }
 
 fn request(arguments: &Arguments) -> Result<AddInstrumental, InvalidField> {
-    let mut request = AddInstrumental::new(
-        &*arguments.upload_url,
-        &*arguments.title,
-        &*arguments.tags,
-        &*arguments.negative_tags,
-        &*arguments.callback_url,
-    )?;
-    if let Some(model) = &arguments.model {
-        request = request.with_model(Model::from(model.clone()));
-    }
-    if let Some(gender) = arguments.vocal_gender {
-        request = request.with_vocal_gender(match gender {
-            Gender::M => VocalGender::Male,
-            Gender::F => VocalGender::Female,
-        });
-    }
-    if let Some(weight) = arguments.style_weight {
-        request = request.with_style_weight(weight)?;
-    }
-    if let Some(weight) = arguments.weirdness {
-        request = request.with_weirdness(weight)?;
-    }
-    if let Some(weight) = arguments.audio_weight {
-        request = request.with_audio_weight(weight)?;
-    }
-    Ok(request)
+    let gender = arguments.vocal_gender.map(|gender| match gender {
+        Gender::M => VocalGender::Male,
+        Gender::F => VocalGender::Female,
+    });
+    AddInstrumental::builder()
+        .upload_url(&*arguments.upload_url)
+        .title(&*arguments.title)
+        .tags(&*arguments.tags)
+        .negative_tags(&*arguments.negative_tags)
+        .callback_url(&*arguments.callback_url)
+        .model(arguments.model.clone().map(Model::from))
+        .vocal_gender(gender)
+        .style_weight(arguments.style_weight)
+        .weirdness_constraint(arguments.weirdness)
+        .audio_weight(arguments.audio_weight)
+        .build()
 }

@@ -126,14 +126,14 @@ async fn job(
     let key = ApiKey::new(emulator.api_key()).map_err(advice::failure)?;
     let client = Client::new(Provider::Kie, key).map_err(advice::failure)?;
     let client = provider::at(client, emulator.base_url())?;
-    let request = AddInstrumental::new(
-        format!("{}/media/your-voice.mp3", emulator.base_url()),
-        "Harbour lights",
-        "warm, acoustic, fingerpicked",
-        "heavy drums",
-        &*receiving.url,
-    )
-    .map_err(Failure::failed)?;
+    let request = AddInstrumental::builder()
+        .upload_url(format!("{}/media/your-voice.mp3", emulator.base_url()))
+        .title("Harbour lights")
+        .tags("warm, acoustic, fingerpicked")
+        .negative_tags("heavy drums")
+        .callback_url(&*receiving.url)
+        .build()
+        .map_err(Failure::failed)?;
     let started = Instant::now();
     let submitted = client
         .submit(&request)

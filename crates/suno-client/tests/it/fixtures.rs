@@ -37,41 +37,26 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 /// The request that the fields make, as a caller would build it.
 fn instrumental(fields: &Value) -> Result<AddInstrumental, InvalidField> {
-    let mut request = AddInstrumental::new(
-        text(fields, "upload_url"),
-        text(fields, "title"),
-        text(fields, "tags"),
-        text(fields, "negative_tags"),
-        text(fields, "callback_url"),
-    )?;
-    if let Some(model) = fields["model"].as_str() {
-        request = request.with_model(Model::from(model.to_owned()));
-    }
-    if let Some(gender) = fields["vocal_gender"].as_str() {
-        let male = gender == "m";
-        let gender = if male {
-            VocalGender::Male
-        } else {
-            VocalGender::Female
-        };
-        request = request.with_vocal_gender(gender);
-    }
-    if let Some(weight) = fields["style_weight"].as_f64() {
-        request = request.with_style_weight(weight)?;
-    }
-    if let Some(weight) = fields["weirdness_constraint"].as_f64() {
-        request = request.with_weirdness(weight)?;
-    }
-    if let Some(weight) = fields["audio_weight"].as_f64() {
-        request = request.with_audio_weight(weight)?;
-    }
-    if let Some(lyrics) = fields["lyrics"].as_str() {
-        request = request.with_lyrics(lyrics)?;
-    }
-    if let Some(variety) = fields["variety"].as_u64() {
-        request = request.with_variety(u8::try_from(variety).expect("a small number"))?;
-    }
-    Ok(request)
+    let owned = |name: &str| fields[name].as_str().map(str::to_owned);
+    let gender = fields["vocal_gender"].as_str().map(|gender| match gender {
+        "m" => VocalGender::Male,
+        _ => VocalGender::Female,
+    });
+    let variety = fields["variety"].as_u64();
+    AddInstrumental::builder()
+        .upload_url(text(fields, "upload_url"))
+        .title(text(fields, "title"))
+        .tags(text(fields, "tags"))
+        .negative_tags(text(fields, "negative_tags"))
+        .callback_url(text(fields, "callback_url"))
+        .model(owned("model").map(Model::from))
+        .vocal_gender(gender)
+        .style_weight(fields["style_weight"].as_f64())
+        .weirdness_constraint(fields["weirdness_constraint"].as_f64())
+        .audio_weight(fields["audio_weight"].as_f64())
+        .lyrics(owned("lyrics"))
+        .variety(variety.map(|variety| u8::try_from(variety).expect("a small number")))
+        .build()
 }
 
 #[test]

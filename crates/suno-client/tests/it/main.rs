@@ -65,12 +65,12 @@ pub(crate) fn client_at(url: &str) -> Client {
 }
 
 pub(crate) fn instrumental() -> AddInstrumental {
-    AddInstrumental::new(
-        "https://files.example.com/hum.mp3",
-        "Harbour",
-        "ambient, piano",
-        "drums",
-        "https://app.example.com/hooks/suno?token=t0ken-canary",
-    )
-    .expect("a request")
+    AddInstrumental::builder()
+        .upload_url("https://files.example.com/hum.mp3")
+        .title("Harbour")
+        .tags("ambient, piano")
+        .negative_tags("drums")
+        .callback_url("https://app.example.com/hooks/suno?token=t0ken-canary")
+        .build()
+        .expect("a request")
 }

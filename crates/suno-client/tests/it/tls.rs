@@ -46,7 +46,7 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let crypto = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(crypto)
             .with_safe_default_protocol_versions()
             .expect("versions")

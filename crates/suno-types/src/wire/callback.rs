@@ -73,19 +73,23 @@ head! {
 const ID_PATHS: [&str; 3] = ["taskId", "data.taskId", "data.task_id"];
 
 impl<'de> Member<CallbackHead<'de>> {
-    /// The id of the task, if the body names exactly one, and what says how far it has come.
+    /// The id of the task, if the body names exactly one, and what says how far it has come. Other
+    /// members that are there twice hide only the latter: whose callback it is remains plain.
     pub(crate) fn into_peek(self) -> Result<Peek<'de>, DecodeError> {
         let body = self.required("")?;
-        body.rest.check_known()?;
+        body.rest.check_once(&["taskId", "data"])?;
         let mut data = body.data.optional("data")?.unwrap_or_default();
-        data.rest.check_known().map_err(|err| err.inside("data"))?;
+        let id_members = data.rest.check_once(&["task_id", "taskId"]);
+        id_members.map_err(|err| err.inside("data"))?;
+        let is_ambiguous = body.rest.has_duplicates() || data.rest.has_duplicates();
         let task_id = one_task_id([
             (ID_PATHS[0], body.task_id),
             (ID_PATHS[1], std::mem::take(&mut data.camel_task_id)),
             (ID_PATHS[2], std::mem::take(&mut data.snake_task_id)),
         ])?;
         let code = body.code.code("code").ok().flatten();
-        Ok(Peek::new(task_id, code.zip(data.word())))
+        let said = code.zip(data.word()).filter(|_| !is_ambiguous);
+        Ok(Peek::new(task_id, said))
     }
 }
 

@@ -33,14 +33,14 @@ pub(crate) struct Rest<'de> {
     /// In the order in which they were sent, and at most one more than there may be. Duplicates are
     /// looked for later, when the number is known to be small.
     unknown: Vec<(Cow<'de, str>, &'de RawValue)>,
-    /// A known member that is there twice.
-    duplicate: Option<Box<str>>,
+    /// The known members that are there twice, each once.
+    duplicates: Vec<Box<str>>,
 }
 
 impl<'de> Rest<'de> {
     pub(crate) fn note_duplicate(&mut self, name: &str) {
-        if self.duplicate.is_none() {
-            self.duplicate = Some(name.into());
+        if !self.duplicates.iter().any(|known| **known == *name) {
+            self.duplicates.push(name.into());
         }
     }
 
@@ -52,11 +52,22 @@ impl<'de> Rest<'de> {
     }
 
     /// Fails if a known member is there twice.
-    pub(crate) fn check_known(&self) -> Result<(), DecodeError> {
-        match &self.duplicate {
-            Some(name) => Err(duplicate_key(name)),
-            None => Ok(()),
-        }
+    fn check_known(&self) -> Result<(), DecodeError> {
+        self.duplicates
+            .first()
+            .map_or(Ok(()), |name| Err(duplicate_key(name)))
+    }
+
+    /// Fails if one of these members is there twice.
+    pub(crate) fn check_once(&self, names: &[&str]) -> Result<(), DecodeError> {
+        let mut duplicates = self.duplicates.iter();
+        let duplicate = duplicates.find(|name| names.contains(&&***name));
+        duplicate.map_or(Ok(()), |name| Err(duplicate_key(name)))
+    }
+
+    /// True if a known member is there twice.
+    pub(crate) fn has_duplicates(&self) -> bool {
+        !self.duplicates.is_empty()
     }
 }
 

@@ -12,93 +12,163 @@ use crate::extra::ExtraRef;
 use crate::track::is_ready;
 use crate::{CreatedAt, DecodeError, Track, TrackId, TrackRef};
 
-object! {
-    /// A track as a callback spells it.
-    SnakeTrack<'de> {
-        id: Text<'de> = "id",
-        title: Text<'de> = "title",
-        tags: Text<'de> = "tags",
-        prompt: Text<'de> = "prompt",
-        model_name: Text<'de> = "model_name",
-        duration: Num<'de> = "duration",
-        created_at: Num<'de> = "createTime",
-        audio_url: Text<'de> = "audio_url",
-        source_audio_url: Text<'de> = "source_audio_url",
-        stream_audio_url: Text<'de> = "stream_audio_url",
-        source_stream_audio_url: Text<'de> = "source_stream_audio_url",
-        image_url: Text<'de> = "image_url",
-        source_image_url: Text<'de> = "source_image_url",
+/// How one kind of member is read, checked and owned.
+pub(crate) trait Kind<'de> {
+    type Mirror;
+    type Checked;
+    type Owned;
+
+    fn check(member: Member<Self::Mirror>, key: &str)
+    -> Result<Option<Self::Checked>, DecodeError>;
+    fn own(checked: Self::Checked) -> Self::Owned;
+}
+
+pub(crate) struct Id;
+pub(crate) struct Words;
+pub(crate) struct Seconds;
+pub(crate) struct Moment;
+
+impl<'de> Kind<'de> for Id {
+    type Mirror = Text<'de>;
+    type Checked = Cow<'de, str>;
+    type Owned = TrackId;
+
+    fn check(member: Member<Text<'de>>, key: &str) -> Result<Option<Cow<'de, str>>, DecodeError> {
+        let Some(text) = member.text(key)?.filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        crate::id::check_id(&text)
+            .map_err(|_| DecodeError::new(DecodeErrorKind::InvalidId, key))?;
+        Ok(Some(text))
+    }
+
+    fn own(checked: Cow<'de, str>) -> TrackId {
+        TrackId::checked(checked)
     }
 }
 
-object! {
-    /// A track as a record spells it.
-    CamelTrack<'de> {
-        id: Text<'de> = "id",
-        title: Text<'de> = "title",
-        tags: Text<'de> = "tags",
-        prompt: Text<'de> = "prompt",
-        model_name: Text<'de> = "modelName",
-        duration: Num<'de> = "duration",
-        created_at: Num<'de> = "createTime",
-        audio_url: Text<'de> = "audioUrl",
-        source_audio_url: Text<'de> = "sourceAudioUrl",
-        stream_audio_url: Text<'de> = "streamAudioUrl",
-        source_stream_audio_url: Text<'de> = "sourceStreamAudioUrl",
-        image_url: Text<'de> = "imageUrl",
-        source_image_url: Text<'de> = "sourceImageUrl",
+impl<'de> Kind<'de> for Words {
+    type Mirror = Text<'de>;
+    type Checked = Cow<'de, str>;
+    type Owned = String;
+
+    fn check(member: Member<Text<'de>>, key: &str) -> Result<Option<Cow<'de, str>>, DecodeError> {
+        member.text(key)
+    }
+
+    fn own(checked: Cow<'de, str>) -> String {
+        checked.into_owned()
     }
 }
 
-/// The keys that differ between the two spellings.
-struct Keys {
-    model_name: &'static str,
-    audio_url: &'static str,
-    source_audio_url: &'static str,
-    stream_audio_url: &'static str,
-    source_stream_audio_url: &'static str,
-    image_url: &'static str,
-    source_image_url: &'static str,
+impl<'de> Kind<'de> for Seconds {
+    type Mirror = Num<'de>;
+    type Checked = f64;
+    type Owned = f64;
+
+    fn check(member: Member<Num<'de>>, key: &str) -> Result<Option<f64>, DecodeError> {
+        member.float(key)
+    }
+
+    fn own(checked: f64) -> f64 {
+        checked
+    }
 }
 
-const SNAKE: Keys = Keys {
-    model_name: "model_name",
-    audio_url: "audio_url",
-    source_audio_url: "source_audio_url",
-    stream_audio_url: "stream_audio_url",
-    source_stream_audio_url: "source_stream_audio_url",
-    image_url: "image_url",
-    source_image_url: "source_image_url",
-};
+impl<'de> Kind<'de> for Moment {
+    type Mirror = Num<'de>;
+    type Checked = CreatedAt;
+    type Owned = CreatedAt;
 
-const CAMEL: Keys = Keys {
-    model_name: "modelName",
-    audio_url: "audioUrl",
-    source_audio_url: "sourceAudioUrl",
-    stream_audio_url: "streamAudioUrl",
-    source_stream_audio_url: "sourceStreamAudioUrl",
-    image_url: "imageUrl",
-    source_image_url: "sourceImageUrl",
-};
+    fn check(member: Member<Num<'de>>, key: &str) -> Result<Option<CreatedAt>, DecodeError> {
+        created_at(member, key)
+    }
 
-/// A track whose members were checked, borrowed from the body.
-#[derive(Debug, Default)]
-pub(crate) struct TrackParts<'de> {
-    /// Checked to be an id.
-    id: Option<Cow<'de, str>>,
-    title: Option<Cow<'de, str>>,
-    tags: Option<Cow<'de, str>>,
-    prompt: Option<Cow<'de, str>>,
-    model_name: Option<Cow<'de, str>>,
-    duration: Option<f64>,
-    created_at: Option<CreatedAt>,
-    audio_url: Option<Cow<'de, str>>,
-    source_audio_url: Option<Cow<'de, str>>,
-    stream_audio_url: Option<Cow<'de, str>>,
-    source_stream_audio_url: Option<Cow<'de, str>>,
-    image_url: Option<Cow<'de, str>>,
-    source_image_url: Option<Cow<'de, str>>,
-    extra: ExtraRef<'de>,
+    fn own(checked: CreatedAt) -> CreatedAt {
+        checked
+    }
+}
+
+/// Declares the members of a track once: the field, its kind, and the keys of both spellings.
+macro_rules! track_members {
+    ($($field:ident: $kind:ident = $snake:literal, $camel:literal;)*) => {
+        object! {
+            /// A track as a callback spells it.
+            SnakeTrack<'de> { $($field: <$kind as Kind<'de>>::Mirror = $snake,)* }
+        }
+
+        object! {
+            /// A track as a record spells it.
+            CamelTrack<'de> { $($field: <$kind as Kind<'de>>::Mirror = $camel,)* }
+        }
+
+        /// A track whose members were checked, borrowed from the body.
+        #[derive(Debug, Default)]
+        pub(crate) struct TrackParts<'de> {
+            $($field: Option<<$kind as Kind<'de>>::Checked>,)*
+            extra: ExtraRef<'de>,
+        }
+
+        impl TrackParts<'_> {
+            fn into_track(self, position: usize) -> Track {
+                Track {
+                    position,
+                    $($field: self.$field.map(<$kind as Kind<'_>>::own),)*
+                    extra: self.extra.into(),
+                }
+            }
+        }
+
+        impl<'de> TrackMirror<'de> for SnakeTrack<'de> {
+            fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError> {
+                Ok(TrackParts {
+                    $($field: <$kind as Kind<'de>>::check(self.$field, $snake)?,)*
+                    extra: self.rest.check(left)?,
+                })
+            }
+        }
+
+        impl<'de> TrackMirror<'de> for CamelTrack<'de> {
+            fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError> {
+                Ok(TrackParts {
+                    $($field: <$kind as Kind<'de>>::check(self.$field, $camel)?,)*
+                    extra: self.rest.check(left)?,
+                })
+            }
+        }
+
+        impl Serialize for SpelledTrack<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let Self(track, spelling) = self;
+                let mut map = serializer.serialize_map(None)?;
+                $(
+                    let key = match spelling {
+                        Spelling::Snake => $snake,
+                        Spelling::Camel => $camel,
+                    };
+                    entry(&mut map, key, &track.$field)?;
+                )*
+                extra(&mut map, &track.extra)?;
+                map.end()
+            }
+        }
+    };
+}
+
+track_members! {
+    id: Id = "id", "id";
+    title: Words = "title", "title";
+    tags: Words = "tags", "tags";
+    prompt: Words = "prompt", "prompt";
+    model_name: Words = "model_name", "modelName";
+    duration: Seconds = "duration", "duration";
+    created_at: Moment = "createTime", "createTime";
+    audio_url: Words = "audio_url", "audioUrl";
+    source_audio_url: Words = "source_audio_url", "sourceAudioUrl";
+    stream_audio_url: Words = "stream_audio_url", "streamAudioUrl";
+    source_stream_audio_url: Words = "source_stream_audio_url", "sourceStreamAudioUrl";
+    image_url: Words = "image_url", "imageUrl";
+    source_image_url: Words = "source_image_url", "sourceImageUrl";
 }
 
 impl TrackParts<'_> {
@@ -109,64 +179,12 @@ impl TrackParts<'_> {
             is_ready: is_ready(self.audio_url.as_deref()),
         }
     }
-
-    fn into_track(self, position: usize) -> Track {
-        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        Track {
-            position,
-            id: self.id.map(TrackId::checked),
-            title: owned(self.title),
-            tags: owned(self.tags),
-            prompt: owned(self.prompt),
-            model_name: owned(self.model_name),
-            duration: self.duration,
-            created_at: self.created_at,
-            audio_url: owned(self.audio_url),
-            source_audio_url: owned(self.source_audio_url),
-            stream_audio_url: owned(self.stream_audio_url),
-            source_stream_audio_url: owned(self.source_stream_audio_url),
-            image_url: owned(self.image_url),
-            source_image_url: owned(self.source_image_url),
-            extra: self.extra.into(),
-        }
-    }
 }
 
 /// A mirror of a track.
 pub(crate) trait TrackMirror<'de> {
     fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError>;
 }
-
-/// Both mirrors have the same fields; only the keys in errors differ.
-macro_rules! track_mirror {
-    ($mirror:ident, $keys:expr) => {
-        impl<'de> TrackMirror<'de> for $mirror<'de> {
-            fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError> {
-                Ok(TrackParts {
-                    id: track_id(self.id)?,
-                    title: self.title.text("title")?,
-                    tags: self.tags.text("tags")?,
-                    prompt: self.prompt.text("prompt")?,
-                    model_name: self.model_name.text($keys.model_name)?,
-                    duration: self.duration.float("duration")?,
-                    created_at: created_at(self.created_at, "createTime")?,
-                    audio_url: self.audio_url.text($keys.audio_url)?,
-                    source_audio_url: self.source_audio_url.text($keys.source_audio_url)?,
-                    stream_audio_url: self.stream_audio_url.text($keys.stream_audio_url)?,
-                    source_stream_audio_url: self
-                        .source_stream_audio_url
-                        .text($keys.source_stream_audio_url)?,
-                    image_url: self.image_url.text($keys.image_url)?,
-                    source_image_url: self.source_image_url.text($keys.source_image_url)?,
-                    extra: self.rest.check(left)?,
-                })
-            }
-        }
-    };
-}
-
-track_mirror!(SnakeTrack, SNAKE);
-track_mirror!(CamelTrack, CAMEL);
 
 /// The tracks of an array that stood at `path`. A null in the array is a track of which nothing is
 /// known yet: it keeps its place, so that the next track keeps its own.
@@ -208,14 +226,6 @@ pub(crate) fn tracks<'de, T: TrackMirror<'de>>(
     checked_tracks(array, path, left).map(owned_tracks)
 }
 
-fn track_id<'de>(member: Member<Text<'de>>) -> Result<Option<Cow<'de, str>>, DecodeError> {
-    let Some(text) = member.text("id")?.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    crate::id::check_id(&text).map_err(|_| DecodeError::new(DecodeErrorKind::InvalidId, "id"))?;
-    Ok(Some(text))
-}
-
 /// A time in either form: a number of milliseconds, or text (`PROTOCOL.md 7.19`).
 pub(crate) fn created_at(
     member: Member<Num<'_>>,
@@ -246,36 +256,6 @@ pub(crate) enum Spelling {
 
 /// A track on its way to the wire.
 pub(crate) struct SpelledTrack<'a>(pub(crate) &'a Track, pub(crate) Spelling);
-
-impl Serialize for SpelledTrack<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(track, spelling) = self;
-        let keys = match spelling {
-            Spelling::Snake => SNAKE,
-            Spelling::Camel => CAMEL,
-        };
-        let mut map = serializer.serialize_map(None)?;
-        entry(&mut map, "id", &track.id)?;
-        entry(&mut map, "title", &track.title)?;
-        entry(&mut map, "tags", &track.tags)?;
-        entry(&mut map, "prompt", &track.prompt)?;
-        entry(&mut map, keys.model_name, &track.model_name)?;
-        entry(&mut map, "duration", &track.duration)?;
-        entry(&mut map, "createTime", &track.created_at)?;
-        entry(&mut map, keys.audio_url, &track.audio_url)?;
-        entry(&mut map, keys.source_audio_url, &track.source_audio_url)?;
-        entry(&mut map, keys.stream_audio_url, &track.stream_audio_url)?;
-        entry(
-            &mut map,
-            keys.source_stream_audio_url,
-            &track.source_stream_audio_url,
-        )?;
-        entry(&mut map, keys.image_url, &track.image_url)?;
-        entry(&mut map, keys.source_image_url, &track.source_image_url)?;
-        extra(&mut map, &track.extra)?;
-        map.end()
-    }
-}
 
 /// Writes a member that is there.
 pub(crate) fn entry<M: SerializeMap, T: Serialize>(

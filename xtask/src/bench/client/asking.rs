@@ -110,13 +110,14 @@ pub async fn ask(asking: Asking) -> Result<()> {
 }
 
 fn request() -> Result<AddInstrumental> {
-    Ok(AddInstrumental::new(
-        "https://files.example.com/hum.mp3",
-        "Harbour lights",
-        "ambient, piano",
-        "drums",
-        "https://app.example.com/suno/callback",
-    )?)
+    let request = AddInstrumental::builder()
+        .upload_url("https://files.example.com/hum.mp3")
+        .title("Harbour lights")
+        .tags("ambient, piano")
+        .negative_tags("drums")
+        .callback_url("https://app.example.com/suno/callback")
+        .build()?;
+    Ok(request)
 }
 
 /// Submits and polls, so many at the same time.
