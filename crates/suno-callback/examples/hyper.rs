@@ -1,6 +1,6 @@
 //! A receiver inside a hyper server of your own, beside other paths.
 //!
-//! If callbacks are all that is served, `suno_callback::serve` does this in one call.
+//! If callbacks are all that is served, `Pipeline::serve` does this in one call.
 //!
 //! ```sh
 //! SUNO_WEBHOOK_KEY=… cargo run -p suno-callback --example hyper
@@ -22,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use suno_callback::{
-    CallbackService, Dispatcher, Event, Inbox, MemoryStore, Receiver, Verification, handler_fn,
+    CallbackService, Event, MemoryStore, Pipeline, Receiver, Verification, handler_fn,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -84,22 +84,18 @@ async fn talk(stream: TcpStream, callbacks: CallbackService) {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let key = std::env::var("SUNO_WEBHOOK_KEY")?;
+    let key = std::env::var("SUNO_WEBHOOK_KEY").map_err(|_| "set SUNO_WEBHOOK_KEY")?;
+    let handler = handler_fn(async |event: Event| {
+        println!("{} with {} tracks", event.key(), event.tracks().len());
+        Ok(())
+    });
     // In production: a durable store, such as the one in suno-store-sqlite.
-    let inbox = Inbox::start(Arc::new(MemoryStore::new()));
-    let dispatcher = Dispatcher::new(
-        inbox.clone(),
-        handler_fn(async |event: Event| {
-            println!("{} with {} tracks", event.key(), event.tracks().len());
-            Ok(())
-        }),
-    )
-    .start();
+    let store = Arc::new(MemoryStore::new());
+    let pipeline = Pipeline::builder(store, handler, Verification::webhook_key(key)).start()?;
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("http://{}{}", listener.local_addr()?, Receiver::PATH);
-    let receiver = Receiver::new(inbox, Verification::webhook_key(key));
     let stop = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
-    run(listener, receiver, stop).await;
-    dispatcher.stop().await;
+    run(listener, pipeline.receiver(), stop).await;
+    pipeline.stop().await;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Callbacks without HTTP: something else took the POST, such as a gateway that puts what it
-//! receives on a queue. The three steps of receiving, by hand, on bytes.
+//! Callbacks without HTTP: something else took the POST, such as a gateway that puts requests on a
+//! queue. The three steps of receiving, by hand: admit the head, verify the body, accept the delivery.
 //!
 //! ```sh
 //! cargo run -p suno-callback --example plain
@@ -12,31 +12,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use suno_callback::{
-    Accepted, Clock, Dispatcher, Event, Inbox, MemoryStore, Receiver, SystemClock, Verification,
-    handler_fn,
+    Accepted, Clock, Event, MemoryStore, Pipeline, Receiver, SystemClock, Verification, handler_fn,
 };
 use suno_types::TaskId;
 use suno_types::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookKey};
 use tokio::sync::mpsc;
 
-/// How long a message may lie on the queue: a signature that is older is refused.
+/// How long a message may wait on the queue: an older signature is refused.
 const QUEUED_FOR: Duration = Duration::from_secs(86_400);
 
 /// A POST as it was received.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    headers: HeaderMap,
+    path: String,
+    headers: Vec<(String, String)>,
     body: Bytes,
 }
 
 /// What to do with a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is stored: take it off the queue.
+    /// It is stored: remove it from the queue.
     Stored(Accepted),
-    /// It is not from the provider, or names no single task: take it off the queue.
+    /// It is not from the provider, or names no single task: remove it from the queue.
     Refused,
     /// It could not be stored now: leave it on the queue.
     Later,
@@ -47,12 +46,16 @@ pub(crate) fn verification(key: &str) -> Verification {
     Verification::webhook_key(key).with_window(QUEUED_FOR)
 }
 
-/// The three steps: verified, decoded, accepted. Each returns the proof that the next one takes.
+/// The three steps. Each returns what the next one takes.
 pub(crate) async fn take(receiver: &Receiver, message: Message) -> Outcome {
-    let Ok(verified) = receiver.verify(None, &message.headers, message.body) else {
+    let lines = message.headers.iter();
+    let lines = lines.map(|(name, value)| (&**name, value.as_bytes()));
+    let Ok(request) = receiver.admit_plain("POST", &message.path, lines) else {
         return Outcome::Refused;
     };
-    let delivery = receiver.decode(verified);
+    let Ok(delivery) = receiver.verify(&request, message.body) else {
+        return Outcome::Refused;
+    };
     match receiver.accept(delivery).await {
         Ok(accepted) => Outcome::Stored(accepted),
         Err(_) => Outcome::Later,
@@ -61,21 +64,21 @@ pub(crate) async fn take(receiver: &Receiver, message: Message) -> Outcome {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // In production: a durable store, such as the one in suno-store-sqlite.
-    let inbox = Inbox::start(Arc::new(MemoryStore::new()));
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (handled, mut events) = mpsc::unbounded_channel();
     let handler = handler_fn(move |event: Event| {
-        let told = tell.send(event.key().to_string());
-        async move { Ok(told?) }
+        let sent = handled.send(event.key().to_string());
+        async move { Ok(sent?) }
     });
-    let dispatcher = Dispatcher::new(inbox.clone(), handler).start();
-    let receiver = Receiver::new(inbox, verification("whk_demo_key"));
+    // In production: a durable store, such as the one in suno-store-sqlite.
+    let store = Arc::new(MemoryStore::new());
+    let pipeline = Pipeline::builder(store, handler, verification("whk_demo_key")).start()?;
+    let receiver = pipeline.receiver();
 
     let message = demo("whk_demo_key", SystemClock.now().as_second().unsigned_abs())?;
     println!("{:?}", take(&receiver, message.clone()).await);
     println!("{:?}", take(&receiver, message).await);
-    println!("handled: {}", told.recv().await.ok_or("nothing")?);
-    dispatcher.stop().await;
+    println!("handled: {}", events.recv().await.ok_or("nothing")?);
+    pipeline.stop().await;
     Ok(())
 }
 
@@ -87,12 +90,13 @@ pub(crate) fn demo(key: &str, now: u64) -> Result<Message, Box<dyn Error>> {
            "data":[{{"id":"a","audio_url":"https://media.example.com/a.mp3"}}]}}}}"#
     );
     let signature = WebhookKey::new(key).sign(&task_id, now);
-    let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static(TIMESTAMP_HEADER), now.into());
-    let signature = HeaderValue::try_from(signature)?;
-    headers.insert(HeaderName::from_static(SIGNATURE_HEADER), signature);
+    let line = |name: &str, value: String| (name.to_owned(), value);
     Ok(Message {
-        headers,
+        path: Receiver::PATH.to_owned(),
+        headers: vec![
+            line(TIMESTAMP_HEADER, now.to_string()),
+            line(SIGNATURE_HEADER, signature),
+        ],
         body: body.into(),
     })
 }

@@ -7,41 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use suno_types::{Callback, Stage, TaskId, Track};
 
-use crate::delivery::{Source, VerifiedBy};
-use crate::store::{EventId, Ticket};
-
-/// What makes an event the same event: the task and the stage.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EventKey {
-    task_id: TaskId,
-    stage: Stage,
-}
-
-impl EventKey {
-    /// The key of a task's stage.
-    #[must_use]
-    pub fn new(task_id: TaskId, stage: Stage) -> Self {
-        Self { task_id, stage }
-    }
-
-    /// The task.
-    #[must_use]
-    pub fn task_id(&self) -> &TaskId {
-        &self.task_id
-    }
-
-    /// The stage.
-    #[must_use]
-    pub fn stage(&self) -> &Stage {
-        &self.stage
-    }
-}
-
-impl fmt::Display for EventKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.task_id, self.stage)
-    }
-}
+use crate::key::{EventId, EventKey};
+use crate::origin::{Source, VerifiedBy};
+use crate::store::Ticket;
 
 /// A stage of a task that is to be handled.
 #[derive(Clone)]

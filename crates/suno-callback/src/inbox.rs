@@ -11,7 +11,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::delivery::{Content, Delivery, Source};
+use crate::content::Content;
+use crate::delivery::Delivery;
+use crate::origin::Source;
 use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
 use crate::throttle::Throttle;
 

@@ -82,17 +82,24 @@ mod body;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod content;
 mod delivery;
 mod dispatch;
 mod event;
 mod handler;
 mod inbox;
+mod key;
 mod operations;
+mod origin;
+mod pipeline;
+mod plain;
 mod receiver;
 mod reconcile;
 mod retention;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod room;
+#[cfg(feature = "axum")]
+mod router;
 mod running;
 #[cfg(feature = "hyper")]
 pub mod serve;
@@ -109,28 +116,34 @@ mod verify;
 
 pub use async_trait::async_trait;
 pub use clock::{Clock, SystemClock};
-pub use delivery::{Content, Delivery, Fingerprint, Source, VerifiedBy};
+pub use content::{Content, Fingerprint};
+pub use delivery::Delivery;
 pub use dispatch::Dispatcher;
-pub use event::{Event, EventKey};
+pub use event::Event;
 pub use handler::{
     CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handler_fn, with_timeout,
 };
 pub use inbox::{AcceptError, Inbox};
+pub use key::{EventId, EventKey, InvalidSubmitId, SubmitId};
 pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
+pub use origin::{Source, VerifiedBy};
+pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder};
+pub use plain::PlainResponse;
 pub use receiver::{AdmittedRequest, Receiver};
 pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
 #[cfg(feature = "client")]
 pub use reconcile::{SubmitError, Submitter};
 pub use retention::Retention;
+#[cfg(feature = "axum")]
+pub use router::router;
 pub use running::Running;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use service::CallbackService;
 pub use store::{
     Accepted, Claim, ClaimRequest, Claims, Counts, DeadCause, Decision, DueRequest, DueTask,
-    DueTasks, DueTicket, EventFilter, EventId, EventRecord, EventState, ExpectedTask, Extended,
-    IdempotencyStore, Intent, InvalidSubmitId, ListRequest, MemoryStore, OpenIntent, Page,
-    Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, Settled,
-    Settlement, Sibling, StateName, StoreError, StoreErrorKind, SubmitId, Ticket, Turn, WorkerId,
-    bounds, rules, turn,
+    DueTasks, DueTicket, EventFilter, EventRecord, EventState, ExpectedTask, Extended,
+    IdempotencyStore, Intent, ListRequest, MemoryStore, OpenIntent, Page, Postponement,
+    PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, Settled, Settlement, Sibling,
+    StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds, rules, turn,
 };
-pub use verify::{InvalidToken, Refusal, Token, Verification, Verified};
+pub use verify::{InvalidToken, InvalidVerification, Refusal, Token, Verification};

@@ -14,9 +14,10 @@ use tokio::time::Instant;
 use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
-use crate::store::{Accepted, SubmitId};
+use crate::key::SubmitId;
+use crate::store::Accepted;
 use crate::throttle::Throttle;
-use crate::verify::{Credentials, Refusal, Verification, Verified};
+use crate::verify::{Credentials, Refusal, Verification};
 
 /// Answers the provider's callbacks, whatever serves them.
 ///
@@ -109,6 +110,12 @@ impl Receiver {
         self
     }
 
+    /// The path of the callback URL, without a slash at its end.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// How many bytes a body may have: for adapters, which must not buffer more.
     #[must_use]
     pub fn body_bytes_max(&self) -> usize {
@@ -167,31 +174,19 @@ impl Receiver {
         Problem::Status(status).into_response()
     }
 
-    /// The first step by hand, for a callback that did not come as an HTTP request: whether the
-    /// sender can be trusted. `segment` is the segment of the path where a token is expected.
+    /// Verifies the sender of a body and decodes the body. What cannot be decoded is to be quarantined,
+    /// since its sender is trusted.
     ///
     /// # Errors
     ///
     /// [`Refusal`], which never says what was expected.
-    pub fn verify(
-        &self,
-        segment: Option<&str>,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Result<Verified, Refusal> {
-        self.verification
-            .verify(segment, headers, body, self.unix_time())
+    pub fn verify(&self, request: &AdmittedRequest, body: Bytes) -> Result<Delivery, Refusal> {
+        let (content, verified_by) = self.verification.verify_body(&request.credentials, &body)?;
+        let delivery = Delivery::new(content, body, self.now(), verified_by);
+        Ok(delivery.with_submit(request.submit))
     }
 
-    /// The second step: what the body says. What cannot be decoded is quarantined, since its
-    /// sender is trusted. If the callback URL named a submit, it goes into
-    /// [`Delivery::with_submit`].
-    #[must_use]
-    pub fn decode(&self, verified: Verified) -> Delivery {
-        Delivery::decode(verified, self.now())
-    }
-
-    /// The third step: stores the delivery; returns after the commit.
+    /// Stores a delivery. Returns after the commit.
     ///
     /// # Errors
     ///
@@ -277,8 +272,7 @@ impl Receiver {
         if body.len() > self.body_bytes_max {
             return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        let verified = self.verification.verify_body(&request.credentials, body)?;
-        let delivery = self.decode(verified.with_submit(request.submit));
+        let delivery = self.verify(&request, body)?;
         if let crate::Content::Quarantined { reason, .. } = &delivery.content
             && self.throttle.admits("callback not understood")
         {

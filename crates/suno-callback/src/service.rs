@@ -65,6 +65,12 @@ impl CallbackService {
         }
     }
 
+    /// See [`Receiver::path`].
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.receiver.path()
+    }
+
     /// How long a body may take, from its head to its end; after that the answer is 408.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
@@ -156,6 +162,12 @@ impl CallbackService {
     {
         let (service, admitted) = (self.clone(), self.admit(request));
         Box::pin(async move { Ok(service.answer_admitted(admitted).await) })
+    }
+}
+
+impl From<Receiver> for CallbackService {
+    fn from(receiver: Receiver) -> Self {
+        Self::new(receiver)
     }
 }
 

@@ -1,17 +1,16 @@
-//! Whether a delivery can be trusted: a signature, a token in the URL, both, or dangerously none.
+//! How the sender of a callback is verified: by a signature, a token in the URL, or both.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use suno_types::signature::{SentSignature, SignatureError, SignatureHeaders, WebhookKey};
 use suno_types::{CallbackRef, DecodeError, Peek};
 
-use crate::delivery::{Content, VerifiedBy};
-use crate::store::SubmitId;
+use crate::content::Content;
+use crate::origin::VerifiedBy;
 
 /// The most bytes of a body that is decoded before its signature is verified. Nearly every callback is
 /// smaller, and decoding it reads the task that the signature is for as well. In a larger body the task
@@ -78,6 +77,18 @@ impl Token {
     }
 }
 
+/// Settings by which no callback could be verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidVerification {
+    /// There is neither a key nor a token.
+    #[error("callbacks cannot be verified: there is neither a webhook key nor a token")]
+    Nothing,
+    /// A key is empty or white space.
+    #[error("the webhook key is blank")]
+    BlankKey,
+}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
@@ -107,59 +118,48 @@ pub(crate) struct Credentials {
     signature: Option<SentSignature>,
 }
 
-/// A body whose sender was verified, and how: the proof that [`Verification::verify`] returns.
-///
-/// A signature speaks for the task that the body names, so that the body was read to verify it, and
-/// what was read is kept for [`Delivery::decode`](crate::Delivery::decode).
-#[derive(Clone)]
-pub struct Verified {
-    pub(crate) body: Bytes,
-    pub(crate) by: VerifiedBy,
-    pub(crate) content: Content,
-    pub(crate) submit: Option<SubmitId>,
-}
-
-impl Verified {
-    /// Sets the submit that the callback URL named.
-    pub(crate) fn with_submit(mut self, submit: Option<SubmitId>) -> Self {
-        self.submit = submit;
-        self
-    }
-
-    /// What spoke for the sender.
-    #[must_use]
-    pub fn by(&self) -> VerifiedBy {
-        self.by
-    }
-}
-
-/// Without the body.
-impl fmt::Debug for Verified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified")
-            .field("by", &self.by)
-            .field("content", &self.content)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Verification {
     /// How far a timestamp may be from now, each way, unless set otherwise.
     pub const WINDOW: Duration = Duration::from_secs(300);
 
-    /// By signatures of one webhook key.
+    /// Accepts callbacks that are signed with this webhook key. A blank key verifies nothing: everyone
+    /// knows it. To have that refused before the start, use [`new`](Self::new).
     #[must_use]
     pub fn webhook_key(key: impl AsRef<[u8]>) -> Self {
         Self::dangerous_none().with_webhook_key(key)
     }
 
-    /// By a token at the end of the callback URL's path.
+    /// Accepts callbacks to a URL whose path ends in this token.
     #[must_use]
     pub fn token(token: Token) -> Self {
         Self::dangerous_none().with_token(token)
     }
 
-    /// Not at all: whoever reaches the URL is believed. For experiments only.
+    /// Accepts callbacks that are signed with one of these webhook keys, if there are any, and whose URL
+    /// ends in this token, if there is one. For settings that are optional in the caller's configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidVerification`] if there is neither a key nor a token, or a key is blank.
+    pub fn new<K: AsRef<[u8]>>(
+        webhook_keys: impl IntoIterator<Item = K>,
+        token: impl Into<Option<Token>>,
+    ) -> Result<Self, InvalidVerification> {
+        let mut verification = Self::dangerous_none();
+        for key in webhook_keys {
+            if key.as_ref().trim_ascii().is_empty() {
+                return Err(InvalidVerification::BlankKey);
+            }
+            verification = verification.with_webhook_key(key);
+        }
+        verification.token = token.into();
+        match verification.is_none() {
+            true => Err(InvalidVerification::Nothing),
+            false => Ok(verification),
+        }
+    }
+
+    /// Accepts every callback: anyone who can reach the URL can forge them. For experiments only.
     #[must_use]
     pub fn dangerous_none() -> Self {
         Self {
@@ -202,26 +202,6 @@ impl Verification {
         self.token.is_some()
     }
 
-    /// Verifies a delivery. `segment` is the segment of the path in which a token is expected; `now`
-    /// is Unix time in seconds.
-    ///
-    /// Cheap checks come first: the headers, then the token, then the body. A large body is not decoded
-    /// before its signature is verified.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] if a method that is set does not agree.
-    pub fn verify(
-        &self,
-        segment: Option<&str>,
-        headers: &HeaderMap,
-        body: Bytes,
-        now: u64,
-    ) -> Result<Verified, Refusal> {
-        let credentials = self.verify_head(segment, headers, now)?;
-        self.verify_body(&credentials, body)
-    }
-
     /// Verifies what can be verified without the body.
     pub(crate) fn verify_head(
         &self,
@@ -253,27 +233,24 @@ impl Verification {
             .map_err(Refusal::Signature)
     }
 
-    /// Verifies the rest, and reads the body.
+    /// Verifies the rest and decodes the body, in one pass where possible: a signature is for the task
+    /// that the body names.
     pub(crate) fn verify_body(
         &self,
         credentials: &Credentials,
-        body: Bytes,
-    ) -> Result<Verified, Refusal> {
+        body: &[u8],
+    ) -> Result<(Content, VerifiedBy), Refusal> {
         let mut unverified = credentials.signature.as_ref();
         if body.len() > DECODED_UNVERIFIED_BYTES_MAX && unverified.is_some() {
-            self.find_task(&body, unverified)?;
+            self.find_task(body, unverified)?;
             unverified = None;
         }
-        Ok(Verified {
-            by: VerifiedBy {
-                signature: credentials.signature.is_some(),
-                token: credentials.has_token,
-                ..VerifiedBy::default()
-            },
-            content: self.read(&body, unverified)?,
-            submit: None,
-            body,
-        })
+        let verified_by = VerifiedBy {
+            signature: credentials.signature.is_some(),
+            token: credentials.has_token,
+            ..VerifiedBy::default()
+        };
+        Ok((self.read(body, unverified)?, verified_by))
     }
 
     /// Decodes the body. `unverified` is the signature if it is still to be verified.
@@ -327,6 +304,7 @@ impl Verification {
 mod tests {
     use std::time::Instant;
 
+    use bytes::Bytes;
     use suno_types::TaskId;
 
     use super::*;
@@ -368,7 +346,7 @@ mod tests {
                 signature: Some(headers.unwrap().parse(NOW, Verification::WINDOW).unwrap()),
             };
             let (verification, body) = (verification.clone(), body.clone());
-            move || verification.verify_body(&credentials, body.clone())
+            move || verification.verify_body(&credentials, &body)
         };
         let (right, wrong) = (verify(KEY), verify("whk-of-somebody"));
         assert!(right().is_ok() && wrong().is_err());

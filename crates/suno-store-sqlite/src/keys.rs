@@ -16,8 +16,13 @@ use rusqlite::{CachedStatement, OptionalExtension, Transaction, params, params_f
 
 use crate::error::{Error, Result};
 
-/// How many keys are kept in memory before they are merged.
-const UNMERGED_MAX: usize = 131_072;
+/// How many keys are kept in memory before they are merged: this many at least, and this many at most,
+/// 25 bytes each. In between there are so many that some of them go into each page of the table, which
+/// is read and written for them.
+const UNMERGED_MIN: usize = 131_072;
+const UNMERGED_MAX: usize = 524_288;
+/// How many merged keys there are for each key that is kept in memory.
+const MERGED_FOR_EACH: i64 = 16;
 /// How many keys are merged in one transaction at least, and at most.
 const SLICE_MIN: usize = 64;
 const SLICE_MAX: usize = 1_024;
@@ -41,9 +46,11 @@ pub(crate) struct Keys {
     merged_through: i64,
     /// The last event whose key was read from the log, or that was purged.
     taken_through: i64,
+    /// Up to here events may have been purged.
+    purged_through: i64,
     /// The hashes of the events that this transaction has stored so far.
     appended: Vec<u8>,
-    unmerged_max: usize,
+    unmerged_min: usize,
 }
 
 /// A merge that has begun.
@@ -63,8 +70,9 @@ impl Default for Keys {
             merging: None,
             merged_through: 0,
             taken_through: 0,
+            purged_through: 0,
             appended: Vec::new(),
-            unmerged_max: UNMERGED_MAX,
+            unmerged_min: UNMERGED_MIN,
         }
     }
 }
@@ -72,9 +80,9 @@ impl Default for Keys {
 impl Keys {
     /// Forgets everything, because a transaction that may have changed it failed.
     pub(crate) fn forget(&mut self) {
-        let unmerged_max = self.unmerged_max;
+        let unmerged_min = self.unmerged_min;
         *self = Self {
-            unmerged_max,
+            unmerged_min,
             ..Self::default()
         };
     }
@@ -91,6 +99,7 @@ impl Keys {
         self.taken_through = self.taken_through.max(merged_through);
         self.read_log(transaction)?;
         self.taken_through = self.taken_through.max(numbered_through);
+        self.purged_through = numbered_through;
         Ok(())
     }
 
@@ -187,8 +196,15 @@ impl Keys {
         Ok(events)
     }
 
+    /// How many keys are kept in memory before they are merged.
+    fn unmerged_max(&self) -> usize {
+        let merged = self.merged_through - self.purged_through;
+        let share = usize::try_from(merged / MERGED_FOR_EACH).unwrap_or(0);
+        share.min(UNMERGED_MAX).max(self.unmerged_min)
+    }
+
     fn merge(&mut self, transaction: &Transaction<'_>, stored: usize) -> Result<()> {
-        if self.merging.is_none() && self.unmerged.len() > self.unmerged_max {
+        if self.merging.is_none() && self.unmerged.len() > self.unmerged_max() {
             self.merging = Some(Merge {
                 sorted: std::mem::take(&mut self.unmerged).into_iter().collect(),
                 merged: 0,
@@ -312,14 +328,14 @@ mod tests {
     use super::*;
     use crate::schema;
 
-    const UNMERGED_MAX: usize = 4 * SLICE_MIN;
+    const UNMERGED: usize = 4 * SLICE_MIN;
 
     /// A file of which each connection has keys of its own, as processes have. They are merged when
     /// there are so many that it takes several transactions.
     fn process(dir: &tempfile::TempDir) -> (Connection, Keys) {
         let connection = schema::open(&dir.path().join("suno.db")).unwrap();
         let keys = Keys {
-            unmerged_max: UNMERGED_MAX,
+            unmerged_min: UNMERGED,
             ..Keys::default()
         };
         (connection, keys)
@@ -402,8 +418,25 @@ mod tests {
             let merging = keys.merging.iter();
             let merging = merging.map(|merge| merge.sorted.len()).sum::<usize>();
             let kept = keys.unmerged.len() + merging;
-            assert!(kept <= 2 * (UNMERGED_MAX + APPENDED_MAX), "{kept}");
+            assert!(kept <= 2 * (UNMERGED + APPENDED_MAX), "{kept}");
         }
+    }
+
+    #[test]
+    fn the_larger_the_table_the_more_keys_are_merged_at_a_time_within_bounds() {
+        let unmerged_max = |merged_through, purged_through| {
+            let keys = Keys {
+                merged_through,
+                purged_through,
+                ..Keys::default()
+            };
+            keys.unmerged_max()
+        };
+        assert_eq!(unmerged_max(0, 0), UNMERGED_MIN);
+        assert_eq!(unmerged_max(4_000_000, 0), 250_000);
+        assert_eq!(unmerged_max(1_000_000_000, 0), UNMERGED_MAX);
+        assert_eq!(unmerged_max(1_000_000_000, 996_000_000), 250_000);
+        assert_eq!(unmerged_max(0, 5), UNMERGED_MIN);
     }
 
     #[test]
@@ -489,10 +522,10 @@ mod tests {
         }
         before_purge(&transaction, 10).unwrap();
         transaction.execute("DELETE FROM events", ()).unwrap();
-        for number in 0..=UNMERGED_MAX as i64 {
+        for number in 0..=UNMERGED as i64 {
             append(&transaction, &mut keys, number);
         }
-        for _ in 0..UNMERGED_MAX {
+        for _ in 0..UNMERGED {
             keys.write(&transaction).unwrap();
         }
         let stale: i64 = transaction

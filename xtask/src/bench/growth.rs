@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use suno_callback::{Delivery, PurgeRequest, Settlement, Verification};
+use suno_callback::{Delivery, PurgeRequest, Settlement};
 use suno_types::TaskId;
 
 use self::fill::Store;
@@ -337,8 +336,7 @@ async fn start(store: Store) -> Result<(Store, f64)> {
 /// A delivery of a complete callback, as the receiver makes it.
 pub(crate) fn delivery(task: &str, body_bytes: usize) -> Result<Delivery> {
     let body = Bytes::from(body(task, body_bytes));
-    let verified = Verification::dangerous_none().verify(None, &HeaderMap::new(), body, 0)?;
-    Ok(Delivery::decode(verified, Timestamp::UNIX_EPOCH))
+    Ok(Delivery::decode(body, Timestamp::UNIX_EPOCH))
 }
 
 struct Stopwatch {

@@ -30,12 +30,10 @@ const DAYS: Duration = Duration::from_secs(30 * 86_400);
 
 /// Conflicts of one event up to the bound.
 async fn fill_with_conflicts(scene: &Scene<'_>) -> Result<u32, Failed> {
-    scene.accept(delivery_of("t", "complete", 0)?).await?;
+    scene.accept(delivery_of("t", "complete", 0)).await?;
     let bound = u32::try_from(CONFLICTS_OF_EVENT_MAX).unwrap_or(u32::MAX);
     for duration in 1..=bound {
-        let accepted = scene
-            .accept(delivery_of("t", "complete", duration)?)
-            .await?;
+        let accepted = scene.accept(delivery_of("t", "complete", duration)).await?;
         expect("within the bound", accepted, Accepted::Conflict)?;
     }
     Ok(bound)
@@ -45,10 +43,10 @@ async fn an_event_keeps_a_bounded_number_of_conflicts(bench: &dyn Bench) -> Verd
     let scene = Scene::fresh(bench).await?;
     let bound = fill_with_conflicts(&scene).await?;
     let accepted = scene
-        .accept(delivery_of("t", "complete", bound + 1)?)
+        .accept(delivery_of("t", "complete", bound + 1))
         .await?;
     expect("beyond the bound", accepted, Accepted::Dropped)?;
-    let accepted = scene.accept(delivery_of("t", "complete", bound)?).await?;
+    let accepted = scene.accept(delivery_of("t", "complete", bound)).await?;
     expect("a kept one", accepted, Accepted::Duplicate)?;
     expect("conflicts", scene.find_one("t").await?.conflicts, bound)
 }
@@ -59,7 +57,7 @@ async fn conflicts_beyond_the_bound_are_dropped_and_counted(bench: &dyn Bench) -
     expect("dropped", scene.counts().await?.dropped, 0)?;
     for _ in 0..2 {
         scene
-            .accept(delivery_of("t", "complete", bound + 1)?)
+            .accept(delivery_of("t", "complete", bound + 1))
             .await?;
     }
     expect("dropped", scene.counts().await?.dropped, 2)
@@ -69,15 +67,15 @@ async fn a_task_has_a_bounded_number_of_events(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     for number in 0..EVENTS_OF_TASK_MAX {
         let accepted = scene
-            .accept(delivery("t", &format!("stage-{number}"))?)
+            .accept(delivery("t", &format!("stage-{number}")))
             .await?;
         expect("within the bound", accepted, Accepted::New)?;
     }
     for _ in 0..2 {
-        let accepted = scene.accept(delivery("t", "complete")?).await?;
+        let accepted = scene.accept(delivery("t", "complete")).await?;
         expect("beyond the bound", accepted, Accepted::Quarantined)?;
     }
-    let known = scene.accept(delivery("t", "stage-0")?).await?;
+    let known = scene.accept(delivery("t", "stage-0")).await?;
     expect("a known key", known, Accepted::Duplicate)?;
     expect("events", scene.find("t").await?.len(), EVENTS_OF_TASK_MAX)?;
     let kept = scene.store.quarantine(None, 9).await?.records;
@@ -88,7 +86,7 @@ async fn a_task_has_a_bounded_number_of_events(bench: &dyn Bench) -> Verdict {
     expect("the task of the entry", task, Some("t"))
 }
 
-fn garbage(number: usize) -> Result<Delivery, Failed> {
+fn garbage(number: usize) -> Delivery {
     raw_delivery(format!("{{{number}"), 0)
 }
 
@@ -97,7 +95,7 @@ async fn the_quarantine_is_bounded_and_counts_what_it_drops(bench: &dyn Bench) -
     let scene = Scene::fresh(bench).await?;
     for first in (0..QUARANTINED_MAX).step_by(SLICE) {
         let last = QUARANTINED_MAX.min(first + SLICE);
-        let slice = (first..last).map(garbage).collect::<Result<Vec<_>, _>>()?;
+        let slice: Vec<_> = (first..last).map(garbage).collect();
         let accepted = scene.store.accept(&slice).await?;
         let is_kept = accepted.iter().all(|one| *one == Accepted::Quarantined);
         expect("everything within the bound is kept", is_kept, true)?;
@@ -106,7 +104,7 @@ async fn the_quarantine_is_bounded_and_counts_what_it_drops(bench: &dyn Bench) -
         (QUARANTINED_MAX, Accepted::Dropped),
         (0, Accepted::Quarantined),
     ] {
-        expect("accepted", scene.accept(garbage(number)?).await?, expected)?;
+        expect("accepted", scene.accept(garbage(number)).await?, expected)?;
     }
     let counts = scene.counts().await?;
     let bound = QUARANTINED_MAX as u64;
@@ -115,7 +113,7 @@ async fn the_quarantine_is_bounded_and_counts_what_it_drops(bench: &dyn Bench) -
         (counts.quarantined, counts.dropped),
         (bound, 1),
     )?;
-    let accepted = scene.accept(delivery("t", "complete")?).await?;
+    let accepted = scene.accept(delivery("t", "complete")).await?;
     expect("what is understood", accepted, Accepted::New)
 }
 

@@ -9,9 +9,10 @@ use super::scene::{
     wrong,
 };
 use super::{Bench, Failed, Verdict, cases};
+use crate::key::SubmitId;
 use crate::store::{
     DueRequest, DueTask, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement, PurgeRequest,
-    Settlement, SubmitId,
+    Settlement,
 };
 
 cases! {
@@ -156,7 +157,7 @@ async fn a_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> Verdic
     let scene = Scene::fresh(bench).await?;
     scene.intend(1).await?;
     scene.pass(4).await;
-    let first = delivery("t", "first")?.with_submit(Some(submit(1)));
+    let first = delivery("t", "first").with_submit(Some(submit(1)));
     scene.accept(first.clone()).await?;
     scene.expect_open(&[]).await?;
     scene.expect_due("before the delay ends", &[]).await?;
@@ -171,7 +172,7 @@ async fn a_quarantined_delivery_closes_the_intent_that_it_names(bench: &dyn Benc
     let scene = Scene::fresh(bench).await?;
     scene.intend(1).await?;
     // Trusted, not understood, but the task can be read.
-    let strange = raw_delivery(r#"{"code":{},"data":{"task_id":"u"}}"#, 0)?;
+    let strange = raw_delivery(r#"{"code":{},"data":{"task_id":"u"}}"#, 0);
     scene.accept(strange.with_submit(Some(submit(1)))).await?;
     scene.expect_open(&[]).await?;
     scene.pass(10).await;
@@ -181,7 +182,7 @@ async fn a_quarantined_delivery_closes_the_intent_that_it_names(bench: &dyn Benc
 async fn a_delivery_without_a_task_leaves_the_intent(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     scene.intend(1).await?;
-    let unread = raw_delivery("{", 0)?.with_submit(Some(submit(1)));
+    let unread = raw_delivery("{", 0).with_submit(Some(submit(1)));
     scene.accept(unread).await?;
     scene.expect_open(&[1]).await
 }
@@ -189,7 +190,7 @@ async fn a_delivery_without_a_task_leaves_the_intent(bench: &dyn Bench) -> Verdi
 async fn a_delivery_that_names_no_open_intent_expects_nothing(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     scene.intend(2).await?;
-    let first = delivery("t", "first")?.with_submit(Some(submit(1)));
+    let first = delivery("t", "first").with_submit(Some(submit(1)));
     scene.accept(first).await?;
     scene.expect_open(&[2]).await?;
     scene.pass(1_000).await;
@@ -336,7 +337,7 @@ async fn an_unconfirmed_last_stage_does_not_decide_a_task(bench: &dyn Bench) -> 
     let scene = Scene::fresh(bench).await?;
     for task in ["open", "done", "confirmed"] {
         scene.expect_task(task, 0).await?;
-        scene.accept(unconfirmed(task, "complete", 10)?).await?;
+        scene.accept(unconfirmed(task, "complete", 10)).await?;
         scene.pass(1).await;
     }
     scene
@@ -344,7 +345,7 @@ async fn an_unconfirmed_last_stage_does_not_decide_a_task(bench: &dyn Bench) -> 
         .await?;
     let claims = scene.claim_exactly::<3>().await?;
     scene.settle(claims[1].ticket, Settlement::Done).await?;
-    scene.accept(delivery("confirmed", "complete")?).await?;
+    scene.accept(delivery("confirmed", "complete")).await?;
     scene.pass(60).await;
     scene.expect_due("after a confirmation", &["open"]).await
 }

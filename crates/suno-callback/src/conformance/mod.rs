@@ -37,7 +37,8 @@ pub use clock::ManualClock;
 pub use report::{Broken, Report};
 pub use volatile::VolatileBench;
 
-use crate::store::{EventId, IdempotencyStore, StoreError};
+use crate::key::EventId;
+use crate::store::{IdempotencyStore, StoreError};
 
 /// Where the stores of the cases come from, and what else the suite can do to them.
 ///

@@ -149,7 +149,7 @@ async fn a_lapsed_claim_comes_after_what_became_ready_before_it(bench: &dyn Benc
 async fn what_is_made_ready_comes_after_what_is_ready(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["redriven", "released"]).await?;
-    scene.accept(unconfirmed("nudged", "complete", 10)?).await?;
+    scene.accept(unconfirmed("nudged", "complete", 10)).await?;
     let [redriven, released, nudged] = scene.claim_exactly().await?;
     scene.settle(redriven.ticket, Settlement::Done).await?;
     scene.settle(nudged.ticket, retry(1_000)).await?;
@@ -158,7 +158,7 @@ async fn what_is_made_ready_comes_after_what_is_ready(bench: &dyn Bench) -> Verd
     scene.pass(2).await;
     scene.settle(released.ticket, Settlement::Release).await?;
     scene.pass(2).await;
-    scene.accept(unconfirmed("nudged", "complete", 10)?).await?;
+    scene.accept(unconfirmed("nudged", "complete", 10)).await?;
     scene.pass(2).await;
     scene
         .redrive(redriven.ticket.event, crate::Redrive::Current)
@@ -244,7 +244,7 @@ async fn a_settled_event_is_suspected_no_more(bench: &dyn Bench) -> Verdict {
 
 async fn a_release_is_not_counted_as_a_lapse(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(delivery("t", "complete")?).await?;
+    scene.accept(delivery("t", "complete")).await?;
     for _ in 0..=LAPSES_SUSPECT {
         scene.handle(Settlement::Release).await?;
     }

@@ -6,7 +6,8 @@ use super::scene::{
     Scene, dead, delivery, expect, expect_near, raw_delivery, retry, task_id, unconfirmed, wrong,
 };
 use super::{Bench, Failed, Verdict, cases};
-use crate::store::{Accepted, Decision, EventId, Redrive, Redriven, Settlement, StateName};
+use crate::key::EventId;
+use crate::store::{Accepted, Decision, Redrive, Redriven, Settlement, StateName};
 
 cases! {
     a_redriven_event_counts_from_zero: "I3",
@@ -122,7 +123,7 @@ async fn redrives_are_answered_in_their_order(bench: &dyn Bench) -> Verdict {
 
 /// Puts a body into quarantine and returns its number.
 async fn quarantined(scene: &Scene<'_>, body: &'static str) -> Result<EventId, Failed> {
-    scene.accept(raw_delivery(body, 0)?).await?;
+    scene.accept(raw_delivery(body, 0)).await?;
     let last = scene.store.quarantine(None, 99).await?.records.pop();
     last.map_or_else(|| wrong("the quarantine is empty"), |entry| Ok(entry.id))
 }
@@ -130,7 +131,7 @@ async fn quarantined(scene: &Scene<'_>, body: &'static str) -> Result<EventId, F
 async fn a_requeued_delivery_is_accepted_as_it_is_understood_now(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     let entry = quarantined(&scene, "{").await?;
-    let understood = delivery("t", "complete")?;
+    let understood = delivery("t", "complete");
     let accepted = scene.store.requeue(entry, &understood).await?;
     expect("accepted", accepted, Some(Accepted::New))?;
     expect("in quarantine", scene.counts().await?.quarantined, 0)?;
@@ -142,7 +143,7 @@ async fn a_requeued_delivery_is_accepted_as_it_is_understood_now(bench: &dyn Ben
     let again = scene.store.requeue(entry, &understood).await?;
     expect("requeued again", again, None)?;
     // The bytes are not known to the quarantine any more.
-    let accepted = scene.accept(raw_delivery("{", 0)?).await?;
+    let accepted = scene.accept(raw_delivery("{", 0)).await?;
     expect("the bytes again", accepted, Accepted::Quarantined)?;
     expect("in quarantine", scene.counts().await?.quarantined, 1)
 }
@@ -152,7 +153,7 @@ async fn a_requeued_delivery_that_is_not_understood_stays_in_quarantine(
 ) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     let entry = quarantined(&scene, "{").await?;
-    let accepted = scene.store.requeue(entry, &raw_delivery("{", 0)?).await?;
+    let accepted = scene.store.requeue(entry, &raw_delivery("{", 0)).await?;
     expect("accepted", accepted, Some(Accepted::Quarantined))?;
     expect("in quarantine", scene.counts().await?.quarantined, 1)
 }
@@ -162,7 +163,7 @@ async fn a_requeued_delivery_meets_what_is_known(bench: &dyn Bench) -> Verdict {
     scene.accept_tasks(&["t"]).await?;
     for (word, expected) in [("complete", Accepted::Duplicate), ("first", Accepted::Late)] {
         let entry = quarantined(&scene, "{").await?;
-        let accepted = scene.store.requeue(entry, &delivery("t", word)?).await?;
+        let accepted = scene.store.requeue(entry, &delivery("t", word)).await?;
         expect(word, accepted, Some(expected))?;
     }
     expect("in quarantine", scene.counts().await?.quarantined, 0)
@@ -226,7 +227,7 @@ async fn a_decision_that_is_not_needed_changes_nothing(bench: &dyn Bench) -> Ver
         decide(&scene, Stage::Complete).await?,
         Decision::Gone,
     )?;
-    scene.accept(unconfirmed("t", "failed", 10)?).await?;
+    scene.accept(unconfirmed("t", "failed", 10)).await?;
     expect(
         "without the stage",
         decide(&scene, Stage::Complete).await?,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::scene::{OTHER, Scene, dead, delivery, expect, expect_near, keys, retry};
 use super::{Bench, Verdict, cases};
+use crate::key::EventId;
 use crate::store::{
-    Accepted, DeadCause, EventId, EventState, Extended, Settled, Settlement, StateName, Ticket,
+    Accepted, DeadCause, EventState, Extended, Settled, Settlement, StateName, Ticket,
 };
 
 cases! {
@@ -195,7 +196,7 @@ async fn a_released_event_is_as_if_it_had_not_been_claimed(bench: &dyn Bench) ->
 async fn a_dead_letter_is_kept_and_not_claimed(bench: &dyn Bench) -> Verdict {
     for cause in DeadCause::ALL {
         let scene = Scene::fresh(bench).await?;
-        let sent = delivery("t", "complete")?;
+        let sent = delivery("t", "complete");
         scene.accept(sent.clone()).await?;
         let reason = "why".to_owned();
         scene.handle(Settlement::Dead { cause, reason }).await?;

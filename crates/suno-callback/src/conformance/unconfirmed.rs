@@ -2,7 +2,8 @@
 
 use super::scene::{Scene, dead, delivery, delivery_of, expect, expect_near, retry, unconfirmed};
 use super::{Bench, Verdict, cases};
-use crate::delivery::{Delivery, Source, VerifiedBy};
+use crate::delivery::Delivery;
+use crate::origin::{Source, VerifiedBy};
 use crate::store::bounds::NUDGES_MAX;
 use crate::store::{Accepted, Settled, Settlement, StateName};
 
@@ -26,7 +27,7 @@ cases! {
 
 /// A delivery made from the provider's record.
 fn confirmation(task: &str, word: &str, duration: u32) -> Result<Delivery, super::Failed> {
-    let mut delivery = delivery_of(task, word, duration)?;
+    let mut delivery = delivery_of(task, word, duration);
     delivery.source = Source::Poll;
     delivery.verified_by = VerifiedBy {
         record: true,
@@ -37,9 +38,9 @@ fn confirmation(task: &str, word: &str, duration: u32) -> Result<Delivery, super
 
 async fn an_unconfirmed_event_makes_no_other_late(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     for word in ["text", "failed"] {
-        let accepted = scene.accept(delivery("t", word)?).await?;
+        let accepted = scene.accept(delivery("t", word)).await?;
         expect(word, accepted, Accepted::New)?;
     }
     Ok(())
@@ -47,12 +48,12 @@ async fn an_unconfirmed_event_makes_no_other_late(bench: &dyn Bench) -> Verdict 
 
 async fn an_unconfirmed_event_that_is_done_makes_others_late(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     let claim = scene.claim_key("t/complete").await?;
     expect("the claim is unconfirmed", claim.unconfirmed, true)?;
     scene.settle(claim.ticket, Settlement::Done).await?;
     for word in ["text", "failed"] {
-        let accepted = scene.accept(delivery("t", word)?).await?;
+        let accepted = scene.accept(delivery("t", word)).await?;
         expect(word, accepted, Accepted::Late)?;
     }
     scene.expect_no_claim("of what is late").await
@@ -60,7 +61,7 @@ async fn an_unconfirmed_event_that_is_done_makes_others_late(bench: &dyn Bench) 
 
 async fn an_unconfirmed_event_that_is_done_supersedes_what_is_open(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     let ticket = scene.claim_one().await?.ticket;
     scene
         .accept_stages("t", &["text", "failed", "mixed"])
@@ -77,9 +78,9 @@ async fn an_unconfirmed_event_that_is_done_supersedes_what_is_open(bench: &dyn B
 
 async fn an_unconfirmed_dead_letter_supersedes_nothing(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     scene.handle(dead()).await?;
-    let accepted = scene.accept(delivery("t", "text")?).await?;
+    let accepted = scene.accept(delivery("t", "text")).await?;
     expect("text", accepted, Accepted::New)?;
     scene.claim_key("t/text").await?;
     Ok(())
@@ -88,9 +89,9 @@ async fn an_unconfirmed_dead_letter_supersedes_nothing(bench: &dyn Bench) -> Ver
 async fn an_unconfirmed_event_of_an_earlier_stage_is_late(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["complete"]).await?;
-    let accepted = scene.accept(unconfirmed("t", "text", 10)?).await?;
+    let accepted = scene.accept(unconfirmed("t", "text", 10)).await?;
     expect("unconfirmed", accepted, Accepted::Late)?;
-    let accepted = scene.accept(delivery("t", "text")?).await?;
+    let accepted = scene.accept(delivery("t", "text")).await?;
     expect("its confirmation", accepted, Accepted::Confirmed)?;
     scene.claim_key("t/complete").await?;
     Ok(())
@@ -98,7 +99,7 @@ async fn an_unconfirmed_event_of_an_earlier_stage_is_late(bench: &dyn Bench) -> 
 
 async fn a_confirmation_that_says_the_same_confirms(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     for expected in [Accepted::Confirmed, Accepted::Duplicate] {
         let accepted = scene.accept(confirmation("t", "complete", 10)?).await?;
         expect("accepted", accepted, expected)?;
@@ -107,13 +108,13 @@ async fn a_confirmation_that_says_the_same_confirms(bench: &dyn Bench) -> Verdic
     expect("unconfirmed", event.unconfirmed, false)?;
     expect("conflicts", event.conflicts, 0)?;
     // From now on it counts.
-    let accepted = scene.accept(delivery("t", "text")?).await?;
+    let accepted = scene.accept(delivery("t", "text")).await?;
     expect("an earlier stage", accepted, Accepted::Late)
 }
 
 async fn a_confirmation_takes_the_place_of_the_event(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     let confirmed = confirmation("t", "complete", 11)?;
     let accepted = scene.accept(confirmed.clone()).await?;
     expect("accepted", accepted, Accepted::Confirmed)?;
@@ -121,9 +122,7 @@ async fn a_confirmation_takes_the_place_of_the_event(bench: &dyn Bench) -> Verdi
     expect("body", event.raw, Some(confirmed.raw.clone()))?;
     expect("conflicts", event.conflicts, 1)?;
     for duration in [10, 11] {
-        let accepted = scene
-            .accept(delivery_of("t", "complete", duration)?)
-            .await?;
+        let accepted = scene.accept(delivery_of("t", "complete", duration)).await?;
         expect("what is known", accepted, Accepted::Duplicate)?;
     }
     let claim = scene.claim_one().await?;
@@ -136,9 +135,7 @@ async fn a_confirmation_takes_the_place_of_the_event(bench: &dyn Bench) -> Verdi
 async fn a_conflict_that_is_confirmed_becomes_the_event(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     for (duration, expected) in [(10, Accepted::New), (11, Accepted::Conflict)] {
-        let accepted = scene
-            .accept(unconfirmed("t", "complete", duration)?)
-            .await?;
+        let accepted = scene.accept(unconfirmed("t", "complete", duration)).await?;
         expect("unconfirmed", accepted, expected)?;
     }
     let confirmed = confirmation("t", "complete", 11)?;
@@ -156,9 +153,7 @@ async fn a_confirmed_event_is_not_unconfirmed_again(bench: &dyn Bench) -> Verdic
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     for (duration, expected) in [(10, Accepted::Duplicate), (11, Accepted::Conflict)] {
-        let accepted = scene
-            .accept(unconfirmed("t", "complete", duration)?)
-            .await?;
+        let accepted = scene.accept(unconfirmed("t", "complete", duration)).await?;
         expect("an unconfirmed delivery", accepted, expected)?;
     }
     let event = scene.find_one("t").await?;
@@ -168,7 +163,7 @@ async fn a_confirmed_event_is_not_unconfirmed_again(bench: &dyn Bench) -> Verdic
 async fn a_confirmation_makes_ready_what_waited_or_was_a_dead_letter(bench: &dyn Bench) -> Verdict {
     for (settlement, attempt) in [(retry(1_000), 2), (dead(), 1)] {
         let scene = Scene::fresh(bench).await?;
-        scene.accept(unconfirmed("t", "complete", 10)?).await?;
+        scene.accept(unconfirmed("t", "complete", 10)).await?;
         scene.pass(30).await;
         let is_dead = settlement == dead();
         scene.handle(settlement).await?;
@@ -187,8 +182,8 @@ async fn a_confirmation_makes_ready_what_waited_or_was_a_dead_letter(bench: &dyn
 
 async fn a_confirmation_changes_no_other_state(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
-    scene.accept(unconfirmed("u", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
+    scene.accept(unconfirmed("u", "complete", 10)).await?;
     let [claimed, done] = scene.claim_exactly().await?;
     scene.settle(done.ticket, Settlement::Done).await?;
     for task in ["t", "u"] {
@@ -205,13 +200,11 @@ async fn a_confirmation_changes_no_other_state(bench: &dyn Bench) -> Verdict {
 
 async fn another_delivery_makes_an_unconfirmed_event_ready(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     for (duration, expected) in [(10, Accepted::Duplicate), (11, Accepted::Conflict)] {
         scene.handle(retry(1_000)).await?;
         scene.expect_no_claim("during the wait").await?;
-        let accepted = scene
-            .accept(unconfirmed("t", "complete", duration)?)
-            .await?;
+        let accepted = scene.accept(unconfirmed("t", "complete", duration)).await?;
         expect("accepted", accepted, expected)?;
         scene
             .expect_states("t", &[("complete", StateName::Ready)])
@@ -223,13 +216,13 @@ async fn another_delivery_makes_an_unconfirmed_event_ready(bench: &dyn Bench) ->
 
 async fn deliveries_make_an_event_ready_only_so_often(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     for _ in 0..NUDGES_MAX {
         scene.handle(retry(1_000)).await?;
-        scene.accept(unconfirmed("t", "complete", 10)?).await?;
+        scene.accept(unconfirmed("t", "complete", 10)).await?;
     }
     scene.handle(retry(1_000)).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     scene.expect_no_claim("after the last of them").await?;
     scene.pass(1_000).await;
     scene.claim_key("t/complete").await?;
@@ -241,12 +234,8 @@ async fn a_delivery_does_not_end_the_wait_of_a_confirmed_event(bench: &dyn Bench
     scene.accept_tasks(&["t"]).await?;
     scene.handle(retry(1_000)).await?;
     for duration in [10, 11] {
-        scene
-            .accept(delivery_of("t", "complete", duration)?)
-            .await?;
-        scene
-            .accept(unconfirmed("t", "complete", duration)?)
-            .await?;
+        scene.accept(delivery_of("t", "complete", duration)).await?;
+        scene.accept(unconfirmed("t", "complete", duration)).await?;
     }
     scene.expect_no_claim("during the wait").await
 }
@@ -257,7 +246,7 @@ async fn an_unconfirmed_stage_supersedes_what_waits_only_when_it_is_done(
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["text"]).await?;
     scene.handle(retry(100)).await?;
-    scene.accept(unconfirmed("t", "complete", 10)?).await?;
+    scene.accept(unconfirmed("t", "complete", 10)).await?;
     let claim = scene.claim_key("t/complete").await?;
     let states = [
         ("text", StateName::Waiting),

@@ -98,7 +98,7 @@ async fn a_delivery_in_another_process_ends_a_wait(bench: &dyn Bench) -> Verdict
     let scene = Scene::fresh(bench).await?;
     let another = scene.another().await?;
     let deliver = async {
-        another.accept(&[delivery("t", "complete")?]).await?;
+        another.accept(&[delivery("t", "complete")]).await?;
         Ok(())
     };
     expect_woken(&scene, deliver).await?;
@@ -158,12 +158,12 @@ async fn what_people_make_ready_ends_a_wait(bench: &dyn Bench) -> Verdict {
     };
     expect_woken(&scene, decide).await?;
     scene.handle(Settlement::Done).await?;
-    scene.accept(raw_delivery("{", 0)?).await?;
+    scene.accept(raw_delivery("{", 0)).await?;
     let entry = scene.store.quarantine(None, 1).await?.records[0].id;
     let requeue = async {
         scene
             .store
-            .requeue(entry, &delivery("u", "complete")?)
+            .requeue(entry, &delivery("u", "complete"))
             .await?;
         Ok(())
     };

@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock::after;
+use crate::key::EventId;
 use crate::simulation;
-use crate::store::{EventId, Extended, IdempotencyStore, Ticket};
+use crate::store::{Extended, IdempotencyStore, Ticket};
 
 /// How long to wait before claims that could not be extended are tried again, at most.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);

@@ -11,8 +11,9 @@ use super::lease::Lease;
 use crate::clock::after;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, HandlerError, handle};
+use crate::key::EventId;
 use crate::simulation::{Mutation, mutated};
-use crate::store::{Claim, EventId, Settlement, Ticket};
+use crate::store::{Claim, Settlement, Ticket};
 
 /// A claimed event for which something runs.
 #[derive(Debug)]

@@ -16,13 +16,13 @@ use super::retry::after_failure;
 use super::running::{Outcome, RunningEvent, Work, bury, event, run};
 use super::{Dispatcher, Settings};
 use crate::clock::after;
-use crate::event::EventKey;
 use crate::handler::{DeadLetter, HandlerError};
+use crate::key::{EventId, EventKey};
 use crate::simulation::{Mutation, gated, mutated};
 use crate::store::bounds::LAPSES_SUSPECT;
 use crate::store::{
-    Claim, ClaimRequest, Claims, DeadCause, EventId, IdempotencyStore, Settled, Settlement,
-    StoreError, StoreErrorKind, Ticket, WorkerId,
+    Claim, ClaimRequest, Claims, DeadCause, IdempotencyStore, Settled, Settlement, StoreError,
+    StoreErrorKind, Ticket, WorkerId,
 };
 
 /// How long to wait after the store failed.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use suno_types::TaskId;
 
-use crate::event::{Event, EventKey};
-use crate::store::{DeadCause, EventId};
+use crate::event::Event;
+use crate::key::{EventId, EventKey};
+use crate::store::DeadCause;
 
 /// An event that is not retried any more. It is kept, and a person can redrive it.
 #[derive(Clone)]

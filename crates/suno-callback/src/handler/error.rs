@@ -88,7 +88,8 @@ fn without_paths(text: &str) -> String {
     shown + rest
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
+/// Every error type, `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` and `&str`.
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for HandlerError {
     fn from(err: E) -> Self {
         Self::retry(err)
     }

@@ -54,6 +54,11 @@ use crate::event::Event;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a callback handler",
+    note = "implement `CallbackHandler` with `#[async_trait]` on the impl block",
+    note = "to use one closure for all stages, wrap it: `handler_fn(async |event: Event| Ok(()))`"
+)]
 #[async_trait]
 pub trait CallbackHandler: Send + Sync + 'static {
     /// Titles, tags and lyrics are there; no audio yet.

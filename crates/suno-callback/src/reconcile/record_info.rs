@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,10 @@ use suno_types::{TaskId, TaskRecord};
 /// * `None` means that the provider does not know the task, or not yet (`PROTOCOL.md 4.6`).
 /// * A failed task is an answer; [`CouldNotAsk`] says nothing of the task.
 /// * An answer or an error comes within a minute.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be asked for records",
+    note = "suno_client::Client implements `RecordInfo` with the feature `client` of suno-callback"
+)]
 #[async_trait]
 pub trait RecordInfo: fmt::Debug + Send + Sync + 'static {
     /// Asks once how a task stands.
@@ -25,6 +30,13 @@ pub trait RecordInfo: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`CouldNotAsk`] if there was no answer.
     async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk>;
+}
+
+#[async_trait]
+impl<R: RecordInfo + ?Sized> RecordInfo for Arc<R> {
+    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+        (**self).record(task_id).await
+    }
 }
 
 /// The provider could not be asked.

@@ -10,7 +10,8 @@ use suno_types::{AddInstrumental, InvalidField, Submitted};
 
 use super::Reconciler;
 use crate::clock::{Clock, SystemClock};
-use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError, SubmitId};
+use crate::key::SubmitId;
+use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError};
 
 /// Submits tasks, and records each submit in the store before it is sent and after the answer.
 ///
@@ -146,6 +147,7 @@ pub struct SubmitError(Problem);
 
 #[derive(Debug)]
 enum Problem {
+    NoClient,
     /// The system gave no random bytes.
     Random(String),
     /// The callback URL is not valid with the name of the submit appended.
@@ -155,6 +157,10 @@ enum Problem {
 }
 
 impl SubmitError {
+    pub(crate) fn no_client() -> Self {
+        Self(Problem::NoClient)
+    }
+
     /// True if the task may exist and may have been paid for. Otherwise nothing was done.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
@@ -192,17 +198,27 @@ impl From<StoreError> for SubmitError {
     }
 }
 
+/// With its cause, since a web framework prints `Display` alone. It shows neither the key nor a URL.
 impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            Problem::NoClient => f.write_str(
+                "nothing was sent: the pipeline has no client; give it one with with_client",
+            ),
             Problem::Random(err) => write!(f, "nothing was sent: no random bytes ({err})"),
-            Problem::Field(_) => f.write_str("nothing was sent: the request is not valid"),
-            Problem::Ledger(_) => f.write_str("nothing was sent: the submit could not be recorded"),
+            Problem::Field(err) => write!(f, "nothing was sent: {err}"),
+            Problem::Ledger(err) => {
+                write!(
+                    f,
+                    "nothing was sent: the submit could not be recorded: {err}"
+                )
+            }
             Problem::Client(err, submit) if err.is_ambiguous() => write!(
                 f,
-                "it is not known whether submit {submit} made a task; its first callback shows it"
+                "submit {submit} may have created a task; wait for its callback before paying \
+                 again: {err}"
             ),
-            Problem::Client(..) => f.write_str("the task was not submitted"),
+            Problem::Client(err, _) => write!(f, "the task was not submitted: {err}"),
         }
     }
 }
@@ -216,10 +232,9 @@ impl fmt::Debug for SubmitError {
 impl Error for SubmitError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Problem::Random(_) => None,
-            Problem::Field(err) => Some(err),
-            Problem::Ledger(err) => Some(err),
-            Problem::Client(err, _) => Some(&**err),
+            Problem::NoClient | Problem::Random(_) | Problem::Field(_) => None,
+            Problem::Ledger(err) => err.source(),
+            Problem::Client(err, _) => err.source(),
         }
     }
 }

@@ -6,9 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::EventId;
-use crate::delivery::{Source, VerifiedBy};
-use crate::event::EventKey;
+use crate::key::{EventId, EventKey};
+use crate::origin::{Source, VerifiedBy};
 
 /// The name of one that claims: unique among all dispatchers of a store, and new with each start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

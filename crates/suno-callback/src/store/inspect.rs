@@ -7,9 +7,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use suno_types::{Code, Stage, TaskId};
 
-use super::{DeadCause, EventId, EventState};
-use crate::delivery::{Content, Delivery, Source, VerifiedBy};
-use crate::event::EventKey;
+use super::{DeadCause, EventState};
+use crate::content::Content;
+use crate::delivery::Delivery;
+use crate::key::{EventId, EventKey};
+use crate::origin::{Source, VerifiedBy};
 
 /// An event as it is stored.
 #[derive(Clone, PartialEq)]

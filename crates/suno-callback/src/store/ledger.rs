@@ -1,64 +1,11 @@
 //! Submits and due tasks: which tasks are expected, and when to ask about them.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use suno_types::TaskId;
 
-/// The name that a submit has before the provider names its task. It is the last segment of the
-/// callback URL, and as unguessable as the bytes that it is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SubmitId([u8; 16]);
-
-/// Text that is not a [`SubmitId`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the name of a submit is 32 lower-case hexadecimal digits")]
-#[non_exhaustive]
-pub struct InvalidSubmitId;
-
-impl SubmitId {
-    /// A name of random bytes. Anyone who can guess them can claim a task for a submit.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, for stores.
-    #[must_use]
-    pub const fn bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// 32 lower-case hexadecimal digits.
-impl fmt::Display for SubmitId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl FromStr for SubmitId {
-    type Err = InvalidSubmitId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSubmitId> {
-        let digit = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(InvalidSubmitId),
-        };
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        let mut bytes = [0; 16];
-        if pairs.len() != bytes.len() || !rest.is_empty() {
-            return Err(InvalidSubmitId);
-        }
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = digit(*high)? << 4 | digit(*low)?;
-        }
-        Ok(Self(bytes))
-    }
-}
+use crate::key::SubmitId;
 
 /// A submit that is about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,29 +178,6 @@ impl Postponement {
         Self {
             after,
             is_answered: false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_a_submit_is_read_as_it_is_written() {
-        let text = "00017f80ff1020304050607080abcdef";
-        let submit: SubmitId = text.parse().unwrap();
-        assert_eq!(submit.to_string(), text);
-        for wrong in [
-            "",
-            &text[1..],
-            &text[2..],
-            &format!("{text}0"),
-            &text.to_uppercase(),
-            "0001 f80ff1020304050607080abcdef",
-            "é0017f80ff1020304050607080abcdef",
-        ] {
-            assert_eq!(wrong.parse::<SubmitId>(), Err(InvalidSubmitId), "{wrong}");
         }
     }
 }

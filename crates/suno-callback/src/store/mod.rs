@@ -24,13 +24,13 @@ pub use inspect::{
     QuarantinedDelivery, Redrive, Redriven, StateName,
 };
 pub use ledger::{
-    DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, InvalidSubmitId, OpenIntent,
-    Postponement, SubmitId,
+    DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
 };
 pub use memory::MemoryStore;
 pub use turn::{EventState, Sibling, Turn, turn};
 
 use crate::delivery::Delivery;
+use crate::key::{EventId, SubmitId};
 
 /// A durable record of events, shared by every process that receives or handles them.
 ///
@@ -159,6 +159,10 @@ use crate::delivery::Delivery;
 /// * **L6** Only the ticket of the latest lease postpones or finishes. Any other is lost and changes
 ///   nothing, also one from before the task was forgotten and expected again.
 /// * **L7** Purging forgets intents with the keys of their age, and expected tasks never.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an idempotency store",
+    note = "implement `IdempotencyStore` with `#[async_trait]` on the impl block"
+)]
 #[async_trait]
 pub trait IdempotencyStore: fmt::Debug + Send + Sync {
     // Accepting.
@@ -336,17 +340,6 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
     ///
     /// [`StoreError`]; the task is due again when the lease ends.
     async fn finish(&self, ticket: &DueTicket) -> Result<bool, StoreError>;
-}
-
-/// The store's number of an event, or of an entry of the quarantine. Numbers grow in the order of
-/// arrival and are never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct EventId(pub i64);
-
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }
 
 /// What a delivery was. Except [`Dropped`](Self::Dropped), all of them are durable.

@@ -2,14 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use suno_callback::{Accepted, Inbox, Receiver};
+use suno_callback::{
+    Accepted, CallbackHandler, Event, Inbox, MemoryStore, Pipeline, Receiver, Verification,
+    handler_fn,
+};
+use suno_emulator::{Config, Emulator};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::scene::{HandClock, KEY, NOW, WatchedStore};
+use crate::submitting::client;
 use crate::wire::{head, receiver, talk, until, whole};
 
+#[path = "../../examples/actix.rs"]
+#[allow(dead_code, reason = "its main is not called")]
+mod actix_application;
 #[path = "../../examples/axum.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod axum_application;
@@ -22,6 +31,16 @@ mod plain_bytes;
 #[path = "../../examples/vec_store.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod vec_store;
+
+/// A handler that passes on what it is given.
+fn told() -> (impl CallbackHandler, mpsc::UnboundedReceiver<Event>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let handler = handler_fn(move |event: Event| {
+        let told = tell.send(event);
+        async move { told.map_err(Into::into) }
+    });
+    (handler, told)
+}
 
 /// Takes a callback, serves its own path, and refuses what it should.
 async fn assert_mounted(address: SocketAddr) {
@@ -57,12 +76,79 @@ async fn a_receiver_inside_a_hyper_server_takes_callbacks_beside_other_paths() {
 async fn a_receiver_inside_an_axum_application_takes_callbacks_beside_other_paths() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let receiver = receiver(Arc::new(WatchedStore::default()));
+    let (handler, _) = told();
+    let store = Arc::new(MemoryStore::new());
+    let pipeline = Pipeline::builder(store, handler, Verification::webhook_key(KEY))
+        .receiver(|receiver| receiver.with_clock(HandClock::new()))
+        .start()
+        .unwrap();
     let (stop, stopped) = oneshot::channel();
-    let server = tokio::spawn(axum_application::run(listener, receiver, until(stopped)));
+    let server = axum_application::run(listener, pipeline, "", until(stopped));
+    let asserted = async {
+        assert_mounted(address).await;
+        stop.send(()).unwrap();
+    };
+    tokio::join!(server, asserted).0.unwrap();
+}
+
+#[tokio::test]
+async fn an_axum_application_submits_and_gets_the_callbacks_of_its_submits() {
+    let emulator = Emulator::start(Config::default().with_speed(1_000.0)).await;
+    let emulator = emulator.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (handler, mut told) = told();
+    // The emulator's clock is ahead by what it has run through.
+    let verification = Verification::webhook_key(emulator.webhook_key().unwrap());
+    let store = Arc::new(MemoryStore::new());
+    let pipeline = Pipeline::builder(store, handler, verification.with_window(Duration::MAX))
+        .with_client(client(&emulator, emulator.api_key()))
+        .start()
+        .unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let url = format!("http://{address}");
+    let server = axum_application::run(listener, pipeline, &url, until(stopped));
+    let submitted = async {
+        let request = "POST /songs HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\
+                       content-length: 7\r\n\r\nHarbour";
+        let answer = talk(address, request.into()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        for stage in ["text", "first", "complete"] {
+            let event = told.recv().await.unwrap();
+            assert_eq!(event.stage().as_str(), stage);
+            assert!(answer.ends_with(event.task_id().as_str()), "{answer}");
+        }
+        stop.send(()).unwrap();
+    };
+    tokio::join!(server, submitted).0.unwrap();
+    emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_receiver_inside_an_actix_application_takes_callbacks_beside_other_paths() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let store = Arc::new(WatchedStore::default());
+    let receiver = receiver(store.clone());
+    let (started, handle) = oneshot::channel();
+    let server = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let server = actix_application::server(listener, receiver).unwrap();
+            started.send(server.handle()).ok().unwrap();
+            server.await.unwrap();
+        });
+    });
+    let handle = handle.await.unwrap();
     assert_mounted(address).await;
-    stop.send(()).unwrap();
-    server.await.unwrap().unwrap();
+    let with_submit = whole("connection: close\r\n");
+    let with_submit = String::from_utf8(with_submit).unwrap();
+    let named = format!("/suno/callback/{}", "0a".repeat(16));
+    let with_submit = with_submit.replacen("/suno/callback", &named, 1);
+    let answer = talk(address, with_submit.into_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    handle.stop(true).await;
+    server.join().unwrap();
+    assert_eq!(store.accepted.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]

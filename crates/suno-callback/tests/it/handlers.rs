@@ -175,3 +175,22 @@ async fn a_bounded_handler_is_asked_at_every_stage() {
     let expected = ["text", "first", "complete", "failed", "other"].map(|at| format!("a {at}"));
     assert_eq!(*calls.lock().unwrap(), expected);
 }
+
+#[test]
+fn a_question_mark_in_a_handler_takes_every_common_kind_of_error() {
+    fn fails(kind: u8) -> Result<(), HandlerError> {
+        let boxed = || -> Box<dyn std::error::Error + Send + Sync> { "boxed".into() };
+        match kind {
+            0 => Err(std::io::Error::other("io"))?,
+            1 => Err(anyhow::anyhow!("anyhow").context("around"))?,
+            2 => Err(boxed())?,
+            3 => Err("text".to_owned())?,
+            _ => Err("literal")?,
+        }
+        Ok(())
+    }
+    let shown: Vec<_> = (0..5)
+        .map(|kind| fails(kind).unwrap_err().to_string())
+        .collect();
+    assert_eq!(shown, ["io", "around: anyhow", "boxed", "text", "literal"]);
+}

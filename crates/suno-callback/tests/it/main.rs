@@ -14,6 +14,7 @@ mod logs;
 mod lost_answers;
 mod mounting;
 mod outages;
+mod pipeline;
 mod poison;
 mod receiving;
 mod reconciling;

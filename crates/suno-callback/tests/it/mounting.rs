@@ -12,7 +12,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body::Frame;
-use suno_callback::{CallbackService, Receiver, Token, Verification};
+use suno_callback::{CallbackService, Receiver, Token, Verification, router};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -209,4 +209,49 @@ async fn a_token_stands_behind_the_route() {
         status(app, to("/suno/callback/aWs83_kd02-LmQzX72")).await,
         401
     );
+}
+
+#[tokio::test]
+async fn the_routes_take_every_url_that_a_receiver_takes_nested_or_not() {
+    let submit = "0a".repeat(16);
+    let token = || {
+        let inbox = suno_callback::Inbox::start(Arc::new(WatchedStore::default()));
+        Receiver::new(inbox, Verification::token(Token::new(TOKEN).unwrap()))
+    };
+    let plain = || receiver(Arc::new(WatchedStore::default()));
+    let cases = [
+        (
+            plain(),
+            vec![
+                "".to_owned(),
+                "/".to_owned(),
+                format!("/{submit}"),
+                format!("/{submit}/"),
+            ],
+        ),
+        (
+            token(),
+            vec![format!("/{TOKEN}"), format!("/{TOKEN}/{submit}")],
+        ),
+    ];
+    for (receiver, ends) in cases {
+        for path in ["/suno/callback", "/a/b", "/"] {
+            let receiver = receiver.clone().with_path(path);
+            let base = receiver.path().to_owned();
+            let merged: Router = Router::new().merge(router(receiver.clone()));
+            let nested: Router = Router::new().nest("/hooks/{tenant}", router(receiver));
+            for (prefix, app) in [("", merged), ("/hooks/one", nested)] {
+                for end in &ends {
+                    let url = format!("{prefix}{base}{end}");
+                    // A nested router does not see the slash at the end of its prefix.
+                    if url.is_empty() || url == "/hooks/one/" {
+                        continue;
+                    }
+                    assert_eq!(status(app.clone(), to(&url)).await, 200, "{url}");
+                }
+                let wrong = format!("{prefix}{base}/x/y/z");
+                assert_eq!(status(app.clone(), to(&wrong)).await, 404, "{wrong}");
+            }
+        }
+    }
 }

@@ -90,7 +90,7 @@ impl Desk {
     }
 }
 
-fn client(emulator: &Emulator, key: &str) -> Client {
+pub(crate) fn client(emulator: &Emulator, key: &str) -> Client {
     Client::new(Provider::Kie, ApiKey::new(key).unwrap())
         .unwrap()
         .with_base_url(emulator.base_url())

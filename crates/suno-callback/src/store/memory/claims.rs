@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::events::Events;
+use crate::key::EventId;
 use crate::simulation::{Mutation, mutated};
 use crate::store::rules::ClaimRound;
-use crate::store::{Claim, ClaimRequest, Claims, EventId, Extended, Settled, Settlement, Ticket};
+use crate::store::{Claim, ClaimRequest, Claims, Extended, Settled, Settlement, Ticket};
 
 /// The number of events that one claim looks at, at most.
 const LOOKED_AT_MAX: usize = 4_096;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use suno_types::TaskId;
 
-use crate::delivery::{Content, Delivery};
+use crate::content::Content;
+use crate::delivery::Delivery;
+use crate::key::EventId;
+use crate::store::Accepted;
 use crate::store::rules::{LastRequests, Ledger, Quarantine, StoredEvent, TaskEvents};
-use crate::store::{Accepted, EventId};
 
 /// Events that are or become claimable, by the moment at which they do.
 type Queue = BTreeSet<(Duration, EventId)>;

@@ -6,10 +6,11 @@ use suno_types::{Stage, TaskId};
 
 use super::events::Events;
 use crate::delivery::Delivery;
+use crate::key::EventId;
 use crate::store::rules::PurgeStep;
 use crate::store::{
-    Accepted, Counts, Decision, DueRequest, DueTasks, EventId, EventRecord, ListRequest, Page,
-    PurgeRequest, Purged, Redrive, Redriven,
+    Accepted, Counts, Decision, DueRequest, DueTasks, EventRecord, ListRequest, Page, PurgeRequest,
+    Purged, Redrive, Redriven,
 };
 
 impl Events {

@@ -17,13 +17,13 @@ use tokio::sync::Notify;
 
 use self::events::Events;
 use super::{
-    Accepted, ClaimRequest, Claims, Counts, Decision, DueRequest, DueTasks, DueTicket, EventId,
-    EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest, OpenIntent, Page,
-    Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, StoreError,
-    SubmitId, Ticket,
+    Accepted, ClaimRequest, Claims, Counts, Decision, DueRequest, DueTasks, DueTicket, EventRecord,
+    ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement,
+    PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, StoreError, Ticket,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
+use crate::key::{EventId, SubmitId};
 
 /// A store in memory.
 pub struct MemoryStore {

@@ -7,15 +7,17 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use suno_types::Code;
 
-use crate::delivery::{Content, Delivery, Fingerprint, Source, VerifiedBy};
-use crate::event::EventKey;
+use crate::content::{Content, Fingerprint};
+use crate::delivery::Delivery;
+use crate::key::{EventId, EventKey};
+use crate::origin::{Source, VerifiedBy};
 use crate::simulation::{Mutation, mutated};
 use crate::store::bounds::{
     CONFLICTS_OF_EVENT_MAX, LAPSES_SUSPECT, LEASE_MAX, NUDGES_MAX, RETRY_AFTER_MAX,
 };
 use crate::store::{
-    Accepted, Claim, DeadCause, EventId, EventRecord, EventState, Extended, Redrive, Redriven,
-    Settled, Settlement, Sibling, Ticket, WorkerId,
+    Accepted, Claim, DeadCause, EventRecord, EventState, Extended, Redrive, Redriven, Settled,
+    Settlement, Sibling, Ticket, WorkerId,
 };
 
 /// So that no claim lapses at the moment at which it is granted.

@@ -9,10 +9,10 @@ use suno_types::TaskId;
 
 use super::PurgeStep;
 use crate::delivery::Delivery;
+use crate::key::SubmitId;
 use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
 use crate::store::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
-    SubmitId,
 };
 
 /// The number of tasks that one request looks at, at most.

@@ -10,12 +10,10 @@
 //! use std::time::Duration;
 //!
 //! use suno_callback::rules::{ClaimRound, TaskEvents};
-//! use suno_callback::{Accepted, ClaimRequest, Delivery, EventId, Verification, WorkerId};
+//! use suno_callback::{Accepted, ClaimRequest, Delivery, EventId, WorkerId};
 //!
 //! let body = r#"{"code":200,"msg":"m","data":{"callbackType":"text","task_id":"t","data":[]}}"#;
-//! let trusted = Verification::dangerous_none();
-//! let verified = trusted.verify(None, &http::HeaderMap::new(), body.into(), 0)?;
-//! let delivery = Delivery::decode(verified, jiff::Timestamp::UNIX_EPOCH);
+//! let delivery = Delivery::decode(body.into(), jiff::Timestamp::UNIX_EPOCH);
 //!
 //! let now = Duration::from_secs(7);
 //! let mut task = TaskEvents::default();

@@ -5,9 +5,11 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 use super::PurgeStep;
-use crate::delivery::{Delivery, Fingerprint};
+use crate::content::Fingerprint;
+use crate::delivery::Delivery;
+use crate::key::EventId;
 use crate::store::bounds::QUARANTINED_MAX;
-use crate::store::{Accepted, EventId, Page, QuarantinedDelivery};
+use crate::store::{Accepted, Page, QuarantinedDelivery};
 
 /// Deliveries in quarantine, in memory.
 #[derive(Debug, Default)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::TaskEvents;
 use super::task::Look;
-use crate::store::{Claim, ClaimRequest, Claims, EventId, Settled};
+use crate::key::EventId;
+use crate::store::{Claim, ClaimRequest, Claims, Settled};
 
 /// The claims of one request.
 ///

@@ -7,10 +7,12 @@ use suno_types::{Stage, TaskId};
 use super::{
     Arrival, PurgeStep, StoredEvent, StoredState, arrival, decide, is_decided, superseded_by,
 };
-use crate::delivery::{Content, Delivery};
+use crate::content::Content;
+use crate::delivery::Delivery;
+use crate::key::EventId;
 use crate::store::{
-    Accepted, Claim, ClaimRequest, Decision, EventId, Extended, Redrive, Redriven, Settled,
-    Settlement, Sibling, Ticket, turn,
+    Accepted, Claim, ClaimRequest, Decision, Extended, Redrive, Redriven, Settled, Settlement,
+    Sibling, Ticket, turn,
 };
 
 /// The events of one task, at most [`EVENTS_OF_TASK_MAX`](crate::bounds::EVENTS_OF_TASK_MAX), in the

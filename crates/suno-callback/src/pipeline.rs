@@ -1,0 +1,306 @@
+//! All parts between the provider and a handler, wired, started and stopped together.
+
+use std::fmt;
+#[cfg(feature = "hyper")]
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::delivery::Delivery;
+use crate::dispatch::Dispatcher;
+use crate::handler::CallbackHandler;
+use crate::inbox::Inbox;
+use crate::receiver::Receiver;
+use crate::reconcile::{Reconciler, RecordInfo};
+#[cfg(feature = "client")]
+use crate::reconcile::{SubmitError, Submitter};
+use crate::retention::Retention;
+use crate::running::Running;
+use crate::store::{Accepted, IdempotencyStore};
+use crate::verify::Verification;
+
+/// A change of the settings of one part.
+type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
+
+/// A receiver, a dispatcher and what belongs to them, at work on one store.
+///
+/// It is the ordinary way to use this crate. It purges what is old ([`Retention`]) and, with a client,
+/// asks about tasks whose callbacks are missing ([`Reconciler`]). The parts can also be wired by hand.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+///
+/// use suno_callback::{Event, MemoryStore, Pipeline, Verification, handler_fn};
+///
+/// let handler = handler_fn(async |event: Event| {
+///     println!("{} has {} tracks", event.key(), event.tracks().len());
+///     Ok(())
+/// });
+/// let verification = Verification::webhook_key("whk_demo_key");
+/// // In production: a durable store, such as the one in suno-store-sqlite.
+/// let store = Arc::new(MemoryStore::new());
+/// let pipeline = Pipeline::builder(store, handler, verification).start()?;
+///
+/// // Serve `pipeline.receiver()`, or call `pipeline.serve(listener, stop)`.
+///
+/// pipeline.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it stops what was started"]
+pub struct Pipeline {
+    inbox: Inbox,
+    receiver: Receiver,
+    dispatcher: Running,
+    reconciler: Option<Running>,
+    retention: Option<Running>,
+    #[cfg(feature = "client")]
+    submitter: Option<Submitter>,
+}
+
+/// The settings of a [`Pipeline`], in any order.
+#[must_use = "it does nothing before `start`"]
+pub struct PipelineBuilder {
+    store: Arc<dyn IdempotencyStore>,
+    handler: Arc<dyn CallbackHandler>,
+    verification: Verification,
+    records: Option<Arc<dyn RecordInfo>>,
+    #[cfg(feature = "client")]
+    client: Option<suno_client::Client>,
+    must_confirm: bool,
+    has_retention: bool,
+    observer: Box<dyn Fn(&Delivery, Accepted) + Send + Sync>,
+    receiver: Change<Receiver>,
+    dispatcher: Change<Dispatcher>,
+    reconciler: Change<Reconciler>,
+    retention: Change<Retention>,
+}
+
+/// Settings of a [`Pipeline`] that contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPipeline {
+    /// Events are to be confirmed, but nobody can be asked.
+    #[error(
+        "confirmation needs the provider's records; give the pipeline a client with with_client, or \
+         another source with with_records"
+    )]
+    NoRecords,
+}
+
+impl Pipeline {
+    /// A pipeline that accepts what `verification` trusts into `store` and hands it to `handler`.
+    pub fn builder(
+        store: Arc<dyn IdempotencyStore>,
+        handler: impl CallbackHandler,
+        verification: Verification,
+    ) -> PipelineBuilder {
+        PipelineBuilder {
+            store,
+            handler: Arc::new(handler),
+            verification,
+            records: None,
+            #[cfg(feature = "client")]
+            client: None,
+            must_confirm: false,
+            has_retention: true,
+            observer: Box::new(|_, _| {}),
+            receiver: Box::new(|receiver| receiver),
+            dispatcher: Box::new(|dispatcher| dispatcher),
+            reconciler: Box::new(|reconciler| reconciler),
+            retention: Box::new(|retention| retention),
+        }
+    }
+
+    /// The receiver, for a server of the caller's own. Clones accept into the same store.
+    #[must_use]
+    pub fn receiver(&self) -> Receiver {
+        self.receiver.clone()
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn IdempotencyStore> {
+        self.inbox.store()
+    }
+
+    /// Submits a task; see [`Submitter::submit`].
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`], also if the pipeline has no client.
+    #[cfg(feature = "client")]
+    pub async fn submit(
+        &self,
+        request: &suno_types::AddInstrumental,
+    ) -> Result<suno_types::Submitted, SubmitError> {
+        match &self.submitter {
+            Some(submitter) => submitter.submit(request).await,
+            None => Err(SubmitError::no_client()),
+        }
+    }
+
+    /// The submitter, if the pipeline has a client. Clones can be passed to other tasks.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn submitter(&self) -> Option<&Submitter> {
+        self.submitter.as_ref()
+    }
+
+    /// Serves callbacks over HTTP until `stop` resolves, with the defaults of
+    /// [`Serve`](crate::serve::Serve), and answers what is under way before it returns. Everything else
+    /// goes on until [`stop`](Self::stop).
+    #[cfg(feature = "hyper")]
+    pub async fn serve(&self, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
+        crate::serve::serve(listener, self.receiver(), stop).await;
+    }
+
+    /// Stops everything: claims no more events, waits for the handlers that run, and settles what they
+    /// did. Stop the server first, so that what it answers with 200 is still dispatched before the end.
+    ///
+    /// What is not handled by then is handled after the next start.
+    pub async fn stop(self) {
+        let stop = async |part: Option<Running>| {
+            if let Some(part) = part {
+                part.stop().await;
+            }
+        };
+        tokio::join!(
+            self.dispatcher.stop(),
+            stop(self.reconciler),
+            stop(self.retention),
+        );
+    }
+}
+
+impl PipelineBuilder {
+    /// Submits with this client, and asks it about tasks whose callbacks are missing.
+    #[cfg(feature = "client")]
+    pub fn with_client(mut self, client: suno_client::Client) -> Self {
+        self.records = Some(Arc::new(client.clone()));
+        self.client = Some(client);
+        self
+    }
+
+    /// Asks `records` about tasks whose callbacks are missing.
+    pub fn with_records(mut self, records: impl RecordInfo) -> Self {
+        self.records = Some(Arc::new(records));
+        self
+    }
+
+    /// Asks for the provider's record before each event is handled, because a signature does not cover
+    /// the body; see [`Reconciler::confirm`]. It needs a client or another source of records.
+    pub fn with_confirmation(mut self) -> Self {
+        self.must_confirm = true;
+        self
+    }
+
+    /// Purges nothing: another process does, or the store may grow without bound.
+    pub fn without_retention(mut self) -> Self {
+        self.has_retention = false;
+        self
+    }
+
+    /// Calls `observe` for every delivery that was committed; see
+    /// [`Inbox::start_observed`](crate::Inbox::start_observed).
+    pub fn with_observer(
+        mut self,
+        observe: impl Fn(&Delivery, Accepted) + Send + Sync + 'static,
+    ) -> Self {
+        self.observer = Box::new(observe);
+        self
+    }
+
+    /// Changes the settings of the receiver, such as its path.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use suno_callback::{MemoryStore, Pipeline, Verification, handler_fn};
+    /// # let store = Arc::new(MemoryStore::new());
+    /// # let handler = handler_fn(async |_| Ok(()));
+    /// # let verification = Verification::webhook_key("whk_demo_key");
+    /// let builder = Pipeline::builder(store, handler, verification)
+    ///     .receiver(|receiver| receiver.with_path("/hooks/suno"))
+    ///     .dispatcher(|dispatcher| dispatcher.with_handlers_max(4));
+    /// # let _ = builder;
+    /// ```
+    pub fn receiver(mut self, change: impl FnOnce(Receiver) -> Receiver + Send + 'static) -> Self {
+        self.receiver = Box::new(change);
+        self
+    }
+
+    /// Changes the settings of the dispatcher, such as how many handlers run at the same time.
+    pub fn dispatcher(
+        mut self,
+        change: impl FnOnce(Dispatcher) -> Dispatcher + Send + 'static,
+    ) -> Self {
+        self.dispatcher = Box::new(change);
+        self
+    }
+
+    /// Changes the settings of the reconciler.
+    pub fn reconciler(
+        mut self,
+        change: impl FnOnce(Reconciler) -> Reconciler + Send + 'static,
+    ) -> Self {
+        self.reconciler = Box::new(change);
+        self
+    }
+
+    /// Changes the settings of the retention, such as how long bodies are kept.
+    pub fn retention(
+        mut self,
+        change: impl FnOnce(Retention) -> Retention + Send + 'static,
+    ) -> Self {
+        self.retention = Box::new(change);
+        self
+    }
+
+    /// Starts everything on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPipeline`] if settings contradict each other; nothing was started.
+    pub fn start(self) -> Result<Pipeline, InvalidPipeline> {
+        if self.must_confirm && self.records.is_none() {
+            return Err(InvalidPipeline::NoRecords);
+        }
+        let inbox = Inbox::start_observed(self.store.clone(), self.observer);
+        let reconciler = self.records.map(|records| {
+            let reconciler = Reconciler::new(inbox.clone(), records);
+            (self.reconciler)(reconciler.with_handler(self.handler.clone()))
+        });
+        let handler: Arc<dyn CallbackHandler> = match &reconciler {
+            Some(reconciler) if self.must_confirm => Arc::new(reconciler.confirm(self.handler)),
+            _ => self.handler,
+        };
+        let receiver = Receiver::new(inbox.clone(), self.verification);
+        let dispatcher = Dispatcher::new(inbox.clone(), handler);
+        let retention = self
+            .has_retention
+            .then(|| (self.retention)(Retention::new(self.store.clone())).start());
+        Ok(Pipeline {
+            receiver: (self.receiver)(receiver),
+            dispatcher: (self.dispatcher)(dispatcher).start(),
+            reconciler: reconciler.map(Reconciler::start),
+            retention,
+            #[cfg(feature = "client")]
+            submitter: self.client.map(|client| Submitter::new(client, self.store)),
+            inbox,
+        })
+    }
+}
+
+/// Without the settings of the parts, which are changes that were not made yet.
+impl fmt::Debug for PipelineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineBuilder")
+            .field("verification", &self.verification)
+            .field("records", &self.records)
+            .field("must_confirm", &self.must_confirm)
+            .field("has_retention", &self.has_retention)
+            .finish_non_exhaustive()
+    }
+}
