@@ -1,32 +1,43 @@
 //! Receive the Suno API's callbacks safely.
 //!
-//! The way of a callback, in one direction:
+//! The path of a callback, in one direction:
 //!
 //! ```text
-//! bytes -> verified -> decoded -> accepted (durable) -> 200     later: claimed -> handled -> settled
+//! head admitted -> body verified and decoded -> accepted (durable) -> 200
+//!                                                   later: claimed -> handled -> settled
 //! ```
 //!
-//! * [`Receiver`] answers the provider. A 200 leaves only after the event is committed.
-//! * [`IdempotencyStore`] remembers events: one event is one record, however often it is delivered.
-//! * [`Dispatcher`] claims events and runs a [`CallbackHandler`] until it succeeds or gives up.
-//! * [`Reconciler`] asks about tasks whose callbacks did not come, and can have every callback
-//!   confirmed before it is handled.
-//! * [`Retention`] forgets what is old.
+//! | I want to … | use |
+//! | --- | --- |
+//! | receive callbacks and handle them | [`Pipeline`] |
+//! | say what to do at each stage | [`CallbackHandler`], [`handler_fn`] |
+//! | say how senders are verified | [`Verification`] |
+//! | mount the receiver in axum, hyper or tower | `router`, `CallbackService` |
+//! | mount it anywhere else | [`Receiver::receive_plain`] |
+//! | submit without paying twice | `Pipeline::submit`, `Submitter` |
+//! | keep events in another database | [`IdempotencyStore`], and the suite in `conformance` |
+//! | look into the store, or handle dead letters again | [`IdempotencyStore::list`], [`redrive_where`] |
 //!
-//! A handler runs **at least once**: again if it failed, or if the process died before its success
-//! was recorded. [`Event::key`] stays the same, so that a handler can make its effect idempotent.
+//! A pipeline consists of parts that can also be used alone: [`Receiver`] answers the provider, and a
+//! 200 leaves only after the event is committed; [`Dispatcher`] claims events and runs the handler until
+//! it succeeds or gives up; [`Reconciler`] asks about tasks whose callbacks are missing; [`Retention`]
+//! purges what is old.
 //!
-//! This crate knows no SQL and no web framework; durable stores are crates of their own.
+//! A handler runs **at least once**: again if it failed, or if the process ended before its success was
+//! recorded. [`Event::key`] stays the same, so that a handler can make its effect idempotent.
+//!
+//! This crate knows no SQL. Durable stores are crates of their own.
 //!
 //! # Features
 //!
 //! None is on by default, and each only adds.
 //!
-//! * `hyper`: `serve`, and `CallbackService` for a hyper server of yours.
-//! * `tls`: `serve` over TLS, with rustls.
-//! * `tower`: `CallbackService` wherever a tower service goes, such as in axum.
+//! * `axum`: `router`, the routes of a receiver for an axum application.
 //! * `client`: `Submitter`, and `suno_client::Client` as a [`RecordInfo`].
 //! * `conformance`: the suite that decides whether a store keeps the contract.
+//! * `hyper`: `serve`, and `CallbackService` for a hyper server of the caller's own.
+//! * `tls`: `serve` over TLS, with rustls.
+//! * `tower`: `CallbackService` as a tower service.
 //!
 //! # Example
 //!
@@ -34,28 +45,22 @@
 //! use std::sync::Arc;
 //!
 //! use suno_callback::{
-//!     Clock, Dispatcher, Event, Inbox, MemoryStore, Receiver, SystemClock, Verification, handler_fn,
+//!     Clock, Event, MemoryStore, Pipeline, SystemClock, Verification, handler_fn,
 //! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // In production: a durable store, such as the one in suno-store-sqlite.
-//! let store = Arc::new(MemoryStore::new());
-//! let inbox = Inbox::start(store);
-//!
 //! let (finished, mut songs) = tokio::sync::mpsc::unbounded_channel();
 //! let handler = handler_fn(move |event: Event| {
-//!     let finished = finished.clone();
-//!     async move {
-//!         let _ = finished.send((event.key().clone(), event.callback().tracks.len()));
-//!         Ok(())
-//!     }
+//!     let sent = finished.send((event.key().clone(), event.tracks().len()));
+//!     async move { Ok(sent?) }
 //! });
-//! let dispatcher = Dispatcher::new(inbox.clone(), handler).start();
+//! // In production: a durable store, such as the one in suno-store-sqlite.
+//! let store = Arc::new(MemoryStore::new());
+//! let verification = Verification::webhook_key("whk_demo_key");
+//! let pipeline = Pipeline::builder(store, handler, verification).start()?;
 //!
-//! let receiver = Receiver::new(inbox, Verification::webhook_key("whk_demo_key"));
-//!
-//! // What the provider sends; your web framework hands it over as it came.
+//! // What the provider sends. A web framework passes it on as it came.
 //! let now = SystemClock.now().as_second().unsigned_abs();
 //! let task_id = suno_types::TaskId::new("5c79000000000000000000000000be8e")?;
 //! let key = suno_types::signature::WebhookKey::new("whk_demo_key");
@@ -67,12 +72,12 @@
 //!         r#"{{"code":200,"msg":"ok","data":{{"callbackType":"complete","task_id":"{task_id}",
 //!            "data":[{{"id":"a","audio_url":"https://media.example.com/a.mp3"}}]}}}}"#
 //!     )))?;
-//! let answer = receiver.receive(request).await;
+//! let answer = pipeline.receiver().receive(request).await;
 //! assert_eq!(answer.status(), 200);
 //!
 //! let (key, tracks) = songs.recv().await.ok_or("the dispatcher stopped")?;
 //! assert_eq!((key.stage().as_str(), tracks), ("complete", 1));
-//! dispatcher.stop().await;
+//! pipeline.stop().await;
 //! # Ok(())
 //! # }
 //! ```
@@ -115,6 +120,11 @@ mod throttle;
 mod verify;
 
 pub use async_trait::async_trait;
+// They stand in public signatures.
+#[cfg(feature = "client")]
+pub use suno_client;
+pub use {bytes, http, jiff, suno_types};
+
 pub use clock::{Clock, SystemClock};
 pub use content::{Content, Fingerprint};
 pub use delivery::Delivery;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use suno_callback::serve::serve;
-use suno_callback::{Dispatcher, Event, Inbox, Receiver, Running, Verification, handler_fn};
+use suno_callback::{Event, Pipeline, Receiver, Verification, handler_fn};
 use suno_client::{ApiKey, Client};
 use suno_emulator::{Config, Emulator};
 use suno_store_sqlite::SqliteStore;
@@ -48,9 +48,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .await
         .map_err(not_started)?;
     progress.step(&format!("emulator  {}", emulator.base_url()));
-    let mut receiving = Receiving::start(&dir, &emulator).await?;
+    let client = client(&emulator)?;
+    let mut receiving = Receiving::start(&dir, &emulator, client.clone()).await?;
     progress.step(&format!("receiver  {}", receiving.url));
-    let done = job(&emulator, &mut receiving, &dir, &progress).await;
+    let done = job(&emulator, &client, &mut receiving, &dir, &progress).await;
     drop(progress);
     receiving.stop().await;
     emulator.shutdown().await;
@@ -72,22 +73,20 @@ fn folder(dir: Option<PathBuf>) -> Result<PathBuf, Failure> {
 struct Receiving {
     url: String,
     events: mpsc::UnboundedReceiver<(Instant, Event)>,
-    dispatcher: Running,
+    pipeline: Pipeline,
     server: JoinHandle<()>,
     stop: oneshot::Sender<()>,
 }
 
 impl Receiving {
-    async fn start(dir: &Path, emulator: &Emulator) -> Result<Self, Failure> {
+    async fn start(dir: &Path, emulator: &Emulator, client: Client) -> Result<Self, Failure> {
         let file = dir.join("suno.db");
         let store = SqliteStore::open(&file).map_err(|err| {
             Failure::usage(err).context(format!("cannot open the store {}", file.display()))
         })?;
-        let inbox = Inbox::start(Arc::new(store));
         let key = emulator
             .webhook_key()
             .ok_or_else(|| Failure::failed(anyhow!("the emulator signs nothing")))?;
-        let receiver = Receiver::new(inbox.clone(), Verification::webhook_key(key));
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|err| Failure::failed(err).context("the receiver cannot listen"))?;
@@ -97,14 +96,18 @@ impl Receiving {
             let told = tell.send((Instant::now(), event));
             async move { Ok(told?) }
         });
+        let pipeline = Pipeline::builder(Arc::new(store), handler, Verification::webhook_key(key))
+            .with_client(client)
+            .start()
+            .map_err(Failure::failed)?;
         let (stop, stopped) = oneshot::channel();
         Ok(Self {
             url: format!("http://{address}{}", Receiver::PATH),
             events,
-            dispatcher: Dispatcher::new(inbox, handler).start(),
-            server: tokio::spawn(serve(listener, receiver, async {
+            server: tokio::spawn(serve(listener, pipeline.receiver(), async {
                 let _ = stopped.await;
             })),
+            pipeline,
             stop,
         })
     }
@@ -112,20 +115,24 @@ impl Receiving {
     async fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.server.await;
-        self.dispatcher.stop().await;
+        self.pipeline.stop().await;
     }
+}
+
+fn client(emulator: &Emulator) -> Result<Client, Failure> {
+    let key = ApiKey::new(emulator.api_key()).map_err(advice::failure)?;
+    let client = Client::new(Provider::Kie, key).map_err(advice::failure)?;
+    provider::at(client, emulator.base_url())
 }
 
 /// Submits, follows the callbacks, and downloads.
 async fn job(
     emulator: &Emulator,
+    client: &Client,
     receiving: &mut Receiving,
     dir: &Path,
     progress: &Progress,
 ) -> Result<Done, Failure> {
-    let key = ApiKey::new(emulator.api_key()).map_err(advice::failure)?;
-    let client = Client::new(Provider::Kie, key).map_err(advice::failure)?;
-    let client = provider::at(client, emulator.base_url())?;
     let request = AddInstrumental::builder()
         .upload_url(format!("{}/media/your-voice.mp3", emulator.base_url()))
         .title("Harbour lights")
@@ -135,17 +142,16 @@ async fn job(
         .build()
         .map_err(Failure::failed)?;
     let started = Instant::now();
-    let submitted = client
-        .submit(&request)
-        .await
-        .map_err(|err| advice::failure(err).context("the task could not be submitted"))?;
+    let submitted = receiving.pipeline.submit(&request).await;
+    let submitted = submitted
+        .map_err(|err| Failure::failed(err).context("the task could not be submitted"))?;
     progress.step(&format!("submitted {}", submitted.task_id));
     progress.wait_for("waiting for callbacks");
     let stages = follow(&submitted.task_id, receiving, started, progress).await?;
     let Some((_, last)) = stages.last() else {
         return Err(Failure::failed(anyhow!("no callback came")));
     };
-    let saved = song::download(&client, last.tracks(), dir, progress).await?;
+    let saved = song::download(client, last.tracks(), dir, progress).await?;
     Ok(Done {
         task_id: submitted.task_id,
         stages,

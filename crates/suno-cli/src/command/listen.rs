@@ -9,9 +9,10 @@ use std::time::Duration;
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
 use suno_callback::{
-    Accepted, CallbackHandler, Clock, Content, Delivery, Dispatcher, Event, HandlerError, Inbox,
-    Receiver, Reconciler, Retention, Source, SystemClock, Token, Verification, handler_fn,
+    Accepted, CallbackHandler, Clock, Content, Delivery, Event, HandlerError, Pipeline, Receiver,
+    Source, SystemClock, Token, Verification, handler_fn,
 };
+use suno_client::Client;
 use suno_store_sqlite::SqliteStore;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -150,29 +151,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let StoreUrl(file) = &arguments.store;
     let store = SqliteStore::open(file)
         .map_err(|err| Failure::usage(err).context(format!("cannot open the store {file}")))?;
-    let store = Arc::new(store);
     let address = listener.local_addr().map_err(Failure::failed)?;
     let url = format!("http://{address}{}", arguments.path.0.trim_end_matches('/'));
     let lines = Lines::start(&arguments, &url).map_err(Failure::failed)?;
 
-    let retention = Retention::new(store.clone()).start();
-    let inbox = Inbox::start_observed(store, lines.observer());
-    let receiver = Receiver::new(inbox.clone(), verification).with_path(&arguments.path.0);
-    let reconciler = client.map(|client| Reconciler::new(inbox.clone(), client));
-    let handler = lines.handler();
-    let dispatcher = match &reconciler {
-        Some(reconciler) => Dispatcher::new(inbox, reconciler.confirm(handler)),
-        None => Dispatcher::new(inbox, handler),
-    };
-    let dispatcher = dispatcher
-        .with_lease(arguments.lease.0)
-        // A reader may pause for as long as it likes: its events wait.
-        .with_handler_timeout(Duration::MAX)
-        .with_stop_grace(PRINTING.min(arguments.stop_grace.0))
-        .start();
-    let reconciler = reconciler.map(Reconciler::start);
+    let pipeline = pipeline(&arguments, Arc::new(store), &lines, verification, client)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = Serve::new(listener, receiver)
+    let server = Serve::new(listener, pipeline.receiver())
         .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING))
         .run(async { drop(stopped.await) });
     let server = tokio::spawn(server);
@@ -185,19 +170,40 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     };
     drop(stop);
-    let all = async {
-        tokio::join!(server, dispatcher.stop(), retention.stop(), async {
-            if let Some(reconciler) = reconciler {
-                reconciler.stop().await;
-            }
-        })
-    };
+    let all = async { tokio::join!(server, pipeline.stop()) };
     if timeout_at(deadline, all).await.is_err() {
         tracing::warn!(
             "stopped before everything had ended; it is done again after the next start"
         );
     }
     ended
+}
+
+/// Starts everything but the server.
+fn pipeline(
+    arguments: &Arguments,
+    store: Arc<SqliteStore>,
+    lines: &Lines,
+    verification: Verification,
+    client: Option<Client>,
+) -> Result<Pipeline, Failure> {
+    let (path, lease) = (arguments.path.0.clone(), arguments.lease.0);
+    let printing = PRINTING.min(arguments.stop_grace.0);
+    let builder = Pipeline::builder(store, lines.handler(), verification)
+        .with_observer(lines.observer())
+        .receiver(move |receiver| receiver.with_path(&path))
+        .dispatcher(move |dispatcher| {
+            dispatcher
+                .with_lease(lease)
+                // A reader may pause for as long as it likes: its events wait.
+                .with_handler_timeout(Duration::MAX)
+                .with_stop_grace(printing)
+        });
+    let builder = match client {
+        Some(client) => builder.with_client(client).with_confirmation(),
+        None => builder,
+    };
+    builder.start().map_err(Failure::failed)
 }
 
 /// The lines on stdout, and what is said of them on stdin.
@@ -295,29 +301,30 @@ fn odd(delivery: &Delivery, accepted: Accepted) -> Option<Line<'_>> {
 }
 
 fn verification(arguments: &Arguments) -> Result<Verification, Failure> {
-    let mut verification = Verification::dangerous_none();
-    for name in &arguments.webhook_key_env {
-        verification =
-            verification.with_webhook_key(environment::named_by("--webhook-key-env", name)?);
-    }
-    if let Some(name) = &arguments.token_env {
-        let token = Token::new(&environment::named_by("--token-env", name)?).map_err(|err| {
-            Failure::usage(err).context("the variable that --token-env names holds no valid token")
-        })?;
-        verification = verification.with_token(token);
-    }
-    if verification.is_none() && !arguments.insecure_accept_unverified {
-        return Err(Failure::usage(anyhow!(
-            "callbacks could not be verified: put the webhook key into an environment \
-             variable and name it with --webhook-key-env {}, or a token with --token-env NAME \
-             (or pass --insecure-accept-unverified for an experiment)",
-            environment::WEBHOOK_KEY
-        )));
-    }
-    if verification.is_none() {
+    let keys = arguments.webhook_key_env.iter();
+    let keys = keys.map(|name| environment::named_by("--webhook-key-env", name));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    let token = match &arguments.token_env {
+        None => None,
+        Some(name) => Some(token(&environment::named_by("--token-env", name)?)?),
+    };
+    if arguments.insecure_accept_unverified {
         tracing::warn!("callbacks are not verified: anyone who can reach the URL can forge them");
+        return Ok(Verification::dangerous_none());
     }
-    Ok(verification)
+    Verification::new(keys, token).map_err(|err| {
+        Failure::usage(err).context(format!(
+            "put the webhook key into an environment variable and name it with --webhook-key-env {}, \
+             or a token with --token-env NAME (or pass --insecure-accept-unverified for an experiment)",
+            environment::WEBHOOK_KEY
+        ))
+    })
+}
+
+fn token(text: &str) -> Result<Token, Failure> {
+    Token::new(text).map_err(|err| {
+        Failure::usage(err).context("the variable that --token-env names holds no valid token")
+    })
 }
 
 fn announce(url: &str, json: bool) -> io::Result<()> {
