@@ -52,8 +52,8 @@
 //!   asked, and never with the key.
 //! * **Nothing secret is shown**: no error, `Debug` or log line holds the key, a body or a URL.
 //!
-//! Every body, wait, retry and queue has a bound; see [`Timeouts`], [`Retry`], [`Limit`] and the
-//! settings of [`Client`].
+//! Every body, wait, retry and queue has a bound; see [`Timeouts`], [`Retry`], [`Limit`] and
+//! [`ClientBuilder`].
 //!
 //! # What it is not
 //!
@@ -92,7 +92,7 @@ mod time;
 mod transport;
 mod wait;
 
-pub use client::Client;
+pub use client::{Client, ClientBuilder};
 pub use download::{Download, Downloading, Fetched};
 pub use error::{ClientError, ErrorKind};
 pub use key::ApiKey;
@@ -100,4 +100,5 @@ pub use limiter::Limit;
 pub use proxy::Proxy;
 pub use retry::Retry;
 pub use settings::Timeouts;
+pub use suno_types;
 pub use wait::{TaskFailure, Updates, Wait, WaitError, Waiting};

@@ -21,7 +21,7 @@ impl Client {
     }
 
     async fn record_once(&self, task: &TaskId) -> Result<Option<TaskRecord>, ClientError> {
-        let uri = self.shared.settings.endpoints.record(task)?;
+        let uri = self.shared.endpoints.record(task)?;
         let request = self.request(Method::GET, uri, Bytes::new());
         let _turn = self.shared.limiter.poll(task).await;
         let answer = self.ask(request, Effect::Reads).await?;
@@ -45,7 +45,7 @@ impl Client {
     }
 
     async fn credits_once(&self) -> Result<Credits, ClientError> {
-        let uri = self.shared.settings.endpoints.credits();
+        let uri = self.shared.endpoints.credits();
         let request = self.request(Method::GET, uri, Bytes::new());
         let answer = self.ask(request, Effect::Reads).await?;
         answer::read(&self.shared, Effect::Reads, &answer)?.ok_or_else(|| {

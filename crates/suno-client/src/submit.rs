@@ -28,7 +28,7 @@ impl Client {
     }
 
     async fn submit_once(&self, body: Bytes) -> Result<Submitted, ClientError> {
-        let uri = self.shared.settings.endpoints.submit();
+        let uri = self.shared.endpoints.submit();
         let mut request = self.request(Method::POST, uri, body);
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(CONTENT_TYPE, json);

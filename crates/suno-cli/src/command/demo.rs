@@ -124,8 +124,7 @@ async fn job(
     progress: &Progress,
 ) -> Result<Done, Failure> {
     let key = ApiKey::new(emulator.api_key()).map_err(advice::failure)?;
-    let client = Client::new(Provider::Kie, key).map_err(advice::failure)?;
-    let client = provider::at(client, emulator.base_url())?;
+    let client = provider::at(Client::builder(Provider::Kie, key), emulator.base_url())?;
     let request = AddInstrumental::builder()
         .upload_url(format!("{}/media/your-voice.mp3", emulator.base_url()))
         .title("Harbour lights")

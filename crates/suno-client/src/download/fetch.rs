@@ -19,10 +19,7 @@ use crate::endpoint::uri;
 use crate::request::AGENT;
 use crate::settings::Settings;
 use crate::transport::{Fault, Transport, wall_clock};
-use crate::{ClientError, ErrorKind};
-
-/// How many redirects are followed in one attempt.
-const REDIRECTS_MAX: usize = 5;
+use crate::{Client, ClientError, ErrorKind};
 
 /// A download under way.
 pub(super) struct Fetch<'a> {
@@ -99,7 +96,7 @@ impl<'a> Fetch<'a> {
             self.part.start_again().await?;
         }
         let mut url = self.url.clone();
-        for _ in 0..=REDIRECTS_MAX {
+        for _ in 0..=Client::REDIRECTS_MAX {
             let response = self.transport.fetch(self.request(&url)?).await;
             let response = response.map_err(|fault| ClientError::from_fault(fault, false))?;
             match redirect(&url, &response)? {

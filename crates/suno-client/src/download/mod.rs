@@ -45,6 +45,9 @@ pub struct Download {
 }
 
 impl Client {
+    /// The maximum number of redirects that one attempt at a download follows.
+    pub const REDIRECTS_MAX: usize = 5;
+
     /// Stores the finished audio of a track in the folder `dir`. Await what comes back.
     ///
     /// The name is made of the track's place, title and id, as in `1-harbour-lights-d6caddf3.mp3`;
@@ -52,8 +55,9 @@ impl Client {
     /// ending in `.part`, which is taken away if the download fails or is dropped.
     ///
     /// The URL came from outside: only public addresses are asked, unless
-    /// [`allow_private_downloads`](Self::allow_private_downloads) was called, and the key is not
-    /// sent. Up to 5 redirects are followed under the same rules.
+    /// [`allow_private_downloads`](crate::ClientBuilder::allow_private_downloads) was called, and the
+    /// key is not sent. Up to [`REDIRECTS_MAX`](Self::REDIRECTS_MAX) redirects are followed under the
+    /// same rules.
     ///
     /// The outcome is an error of the kind [`NotReady`](ErrorKind::NotReady) if the track has no
     /// audio yet, [`ForbiddenAddress`](ErrorKind::ForbiddenAddress) if its URL is not allowed,

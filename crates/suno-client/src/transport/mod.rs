@@ -38,7 +38,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many downloads run at the same time.
-const DOWNLOADS_MAX: usize = 16;
+pub(crate) const DOWNLOADS_MAX: usize = 16;
 
 /// The connections of a client.
 pub(crate) struct Transport {

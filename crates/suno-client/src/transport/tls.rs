@@ -9,8 +9,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-const NO_ROOTS: &str = "there is no root certificate to check https with: install the operating system's list (ca-certificates), or enable the feature webpki-roots, or set with_root_certificate";
-const BAD_ROOT: &str = "a certificate given to with_root_certificate cannot be read as DER";
+const NO_ROOTS: &str = "there is no root certificate to check https with: install the operating system's list (ca-certificates), or enable the feature webpki-roots, or add one with root_certificate";
+const BAD_ROOT: &str = "a certificate given to root_certificate cannot be read as DER";
 const NO_TLS: &str = "TLS cannot be set up with this provider of cryptography";
 
 /// How to talk TLS. Root certificates are only read when the first `https` connection is made.

@@ -18,7 +18,7 @@ impl Client {
     /// Waits until the task has ended, for at most `deadline`. Await what comes back, or take its
     /// [`updates`](Wait::updates).
     ///
-    /// It polls at once and then about every 30 s. Another process can go on waiting: all that is
+    /// It polls at once and then about every [`INTERVAL`](Wait::INTERVAL). Another process can go on waiting: all that is
     /// needed is the task id. Dropping it stops polling and does nothing to the task.
     ///
     /// ```no_run
@@ -37,10 +37,10 @@ impl Client {
             task: task.clone(),
             plan: Plan {
                 deadline,
-                interval: Duration::from_secs(30),
-                first_poll_after: Duration::ZERO,
-                visible_within: Duration::from_secs(120),
-                errors_max: 6,
+                interval: Wait::INTERVAL,
+                first_poll_after: Wait::FIRST_POLL_AFTER,
+                visible_within: Wait::VISIBLE_WITHIN,
+                errors_max: Wait::ERRORS_MAX,
             },
         }
     }
@@ -56,29 +56,41 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Sets the time between polls, to which up to a tenth is added at random. Default 30 s, which
-    /// is what the provider advises (`PROTOCOL.md 4.13`).
+    /// The default of [`with_interval`](Self::with_interval): 30 s, as the provider advises
+    /// (`PROTOCOL.md 4.13`).
+    pub const INTERVAL: Duration = Duration::from_secs(30);
+    /// The default of [`with_first_poll_after`](Self::with_first_poll_after): the first poll is made
+    /// at once.
+    pub const FIRST_POLL_AFTER: Duration = Duration::ZERO;
+    /// The default of [`with_visible_within`](Self::with_visible_within): 120 s.
+    pub const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
+    /// The default of [`with_errors_max`](Self::with_errors_max): 6.
+    pub const ERRORS_MAX: u32 = 6;
+
+    /// Sets the time between polls, to which up to a tenth is added at random. The default is
+    /// [`INTERVAL`](Self::INTERVAL).
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.plan.interval = interval;
         self
     }
 
-    /// Sets when the first poll is made; default at once. Right after a submit there is nothing to
-    /// hear for the first 20 s (`PROTOCOL.md 4.14`).
+    /// Sets the time before the first poll. A poll in the first 20 s after a submit brings nothing
+    /// new (`PROTOCOL.md 4.14`). The default is [`FIRST_POLL_AFTER`](Self::FIRST_POLL_AFTER).
     pub fn with_first_poll_after(mut self, time: Duration) -> Self {
         self.plan.first_poll_after = time;
         self
     }
 
-    /// Sets how long the provider may not know the task yet, from the start of the wait. Default
-    /// 120 s.
+    /// Sets the time from the start of the wait in which the provider may not know the task yet. The
+    /// default is [`VISIBLE_WITHIN`](Self::VISIBLE_WITHIN).
     pub fn with_visible_within(mut self, time: Duration) -> Self {
         self.plan.visible_within = time;
         self
     }
 
-    /// Sets how many polls in a row may fail before the wait ends. A poll fails when it was tried
-    /// as often as [`Retry`](crate::Retry) says. Default 6.
+    /// Sets the number of polls in a row that end the wait if all of them fail. A poll fails after
+    /// all attempts that [`Retry`](crate::Retry) allows. The default is
+    /// [`ERRORS_MAX`](Self::ERRORS_MAX).
     pub fn with_errors_max(mut self, polls: u32) -> Self {
         self.plan.errors_max = polls;
         self

@@ -8,8 +8,8 @@ use suno_client::{Client, Download, ErrorKind, Timeouts};
 use suno_types::{Track, TrackId};
 use tempfile::TempDir;
 
-use crate::client;
 use crate::server::{Reply, Server, Then};
+use crate::{builder, client};
 
 const AUDIO: &[u8] = b"ID3 not really music, but forty bytes long";
 const TAG: (&str, &str) = ("ETag", "\"v1\"");
@@ -33,7 +33,10 @@ struct Desk {
 impl Desk {
     async fn new(script: impl IntoIterator<Item = Reply>) -> Self {
         let server = Server::start(script).await;
-        let client = client(&server).allow_private_downloads();
+        let client = builder(&server)
+            .allow_private_downloads()
+            .build()
+            .expect("a client");
         let dir = tempfile::tempdir().expect("a folder");
         Self {
             server,
@@ -346,12 +349,22 @@ async fn a_host_that_goes_silent_is_given_up() {
     let desk = Desk::new(vec![cut_body(&[], 5).then(Then::Hang); 4]).await;
     let start = std::time::Instant::now();
     let timeouts = Timeouts::new().with_stall(Duration::from_millis(30));
-    let client = desk.client.clone().with_timeouts(timeouts);
+    let client = desk
+        .client
+        .to_builder()
+        .timeouts(timeouts)
+        .build()
+        .expect("a client");
     let err = client.download(&desk.track(), desk.dir.path()).await;
     assert_eq!(err.expect_err("silence").kind(), ErrorKind::TimedOut);
     let timeouts = Timeouts::new().with_download(Duration::from_millis(30));
     let desk = Desk::new([cut_body(&[], 5).then(Then::Hang)]).await;
-    let client = desk.client.clone().with_timeouts(timeouts);
+    let client = desk
+        .client
+        .to_builder()
+        .timeouts(timeouts)
+        .build()
+        .expect("a client");
     let err = client.download(&desk.track(), desk.dir.path()).await;
     assert_eq!(err.expect_err("silence").kind(), ErrorKind::TimedOut);
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -364,7 +377,12 @@ async fn a_download_may_be_given_time_without_an_end() {
     let forever = Timeouts::new()
         .with_stall(Duration::MAX)
         .with_download(Duration::MAX);
-    let client = desk.client.clone().with_timeouts(forever);
+    let client = desk
+        .client
+        .to_builder()
+        .timeouts(forever)
+        .build()
+        .expect("a client");
     let stored = client.download(&desk.track(), desk.dir.path()).await;
     assert_eq!(stored.expect("stored").bytes, AUDIO.len() as u64);
 }
@@ -378,7 +396,12 @@ async fn a_file_may_not_be_larger_than_allowed() {
         .into_bytes();
     for reply in [Reply::new(200, &[MP3], AUDIO), endless] {
         let desk = Desk::new([reply]).await;
-        let client = desk.client.clone().with_download_bytes_max(41);
+        let client = desk
+            .client
+            .to_builder()
+            .download_bytes_max(41)
+            .build()
+            .expect("a client");
         let err = client.download(&desk.track(), desk.dir.path()).await;
         assert_eq!(err.expect_err("too large").kind(), ErrorKind::TooLarge);
         assert!(desk.files().is_empty());

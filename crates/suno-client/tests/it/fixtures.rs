@@ -252,11 +252,14 @@ async fn play(case: &Value) -> Result<(), String> {
     let attempts = u32::try_from(input["attempts_max"].as_u64().expect("a number"));
     let retry = Retry::new().with_base(Duration::from_millis(1));
     let client = ApiKey::new(text(input, "api_key"))
-        .and_then(|key| Client::new(provider, key))
-        .and_then(|client| client.with_base_url(&server.url()))
-        .expect("a client")
-        .with_poll_limit(None)
-        .with_retry(retry.with_attempts_max(attempts.expect("a small number")));
+        .and_then(|key| {
+            Client::builder(provider, key)
+                .base_url(server.url())
+                .poll_limit(None)
+                .retry(retry.with_attempts_max(attempts.expect("a small number")))
+                .build()
+        })
+        .expect("a client");
     if refused {
         server.close().await;
     }
