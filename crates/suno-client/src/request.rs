@@ -35,7 +35,7 @@ impl Client {
         effect: Effect,
     ) -> Result<Answer, ClientError> {
         let asked = self.shared.transport().ask(request).await;
-        asked.map_err(|fault| ClientError::from_fault(fault, effect.spends()))
+        asked.map_err(|fault| fault.into_error(effect.spends()))
     }
 
     /// Makes attempts until one succeeds or the settings say to give up.

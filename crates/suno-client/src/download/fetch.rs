@@ -98,7 +98,7 @@ impl<'a> Fetch<'a> {
         let mut url = self.url.clone();
         for _ in 0..=Client::REDIRECTS_MAX {
             let response = self.transport.fetch(self.request(&url)?).await;
-            let response = response.map_err(|fault| ClientError::from_fault(fault, false))?;
+            let response = response.map_err(|fault| fault.into_error(false))?;
             match redirect(&url, &response)? {
                 Some(next) => url = next,
                 None => return Ok((url, response)),
@@ -191,7 +191,7 @@ impl<'a> Fetch<'a> {
                 Ok(Some(frame)) => frame.map_err(|err| Fault::Broken(err.into())),
                 Err(_) => Err(Fault::TimedOut("the download stood still")),
             };
-            let frame = frame.map_err(|fault| ClientError::from_fault(fault, false))?;
+            let frame = frame.map_err(|fault| fault.into_error(false))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };

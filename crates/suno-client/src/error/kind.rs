@@ -22,8 +22,6 @@ pub enum ErrorKind {
     NotJson,
     /// The answer is JSON, but not what was asked for.
     UnexpectedAnswer,
-    /// A submit of which the connection ended before the answer was complete.
-    Ambiguous,
     /// No connection could be made: nothing was sent.
     Connect,
     /// The connection ended before the answer was complete.
@@ -62,7 +60,6 @@ impl ErrorKind {
             Self::Refused => "refused",
             Self::NotJson => "not_json",
             Self::UnexpectedAnswer => "unexpected_answer",
-            Self::Ambiguous => "ambiguous",
             Self::Connect => "connect",
             Self::Interrupted => "interrupted",
             Self::TimedOut => "timed_out",

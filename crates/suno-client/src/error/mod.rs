@@ -12,9 +12,9 @@ use http::StatusCode;
 use suno_types::{Code, InvalidField};
 
 pub use self::kind::ErrorKind;
-use crate::transport::Fault;
 
-type Cause = Box<dyn StdError + Send + Sync>;
+/// The error of another crate that is the cause of one of ours.
+pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
 /// A request that had no good end.
 ///
@@ -127,39 +127,6 @@ impl ClientError {
 
     pub(crate) fn setting(what: &'static str) -> Self {
         Self::new(ErrorKind::Setting, what)
-    }
-
-    /// A request that got no answer. `costs` says that it spends credits if it arrived.
-    pub(crate) fn from_fault(fault: Fault, costs: bool) -> Self {
-        let (kind, what) = match &fault {
-            Fault::Connect(_) => (ErrorKind::Connect, "no connection could be made"),
-            Fault::Tls(what, _) => (ErrorKind::Tls, *what),
-            Fault::Forbidden(what) => (ErrorKind::ForbiddenAddress, *what),
-            Fault::Setting(what) => (ErrorKind::Setting, *what),
-            Fault::Broken(_) if costs => (
-                ErrorKind::Ambiguous,
-                "the connection ended before the answer was complete",
-            ),
-            Fault::Broken(_) => (
-                ErrorKind::Interrupted,
-                "the connection ended before the answer was complete",
-            ),
-            Fault::TimedOut(what) => (ErrorKind::TimedOut, *what),
-            Fault::TooLarge => (ErrorKind::TooLarge, "the answer is larger than allowed"),
-        };
-        let sent = matches!(
-            fault,
-            Fault::Broken(_) | Fault::TimedOut(_) | Fault::TooLarge
-        );
-        let passing = matches!(
-            fault,
-            Fault::Connect(_) | Fault::Broken(_) | Fault::TimedOut(_)
-        );
-        let mut err = Self::new(kind, what);
-        err.0.ambiguous = costs && sent;
-        err.0.retryable = passing && !err.0.ambiguous;
-        err.0.cause = fault.into_cause();
-        err
     }
 
     pub(crate) fn with_cause(mut self, cause: impl Into<Cause>) -> Self {

@@ -1,20 +1,17 @@
 //! What a pool makes its connections with: a time limit around TLS around the guard.
 
-use std::error::Error as StdError;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use tower_service::Service;
 
+use super::Connecting;
 use super::fault::ConnectFault;
 use super::guard::Guarded;
 use crate::address::AddressRule;
+use crate::error::Cause;
 use crate::settings::Settings;
-
-pub(super) type Cause = Box<dyn StdError + Send + Sync>;
-pub(super) type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, Cause>> + Send>>;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::io;
 
 use hyper_util::client::legacy;
 
-type Cause = Box<dyn StdError + Send + Sync>;
+use crate::error::{Cause, ClientError, ErrorKind};
 
 /// A request without an answer.
 #[derive(Debug)]
@@ -54,10 +54,29 @@ impl Fault {
         Self::Connect(err.into())
     }
 
-    pub(crate) fn into_cause(self) -> Option<Cause> {
+    /// The error that a caller sees. `costs` is true for a request that spends credits if it
+    /// arrives.
+    pub(crate) fn into_error(self, costs: bool) -> ClientError {
+        let (kind, what) = match &self {
+            Self::Connect(_) => (ErrorKind::Connect, "no connection could be made"),
+            Self::Tls(what, _) => (ErrorKind::Tls, *what),
+            Self::Forbidden(what) => (ErrorKind::ForbiddenAddress, *what),
+            Self::Setting(what) => (ErrorKind::Setting, *what),
+            Self::Broken(_) => (
+                ErrorKind::Interrupted,
+                "the connection ended before the answer was complete",
+            ),
+            Self::TimedOut(what) => (ErrorKind::TimedOut, *what),
+            Self::TooLarge => (ErrorKind::TooLarge, "the answer is larger than allowed"),
+        };
+        let was_sent = matches!(self, Self::Broken(_) | Self::TimedOut(_) | Self::TooLarge);
+        let is_passing = matches!(self, Self::Connect(_) | Self::Broken(_) | Self::TimedOut(_));
+        let err = ClientError::new(kind, what).with_outlook(is_passing, costs && was_sent);
         match self {
-            Self::Connect(cause) | Self::Tls(_, cause) | Self::Broken(cause) => Some(cause),
-            Self::Forbidden(_) | Self::Setting(_) | Self::TimedOut(_) | Self::TooLarge => None,
+            Self::Connect(cause) | Self::Tls(_, cause) | Self::Broken(cause) => {
+                err.with_cause(cause)
+            }
+            Self::Forbidden(_) | Self::Setting(_) | Self::TimedOut(_) | Self::TooLarge => err,
         }
     }
 }
@@ -90,4 +109,39 @@ fn tls_failure(err: &(dyn StdError + 'static)) -> Option<&'static str> {
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 fn tls_failure(_: &(dyn StdError + 'static)) -> Option<&'static str> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults() -> [(Fault, bool); 7] {
+        [
+            (Fault::Connect("refused".into()), false),
+            (Fault::Tls("no TLS", "refused".into()), false),
+            (Fault::Forbidden("private"), false),
+            (Fault::Setting("no roots"), false),
+            (Fault::Broken("reset".into()), true),
+            (Fault::TimedOut("late"), true),
+            (Fault::TooLarge, true),
+        ]
+    }
+
+    #[test]
+    fn only_a_costly_request_that_may_have_arrived_is_ambiguous() {
+        for (fault, was_sent) in faults() {
+            let err = fault.into_error(true);
+            assert_eq!(err.is_ambiguous(), was_sent, "{err:?}");
+            assert!(!(err.is_ambiguous() && err.is_retryable()), "{err:?}");
+        }
+    }
+
+    #[test]
+    fn the_kind_of_a_fault_does_not_depend_on_what_the_request_costs() {
+        for ((costly, _), (free, _)) in faults().into_iter().zip(faults()) {
+            let (costly, free) = (costly.into_error(true), free.into_error(false));
+            assert_eq!(costly.kind(), free.kind());
+            assert!(!free.is_ambiguous(), "{free:?}");
+        }
+    }
 }

@@ -10,11 +10,12 @@ use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use tower_service::Service;
 
-use super::connect::{Cause, Connecting};
+use super::Connecting;
 use super::fault::ConnectFault;
 use super::io::Io;
 use crate::Proxy;
 use crate::address::{AddressRule, is_loopback_host, literal};
+use crate::error::Cause;
 
 const FORBIDDEN: &str =
     "the address is private, reserved, or not allowed without https; nothing was sent";

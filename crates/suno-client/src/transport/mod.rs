@@ -10,6 +10,7 @@ mod io;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod tls;
 
+use std::pin::Pin;
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
@@ -22,10 +23,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant, timeout_at};
 
-pub(crate) use self::connect::Purpose;
-use self::connect::{Connector, connector, shared_tls};
+use self::connect::{Connector, Purpose, connector, shared_tls};
 use self::fault::ConnectFault;
 pub(crate) use self::fault::Fault;
+use crate::error::Cause;
 use crate::settings::{Settings, Timeouts};
 use crate::time::after;
 
@@ -39,6 +40,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many downloads run at the same time.
 pub(crate) const DOWNLOADS_MAX: usize = 16;
+
+/// The future of a connection, or of the addresses for one.
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, Cause>> + Send>>;
 
 /// The connections of a client.
 pub(crate) struct Transport {

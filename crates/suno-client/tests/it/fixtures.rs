@@ -190,11 +190,20 @@ fn ready(record: &TaskRecord) -> usize {
 
 fn error(err: &ClientError) -> Value {
     json!({"error": {
-        "kind": err.kind().as_str(),
+        "kind": word(err.kind(), err.is_ambiguous()),
         "code": err.code().map(|code| code.0),
         "retryable": err.is_retryable(),
         "ambiguous": err.is_ambiguous(),
     }})
+}
+
+/// The word of the fixtures for a kind of error. They have one of their own for a submit whose
+/// connection ended (`PROTOCOL.md 7.37`).
+fn word(kind: ErrorKind, is_ambiguous: bool) -> &'static str {
+    match kind {
+        ErrorKind::Interrupted if is_ambiguous => "ambiguous",
+        kind => kind.as_str(),
+    }
 }
 
 /// True if the request is the one that the case expects.
@@ -302,16 +311,16 @@ async fn the_transcripts_of_the_fixtures_end_as_they_say() {
 #[test]
 fn every_kind_of_the_fixtures_has_its_word() {
     let kinds = [
-        ErrorKind::RateLimited,
-        ErrorKind::OutOfCredits,
-        ErrorKind::Unauthorized,
-        ErrorKind::InvalidRequest,
-        ErrorKind::Maintenance,
-        ErrorKind::Server,
-        ErrorKind::NotJson,
-        ErrorKind::Ambiguous,
+        (ErrorKind::RateLimited, false),
+        (ErrorKind::OutOfCredits, false),
+        (ErrorKind::Unauthorized, false),
+        (ErrorKind::InvalidRequest, false),
+        (ErrorKind::Maintenance, false),
+        (ErrorKind::Server, true),
+        (ErrorKind::NotJson, true),
+        (ErrorKind::Interrupted, true),
     ];
-    let words = kinds.map(ErrorKind::as_str);
+    let words = kinds.map(|(kind, is_ambiguous)| word(kind, is_ambiguous));
     for case in cases("client") {
         if let Some(kind) = case["expect"]["outcome"]["error"]["kind"].as_str() {
             assert!(words.contains(&kind), "{}: {kind}", case["id"]);
