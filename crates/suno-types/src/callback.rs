@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::{self, CallbackOut};
-use crate::{CallbackRef, CallbackType, Code, DecodeError, Extra, Stage, TaskId, Track};
+use crate::{CallbackType, Code, Extra, Stage, TaskId, Track};
 
 /// What the provider says of a task in one callback.
 ///
@@ -72,22 +71,6 @@ impl Callback {
             data_extra: Extra::default(),
             job: None,
         }
-    }
-
-    /// Reads a body.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] if the body is not JSON, names no task or several, has no code, or a member
-    /// has a type that is not known for it. Unknown members and words are no errors.
-    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        CallbackRef::decode(body).map(CallbackRef::into_owned)
-    }
-
-    /// Writes the body.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        wire::write(&CallbackOut(self))
     }
 
     /// The stage that the callback reports.

@@ -5,9 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::error::DecodeErrorKind;
-use crate::wire::{self, EnvelopeBody, EnvelopeOut, Member, RecordData, SubmittedData};
-use crate::{Code, DecodeError, Extra, TaskId, TaskRecord};
+use crate::{Code, DecodeError, Extra, TaskId};
 
 /// The answer to a request. HTTP 200 says nothing: the outcome is [`code`](Self::code).
 #[derive(Clone, PartialEq)]
@@ -29,48 +27,8 @@ pub trait Payload: Sized + Serialize + sealed::Sealed {
     fn read(data: &str) -> Result<Self, DecodeError>;
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
-
-    impl Sealed for super::Submitted {}
-    impl Sealed for super::Credits {}
-    impl Sealed for super::Json {}
-    impl Sealed for super::TaskRecord {}
-}
-
-impl<T: Payload> Envelope<T> {
-    /// Reads an answer.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] if the body is not an envelope, or the code is 200 and the data is not what
-    /// was asked for. Beside another code, any data is allowed and kept in `extra`.
-    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        let envelope = wire::parse::<Member<EnvelopeBody<'_>>>(body)?.into_envelope()?;
-        let mut extra = envelope.extra;
-        let data = match envelope.data {
-            Some(raw) if envelope.code == Code::SUCCESS => {
-                Some(T::read(raw.get()).map_err(|err| err.inside("data"))?)
-            }
-            Some(raw) => {
-                extra.keep("data".into(), raw.to_owned());
-                None
-            }
-            None => None,
-        };
-        Ok(Self {
-            code: envelope.code,
-            msg: envelope.msg,
-            data,
-            extra,
-        })
-    }
-
-    /// Writes an answer.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        wire::write(&EnvelopeOut(self))
-    }
 }
 
 impl<T> Envelope<T> {
@@ -119,7 +77,7 @@ pub struct Credits(pub f64);
 /// Any JSON value, as it was sent: the data of answers that this crate has no type for.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
-pub struct Json(Box<RawValue>);
+pub struct Json(pub(crate) Box<RawValue>);
 
 impl Json {
     /// The JSON text.
@@ -139,33 +97,5 @@ impl PartialEq for Json {
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Json(…)")
-    }
-}
-
-impl Payload for Submitted {
-    fn read(data: &str) -> Result<Self, DecodeError> {
-        wire::parse_text::<Member<SubmittedData<'_>>>(data)?.into_submitted()
-    }
-}
-
-impl Payload for TaskRecord {
-    fn read(data: &str) -> Result<Self, DecodeError> {
-        wire::parse_text::<Member<RecordData<'_>>>(data)?.into_record()
-    }
-}
-
-impl Payload for Credits {
-    fn read(data: &str) -> Result<Self, DecodeError> {
-        let credits = wire::parse_text::<Member<wire::Num<'_>>>(data)?.float("")?;
-        credits
-            .map(Self)
-            .ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, ""))
-    }
-}
-
-impl Payload for Json {
-    fn read(data: &str) -> Result<Self, DecodeError> {
-        let raw: &RawValue = wire::parse_text(data)?;
-        Ok(Self(raw.to_owned()))
     }
 }

@@ -35,7 +35,6 @@ mod id;
 mod peek;
 mod progress;
 mod provider;
-mod reading;
 mod record;
 mod request;
 #[cfg(feature = "signature")]
@@ -54,8 +53,8 @@ pub use id::{InvalidId, TaskId, TrackId};
 pub use peek::Peek;
 pub use progress::{Failure, Progress};
 pub use provider::Provider;
-pub use reading::CallbackRef;
 pub use record::{Outcome, TaskRecord, TaskStatus};
 pub use request::{AddInstrumental, AddInstrumentalBuilder, InvalidField, Model, VocalGender};
 pub use stage::{CallbackType, Stage};
 pub use track::{CreatedAt, Track, TrackRef};
+pub use wire::CallbackRef;

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::wire::{self, CallbackHead, Member};
-use crate::{Code, DecodeError, Stage};
+use crate::{Code, Stage};
 
 /// What verification and routing need of a callback body: borrowed, tracks passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,18 +15,6 @@ pub struct Peek<'a> {
 }
 
 impl<'a> Peek<'a> {
-    /// Finds the task id in a callback body (`PROTOCOL.md 7.8` to `7.11`).
-    ///
-    /// The whole body is checked to be JSON, but tracks and unknown members are not looked at: a
-    /// body that can be peeked at may still fail to decode.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] if the body is not JSON, or does not name exactly one task.
-    pub fn callback(body: &'a [u8]) -> Result<Self, DecodeError> {
-        wire::parse_head::<Member<CallbackHead<'_>>>(body)?.into_peek()
-    }
-
     pub(crate) fn new(task_id: Cow<'a, str>, said: Option<(Code, Option<Cow<'a, str>>)>) -> Self {
         Self { task_id, said }
     }

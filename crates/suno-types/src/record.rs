@@ -3,9 +3,7 @@
 use std::fmt;
 
 use crate::word::open_word;
-use crate::{
-    Callback, CallbackType, Code, CreatedAt, DecodeError, Envelope, Extra, Stage, TaskId, Track,
-};
+use crate::{Callback, CallbackType, Code, CreatedAt, Extra, Stage, TaskId, Track};
 
 /// What the provider knows of a task.
 ///
@@ -105,15 +103,6 @@ impl TaskRecord {
             is_job: false,
             has_error_word: false,
         }
-    }
-
-    /// Reads the answer to a poll. `data` is `None` while the task is not visible.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] if the body is not an envelope, or its data is not a record.
-    pub fn decode(body: &[u8]) -> Result<Envelope<Self>, DecodeError> {
-        Envelope::decode(body)
     }
 
     /// How the task stands, from the whole record (`PROTOCOL.md 7.22`, `7.24`).

@@ -139,12 +139,6 @@ impl AddInstrumental {
         self.call_back_url = web_url("callBackUrl", url.into())?;
         Ok(self)
     }
-
-    /// The body of the request.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        crate::wire::write(self)
-    }
 }
 
 /// The fields of an [`AddInstrumental`], in any order. Nothing is checked before

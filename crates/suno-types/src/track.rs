@@ -9,7 +9,6 @@ use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::wire::Spelling;
 use crate::{Extra, TrackId};
 
 /// One track of a task, as far as it is known.
@@ -63,21 +62,33 @@ impl Track {
         }
     }
 
-    /// True if the finished audio can be downloaded.
+    /// The URL of the finished audio; `None` while it is not finished.
+    ///
+    /// ```
+    /// use suno_types::Track;
+    ///
+    /// let mut track = Track::new(0);
+    /// track.audio_url = Some(String::new());
+    /// assert_eq!(track.ready_url(), None);
+    ///
+    /// track.audio_url = Some("https://media.example.com/a.mp3".to_owned());
+    /// assert_eq!(track.ready_url(), Some("https://media.example.com/a.mp3"));
+    /// ```
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        is_ready(self.audio_url.as_deref())
+    pub fn ready_url(&self) -> Option<&str> {
+        ready_url(self.audio_url.as_deref())
     }
 
-    /// The track as one line of JSON, spelled as in a callback.
-    pub(crate) fn sort_text(&self) -> String {
-        serde_json::to_string(&crate::wire::SpelledTrack(self, Spelling::Snake)).unwrap_or_default()
+    /// Whether the finished audio can be downloaded, from [`ready_url`](Self::ready_url).
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready_url().is_some()
     }
 }
 
-/// True if that is the URL of finished audio.
-pub(crate) fn is_ready(audio_url: Option<&str>) -> bool {
-    audio_url.is_some_and(|url| !url.is_empty())
+/// The URL of finished audio: one that is not empty.
+pub(crate) fn ready_url(audio_url: Option<&str>) -> Option<&str> {
+    audio_url.filter(|url| !url.is_empty())
 }
 
 /// What of a track tells one delivery from another: neither texts nor URLs.

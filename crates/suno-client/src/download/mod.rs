@@ -109,8 +109,8 @@ impl Downloading {
 
 fn audio_url(track: &Track) -> Result<Url, ClientError> {
     let what = "the track has no audio to download yet; wait for the task first";
-    let text = track.audio_url.as_deref().filter(|_| track.is_ready());
-    let text = text.ok_or_else(|| ClientError::new(ErrorKind::NotReady, what))?;
+    let url = track.ready_url();
+    let text = url.ok_or_else(|| ClientError::new(ErrorKind::NotReady, what))?;
     let what = "the audio URL of the track is not an http or https URL";
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),

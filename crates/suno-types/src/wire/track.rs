@@ -9,7 +9,7 @@ use super::member::{Member, Num, Text};
 use super::object::{UnknownLeft, object};
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
-use crate::track::is_ready;
+use crate::track::ready_url;
 use crate::{CreatedAt, DecodeError, Track, TrackId, TrackRef};
 
 /// How one kind of member is read, checked and owned.
@@ -176,7 +176,7 @@ impl TrackParts<'_> {
         TrackRef {
             id: self.id.as_deref(),
             duration: self.duration,
-            is_ready: is_ready(self.audio_url.as_deref()),
+            is_ready: ready_url(self.audio_url.as_deref()).is_some(),
         }
     }
 }
@@ -244,6 +244,13 @@ pub(crate) fn created_at(
     match created_at {
         Some(_) => Ok(created_at),
         None => Err(DecodeError::new(DecodeErrorKind::OutOfRange, path)),
+    }
+}
+
+impl Track {
+    /// The track as one line of JSON, spelled as in a callback.
+    pub(crate) fn sort_text(&self) -> String {
+        serde_json::to_string(&SpelledTrack(self, Spelling::Snake)).unwrap_or_default()
     }
 }
 
