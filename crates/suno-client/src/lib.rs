@@ -3,8 +3,8 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
+//! use suno_client::suno_types::{AddInstrumental, Provider};
 //! use suno_client::{ApiKey, Client};
-//! use suno_types::{AddInstrumental, Provider};
 //!
 //! # async fn example(key_from_your_secrets: String) -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::new(Provider::Kie, ApiKey::new(key_from_your_secrets)?)?;
@@ -100,5 +100,8 @@ pub use limiter::Limit;
 pub use proxy::Proxy;
 pub use retry::Retry;
 pub use settings::Timeouts;
-pub use suno_types;
 pub use wait::{TaskFailure, Updates, Wait, WaitError, Waiting};
+
+/// The types of requests and answers. A program that depends on this crate needs no dependency of
+/// its own on that one.
+pub use suno_types;

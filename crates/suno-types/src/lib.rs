@@ -58,3 +58,6 @@ pub use request::{AddInstrumental, AddInstrumentalBuilder, InvalidField, Model, 
 pub use stage::{CallbackType, Stage};
 pub use track::{CreatedAt, Track, TrackRef};
 pub use wire::CallbackRef;
+
+/// The crate of [`CreatedAt::timestamp`]'s return type.
+pub use jiff;

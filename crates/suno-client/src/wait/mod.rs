@@ -22,7 +22,7 @@ impl Client {
     /// needed is the task id. Dropping it stops polling and does nothing to the task.
     ///
     /// ```no_run
-    /// # async fn example(client: suno_client::Client, task: suno_types::TaskId)
+    /// # async fn example(client: suno_client::Client, task: suno_client::suno_types::TaskId)
     /// #     -> Result<(), suno_client::WaitError> {
     /// use std::time::Duration;
     ///

@@ -1,7 +1,7 @@
 //! A wait under way: it sleeps, asks, and tells what has changed.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -95,6 +95,27 @@ impl Updates {
             started,
             seen: None,
         }
+    }
+
+    /// Waits for the next update; `None` after the last one. It is what `StreamExt::next` does, for
+    /// programs that use no crate for streams.
+    ///
+    /// Dropping the future loses no update.
+    ///
+    /// ```no_run
+    /// # async fn example(client: suno_client::Client, task: suno_client::suno_types::TaskId)
+    /// #     -> Result<(), suno_client::WaitError> {
+    /// use std::time::Duration;
+    ///
+    /// let mut updates = client.wait(&task, Duration::from_secs(15 * 60)).updates();
+    /// while let Some(record) = updates.next().await {
+    ///     println!("{}", record?.status);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next(&mut self) -> Option<Result<TaskRecord, WaitError>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
     /// The next thing that is worth telling. Not to be polled after the end.

@@ -1,7 +1,7 @@
 //! Plays the language-neutral transcripts of `fixtures/client` and builds the requests of
 //! `fixtures/requests`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -333,8 +333,10 @@ fn every_kind_of_the_fixtures_has_its_word() {
 fn the_tests_that_the_comparison_names_are_there() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let page = std::fs::read_to_string(root.join("docs/CLIENTS.md")).expect("the page");
-    let mut sources = String::new();
-    gather(&root.join("crates"), &mut sources);
+    let sources: String = rust_files(&root.join("crates"))
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
     let mut named = 0;
     for row in page.lines().filter(|line| line.starts_with("| ")) {
         let shown_by = row.trim_end_matches(" |").rsplit(" | ").next();
@@ -357,14 +359,17 @@ fn the_tests_that_the_comparison_names_are_there() {
     assert!(named >= 30, "only {named} names were found");
 }
 
-/// All Rust below a folder.
-fn gather(folder: &std::path::Path, sources: &mut String) {
+/// Name and text of every Rust file below a folder.
+pub(crate) fn rust_files(folder: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            gather(&path, sources);
+            files.extend(rust_files(&path));
         } else if path.extension().is_some_and(|ending| ending == "rs") {
-            sources.push_str(&std::fs::read_to_string(path).expect("a file"));
+            let text = std::fs::read_to_string(&path).expect("a file");
+            files.push((path.display().to_string(), text));
         }
     }
+    files
 }

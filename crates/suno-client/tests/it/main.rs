@@ -4,6 +4,7 @@
 
 mod canary;
 mod clock;
+mod docs;
 mod download;
 mod fixtures;
 #[cfg(target_os = "linux")]

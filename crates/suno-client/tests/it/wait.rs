@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use suno_client::{ErrorKind, Limit, Retry, Timeouts, WaitError};
+use suno_client::{ErrorKind, Limit, Retry, Timeouts, Updates, WaitError};
 
 use crate::clock::{HeldClock, until};
 use crate::server::{Reply, Server, Then};
@@ -46,6 +46,20 @@ async fn updates_are_told_once_each_and_end_with_the_finished_task() {
         .await;
     assert_eq!(heard, ["PENDING", "FIRST_SUCCESS", "SUCCESS"]);
     assert_eq!(server.asked().len(), 7);
+}
+
+#[tokio::test]
+async fn updates_can_be_read_one_by_one_until_there_are_none() {
+    let server = Server::start([Reply::json(PENDING), finished()]).await;
+    let client = builder(&server).poll_limit(None).build().expect("a client");
+    let wait = client.wait(&task(), MINUTES).with_interval(TICK);
+    let mut updates = wait.updates();
+    let mut heard = Vec::new();
+    while let Some(update) = Updates::next(&mut updates).await {
+        heard.push(update.expect("no error").status.as_str().to_owned());
+    }
+    assert_eq!(heard, ["PENDING", "SUCCESS"]);
+    assert!(updates.next().await.is_none());
 }
 
 #[tokio::test]
