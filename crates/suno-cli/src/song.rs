@@ -62,7 +62,7 @@ pub(crate) async fn download(
             .map_err(|err| {
                 advice::failure(err).context(format!("{name} could not be downloaded"))
             })?;
-        if !download.size_checked {
+        if !download.is_size_checked {
             progress.step(&format!(
                 "{name} was saved, but its host did not say how large it is: it may be cut off"
             ));

@@ -93,14 +93,14 @@ mod transport;
 mod wait;
 
 pub use client::{Client, ClientBuilder};
-pub use download::{Download, Downloading, Fetched};
+pub use download::{Download, DownloadProgress, SavedTrack};
 pub use error::{ClientError, ErrorKind};
 pub use key::ApiKey;
 pub use limiter::Limit;
 pub use proxy::Proxy;
 pub use retry::Retry;
 pub use settings::Timeouts;
-pub use wait::{TaskFailure, Updates, Wait, WaitError, Waiting};
+pub use wait::{TaskFailure, Updates, Wait, WaitError, WaitFuture};
 
 /// The types of requests and answers. A program that depends on this crate needs no dependency of
 /// its own on that one.

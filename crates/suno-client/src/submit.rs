@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
-use suno_types::{AddInstrumental, Submitted};
+use suno_types::{AddInstrumental, SubmittedTask};
 
 use crate::answer::{self, Effect};
 use crate::{Client, ClientError};
@@ -22,12 +22,12 @@ impl Client {
     ///
     /// [`ClientError`] if no task id came back. If [`is_ambiguous`](ClientError::is_ambiguous), the
     /// task may exist all the same; its callback will then come without a known id.
-    pub async fn submit(&self, request: &AddInstrumental) -> Result<Submitted, ClientError> {
+    pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, ClientError> {
         let body = Bytes::from(request.encode());
         self.repeat(|| self.submit_once(body.clone())).await
     }
 
-    async fn submit_once(&self, body: Bytes) -> Result<Submitted, ClientError> {
+    async fn submit_once(&self, body: Bytes) -> Result<SubmittedTask, ClientError> {
         let uri = self.shared.endpoints.submit();
         let mut request = self.request(Method::POST, uri, body);
         let json = HeaderValue::from_static("application/json");

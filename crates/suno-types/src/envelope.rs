@@ -62,7 +62,7 @@ impl<T: fmt::Debug> fmt::Debug for Envelope<T> {
 /// The answer to a submit that was taken.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Submitted {
+pub struct SubmittedTask {
     /// The name of the new task.
     pub task_id: TaskId,
     /// Members that this version does not know.

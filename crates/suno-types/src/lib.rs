@@ -46,12 +46,12 @@ mod word;
 
 pub use callback::Callback;
 pub use code::{Code, Meaning, Place};
-pub use envelope::{Credits, Envelope, Json, Payload, Submitted};
+pub use envelope::{Credits, Envelope, Json, Payload, SubmittedTask};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use extra::Extra;
 pub use id::{InvalidId, TaskId, TrackId};
 pub use peek::Peek;
-pub use progress::{Failure, Progress};
+pub use progress::{Failure, TaskProgress};
 pub use provider::Provider;
 pub use record::{Outcome, TaskRecord, TaskStatus};
 pub use request::{AddInstrumental, AddInstrumentalBuilder, InvalidField, Model, VocalGender};

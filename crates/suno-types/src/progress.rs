@@ -6,8 +6,8 @@ use crate::{Callback, Code, Stage, TaskRecord, Track};
 
 /// What is known of a task.
 ///
-/// Fold in callbacks and records as they come: [`Progress::absorb_callback`],
-/// [`Progress::absorb_record`]. The result does not depend on their order, and hearing something
+/// Fold in callbacks and records as they come: [`TaskProgress::absorb_callback`],
+/// [`TaskProgress::absorb_record`]. The result does not depend on their order, and hearing something
 /// twice changes nothing. A task never goes back: text < first < complete, and a failure is
 /// terminal.
 ///
@@ -15,7 +15,7 @@ use crate::{Callback, Code, Stage, TaskRecord, Track};
 /// because a callback's signature does not cover its body (`PROTOCOL.md 3.4`); between callbacks
 /// alone the failure stands, and [`is_contested`](Self::is_contested) says so.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Progress {
+pub struct TaskProgress {
     reached: Option<Reached>,
     completed: Option<Weight>,
     failed: Option<(Weight, Failure)>,
@@ -62,7 +62,7 @@ impl Known {
     }
 }
 
-impl Progress {
+impl TaskProgress {
     /// Nothing is known yet.
     #[must_use]
     pub fn new() -> Self {

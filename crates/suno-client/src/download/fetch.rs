@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::part::Part;
-use super::{Callback, Fetched, file_name};
+use super::{Callback, DownloadProgress, file_name};
 use crate::answer::{retry_after, status_passes};
 use crate::client::Shared;
 use crate::endpoint::uri;
@@ -37,7 +37,7 @@ pub(super) struct Fetch<'a> {
 /// What is known of a file that came whole.
 pub(super) struct Whole {
     pub(super) extension: &'static str,
-    pub(super) size_checked: bool,
+    pub(super) is_size_checked: bool,
 }
 
 impl<'a> Fetch<'a> {
@@ -86,7 +86,7 @@ impl<'a> Fetch<'a> {
         }
         Ok(Whole {
             extension: file_name::extension(self.content_type.as_deref(), &url),
-            size_checked: self.total.is_some(),
+            is_size_checked: self.total.is_some(),
         })
     }
 
@@ -200,10 +200,10 @@ impl<'a> Fetch<'a> {
             }
             self.check_size(self.part.bytes().saturating_add(data.len() as u64))?;
             self.part.append(&data).await?;
-            if let Some(tell) = &mut self.on_progress {
-                tell(Fetched {
+            if let Some(report) = &mut self.on_progress {
+                report(DownloadProgress {
                     bytes: self.part.bytes(),
-                    total: self.total,
+                    bytes_total: self.total,
                 });
             }
         }

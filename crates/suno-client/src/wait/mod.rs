@@ -11,7 +11,7 @@ use suno_types::{TaskId, TaskRecord};
 
 use self::course::Plan;
 pub use self::error::{TaskFailure, WaitError};
-pub use self::updates::{Updates, Waiting};
+pub use self::updates::{Updates, WaitFuture};
 use crate::Client;
 
 impl Client {
@@ -105,9 +105,9 @@ impl Wait {
 
 impl IntoFuture for Wait {
     type Output = Result<TaskRecord, WaitError>;
-    type IntoFuture = Waiting;
+    type IntoFuture = WaitFuture;
 
-    fn into_future(self) -> Waiting {
-        Waiting::from(self.updates())
+    fn into_future(self) -> WaitFuture {
+        WaitFuture::from(self.updates())
     }
 }

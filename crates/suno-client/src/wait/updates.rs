@@ -14,18 +14,18 @@ use super::{TaskFailure, WaitError};
 use crate::time::after;
 use crate::{Client, ClientError, ErrorKind};
 
-/// The future of a [`Wait`](crate::Wait).
+/// The future of a [`Wait`](crate::Wait): the record of the finished task, or a [`WaitError`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct Waiting(Updates);
+pub struct WaitFuture(Updates);
 
-impl From<Updates> for Waiting {
+impl From<Updates> for WaitFuture {
     fn from(updates: Updates) -> Self {
         Self(updates)
     }
 }
 
-impl Future for Waiting {
+impl Future for WaitFuture {
     type Output = Result<TaskRecord, WaitError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -234,7 +234,11 @@ mod tests {
         let client = Client::new(Provider::Kie, key).expect("a client");
         let task = TaskId::new("b36e1365439a3fa0741b1aa0fa6a34da").expect("an id");
         let updates = client.wait(&task, Duration::from_secs(1)).updates();
-        assert!(size_of::<Waiting>() <= 256, "{}", size_of::<Waiting>());
+        assert!(
+            size_of::<WaitFuture>() <= 256,
+            "{}",
+            size_of::<WaitFuture>()
+        );
         let asking = size_of_val(&*updates.ask());
         assert!(asking <= 2560, "{asking}");
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use suno_client::{Client, Download, ErrorKind, Timeouts};
+use suno_client::{Client, ErrorKind, SavedTrack, Timeouts};
 use suno_types::{Track, TrackId};
 use tempfile::TempDir;
 
@@ -49,7 +49,7 @@ impl Desk {
         track(&format!("{}/media/a.mp3?sig=s3cret", self.server.url()))
     }
 
-    async fn download(&self) -> Result<Download, suno_client::ClientError> {
+    async fn download(&self) -> Result<SavedTrack, suno_client::ClientError> {
         self.client.download(&self.track(), self.dir.path()).await
     }
 
@@ -96,13 +96,13 @@ async fn a_track_is_stored_under_a_safe_name_without_the_key() {
         desk.dir.path().join("1-harbour-lights-d6caddf3.mp3")
     );
     assert_eq!(
-        (stored.bytes, stored.size_checked, stored.resumed),
+        (stored.bytes, stored.is_size_checked, stored.resumes),
         (42, true, 0)
     );
     assert_eq!(std::fs::read(&stored.path).expect("the file"), AUDIO);
     assert_eq!(desk.files(), [stored.path]);
     let last = *seen.lock().expect("the lock").last().expect("progress");
-    assert_eq!((last.bytes, last.total), (42, Some(42)));
+    assert_eq!((last.bytes, last.bytes_total), (42, Some(42)));
     assert_eq!(desk.server.asked()[0].header("authorization"), None);
 }
 
@@ -116,7 +116,7 @@ async fn a_download_cut_at_any_byte_is_resumed_and_whole() {
             AUDIO,
             "{bytes}"
         );
-        assert_eq!(stored.resumed, 1);
+        assert_eq!(stored.resumes, 1);
         assert_eq!(desk.range(0), None);
         assert_eq!(desk.range(1), Some(format!("bytes={bytes}-")));
         let asked = desk.server.asked();
@@ -170,7 +170,7 @@ async fn without_a_strong_version_a_download_starts_again() {
         let desk = Desk::new([cut_body(&[version], 10), Reply::new(200, &[MP3], AUDIO)]).await;
         let stored = desk.download().await.expect("fetched again");
         assert_eq!(std::fs::read(&stored.path).expect("the file"), AUDIO);
-        assert_eq!((desk.range(1), stored.resumed), (None, 0));
+        assert_eq!((desk.range(1), stored.resumes), (None, 0));
     }
 }
 
@@ -270,7 +270,7 @@ async fn a_cut_after_some_progress_does_not_count_with_those_before() {
     ];
     let desk = Desk::new(script).await;
     let stored = desk.download().await.expect("whole in the end");
-    assert_eq!(stored.resumed, 5);
+    assert_eq!(stored.resumes, 5);
     assert_eq!(std::fs::read(&stored.path).expect("the file"), AUDIO);
 }
 
@@ -415,7 +415,7 @@ async fn a_file_without_an_announced_size_says_so() {
     chunked.bytes = [head, "a\r\n0123456789\r\n0\r\n\r\n"].concat().into_bytes();
     let desk = Desk::new([chunked]).await;
     let stored = desk.download().await.expect("stored");
-    assert_eq!((stored.bytes, stored.size_checked), (10, false));
+    assert_eq!((stored.bytes, stored.is_size_checked), (10, false));
 }
 
 #[tokio::test]

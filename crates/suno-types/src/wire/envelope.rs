@@ -10,7 +10,7 @@ use super::one_task_id;
 use super::track::extra;
 use crate::envelope::sealed::Sealed;
 use crate::error::DecodeErrorKind;
-use crate::{Code, Credits, DecodeError, Envelope, Json, Payload, Submitted, TaskId};
+use crate::{Code, Credits, DecodeError, Envelope, Json, Payload, SubmittedTask, TaskId};
 
 impl<T: Payload> Envelope<T> {
     /// Reads an answer.
@@ -47,11 +47,11 @@ impl<T: Payload> Envelope<T> {
     }
 }
 
-impl Sealed for Submitted {}
+impl Sealed for SubmittedTask {}
 
-impl Payload for Submitted {
+impl Payload for SubmittedTask {
     fn read(data: &str) -> Result<Self, DecodeError> {
-        super::parse_text::<Member<SubmittedData<'_>>>(data)?.into_submitted()
+        super::parse_text::<Member<SubmittedTaskData<'_>>>(data)?.into_submitted()
     }
 }
 
@@ -100,20 +100,20 @@ impl<'de> Member<EnvelopeBody<'de>> {
 
 object! {
     /// The answer to a submit.
-    SubmittedData<'de> {
+    SubmittedTaskData<'de> {
         camel_task_id: Text<'de> = "taskId",
         snake_task_id: Text<'de> = "task_id",
     }
 }
 
-impl Member<SubmittedData<'_>> {
-    fn into_submitted(self) -> Result<Submitted, DecodeError> {
+impl Member<SubmittedTaskData<'_>> {
+    fn into_submitted(self) -> Result<SubmittedTask, DecodeError> {
         let data = self.required("")?;
         let id = one_task_id(
             ("taskId", data.camel_task_id),
             [("task_id", data.snake_task_id)],
         )?;
-        Ok(Submitted {
+        Ok(SubmittedTask {
             task_id: TaskId::checked(id),
             extra: data.rest.check(&mut UnknownLeft::new())?.into(),
         })
@@ -136,7 +136,7 @@ impl<T: Serialize> Serialize for EnvelopeOut<'_, T> {
     }
 }
 
-impl Serialize for Submitted {
+impl Serialize for SubmittedTask {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("taskId", self.task_id.as_str())?;

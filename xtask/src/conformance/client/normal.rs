@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use suno_client::{ClientError, ErrorKind, WaitError};
-use suno_types::{Credits, Submitted, TaskRecord, Track};
+use suno_types::{Credits, SubmittedTask, TaskRecord, Track};
 
 use crate::conformance::normal::{outcome, stage};
 
-pub(super) fn submitted(result: Result<Submitted, ClientError>) -> Value {
+pub(super) fn submitted(result: Result<SubmittedTask, ClientError>) -> Value {
     match result {
         Ok(submitted) => json!({"submitted": {"task_id": submitted.task_id.as_str()}}),
         Err(err) => error(&err),
