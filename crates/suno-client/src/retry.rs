@@ -1,4 +1,4 @@
-//! Whether a failed request is made again, and when: data in, a decision out.
+//! Decides whether and when a failed request is repeated. No clock, no network.
 
 use std::time::Duration;
 
@@ -26,10 +26,11 @@ pub struct Retry {
     /// [`ATTEMPTS_MAX`](Self::ATTEMPTS_MAX).
     pub attempts_max: u32,
     /// The bound of the first pause. After a rate limit or maintenance the bound is eight times as
-    /// long, because the provider counts in windows of seconds. The default is [`BASE`](Self::BASE).
+    /// long, because the provider counts in windows of seconds. The default is
+    /// [`BASE`](Self::BASE).
     pub base: Duration,
-    /// The longest pause. If `Retry-After` asks for more, the request is not retried. The default is
-    /// [`DELAY_MAX`](Self::DELAY_MAX).
+    /// The longest pause. If `Retry-After` asks for more, the request is not retried. The default
+    /// is [`DELAY_MAX`](Self::DELAY_MAX).
     pub delay_max: Duration,
 }
 
@@ -81,8 +82,8 @@ impl Retry {
         self
     }
 
-    /// What to do after the attempt with the number `attempt`, counted from 1, has failed.
-    /// `random` is at least 0 and less than 1.
+    /// Decides after a failed attempt with the number `attempt`, counted from 1. `random` is at
+    /// least 0 and less than 1.
     pub(crate) fn decide(&self, attempt: u32, failure: Failure, random: f64) -> Decision {
         if !failure.retryable || attempt >= self.attempts_max {
             return Decision::GiveUp;
@@ -101,11 +102,11 @@ impl Retry {
     }
 }
 
-/// What the decision depends on.
+/// The properties of a failed attempt that the decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failure {
     pub(crate) retryable: bool,
-    /// The provider is there, but does not take the request now.
+    /// The provider answered, but does not accept requests now.
     pub(crate) is_busy: bool,
     pub(crate) retry_after: Option<Duration>,
 }
@@ -122,7 +123,7 @@ impl From<&crate::ClientError> for Failure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Make the request again after this pause.
+    /// Repeat the request after this pause.
     Again(Duration),
     GiveUp,
 }
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_more_patience_than_there_is_is_given_up() {
+    fn a_retry_after_beyond_the_longest_pause_ends_the_attempts() {
         let failure = Failure {
             retryable: true,
             is_busy: true,

@@ -1,4 +1,4 @@
-//! Submitting a task: sent once, and again only on proof that nothing was done.
+//! Submitting a task. A request is repeated only on proof that nothing was done.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -11,17 +11,18 @@ use crate::{Client, ClientError};
 impl Client {
     /// Submits a task, which spends credits (`PROTOCOL.md 1`).
     ///
-    /// It waits for a turn if there were too many submits lately. The request is sent again only
-    /// if no connection could be made, or the provider answered that it is busy or being
-    /// maintained; see [`Retry`](crate::Retry).
+    /// The call waits while the account is at its [limit](crate::ClientBuilder::submit_limit). The
+    /// request is retried only if no connection could be made, or if the provider answered that it
+    /// is busy or under maintenance; see [`Retry`](crate::Retry).
     ///
-    /// Dropping the future while the request is under way is as good as an ambiguous error: the
-    /// task may have been made.
+    /// If the future is dropped while the request is under way, the task may have been created, as
+    /// with an ambiguous error.
     ///
     /// # Errors
     ///
-    /// [`ClientError`] if no task id came back. If [`is_ambiguous`](ClientError::is_ambiguous), the
-    /// task may exist all the same; its callback will then come without a known id.
+    /// [`ClientError`] if no task id was received. If
+    /// [`is_ambiguous`](ClientError::is_ambiguous) is true, the task may exist nevertheless; its
+    /// callback then has a task id that is not known here.
     pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, ClientError> {
         let body = Bytes::from(request.encode());
         self.repeat(|| self.submit_once(body.clone())).await
@@ -38,7 +39,7 @@ impl Client {
             answer::without_data(
                 Effect::Spends,
                 &answer,
-                "the answer says success but names no task",
+                "the answer says success but has no task id",
             )
         })
     }

@@ -1,4 +1,4 @@
-//! The answer to a request: code, message and data.
+//! The envelope of answers, with code, message and data.
 
 use std::fmt;
 
@@ -7,21 +7,30 @@ use serde_json::value::RawValue;
 
 use crate::{Code, DecodeError, Extra, TaskId};
 
-/// The answer to a request. HTTP 200 says nothing: the outcome is [`code`](Self::code).
+/// The answer to a request. The outcome is [`code`](Self::code), not the HTTP status.
+///
+/// ```
+/// use suno_types::{Credits, Envelope};
+///
+/// let answer = Envelope::<Credits>::decode(br#"{"code":200,"msg":"success","data":87.5}"#)?;
+/// assert_eq!(answer.data, Some(Credits(87.5)));
+/// # Ok::<(), suno_types::DecodeError>(())
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Envelope<T> {
-    /// The outcome.
+    /// The code of the outcome.
     pub code: Code,
-    /// The provider's words, for people. They can echo a URL with a secret in it: do not log them.
+    /// The provider's message, for people. It can repeat a URL that contains a secret: do not log
+    /// it.
     pub msg: String,
-    /// What was asked for; `None` if it was null or absent, or if the code is not 200.
+    /// The requested data; `None` if it was null or absent, or if the code is not 200.
     pub data: Option<T>,
-    /// Members that this version does not know, and `data` beside a code other than 200.
+    /// Members that this version does not know, and `data` if the code is not 200.
     pub extra: Extra,
 }
 
-/// What an envelope can hold. Implemented by this crate's types only.
+/// A type for the data of an envelope. Only types of this crate implement it.
 pub trait Payload: Sized + Serialize + sealed::Sealed {
     #[doc(hidden)]
     fn read(data: &str) -> Result<Self, DecodeError>;
@@ -32,7 +41,7 @@ pub(crate) mod sealed {
 }
 
 impl<T> Envelope<T> {
-    /// An answer that says success.
+    /// Creates an answer that says success.
     #[must_use]
     pub fn success(data: Option<T>) -> Self {
         Self {
@@ -48,7 +57,7 @@ impl<T> Envelope<T> {
     }
 }
 
-/// Without `msg`, which can echo a URL with a secret in it.
+/// Without `msg`, which can repeat a URL that contains a secret.
 impl<T: fmt::Debug> fmt::Debug for Envelope<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Envelope")
@@ -59,22 +68,22 @@ impl<T: fmt::Debug> fmt::Debug for Envelope<T> {
     }
 }
 
-/// The answer to a submit that was taken.
+/// A task that the provider has accepted.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SubmittedTask {
-    /// The name of the new task.
+    /// The id of the new task.
     pub task_id: TaskId,
     /// Members that this version does not know.
     pub extra: Extra,
 }
 
-/// How many credits the account has left; can be fractional.
+/// The number of credits that the account has left. It can be fractional.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Credits(pub f64);
 
-/// Any JSON value, as it was sent: the data of answers that this crate has no type for.
+/// Any JSON value as it was sent, for the data of answers that this crate has no type for.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Json(pub(crate) Box<RawValue>);
@@ -93,7 +102,7 @@ impl PartialEq for Json {
     }
 }
 
-/// Without the value, which can hold a secret.
+/// Without the value, which can contain a secret.
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Json(…)")

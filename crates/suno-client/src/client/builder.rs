@@ -147,8 +147,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds a certificate, given as DER, whose signatures on server certificates are trusted. It can
-    /// be called several times.
+    /// Adds a certificate, given as DER, whose signatures on server certificates are trusted. It
+    /// can be called several times.
     ///
     /// The certificate is read for the first `https` connection. If that fails, the request ends
     /// with an error of the kind [`Setting`](crate::ErrorKind::Setting).
@@ -184,9 +184,8 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`ClientError`] of the kind [`Setting`](crate::ErrorKind::Setting) if the base URL is not an
-    /// absolute `http` or `https` URL, has a user name, a query or a fragment, or is plain `http` to
-    /// another machine without
-    /// [`dangerous_allow_plain_http`](Self::dangerous_allow_plain_http).
+    /// absolute `http` or `https` URL, has a user name, a query or a fragment, or is plain `http`
+    /// to another machine without [`dangerous_allow_plain_http`](Self::dangerous_allow_plain_http).
     pub fn build(self) -> Result<Client, ClientError> {
         let Self {
             provider,

@@ -1,4 +1,4 @@
-//! Downloading a track: to a temporary name, resumed after a cut, renamed when it is whole.
+//! Downloading a track to a temporary name. The file is renamed when it is complete.
 
 mod fetch;
 mod file_name;
@@ -39,7 +39,7 @@ pub struct SavedTrack {
     /// The size of the file.
     pub bytes: u64,
     /// Whether the media host sent the size of the file, so that it could be checked. Without it, a
-    /// file that was cut off cannot be told from a whole one.
+    /// truncated file may go unnoticed.
     pub is_size_checked: bool,
     /// The number of times that the download was resumed after a broken connection.
     pub resumes: u32,
@@ -49,8 +49,8 @@ impl Client {
     /// The maximum number of redirects that one attempt at a download follows.
     pub const REDIRECTS_MAX: usize = 5;
 
-    /// Returns a download of a track's finished audio into the folder `dir`, which must exist. Await
-    /// it to run it.
+    /// Returns a download of a track's finished audio into the folder `dir`, which must exist.
+    /// It starts when it is awaited.
     ///
     /// The file name consists of the track's place, title and id, as in
     /// `1-harbour-lights-d6caddf3.mp3`. An existing file of that name is replaced. Until the audio
@@ -58,13 +58,13 @@ impl Client {
     /// the download fails or is dropped.
     ///
     /// The URL comes from outside, so only public addresses are allowed, unless
-    /// [`allow_private_downloads`](crate::ClientBuilder::allow_private_downloads) was called, and the
-    /// key is not sent. Up to [`REDIRECTS_MAX`](Self::REDIRECTS_MAX) redirects are followed under the
-    /// same rules.
+    /// [`allow_private_downloads`](crate::ClientBuilder::allow_private_downloads) was called, and
+    /// the key is not sent. Up to [`REDIRECTS_MAX`](Self::REDIRECTS_MAX) redirects are followed
+    /// under the same rules.
     ///
-    /// The download ends with an error of the kind [`NotReady`](ErrorKind::NotReady) if the track has
-    /// no audio yet, [`ForbiddenAddress`](ErrorKind::ForbiddenAddress) if its URL is not allowed,
-    /// [`BadFile`](ErrorKind::BadFile) if the file is empty or not audio,
+    /// The download ends with an error of the kind [`NotReady`](ErrorKind::NotReady) if the track
+    /// has no audio yet, [`ForbiddenAddress`](ErrorKind::ForbiddenAddress) if its URL is not
+    /// allowed, [`BadFile`](ErrorKind::BadFile) if the file is empty or not audio,
     /// [`HttpStatus`](ErrorKind::HttpStatus) if the media host refuses it,
     /// [`TooLarge`](ErrorKind::TooLarge) if it exceeds
     /// [`download_bytes_max`](crate::ClientBuilder::download_bytes_max), or
@@ -135,7 +135,8 @@ fn audio_url(track: &Track) -> Result<Url, ClientError> {
     }
 }
 
-/// Makes attempts until the file is whole. Only attempts that brought nothing count in a row.
+/// Repeats attempts until the file is complete. An attempt that received some bytes resets the
+/// count of failures.
 async fn fetch_all(mut fetch: Fetch<'_>, stem: &str) -> Result<SavedTrack, ClientError> {
     let mut failures_in_a_row = 0;
     let mut resumes = 0;
@@ -185,7 +186,7 @@ impl IntoFuture for Download {
     }
 }
 
-/// Without the URLs of the track, which are as good as the audio itself.
+/// Without the URLs of the track, which give access to the audio.
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Download")

@@ -1,4 +1,4 @@
-//! Why a request got no answer, and above all whether it was sent.
+//! The failures of requests without an answer, and whether the request was sent.
 
 use std::error::Error as StdError;
 use std::io;
@@ -7,26 +7,26 @@ use hyper_util::client::legacy;
 
 use crate::error::{Cause, ClientError, ErrorKind};
 
-/// A request without an answer.
+/// The failure of a request that got no complete answer.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// No connection: nothing was sent.
+    /// No connection could be made. Nothing was sent.
     Connect(Cause),
-    /// No TLS, for this reason: nothing was sent.
+    /// TLS failed for this reason. Nothing was sent.
     Tls(&'static str, Cause),
-    /// The address is not allowed: nothing was sent.
+    /// The address is not allowed. Nothing was sent.
     Forbidden(&'static str),
-    /// Something is missing on this side: nothing was sent.
+    /// A setting or feature is missing. Nothing was sent.
     Setting(&'static str),
-    /// The connection ended; the request may have arrived.
+    /// The connection ended. The request may have arrived.
     Broken(Cause),
-    /// It took too long; the request may have arrived.
+    /// A time limit passed. The request may have arrived.
     TimedOut(&'static str),
-    /// The answer is too large; the request has arrived.
+    /// The answer is too large. The request has arrived.
     TooLarge,
 }
 
-/// What the connector gives as its error, to be found again behind the errors of the pool.
+/// The error of the connector, which is found again among the causes of the pool's error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectFault {
     #[error("{0}")]
@@ -38,7 +38,7 @@ pub(crate) enum ConnectFault {
 }
 
 impl Fault {
-    /// Whatever the pool does not say was a failure to connect may have been sent.
+    /// Any request may have been sent, unless the pool reports a failure to connect.
     pub(super) fn from_pool(err: legacy::Error) -> Self {
         if !err.is_connect() {
             return Self::Broken(err.into());
@@ -81,8 +81,8 @@ impl Fault {
     }
 }
 
-/// The error and its causes. An `io::Error` is not the cause of itself in the eyes of
-/// `Error::source`, so that what it wraps is put in besides.
+/// The error and its causes. `Error::source` skips the error that an `io::Error` wraps, so that one
+/// is added.
 fn chain<'a>(
     err: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -100,9 +100,9 @@ fn tls_failure(err: &(dyn StdError + 'static)) -> Option<&'static str> {
     let failure = chain(err).find_map(|err| err.downcast_ref::<rustls::Error>())?;
     Some(match failure {
         rustls::Error::InvalidCertificate(_) => {
-            "the server's certificate was not accepted; check the host name, the clock and the root certificates"
+            "the server's certificate was rejected; check the host name, the clock and the root certificates"
         }
-        _ => "the server does not speak TLS as this client does; check the scheme and the port",
+        _ => "the TLS handshake failed; check the scheme and the port",
     })
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for the end of a task by polling. When to poll is decided in `course.rs`.
+//! Waiting for the end of a task by polling; `course.rs` decides when to poll.
 
 mod course;
 mod error;
@@ -15,11 +15,12 @@ pub use self::updates::{Updates, WaitFuture};
 use crate::Client;
 
 impl Client {
-    /// Waits until the task has ended, for at most `deadline`. Await what comes back, or take its
-    /// [`updates`](Wait::updates).
+    /// Returns a wait for the end of a task, for at most `deadline`. Await it to get the last
+    /// record, or read its [`updates`](Wait::updates).
     ///
-    /// It polls at once and then about every [`INTERVAL`](Wait::INTERVAL). Another process can go on waiting: all that is
-    /// needed is the task id. Dropping it stops polling and does nothing to the task.
+    /// The wait polls at once and then about every [`INTERVAL`](Wait::INTERVAL). Dropping it stops
+    /// the polls and does not affect the task. Another process can wait for the same task: it needs
+    /// the task id only.
     ///
     /// ```no_run
     /// # async fn example(client: suno_client::Client, task: suno_client::suno_types::TaskId)
@@ -46,7 +47,7 @@ impl Client {
     }
 }
 
-/// A wait that has not begun. Await it for the end alone.
+/// A wait that starts when it is awaited or its updates are taken; see [`Client::wait`].
 #[derive(Debug, Clone)]
 #[must_use = "a wait does nothing unless it is awaited"]
 pub struct Wait {
@@ -59,8 +60,8 @@ impl Wait {
     /// The default of [`with_interval`](Self::with_interval): 30 s, as the provider advises
     /// (`PROTOCOL.md 4.13`).
     pub const INTERVAL: Duration = Duration::from_secs(30);
-    /// The default of [`with_first_poll_after`](Self::with_first_poll_after): the first poll is made
-    /// at once.
+    /// The default of [`with_first_poll_after`](Self::with_first_poll_after): the first poll is
+    /// made at once.
     pub const FIRST_POLL_AFTER: Duration = Duration::ZERO;
     /// The default of [`with_visible_within`](Self::with_visible_within): 120 s.
     pub const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
@@ -81,8 +82,8 @@ impl Wait {
         self
     }
 
-    /// Sets the time from the start of the wait in which the provider may not know the task yet. The
-    /// default is [`VISIBLE_WITHIN`](Self::VISIBLE_WITHIN).
+    /// Sets the time from the start of the wait in which the provider may not know the task yet.
+    /// The default is [`VISIBLE_WITHIN`](Self::VISIBLE_WITHIN).
     pub fn with_visible_within(mut self, time: Duration) -> Self {
         self.plan.visible_within = time;
         self
@@ -96,8 +97,8 @@ impl Wait {
         self
     }
 
-    /// What is heard of the task, as a stream: a record each time it has changed. The last item is
-    /// the record of the finished task, or an error.
+    /// Starts the wait and returns the task's record each time it has changed, as a stream. The
+    /// last item is the record of the finished task, or an error.
     pub fn updates(self) -> Updates {
         Updates::start(self.client, self.task, self.plan)
     }

@@ -1,4 +1,4 @@
-//! A wait under way: it sleeps, asks, and tells what has changed.
+//! A wait under way. It sleeps, polls, and yields records that have changed.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -37,7 +37,7 @@ impl Future for WaitFuture {
     }
 }
 
-/// The stream of a [`Wait`](crate::Wait), see [`Wait::updates`](crate::Wait::updates).
+/// The stream of a task's records, from [`Wait::updates`](crate::Wait::updates).
 #[must_use = "streams do nothing unless polled"]
 pub struct Updates {
     client: Client,
@@ -45,7 +45,7 @@ pub struct Updates {
     course: Course,
     started: Instant,
     state: State,
-    /// What was last passed on, to tell whether a record is news.
+    /// The last record that was yielded, to detect a change.
     seen: Option<Seen>,
 }
 
@@ -53,12 +53,13 @@ type Asking = Pin<Box<dyn Future<Output = Result<Option<TaskRecord>, ClientError
 
 enum State {
     Asleep(Pin<Box<Sleep>>),
-    /// Boxed, because it is much larger and there most waits are asleep.
+    /// Boxed, because it is much larger and most waits are asleep.
     Asking(Asking),
     Ended,
 }
 
-/// What is remembered of a record; whole records of thousands of waits would not be small.
+/// The parts of a record that are kept to detect a change. Whole records of thousands of waits
+/// would need much memory.
 #[derive(Debug, PartialEq)]
 struct Seen {
     status: TaskStatus,
@@ -83,7 +84,7 @@ enum News {
 }
 
 impl Updates {
-    /// Begins now.
+    /// Starts a wait now.
     pub(super) fn start(client: Client, task: TaskId, plan: Plan) -> Self {
         let course = Course::new(plan);
         let started = Instant::now();
@@ -118,7 +119,7 @@ impl Updates {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// The next thing that is worth telling. Not to be polled after the end.
+    /// The next change, or the end. It must not be polled after the end.
     fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<News> {
         loop {
             match &mut self.state {

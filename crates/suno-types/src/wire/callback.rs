@@ -67,7 +67,7 @@ object! {
 }
 
 object! {
-    /// What a callback says of the task.
+    /// The object `data` of a callback.
     CallbackData<'de> {
         callback_type: Text<'de> = "callbackType",
         snake_task_id: Text<'de> = "task_id",
@@ -81,14 +81,14 @@ object! {
 }
 
 object! {
-    /// What stands in the JSON text `resultJson` of the jobs dialect.
+    /// The object in the JSON text `resultJson` of the jobs dialect.
     JobResult<'de> {
         tracks: Vec<Member<SnakeTrack<'de>>> = "data",
     }
 }
 
 head! {
-    /// A callback of which only the task and the stage are wanted.
+    /// The members of a callback that give the task and the stage.
     CallbackHead<'de> {
         code: Num<'de> = "code",
         task_id: Text<'de> = "taskId",
@@ -97,7 +97,7 @@ head! {
 }
 
 head! {
-    /// See [`CallbackHead`].
+    /// The object `data` of a [`CallbackHead`].
     CallbackDataHead<'de> {
         callback_type: Text<'de> = "callbackType",
         snake_task_id: Text<'de> = "task_id",
@@ -120,8 +120,8 @@ fn task_id<'de>(
 }
 
 impl<'de> Member<CallbackHead<'de>> {
-    /// The id of the task, if the body names exactly one, and what says how far it has come. Other
-    /// members that are there twice hide only the latter: whose callback it is remains plain.
+    /// Returns the id of the task, if the body has exactly one, and its stage. If another member
+    /// occurs twice, the stage is unknown, but the task is not.
     pub(crate) fn into_peek(self) -> Result<Peek<'de>, DecodeError> {
         let body = self.required("")?;
         body.rest.check_once(&["taskId", "data"])?;
@@ -166,7 +166,7 @@ impl<'de> Member<CallbackBody<'de>> {
 }
 
 impl<'de> CallbackDataHead<'de> {
-    /// The word for the stage in either dialect; none at all if it is not a text.
+    /// The word for the stage in either dialect. The outer `None` means that it is not a string.
     fn word(self) -> Option<Option<Cow<'de, str>>> {
         let is_job = is_job(&self.state, &self.callback_type, &self.tracks);
         let state = self.state.text("state").ok()?;
@@ -181,7 +181,8 @@ impl<'de> CallbackDataHead<'de> {
     }
 }
 
-/// The jobs dialect says `state` where the other says `callbackType` and `data`.
+/// Returns whether these members are those of the jobs dialect, which has `state` instead of
+/// `callbackType` and `data`.
 fn is_job<A, B, C>(state: &Member<A>, callback_type: &Member<B>, tracks: &Member<C>) -> bool {
     matches!(
         (state, callback_type, tracks),
@@ -193,7 +194,7 @@ fn is_job<A, B, C>(state: &Member<A>, callback_type: &Member<B>, tracks: &Member
     )
 }
 
-/// Refuses a word for a stage that is too long to be one.
+/// Rejects a word for a stage that is too long.
 fn check_word(word: &Option<Cow<'_, str>>, path: &str) -> Result<(), DecodeError> {
     match word {
         Some(word) if word.len() > Stage::WORD_BYTES_MAX => {
@@ -244,7 +245,7 @@ impl<'de> CallbackData<'de> {
     }
 }
 
-/// The members that are there, with their names. No memory is allocated if none is.
+/// Returns the members that have a value, with their names. It allocates nothing if none has.
 fn present<'de, const N: usize>(
     members: [(&'static str, Option<Cow<'de, str>>); N],
 ) -> Vec<(&'static str, Cow<'de, str>)> {
@@ -255,7 +256,7 @@ fn present<'de, const N: usize>(
 }
 
 impl JobResult<'_> {
-    /// Reads the JSON text in `resultJson`; absent and empty mean that there are no tracks yet.
+    /// Reads the JSON text in `resultJson`. If it is absent or empty, there are no tracks yet.
     pub(super) fn read(
         json: Option<&str>,
         left: &mut UnknownLeft,
@@ -275,7 +276,7 @@ impl JobResult<'_> {
     }
 }
 
-/// A callback on its way to the wire.
+/// A callback to encode.
 pub(crate) struct CallbackOut<'a>(pub(crate) &'a Callback);
 
 impl Serialize for CallbackOut<'_> {
@@ -337,7 +338,7 @@ pub(super) fn job_result<E: serde::ser::Error>(
     serde_json::to_string(&Result(tracks, rest)).map_err(E::custom)
 }
 
-/// Tracks on their way to the wire.
+/// Tracks to encode.
 pub(super) struct TracksOut<'a>(pub(super) &'a [Track], pub(super) Spelling);
 
 impl Serialize for TracksOut<'_> {

@@ -10,11 +10,20 @@ use crate::callback::{Job, stage};
 use crate::extra::ExtraRef;
 use crate::{Callback, CallbackType, Code, Extra, Stage, TaskId, Track, TrackRef};
 
-/// A callback borrowed from its body: what tells one delivery from another can be read, and the
-/// texts are not copied.
+/// A callback that borrows its texts from the body. It gives access to the members that distinguish
+/// one delivery from another.
 ///
-/// A body that decodes to this decodes to a [`Callback`], and the other way round: what is wrong
-/// with the others is found here.
+/// A body decodes to this type exactly if it decodes to a [`Callback`], with the same errors.
+///
+/// ```
+/// use suno_types::{CallbackRef, Stage};
+///
+/// let body = br#"{"code":501,"msg":"failed","data":{"task_id":"5c79be8e"}}"#;
+/// let callback = CallbackRef::decode(body)?;
+/// assert_eq!(callback.stage(), Stage::Failed);
+/// assert_eq!(callback.into_owned().msg, "failed");
+/// # Ok::<(), suno_types::DecodeError>(())
+/// ```
 pub struct CallbackRef<'a> {
     /// Checked to be an id.
     pub(super) task_id: Cow<'a, str>,
@@ -25,19 +34,19 @@ pub struct CallbackRef<'a> {
 }
 
 impl CallbackRef<'_> {
-    /// The task; 1 to 128 visible ASCII characters.
+    /// The id of the task: 1 to 128 visible ASCII characters.
     #[must_use]
     pub fn task_id(&self) -> &str {
         &self.task_id
     }
 
-    /// The task, copied.
+    /// Copies the id of the task.
     #[must_use]
     pub fn to_task_id(&self) -> TaskId {
         TaskId::checked(&*self.task_id)
     }
 
-    /// The outcome. Anything but 200 is a failure.
+    /// The code of the outcome. Any code but 200 is a failure.
     #[must_use]
     pub fn code(&self) -> Code {
         self.code
@@ -57,7 +66,7 @@ impl CallbackRef<'_> {
         tracks.chain(of_job.map(TrackRef::from))
     }
 
-    /// The same with texts of its own.
+    /// Copies the texts into a [`Callback`].
     #[must_use]
     pub fn into_owned(self) -> Callback {
         let mut callback = Callback::new(TaskId::checked(self.task_id), self.code);
@@ -68,7 +77,7 @@ impl CallbackRef<'_> {
     }
 }
 
-/// Without texts, which can hold a URL with a secret in it.
+/// Without texts, which can contain a URL with a secret.
 impl fmt::Debug for CallbackRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallbackRef")

@@ -85,7 +85,7 @@ object! {
 }
 
 impl<'de> Member<EnvelopeBody<'de>> {
-    /// The envelope with its data still as JSON.
+    /// Converts the mirror to an envelope, with the data still as JSON.
     fn into_envelope(self) -> Result<Envelope<&'de RawValue>, DecodeError> {
         let body = self.required("")?;
         let code = body.code.code("code")?;
@@ -120,7 +120,7 @@ impl Member<SubmittedTaskData<'_>> {
     }
 }
 
-/// An envelope on its way to the wire.
+/// An envelope to encode.
 struct EnvelopeOut<'a, T>(&'a Envelope<T>);
 
 impl<T: Serialize> Serialize for EnvelopeOut<'_, T> {

@@ -1,8 +1,11 @@
-//! Private mirrors of what goes over the wire.
+//! Decoding and encoding: private mirrors of the JSON objects on the wire.
 //!
-//! Reading never fails on a member of an unexpected type: each member is read into a [`Member`],
-//! and the conversion into domain values, which knows the path, decides. So there is one pass over
-//! the bytes, every error is typed, and no error text of another crate is interpreted.
+//! Reading never fails on a member of an unexpected type. Each member is read into a [`Member`],
+//! and the conversion to the public types, which knows the path, decides. So the bytes are read
+//! once, every error is typed, and no error text of another crate is interpreted.
+//!
+//! The functions that decode and encode are here too, so that the public types need nothing of this
+//! module.
 
 mod callback;
 mod callback_ref;
@@ -29,12 +32,12 @@ fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
     parse_text(text(body)?)
 }
 
-/// Parses the head of a body, of which what is nested too deeply is passed over.
+/// Parses only the head of a body. Deeply nested values are skipped.
 fn parse_head<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
     parse_any_depth(text(body)?)
 }
 
-/// Parses the text of a body, or one that stands in a body.
+/// Parses the text of a body, or a JSON text inside a body.
 fn parse_text<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
     depth::check(json)?;
     parse_any_depth(json)

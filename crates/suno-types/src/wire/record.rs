@@ -53,7 +53,7 @@ object! {
 }
 
 object! {
-    /// What a task made.
+    /// The object `response` of a record.
     RecordResponse<'de> {
         task_id: Text<'de> = "taskId",
         tracks: Vec<Member<CamelTrack<'de>>> = "sunoData",
@@ -89,7 +89,7 @@ impl Member<RecordData<'_>> {
     }
 }
 
-/// An error code, or the word that stands where one should, as JSON: it is kept as it came.
+/// An error code, or the JSON text of a word that was sent instead of one.
 enum ErrorCode<'de> {
     None,
     Number(crate::Code),
@@ -103,7 +103,7 @@ fn error_code<'de>(member: Member<Num<'de>>, path: &str) -> Result<ErrorCode<'de
     match Num::integer_of(json) {
         Ok(code) => Ok(ErrorCode::Number(crate::Code(code))),
         Err(_) if json == "\"\"" => Ok(ErrorCode::None),
-        // The set of codes is open, and a failure is one whatever it is called.
+        // The set of codes is open: a word is a failure, too.
         Err(DecodeErrorKind::WrongType) if json.starts_with('"') => Ok(ErrorCode::Word(json)),
         Err(kind) => Err(DecodeError::new(kind, path)),
     }
@@ -172,7 +172,7 @@ impl TaskRecord {
         }
     }
 
-    /// Keeps what the record of a job has no place for.
+    /// Keeps the object `response`, which a record of the jobs dialect usually does not have.
     fn keep_response(
         &mut self,
         response: RecordResponse<'_>,
