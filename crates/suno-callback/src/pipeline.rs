@@ -135,7 +135,7 @@ impl Pipeline {
     pub async fn submit(
         &self,
         request: &suno_types::AddInstrumental,
-    ) -> Result<suno_types::Submitted, SubmitError> {
+    ) -> Result<suno_types::SubmittedTask, SubmitError> {
         match &self.submitter {
             Some(submitter) => submitter.submit(request).await,
             None => Err(SubmitError::no_client()),

@@ -156,7 +156,7 @@ impl<'a> From<&'a Track> for TrackLine<'a> {
             title: track.title.as_deref(),
             tags: track.tags.as_deref(),
             duration: track.duration,
-            audio_url: url(&track.audio_url),
+            audio_url: track.ready_url(),
             stream_audio_url: url(&track.stream_audio_url),
             image_url: url(&track.image_url),
             model_name: track.model_name.as_deref(),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
-use suno_client::Fetched;
+use suno_client::DownloadProgress;
 
 use crate::log;
 
@@ -36,13 +36,13 @@ impl Progress {
     }
 
     /// How far a download has come, whenever it is called. Said on a terminal only.
-    pub(crate) fn downloading(&self, name: &str) -> impl FnMut(Fetched) + Send + use<> {
+    pub(crate) fn downloading(&self, name: &str) -> impl FnMut(DownloadProgress) + Send + use<> {
         let what = format!("downloading {name}");
         self.wait_for(&what);
         let bar = self.0.clone();
         move |fetched| {
             if let Some(bar) = &bar {
-                let total = fetched.total.map_or(String::new(), |total| {
+                let total = fetched.bytes_total.map_or(String::new(), |total| {
                     format!(" of {}", DecimalBytes(total))
                 });
                 bar.set_message(format!("{what}: {}{total}", DecimalBytes(fetched.bytes)));

@@ -1,6 +1,6 @@
 //! The client that commands use, from arguments and environment.
 
-use suno_client::{ApiKey, Client};
+use suno_client::{ApiKey, Client, ClientBuilder};
 use suno_types::Provider;
 use url::Url;
 
@@ -48,24 +48,25 @@ impl Arguments {
         let key = ApiKey::new(key).map_err(|err| {
             Failure::usage(err).context(format!("{} holds no key", environment::API_KEY))
         })?;
-        let client = Client::new(self.provider(), key).map_err(advice::failure)?;
+        let builder = Client::builder(self.provider(), key);
         match environment::optional(environment::BASE_URL)? {
-            Some(url) => at(client, &url),
-            None => Ok(client),
+            Some(url) => at(builder, &url),
+            None => builder.build().map_err(advice::failure),
         }
     }
 }
 
 /// The client at another address. One on this machine may hand out media of this machine.
-pub(crate) fn at(client: Client, url: &str) -> Result<Client, Failure> {
-    let local = Url::parse(url).is_ok_and(|url| is_loopback(&url));
-    let client = client.with_base_url(url).map_err(|err| {
-        advice::failure(err).context(format!("{} cannot be used", environment::BASE_URL))
-    })?;
-    Ok(if local {
-        client.allow_private_downloads()
+pub(crate) fn at(builder: ClientBuilder, url: &str) -> Result<Client, Failure> {
+    let builder = builder.base_url(url);
+    let is_local = Url::parse(url).is_ok_and(|url| is_loopback(&url));
+    let builder = if is_local {
+        builder.allow_private_downloads()
     } else {
-        client
+        builder
+    };
+    builder.build().map_err(|err| {
+        advice::failure(err).context(format!("{} cannot be used", environment::BASE_URL))
     })
 }
 

@@ -62,7 +62,7 @@ pub(crate) async fn download(
             .map_err(|err| {
                 advice::failure(err).context(format!("{name} could not be downloaded"))
             })?;
-        if !download.size_checked {
+        if !download.is_size_checked {
             progress.step(&format!(
                 "{name} was saved, but its host did not say how large it is: it may be cut off"
             ));
@@ -101,12 +101,12 @@ pub(crate) fn tell_tracks(tracks: &[Track], saved: &[Saved]) -> std::io::Result<
             output::line(&format!("    duration  {seconds} s"))?;
         }
         let file = saved.iter().find(|(place, _)| *place == track.position);
-        match (file, &track.audio_url) {
+        match (file, track.ready_url()) {
             (Some((_, path)), _) => output::line(&format!("    saved as  {}", path.display()))?,
-            (None, Some(url)) if !url.is_empty() => {
+            (None, Some(url)) => {
                 output::line(&format!("    audio     {}", output::visible(url)))?;
             }
-            (None, _) => {}
+            (None, None) => {}
         }
     }
     Ok(())

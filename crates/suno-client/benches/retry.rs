@@ -1,4 +1,4 @@
-//! The retry decision. It is private, so that its file and the one it uses are taken in here.
+//! The retry decision. It is private, so this file includes its module and the one that it uses.
 
 #![allow(
     clippy::unwrap_used,

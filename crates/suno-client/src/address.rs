@@ -1,15 +1,15 @@
-//! Where requests may go: which addresses are public, and which URLs are allowed.
+//! The addresses that requests may be sent to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Which addresses a connection may be made to.
+/// The addresses that a connection may be made to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AddressRule {
     /// Every address.
     Any,
     /// This machine only.
     Loopback,
-    /// What can be reached from everywhere: neither this machine nor a private network.
+    /// Addresses on the public Internet: neither this machine nor a private network.
     Public,
     /// No address.
     Nothing,
@@ -25,7 +25,7 @@ impl AddressRule {
         }
     }
 
-    /// The rule for requests with the key. Plain HTTP would show the key to everybody on the way.
+    /// The rule for requests with the key. Plain HTTP would show the key to everyone on the path.
     pub(crate) fn for_api(is_https: bool, plain_http_allowed: bool) -> Self {
         if is_https || plain_http_allowed {
             Self::Any
@@ -34,7 +34,7 @@ impl AddressRule {
         }
     }
 
-    /// The rule for downloads, whose URL came from outside.
+    /// The rule for downloads, whose URL comes from outside.
     pub(crate) fn for_media(is_https: bool, plain_http_allowed: bool, private: bool) -> Self {
         match (is_https || plain_http_allowed, private) {
             (true, true) => Self::Any,
@@ -54,7 +54,8 @@ pub(crate) fn literal(host: &str) -> Option<IpAddr> {
     bare.parse().ok()
 }
 
-/// True if the name or address means this machine. The resolver is checked besides.
+/// Returns whether a name or address means this machine. The addresses that a name resolves to are
+/// checked separately.
 pub(crate) fn is_loopback_host(host: &str) -> bool {
     match literal(host) {
         Some(address) => is_loopback(address),
@@ -69,8 +70,7 @@ fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// True for an address that is reachable from everywhere. What is reserved for anything else, or
-/// not handed out at all, is not public.
+/// Returns whether an address is on the public Internet. Reserved and unassigned addresses are not.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

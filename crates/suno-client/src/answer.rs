@@ -12,12 +12,12 @@ use crate::redact::redact;
 use crate::transport::Answer;
 use crate::{ClientError, ErrorKind};
 
-/// What a request does if it arrives.
+/// The effect of a request that reaches the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It makes a task and spends credits. It is never sent again unless nothing was done.
+    /// It creates a task and spends credits. It is retried only if nothing was done.
     Spends,
-    /// It only asks. It can be sent as often as one likes.
+    /// It only reads, so it can be repeated safely.
     Reads,
 }
 
@@ -27,11 +27,11 @@ impl Effect {
     }
 }
 
-/// What was asked for; `None` if there is no such thing.
+/// The data of an answer; `None` if it has none.
 ///
 /// # Errors
 ///
-/// [`ClientError`] unless the code in the body is 200 and the data can be read.
+/// [`ClientError`] unless the code in the body is 200 and the data can be decoded.
 pub(crate) fn read<T: Payload>(
     shared: &Shared,
     effect: Effect,
@@ -49,7 +49,7 @@ pub(crate) fn read<T: Payload>(
         .with_retry_after(retry_after(&answer.headers, answer.received_at)))
 }
 
-/// The error for data that is missing although the code says success: a task may have been made.
+/// The error for missing data although the code says success. A task may have been created.
 pub(crate) fn without_data(effect: Effect, answer: &Answer, what: &'static str) -> ClientError {
     ClientError::new(ErrorKind::UnexpectedAnswer, what)
         .with_code(Code::SUCCESS)
@@ -59,22 +59,22 @@ pub(crate) fn without_data(effect: Effect, answer: &Answer, what: &'static str) 
 
 /// A code other than 200 (`PROTOCOL.md 7.37` and `7.38`).
 fn refusal(shared: &Shared, effect: Effect, code: Code) -> ClientError {
-    let (kind, what) = match code.meaning(shared.provider, Place::Answer) {
+    let meaning = code.meaning(shared.provider, Place::Answer);
+    let (kind, what) = match meaning {
         Meaning::RateLimited => (ErrorKind::RateLimited, "too many requests"),
         Meaning::OutOfCredits => (ErrorKind::OutOfCredits, "the account is out of credits"),
-        Meaning::Unauthorized => (ErrorKind::Unauthorized, "the API key was not accepted"),
+        Meaning::Unauthorized => (ErrorKind::Unauthorized, "the provider rejected the API key"),
         Meaning::InvalidRequest => (
             ErrorKind::InvalidRequest,
             "the provider refused a field of the request",
         ),
-        Meaning::Maintenance => (ErrorKind::Maintenance, "the provider is being maintained"),
+        Meaning::Maintenance => (ErrorKind::Maintenance, "the provider is under maintenance"),
         Meaning::ServerError => (
             ErrorKind::Server,
             "the provider answered with an unexpected error",
         ),
         meaning => (ErrorKind::Refused, meaning.description()),
     };
-    let meaning = code.meaning(shared.provider, Place::Answer);
     // These do not say whether anything was done.
     let is_vague = matches!(
         meaning,
@@ -86,8 +86,8 @@ fn refusal(shared: &Shared, effect: Effect, code: Code) -> ClientError {
         .with_outlook(passes, effect.spends() && is_vague)
 }
 
-/// Where it was wrong. These two kinds can name a member that only the server knows, and a name can
-/// be a secret as well as a value.
+/// The cause that is shown. Errors of two kinds can contain the name of an unknown member, which
+/// can be a secret, so only their kind is kept.
 fn cause(err: DecodeError) -> Box<dyn Error + Send + Sync> {
     match err.kind() {
         kind @ (DecodeErrorKind::DuplicateKey | DecodeErrorKind::TooDeep) => {
@@ -97,17 +97,17 @@ fn cause(err: DecodeError) -> Box<dyn Error + Send + Sync> {
     }
 }
 
-/// A body that is not an envelope. Nothing is known of what was done.
+/// The error for a body that is not an envelope. It is unknown what the provider did.
 fn unreadable(effect: Effect, answer: &Answer, kind: DecodeErrorKind) -> ClientError {
     let is_json = !matches!(kind, DecodeErrorKind::Syntax | DecodeErrorKind::NotUtf8);
     let (kind, what, passes) = if answer.status.is_server_error() {
-        let what = "the server failed and its answer cannot be read";
+        let what = "the server failed and its answer could not be read";
         (ErrorKind::Server, what, true)
     } else if answer.status.is_redirection() {
-        let what = "the server redirects elsewhere, which is not followed; check the base URL";
+        let what = "the server sent a redirect, which is not followed; check the base URL";
         (ErrorKind::UnexpectedAnswer, what, false)
     } else if is_json {
-        let what = "the answer is JSON, but not what was asked for";
+        let what = "the answer is JSON of an unexpected form";
         (ErrorKind::UnexpectedAnswer, what, false)
     } else {
         (ErrorKind::NotJson, "the answer is not JSON", true)
@@ -115,13 +115,13 @@ fn unreadable(effect: Effect, answer: &Answer, kind: DecodeErrorKind) -> ClientE
     ClientError::new(kind, what).with_outlook(passes, effect.spends())
 }
 
-/// How long `Retry-After` asks to wait. A date, in any form that HTTP knows, is compared with the
-/// `Date` of the same answer, so that a wrong clock here does not matter; without that, with
+/// The time that `Retry-After` asks to wait. A date, in any of the forms of HTTP, is compared with
+/// the `Date` of the same answer, so that a wrong local clock does not matter, or else with
 /// `received_at`.
 pub(crate) fn retry_after(headers: &HeaderMap, received_at: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More seconds than fit are as good as for ever.
+        // A number that does not fit is longer than any wait.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let then = httpdate::parse_http_date(text).ok()?;
@@ -129,13 +129,13 @@ pub(crate) fn retry_after(headers: &HeaderMap, received_at: SystemTime) -> Optio
     Some(then.duration_since(now).unwrap_or_default())
 }
 
-/// When the server says that it answered.
+/// The time at which the server says that it answered.
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
     let text = headers.get(DATE)?.to_str().ok()?;
     httpdate::parse_http_date(text).ok()
 }
 
-/// True for the statuses of an HTTP answer that a later try may change.
+/// Returns whether a request with this HTTP status may succeed if it is repeated later.
 pub(crate) fn status_passes(status: StatusCode) -> bool {
     status.is_server_error()
         || matches!(

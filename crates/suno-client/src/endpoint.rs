@@ -1,4 +1,4 @@
-//! Where requests go: the base URL, and the addresses that follow from it, made once.
+//! The URLs of the provider's API, derived once from the base URL.
 
 use http::Uri;
 use suno_types::{Provider, TaskId};
@@ -10,18 +10,18 @@ use crate::address::is_loopback_host;
 const SUBMIT: &str = "api/v1/generate/add-instrumental";
 const RECORD: &str = "api/v1/generate/record-info";
 
-/// The addresses of the provider's API.
+/// The URLs of the provider's API.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     base: Url,
     submit: Uri,
     credits: Uri,
-    /// Everything up to the task id.
+    /// The URL up to the task id.
     record: String,
 }
 
 impl Endpoints {
-    /// Behind `base`, which may have a path.
+    /// Derives the URLs from `base`, which can have a path.
     pub(crate) fn new(
         base: &str,
         provider: Provider,
@@ -62,7 +62,7 @@ impl Endpoints {
     }
 }
 
-/// The same URL in the form that requests need; without the fragment.
+/// Converts a URL to the form that requests need, without the fragment.
 pub(crate) fn uri(url: &Url) -> Result<Uri, ClientError> {
     let mut url = url.clone();
     url.set_fragment(None);
@@ -70,10 +70,10 @@ pub(crate) fn uri(url: &Url) -> Result<Uri, ClientError> {
 }
 
 fn unusable() -> ClientError {
-    ClientError::setting("a URL cannot be put into a request")
+    ClientError::setting("a URL cannot be used in a request")
 }
 
-/// Reads a base URL. What it ends with is made one slash, so that paths can be put behind it.
+/// Reads a base URL and ends it with one slash, so that paths can be appended.
 fn base_url(text: &str, plain_http_allowed: bool) -> Result<Url, ClientError> {
     let mut url = Url::parse(text)
         .map_err(|_| ClientError::setting("the base URL must be an absolute URL"))?;
@@ -82,7 +82,7 @@ fn base_url(text: &str, plain_http_allowed: bool) -> Result<Url, ClientError> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(ClientError::setting(
-            "the base URL must not hold a user name or a password",
+            "the base URL must not have a user name or a password",
         ));
     }
     if url.query().is_some() || url.fragment().is_some() {
@@ -93,7 +93,7 @@ fn base_url(text: &str, plain_http_allowed: bool) -> Result<Url, ClientError> {
     let is_here = url.host_str().is_some_and(is_loopback_host);
     if url.scheme() == "http" && !is_here && !plain_http_allowed {
         return Err(ClientError::setting(
-            "plain HTTP to another machine would show the API key to everybody on the way; use https",
+            "plain HTTP to another machine would expose the API key on the way; use https",
         ));
     }
     let path = format!("{}/", url.path().trim_end_matches('/'));

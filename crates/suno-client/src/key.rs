@@ -6,10 +6,18 @@ use http::HeaderValue;
 
 use crate::ClientError;
 
-/// How many bytes a key may have.
+/// The maximum length of a key.
 const KEY_BYTES_MAX: usize = 1024;
 
-/// An API key. `Debug` does not show it, and no error or log line of this crate does.
+/// An API key. Neither `Debug` nor any error or log line of this crate shows it.
+///
+/// ```
+/// use suno_client::ApiKey;
+///
+/// let key = ApiKey::new("sk-from-your-secrets\n")?;
+/// assert_eq!(format!("{key:?}"), "ApiKey(redacted)");
+/// # Ok::<(), suno_client::ClientError>(())
+/// ```
 #[derive(Clone)]
 pub struct ApiKey {
     header: HeaderValue,
@@ -17,12 +25,13 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// The key, as the provider gave it. White space around it is taken off, because a key that is
-    /// read from a file or a variable often has a line end behind it.
+    /// Checks a key as the provider issued it. Leading and trailing white space is removed, because
+    /// a key that is read from a file often ends with a line break.
     ///
     /// # Errors
     ///
-    /// [`ClientError`] unless it is 1 to 1024 visible ASCII characters.
+    /// [`ClientError`] of the kind [`Setting`](crate::ErrorKind::Setting) unless the key is 1 to
+    /// 1024 visible ASCII characters.
     pub fn new(key: impl AsRef<str>) -> Result<Self, ClientError> {
         let key = key.as_ref().trim();
         let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
@@ -32,7 +41,7 @@ impl ApiKey {
             ));
         }
         let mut header = HeaderValue::try_from(format!("Bearer {key}"))
-            .map_err(|_| ClientError::setting("the API key cannot stand in a header"))?;
+            .map_err(|_| ClientError::setting("the API key cannot be sent in a header"))?;
         header.set_sensitive(true);
         Ok(Self {
             header,
@@ -45,8 +54,8 @@ impl ApiKey {
         self.header.clone()
     }
 
-    /// True if the key stands in `text`.
-    pub(crate) fn stands_in(&self, text: &str) -> bool {
+    /// Returns whether `text` contains the key.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
         text.contains(&*self.text)
     }
 }

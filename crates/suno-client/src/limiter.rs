@@ -1,4 +1,4 @@
-//! Keeps requests within what the provider allows: waits instead of failing.
+//! Keeps requests within the provider's limits: a request that is over a limit waits.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -11,7 +11,15 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::time::after;
 
-/// How many requests may be made in which time.
+/// A maximum number of requests in any period of a given length.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use suno_client::Limit;
+///
+/// assert_eq!(Limit::SUBMITS, Limit::new(20, Duration::from_secs(10)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     count: usize,
@@ -24,7 +32,7 @@ impl Limit {
     /// kie.ai's limit for polls: 3 in 1 s for each task (`PROTOCOL.md 1.40`).
     pub const POLLS: Self = Self::new(3, Duration::from_secs(1));
 
-    /// `count` requests in any stretch of time as long as `window`; a count of 0 is taken as 1.
+    /// Creates a limit of `count` requests in any period as long as `window`; 0 counts as 1.
     #[must_use]
     pub const fn new(count: usize, window: Duration) -> Self {
         let count = if count == 0 { 1 } else { count };
@@ -32,7 +40,7 @@ impl Limit {
     }
 }
 
-/// How many tasks are remembered before those that rest are forgotten.
+/// The number of tasks that are kept before idle ones are removed.
 const TASKS_BEFORE_SWEEP: usize = 64;
 
 /// The limits of one account, shared by all clones of a client.
@@ -58,7 +66,7 @@ impl Limiter {
         }
     }
 
-    /// Waits for a turn to submit. Hold what comes back until the answer is there.
+    /// Waits for a turn to submit. The caller holds the turn until the answer has arrived.
     pub(crate) async fn submit(&self) -> Option<Turn> {
         match &self.submits {
             Some(window) => Some(window.clone().turn().await),
@@ -66,7 +74,7 @@ impl Limiter {
         }
     }
 
-    /// Waits for a turn to poll `task`. Hold what comes back until the answer is there.
+    /// Waits for a turn to poll `task`. The caller holds the turn until the answer has arrived.
     pub(crate) async fn poll(&self, task: &TaskId) -> Option<Turn> {
         let window = self.window_of(task)?;
         Some(window.turn().await)
@@ -101,14 +109,14 @@ impl fmt::Debug for Limiter {
     }
 }
 
-/// A limit and the turns that were taken of it.
+/// A limit and the turns that requests have taken.
 ///
-/// A turn is free again one window after its *answer* came. The request arrived somewhere between
-/// its start and its answer, so that however long each was on its way, the provider never sees
-/// more than the limit in one window.
+/// A turn is free again one window after the *answer* of its request. The request reached the
+/// provider at some time between its start and its answer, so however long each request is under
+/// way, the provider never sees more than the limit in one window.
 struct Window {
     limit: Limit,
-    /// Held by the one who is next; the others queue here in order of arrival.
+    /// Locked by the request that is next; the others queue here in order of arrival.
     next: tokio::sync::Mutex<()>,
     turns: Mutex<Turns>,
     given_back: Notify,
@@ -117,7 +125,7 @@ struct Window {
 #[derive(Default)]
 struct Turns {
     in_flight: usize,
-    /// When each turn that was given back is free again, in order.
+    /// The times at which returned turns are free again, in order.
     resting: VecDeque<Instant>,
 }
 
@@ -131,7 +139,7 @@ impl Window {
         })
     }
 
-    /// Waits for a turn. Dropping the future leaves the queue and takes nothing.
+    /// Waits for a turn. Dropping the future leaves the queue without a turn.
     async fn turn(self: Arc<Self>) -> Turn {
         let next = self.next.lock().await;
         loop {
@@ -146,7 +154,7 @@ impl Window {
         Turn(self)
     }
 
-    /// Takes a turn, or says when the next one is free, if that is known yet.
+    /// Takes a turn, or returns the time at which the next one is free, if that is known yet.
     fn try_take(&self, now: Instant) -> Result<(), Option<Instant>> {
         let mut turns = lock(&self.turns);
         while turns.resting.front().is_some_and(|free| *free <= now) {
@@ -167,9 +175,9 @@ impl Window {
         self.given_back.notify_one();
     }
 
-    /// True if forgetting the window changes nothing: who has a turn or waits for one holds the
-    /// window, too. Only asked under the lock of the map, so that nobody can get hold of it
-    /// meanwhile.
+    /// Returns whether the window can be removed without a change: a request that has a turn or
+    /// waits for one holds the window, too. The lock of the map must be held, so that no request
+    /// can get the window meanwhile.
     fn is_idle(self: &Arc<Self>, now: Instant) -> bool {
         let turns = lock(&self.turns);
         let rests = turns.resting.back().is_some_and(|free| *free > now);
@@ -177,7 +185,8 @@ impl Window {
     }
 }
 
-/// A turn; dropping it says that the answer came, or that nobody waits for it any more.
+/// The right to send one request. Dropping it says that the answer has arrived or is not awaited
+/// any more.
 pub(crate) struct Turn(Arc<Window>);
 
 impl Drop for Turn {
@@ -186,7 +195,8 @@ impl Drop for Turn {
     }
 }
 
-/// Nothing panics while one of these is held, so that a poisoned lock still holds good data.
+/// Locks a mutex. Nothing panics while one of these is locked, so the data of a poisoned one is
+/// good.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A proxy that requests go through.
+//! The proxy that a client sends its requests through.
 
 use std::fmt;
 
@@ -9,10 +9,19 @@ use url::Url;
 
 use crate::ClientError;
 
-/// An HTTP proxy: `CONNECT` for `https`, the whole URL in the request line for plain `http`.
+/// An HTTP proxy. It receives `CONNECT` for `https`, and the whole URL in the request line for
+/// plain `http`.
 ///
-/// It is only ever set by hand; no environment variable is read. The proxy looks names up, so that
-/// a download through a proxy is only checked for addresses that are written in the URL itself.
+/// No environment variable is read. The proxy looks host names up, so a download through a proxy is
+/// checked only for addresses that are written in the URL itself.
+///
+/// ```
+/// use suno_client::Proxy;
+///
+/// let proxy = Proxy::new("http://user:password@proxy.example.com:3128")?;
+/// assert!(!format!("{proxy:?}").contains("password"));
+/// # Ok::<(), suno_client::ClientError>(())
+/// ```
 #[derive(Clone)]
 pub struct Proxy {
     uri: Uri,
@@ -20,12 +29,13 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy at `url`, such as `http://proxy.example.com:3128`. A user name and a password in
-    /// it are sent as `Proxy-Authorization`.
+    /// Reads the URL of a proxy, such as `http://proxy.example.com:3128`. A user name and a
+    /// password in it are sent as `Proxy-Authorization`.
     ///
     /// # Errors
     ///
-    /// [`ClientError`] unless it is an absolute `http` URL without path, query and fragment.
+    /// [`ClientError`] of the kind [`Setting`](crate::ErrorKind::Setting) unless it is an absolute
+    /// `http` URL without path, query and fragment.
     pub fn new(url: &str) -> Result<Self, ClientError> {
         let wrong = || {
             ClientError::setting(

@@ -1,4 +1,4 @@
-//! Asking about a task, and about the account.
+//! Requests for a task's record and for the account's credits.
 
 use bytes::Bytes;
 use http::Method;
@@ -8,48 +8,48 @@ use crate::answer::{self, Effect};
 use crate::{Client, ClientError, ErrorKind};
 
 impl Client {
-    /// Asks once how a task stands; `None` if the provider does not know it, or not yet
-    /// (`PROTOCOL.md 4.6`). To follow a task to its end, use [`wait`](Self::wait).
+    /// Returns the provider's record of a task, or `None` if the provider does not know the task,
+    /// or not yet (`PROTOCOL.md 4.6`). To follow a task to its end, use [`wait`](Self::wait).
     ///
-    /// A failed task is an answer, not an error: see [`TaskRecord::outcome`].
+    /// A failed task is not an error of this call: see [`TaskRecord::outcome`].
     ///
     /// # Errors
     ///
-    /// [`ClientError`] if the provider could not be asked or did not answer.
+    /// [`ClientError`] if the provider could not be reached, or did not return a record.
     pub async fn record(&self, task: &TaskId) -> Result<Option<TaskRecord>, ClientError> {
         self.repeat(|| self.record_once(task)).await
     }
 
     async fn record_once(&self, task: &TaskId) -> Result<Option<TaskRecord>, ClientError> {
-        let uri = self.shared.settings.endpoints.record(task)?;
+        let uri = self.shared.endpoints.record(task)?;
         let request = self.request(Method::GET, uri, Bytes::new());
         let _turn = self.shared.limiter.poll(task).await;
         let answer = self.ask(request, Effect::Reads).await?;
         match answer::read::<TaskRecord>(&self.shared, Effect::Reads, &answer)? {
             Some(record) if record.task_id != *task => Err(ClientError::new(
                 ErrorKind::UnexpectedAnswer,
-                "the answer is about another task",
+                "the answer is the record of another task",
             )
             .with_status(answer.status)),
             record => Ok(record),
         }
     }
 
-    /// Asks how many credits the account has left.
+    /// Returns the number of credits that the account has left.
     ///
     /// # Errors
     ///
-    /// [`ClientError`] if the provider could not be asked or did not answer.
+    /// [`ClientError`] if the provider could not be reached, or did not return a number.
     pub async fn credits(&self) -> Result<Credits, ClientError> {
         self.repeat(|| self.credits_once()).await
     }
 
     async fn credits_once(&self) -> Result<Credits, ClientError> {
-        let uri = self.shared.settings.endpoints.credits();
+        let uri = self.shared.endpoints.credits();
         let request = self.request(Method::GET, uri, Bytes::new());
         let answer = self.ask(request, Effect::Reads).await?;
         answer::read(&self.shared, Effect::Reads, &answer)?.ok_or_else(|| {
-            let what = "the answer says success but names no number of credits";
+            let what = "the answer says success but has no number of credits";
             answer::without_data(Effect::Reads, &answer, what)
         })
     }

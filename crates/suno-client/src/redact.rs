@@ -1,13 +1,13 @@
-//! The provider's words, made safe to show: without URLs, without the key, on one line.
+//! Makes the provider's message safe to show: without URLs, without the key, on one line.
 
 use crate::ApiKey;
 
-/// How many characters of the provider's words are kept.
+/// The maximum number of characters that are kept of the provider's message.
 const MSG_CHARS_MAX: usize = 300;
 
-/// Replaces every word that looks like an address or holds the key, and cuts what is too long.
+/// Replaces every word that looks like an address or contains the key, and cuts a long message.
 ///
-/// A callback URL can have a token in it, and the provider repeats URLs (`PROTOCOL.md 1.22`).
+/// A callback URL can contain a token, and the provider repeats URLs (`PROTOCOL.md 1.22`).
 pub(crate) fn redact(msg: &str, key: &ApiKey) -> Box<str> {
     let mut safe = String::new();
     for word in msg.split(|c: char| c.is_whitespace() || c.is_control()) {
@@ -18,7 +18,7 @@ pub(crate) fn redact(msg: &str, key: &ApiKey) -> Box<str> {
             safe.push(' ');
         }
         safe.push_str(match word {
-            word if key.stands_in(word) => "<key>",
+            word if key.is_in(word) => "<key>",
             word if is_address(word) => "<url>",
             word => word,
         });
@@ -29,8 +29,8 @@ pub(crate) fn redact(msg: &str, key: &ApiKey) -> Box<str> {
     }
 }
 
-/// True for a URL, also a percent-encoded or JSON-escaped one, one without a scheme, and for a
-/// path with a query.
+/// Returns whether a word is a URL, also one that is percent-encoded, JSON-escaped or without a
+/// scheme, or a path with a query.
 fn is_address(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
     let has_scheme = ["://", ":\\/\\/", "%3a%2f%2f", "www."]

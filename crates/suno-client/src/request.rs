@@ -1,4 +1,4 @@
-//! What all requests to the provider have in common: headers and attempts.
+//! The headers and attempts that all requests to the provider have in common.
 
 use std::future::Future;
 
@@ -16,7 +16,7 @@ pub(crate) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("suno-client/", env!("CARGO_PKG_VERSION")));
 
 impl Client {
-    /// A request with the key.
+    /// Creates a request with the key.
     pub(crate) fn request(&self, method: Method, uri: Uri, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
@@ -35,10 +35,10 @@ impl Client {
         effect: Effect,
     ) -> Result<Answer, ClientError> {
         let asked = self.shared.transport().ask(request).await;
-        asked.map_err(|fault| ClientError::from_fault(fault, effect.spends()))
+        asked.map_err(|fault| fault.into_error(effect.spends()))
     }
 
-    /// Makes attempts until one succeeds or the settings say to give up.
+    /// Repeats an attempt until it succeeds or [`Retry`](crate::Retry) allows no further one.
     pub(crate) async fn repeat<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ClientError>
     where
         F: Future<Output = Result<T, ClientError>>,
@@ -47,7 +47,7 @@ impl Client {
         let mut number = 1;
         loop {
             let err = match attempt().await {
-                Ok(done) => return Ok(done),
+                Ok(value) => return Ok(value),
                 Err(err) => err,
             };
             match retry.decide(number, (&err).into(), fastrand::f64()) {

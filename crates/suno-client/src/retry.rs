@@ -1,69 +1,89 @@
-//! Whether a failed request is made again, and when: data in, a decision out.
+//! Decides whether and when a failed request is repeated. No clock, no network.
 
 use std::time::Duration;
 
 use crate::ErrorKind;
 use crate::time::stretch;
 
-/// How often and how far apart a request is tried again.
+/// The number of attempts for a request, and the pauses between them.
 ///
-/// The pause before another try is chosen at random between nothing and a bound that doubles each
-/// time (full jitter), and is never shorter than what `Retry-After` asks for.
+/// The pause before the next attempt is random, between zero and a bound that doubles each time
+/// (full jitter). It is never shorter than `Retry-After` asks for.
 ///
-/// A submit is tried again only on proof that nothing was done: no connection was made, or the
-/// provider answered that it was busy (`PROTOCOL.md 7.37`). Everything else is tried once.
+/// A submit is retried only on proof that nothing was done: no connection was made, or the provider
+/// answered that it was busy (`PROTOCOL.md 7.37`). After any other failure it is not sent again.
+///
+/// ```
+/// use suno_client::Retry;
+///
+/// let once = Retry::new().with_attempts_max(1);
+/// assert_eq!(once.delay_max, Retry::DELAY_MAX);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retry {
-    /// How many times a request is made in all; 1 means never again. Default 4.
+    /// The maximum number of attempts; 1 means no retry. The default is
+    /// [`ATTEMPTS_MAX`](Self::ATTEMPTS_MAX).
     pub attempts_max: u32,
-    /// The bound of the first pause. Default 500 ms. After a rate limit or maintenance it is eight
-    /// times as long, because the provider counts in windows of seconds.
+    /// The bound of the first pause. After a rate limit or maintenance the bound is eight times as
+    /// long, because the provider counts in windows of seconds. The default is
+    /// [`BASE`](Self::BASE).
     pub base: Duration,
-    /// The longest pause. Default 30 s. If `Retry-After` asks for more, the request is given up.
+    /// The longest pause. If `Retry-After` asks for more, the request is not retried. The default
+    /// is [`DELAY_MAX`](Self::DELAY_MAX).
     pub delay_max: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            attempts_max: 4,
-            base: Duration::from_millis(500),
-            delay_max: Duration::from_secs(30),
-        }
+        Self::new()
     }
 }
 
+/// How many times the bound of a pause is doubled in advance if the provider is busy.
+const BUSY_DOUBLINGS: u32 = 3;
+
 impl Retry {
-    /// The defaults.
+    /// The default of [`attempts_max`](Self::attempts_max): 4.
+    pub const ATTEMPTS_MAX: u32 = 4;
+    /// The default of [`base`](Self::base): 500 ms.
+    pub const BASE: Duration = Duration::from_millis(500);
+    /// The default of [`delay_max`](Self::delay_max): 30 s.
+    pub const DELAY_MAX: Duration = Duration::from_secs(30);
+
+    /// Returns the defaults.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self {
+            attempts_max: Self::ATTEMPTS_MAX,
+            base: Self::BASE,
+            delay_max: Self::DELAY_MAX,
+        }
     }
 
-    /// How many times a request is made in all; 0 counts as 1.
+    /// Sets [`attempts_max`](Self::attempts_max); 0 counts as 1.
     #[must_use]
     pub fn with_attempts_max(mut self, attempts: u32) -> Self {
         self.attempts_max = attempts.max(1);
         self
     }
 
-    /// The bound of the first pause.
+    /// Sets [`base`](Self::base).
     #[must_use]
     pub fn with_base(mut self, base: Duration) -> Self {
         self.base = base;
         self
     }
 
-    /// The longest pause.
+    /// Sets [`delay_max`](Self::delay_max).
     #[must_use]
     pub fn with_delay_max(mut self, delay: Duration) -> Self {
         self.delay_max = delay;
         self
     }
 
-    /// What to do after the attempt with the number `attempt`, counted from 1, has failed.
-    /// `random` is at least 0 and less than 1.
+    /// Decides after a failed attempt with the number `attempt`, counted from 1. `random` is at
+    /// least 0 and less than 1.
     pub(crate) fn decide(&self, attempt: u32, failure: Failure, random: f64) -> Decision {
         if !failure.retryable || attempt >= self.attempts_max {
             return Decision::GiveUp;
@@ -72,7 +92,8 @@ impl Retry {
         if floor > self.delay_max {
             return Decision::GiveUp;
         }
-        let doublings = attempt.saturating_sub(1) + if failure.is_busy { 3 } else { 0 };
+        let in_advance = if failure.is_busy { BUSY_DOUBLINGS } else { 0 };
+        let doublings = attempt.saturating_sub(1).saturating_add(in_advance);
         let bound = self
             .base
             .saturating_mul(2_u32.saturating_pow(doublings))
@@ -81,11 +102,11 @@ impl Retry {
     }
 }
 
-/// What the decision depends on.
+/// The properties of a failed attempt that the decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failure {
     pub(crate) retryable: bool,
-    /// The provider is there, but does not take the request now.
+    /// The provider answered, but does not accept requests now.
     pub(crate) is_busy: bool,
     pub(crate) retry_after: Option<Duration>,
 }
@@ -102,7 +123,7 @@ impl From<&crate::ClientError> for Failure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Make the request again after this pause.
+    /// Repeat the request after this pause.
     Again(Duration),
     GiveUp,
 }
@@ -214,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_more_patience_than_there_is_is_given_up() {
+    fn a_retry_after_beyond_the_longest_pause_ends_the_attempts() {
         let failure = Failure {
             retryable: true,
             is_busy: true,

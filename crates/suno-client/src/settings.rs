@@ -1,48 +1,68 @@
-//! What can be set, with its defaults. Nothing is read from the environment.
+//! The settings of a client. None of them is read from the environment.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use suno_types::Provider;
-
-use crate::endpoint::Endpoints;
 use crate::retry::Retry;
-use crate::{ClientError, Limit, Proxy};
+use crate::{Limit, Proxy};
 
-/// How long each part of a request may take.
+/// The time limits of requests and downloads.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use suno_client::Timeouts;
+///
+/// let timeouts = Timeouts::new().with_connect(Duration::from_secs(3));
+/// assert_eq!(timeouts.total, Timeouts::TOTAL);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// Name lookup, TCP, proxy and TLS together. Default 10 s.
+    /// The time for name lookup, TCP, proxy and TLS together. The default is
+    /// [`CONNECT`](Self::CONNECT).
     pub connect: Duration,
-    /// Until the head of the answer is there, from the moment the request has its turn, connecting
-    /// included. Default 30 s.
+    /// The time until the head of the answer has arrived. It starts when the request has its turn
+    /// and includes connecting. The default is [`HEADERS`](Self::HEADERS).
     pub headers: Duration,
-    /// Until the whole answer is there, from the same moment; not for downloads. Default 60 s.
+    /// The time until the whole answer has arrived, with the same start. Downloads are not subject
+    /// to it. The default is [`TOTAL`](Self::TOTAL).
     pub total: Duration,
-    /// Without a byte of a download. Default 30 s.
+    /// The longest pause between two pieces of a download. The default is [`STALL`](Self::STALL).
     pub stall: Duration,
-    /// A whole download, with all its attempts. Default 15 min.
+    /// The time for a whole download with all its attempts. The default is
+    /// [`DOWNLOAD`](Self::DOWNLOAD).
     pub download: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            headers: Duration::from_secs(30),
-            total: Duration::from_secs(60),
-            stall: Duration::from_secs(30),
-            download: Duration::from_secs(15 * 60),
-        }
+        Self::new()
     }
 }
 
 impl Timeouts {
-    /// The defaults.
+    /// The default of [`connect`](Self::connect): 10 s.
+    pub const CONNECT: Duration = Duration::from_secs(10);
+    /// The default of [`headers`](Self::headers): 30 s.
+    pub const HEADERS: Duration = Duration::from_secs(30);
+    /// The default of [`total`](Self::total): 60 s.
+    pub const TOTAL: Duration = Duration::from_secs(60);
+    /// The default of [`stall`](Self::stall): 30 s.
+    pub const STALL: Duration = Duration::from_secs(30);
+    /// The default of [`download`](Self::download): 15 min.
+    pub const DOWNLOAD: Duration = Duration::from_secs(15 * 60);
+
+    /// Returns the defaults.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self {
+            connect: Self::CONNECT,
+            headers: Self::HEADERS,
+            total: Self::TOTAL,
+            stall: Self::STALL,
+            download: Self::DOWNLOAD,
+        }
     }
 
     /// Sets [`connect`](Self::connect).
@@ -81,10 +101,11 @@ impl Timeouts {
     }
 }
 
-/// What a client was told.
-#[derive(Debug, Clone)]
+/// The settings of a client, as its builder collected them.
+#[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) endpoints: Endpoints,
+    /// The address that replaces the provider's.
+    pub(crate) base_url: Option<String>,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) submit_limit: Option<Limit>,
@@ -96,23 +117,4 @@ pub(crate) struct Settings {
     pub(crate) private_downloads_allowed: bool,
     pub(crate) root_certificates: Vec<Vec<u8>>,
     pub(crate) proxy: Option<Proxy>,
-}
-
-impl Settings {
-    pub(crate) fn new(provider: Provider) -> Result<Self, ClientError> {
-        Ok(Self {
-            endpoints: Endpoints::new(provider.base_url(), provider, false)?,
-            timeouts: Timeouts::default(),
-            retry: Retry::default(),
-            submit_limit: Some(Limit::SUBMITS),
-            poll_limit: Some(Limit::POLLS),
-            answer_bytes_max: 8 * 1024 * 1024,
-            download_bytes_max: 512 * 1024 * 1024,
-            connections_max: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
-            plain_http_allowed: false,
-            private_downloads_allowed: false,
-            root_certificates: Vec::new(),
-            proxy: None,
-        })
-    }
 }

@@ -1,9 +1,9 @@
-//! Submitting a task: sent once, and again only on proof that nothing was done.
+//! Submitting a task. A request is repeated only on proof that nothing was done.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
-use suno_types::{AddInstrumental, Submitted};
+use suno_types::{AddInstrumental, SubmittedTask};
 
 use crate::answer::{self, Effect};
 use crate::{Client, ClientError};
@@ -11,24 +11,25 @@ use crate::{Client, ClientError};
 impl Client {
     /// Submits a task, which spends credits (`PROTOCOL.md 1`).
     ///
-    /// It waits for a turn if there were too many submits lately. The request is sent again only
-    /// if no connection could be made, or the provider answered that it is busy or being
-    /// maintained; see [`Retry`](crate::Retry).
+    /// The call waits while the account is at its [limit](crate::ClientBuilder::submit_limit). The
+    /// request is retried only if no connection could be made, or if the provider answered that it
+    /// is busy or under maintenance; see [`Retry`](crate::Retry).
     ///
-    /// Dropping the future while the request is under way is as good as an ambiguous error: the
-    /// task may have been made.
+    /// If the future is dropped while the request is under way, the task may have been created, as
+    /// with an ambiguous error.
     ///
     /// # Errors
     ///
-    /// [`ClientError`] if no task id came back. If [`is_ambiguous`](ClientError::is_ambiguous), the
-    /// task may exist all the same; its callback will then come without a known id.
-    pub async fn submit(&self, request: &AddInstrumental) -> Result<Submitted, ClientError> {
+    /// [`ClientError`] if no task id was received. If
+    /// [`is_ambiguous`](ClientError::is_ambiguous) is true, the task may exist nevertheless; its
+    /// callback then has a task id that is not known here.
+    pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, ClientError> {
         let body = Bytes::from(request.encode());
         self.repeat(|| self.submit_once(body.clone())).await
     }
 
-    async fn submit_once(&self, body: Bytes) -> Result<Submitted, ClientError> {
-        let uri = self.shared.settings.endpoints.submit();
+    async fn submit_once(&self, body: Bytes) -> Result<SubmittedTask, ClientError> {
+        let uri = self.shared.endpoints.submit();
         let mut request = self.request(Method::POST, uri, body);
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(CONTENT_TYPE, json);
@@ -38,7 +39,7 @@ impl Client {
             answer::without_data(
                 Effect::Spends,
                 &answer,
-                "the answer says success but names no task",
+                "the answer says success but has no task id",
             )
         })
     }

@@ -1,11 +1,11 @@
-//! Arithmetic on times that does not panic. A caller may set any time, and a server may ask for any
-//! pause: a result that does not fit becomes a very long time.
+//! Arithmetic on times that does not panic. A caller can set any time, and a server can ask for any
+//! pause, so a result that does not fit becomes a very long time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The moment `wait` after `start`, or 100 years after it if `wait` is longer.
+/// The time `wait` after `start`, or 100 years after it if `wait` is longer.
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     start + wait.min(YEARS)

@@ -1,4 +1,4 @@
-//! Decoding and peeking for each payload, the signature, and `Progress`.
+//! Decoding and peeking for each payload, the signature, and `TaskProgress`.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
-use suno_types::{Callback, Envelope, Peek, Progress, TaskId, TaskRecord};
+use suno_types::{Callback, Envelope, Peek, TaskId, TaskProgress, TaskRecord};
 
 const TASK: &str = "5c79000000000000000000000000be8e";
 const NOW: u64 = 1_780_000_000;
@@ -120,7 +120,7 @@ fn progress(criterion: &mut Criterion) {
     let record = record.data.unwrap();
     criterion.bench_function("progress of a whole task", |bencher| {
         bencher.iter(|| {
-            let mut progress = Progress::new();
+            let mut progress = TaskProgress::new();
             for callback in &callbacks {
                 progress.absorb_callback(black_box(callback));
             }

@@ -1,27 +1,38 @@
-//! A callback: what the provider POSTs when a task reaches a stage.
+//! A callback, which the provider POSTs when a task reaches a stage.
 
 use std::fmt;
 
-use crate::wire::{self, CallbackOut};
-use crate::{CallbackRef, CallbackType, Code, DecodeError, Extra, Stage, TaskId, Track};
+use crate::{CallbackType, Code, Extra, Stage, TaskId, Track};
 
-/// What the provider says of a task in one callback.
+/// A callback about one task.
 ///
 /// Both dialects decode to this type: the one with `callbackType` (`PROTOCOL.md 2.4`) and the one
 /// with `state` (`PROTOCOL.md 5.5`). Encoding writes the dialect that was read.
+///
+/// ```
+/// use suno_types::{Callback, CallbackType, Code, Stage, TaskId};
+///
+/// let task = TaskId::new("5c79000000000000000000000000be8e")?;
+/// let mut callback = Callback::new(task, Code::SUCCESS);
+/// callback.callback_type = Some(CallbackType::FIRST);
+///
+/// let body = callback.encode();
+/// assert_eq!(Callback::decode(&body)?.stage(), Stage::First);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Callback {
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// The outcome. Anything but 200 is a failure.
+    /// The code of the outcome. Any code but 200 is a failure.
     pub code: Code,
-    /// The provider's words, for people. They can echo a URL with a secret in it: do not log them,
-    /// and never decide by them, for `first` says "successfully" as well.
+    /// The provider's message, for people. It can repeat a URL that contains a secret: do not log
+    /// it. Do not decide by it either: the message of `first` also says "successfully".
     pub msg: String,
-    /// The stage as it was sent, if it was. Ask [`stage`](Self::stage) instead.
+    /// The word for the stage, as it was sent. Use [`stage`](Self::stage) instead.
     pub callback_type: Option<CallbackType>,
-    /// The reason of a failure, where one stands apart from `msg`.
+    /// The reason for a failure, if it was sent separately from `msg`.
     pub error: Option<String>,
     /// The tracks in the order in which they were sent.
     pub tracks: Vec<Track>,
@@ -32,14 +43,14 @@ pub struct Callback {
     pub(crate) job: Option<Job>,
 }
 
-/// What only the jobs dialect has.
+/// The members that only the jobs dialect has.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
     pub(crate) state: Box<str>,
     pub(crate) result_extra: Extra,
 }
 
-/// The word that the other dialect has for a state of the jobs dialect, if it has another one.
+/// The word of the other dialect for a state of the jobs dialect, if it is a different word.
 pub(crate) fn job_stage_word(state: &str) -> Option<&'static str> {
     match state {
         "success" => Some("complete"),
@@ -48,7 +59,7 @@ pub(crate) fn job_stage_word(state: &str) -> Option<&'static str> {
     }
 }
 
-/// The stage that follows from a code and the word of either dialect.
+/// Derives the stage from a code and the word of either dialect.
 pub(crate) fn stage(code: Code, job_state: Option<&str>, callback_type: Option<&str>) -> Stage {
     let word = match job_state {
         Some(state) => Some(job_stage_word(state).unwrap_or(state)),
@@ -58,7 +69,7 @@ pub(crate) fn stage(code: Code, job_state: Option<&str>, callback_type: Option<&
 }
 
 impl Callback {
-    /// A callback without a word for the stage and without tracks.
+    /// Creates a callback without a word for the stage and without tracks.
     #[must_use]
     pub fn new(task_id: TaskId, code: Code) -> Self {
         Self {
@@ -74,22 +85,6 @@ impl Callback {
         }
     }
 
-    /// Reads a body.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] if the body is not JSON, names no task or several, has no code, or a member
-    /// has a type that is not known for it. Unknown members and words are no errors.
-    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        CallbackRef::decode(body).map(CallbackRef::into_owned)
-    }
-
-    /// Writes the body.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        wire::write(&CallbackOut(self))
-    }
-
     /// The stage that the callback reports.
     #[must_use]
     pub fn stage(&self) -> Stage {
@@ -98,14 +93,14 @@ impl Callback {
         stage(self.code, state, word)
     }
 
-    /// The state as the jobs dialect sent it.
+    /// The state, if the callback is of the jobs dialect.
     #[must_use]
     pub fn job_state(&self) -> Option<&str> {
         self.job.as_ref().map(|job| &*job.state)
     }
 }
 
-/// Without `msg` and `error`, which can echo a URL with a secret in it.
+/// Without `msg` and `error`, which can repeat a URL that contains a secret.
 impl fmt::Debug for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callback")

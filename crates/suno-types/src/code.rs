@@ -1,18 +1,26 @@
-//! Status codes: the number that was sent, and what it means from whom and where.
+//! Status codes, and their meanings by provider and place.
 
 use std::fmt;
 
 use crate::Provider;
 
-/// A status code as it stands in a body, whatever the number.
+/// A status code in a body. Any number is valid.
 ///
-/// What a number means depends on the provider and on the place: 429 is a rate limit at kie.ai and
-/// an empty account at sunoapi.org, 413 is another thing in an answer than in a callback
-/// (`PROTOCOL.md 1.38`). Ask [`meaning`](Self::meaning).
+/// The meaning of a number depends on the provider and on the place: 429 is a rate limit at kie.ai
+/// and an empty account at sunoapi.org, and 413 differs between answers and callbacks
+/// (`PROTOCOL.md 1.38`). Use [`meaning`](Self::meaning).
+///
+/// ```
+/// use suno_types::{Code, Meaning, Place, Provider};
+///
+/// let code = Code(429);
+/// assert_eq!(code.meaning(Provider::Kie, Place::Answer), Meaning::RateLimited);
+/// assert_eq!(code.meaning(Provider::SunoApi, Place::Answer), Meaning::OutOfCredits);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(pub i64);
 
-/// Where a code stood.
+/// The place of a code: in an answer, or in a statement about a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {
@@ -22,15 +30,15 @@ pub enum Place {
     Task,
 }
 
-/// What a code says.
+/// The meaning of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Meaning {
-    /// It worked.
+    /// The request was accepted, or the stage was reached.
     Success,
     /// A field of the request is wrong.
     InvalidRequest,
-    /// The key is missing, wrong or not allowed to do this.
+    /// The key is missing, wrong or without permission.
     Unauthorized,
     /// The account has no credits left.
     OutOfCredits,
@@ -38,23 +46,23 @@ pub enum Meaning {
     NotFound,
     /// Too many requests; nothing was done.
     RateLimited,
-    /// A sub-key has used up what it may use; waiting does not help.
+    /// A sub-key has used up its allowance. Waiting does not help.
     UsageCapped,
-    /// The request collides with another one.
+    /// The request conflicts with another one.
     Conflict,
-    /// Something did not come in time.
+    /// A time limit of the provider passed.
     TimedOut,
     /// The uploaded audio could not be fetched.
     FetchFailed,
-    /// The lyrics or the audio belong to somebody else.
+    /// The lyrics or the audio were rejected for copyright.
     Copyright,
-    /// The provider is being maintained; nothing was done.
+    /// The provider is under maintenance; nothing was done.
     Maintenance,
-    /// An unexpected error on the provider's side.
+    /// An unexpected error at the provider.
     ServerError,
     /// The generation failed.
     GenerationFailed,
-    /// The generation failed and the credits were given back.
+    /// The generation failed and the credits were refunded.
     Refunded,
     /// The feature is switched off.
     Disabled,
@@ -63,21 +71,21 @@ pub enum Meaning {
 }
 
 impl Code {
-    /// The request was taken, or the stage was reached.
+    /// The request was accepted, or the stage was reached.
     pub const SUCCESS: Self = Self(200);
-    /// The key was not accepted.
+    /// The key was rejected.
     pub const UNAUTHORIZED: Self = Self(401);
-    /// kie.ai: rate limited. sunoapi.org: out of credits.
+    /// A rate limit at kie.ai; an account without credits at sunoapi.org.
     pub const TOO_MANY_REQUESTS: Self = Self(429);
-    /// The provider is being maintained.
+    /// The provider is under maintenance.
     pub const MAINTENANCE: Self = Self(455);
     /// The generation failed.
     pub const GENERATION_FAILED: Self = Self(501);
-    /// kie.ai: the generation failed and the credits were given back.
+    /// At kie.ai: the generation failed and the credits were refunded.
     pub const REFUNDED: Self = Self(531);
 
-    /// What the code says when `provider` sends it at `place`: in an answer `PROTOCOL.md 1.23` to
-    /// `1.37`, of a task `2.24` to `2.31`.
+    /// The meaning of the code if `provider` sends it at `place` (`PROTOCOL.md 1.23` to `1.37` for
+    /// answers, `2.24` to `2.31` for tasks).
     #[must_use]
     pub const fn meaning(self, provider: Provider, place: Place) -> Meaning {
         match place {
@@ -128,55 +136,55 @@ impl fmt::Display for Code {
 }
 
 impl Meaning {
-    /// The request was taken, or the stage was reached.
+    /// Returns whether the request was accepted, or the stage was reached.
     #[must_use]
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Success)
     }
 
-    /// Too many requests in too short a time.
+    /// Returns whether there were too many requests.
     #[must_use]
     pub const fn is_rate_limited(self) -> bool {
         matches!(self, Self::RateLimited)
     }
 
-    /// The account has to be charged up before anything works again.
+    /// Returns whether the account has no credits left.
     #[must_use]
     pub const fn is_out_of_credits(self) -> bool {
         matches!(self, Self::OutOfCredits)
     }
 
-    /// The provider says that it gave the credits back. No other meaning says so.
+    /// Returns whether the provider says that it refunded the credits. No other meaning says so.
     #[must_use]
     pub const fn is_refunded(self) -> bool {
         matches!(self, Self::Refunded)
     }
 
-    /// The key was not accepted.
+    /// Returns whether the key was rejected.
     #[must_use]
     pub const fn is_unauthorized(self) -> bool {
         matches!(self, Self::Unauthorized)
     }
 
-    /// The same request will be refused again.
+    /// Returns whether the same request fails again.
     #[must_use]
     pub const fn is_invalid(self) -> bool {
         matches!(self, Self::InvalidRequest | Self::Copyright)
     }
 
-    /// The provider is being maintained.
+    /// Returns whether the provider is under maintenance.
     #[must_use]
     pub const fn is_maintenance(self) -> bool {
         matches!(self, Self::Maintenance)
     }
 
-    /// In an answer: nothing was done, and the same request may work later.
+    /// Whether, in an answer, nothing was done and the same request may succeed later.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         matches!(self, Self::RateLimited | Self::Maintenance)
     }
 
-    /// The meaning as one stable word, as it stands in the fixtures (`PROTOCOL.md 7.42`).
+    /// The meaning as one stable word, which the fixtures use (`PROTOCOL.md 7.42`).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -200,7 +208,7 @@ impl Meaning {
         }
     }
 
-    /// The meaning in words for people, as `Display` writes it.
+    /// The meaning as prose for people, which `Display` writes.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {

@@ -1,11 +1,19 @@
-//! Why bytes could not be decoded: a kind and a path, never the value.
+//! The error of decoding: a kind and a path, never the value.
 
 use std::fmt;
 
-/// Bytes that could not be understood.
+/// The error for bytes that cannot be decoded.
 ///
-/// `Display` names the kind and the path, such as `data.data[1].duration`; it never shows what
-/// stood there, because a body can carry secrets.
+/// `Display` shows the kind and the path, such as `data.data[1].duration`. It never shows the
+/// value, because a body can contain secrets.
+///
+/// ```
+/// use suno_types::{Callback, DecodeErrorKind};
+///
+/// let err = Callback::decode(br#"{"code":200,"data":{}}"#).unwrap_err();
+/// assert_eq!(err.kind(), DecodeErrorKind::Missing);
+/// assert_eq!(err.to_string(), "missing member at data.task_id");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} at {}", place(.path))]
 pub struct DecodeError {
@@ -17,21 +25,22 @@ fn place(path: &str) -> &str {
     if path.is_empty() { "the root" } else { path }
 }
 
-/// What was wrong, see [`DecodeError::kind`].
+/// The kind of a decoding error, from [`DecodeError::kind`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
     /// The bytes are not UTF-8.
     NotUtf8,
-    /// Not JSON: cut off, with a byte-order mark, with something behind the end, or malformed.
+    /// The bytes are not JSON: truncated, with a byte-order mark, with trailing characters, or
+    /// malformed.
     Syntax,
     /// Objects and arrays are nested deeper than [`DecodeError::DEPTH_MAX`].
     TooDeep,
-    /// A member that must be there is absent or null.
+    /// A required member is absent or null.
     Missing,
-    /// A member has a type that is not known for it.
+    /// A member has an unexpected type.
     WrongType,
-    /// An object has the same key twice, so that two readers could see two values.
+    /// An object has the same key twice, so two readers could see different values.
     DuplicateKey,
     /// A number does not fit, there are more than [`DecodeError::TRACKS_MAX`] tracks, or the word
     /// for the stage is longer than [`Stage::WORD_BYTES_MAX`](crate::Stage::WORD_BYTES_MAX).
@@ -45,7 +54,7 @@ pub enum DecodeErrorKind {
 }
 
 impl DecodeErrorKind {
-    /// The kind as one stable word, as it stands in the fixtures and in JSON output.
+    /// The kind as one stable word, which the fixtures and JSON output use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,14 +90,15 @@ impl fmt::Display for DecodeErrorKind {
 }
 
 impl DecodeError {
-    /// How deep objects and arrays may be nested.
+    /// The maximum depth of nested objects and arrays.
     pub const DEPTH_MAX: usize = 127;
-    /// How many tracks a body may have: far more than any task makes, and few enough that a body
-    /// of nothing but tracks does not fill the memory.
+    /// The maximum number of tracks in a body. It is far more than any task has, and few enough
+    /// that a body of tracks alone does not fill the memory.
     pub const TRACKS_MAX: usize = 256;
-    /// The most unknown members that a callback or a record may have, in all its objects together: four
-    /// for each of the most tracks. To keep an unknown member costs far more than to read it, so that
-    /// a body of nothing else could keep a thread busy.
+    /// The maximum number of unknown members in a callback or a record, in all its objects
+    /// together: four for each of [`TRACKS_MAX`](Self::TRACKS_MAX) tracks. Keeping an unknown
+    /// member costs far more than reading it, so a body of unknown members alone could keep a
+    /// thread busy.
     pub const UNKNOWN_MEMBERS_MAX: usize = 1_024;
 
     pub(crate) fn new(kind: DecodeErrorKind, path: impl Into<String>) -> Self {
@@ -98,7 +108,7 @@ impl DecodeError {
         }
     }
 
-    /// The same error, one level further out.
+    /// Adds an outer level to the path.
     pub(crate) fn inside(mut self, outer: &str) -> Self {
         self.path = match self.path.as_str() {
             "" => outer.to_owned(),
@@ -107,13 +117,14 @@ impl DecodeError {
         self
     }
 
-    /// What was wrong.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> DecodeErrorKind {
         self.kind
     }
 
-    /// Where it was wrong, such as `data.data[1].duration`; empty for the whole body.
+    /// The path of the value that was wrong, such as `data.data[1].duration`; empty for the whole
+    /// body.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

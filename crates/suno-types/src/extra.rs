@@ -8,8 +8,17 @@ use serde_json::value::RawValue;
 
 /// Members of an object that this version does not know, written back on encoding.
 ///
-/// Values are the bytes that were sent, so that no number loses a digit. `Debug` shows the names
-/// only: a value can hold a secret, such as a callback URL with its token.
+/// Values are the bytes that were sent, so no number loses a digit. `Debug` shows the names only,
+/// because a value can contain a secret, such as a callback URL with a token.
+///
+/// ```
+/// use suno_types::Callback;
+///
+/// let body = br#"{"code":200,"data":{"task_id":"5c79be8e"},"mood":"calm"}"#;
+/// let callback = Callback::decode(body)?;
+/// assert_eq!(callback.extra.json("mood"), Some("\"calm\""));
+/// # Ok::<(), suno_types::DecodeError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Extra(BTreeMap<Box<str>, Box<RawValue>>);
 
@@ -25,19 +34,19 @@ impl Extra {
         self.0.iter().map(|(name, raw)| (&**name, raw.get()))
     }
 
-    /// True if there are none.
+    /// Returns whether there are no such members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// The number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Keeps a member.
+    /// Adds a member.
     pub(crate) fn keep(&mut self, name: Box<str>, value: Box<RawValue>) {
         self.0.insert(name, value);
     }
@@ -47,12 +56,12 @@ impl Extra {
     }
 }
 
-/// The same, borrowed from the body. Each name is there once.
+/// Unknown members that are borrowed from the body. Each name occurs once.
 #[derive(Debug, Default)]
 pub(crate) struct ExtraRef<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> ExtraRef<'a> {
-    /// Takes the members of an object. If a name is there twice, the error is that name.
+    /// Checks that no name occurs twice. The error is a name that does.
     pub(crate) fn new(
         mut members: Vec<(Cow<'a, str>, &'a RawValue)>,
     ) -> Result<Self, Cow<'a, str>> {
@@ -71,11 +80,10 @@ impl From<ExtraRef<'_>> for Extra {
     }
 }
 
-/// How many characters of an unknown name are shown at most.
+/// The maximum length of an unknown name that is shown.
 const SHOWN_CHARS_MAX: usize = 64;
 
-/// A name that the sender chose, as it may stand in an error: plain words only, since errors are
-/// logged.
+/// Returns a name that the sender chose in a form for errors, which are logged: plain words only.
 pub(crate) fn shown(name: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if name.len() <= SHOWN_CHARS_MAX && name.bytes().all(plain) {

@@ -1,4 +1,4 @@
-//! Names that the provider gives: of a task and of a track.
+//! The ids that the provider gives to tasks and tracks.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How many bytes an id may have.
+/// The maximum length of an id.
 const ID_BYTES_MAX: usize = 128;
 
-/// Text that cannot be an id: empty, longer than 128 bytes, or with characters other than visible
-/// ASCII (`PROTOCOL.md 7.10`).
+/// The error for text that is not an id: it is empty, longer than 128 bytes, or has characters
+/// other than visible ASCII (`PROTOCOL.md 7.10`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 1 to 128 visible ASCII characters")]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ macro_rules! id {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// The id, if `text` can be one.
+            /// Checks that `text` is an id.
             ///
             /// # Errors
             ///
@@ -44,7 +44,7 @@ macro_rules! id {
                 Ok(Self(text))
             }
 
-            /// An id that [`check_id`] found to be one.
+            /// Creates an id from text that [`check_id`] has accepted.
             pub(crate) fn checked(text: impl Into<Box<str>>) -> Self {
                 Self(text.into())
             }
@@ -99,11 +99,28 @@ macro_rules! id {
 }
 
 id! {
-    /// The provider's name of one generation job, usually 32 lower-case hexadecimal digits.
+    /// The id of one generation job, usually 32 lower-case hexadecimal digits.
+    ///
+    /// ```
+    /// use suno_types::TaskId;
+    ///
+    /// let task: TaskId = "5c79000000000000000000000000be8e".parse()?;
+    /// assert_eq!(task.as_str().len(), 32);
+    /// assert!(TaskId::new("two words").is_err());
+    /// # Ok::<(), suno_types::InvalidId>(())
+    /// ```
     TaskId
 }
 
 id! {
-    /// The provider's name of one track of a task, usually a UUID.
+    /// The id of one track of a task, usually a UUID.
+    ///
+    /// ```
+    /// use suno_types::TrackId;
+    ///
+    /// let track = TrackId::new("8551d662-0000-4000-8000-000000000001")?;
+    /// assert_eq!(track.to_string(), track.as_str());
+    /// # Ok::<(), suno_types::InvalidId>(())
+    /// ```
     TrackId
 }

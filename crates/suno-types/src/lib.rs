@@ -3,9 +3,9 @@
 //! This crate turns bytes into values and values into bytes. It does no I/O, reads no clock and
 //! knows no async runtime: time and keys are arguments.
 //!
-//! What the provider sends is an open set. Unknown codes, stages, statuses, models and members are
-//! kept as they came and written back on encoding; only what cannot be understood at all is a
-//! [`DecodeError`], which names the place and never shows the value.
+//! The provider's codes, stages, statuses, models and members are open sets. Unknown ones are kept
+//! as they were sent and written back on encoding. A body that cannot be understood at all is a
+//! [`DecodeError`], which has the path of the problem and never the value.
 //!
 //! ```
 //! use suno_types::{Callback, Stage};
@@ -19,8 +19,8 @@
 //! # Ok::<(), suno_types::DecodeError>(())
 //! ```
 //!
-//! Numbers such as `PROTOCOL.md 2.4` in this documentation are statements of `docs/PROTOCOL.md`,
-//! which says how sure each fact about the provider is.
+//! Numbers such as `PROTOCOL.md 2.4` in this documentation refer to statements in
+//! `docs/PROTOCOL.md`, which also gives the evidence for each fact about the provider.
 //!
 //! # Features
 //!
@@ -35,7 +35,6 @@ mod id;
 mod peek;
 mod progress;
 mod provider;
-mod reading;
 mod record;
 mod request;
 #[cfg(feature = "signature")]
@@ -47,15 +46,18 @@ mod word;
 
 pub use callback::Callback;
 pub use code::{Code, Meaning, Place};
-pub use envelope::{Credits, Envelope, Json, Payload, Submitted};
+pub use envelope::{Credits, Envelope, Json, Payload, SubmittedTask};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use extra::Extra;
 pub use id::{InvalidId, TaskId, TrackId};
 pub use peek::Peek;
-pub use progress::{Failure, Progress};
+pub use progress::{Failure, TaskProgress};
 pub use provider::Provider;
-pub use reading::CallbackRef;
 pub use record::{Outcome, TaskRecord, TaskStatus};
 pub use request::{AddInstrumental, AddInstrumentalBuilder, InvalidField, Model, VocalGender};
 pub use stage::{CallbackType, Stage};
 pub use track::{CreatedAt, Track, TrackRef};
+pub use wire::CallbackRef;
+
+/// The crate of [`CreatedAt::timestamp`]'s return type.
+pub use jiff;

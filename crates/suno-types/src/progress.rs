@@ -1,28 +1,42 @@
-//! What is known of a task from everything that was heard of it, in whatever order.
+//! The state of a task, merged from callbacks and records in any order.
 
 use std::collections::BTreeMap;
 
 use crate::{Callback, Code, Stage, TaskRecord, Track};
 
-/// What is known of a task.
+/// The state of a task, merged from its callbacks and records.
 ///
-/// Fold in callbacks and records as they come: [`Progress::absorb_callback`],
-/// [`Progress::absorb_record`]. The result does not depend on their order, and hearing something
-/// twice changes nothing. A task never goes back: text < first < complete, and a failure is
-/// terminal.
+/// Merge them as they arrive, with [`absorb_callback`](Self::absorb_callback) and
+/// [`absorb_record`](Self::absorb_record). The result does not depend on their order, and a
+/// duplicate changes nothing. A task never goes back: text, then first, then complete or failed.
 ///
-/// Where one source says complete and another says failed, the record decides over callbacks,
-/// because a callback's signature does not cover its body (`PROTOCOL.md 3.4`); between callbacks
-/// alone the failure stands, and [`is_contested`](Self::is_contested) says so.
+/// If one source says complete and another says failed, a record outweighs callbacks, because a
+/// callback's signature does not cover its body (`PROTOCOL.md 3.4`). Between sources of the same
+/// weight the failure wins, and [`is_contested`](Self::is_contested) is true.
+///
+/// ```
+/// use suno_types::{Callback, CallbackType, Code, Stage, TaskId, TaskProgress};
+///
+/// let task = TaskId::new("5c79000000000000000000000000be8e")?;
+/// let mut progress = TaskProgress::new();
+/// for word in [CallbackType::COMPLETE, CallbackType::TEXT] {
+///     let mut callback = Callback::new(task.clone(), Code::SUCCESS);
+///     callback.callback_type = Some(word);
+///     progress.absorb_callback(&callback);
+/// }
+/// assert_eq!(progress.stage(), Some(Stage::Complete));
+/// assert!(progress.is_terminal());
+/// # Ok::<(), suno_types::InvalidId>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Progress {
+pub struct TaskProgress {
     reached: Option<Reached>,
     completed: Option<Weight>,
     failed: Option<(Weight, Failure)>,
     tracks: BTreeMap<usize, Known>,
 }
 
-/// How a task failed.
+/// The failure of a task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Failure {
@@ -30,7 +44,7 @@ pub struct Failure {
     pub code: Code,
 }
 
-/// How much a source counts.
+/// The weight of a source. A record outweighs a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
     Callback,
@@ -43,7 +57,7 @@ enum Reached {
     First,
 }
 
-/// A track and how good the source was: a later stage knows more, and a record is surer.
+/// A track with the quality of its source. A later stage knows more, and a record is more reliable.
 #[derive(Debug, Clone, PartialEq)]
 struct Known {
     rank: u8,
@@ -52,7 +66,8 @@ struct Known {
 }
 
 impl Known {
-    /// A total order, so that of any two the same one stays whatever came first.
+    /// Returns whether this track replaces `other`. It is a total order, so the result does not
+    /// depend on the order of arrival.
     fn beats(&self, other: &Self) -> bool {
         let key = |known: &Self| (known.track.is_ready(), known.rank, known.weight);
         match key(self).cmp(&key(other)) {
@@ -62,20 +77,20 @@ impl Known {
     }
 }
 
-impl Progress {
-    /// Nothing is known yet.
+impl TaskProgress {
+    /// Creates the state of a task about which nothing is known yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in a callback.
+    /// Merges a callback into the state.
     pub fn absorb_callback(&mut self, callback: &Callback) {
         let stage = callback.stage();
         self.absorb(&stage, callback.code, &callback.tracks, Weight::Callback);
     }
 
-    /// Takes in a record.
+    /// Merges a record into the state.
     pub fn absorb_record(&mut self, record: &TaskRecord) {
         let Some(stage) = record.stage() else {
             return;
@@ -109,7 +124,7 @@ impl Progress {
         }
     }
 
-    /// How far the task has come; `None` if no known stage was heard of.
+    /// The latest stage of the task; `None` if no source had a known stage.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         match (&self.failed, self.completed) {
@@ -123,7 +138,7 @@ impl Progress {
         }
     }
 
-    /// How the task failed, if it did.
+    /// The failure of the task, if it failed.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match (self.stage(), &self.failed) {
@@ -132,7 +147,8 @@ impl Progress {
         }
     }
 
-    /// True if the sources that count most say both complete and failed: ask the provider.
+    /// Returns whether the sources of the highest weight disagree: some say complete and some say
+    /// failed. Ask the provider for the task's record.
     #[must_use]
     pub fn is_contested(&self) -> bool {
         match (&self.failed, self.completed) {
@@ -141,13 +157,13 @@ impl Progress {
         }
     }
 
-    /// True if nothing more is to come.
+    /// Returns whether the task has ended.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.failed.is_some() || self.completed.is_some()
     }
 
-    /// The best that is known of each track, in order of their places.
+    /// The best known version of each track, in order of their positions.
     pub fn tracks(&self) -> impl Iterator<Item = &Track> {
         self.tracks.values().map(|known| &known.track)
     }

@@ -2,8 +2,15 @@
 
 use std::fmt;
 
-/// Who is asked. The same status code can mean different things with each
+/// The provider that requests are sent to. A status code can have another meaning for each of them
 /// (`PROTOCOL.md 1.38`).
+///
+/// ```
+/// use suno_types::Provider;
+///
+/// assert_eq!(Provider::Kie.to_string(), "kie.ai");
+/// assert_eq!(Provider::Kie.base_url(), "https://api.kie.ai");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Provider {
@@ -14,7 +21,7 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// The public base URL, without a slash at the end.
+    /// The public base URL, without a trailing slash.
     #[must_use]
     pub const fn base_url(self) -> &'static str {
         match self {
@@ -23,7 +30,7 @@ impl Provider {
         }
     }
 
-    /// The path that answers how many credits are left.
+    /// The path that returns the number of credits that are left.
     #[must_use]
     pub const fn credits_path(self) -> &'static str {
         match self {

@@ -1,50 +1,62 @@
-//! A task's record: what the provider answers when it is asked about a task.
+//! A task's record, which is the provider's answer to a poll.
 
 use std::fmt;
 
 use crate::word::open_word;
-use crate::{
-    Callback, CallbackType, Code, CreatedAt, DecodeError, Envelope, Extra, Stage, TaskId, Track,
-};
+use crate::{Callback, CallbackType, Code, CreatedAt, Extra, Stage, TaskId, Track};
 
-/// What the provider knows of a task.
+/// The provider's record of a task.
 ///
-/// The status alone does not tell whether the task has ended: ask [`outcome`](Self::outcome).
+/// The status alone does not say whether the task has ended: use [`outcome`](Self::outcome).
+///
+/// ```
+/// use suno_types::{Code, Outcome, TaskId, TaskRecord, TaskStatus};
+///
+/// let task = TaskId::new("5c79000000000000000000000000be8e")?;
+/// let mut record = TaskRecord::new(task, TaskStatus::PENDING);
+/// assert_eq!(record.outcome(), Outcome::Running);
+///
+/// record.error_code = Some(Code::REFUNDED);
+/// assert_eq!(record.outcome(), Outcome::Failed);
+/// # Ok::<(), suno_types::InvalidId>(())
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TaskRecord {
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
     /// The status as it was sent; in the jobs dialect, the state.
     pub status: TaskStatus,
     /// The code name of the engine.
     pub kind: Option<String>,
-    /// What kind of task it is, such as `underpainting`.
+    /// The kind of the task, such as `underpainting`.
     pub operation_type: Option<String>,
-    /// Why the task failed. Can be set while the status is still `PENDING` (`PROTOCOL.md 4.8`).
+    /// The code of the task's failure. It can be set while the status is still `PENDING`
+    /// (`PROTOCOL.md 4.8`).
     pub error_code: Option<Code>,
-    /// The same in the provider's words, which can echo a URL with a secret in it: do not log them.
+    /// The provider's message about the failure. It can repeat a URL that contains a secret: do not
+    /// log it.
     pub error_message: Option<String>,
-    /// When the task was made.
+    /// The time at which the task was created.
     pub created_at: Option<CreatedAt>,
     /// The tracks in the order in which they were sent.
     pub tracks: Vec<Track>,
-    /// Members that this version does not know. `param` stands here: it echoes the request with
-    /// the callback URL, and so with a token in it.
+    /// Members that this version does not know. `param` is among them: it repeats the request with
+    /// the callback URL, which can contain a token.
     pub extra: Extra,
     /// Members beside the tracks that this version does not know.
     pub response_extra: Extra,
     pub(crate) is_job: bool,
-    /// A word stood where the error code should; it is kept in `extra`.
+    /// Whether the error code was a word instead of a number. The word is kept in `extra`.
     pub(crate) has_error_word: bool,
 }
 
 open_word! {
     /// The status of a task exactly as it was sent; in the jobs dialect, its state.
     TaskStatus {
-        /// Nothing exists yet, or the task failed: check the error code.
+        /// No result exists yet, or the task failed: check the error code.
         PENDING = "PENDING",
-        /// Titles and lyrics exist.
+        /// Titles and lyrics are ready.
         TEXT_SUCCESS = "TEXT_SUCCESS",
         /// One track is ready.
         FIRST_SUCCESS = "FIRST_SUCCESS",
@@ -58,7 +70,7 @@ open_word! {
         CALLBACK_EXCEPTION = "CALLBACK_EXCEPTION",
         /// The lyrics or the prompt were rejected.
         SENSITIVE_WORD_ERROR = "SENSITIVE_WORD_ERROR",
-        /// The task failed; known from samples only.
+        /// The task failed. This status is known from samples only.
         FAILED = "FAILED",
         /// The jobs dialect's word for a finished task.
         JOB_SUCCESS = "success",
@@ -67,15 +79,15 @@ open_word! {
     }
 }
 
-/// How a task stands.
+/// The outcome of a task so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Not finished yet: ask again.
+    /// The task has not ended yet.
     Running,
-    /// Finished; the tracks are ready.
+    /// The task is finished, and its tracks are ready.
     Succeeded,
-    /// Failed; nothing more will come.
+    /// The task failed. This is final.
     Failed,
 }
 
@@ -88,7 +100,7 @@ const FAILURES: [TaskStatus; 4] = [
 ];
 
 impl TaskRecord {
-    /// A record without tracks and without an error.
+    /// Creates a record without tracks and without an error.
     #[must_use]
     pub fn new(task_id: TaskId, status: TaskStatus) -> Self {
         Self {
@@ -107,16 +119,7 @@ impl TaskRecord {
         }
     }
 
-    /// Reads the answer to a poll. `data` is `None` while the task is not visible.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] if the body is not an envelope, or its data is not a record.
-    pub fn decode(body: &[u8]) -> Result<Envelope<Self>, DecodeError> {
-        Envelope::decode(body)
-    }
-
-    /// How the task stands, from the whole record (`PROTOCOL.md 7.22`, `7.24`).
+    /// The outcome of the task, derived from the whole record (`PROTOCOL.md 7.22`, `7.24`).
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let status = &self.status;
@@ -140,7 +143,7 @@ impl TaskRecord {
         }
     }
 
-    /// The stage that the record shows; `None` if it shows none yet.
+    /// The stage that the record reports; `None` if it reports none yet.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         match self.outcome() {
@@ -152,17 +155,18 @@ impl TaskRecord {
         }
     }
 
-    /// True if nothing more will come.
+    /// Returns whether the task has ended.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.outcome() != Outcome::Running
     }
 
-    /// The callback that says the same, so that what was polled and what was called back can be
-    /// treated alike; `None` if the record shows no stage yet.
+    /// Converts the record to the callback with the same content, so that polls and callbacks can
+    /// be handled alike; `None` if the record reports no stage yet.
     ///
-    /// A failure that names no code gets [`Code::GENERATION_FAILED`]. Members that this version
-    /// does not know are left out: among them stands the callback URL, and so a token in it.
+    /// A failure without a code gets [`Code::GENERATION_FAILED`]. Members that this version does
+    /// not know are dropped, because one of them contains the callback URL, which can contain a
+    /// token.
     #[must_use]
     pub fn to_callback(&self) -> Option<Callback> {
         let stage = self.stage()?;
@@ -179,7 +183,7 @@ impl TaskRecord {
         Some(callback)
     }
 
-    /// The code that goes with the stage that the record shows.
+    /// The code for a stage that the record reports.
     pub(crate) fn code(&self, stage: &Stage) -> Code {
         match stage {
             Stage::Failed => self

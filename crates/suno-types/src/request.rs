@@ -1,4 +1,4 @@
-//! The request for an instrumental, which can only be built valid.
+//! The request for an instrumental, which is checked when it is built.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -7,9 +7,9 @@ use serde::{Serialize, Serializer};
 
 use crate::word::open_word;
 
-/// A field of a request that the provider would refuse, found before any byte is sent.
+/// The error for a field that the provider would refuse, found before any byte is sent.
 ///
-/// `Display` names the field as it is spelled on the wire, and the bound.
+/// `Display` shows the field as it is spelled on the wire, and its bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} must be {bound}")]
 pub struct InvalidField {
@@ -24,7 +24,7 @@ impl InvalidField {
         self.field
     }
 
-    /// What the field must be.
+    /// The bound that the field must keep.
     #[must_use]
     pub fn bound(&self) -> &'static str {
         self.bound
@@ -33,6 +33,13 @@ impl InvalidField {
 
 open_word! {
     /// The name of a model. The provider adds several a year.
+    ///
+    /// ```
+    /// use suno_types::Model;
+    ///
+    /// assert_eq!(Model::from("V5"), Model::V5);
+    /// assert_eq!(Model::from("V9_WILD").as_str(), "V9_WILD");
+    /// ```
     Model {
         /// `V4_5PLUS`
         V4_5PLUS = "V4_5PLUS",
@@ -109,16 +116,16 @@ pub struct AddInstrumental {
 }
 
 impl AddInstrumental {
-    /// How many characters a title may have.
+    /// The maximum number of characters in a title.
     pub const TITLE_CHARS_MAX: usize = 100;
-    /// How many characters tags and negative tags may have, each.
+    /// The maximum number of characters in tags and in negative tags.
     pub const TAGS_CHARS_MAX: usize = 1_000;
-    /// How many characters lyrics may have.
+    /// The maximum number of characters in lyrics.
     pub const LYRICS_CHARS_MAX: usize = 5_000;
     /// The highest variety.
     pub const VARIETY_MAX: u8 = 4;
 
-    /// A request without any field.
+    /// Starts a request without any field.
     pub fn builder() -> AddInstrumentalBuilder {
         AddInstrumentalBuilder::default()
     }
@@ -138,12 +145,6 @@ impl AddInstrumental {
     pub fn with_callback_url(mut self, url: impl Into<String>) -> Result<Self, InvalidField> {
         self.call_back_url = web_url("callBackUrl", url.into())?;
         Ok(self)
-    }
-
-    /// The body of the request.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        crate::wire::write(self)
     }
 }
 
@@ -276,7 +277,7 @@ impl AddInstrumentalBuilder {
     }
 }
 
-/// Without the URLs, which can hold a token.
+/// Without the URLs, which can contain a token.
 impl fmt::Debug for AddInstrumental {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AddInstrumental")
@@ -288,7 +289,7 @@ impl fmt::Debug for AddInstrumental {
     }
 }
 
-/// Without the URLs, which can hold a token.
+/// Without the URLs, which can contain a token.
 impl fmt::Debug for AddInstrumentalBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AddInstrumentalBuilder")
@@ -310,8 +311,8 @@ fn web_url(field: &'static str, url: String) -> Result<String, InvalidField> {
     }
 }
 
-/// True for `http` and `https` URLs with a host. Stricter than a browser, which repairs white space
-/// and backslashes: the provider may not.
+/// Returns whether a text is an `http` or `https` URL with a host. It is stricter than a browser,
+/// which repairs white space and backslashes, because the provider may not.
 fn is_web_url(url: &str) -> bool {
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
     let Some((scheme, rest)) = url.split_once("://").filter(|_| !url.contains(is_odd)) else {
@@ -324,7 +325,7 @@ fn is_web_url(url: &str) -> bool {
     is_web && is_host_and_port(authority)
 }
 
-/// True for a name or an address, and perhaps a port, without a user name.
+/// Returns whether a text is a host with an optional port and without a user name.
 fn is_host_and_port(authority: &str) -> bool {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
@@ -377,7 +378,7 @@ fn text(
     Ok(text)
 }
 
-/// Hundredths.
+/// A weight in hundredths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Weight(u8);
 

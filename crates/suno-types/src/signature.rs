@@ -1,9 +1,9 @@
 //! The webhook signature of kie.ai: sign and verify.
 //!
 //! The signature is base64 of HMAC-SHA256 over `TASK_ID + "." + TIMESTAMP` (`PROTOCOL.md 3.2`). It
-//! **does not cover the body** (`PROTOCOL.md 3.4`): whoever has seen one signed callback can send
-//! any body for the same task while the timestamp is fresh. A signature authenticates a task and a
-//! moment, not what is said of the task.
+//! **does not cover the body** (`PROTOCOL.md 3.4`): anyone who has seen one signed callback can
+//! send any body for the same task while the timestamp is fresh. A signature authenticates a task
+//! and a time, not the statements about the task.
 //!
 //! ```
 //! use std::time::Duration;
@@ -37,23 +37,23 @@ pub const TIMESTAMP_HEADER: &str = "x-webhook-timestamp";
 /// The header with the signature.
 pub const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
-/// How many bytes HMAC-SHA256 gives.
+/// The number of bytes of an HMAC-SHA256.
 const MAC_BYTES: usize = 32;
 /// The number of digits of the largest 64-bit number.
 const DIGITS_MAX: usize = 20;
 
-/// A key that signs callbacks. It is never shown.
+/// A key that signs callbacks. `Debug` does not show it.
 #[derive(Clone)]
 pub struct WebhookKey {
-    /// The state after the key was taken in, so that it is not taken in for each callback again.
+    /// The state after the key, which is computed once and not for each callback.
     state: Hmac<Sha256>,
-    /// Whoever knows nothing knows the empty key: it must verify nothing.
+    /// An empty key is public knowledge, so it never verifies.
     is_empty: bool,
 }
 
 impl WebhookKey {
-    /// The key as the provider's settings page shows it. White space around it is dropped, such as
-    /// the end of a line of the file it was read from; an empty key verifies nothing.
+    /// Creates a key from the text on the provider's settings page. Leading and trailing white
+    /// space is removed, such as the line break of a file. An empty key never verifies.
     #[must_use]
     pub fn new(key: impl AsRef<[u8]>) -> Self {
         let key = key.as_ref().trim_ascii();
@@ -61,12 +61,12 @@ impl WebhookKey {
         let state = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
         Self {
             state,
-            // HMAC fills keys up with zeros, so that zeros alone are the empty key.
+            // HMAC pads keys with zeros, so a key of zeros is the same as the empty key.
             is_empty: key.iter().all(|byte| *byte == 0),
         }
     }
 
-    /// Signs, as the provider does.
+    /// Returns the signature that the provider would send.
     #[must_use]
     pub fn sign(&self, task_id: &TaskId, timestamp: u64) -> String {
         let mac = self.mac(task_id.as_str(), timestamp.to_string().as_bytes());
@@ -88,20 +88,20 @@ impl fmt::Debug for WebhookKey {
     }
 }
 
-/// Why a signature was not accepted. It never says what was expected.
+/// The reason why a signature was rejected. It never contains the expected signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// A header is absent, or stands there twice with different values.
+    /// A header is absent, or occurs twice with different values.
     #[error("a signature header is missing or ambiguous")]
     MissingHeader,
     /// The timestamp is not a whole number of seconds in plain digits.
     #[error("the timestamp is not a number of seconds")]
     BadTimestamp,
-    /// The timestamp is too far from now; a wrong clock on this side does the same.
+    /// The timestamp is too far from now. A wrong local clock has the same effect.
     #[error("the timestamp is outside the window")]
     OutsideWindow,
-    /// No key gives this signature.
+    /// No key produces this signature.
     #[error("the signature does not fit")]
     BadSignature,
 }
@@ -114,12 +114,11 @@ pub struct SignatureHeaders<'a> {
 }
 
 impl<'a> SignatureHeaders<'a> {
-    /// Finds the headers among all, whatever the case of their names.
+    /// Finds the two headers among all headers. The case of their names does not matter.
     ///
     /// # Errors
     ///
-    /// [`SignatureError::MissingHeader`] if one is absent, or stands there twice with different
-    /// values.
+    /// [`SignatureError::MissingHeader`] if one is absent, or occurs twice with different values.
     pub fn find<'n>(
         headers: impl IntoIterator<Item = (&'n str, &'a [u8])>,
     ) -> Result<Self, SignatureError> {
@@ -146,15 +145,15 @@ impl<'a> SignatureHeaders<'a> {
         }
     }
 
-    /// Checks everything that can be checked without a key and a task: that the timestamp is at most
-    /// `window` before or after `now` (Unix seconds), and that the signature has its form.
+    /// Checks everything that can be checked without a key and a task: that the timestamp is at
+    /// most `window` before or after `now` (Unix seconds), and that the signature has its form.
     ///
     /// The window includes both ends (`PROTOCOL.md 7.26`).
     ///
     /// # Errors
     ///
     /// [`SignatureError::BadTimestamp`], [`OutsideWindow`](SignatureError::OutsideWindow), or
-    /// [`BadSignature`](SignatureError::BadSignature) for text that no key can give.
+    /// [`BadSignature`](SignatureError::BadSignature) for text that no key can produce.
     pub fn parse(self, now: u64, window: Duration) -> Result<SentSignature, SignatureError> {
         let timestamp = SentTimestamp::parse(self.timestamp)?;
         if now.abs_diff(timestamp.seconds) > window.as_secs() {
@@ -168,8 +167,8 @@ impl<'a> SignatureHeaders<'a> {
     }
 }
 
-/// A signature whose timestamp was inside the window when it was parsed. It is not verified yet: see
-/// [`verify`](Self::verify).
+/// A signature whose timestamp was inside the window when it was parsed. It is not verified yet:
+/// see [`verify`](Self::verify).
 #[derive(Clone, Copy)]
 pub struct SentSignature {
     timestamp: SentTimestamp,
@@ -182,7 +181,7 @@ impl SentSignature {
     ///
     /// # Errors
     ///
-    /// [`SignatureError::BadSignature`] if no key gives this signature.
+    /// [`SignatureError::BadSignature`] if no key produces this signature.
     pub fn verify(&self, keys: &[WebhookKey], task_id: &str) -> Result<usize, SignatureError> {
         keys.iter()
             .position(|key| {
@@ -201,7 +200,7 @@ impl fmt::Debug for SentSignature {
     }
 }
 
-/// A timestamp with its digits as they were sent, since those are what is signed.
+/// A timestamp with the digits that were sent, because the signature covers those.
 #[derive(Clone, Copy)]
 struct SentTimestamp {
     seconds: u64,
@@ -245,7 +244,8 @@ impl SentTimestamp {
 ///
 /// # Errors
 ///
-/// [`SignatureError`], which never says what was expected.
+/// [`SignatureError`], whose kinds are those of [`SignatureHeaders::parse`] and
+/// [`SentSignature::verify`].
 pub fn verify(
     keys: &[WebhookKey],
     task_id: &str,

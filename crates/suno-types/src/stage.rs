@@ -1,4 +1,4 @@
-//! How far a task has come: the word that was sent and the stage that follows from it.
+//! The stages of a task, and the words that the provider sends for them.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use crate::Code;
 use crate::word::open_word;
 
 open_word! {
-    /// `data.callbackType` exactly as it was sent.
+    /// The word in `data.callbackType`, exactly as it was sent.
     CallbackType {
-        /// Titles and lyrics exist.
+        /// Titles and lyrics are ready.
         TEXT = "text",
         /// One track is ready.
         FIRST = "first",
@@ -21,12 +21,20 @@ open_word! {
 
 /// The stage of a task that an event reports.
 ///
-/// A stage is derived, never taken at its word: a code other than 200 is [`Failed`](Self::Failed)
-/// whatever the callback type says (`PROTOCOL.md 2.12`).
+/// It is derived from the code and the word that were sent: a code other than 200 is
+/// [`Failed`](Self::Failed), whatever the word says (`PROTOCOL.md 2.12`).
+///
+/// ```
+/// use suno_types::Stage;
+///
+/// assert!(Stage::Complete.supersedes(&Stage::Text));
+/// assert!(!Stage::Text.supersedes(&Stage::Complete));
+/// assert_eq!(Stage::from("mastered").rank(), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Titles, tags and lyrics are there; no audio yet.
+    /// Titles, tags and lyrics are ready; there is no audio yet.
     Text,
     /// One track is ready; the others are not.
     First,
@@ -39,13 +47,13 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The most bytes that the word for a stage may have. A callback with a longer word does not
-    /// decode: the word is part of the key of an event, which is kept in memory and in indexes.
+    /// The maximum number of bytes of a word for a stage. A callback with a longer word does not
+    /// decode, because the word is part of an event's key, which is kept in memory and in indexes.
     pub const WORD_BYTES_MAX: usize = 64;
-    /// The stage of a payload that says success but names no stage.
+    /// The word for the stage of a payload that says success but has no word for its stage.
     pub(crate) const UNSPECIFIED: &str = "unspecified";
 
-    /// The stage that follows from a code and the word that came with it.
+    /// Derives the stage from a code and the word that was sent with it.
     pub(crate) fn derive(code: Code, word: Option<&str>) -> Self {
         if code != Code::SUCCESS {
             return Self::Failed;
@@ -69,14 +77,14 @@ impl Stage {
         }
     }
 
-    /// True for stages after which nothing more is to come.
+    /// Returns whether the task has ended at this stage.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Complete | Self::Failed)
     }
 
-    /// The place of the stage in a task's life: text, first, and then one of the terminal stages.
-    /// `None` for a stage that this version does not know: it comes neither before nor after.
+    /// The number of the stage in the order text, first, terminal. `None` for a stage that this
+    /// version does not know, which has no place in the order.
     #[must_use]
     pub fn rank(&self) -> Option<u8> {
         match self {
@@ -87,8 +95,8 @@ impl Stage {
         }
     }
 
-    /// True if a task that has reached this stage has nothing more to learn from `other`: an
-    /// earlier stage, or another terminal one.
+    /// Returns whether `other` brings nothing new for a task at this stage, because it is an
+    /// earlier stage or another terminal stage.
     #[must_use]
     pub fn supersedes(&self, other: &Self) -> bool {
         match (self.rank(), other.rank()) {

@@ -9,20 +9,19 @@ use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::wire::Spelling;
 use crate::{Extra, TrackId};
 
-/// One track of a task, as far as it is known.
+/// One track of a task.
 ///
 /// Any member can be absent, and strings can be empty: an unfinished track has an `audio_url` of
 /// `""` (`PROTOCOL.md 2.19`), and any other member may be missing (`PROTOCOL.md 2.20`).
 #[derive(Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Track {
-    /// The place in the list that the provider sent, from 0. It is never renumbered, so that the
-    /// second track stays the second one when the first is not ready.
+    /// The position in the provider's list, from 0. Tracks are never renumbered, so the second
+    /// track stays the second one while the first is not ready.
     pub position: usize,
-    /// The provider's name of the track.
+    /// The id of the track.
     pub id: Option<TrackId>,
     /// The title.
     pub title: Option<String>,
@@ -32,29 +31,29 @@ pub struct Track {
     pub prompt: Option<String>,
     /// The code name of the engine, such as `chirp-v4-5`: an open set.
     pub model_name: Option<String>,
-    /// Length in seconds.
+    /// The length in seconds.
     pub duration: Option<f64>,
-    /// When the provider made the track.
+    /// The time at which the provider created the track.
     pub created_at: Option<CreatedAt>,
-    /// Where the finished audio can be downloaded; empty while it is not finished. This is the one
-    /// to archive.
+    /// The URL of the finished audio, to download and archive; empty while the audio is not
+    /// finished. [`ready_url`](Self::ready_url) is easier to use.
     pub audio_url: Option<String>,
-    /// The engine's own address of the audio.
+    /// The engine's own URL of the audio.
     pub source_audio_url: Option<String>,
-    /// Where the audio can be heard while it is made; dies within hours.
+    /// The URL of a stream of the audio while it is being generated. It expires within hours.
     pub stream_audio_url: Option<String>,
-    /// The engine's own address of the stream.
+    /// The engine's own URL of the stream.
     pub source_stream_audio_url: Option<String>,
-    /// The cover picture.
+    /// The URL of the cover picture.
     pub image_url: Option<String>,
-    /// The engine's own address of the cover picture.
+    /// The engine's own URL of the cover picture.
     pub source_image_url: Option<String>,
     /// Members that this version does not know.
     pub extra: Extra,
 }
 
 impl Track {
-    /// A track of which only the place is known.
+    /// Creates a track with a position and no other member.
     #[must_use]
     pub fn new(position: usize) -> Self {
         Self {
@@ -63,32 +62,45 @@ impl Track {
         }
     }
 
-    /// True if the finished audio can be downloaded.
+    /// The URL of the finished audio; `None` while it is not finished.
+    ///
+    /// ```
+    /// use suno_types::Track;
+    ///
+    /// let mut track = Track::new(0);
+    /// track.audio_url = Some(String::new());
+    /// assert_eq!(track.ready_url(), None);
+    ///
+    /// track.audio_url = Some("https://media.example.com/a.mp3".to_owned());
+    /// assert_eq!(track.ready_url(), Some("https://media.example.com/a.mp3"));
+    /// ```
+    #[must_use]
+    pub fn ready_url(&self) -> Option<&str> {
+        ready_url(self.audio_url.as_deref())
+    }
+
+    /// Returns whether the finished audio can be downloaded, from [`ready_url`](Self::ready_url).
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        is_ready(self.audio_url.as_deref())
-    }
-
-    /// The track as one line of JSON, spelled as in a callback.
-    pub(crate) fn sort_text(&self) -> String {
-        serde_json::to_string(&crate::wire::SpelledTrack(self, Spelling::Snake)).unwrap_or_default()
+        self.ready_url().is_some()
     }
 }
 
-/// True if that is the URL of finished audio.
-pub(crate) fn is_ready(audio_url: Option<&str>) -> bool {
-    audio_url.is_some_and(|url| !url.is_empty())
+/// The URL of finished audio: one that is not empty.
+pub(crate) fn ready_url(audio_url: Option<&str>) -> Option<&str> {
+    audio_url.filter(|url| !url.is_empty())
 }
 
-/// What of a track tells one delivery from another: neither texts nor URLs.
+/// The members of a track that distinguish one delivery of a callback from another. They include
+/// neither texts nor URLs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct TrackRef<'a> {
-    /// The provider's name of the track; 1 to 128 visible ASCII characters.
+    /// The id of the track: 1 to 128 visible ASCII characters.
     pub id: Option<&'a str>,
-    /// Length in seconds.
+    /// The length in seconds.
     pub duration: Option<f64>,
-    /// See [`Track::is_ready`].
+    /// Whether the finished audio can be downloaded, as in [`Track::is_ready`].
     pub is_ready: bool,
 }
 
@@ -102,7 +114,7 @@ impl<'a> From<&'a Track> for TrackRef<'a> {
     }
 }
 
-/// Without lyrics and URLs: a URL is as good as the audio itself.
+/// Without lyrics and URLs. A URL gives access to the audio.
 impl fmt::Debug for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Track")
@@ -114,10 +126,19 @@ impl fmt::Debug for Track {
     }
 }
 
-/// When a track or a task was made, in the form in which it was sent.
+/// The creation time of a track or a task, in the form in which it was sent.
 ///
-/// Real payloads carry milliseconds since 1970 (`PROTOCOL.md 2.16`), samples carry text
+/// Real payloads have milliseconds since 1970 (`PROTOCOL.md 2.16`), samples have text
 /// (`PROTOCOL.md 2.17`).
+///
+/// ```
+/// use suno_types::CreatedAt;
+///
+/// let millis = CreatedAt::from_millis(1_735_689_600_000);
+/// let text = CreatedAt::from_text("2025-01-01 00:00:00");
+/// assert_eq!(millis.timestamp(), text.timestamp());
+/// assert_ne!(millis, text);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedAt(Form);
 
@@ -130,27 +151,28 @@ enum Form {
 }
 
 impl CreatedAt {
-    /// From milliseconds since 1970.
+    /// Creates a time from milliseconds since 1970.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
         Self(Form::Millis(millis))
     }
 
-    /// From text, such as `2025-01-01 00:00:00`.
+    /// Creates a time from text, such as `2025-01-01 00:00:00`.
     #[must_use]
     pub fn from_text(text: impl Into<Box<str>>) -> Self {
         Self(Form::Text(text.into()))
     }
 
-    /// From the JSON text of a number of milliseconds that is not written as a whole one. `None`
-    /// if it is beyond 64 bits.
+    /// Creates a time from the JSON text of a number of milliseconds that is not written as an
+    /// integer. `None` if it does not fit 64 bits.
     pub(crate) fn from_number(json: &str) -> Option<Self> {
         whole_millis(json).map(|_| Self(Form::Number(json.into())))
     }
 
-    /// The moment. `None` if the number is out of range or the text has an unknown form.
+    /// The time as a timestamp. `None` if the number is out of range or the text has an unknown
+    /// form.
     ///
-    /// Text carries no zone; it is read as UTC, which is an assumption (`PROTOCOL.md 7.19`).
+    /// The text has no time zone. It is read as UTC, which is an assumption (`PROTOCOL.md 7.19`).
     #[must_use]
     pub fn timestamp(&self) -> Option<Timestamp> {
         match &self.0 {

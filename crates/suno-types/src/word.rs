@@ -1,6 +1,6 @@
-//! Words of the provider: open sets whose values are kept as they were sent.
+//! The provider's words. They are open sets, whose values are kept as they were sent.
 
-/// Declares a type for one open set of words, with a constant for each known one.
+/// Declares a type for one open set of words, with a constant for each known word.
 macro_rules! open_word {
     (
         $(#[$meta:meta])*

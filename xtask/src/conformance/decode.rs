@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use suno_types::{
-    Callback, Credits, DecodeError, DecodeErrorKind, Envelope, Json, Payload, Submitted,
+    Callback, Credits, DecodeError, DecodeErrorKind, Envelope, Json, Payload, SubmittedTask,
 };
 
 use super::case::Parts;
@@ -147,7 +147,7 @@ fn any(envelope: &Envelope<Json>) -> Value {
     })
 }
 
-fn submitted(envelope: &Envelope<Submitted>) -> Value {
+fn submitted(envelope: &Envelope<SubmittedTask>) -> Value {
     match &envelope.data {
         Some(submitted) => json!({"task_id": submitted.task_id.as_str()}),
         None => json!({"refused": {"code": envelope.code.0}}),

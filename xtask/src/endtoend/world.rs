@@ -163,11 +163,12 @@ impl World {
 
 fn client(emulator: &Emulator) -> Result<Client> {
     // Limits and pauses are kept in real time, which does not pass here: refusals are seen instead.
-    let client = Client::new(Provider::Kie, ApiKey::new(emulator.api_key())?)?
-        .with_base_url(emulator.base_url())?
-        .with_submit_limit(None)
-        .with_poll_limit(None)
-        .with_retry(Retry::default().with_attempts_max(1));
+    let client = Client::builder(Provider::Kie, ApiKey::new(emulator.api_key())?)
+        .base_url(emulator.base_url())
+        .submit_limit(None)
+        .poll_limit(None)
+        .retry(Retry::new().with_attempts_max(1))
+        .build()?;
     Ok(client)
 }
 

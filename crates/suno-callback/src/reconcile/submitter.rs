@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_client::{Client, ClientError};
-use suno_types::{AddInstrumental, InvalidField, Submitted};
+use suno_types::{AddInstrumental, InvalidField, SubmittedTask};
 
 use super::Reconciler;
 use crate::clock::{Clock, SystemClock};
@@ -89,7 +89,7 @@ impl Submitter {
     ///
     /// [`SubmitError`]. If it [`is_ambiguous`](SubmitError::is_ambiguous), the submit stays among
     /// [`IdempotencyStore::open_intents`] until a callback of its task arrives.
-    pub async fn submit(&self, request: &AddInstrumental) -> Result<Submitted, SubmitError> {
+    pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, SubmitError> {
         let submit = new_submit_id()?;
         let url = named(request.callback_url(), submit);
         let request = request.clone().with_callback_url(url)?;
@@ -109,7 +109,7 @@ impl Submitter {
         }
     }
 
-    async fn expect(&self, submit: SubmitId, submitted: &Submitted) {
+    async fn expect(&self, submit: SubmitId, submitted: &SubmittedTask) {
         let task = ExpectedTask::new(submitted.task_id.clone(), self.due_after);
         if let Err(err) = self.store.expect(&task.with_submit(submit)).await {
             let err = &err as &dyn Error;

@@ -91,11 +91,11 @@ impl Desk {
 }
 
 pub(crate) fn client(emulator: &Emulator, key: &str) -> Client {
-    Client::new(Provider::Kie, ApiKey::new(key).unwrap())
+    Client::builder(Provider::Kie, ApiKey::new(key).unwrap())
+        .base_url(emulator.base_url())
+        .retry(Retry::new().with_attempts_max(1))
+        .build()
         .unwrap()
-        .with_base_url(emulator.base_url())
-        .unwrap()
-        .with_retry(Retry::default().with_attempts_max(1))
 }
 
 #[tokio::test]

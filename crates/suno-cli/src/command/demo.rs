@@ -121,8 +121,7 @@ impl Receiving {
 
 fn client(emulator: &Emulator) -> Result<Client, Failure> {
     let key = ApiKey::new(emulator.api_key()).map_err(advice::failure)?;
-    let client = Client::new(Provider::Kie, key).map_err(advice::failure)?;
-    provider::at(client, emulator.base_url())
+    provider::at(Client::builder(Provider::Kie, key), emulator.base_url())
 }
 
 /// Submits, follows the callbacks, and downloads.
@@ -143,8 +142,8 @@ async fn job(
         .map_err(Failure::failed)?;
     let started = Instant::now();
     let submitted = receiving.pipeline.submit(&request).await;
-    let submitted = submitted
-        .map_err(|err| Failure::failed(err).context("the task could not be submitted"))?;
+    let submitted =
+        submitted.map_err(|err| Failure::failed(err).context("the task could not be submitted"))?;
     progress.step(&format!("submitted {}", submitted.task_id));
     progress.wait_for("waiting for callbacks");
     let stages = follow(&submitted.task_id, receiving, started, progress).await?;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use futures_util::StreamExt;
 use suno_client::{Client, WaitError};
 use suno_types::{TaskId, TaskRecord};
 

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use serde_json::json;
-use suno_callback::{
-    ClaimRequest, Clock, Delivery, IdempotencyStore, Settlement, WorkerId,
-};
+use suno_callback::{ClaimRequest, Clock, Delivery, IdempotencyStore, Settlement, WorkerId};
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 

@@ -1,4 +1,4 @@
-//! One attempt at a download: the request, the redirects, and what may come back.
+//! One attempt at a download: the request, the redirects, and the checks of the answer.
 
 use bytes::Bytes;
 use http::header::{
@@ -12,17 +12,14 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::part::Part;
-use super::{Callback, Fetched, file_name};
+use super::{Callback, DownloadProgress, file_name};
 use crate::answer::{retry_after, status_passes};
 use crate::client::Shared;
 use crate::endpoint::uri;
 use crate::request::AGENT;
 use crate::settings::Settings;
 use crate::transport::{Fault, Transport, wall_clock};
-use crate::{ClientError, ErrorKind};
-
-/// How many redirects are followed in one attempt.
-const REDIRECTS_MAX: usize = 5;
+use crate::{Client, ClientError, ErrorKind};
 
 /// A download under way.
 pub(super) struct Fetch<'a> {
@@ -31,20 +28,20 @@ pub(super) struct Fetch<'a> {
     transport: &'a Transport,
     url: Url,
     on_progress: Option<Callback>,
-    /// What the beginning of the file came with. The rest may come without.
+    /// The headers that came with the beginning of the file. The rest may come without them.
     content_type: Option<String>,
     version: Option<HeaderValue>,
     total: Option<u64>,
 }
 
-/// What is known of a file that came whole.
+/// The properties of a complete file.
 pub(super) struct Whole {
     pub(super) extension: &'static str,
-    pub(super) size_checked: bool,
+    pub(super) is_size_checked: bool,
 }
 
 impl<'a> Fetch<'a> {
-    /// Nothing was asked for yet.
+    /// Creates a download that has sent no request yet.
     pub(super) fn new(
         shared: &'a Shared,
         url: Url,
@@ -63,12 +60,13 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    /// True if there is something to go on from, and a way to tell that it is still the same file.
+    /// Returns whether some bytes were received and the version of their file is known, so that the
+    /// rest can be requested.
     pub(super) fn can_resume(&self) -> bool {
         self.part.bytes() > 0 && self.version.is_some()
     }
 
-    /// Asks for what is missing and writes it to the file.
+    /// Requests the missing bytes and writes them to the file.
     pub(super) async fn attempt(&mut self) -> Result<Whole, ClientError> {
         let (url, response) = self.response().await?;
         match response.status() {
@@ -77,19 +75,22 @@ impl<'a> Fetch<'a> {
             status => return Err(self.refused(status, response.headers()).await?),
         }
         if file_name::is_surely_not_audio(self.content_type.as_deref()) {
-            return Err(bad("what came is a page or a message, not audio"));
+            return Err(bad(
+                "the media host sent a page or a message instead of audio",
+            ));
         }
         self.pour(response.into_body()).await?;
         if self.part.bytes() == 0 {
-            return Err(bad("the file is empty: the link has probably died"));
+            return Err(bad("the file is empty; its URL has probably expired"));
         }
         if self.total.is_some_and(|total| total != self.part.bytes()) {
             self.forget().await?;
-            return Err(bad("the file has another size than announced").with_outlook(true, false));
+            return Err(bad("the size of the file differs from the announced size")
+                .with_outlook(true, false));
         }
         Ok(Whole {
             extension: file_name::extension(self.content_type.as_deref(), &url),
-            size_checked: self.total.is_some(),
+            is_size_checked: self.total.is_some(),
         })
     }
 
@@ -99,9 +100,9 @@ impl<'a> Fetch<'a> {
             self.part.start_again().await?;
         }
         let mut url = self.url.clone();
-        for _ in 0..=REDIRECTS_MAX {
+        for _ in 0..=Client::REDIRECTS_MAX {
             let response = self.transport.fetch(self.request(&url)?).await;
-            let response = response.map_err(|fault| ClientError::from_fault(fault, false))?;
+            let response = response.map_err(|fault| fault.into_error(false))?;
             match redirect(&url, &response)? {
                 Some(next) => url = next,
                 None => return Ok((url, response)),
@@ -121,21 +122,23 @@ impl<'a> Fetch<'a> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let (Some(version), true) = (&self.version, self.can_resume()) {
             let range = HeaderValue::try_from(format!("bytes={}-", self.part.bytes()));
-            let range = range.map_err(|_| ClientError::setting("no range can be asked for"))?;
+            let range = range.map_err(|_| ClientError::setting("no range can be requested"))?;
             headers.insert(RANGE, range);
             headers.insert(IF_RANGE, version.clone());
         }
         Ok(request)
     }
 
-    /// The whole file comes: for the first time, or because it has changed since.
+    /// Starts the file, or starts it again because it has changed on the host.
     async fn begin(&mut self, response: &Response<Incoming>) -> Result<(), ClientError> {
         if self.part.bytes() > 0 {
             self.part.start_again().await?;
         }
         let encoding = text(response.headers(), &CONTENT_ENCODING).unwrap_or("identity");
         if !encoding.eq_ignore_ascii_case("identity") {
-            return Err(bad("the media host sends the file encoded, unasked"));
+            return Err(bad(
+                "the media host sent an encoded file that was not requested",
+            ));
         }
         self.content_type = text(response.headers(), &CONTENT_TYPE).map(str::to_owned);
         self.version = version(response.headers());
@@ -143,7 +146,7 @@ impl<'a> Fetch<'a> {
         self.check_size(self.total.unwrap_or(0))
     }
 
-    /// The rest of the file comes, if the range is the one that was asked for.
+    /// Continues the file, if the answer has the requested range.
     async fn go_on(&mut self, headers: &HeaderMap) -> Result<(), ClientError> {
         let range = text(headers, &CONTENT_RANGE).and_then(content_range);
         // Some hosts ignore If-Range and send the rest of another version.
@@ -159,7 +162,7 @@ impl<'a> Fetch<'a> {
         }
         self.forget().await?;
         Err(
-            bad("the media host sends another part of the file than asked for")
+            bad("the media host sent a part of the file that was not requested")
                 .with_outlook(true, false),
         )
     }
@@ -180,7 +183,7 @@ impl<'a> Fetch<'a> {
             .with_outlook(range_is_wrong || status_passes(status), false))
     }
 
-    /// Starts from nothing next time.
+    /// Discards the bytes, so that the next attempt starts from the beginning.
     async fn forget(&mut self) -> Result<(), ClientError> {
         self.version = None;
         self.total = None;
@@ -192,21 +195,23 @@ impl<'a> Fetch<'a> {
             let frame = match timeout(self.settings.timeouts.stall, body.frame()).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(frame)) => frame.map_err(|err| Fault::Broken(err.into())),
-                Err(_) => Err(Fault::TimedOut("the download stood still")),
+                Err(_) => Err(Fault::TimedOut("the download stalled")),
             };
-            let frame = frame.map_err(|fault| ClientError::from_fault(fault, false))?;
+            let frame = frame.map_err(|fault| fault.into_error(false))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
             if self.part.bytes() == 0 && file_name::begins_like_text(&data) {
-                return Err(bad("what came is a page or a message, not audio"));
+                return Err(bad(
+                    "the media host sent a page or a message instead of audio",
+                ));
             }
             self.check_size(self.part.bytes().saturating_add(data.len() as u64))?;
             self.part.append(&data).await?;
-            if let Some(tell) = &mut self.on_progress {
-                tell(Fetched {
+            if let Some(report) = &mut self.on_progress {
+                report(DownloadProgress {
                     bytes: self.part.bytes(),
-                    total: self.total,
+                    bytes_total: self.total,
                 });
             }
         }
@@ -221,8 +226,8 @@ impl<'a> Fetch<'a> {
     }
 }
 
-/// Where the answer sends us, if it does. Whether that address is allowed is checked when it is
-/// connected to.
+/// The target of a redirect, if the answer is one. Whether its address is allowed is checked when
+/// the connection is made.
 fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, ClientError> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     if !is_redirect {
@@ -233,13 +238,13 @@ fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, Cli
         Some(to) if matches!(to.scheme(), "http" | "https") => Ok(Some(to)),
         _ => Err(ClientError::new(
             ErrorKind::ForbiddenAddress,
-            "the download is redirected to what is not an http or https URL",
+            "the download is redirected to a URL that is not http or https",
         )
         .with_status(response.status())),
     }
 }
 
-/// What `If-Range` can name this version of the file by.
+/// The value with which `If-Range` can identify this version of the file.
 fn version(headers: &HeaderMap) -> Option<HeaderValue> {
     let strong = headers
         .get(ETAG)

@@ -1,24 +1,24 @@
-//! The name under which a track is stored. Title, id, URL and content type came from outside: what
-//! is made of them is one visible name that cannot leave its folder.
+//! The file name of a track. Title, id, URL and content type come from outside, so the name is
+//! built to be visible and to stay in its folder.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use suno_types::Track;
 use url::Url;
 
-/// How many bytes of the title stand in the name; a file system allows 255 in all.
+/// The maximum number of bytes of the title in the name; a file system allows 255 in all.
 const SLUG_BYTES_MAX: usize = 80;
 
-/// How many characters of the id stand in the name.
+/// The number of characters of the id in the name.
 const ID_CHARS: usize = 8;
 
-/// Endings that a URL may suggest.
+/// The extensions that are taken from a URL.
 const EXTENSIONS: [&str; 9] = [
     "aac", "flac", "m4a", "mp3", "mp4", "ogg", "opus", "wav", "webm",
 ];
 
-/// The name without its ending: `2-harbour-lights-d6caddf3`. The number comes first, so that it is
-/// neither hidden nor a name with a meaning of its own.
+/// The name without its extension: `2-harbour-lights-d6caddf3`. It starts with the number, so that
+/// it is neither a hidden file nor a reserved name.
 pub(crate) fn stem(track: &Track, url: &Url) -> String {
     let number = track.position.saturating_add(1);
     let slug = slug(track.title.as_deref().unwrap_or_default());
@@ -26,7 +26,7 @@ pub(crate) fn stem(track: &Track, url: &Url) -> String {
         Some(id) => short_id(id.as_str()),
         None => String::new(),
     };
-    // Without an id the URL tells tracks of the same title apart.
+    // Without an id, the URL distinguishes tracks of the same title.
     let id = if id.is_empty() { digest(url) } else { id };
     match slug.is_empty() {
         true => format!("{number}-{id}"),
@@ -34,7 +34,7 @@ pub(crate) fn stem(track: &Track, url: &Url) -> String {
     }
 }
 
-/// Letters and digits of any script, in lower case; everything else is one dash.
+/// Letters and digits of any script, in lower case. Each run of other characters becomes a dash.
 fn slug(title: &str) -> String {
     let mut slug = String::new();
     for c in title.chars().flat_map(char::to_lowercase) {
@@ -56,15 +56,15 @@ fn short_id(id: &str) -> String {
         .collect()
 }
 
-/// Without the query, which changes each time a URL is signed anew.
+/// A hash of the URL without its query, which differs each time the URL is signed.
 fn digest(url: &Url) -> String {
     let mut hasher = DefaultHasher::new();
     (url.host_str(), url.path()).hash(&mut hasher);
     format!("{:08x}", hasher.finish() >> 32)
 }
 
-/// The ending: from the content type, or else from the URL, or else `mp3`, which is what the
-/// provider makes.
+/// The extension from the content type, or else from the URL, or else `mp3`, which is the
+/// provider's usual format.
 pub(crate) fn extension(content_type: Option<&str>, url: &Url) -> &'static str {
     let essence = content_type.map(|text| text.split(';').next().unwrap_or_default());
     let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
@@ -89,7 +89,8 @@ fn from_path(path: &str) -> Option<&'static str> {
         .find(|known| known.eq_ignore_ascii_case(ending))
 }
 
-/// True for a content type that no audio has: the page of a content network, or an error in JSON.
+/// Returns whether a content type is never that of audio, such as that of a page or of an error in
+/// JSON.
 pub(crate) fn is_surely_not_audio(content_type: Option<&str>) -> bool {
     let essence = content_type.map(|text| text.split(';').next().unwrap_or_default());
     let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
@@ -101,7 +102,8 @@ pub(crate) fn is_surely_not_audio(content_type: Option<&str>) -> bool {
         || essence.ends_with("+xml")
 }
 
-/// True for the first bytes of a page or of a message in JSON, whatever type they are said to have.
+/// Returns whether these are the first bytes of a page or of a message in JSON, whatever their
+/// content type.
 pub(crate) fn begins_like_text(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     matches!(bytes.trim_ascii_start().first(), Some(b'<' | b'{'))

@@ -1,4 +1,4 @@
-//! Downloading a track: to a temporary name, resumed after a cut, renamed when it is whole.
+//! Downloading a track to a temporary name. The file is renamed when it is complete.
 
 mod fetch;
 mod file_name;
@@ -18,50 +18,71 @@ use self::part::Part;
 use crate::retry::{Decision, Failure};
 use crate::{Client, ClientError, ErrorKind};
 
-type Callback = Box<dyn FnMut(Fetched) + Send>;
+type Callback = Box<dyn FnMut(DownloadProgress) + Send>;
 
-/// How far a download has come.
+/// The number of bytes that a download has written so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Fetched {
-    /// How many bytes are there. It goes back to 0 if the download has to start again.
+pub struct DownloadProgress {
+    /// The number of bytes written. It goes back to 0 if the download has to start again.
     pub bytes: u64,
-    /// How many there will be, if the media host says so.
-    pub total: Option<u64>,
+    /// The size of the whole file, if the media host sent it.
+    pub bytes_total: Option<u64>,
 }
 
-/// A track that was stored.
+/// The file of a downloaded track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Download {
-    /// The file.
+pub struct SavedTrack {
+    /// The path of the file.
     pub path: PathBuf,
-    /// Its size.
+    /// The size of the file.
     pub bytes: u64,
-    /// True if the media host had said how large the file is, so that the size could be checked.
-    pub size_checked: bool,
-    /// How many times the download went on where a broken connection had left it.
-    pub resumed: u32,
+    /// Whether the media host sent the size of the file, so that it could be checked. Without it, a
+    /// truncated file may go unnoticed.
+    pub is_size_checked: bool,
+    /// The number of times that the download was resumed after a broken connection.
+    pub resumes: u32,
 }
 
 impl Client {
-    /// Stores the finished audio of a track in the folder `dir`. Await what comes back.
+    /// The maximum number of redirects that one attempt at a download follows.
+    pub const REDIRECTS_MAX: usize = 5;
+
+    /// Returns a download of a track's finished audio into the folder `dir`, which must exist.
+    /// It starts when it is awaited.
     ///
-    /// The name is made of the track's place, title and id, as in `1-harbour-lights-d6caddf3.mp3`;
-    /// a file of that name is replaced. Until the audio is whole and on disk it has another name,
-    /// ending in `.part`, which is taken away if the download fails or is dropped.
+    /// The file name consists of the track's place, title and id, as in
+    /// `1-harbour-lights-d6caddf3.mp3`. An existing file of that name is replaced. Until the audio
+    /// is complete and on disk the file has a temporary name that ends in `.part`; it is removed if
+    /// the download fails or is dropped.
     ///
-    /// The URL came from outside: only public addresses are asked, unless
-    /// [`allow_private_downloads`](Self::allow_private_downloads) was called, and the key is not
-    /// sent. Up to 5 redirects are followed under the same rules.
+    /// The URL comes from outside, so only public addresses are allowed, unless
+    /// [`allow_private_downloads`](crate::ClientBuilder::allow_private_downloads) was called, and
+    /// the key is not sent. Up to [`REDIRECTS_MAX`](Self::REDIRECTS_MAX) redirects are followed
+    /// under the same rules.
     ///
-    /// The outcome is an error of the kind [`NotReady`](ErrorKind::NotReady) if the track has no
-    /// audio yet, [`ForbiddenAddress`](ErrorKind::ForbiddenAddress) if its URL is not allowed,
-    /// [`BadFile`](ErrorKind::BadFile) if what came is empty or is not audio,
-    /// [`HttpStatus`](ErrorKind::HttpStatus) if the media host refused,
-    /// [`TooLarge`](ErrorKind::TooLarge), or [`File`](ErrorKind::File) if it cannot be written.
-    pub fn download(&self, track: &Track, dir: impl AsRef<Path>) -> Downloading {
-        Downloading {
+    /// The download ends with an error of the kind [`NotReady`](ErrorKind::NotReady) if the track
+    /// has no audio yet, [`ForbiddenAddress`](ErrorKind::ForbiddenAddress) if its URL is not
+    /// allowed, [`BadFile`](ErrorKind::BadFile) if the file is empty or not audio,
+    /// [`HttpStatus`](ErrorKind::HttpStatus) if the media host refuses it,
+    /// [`TooLarge`](ErrorKind::TooLarge) if it exceeds
+    /// [`download_bytes_max`](crate::ClientBuilder::download_bytes_max), or
+    /// [`File`](ErrorKind::File) if it cannot be written.
+    ///
+    /// ```no_run
+    /// # async fn example(client: suno_client::Client, track: suno_client::suno_types::Track)
+    /// #     -> Result<(), suno_client::ClientError> {
+    /// let saved = client
+    ///     .download(&track, "songs")
+    ///     .with_progress(|progress| println!("{} bytes", progress.bytes))
+    ///     .await?;
+    /// println!("{}", saved.path.display());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download(&self, track: &Track, dir: impl AsRef<Path>) -> Download {
+        Download {
             client: self.clone(),
             track: track.clone(),
             dir: dir.as_ref().to_owned(),
@@ -70,24 +91,24 @@ impl Client {
     }
 }
 
-/// A download that has not begun. Await it.
+/// A download that starts when it is awaited; see [`Client::download`].
 #[must_use = "a download does nothing unless it is awaited"]
-pub struct Downloading {
+pub struct Download {
     client: Client,
     track: Track,
     dir: PathBuf,
     on_progress: Option<Callback>,
 }
 
-impl Downloading {
-    /// Calls `tell` for each piece that came. It is called while the download waits, so that it
-    /// must be quick.
-    pub fn with_progress(mut self, tell: impl FnMut(Fetched) + Send + 'static) -> Self {
-        self.on_progress = Some(Box::new(tell));
+impl Download {
+    /// Calls `report` after each piece that was written. The download waits for it, so it should
+    /// return quickly.
+    pub fn with_progress(mut self, report: impl FnMut(DownloadProgress) + Send + 'static) -> Self {
+        self.on_progress = Some(Box::new(report));
         self
     }
 
-    async fn run(self) -> Result<Download, ClientError> {
+    async fn run(self) -> Result<SavedTrack, ClientError> {
         let url = audio_url(&self.track)?;
         let stem = file_name::stem(&self.track, &url);
         let _slot = self.client.shared.transport().media_slot().await;
@@ -104,9 +125,9 @@ impl Downloading {
 }
 
 fn audio_url(track: &Track) -> Result<Url, ClientError> {
-    let what = "the track has no audio to download yet; wait for the task first";
-    let text = track.audio_url.as_deref().filter(|_| track.is_ready());
-    let text = text.ok_or_else(|| ClientError::new(ErrorKind::NotReady, what))?;
+    let what = "the track has no audio yet; wait for the task first";
+    let url = track.ready_url();
+    let text = url.ok_or_else(|| ClientError::new(ErrorKind::NotReady, what))?;
     let what = "the audio URL of the track is not an http or https URL";
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
@@ -114,21 +135,22 @@ fn audio_url(track: &Track) -> Result<Url, ClientError> {
     }
 }
 
-/// Makes attempts until the file is whole. Only attempts that brought nothing count in a row.
-async fn fetch_all(mut fetch: Fetch<'_>, stem: &str) -> Result<Download, ClientError> {
+/// Repeats attempts until the file is complete. An attempt that received some bytes resets the
+/// count of failures.
+async fn fetch_all(mut fetch: Fetch<'_>, stem: &str) -> Result<SavedTrack, ClientError> {
     let mut failures_in_a_row = 0;
-    let mut resumed = 0;
+    let mut resumes = 0;
     loop {
         let before = fetch.part.bytes();
         let err = match fetch.attempt().await {
             Ok(whole) => {
                 let bytes = fetch.part.bytes();
                 let name = format!("{stem}.{}", whole.extension);
-                return Ok(Download {
+                return Ok(SavedTrack {
                     path: fetch.part.finish(&name).await?,
                     bytes,
-                    size_checked: whole.size_checked,
-                    resumed,
+                    is_size_checked: whole.is_size_checked,
+                    resumes,
                 });
             }
             Err(err) => err,
@@ -150,13 +172,13 @@ async fn fetch_all(mut fetch: Fetch<'_>, stem: &str) -> Result<Download, ClientE
             }
         }
         if fetch.can_resume() {
-            resumed += 1;
+            resumes += 1;
         }
     }
 }
 
-impl IntoFuture for Downloading {
-    type Output = Result<Download, ClientError>;
+impl IntoFuture for Download {
+    type Output = Result<SavedTrack, ClientError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -164,10 +186,10 @@ impl IntoFuture for Downloading {
     }
 }
 
-/// Without the URLs of the track, which are as good as the audio itself.
-impl fmt::Debug for Downloading {
+/// Without the URLs of the track, which give access to the audio.
+impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Downloading")
+        f.debug_struct("Download")
             .field("track", &self.track.id)
             .field("dir", &self.dir)
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! The file while it is not whole.
+//! The temporary file of a download.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use crate::{ClientError, ErrorKind};
 
-/// A file under a temporary name; dropping it takes it away.
+/// A file with a temporary name. Dropping it removes the file.
 #[derive(Debug)]
 pub(super) struct Part {
     dir: PathBuf,
@@ -19,7 +19,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Makes a new file whose name nobody else has.
+    /// Creates a file with a random name.
     pub(super) async fn create(dir: &Path, stem: &str) -> Result<Self, ClientError> {
         let path = dir.join(format!("{stem}.{:016x}.part", fastrand::u64(..)));
         let opened = OpenOptions::new()
@@ -29,7 +29,7 @@ impl Part {
             .await;
         Ok(Self {
             dir: dir.to_owned(),
-            file: opened.map_err(|err| failed("the file cannot be made in the folder", err))?,
+            file: opened.map_err(|err| failed("the file cannot be created in the folder", err))?,
             path,
             bytes: 0,
             is_finished: false,
@@ -47,7 +47,7 @@ impl Part {
         Ok(())
     }
 
-    /// Throws away what is there.
+    /// Discards all bytes.
     pub(super) async fn start_again(&mut self) -> Result<(), ClientError> {
         self.bytes = 0;
         let emptied = async {
@@ -59,7 +59,7 @@ impl Part {
         emptied.map_err(|err| failed("the file cannot be written", err))
     }
 
-    /// Puts the file on disk and then gives it its name, so that it is never there in part.
+    /// Syncs the file to disk and then renames it, so that its final name never shows a part.
     pub(super) async fn finish(mut self, name: &str) -> Result<PathBuf, ClientError> {
         let path = self.dir.join(name);
         let finished = async {
@@ -70,7 +70,7 @@ impl Part {
             sync_dir(&self.dir).await
         };
         let finished = finished.await;
-        finished.map_err(|err| failed("the file cannot be put on disk", err))?;
+        finished.map_err(|err| failed("the file cannot be saved to disk", err))?;
         Ok(path)
     }
 }
@@ -80,7 +80,7 @@ impl Drop for Part {
         if !self.is_finished
             && let Err(err) = std::fs::remove_file(&self.path)
         {
-            tracing::debug!(%err, "the file of a failed download is left behind");
+            tracing::debug!(%err, "the file of a failed download cannot be removed");
         }
     }
 }
@@ -89,13 +89,13 @@ fn failed(what: &'static str, err: io::Error) -> ClientError {
     ClientError::new(ErrorKind::File, what).with_cause(err)
 }
 
-/// The new name is on disk when the folder is.
+/// Syncs the folder, which holds the new name.
 #[cfg(unix)]
 async fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir).await?.sync_all().await
 }
 
-/// Folders cannot be opened as files elsewhere; the file system sees to it.
+/// Does nothing: other systems cannot open folders as files.
 #[cfg(not(unix))]
 async fn sync_dir(_: &Path) -> io::Result<()> {
     Ok(())

@@ -1,6 +1,9 @@
 //! The kinds of failure, each with one stable word.
 
-/// What kind of failure it was, see [`ClientError::kind`](crate::ClientError::kind).
+/// The kind of a failure, from [`ClientError::kind`](crate::ClientError::kind).
+///
+/// A kind says what happened, not whether a submit may have created a task: see
+/// [`ClientError::is_ambiguous`](crate::ClientError::is_ambiguous).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -8,11 +11,12 @@ pub enum ErrorKind {
     RateLimited,
     /// The account has no credits left.
     OutOfCredits,
-    /// The key was not accepted.
+    /// The provider rejected the API key.
     Unauthorized,
-    /// A field of the request is wrong: found here before anything was sent, or by the provider.
+    /// A field of the request is wrong. The client found it before it sent anything, or the
+    /// provider refused it.
     InvalidRequest,
-    /// The provider is being maintained.
+    /// The provider is under maintenance.
     Maintenance,
     /// An unexpected error on the provider's side.
     Server,
@@ -20,36 +24,34 @@ pub enum ErrorKind {
     Refused,
     /// The answer is not JSON.
     NotJson,
-    /// The answer is JSON, but not what was asked for.
+    /// The answer is JSON of an unexpected form.
     UnexpectedAnswer,
-    /// A submit of which the connection ended before the answer was complete.
-    Ambiguous,
-    /// No connection could be made: nothing was sent.
+    /// No connection could be made. Nothing was sent.
     Connect,
     /// The connection ended before the answer was complete.
     Interrupted,
-    /// The answer did not come in time.
+    /// The answer did not arrive in time.
     TimedOut,
     /// The answer or the file is larger than allowed.
     TooLarge,
-    /// The other side's certificate was not accepted, or it speaks no TLS: nothing was sent.
+    /// The server's certificate was rejected, or the server does not speak TLS. Nothing was sent.
     Tls,
-    /// A setting is wrong, or a feature of this crate is missing: nothing was sent.
+    /// A setting is wrong, or a feature of this crate is missing. Nothing was sent.
     Setting,
-    /// A download would have gone to an address that is not allowed: nothing was sent.
+    /// The address is not allowed. Nothing was sent.
     ForbiddenAddress,
-    /// The track has no audio to download yet.
+    /// The track has no finished audio yet.
     NotReady,
-    /// The download is empty, has another size than announced, or is not audio.
+    /// The downloaded file is empty, is not audio, or differs from the announced size.
     BadFile,
-    /// The media host refused.
+    /// The media host refused the download.
     HttpStatus,
-    /// The file could not be written.
+    /// The file of a download could not be written.
     File,
 }
 
 impl ErrorKind {
-    /// The kind as one stable word.
+    /// The kind as one stable word, for machines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -62,7 +64,6 @@ impl ErrorKind {
             Self::Refused => "refused",
             Self::NotJson => "not_json",
             Self::UnexpectedAnswer => "unexpected_answer",
-            Self::Ambiguous => "ambiguous",
             Self::Connect => "connect",
             Self::Interrupted => "interrupted",
             Self::TimedOut => "timed_out",

@@ -1,6 +1,6 @@
-//! What can go wrong, and what a caller can do about it.
+//! The error of failed requests, and its predicates for what a caller can do.
 //!
-//! Nothing here holds a body, a key or a URL.
+//! An error holds neither a body nor a key nor a URL.
 
 mod kind;
 
@@ -12,20 +12,28 @@ use http::StatusCode;
 use suno_types::{Code, InvalidField};
 
 pub use self::kind::ErrorKind;
-use crate::transport::Fault;
 
-type Cause = Box<dyn StdError + Send + Sync>;
+/// The error of another crate that is the cause of one of ours.
+pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
-/// A request that had no good end.
+/// A failed request, download or setting.
 ///
-/// Ask the predicates what to do: [`is_ambiguous`](Self::is_ambiguous) above all, which says that
-/// credits may have been spent. `Display` shows neither a body nor a key nor a URL; the provider's
-/// words are behind [`msg`](Self::msg).
+/// The predicates say what a caller can do. Check [`is_ambiguous`](Self::is_ambiguous) first: if it
+/// is true, credits may have been spent. `Display` shows neither a body nor a key nor a URL. The
+/// provider's own message is separate: [`msg`](Self::msg).
+///
+/// ```
+/// use suno_client::{ApiKey, ErrorKind};
+///
+/// let err = ApiKey::new("not a key").unwrap_err();
+/// assert_eq!(err.kind(), ErrorKind::Setting);
+/// assert!(!err.is_ambiguous() && !err.is_retryable());
+/// ```
 pub struct ClientError(Box<Parts>);
 
 struct Parts {
     kind: ErrorKind,
-    /// What failed, in the words that `Display` begins with.
+    /// The first words of `Display`.
     what: &'static str,
     code: Option<Code>,
     status: Option<StatusCode>,
@@ -37,80 +45,149 @@ struct Parts {
 }
 
 impl ClientError {
-    /// What kind of failure it was.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The code in the body of the answer, if there was one.
+    /// The code in the body of the answer, if it had one.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.0.code
     }
 
-    /// The HTTP status of the answer, if there was one.
+    /// The HTTP status of the answer, if one arrived.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
         self.0.status.map(|status| status.as_u16())
     }
 
-    /// The provider's words, at most 300 characters on one line; URLs and the key are replaced.
+    /// The provider's message, at most 300 characters on one line. URLs and the key are replaced.
     #[must_use]
     pub fn msg(&self) -> Option<&str> {
         self.0.msg.as_deref()
     }
 
-    /// How long the provider asked to wait.
+    /// The time that the provider asked to wait, from `Retry-After`.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// True if it is not known whether a task was made: it may exist, and credits may have been
-    /// spent. There is no way to ask. Nothing that is ambiguous is ever sent again by this crate.
+    /// Returns whether a submit may have created a task, and so spent credits, although no task id
+    /// arrived.
+    ///
+    /// Errors of several [kinds](ErrorKind) can be ambiguous. The provider cannot be asked which
+    /// tasks exist, so this crate never retries such a submit.
+    ///
+    /// ```
+    /// # use suno_client::suno_types::{AddInstrumental, TaskId};
+    /// # use suno_client::{Client, ClientError};
+    /// async fn submit(client: &Client, request: &AddInstrumental) -> Result<TaskId, ClientError> {
+    ///     match client.submit(request).await {
+    ///         Ok(submitted) => Ok(submitted.task_id),
+    ///         Err(err) if err.is_ambiguous() => {
+    ///             // Store that this submit is open. Its callback may still arrive.
+    ///             Err(err)
+    ///         }
+    ///         // No task exists, and nothing was paid.
+    ///         Err(err) => Err(err),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         self.0.ambiguous
     }
 
-    /// True if the same call may work later and cannot cost anything twice.
+    /// Returns whether the same call may succeed later, without the risk of paying twice. An
+    /// ambiguous error is never retryable.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use suno_client::ClientError;
+    /// fn pause_before_the_next_call(err: &ClientError) -> Option<Duration> {
+    ///     let pause = err.retry_after().unwrap_or(Duration::from_secs(60));
+    ///     err.is_retryable().then_some(pause)
+    /// }
+    /// ```
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
     }
 
-    /// True if there were too many requests.
+    /// Returns whether the provider refused the request because there were too many.
+    ///
+    /// ```
+    /// # fn example(err: suno_client::ClientError) {
+    /// if err.is_rate_limited() {
+    ///     println!("try again in {:?}", err.retry_after());
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         self.0.kind == ErrorKind::RateLimited
     }
 
-    /// True if the account has to be charged up before anything works again.
+    /// Returns whether the account has no credits left. Further submits fail until it is topped up.
+    ///
+    /// ```
+    /// # fn example(err: suno_client::ClientError) {
+    /// if err.is_out_of_credits() {
+    ///     println!("top up the account");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_out_of_credits(&self) -> bool {
         self.0.kind == ErrorKind::OutOfCredits
     }
 
-    /// True if the key was not accepted.
+    /// Returns whether the provider rejected the API key.
+    ///
+    /// ```
+    /// # fn example(err: suno_client::ClientError) {
+    /// if err.is_unauthorized() {
+    ///     println!("check the API key");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         self.0.kind == ErrorKind::Unauthorized
     }
 
-    /// True if the request has to be changed.
+    /// Returns whether a field of the request is wrong, so that the same request fails again.
+    ///
+    /// ```
+    /// use suno_client::ClientError;
+    /// use suno_client::suno_types::AddInstrumental;
+    ///
+    /// let invalid = AddInstrumental::builder().build().unwrap_err();
+    /// assert!(ClientError::from(invalid).is_invalid_request());
+    /// ```
     #[must_use]
     pub fn is_invalid_request(&self) -> bool {
         self.0.kind == ErrorKind::InvalidRequest
     }
 
-    /// True if the provider is being maintained.
+    /// Returns whether the provider is under maintenance.
+    ///
+    /// ```
+    /// # fn example(err: suno_client::ClientError) {
+    /// if err.is_maintenance() {
+    ///     println!("try again in a few minutes");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_maintenance(&self) -> bool {
         self.0.kind == ErrorKind::Maintenance
     }
 
-    /// A failure that nothing was sent for, and that another try will not mend.
+    /// An error that is neither retryable nor ambiguous.
     pub(crate) fn new(kind: ErrorKind, what: &'static str) -> Self {
         Self(Box::new(Parts {
             kind,
@@ -127,39 +204,6 @@ impl ClientError {
 
     pub(crate) fn setting(what: &'static str) -> Self {
         Self::new(ErrorKind::Setting, what)
-    }
-
-    /// A request that got no answer. `costs` says that it spends credits if it arrived.
-    pub(crate) fn from_fault(fault: Fault, costs: bool) -> Self {
-        let (kind, what) = match &fault {
-            Fault::Connect(_) => (ErrorKind::Connect, "no connection could be made"),
-            Fault::Tls(what, _) => (ErrorKind::Tls, *what),
-            Fault::Forbidden(what) => (ErrorKind::ForbiddenAddress, *what),
-            Fault::Setting(what) => (ErrorKind::Setting, *what),
-            Fault::Broken(_) if costs => (
-                ErrorKind::Ambiguous,
-                "the connection ended before the answer was complete",
-            ),
-            Fault::Broken(_) => (
-                ErrorKind::Interrupted,
-                "the connection ended before the answer was complete",
-            ),
-            Fault::TimedOut(what) => (ErrorKind::TimedOut, *what),
-            Fault::TooLarge => (ErrorKind::TooLarge, "the answer is larger than allowed"),
-        };
-        let sent = matches!(
-            fault,
-            Fault::Broken(_) | Fault::TimedOut(_) | Fault::TooLarge
-        );
-        let passing = matches!(
-            fault,
-            Fault::Connect(_) | Fault::Broken(_) | Fault::TimedOut(_)
-        );
-        let mut err = Self::new(kind, what);
-        err.0.ambiguous = costs && sent;
-        err.0.retryable = passing && !err.0.ambiguous;
-        err.0.cause = fault.into_cause();
-        err
     }
 
     pub(crate) fn with_cause(mut self, cause: impl Into<Cause>) -> Self {
@@ -187,7 +231,7 @@ impl ClientError {
         self
     }
 
-    /// What is ambiguous is never retryable.
+    /// Sets whether the error is ambiguous and, unless it is, whether it is retryable.
     pub(crate) fn with_outlook(mut self, retryable: bool, ambiguous: bool) -> Self {
         self.0.ambiguous = ambiguous;
         self.0.retryable = retryable && !ambiguous;
@@ -212,7 +256,7 @@ impl fmt::Display for ClientError {
     }
 }
 
-/// Without the provider's words.
+/// Without the provider's message.
 impl fmt::Debug for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientError")
@@ -235,6 +279,10 @@ impl StdError for ClientError {
 
 impl From<InvalidField> for ClientError {
     fn from(field: InvalidField) -> Self {
-        Self::new(ErrorKind::InvalidRequest, "a field is out of its bounds").with_cause(field)
+        Self::new(
+            ErrorKind::InvalidRequest,
+            "a field of the request is out of bounds",
+        )
+        .with_cause(field)
     }
 }

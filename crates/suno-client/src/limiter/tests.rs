@@ -1,4 +1,4 @@
-//! The limiter on a clock that stands still unless everybody waits.
+//! The limiter, on a clock that advances only while all tasks wait.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,27 +1,24 @@
-//! What a pool makes its connections with: a time limit around TLS around the guard.
+//! The connector of a pool: a time limit around TLS around the guard.
 
-use std::error::Error as StdError;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use tower_service::Service;
 
+use super::Connecting;
 use super::fault::ConnectFault;
 use super::guard::Guarded;
 use crate::address::AddressRule;
+use crate::error::Cause;
 use crate::settings::Settings;
 
-pub(super) type Cause = Box<dyn StdError + Send + Sync>;
-pub(super) type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, Cause>> + Send>>;
-
-/// What a connection is for.
+/// The use of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Requests with the key.
     Api,
-    /// Downloads, whose URLs came from outside.
+    /// Downloads, whose URLs come from outside.
     Media,
 }
 
@@ -33,7 +30,7 @@ type Secure = MaybeTls;
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 type Secure = Guarded;
 
-/// What all connectors of a client know of TLS.
+/// The TLS settings that all connectors of a client share.
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub(super) type SharedTls = std::sync::Arc<super::tls::Tls>;
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
@@ -76,7 +73,7 @@ pub(super) fn connector(settings: &Settings, purpose: Purpose, tls: &SharedTls) 
     }
 }
 
-/// Gives up after a while.
+/// A connector with a time limit.
 #[derive(Clone)]
 pub(super) struct Timed<S> {
     inner: S,
@@ -107,7 +104,7 @@ where
     }
 }
 
-/// TLS for `https`. Plain connections work also where TLS cannot be set up.
+/// A connector that adds TLS for `https`. Plain connections also work where TLS cannot be set up.
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 #[derive(Clone)]
 pub(super) struct MaybeTls {

@@ -1,32 +1,32 @@
-//! Why a request got no answer, and above all whether it was sent.
+//! The failures of requests without an answer, and whether the request was sent.
 
 use std::error::Error as StdError;
 use std::io;
 
 use hyper_util::client::legacy;
 
-type Cause = Box<dyn StdError + Send + Sync>;
+use crate::error::{Cause, ClientError, ErrorKind};
 
-/// A request without an answer.
+/// The failure of a request that got no complete answer.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// No connection: nothing was sent.
+    /// No connection could be made. Nothing was sent.
     Connect(Cause),
-    /// No TLS, for this reason: nothing was sent.
+    /// TLS failed for this reason. Nothing was sent.
     Tls(&'static str, Cause),
-    /// The address is not allowed: nothing was sent.
+    /// The address is not allowed. Nothing was sent.
     Forbidden(&'static str),
-    /// Something is missing on this side: nothing was sent.
+    /// A setting or feature is missing. Nothing was sent.
     Setting(&'static str),
-    /// The connection ended; the request may have arrived.
+    /// The connection ended. The request may have arrived.
     Broken(Cause),
-    /// It took too long; the request may have arrived.
+    /// A time limit passed. The request may have arrived.
     TimedOut(&'static str),
-    /// The answer is too large; the request has arrived.
+    /// The answer is too large. The request has arrived.
     TooLarge,
 }
 
-/// What the connector gives as its error, to be found again behind the errors of the pool.
+/// The error of the connector, which is found again among the causes of the pool's error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectFault {
     #[error("{0}")]
@@ -38,7 +38,7 @@ pub(crate) enum ConnectFault {
 }
 
 impl Fault {
-    /// Whatever the pool does not say was a failure to connect may have been sent.
+    /// Any request may have been sent, unless the pool reports a failure to connect.
     pub(super) fn from_pool(err: legacy::Error) -> Self {
         if !err.is_connect() {
             return Self::Broken(err.into());
@@ -54,16 +54,35 @@ impl Fault {
         Self::Connect(err.into())
     }
 
-    pub(crate) fn into_cause(self) -> Option<Cause> {
+    /// The error that a caller sees. `costs` is true for a request that spends credits if it
+    /// arrives.
+    pub(crate) fn into_error(self, costs: bool) -> ClientError {
+        let (kind, what) = match &self {
+            Self::Connect(_) => (ErrorKind::Connect, "no connection could be made"),
+            Self::Tls(what, _) => (ErrorKind::Tls, *what),
+            Self::Forbidden(what) => (ErrorKind::ForbiddenAddress, *what),
+            Self::Setting(what) => (ErrorKind::Setting, *what),
+            Self::Broken(_) => (
+                ErrorKind::Interrupted,
+                "the connection ended before the answer was complete",
+            ),
+            Self::TimedOut(what) => (ErrorKind::TimedOut, *what),
+            Self::TooLarge => (ErrorKind::TooLarge, "the answer is larger than allowed"),
+        };
+        let was_sent = matches!(self, Self::Broken(_) | Self::TimedOut(_) | Self::TooLarge);
+        let is_passing = matches!(self, Self::Connect(_) | Self::Broken(_) | Self::TimedOut(_));
+        let err = ClientError::new(kind, what).with_outlook(is_passing, costs && was_sent);
         match self {
-            Self::Connect(cause) | Self::Tls(_, cause) | Self::Broken(cause) => Some(cause),
-            Self::Forbidden(_) | Self::Setting(_) | Self::TimedOut(_) | Self::TooLarge => None,
+            Self::Connect(cause) | Self::Tls(_, cause) | Self::Broken(cause) => {
+                err.with_cause(cause)
+            }
+            Self::Forbidden(_) | Self::Setting(_) | Self::TimedOut(_) | Self::TooLarge => err,
         }
     }
 }
 
-/// The error and its causes. An `io::Error` is not the cause of itself in the eyes of
-/// `Error::source`, so that what it wraps is put in besides.
+/// The error and its causes. `Error::source` skips the error that an `io::Error` wraps, so that one
+/// is added.
 fn chain<'a>(
     err: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -81,13 +100,48 @@ fn tls_failure(err: &(dyn StdError + 'static)) -> Option<&'static str> {
     let failure = chain(err).find_map(|err| err.downcast_ref::<rustls::Error>())?;
     Some(match failure {
         rustls::Error::InvalidCertificate(_) => {
-            "the server's certificate was not accepted; check the host name, the clock and the root certificates"
+            "the server's certificate was rejected; check the host name, the clock and the root certificates"
         }
-        _ => "the server does not speak TLS as this client does; check the scheme and the port",
+        _ => "the TLS handshake failed; check the scheme and the port",
     })
 }
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 fn tls_failure(_: &(dyn StdError + 'static)) -> Option<&'static str> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults() -> [(Fault, bool); 7] {
+        [
+            (Fault::Connect("refused".into()), false),
+            (Fault::Tls("no TLS", "refused".into()), false),
+            (Fault::Forbidden("private"), false),
+            (Fault::Setting("no roots"), false),
+            (Fault::Broken("reset".into()), true),
+            (Fault::TimedOut("late"), true),
+            (Fault::TooLarge, true),
+        ]
+    }
+
+    #[test]
+    fn only_a_costly_request_that_may_have_arrived_is_ambiguous() {
+        for (fault, was_sent) in faults() {
+            let err = fault.into_error(true);
+            assert_eq!(err.is_ambiguous(), was_sent, "{err:?}");
+            assert!(!(err.is_ambiguous() && err.is_retryable()), "{err:?}");
+        }
+    }
+
+    #[test]
+    fn the_kind_of_a_fault_does_not_depend_on_what_the_request_costs() {
+        for ((costly, _), (free, _)) in faults().into_iter().zip(faults()) {
+            let (costly, free) = (costly.into_error(true), free.into_error(false));
+            assert_eq!(costly.kind(), free.kind());
+            assert!(!free.is_ambiguous(), "{free:?}");
+        }
+    }
 }

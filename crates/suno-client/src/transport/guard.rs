@@ -10,11 +10,12 @@ use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use tower_service::Service;
 
-use super::connect::{Cause, Connecting};
+use super::Connecting;
 use super::fault::ConnectFault;
 use super::io::Io;
 use crate::Proxy;
 use crate::address::{AddressRule, is_loopback_host, literal};
+use crate::error::Cause;
 
 const FORBIDDEN: &str =
     "the address is private, reserved, or not allowed without https; nothing was sent";
@@ -28,7 +29,7 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    /// Goes by one rule for plain HTTP and by another for `https`.
+    /// Creates a connector with one rule for plain HTTP and another for `https`.
     pub(super) fn new(plain: AddressRule, https: AddressRule, proxy: Option<Proxy>) -> Self {
         Self {
             plain: Direct::new(plain),
@@ -44,13 +45,13 @@ impl Guarded {
         }
     }
 
-    /// What can be told from the URL alone.
+    /// Returns whether the URL alone does not rule out its address.
     pub(super) fn may_name(&self, uri: &Uri) -> bool {
         self.direct(uri).may_name(uri.host().unwrap_or_default())
     }
 
-    /// A connection to the proxy, which reads the whole URL from the request line, and the key with
-    /// it: where plain HTTP must stay on this machine, the proxy must be there, too.
+    /// Connects to the proxy for plain HTTP. The proxy can read the whole request, the key
+    /// included, so it must be on this machine if plain HTTP must stay there.
     fn through(&self, proxy: &Proxy) -> Connecting<Io> {
         let rule = match self.plain.rule {
             AddressRule::Loopback => AddressRule::Loopback,
@@ -93,7 +94,7 @@ impl Service<Uri> for Guarded {
     }
 }
 
-/// Asks the proxy for a tunnel, in which TLS then talks to the server itself.
+/// Asks the proxy for a tunnel to the server, for TLS.
 fn tunnel(proxy: &Proxy, uri: Uri) -> Connecting<Io> {
     let to_proxy = Direct::new(AddressRule::Any).http;
     let mut tunnel = Tunnel::new(proxy.uri().clone(), to_proxy);
@@ -122,7 +123,8 @@ impl Direct {
         Self { rule, http }
     }
 
-    /// The connector does not ask the resolver about addresses, so that they are checked here.
+    /// Returns whether a host may be connected to, as far as its name shows. The connector passes
+    /// no address to the resolver, so addresses are checked here.
     fn may_name(&self, host: &str) -> bool {
         match (literal(host), self.rule) {
             (Some(address), rule) => rule.allows(address),
@@ -133,15 +135,15 @@ impl Direct {
         }
     }
 
-    /// A connection to the first address that answers, of those that the rule allows.
+    /// Connects to the first allowed address that answers.
     fn connect(&self, uri: Uri) -> Connecting<Io> {
         let connecting = self.http.clone().call(uri);
         Box::pin(async move { Ok(Io::new(connecting.await?, false)) })
     }
 }
 
-/// Looks names up and leaves out the addresses that are not allowed. What it gives is what is then
-/// connected to, so that a name cannot point elsewhere a moment later.
+/// A resolver that drops addresses that are not allowed. The connector uses the very addresses that
+/// it returns, so a name cannot be changed between check and connection.
 #[derive(Clone)]
 struct Resolver {
     rule: AddressRule,

@@ -1,4 +1,4 @@
-//! A TCP connection that knows whether a proxy reads its request lines.
+//! A TCP connection with a flag for a proxy that reads the request lines.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// A connection.
+/// A TCP connection, direct or to a proxy.
 pub(super) struct Io {
     tcp: TokioIo<TcpStream>,
     is_proxied: bool,

@@ -1,7 +1,7 @@
-//! The one place that touches the network: two pools of connections, bounds and time limits.
+//! The only code that uses the network: two pools of connections, bounds and time limits.
 //!
-//! Requests with the key and downloads never share a connection, because different addresses are
-//! allowed to them.
+//! Requests with the key and downloads never share a connection, because they may connect to
+//! different addresses.
 
 mod connect;
 mod fault;
@@ -10,6 +10,7 @@ mod io;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod tls;
 
+use std::pin::Pin;
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
@@ -22,23 +23,26 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant, timeout_at};
 
-pub(crate) use self::connect::Purpose;
-use self::connect::{Connector, connector, shared_tls};
+use self::connect::{Connector, Purpose, connector, shared_tls};
 use self::fault::ConnectFault;
 pub(crate) use self::fault::Fault;
+use crate::error::Cause;
 use crate::settings::{Settings, Timeouts};
 use crate::time::after;
 
-/// Idle connections are dropped after this time, before most servers drop them from their side.
+/// The time after which an idle connection is closed, which is before most servers close it.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 
-/// How often an HTTP/2 connection is asked whether it is alive while somebody waits on it, and how
-/// long it may take to say so. All requests share it: one that died silently would fail them all.
+/// The time between pings on an HTTP/2 connection in use, and the time to wait for an answer to
+/// one. All requests share the connection, so a dead one that is not noticed would fail them all.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many downloads run at the same time.
-const DOWNLOADS_MAX: usize = 16;
+/// The number of downloads that run at the same time.
+pub(crate) const DOWNLOADS_MAX: usize = 16;
+
+/// The future of a connection, or of the addresses for one.
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, Cause>> + Send>>;
 
 /// The connections of a client.
 pub(crate) struct Transport {
@@ -51,16 +55,16 @@ pub(crate) struct Transport {
     plain_proxy: Option<crate::Proxy>,
 }
 
-/// An answer that came whole.
+/// A complete answer.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// When its head came.
+    /// The time at which its head arrived.
     pub(crate) received_at: SystemTime,
 }
 
-/// What time it is, for dates that a server names. Everything else goes by the clock of tokio.
+/// The current time, to compare with dates in headers. Everything else uses tokio's clock.
 #[allow(clippy::disallowed_methods, reason = "this is where the clock is read")]
 pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
@@ -93,7 +97,7 @@ impl Transport {
 
     /// Sends a request and reads the whole answer.
     pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, Fault> {
-        // The semaphore is never closed; if it were, there would merely be no bound.
+        // The semaphore is never closed. If it were, the bound would be missing, nothing else.
         let _slot = self.api_slots.acquire().await.ok();
         let total = after(Instant::now(), self.timeouts.total);
         let (head, body) = self.head(&self.api, request, total).await?.into_parts();
@@ -109,12 +113,12 @@ impl Transport {
         })
     }
 
-    /// Waits for a turn to download. Hold it until the body was read.
+    /// Waits for a turn to download. The caller holds it until it has read the body.
     pub(crate) async fn media_slot(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
         self.media_slots.acquire().await.ok()
     }
 
-    /// Sends a request for a download; the body is still to be read.
+    /// Sends a request for a download and returns the answer before its body.
     pub(crate) async fn fetch(
         &self,
         request: Request<Full<Bytes>>,
@@ -135,7 +139,7 @@ impl Transport {
             let name = http::header::PROXY_AUTHORIZATION;
             request.headers_mut().insert(name, value.clone());
         }
-        // Only for what is not safe to repeat does it matter whether it was sent.
+        // Whether a request was sent matters only if it is not safe to repeat.
         let is_safe = request.method().is_safe();
         let connection = (!is_safe).then(|| capture_connection(&mut request));
         let until = total.min(after(Instant::now(), self.timeouts.headers));
@@ -143,7 +147,7 @@ impl Transport {
             return sent.map_err(Fault::from_pool);
         }
         match connection {
-            // It was never handed to a connection, and now never will be.
+            // The request was never given to a connection, and never will be.
             Some(connection) if connection.connection_metadata().is_none() => {
                 Err(Fault::Connect(ConnectFault::TimedOut.into()))
             }
@@ -152,9 +156,9 @@ impl Transport {
     }
 }
 
-/// Reads a body that may have at most `bytes_max` bytes.
+/// Reads a body of at most `bytes_max` bytes.
 async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Fault> {
-    // Most answers come in one piece, which is then not copied.
+    // Most answers arrive in one piece, which is not copied.
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {

@@ -1,5 +1,5 @@
-//! How a server proves who it is. The provider of the cryptography is passed by hand, never taken
-//! from the process, so that two of them in one program cannot clash.
+//! TLS settings and root certificates. The cryptography provider is passed as an argument, never
+//! taken from the process, so that two of them in one program cannot conflict.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,18 +9,18 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-const NO_ROOTS: &str = "there is no root certificate to check https with: install the operating system's list (ca-certificates), or enable the feature webpki-roots, or set with_root_certificate";
-const BAD_ROOT: &str = "a certificate given to with_root_certificate cannot be read as DER";
-const NO_TLS: &str = "TLS cannot be set up with this provider of cryptography";
+const NO_ROOTS: &str = "no root certificate is available for https: install the operating system's list (ca-certificates), or enable the feature webpki-roots, or add one with root_certificate";
+const BAD_ROOT: &str = "a certificate given to root_certificate cannot be read as DER";
+const NO_TLS: &str = "TLS cannot be set up with this cryptography provider";
 
-/// How to talk TLS. Root certificates are only read when the first `https` connection is made.
+/// The TLS settings of a client. Root certificates are read for the first `https` connection.
 pub(super) struct Tls {
     extra_roots: Vec<Vec<u8>>,
     config: OnceLock<Result<ClientConfig, &'static str>>,
 }
 
 impl Tls {
-    /// Trusts the usual roots and these, given as DER.
+    /// Trusts the usual root certificates and these, given as DER.
     pub(super) fn new(extra_roots: Vec<Vec<u8>>) -> Self {
         Self {
             extra_roots,
@@ -28,7 +28,7 @@ impl Tls {
         }
     }
 
-    /// The settings for a connection, or why there are none.
+    /// The settings for a connection, or the reason why TLS cannot be set up.
     pub(super) fn config(&self) -> Result<ClientConfig, &'static str> {
         self.config
             .get_or_init(|| config(&self.extra_roots))
@@ -66,7 +66,7 @@ fn crypto() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// The operating system's judgement, or else a list of roots.
+/// The verifier of the operating system, or else one with a list of root certificates.
 fn verifier(
     crypto: &Arc<CryptoProvider>,
     extra: &[CertificateDer<'static>],

@@ -1,4 +1,4 @@
-//! When to poll next and when to stop: what was heard in, a decision out. No clock, no network.
+//! Decides when a wait polls next and when it ends. No clock, no network.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use suno_types::{Outcome, TaskRecord};
 use crate::ClientError;
 use crate::time::stretch;
 
-/// A pause is longer than the interval by up to this part of it, at random, so that waits that
-/// began together do not poll together.
+/// The largest part of the interval that is added to a pause at random, so that waits that started
+/// together do not poll together.
 const JITTER: f64 = 0.1;
 
-/// After errors the pause grows to at most this many intervals.
+/// The maximum number of intervals that a pause grows to after errors.
 const BACK_OFF_MAX: u32 = 4;
 
-/// The last poll begins so long before the deadline, or a tenth of it, so that its answer can come
-/// in time.
+/// The time before the deadline at which the last poll starts, so that its answer can arrive in
+/// time. A tenth of the deadline is used if that is shorter.
 const LAST_POLL: Duration = Duration::from_secs(5);
 
-/// What a wait was told.
+/// The settings of a wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) deadline: Duration,
@@ -28,7 +28,7 @@ pub(crate) struct Plan {
     pub(crate) errors_max: u32,
 }
 
-/// How far a wait has come. Times are counted from its start.
+/// The progress of a wait. Times are counted from its start.
 #[derive(Debug)]
 pub(crate) struct Course {
     plan: Plan,
@@ -36,7 +36,7 @@ pub(crate) struct Course {
     was_visible: bool,
 }
 
-/// What a poll brought.
+/// The result of a poll.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Heard {
     Outcome(Outcome),
@@ -79,12 +79,12 @@ impl Course {
         }
     }
 
-    /// When to poll first.
+    /// The time of the first poll.
     pub(crate) fn first(&self) -> Duration {
         self.plan.first_poll_after.min(self.last())
     }
 
-    /// When to poll last.
+    /// The time of the last poll.
     fn last(&self) -> Duration {
         let deadline = self.plan.deadline;
         deadline.saturating_sub(LAST_POLL.min(deadline / 10))
@@ -94,7 +94,8 @@ impl Course {
         self.plan.deadline
     }
 
-    /// What to do after a poll that ended at `now`. `random` is at least 0 and less than 1.
+    /// Decides the next step after a poll that ended at `now`. `random` is at least 0 and less than
+    /// 1.
     pub(crate) fn hear(&mut self, now: Duration, heard: Heard, random: f64) -> Step {
         let mut intervals = 1;
         let mut floor = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! How a wait can end without a finished task.
+//! The error of a wait that ends without a finished task.
 
 use std::fmt;
 
@@ -6,47 +6,59 @@ use suno_types::{Code, TaskId, TaskRecord, TaskStatus};
 
 use crate::ClientError;
 
-/// How a wait ended without a finished task.
+/// The reason why a wait ended without a finished task.
 ///
-/// Only [`Failed`](Self::Failed) says something about the task. After the others it may still
+/// Only [`Failed`](Self::Failed) is about the task itself. After any other error the task may still
 /// finish: wait again with the [`task_id`](Self::task_id).
+///
+/// ```
+/// use suno_client::WaitError;
+///
+/// fn advice(err: &WaitError) -> String {
+///     match err.failure() {
+///         Some(failure) => format!("the task failed: {failure}"),
+///         None => format!("wait again for {}", err.task_id()),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The task failed. Nothing more will come.
+    /// The task failed. This is final.
     #[error("the task failed")]
     Failed(#[source] TaskFailure),
-    /// The provider could not be asked, too often in a row or for a reason that does not pass.
+    /// The polls failed too often in a row, or for a permanent reason.
     #[error("the provider could not be asked about the task, which may still finish")]
     #[non_exhaustive]
     CouldNotAsk {
-        /// The task.
+        /// The task that was waited for.
         task_id: TaskId,
-        /// Why the last poll failed.
+        /// The error of the last poll.
         source: ClientError,
     },
-    /// The provider does not know the task, for longer than it may take after a submit.
+    /// The provider did not know the task for longer than
+    /// [`with_visible_within`](crate::Wait::with_visible_within) allows.
     #[error("the provider does not know the task: check the id and the account")]
     #[non_exhaustive]
     NotVisible {
-        /// The task.
+        /// The task that was waited for.
         task_id: TaskId,
     },
     /// The task was still running at the deadline.
     #[error("the task had not ended at the deadline")]
     #[non_exhaustive]
     Deadline {
-        /// The task.
+        /// The task that was waited for.
         task_id: TaskId,
-        /// The status that was heard last, if the task was visible.
+        /// The last status that was received, if the task was visible.
         last_status: Option<TaskStatus>,
-        /// Why the last poll failed, if it did.
+        /// The error of the last poll, if it failed.
         source: Option<ClientError>,
     },
 }
 
 impl WaitError {
-    /// The task, to wait for it again.
+    /// The task that was waited for.
     #[must_use]
     pub fn task_id(&self) -> &TaskId {
         match self {
@@ -57,13 +69,13 @@ impl WaitError {
         }
     }
 
-    /// True if the task itself failed, so that waiting again is of no use.
+    /// Returns whether the task itself failed, so that another wait is useless.
     #[must_use]
     pub fn is_task_failure(&self) -> bool {
         matches!(self, Self::Failed(_))
     }
 
-    /// How the task failed, if it did.
+    /// The failure of the task, if it failed.
     #[must_use]
     pub fn failure(&self) -> Option<&TaskFailure> {
         match self {
@@ -72,7 +84,7 @@ impl WaitError {
         }
     }
 
-    /// Why the last poll failed, if it did.
+    /// The error of the last poll, if it failed.
     #[must_use]
     pub fn client_error(&self) -> Option<&ClientError> {
         match self {
@@ -83,7 +95,7 @@ impl WaitError {
     }
 }
 
-/// A task that failed, with what the provider said of it.
+/// A failed task, with the record that says so.
 #[derive(Debug)]
 pub struct TaskFailure {
     record: Box<TaskRecord>,
@@ -96,19 +108,19 @@ impl TaskFailure {
         }
     }
 
-    /// The record that says so.
+    /// The record of the failed task.
     #[must_use]
     pub fn record(&self) -> &TaskRecord {
         &self.record
     }
 
-    /// The same, to keep.
+    /// Returns the record of the failed task.
     #[must_use]
     pub fn into_record(self) -> TaskRecord {
         *self.record
     }
 
-    /// The code of the failure, if there is one.
+    /// The code of the failure, if the provider sent one.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.record.error_code

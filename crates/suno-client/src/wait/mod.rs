@@ -1,4 +1,4 @@
-//! Waiting for the end of a task by polling. When to poll is decided in `course.rs`.
+//! Waiting for the end of a task by polling; `course.rs` decides when to poll.
 
 mod course;
 mod error;
@@ -11,18 +11,19 @@ use suno_types::{TaskId, TaskRecord};
 
 use self::course::Plan;
 pub use self::error::{TaskFailure, WaitError};
-pub use self::updates::{Updates, Waiting};
+pub use self::updates::{Updates, WaitFuture};
 use crate::Client;
 
 impl Client {
-    /// Waits until the task has ended, for at most `deadline`. Await what comes back, or take its
-    /// [`updates`](Wait::updates).
+    /// Returns a wait for the end of a task, for at most `deadline`. Await it to get the last
+    /// record, or read its [`updates`](Wait::updates).
     ///
-    /// It polls at once and then about every 30 s. Another process can go on waiting: all that is
-    /// needed is the task id. Dropping it stops polling and does nothing to the task.
+    /// The wait polls at once and then about every [`INTERVAL`](Wait::INTERVAL). Dropping it stops
+    /// the polls and does not affect the task. Another process can wait for the same task: it needs
+    /// the task id only.
     ///
     /// ```no_run
-    /// # async fn example(client: suno_client::Client, task: suno_types::TaskId)
+    /// # async fn example(client: suno_client::Client, task: suno_client::suno_types::TaskId)
     /// #     -> Result<(), suno_client::WaitError> {
     /// use std::time::Duration;
     ///
@@ -37,16 +38,16 @@ impl Client {
             task: task.clone(),
             plan: Plan {
                 deadline,
-                interval: Duration::from_secs(30),
-                first_poll_after: Duration::ZERO,
-                visible_within: Duration::from_secs(120),
-                errors_max: 6,
+                interval: Wait::INTERVAL,
+                first_poll_after: Wait::FIRST_POLL_AFTER,
+                visible_within: Wait::VISIBLE_WITHIN,
+                errors_max: Wait::ERRORS_MAX,
             },
         }
     }
 }
 
-/// A wait that has not begun. Await it for the end alone.
+/// A wait that starts when it is awaited or its updates are taken; see [`Client::wait`].
 #[derive(Debug, Clone)]
 #[must_use = "a wait does nothing unless it is awaited"]
 pub struct Wait {
@@ -56,36 +57,48 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Sets the time between polls, to which up to a tenth is added at random. Default 30 s, which
-    /// is what the provider advises (`PROTOCOL.md 4.13`).
+    /// The default of [`with_interval`](Self::with_interval): 30 s, as the provider advises
+    /// (`PROTOCOL.md 4.13`).
+    pub const INTERVAL: Duration = Duration::from_secs(30);
+    /// The default of [`with_first_poll_after`](Self::with_first_poll_after): the first poll is
+    /// made at once.
+    pub const FIRST_POLL_AFTER: Duration = Duration::ZERO;
+    /// The default of [`with_visible_within`](Self::with_visible_within): 120 s.
+    pub const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
+    /// The default of [`with_errors_max`](Self::with_errors_max): 6.
+    pub const ERRORS_MAX: u32 = 6;
+
+    /// Sets the time between polls, to which up to a tenth is added at random. The default is
+    /// [`INTERVAL`](Self::INTERVAL).
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.plan.interval = interval;
         self
     }
 
-    /// Sets when the first poll is made; default at once. Right after a submit there is nothing to
-    /// hear for the first 20 s (`PROTOCOL.md 4.14`).
+    /// Sets the time before the first poll. A poll in the first 20 s after a submit brings nothing
+    /// new (`PROTOCOL.md 4.14`). The default is [`FIRST_POLL_AFTER`](Self::FIRST_POLL_AFTER).
     pub fn with_first_poll_after(mut self, time: Duration) -> Self {
         self.plan.first_poll_after = time;
         self
     }
 
-    /// Sets how long the provider may not know the task yet, from the start of the wait. Default
-    /// 120 s.
+    /// Sets the time from the start of the wait in which the provider may not know the task yet.
+    /// The default is [`VISIBLE_WITHIN`](Self::VISIBLE_WITHIN).
     pub fn with_visible_within(mut self, time: Duration) -> Self {
         self.plan.visible_within = time;
         self
     }
 
-    /// Sets how many polls in a row may fail before the wait ends. A poll fails when it was tried
-    /// as often as [`Retry`](crate::Retry) says. Default 6.
+    /// Sets the number of polls in a row that end the wait if all of them fail. A poll fails after
+    /// all attempts that [`Retry`](crate::Retry) allows. The default is
+    /// [`ERRORS_MAX`](Self::ERRORS_MAX).
     pub fn with_errors_max(mut self, polls: u32) -> Self {
         self.plan.errors_max = polls;
         self
     }
 
-    /// What is heard of the task, as a stream: a record each time it has changed. The last item is
-    /// the record of the finished task, or an error.
+    /// Starts the wait and returns the task's record each time it has changed, as a stream. The
+    /// last item is the record of the finished task, or an error.
     pub fn updates(self) -> Updates {
         Updates::start(self.client, self.task, self.plan)
     }
@@ -93,9 +106,9 @@ impl Wait {
 
 impl IntoFuture for Wait {
     type Output = Result<TaskRecord, WaitError>;
-    type IntoFuture = Waiting;
+    type IntoFuture = WaitFuture;
 
-    fn into_future(self) -> Waiting {
-        Waiting::from(self.updates())
+    fn into_future(self) -> WaitFuture {
+        WaitFuture::from(self.updates())
     }
 }

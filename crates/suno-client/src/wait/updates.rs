@@ -1,7 +1,7 @@
-//! A wait under way: it sleeps, asks, and tells what has changed.
+//! A wait under way. It sleeps, polls, and yields records that have changed.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,18 +14,18 @@ use super::{TaskFailure, WaitError};
 use crate::time::after;
 use crate::{Client, ClientError, ErrorKind};
 
-/// The future of a [`Wait`](crate::Wait).
+/// The future of a [`Wait`](crate::Wait): the record of the finished task, or a [`WaitError`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct Waiting(Updates);
+pub struct WaitFuture(Updates);
 
-impl From<Updates> for Waiting {
+impl From<Updates> for WaitFuture {
     fn from(updates: Updates) -> Self {
         Self(updates)
     }
 }
 
-impl Future for Waiting {
+impl Future for WaitFuture {
     type Output = Result<TaskRecord, WaitError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -37,7 +37,7 @@ impl Future for Waiting {
     }
 }
 
-/// The stream of a [`Wait`](crate::Wait), see [`Wait::updates`](crate::Wait::updates).
+/// The stream of a task's records, from [`Wait::updates`](crate::Wait::updates).
 #[must_use = "streams do nothing unless polled"]
 pub struct Updates {
     client: Client,
@@ -45,7 +45,7 @@ pub struct Updates {
     course: Course,
     started: Instant,
     state: State,
-    /// What was last passed on, to tell whether a record is news.
+    /// The last record that was yielded, to detect a change.
     seen: Option<Seen>,
 }
 
@@ -53,12 +53,13 @@ type Asking = Pin<Box<dyn Future<Output = Result<Option<TaskRecord>, ClientError
 
 enum State {
     Asleep(Pin<Box<Sleep>>),
-    /// Boxed, because it is much larger and there most waits are asleep.
+    /// Boxed, because it is much larger and most waits are asleep.
     Asking(Asking),
     Ended,
 }
 
-/// What is remembered of a record; whole records of thousands of waits would not be small.
+/// The parts of a record that are kept to detect a change. Whole records of thousands of waits
+/// would need much memory.
 #[derive(Debug, PartialEq)]
 struct Seen {
     status: TaskStatus,
@@ -83,7 +84,7 @@ enum News {
 }
 
 impl Updates {
-    /// Begins now.
+    /// Starts a wait now.
     pub(super) fn start(client: Client, task: TaskId, plan: Plan) -> Self {
         let course = Course::new(plan);
         let started = Instant::now();
@@ -97,7 +98,28 @@ impl Updates {
         }
     }
 
-    /// The next thing that is worth telling. Not to be polled after the end.
+    /// Waits for the next update; `None` after the last one. It is what `StreamExt::next` does, for
+    /// programs that use no crate for streams.
+    ///
+    /// Dropping the future loses no update.
+    ///
+    /// ```no_run
+    /// # async fn example(client: suno_client::Client, task: suno_client::suno_types::TaskId)
+    /// #     -> Result<(), suno_client::WaitError> {
+    /// use std::time::Duration;
+    ///
+    /// let mut updates = client.wait(&task, Duration::from_secs(15 * 60)).updates();
+    /// while let Some(record) = updates.next().await {
+    ///     println!("{}", record?.status);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next(&mut self) -> Option<Result<TaskRecord, WaitError>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// The next change, or the end. It must not be polled after the end.
     fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<News> {
         loop {
             match &mut self.state {
@@ -213,7 +235,11 @@ mod tests {
         let client = Client::new(Provider::Kie, key).expect("a client");
         let task = TaskId::new("b36e1365439a3fa0741b1aa0fa6a34da").expect("an id");
         let updates = client.wait(&task, Duration::from_secs(1)).updates();
-        assert!(size_of::<Waiting>() <= 256, "{}", size_of::<Waiting>());
+        assert!(
+            size_of::<WaitFuture>() <= 256,
+            "{}",
+            size_of::<WaitFuture>()
+        );
         let asking = size_of_val(&*updates.ask());
         assert!(asking <= 2560, "{asking}");
     }

@@ -9,7 +9,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::server::{Reply, Server};
-use crate::{KEY, PENDING, TAKEN, client, client_at, instrumental, task};
+use crate::{KEY, PENDING, TAKEN, builder, builder_at, client, instrumental, task};
 
 /// Everything that was logged or shown.
 #[derive(Clone, Default)]
@@ -107,11 +107,14 @@ async fn nothing_secret_is_shown_by_errors_and_logs() {
     ];
     for reply in replies {
         let server = Server::start([reply.clone(), reply]).await;
-        let client = client(&server).with_retry(
-            Retry::new()
-                .with_attempts_max(2)
-                .with_base(std::time::Duration::from_millis(1)),
-        );
+        let client = builder(&server)
+            .retry(
+                Retry::new()
+                    .with_attempts_max(2)
+                    .with_base(std::time::Duration::from_millis(1)),
+            )
+            .build()
+            .expect("a client");
         let err = client.submit(&instrumental()).await.expect_err("refused");
         shown.show(&err);
         shown.push(err.msg().unwrap_or_default().as_bytes());
@@ -162,7 +165,10 @@ async fn a_failed_download_does_not_show_its_url() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut track = suno_types::Track::new(0);
     track.audio_url = Some(format!("{}/a.mp3?sig=canary", server.url()));
-    let client = client(&server).allow_private_downloads();
+    let client = builder(&server)
+        .allow_private_downloads()
+        .build()
+        .expect("a client");
     let downloading = client.download(&track, dir.path());
     shown.push(format!("{downloading:?}").as_bytes());
     let err: ClientError = downloading.await.expect_err("refused");
@@ -178,9 +184,11 @@ async fn the_password_of_a_proxy_is_not_shown() {
     let proxy = Server::start(vec![Reply::new(407, &[], b""); 2]).await;
     let proxy = Proxy::new(&format!("http://user:p4ss-canary@{}", proxy.addr)).expect("a proxy");
     for url in ["https://api.example.com", "http://127.0.0.1:9"] {
-        let client = client_at(url)
-            .with_retry(Retry::new().with_attempts_max(1))
-            .with_proxy(proxy.clone());
+        let client = builder_at(url)
+            .retry(Retry::new().with_attempts_max(1))
+            .proxy(proxy.clone())
+            .build()
+            .expect("a client");
         shown.push(format!("{client:?} {proxy:?}").as_bytes());
         shown.show(&client.submit(&instrumental()).await.expect_err("refused"));
     }
@@ -197,8 +205,10 @@ async fn http2_does_not_log_the_key() {
     let authority = Authority::new();
     let requests = Arc::default();
     let (addr, task) = http2(&authority, requests, || None).await;
-    let client = client_at(&format!("https://localhost:{}", addr.port()))
-        .with_root_certificate(authority.der());
+    let client = builder_at(&format!("https://localhost:{}", addr.port()))
+        .root_certificate(authority.der())
+        .build()
+        .expect("a client");
     let _guard = shown.collect();
     shown.show(&client.submit(&instrumental()).await.expect_err("reset"));
     task.abort();

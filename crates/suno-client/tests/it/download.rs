@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use suno_client::{Client, Download, ErrorKind, Timeouts};
+use suno_client::{Client, ErrorKind, SavedTrack, Timeouts};
 use suno_types::{Track, TrackId};
 use tempfile::TempDir;
 
-use crate::client;
 use crate::server::{Reply, Server, Then};
+use crate::{builder, client};
 
 const AUDIO: &[u8] = b"ID3 not really music, but forty bytes long";
 const TAG: (&str, &str) = ("ETag", "\"v1\"");
@@ -33,7 +33,10 @@ struct Desk {
 impl Desk {
     async fn new(script: impl IntoIterator<Item = Reply>) -> Self {
         let server = Server::start(script).await;
-        let client = client(&server).allow_private_downloads();
+        let client = builder(&server)
+            .allow_private_downloads()
+            .build()
+            .expect("a client");
         let dir = tempfile::tempdir().expect("a folder");
         Self {
             server,
@@ -46,7 +49,7 @@ impl Desk {
         track(&format!("{}/media/a.mp3?sig=s3cret", self.server.url()))
     }
 
-    async fn download(&self) -> Result<Download, suno_client::ClientError> {
+    async fn download(&self) -> Result<SavedTrack, suno_client::ClientError> {
         self.client.download(&self.track(), self.dir.path()).await
     }
 
@@ -93,13 +96,13 @@ async fn a_track_is_stored_under_a_safe_name_without_the_key() {
         desk.dir.path().join("1-harbour-lights-d6caddf3.mp3")
     );
     assert_eq!(
-        (stored.bytes, stored.size_checked, stored.resumed),
+        (stored.bytes, stored.is_size_checked, stored.resumes),
         (42, true, 0)
     );
     assert_eq!(std::fs::read(&stored.path).expect("the file"), AUDIO);
     assert_eq!(desk.files(), [stored.path]);
     let last = *seen.lock().expect("the lock").last().expect("progress");
-    assert_eq!((last.bytes, last.total), (42, Some(42)));
+    assert_eq!((last.bytes, last.bytes_total), (42, Some(42)));
     assert_eq!(desk.server.asked()[0].header("authorization"), None);
 }
 
@@ -113,7 +116,7 @@ async fn a_download_cut_at_any_byte_is_resumed_and_whole() {
             AUDIO,
             "{bytes}"
         );
-        assert_eq!(stored.resumed, 1);
+        assert_eq!(stored.resumes, 1);
         assert_eq!(desk.range(0), None);
         assert_eq!(desk.range(1), Some(format!("bytes={bytes}-")));
         let asked = desk.server.asked();
@@ -167,7 +170,7 @@ async fn without_a_strong_version_a_download_starts_again() {
         let desk = Desk::new([cut_body(&[version], 10), Reply::new(200, &[MP3], AUDIO)]).await;
         let stored = desk.download().await.expect("fetched again");
         assert_eq!(std::fs::read(&stored.path).expect("the file"), AUDIO);
-        assert_eq!((desk.range(1), stored.resumed), (None, 0));
+        assert_eq!((desk.range(1), stored.resumes), (None, 0));
     }
 }
 
@@ -267,7 +270,7 @@ async fn a_cut_after_some_progress_does_not_count_with_those_before() {
     ];
     let desk = Desk::new(script).await;
     let stored = desk.download().await.expect("whole in the end");
-    assert_eq!(stored.resumed, 5);
+    assert_eq!(stored.resumes, 5);
     assert_eq!(std::fs::read(&stored.path).expect("the file"), AUDIO);
 }
 
@@ -346,12 +349,22 @@ async fn a_host_that_goes_silent_is_given_up() {
     let desk = Desk::new(vec![cut_body(&[], 5).then(Then::Hang); 4]).await;
     let start = std::time::Instant::now();
     let timeouts = Timeouts::new().with_stall(Duration::from_millis(30));
-    let client = desk.client.clone().with_timeouts(timeouts);
+    let client = desk
+        .client
+        .to_builder()
+        .timeouts(timeouts)
+        .build()
+        .expect("a client");
     let err = client.download(&desk.track(), desk.dir.path()).await;
     assert_eq!(err.expect_err("silence").kind(), ErrorKind::TimedOut);
     let timeouts = Timeouts::new().with_download(Duration::from_millis(30));
     let desk = Desk::new([cut_body(&[], 5).then(Then::Hang)]).await;
-    let client = desk.client.clone().with_timeouts(timeouts);
+    let client = desk
+        .client
+        .to_builder()
+        .timeouts(timeouts)
+        .build()
+        .expect("a client");
     let err = client.download(&desk.track(), desk.dir.path()).await;
     assert_eq!(err.expect_err("silence").kind(), ErrorKind::TimedOut);
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -364,7 +377,12 @@ async fn a_download_may_be_given_time_without_an_end() {
     let forever = Timeouts::new()
         .with_stall(Duration::MAX)
         .with_download(Duration::MAX);
-    let client = desk.client.clone().with_timeouts(forever);
+    let client = desk
+        .client
+        .to_builder()
+        .timeouts(forever)
+        .build()
+        .expect("a client");
     let stored = client.download(&desk.track(), desk.dir.path()).await;
     assert_eq!(stored.expect("stored").bytes, AUDIO.len() as u64);
 }
@@ -378,7 +396,12 @@ async fn a_file_may_not_be_larger_than_allowed() {
         .into_bytes();
     for reply in [Reply::new(200, &[MP3], AUDIO), endless] {
         let desk = Desk::new([reply]).await;
-        let client = desk.client.clone().with_download_bytes_max(41);
+        let client = desk
+            .client
+            .to_builder()
+            .download_bytes_max(41)
+            .build()
+            .expect("a client");
         let err = client.download(&desk.track(), desk.dir.path()).await;
         assert_eq!(err.expect_err("too large").kind(), ErrorKind::TooLarge);
         assert!(desk.files().is_empty());
@@ -392,7 +415,7 @@ async fn a_file_without_an_announced_size_says_so() {
     chunked.bytes = [head, "a\r\n0123456789\r\n0\r\n\r\n"].concat().into_bytes();
     let desk = Desk::new([chunked]).await;
     let stored = desk.download().await.expect("stored");
-    assert_eq!((stored.bytes, stored.size_checked), (10, false));
+    assert_eq!((stored.bytes, stored.is_size_checked), (10, false));
 }
 
 #[tokio::test]

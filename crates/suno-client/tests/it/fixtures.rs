@@ -1,7 +1,7 @@
 //! Plays the language-neutral transcripts of `fixtures/client` and builds the requests of
 //! `fixtures/requests`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -190,11 +190,20 @@ fn ready(record: &TaskRecord) -> usize {
 
 fn error(err: &ClientError) -> Value {
     json!({"error": {
-        "kind": err.kind().as_str(),
+        "kind": word(err.kind(), err.is_ambiguous()),
         "code": err.code().map(|code| code.0),
         "retryable": err.is_retryable(),
         "ambiguous": err.is_ambiguous(),
     }})
+}
+
+/// The word of the fixtures for a kind of error. They have one of their own for a submit whose
+/// connection ended (`PROTOCOL.md 7.37`).
+fn word(kind: ErrorKind, is_ambiguous: bool) -> &'static str {
+    match kind {
+        ErrorKind::Interrupted if is_ambiguous => "ambiguous",
+        kind => kind.as_str(),
+    }
 }
 
 /// True if the request is the one that the case expects.
@@ -252,11 +261,14 @@ async fn play(case: &Value) -> Result<(), String> {
     let attempts = u32::try_from(input["attempts_max"].as_u64().expect("a number"));
     let retry = Retry::new().with_base(Duration::from_millis(1));
     let client = ApiKey::new(text(input, "api_key"))
-        .and_then(|key| Client::new(provider, key))
-        .and_then(|client| client.with_base_url(&server.url()))
-        .expect("a client")
-        .with_poll_limit(None)
-        .with_retry(retry.with_attempts_max(attempts.expect("a small number")));
+        .and_then(|key| {
+            Client::builder(provider, key)
+                .base_url(server.url())
+                .poll_limit(None)
+                .retry(retry.with_attempts_max(attempts.expect("a small number")))
+                .build()
+        })
+        .expect("a client");
     if refused {
         server.close().await;
     }
@@ -299,16 +311,16 @@ async fn the_transcripts_of_the_fixtures_end_as_they_say() {
 #[test]
 fn every_kind_of_the_fixtures_has_its_word() {
     let kinds = [
-        ErrorKind::RateLimited,
-        ErrorKind::OutOfCredits,
-        ErrorKind::Unauthorized,
-        ErrorKind::InvalidRequest,
-        ErrorKind::Maintenance,
-        ErrorKind::Server,
-        ErrorKind::NotJson,
-        ErrorKind::Ambiguous,
+        (ErrorKind::RateLimited, false),
+        (ErrorKind::OutOfCredits, false),
+        (ErrorKind::Unauthorized, false),
+        (ErrorKind::InvalidRequest, false),
+        (ErrorKind::Maintenance, false),
+        (ErrorKind::Server, true),
+        (ErrorKind::NotJson, true),
+        (ErrorKind::Interrupted, true),
     ];
-    let words = kinds.map(ErrorKind::as_str);
+    let words = kinds.map(|(kind, is_ambiguous)| word(kind, is_ambiguous));
     for case in cases("client") {
         if let Some(kind) = case["expect"]["outcome"]["error"]["kind"].as_str() {
             assert!(words.contains(&kind), "{}: {kind}", case["id"]);
@@ -321,8 +333,10 @@ fn every_kind_of_the_fixtures_has_its_word() {
 fn the_tests_that_the_comparison_names_are_there() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let page = std::fs::read_to_string(root.join("docs/CLIENTS.md")).expect("the page");
-    let mut sources = String::new();
-    gather(&root.join("crates"), &mut sources);
+    let sources: String = rust_files(&root.join("crates"))
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
     let mut named = 0;
     for row in page.lines().filter(|line| line.starts_with("| ")) {
         let shown_by = row.trim_end_matches(" |").rsplit(" | ").next();
@@ -345,14 +359,17 @@ fn the_tests_that_the_comparison_names_are_there() {
     assert!(named >= 30, "only {named} names were found");
 }
 
-/// All Rust below a folder.
-fn gather(folder: &std::path::Path, sources: &mut String) {
+/// Name and text of every Rust file below a folder.
+pub(crate) fn rust_files(folder: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            gather(&path, sources);
+            files.extend(rust_files(&path));
         } else if path.extension().is_some_and(|ending| ending == "rs") {
-            sources.push_str(&std::fs::read_to_string(path).expect("a file"));
+            let text = std::fs::read_to_string(&path).expect("a file");
+            files.push((path.display().to_string(), text));
         }
     }
+    files
 }

@@ -4,6 +4,7 @@
 
 mod canary;
 mod clock;
+mod docs;
 mod download;
 mod fixtures;
 #[cfg(target_os = "linux")]
@@ -19,7 +20,7 @@ mod wait;
 
 use std::time::Duration;
 
-use suno_client::{ApiKey, Client, Retry};
+use suno_client::{ApiKey, Client, ClientBuilder, Retry};
 use suno_types::{AddInstrumental, Provider, TaskId};
 
 use crate::server::Server;
@@ -57,11 +58,19 @@ pub(crate) fn client(server: &Server) -> Client {
 }
 
 pub(crate) fn client_at(url: &str) -> Client {
+    builder_at(url).build().expect("a client")
+}
+
+/// The settings of [`client`], to change them.
+pub(crate) fn builder(server: &Server) -> ClientBuilder {
+    builder_at(&server.url())
+}
+
+pub(crate) fn builder_at(url: &str) -> ClientBuilder {
     let key = ApiKey::new(KEY).expect("a key");
-    Client::new(Provider::Kie, key)
-        .and_then(|client| client.with_base_url(url))
-        .expect("a client")
-        .with_retry(Retry::new().with_base(Duration::from_millis(1)))
+    Client::builder(Provider::Kie, key)
+        .base_url(url)
+        .retry(Retry::new().with_base(Duration::from_millis(1)))
 }
 
 pub(crate) fn instrumental() -> AddInstrumental {

@@ -3,7 +3,7 @@
 use suno_client::{ErrorKind, Proxy};
 
 use crate::server::{Reply, Server};
-use crate::{TAKEN, client_at, instrumental};
+use crate::{TAKEN, builder_at, instrumental};
 
 fn through(proxy: &Server) -> Proxy {
     let url = format!("http://us%2Fer:p%40ss-canary@{}", proxy.addr);
@@ -13,7 +13,10 @@ fn through(proxy: &Server) -> Proxy {
 #[tokio::test]
 async fn plain_http_goes_to_the_proxy_with_the_whole_url() {
     let proxy = Server::start([Reply::json(TAKEN), Reply::json(TAKEN)]).await;
-    let client = client_at("http://127.0.0.1:9/path").with_proxy(through(&proxy));
+    let client = builder_at("http://127.0.0.1:9/path")
+        .proxy(through(&proxy))
+        .build()
+        .expect("a client");
     for _ in 0..2 {
         client.submit(&instrumental()).await.expect("taken");
     }
@@ -37,9 +40,11 @@ async fn https_goes_through_a_tunnel_that_the_proxy_cannot_look_into() {
     let server = TlsServer::start(&authority, "localhost", 2100).await;
     let target = format!("localhost:{}", server.addr.port());
     let (proxy, seen) = tunnel(server.addr).await;
-    let client = client_at(&format!("https://{target}"))
-        .with_root_certificate(authority.der())
-        .with_proxy(Proxy::new(&format!("http://u:p@{proxy}")).expect("a proxy"));
+    let client = builder_at(&format!("https://{target}"))
+        .root_certificate(authority.der())
+        .proxy(Proxy::new(&format!("http://u:p@{proxy}")).expect("a proxy"))
+        .build()
+        .expect("a client");
     client.submit(&instrumental()).await.expect("taken");
     assert_eq!(server.asked(), 1);
     let seen = seen.await.expect("what the proxy read");
@@ -94,10 +99,12 @@ async fn tunnel(
 #[tokio::test]
 async fn a_proxy_that_refuses_proves_that_nothing_was_sent() {
     let proxy = Server::start([Reply::new(407, &[], b"")]).await;
-    let client = client_at("https://api.example.com")
-        .with_root_certificate(crate::tls::Authority::new().der())
-        .with_retry(suno_client::Retry::new().with_attempts_max(1))
-        .with_proxy(through(&proxy));
+    let client = builder_at("https://api.example.com")
+        .root_certificate(crate::tls::Authority::new().der())
+        .retry(suno_client::Retry::new().with_attempts_max(1))
+        .proxy(through(&proxy))
+        .build()
+        .expect("a client");
     let err = client.submit(&instrumental()).await.expect_err("refused");
     assert_eq!(err.kind(), ErrorKind::Connect, "{err:?}");
     assert!(!err.is_ambiguous());
@@ -107,7 +114,10 @@ async fn a_proxy_that_refuses_proves_that_nothing_was_sent() {
 #[tokio::test]
 async fn a_failure_behind_the_proxy_is_ambiguous() {
     let proxy = Server::start([Reply::new(502, &[], b"<html>bad gateway")]).await;
-    let client = client_at("http://127.0.0.1:9").with_proxy(through(&proxy));
+    let client = builder_at("http://127.0.0.1:9")
+        .proxy(through(&proxy))
+        .build()
+        .expect("a client");
     let err = client
         .submit(&instrumental())
         .await
@@ -120,9 +130,11 @@ async fn a_failure_behind_the_proxy_is_ambiguous() {
 async fn addresses_are_checked_before_the_proxy_is_asked() {
     let proxy = Server::start([]).await;
     let dir = tempfile::tempdir().expect("a folder");
-    let client = client_at("http://127.0.0.1:9")
+    let client = builder_at("http://127.0.0.1:9")
         .dangerous_allow_plain_http()
-        .with_proxy(through(&proxy));
+        .proxy(through(&proxy))
+        .build()
+        .expect("a client");
     for url in [
         "http://169.254.169.254/",
         "http://localhost/",
@@ -161,8 +173,10 @@ fn only_http_proxies_are_taken_and_none_shows_its_password() {
 async fn the_key_is_not_shown_to_a_proxy_on_another_machine() {
     // Addresses that nobody has: asked, they would not answer.
     for proxy in ["http://192.0.2.1:3128", "http://proxy.invalid:3128"] {
-        let client =
-            client_at("http://127.0.0.1:9").with_proxy(Proxy::new(proxy).expect("a proxy"));
+        let client = builder_at("http://127.0.0.1:9")
+            .proxy(Proxy::new(proxy).expect("a proxy"))
+            .build()
+            .expect("a client");
         let err = client.submit(&instrumental()).await.expect_err(proxy);
         assert_eq!(err.kind(), ErrorKind::ForbiddenAddress, "{proxy}: {err:?}");
         assert!(!err.is_ambiguous() && !err.is_retryable());

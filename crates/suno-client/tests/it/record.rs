@@ -7,7 +7,7 @@ use suno_types::TaskStatus;
 
 use crate::clock::{HeldClock, until};
 use crate::server::{Reply, Server};
-use crate::{PENDING, TASK, client, task};
+use crate::{PENDING, TASK, builder, client, task};
 
 #[tokio::test]
 async fn an_answer_cut_at_any_byte_is_asked_for_again() {
@@ -39,7 +39,10 @@ async fn a_body_that_ends_with_its_connection_is_only_taken_if_it_is_whole() {
         cut.bytes = [head.as_bytes(), &PENDING.as_bytes()[..bytes]].concat();
         let length = cut.bytes.len();
         let server = Server::start([cut.cut(length)]).await;
-        let client = client(&server).with_retry(Retry::new().with_attempts_max(1));
+        let client = builder(&server)
+            .retry(Retry::new().with_attempts_max(1))
+            .build()
+            .expect("a client");
         match client.record(&task()).await {
             Ok(record) => assert!(record.is_some() && bytes == PENDING.len(), "{bytes}"),
             Err(err) => assert_eq!(err.kind(), ErrorKind::NotJson, "{bytes}"),
@@ -68,13 +71,19 @@ async fn an_answer_may_not_be_larger_than_allowed() {
     two.bytes = [chunked, &piece, &piece, "0\r\n\r\n"].concat().into_bytes();
     for reply in [Reply::json(&"x".repeat(101)), endless, two] {
         let server = Server::start([reply]).await;
-        let client = client(&server).with_answer_bytes_max(100);
+        let client = builder(&server)
+            .answer_bytes_max(100)
+            .build()
+            .expect("a client");
         let err = client.record(&task()).await.expect_err("too large");
         assert_eq!(err.kind(), ErrorKind::TooLarge, "{err:?}");
         assert!(!err.is_retryable());
     }
     let server = Server::start([Reply::json(PENDING)]).await;
-    let client = client(&server).with_answer_bytes_max(PENDING.len());
+    let client = builder(&server)
+        .answer_bytes_max(PENDING.len())
+        .build()
+        .expect("a client");
     assert!(client.record(&task()).await.is_ok());
 }
 

@@ -14,14 +14,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use suno_client::{Client, ErrorKind, Retry};
+use suno_client::{Client, ClientBuilder, ErrorKind, Retry};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::clock::{HeldClock, until};
 use crate::server::{Asked, Reply, serve};
-use crate::{TAKEN, client_at, instrumental};
+use crate::{TAKEN, builder_at, instrumental};
 
 /// An authority that only the tests trust.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -91,12 +91,17 @@ impl TlsServer {
     }
 
     fn client(&self, host: &str, authority: Option<&Authority>) -> Client {
-        let client = client_at(&format!("https://{host}:{}", self.addr.port()))
-            .with_retry(Retry::new().with_attempts_max(1));
-        match authority {
-            Some(authority) => client.with_root_certificate(authority.der()),
-            None => client,
-        }
+        let builder = self.builder(host);
+        let builder = match authority {
+            Some(authority) => builder.root_certificate(authority.der()),
+            None => builder,
+        };
+        builder.build().expect("a client")
+    }
+
+    fn builder(&self, host: &str) -> ClientBuilder {
+        builder_at(&format!("https://{host}:{}", self.addr.port()))
+            .retry(Retry::new().with_attempts_max(1))
     }
 }
 
@@ -176,9 +181,11 @@ async fn a_server_that_speaks_no_tls_is_told_from_a_bad_certificate() {
             .await
             .ok();
     });
-    let client = client_at(&format!("https://localhost:{}", addr.port()))
-        .with_root_certificate(Authority::new().der())
-        .with_retry(Retry::new().with_attempts_max(1));
+    let client = builder_at(&format!("https://localhost:{}", addr.port()))
+        .root_certificate(Authority::new().der())
+        .retry(Retry::new().with_attempts_max(1))
+        .build()
+        .expect("a client");
     let err = client.submit(&instrumental()).await.expect_err("no TLS");
     assert_eq!(err.kind(), ErrorKind::Tls, "{err:?}");
     assert!(err.to_string().contains("check the scheme"), "{err}");
@@ -190,8 +197,10 @@ async fn a_root_certificate_that_is_none_is_a_clear_error() {
     let authority = Authority::new();
     let server = TlsServer::start(&authority, "localhost", 2100).await;
     let client = server
-        .client("localhost", None)
-        .with_root_certificate(*b"not DER");
+        .builder("localhost")
+        .root_certificate(*b"not DER")
+        .build()
+        .expect("a client");
     let err = client.submit(&instrumental()).await.expect_err("not DER");
     assert_eq!(err.kind(), ErrorKind::Setting, "{err:?}");
     assert!(err.to_string().contains("DER"), "{err}");
@@ -239,8 +248,10 @@ async fn http2_is_spoken_where_the_server_can() {
         ))))
     };
     let (addr, task) = http2(&authority, requests.clone(), answer).await;
-    let client = client_at(&format!("https://localhost:{}", addr.port()))
-        .with_root_certificate(authority.der());
+    let client = builder_at(&format!("https://localhost:{}", addr.port()))
+        .root_certificate(authority.der())
+        .build()
+        .expect("a client");
     for _ in 0..3 {
         client.submit(&instrumental()).await.expect("taken");
     }
@@ -253,8 +264,10 @@ async fn a_stream_that_is_reset_is_ambiguous_and_not_sent_again() {
     let authority = Authority::new();
     let requests = Arc::new(AtomicUsize::new(0));
     let (addr, task) = http2(&authority, requests.clone(), || None).await;
-    let client = client_at(&format!("https://localhost:{}", addr.port()))
-        .with_root_certificate(authority.der());
+    let client = builder_at(&format!("https://localhost:{}", addr.port()))
+        .root_certificate(authority.der())
+        .build()
+        .expect("a client");
     let err = client.submit(&instrumental()).await.expect_err("reset");
     assert!(err.is_ambiguous() && !err.is_retryable(), "{err:?}");
     assert_eq!(requests.load(Ordering::SeqCst), 1);
@@ -281,13 +294,15 @@ async fn an_http2_connection_that_died_silently_is_replaced() {
             silent.push(stream);
         }
     });
-    let client = client_at(&format!("https://localhost:{}", addr.port()))
-        .with_root_certificate(authority.der())
-        .with_retry(
+    let client = builder_at(&format!("https://localhost:{}", addr.port()))
+        .root_certificate(authority.der())
+        .retry(
             Retry::new()
                 .with_attempts_max(2)
                 .with_base(Duration::from_millis(1)),
-        );
+        )
+        .build()
+        .expect("a client");
     let polling = tokio::spawn(async move { client.record(&crate::task()).await.is_ok() });
     until(|| connections.load(Ordering::SeqCst) == 1).await;
     clock.settle().await;

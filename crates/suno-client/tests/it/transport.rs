@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use suno_client::{ApiKey, Client, ErrorKind, Timeouts};
+use suno_client::{ApiKey, Client, ClientBuilder, ErrorKind, Proxy, Timeouts};
 use suno_types::Provider;
 
 use crate::server::{Reply, Server, Then};
-use crate::{KEY, PENDING, TAKEN, client, client_at, instrumental, task};
+use crate::{KEY, PENDING, TAKEN, builder, builder_at, client_at, instrumental, task};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -15,7 +15,10 @@ const SHORT: Duration = Duration::from_millis(50);
 async fn an_answer_that_never_begins_is_ambiguous_for_a_submit() {
     let silent = || Reply::json(TAKEN).cut(0).then(Then::Hang);
     let server = Server::start([silent(), Reply::json(TAKEN)]).await;
-    let client = client(&server).with_timeouts(Timeouts::new().with_headers(SHORT));
+    let client = builder(&server)
+        .timeouts(Timeouts::new().with_headers(SHORT))
+        .build()
+        .expect("a client");
     let start = std::time::Instant::now();
     let err = client.submit(&instrumental()).await.expect_err("silence");
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -28,7 +31,10 @@ async fn an_answer_that_never_begins_is_ambiguous_for_a_submit() {
 async fn an_answer_that_never_ends_is_ambiguous_for_a_submit() {
     let slow = Reply::json(TAKEN).cut(90).then(Then::Hang);
     let server = Server::start([slow, Reply::json(TAKEN)]).await;
-    let client = client(&server).with_timeouts(Timeouts::new().with_total(SHORT));
+    let client = builder(&server)
+        .timeouts(Timeouts::new().with_total(SHORT))
+        .build()
+        .expect("a client");
     let start = std::time::Instant::now();
     let err = client.submit(&instrumental()).await.expect_err("slow");
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -42,7 +48,10 @@ async fn a_poll_that_gets_no_answer_in_time_is_tried_again() {
     let silent = Reply::json(PENDING).cut(0).then(Then::Hang);
     let good = Reply::json(PENDING);
     let server = Server::start([silent, good.clone(), good.clone(), good]).await;
-    let client = client(&server).with_timeouts(Timeouts::new().with_headers(SHORT));
+    let client = builder(&server)
+        .timeouts(Timeouts::new().with_headers(SHORT))
+        .build()
+        .expect("a client");
     assert!(client.record(&task()).await.is_ok());
     assert!(server.asked().len() >= 2);
 }
@@ -53,15 +62,19 @@ async fn a_poll_that_gets_no_answer_in_time_is_tried_again() {
 async fn a_connection_that_takes_too_long_proves_that_nothing_was_sent() {
     let server = Server::start([]).await;
     let url = server.url().replace("http://", "https://");
-    let client = client_at(&url)
-        .with_root_certificate(crate::tls::Authority::new().der())
-        .with_retry(suno_client::Retry::new().with_attempts_max(1));
+    let builder = builder_at(&url)
+        .root_certificate(crate::tls::Authority::new().der())
+        .retry(suno_client::Retry::new().with_attempts_max(1));
     for timeouts in [
         Timeouts::new().with_connect(SHORT),
         Timeouts::new().with_headers(SHORT),
         Timeouts::new().with_total(SHORT),
     ] {
-        let client = client.clone().with_timeouts(timeouts);
+        let client = builder
+            .clone()
+            .timeouts(timeouts)
+            .build()
+            .expect("a client");
         let start = std::time::Instant::now();
         let err = client.submit(&instrumental()).await.expect_err("no TLS");
         assert!(start.elapsed() < Duration::from_secs(10), "{timeouts:?}");
@@ -82,22 +95,20 @@ async fn https_without_a_feature_for_it_is_a_clear_error() {
 
 #[tokio::test]
 async fn the_key_does_not_leave_this_machine_in_the_clear() {
-    let new = || Client::new(Provider::Kie, ApiKey::new(KEY).expect("a key")).expect("a client");
     for url in [
         "http://api.example.com",
         "http://10.0.0.1:8080",
         "http://localhost.example.com",
         "http://[2001:db8::1]",
     ] {
-        let err = new().with_base_url(url).expect_err("plain HTTP");
+        let err = builder_at(url).build().expect_err("plain HTTP");
         assert_eq!(err.kind(), ErrorKind::Setting, "{url}");
-        let told = new().dangerous_allow_plain_http();
-        assert!(told.with_base_url(url).is_ok(), "{url}");
+        let allowed = builder_at(url).dangerous_allow_plain_http();
+        assert!(allowed.build().is_ok(), "{url}");
     }
     for url in ["http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1"] {
-        assert!(new().with_base_url(url).is_ok(), "{url}");
+        assert!(builder_at(url).build().is_ok(), "{url}");
     }
-    let told = new().dangerous_allow_plain_http();
     for url in [
         "ftp://localhost",
         "localhost:80",
@@ -106,8 +117,71 @@ async fn the_key_does_not_leave_this_machine_in_the_clear() {
         "https://h?q",
         "https://h#f",
     ] {
-        assert!(told.clone().with_base_url(url).is_err(), "{url}");
+        let builder = builder_at(url).dangerous_allow_plain_http();
+        assert!(builder.build().is_err(), "{url}");
     }
+}
+
+/// Applies the steps in each of their orders.
+fn in_every_order(steps: &[Step]) -> Vec<ClientBuilder> {
+    let key = ApiKey::new(KEY).expect("a key");
+    let Some(_) = steps.first() else {
+        return vec![Client::builder(Provider::Kie, key)];
+    };
+    let mut built = Vec::new();
+    for last in 0..steps.len() {
+        let mut others = steps.to_vec();
+        let last = others.remove(last);
+        built.extend(in_every_order(&others).into_iter().map(last));
+    }
+    built
+}
+
+type Step = fn(ClientBuilder) -> ClientBuilder;
+
+#[test]
+fn settings_may_come_in_any_order() {
+    const STEPS: [Step; 5] = [
+        |builder| builder.dangerous_allow_plain_http(),
+        |builder| builder.base_url("http://gateway.example.com/suno"),
+        |builder| builder.timeouts(Timeouts::new().with_total(SHORT)),
+        |builder| builder.poll_limit(None),
+        |builder| builder.proxy(Proxy::new("http://127.0.0.1:9").expect("a proxy")),
+    ];
+    let allowed = in_every_order(&STEPS);
+    assert_eq!(allowed.len(), 120);
+    let mut shown: Vec<String> = allowed
+        .into_iter()
+        .map(|builder| {
+            format!(
+                "{builder:?} {:?}",
+                builder.clone().build().expect("allowed")
+            )
+        })
+        .collect();
+    shown.dedup();
+    assert_eq!(shown.len(), 1, "{shown:#?}");
+    assert!(shown[0].contains("gateway.example.com/suno/"), "{shown:?}");
+    for refused in in_every_order(&STEPS[1..]) {
+        let err = refused.build().expect_err("plain HTTP");
+        assert_eq!(err.kind(), ErrorKind::Setting);
+    }
+}
+
+#[test]
+fn the_last_of_two_base_urls_counts() {
+    let builder = builder_at("not a URL").base_url("http://localhost:1/last");
+    let shown = format!("{:?}", builder.build().expect("a client"));
+    assert!(shown.contains("localhost:1/last/"), "{shown}");
+}
+
+#[test]
+fn a_base_url_that_is_refused_is_not_shown() {
+    let builder = builder_at("https://user:p4ss-canary@api.example.com");
+    let shown = format!("{builder:?}");
+    let err = builder.build().expect_err("a password");
+    let shown = format!("{shown} {err} {err:?}");
+    assert!(!shown.contains("canary"), "{shown}");
 }
 
 #[tokio::test]
@@ -120,9 +194,11 @@ async fn a_name_for_this_machine_works() {
 #[tokio::test]
 async fn no_more_requests_are_under_way_than_allowed() {
     let server = Server::start(vec![Reply::json(PENDING); 20]).await;
-    let client = client(&server)
-        .with_poll_limit(None)
-        .with_connections_max(NonZeroUsize::new(3).expect("not zero"));
+    let client = builder(&server)
+        .poll_limit(None)
+        .connections_max(NonZeroUsize::new(3).expect("not zero"))
+        .build()
+        .expect("a client");
     let mut polls = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let client = client.clone();

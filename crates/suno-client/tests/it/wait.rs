@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use suno_client::{ErrorKind, Limit, Retry, Timeouts, WaitError};
+use suno_client::{ErrorKind, Limit, Retry, Timeouts, Updates, WaitError};
 
 use crate::clock::{HeldClock, until};
 use crate::server::{Reply, Server, Then};
-use crate::{INVISIBLE, PENDING, TASK, client, status, task};
+use crate::{INVISIBLE, PENDING, TASK, builder, client, status, task};
 
 const MINUTES: Duration = Duration::from_secs(15 * 60);
 const TICK: Duration = Duration::from_millis(1);
@@ -37,7 +37,7 @@ async fn updates_are_told_once_each_and_end_with_the_finished_task() {
         Reply::json(&done),
     ])
     .await;
-    let client = client(&server).with_poll_limit(None);
+    let client = builder(&server).poll_limit(None).build().expect("a client");
     let wait = client.wait(&task(), MINUTES).with_interval(TICK);
     let heard: Vec<String> = wait
         .updates()
@@ -49,6 +49,20 @@ async fn updates_are_told_once_each_and_end_with_the_finished_task() {
 }
 
 #[tokio::test]
+async fn updates_can_be_read_one_by_one_until_there_are_none() {
+    let server = Server::start([Reply::json(PENDING), finished()]).await;
+    let client = builder(&server).poll_limit(None).build().expect("a client");
+    let wait = client.wait(&task(), MINUTES).with_interval(TICK);
+    let mut updates = wait.updates();
+    let mut heard = Vec::new();
+    while let Some(update) = Updates::next(&mut updates).await {
+        heard.push(update.expect("no error").status.as_str().to_owned());
+    }
+    assert_eq!(heard, ["PENDING", "SUCCESS"]);
+    assert!(updates.next().await.is_none());
+}
+
+#[tokio::test]
 async fn times_without_an_end_are_no_panic() {
     let server = Server::start([Reply::json(PENDING), finished()]).await;
     let forever = Timeouts::new()
@@ -57,9 +71,11 @@ async fn times_without_an_end_are_no_panic() {
         .with_total(Duration::MAX)
         .with_stall(Duration::MAX)
         .with_download(Duration::MAX);
-    let client = client(&server)
-        .with_timeouts(forever)
-        .with_poll_limit(Some(Limit::new(2, Duration::MAX)));
+    let client = builder(&server)
+        .timeouts(forever)
+        .poll_limit(Some(Limit::new(2, Duration::MAX)))
+        .build()
+        .expect("a client");
     let wait = client.wait(&task(), Duration::MAX).with_interval(TICK);
     let record = wait.with_visible_within(Duration::MAX).await;
     assert_eq!(record.expect("it ends").status.as_str(), "SUCCESS");
@@ -132,10 +148,12 @@ async fn a_silent_provider_does_not_hold_up_the_deadline() {
     let silent = Reply::json("").cut(0).then(Then::Hang);
     let server = Server::start(vec![silent; 50]).await;
     // Without regard to the deadline one poll would take 20 s.
-    let client = client(&server)
-        .with_poll_limit(None)
-        .with_retry(Retry::new().with_base(TICK).with_attempts_max(50))
-        .with_timeouts(Timeouts::new().with_total(Duration::from_millis(400)));
+    let client = builder(&server)
+        .poll_limit(None)
+        .retry(Retry::new().with_base(TICK).with_attempts_max(50))
+        .timeouts(Timeouts::new().with_total(Duration::from_millis(400)))
+        .build()
+        .expect("a client");
     let wait = client.wait(&task(), Duration::from_millis(10));
     let start = std::time::Instant::now();
     let err = wait.await.expect_err("no answer");
@@ -153,7 +171,7 @@ async fn a_silent_provider_does_not_hold_up_the_deadline() {
 #[tokio::test]
 async fn a_task_that_stays_invisible_is_an_error_of_its_own() {
     let server = Server::start(vec![Reply::json(INVISIBLE); 100]).await;
-    let client = client(&server).with_poll_limit(None);
+    let client = builder(&server).poll_limit(None).build().expect("a client");
     let wait = client
         .wait(&task(), MINUTES)
         .with_interval(TICK)
@@ -169,9 +187,11 @@ async fn errors_in_a_row_end_the_wait_and_keep_the_task_id() {
     let page = || Reply::new(502, &[], b"<html>");
     let server =
         Server::start([page(), page(), Reply::json(PENDING), page(), page(), page()]).await;
-    let client = client(&server)
-        .with_poll_limit(None)
-        .with_retry(Retry::new().with_attempts_max(1));
+    let client = builder(&server)
+        .poll_limit(None)
+        .retry(Retry::new().with_attempts_max(1))
+        .build()
+        .expect("a client");
     let wait = client
         .wait(&task(), MINUTES)
         .with_interval(TICK)

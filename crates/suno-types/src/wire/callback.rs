@@ -2,21 +2,59 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::value::to_raw_value;
-
+use super::callback_ref::{CallbackRef, DataRef, JobRef, JobTracks};
 use super::member::{Member, Num, Raw, Text};
 use super::object::{UnknownLeft, head, object};
 use super::one_task_id;
-use super::track::{
-    SnakeTrack, SpelledTrack, Spelling, TrackParts, checked_tracks, entry, extra, owned_tracks,
-    tracks,
-};
-use crate::callback::{Job, job_stage_word};
+use super::track::{SnakeTrack, SpelledTrack, Spelling, checked_tracks, entry, extra, tracks};
+use crate::callback::job_stage_word;
 use crate::error::DecodeErrorKind;
-use crate::extra::ExtraRef;
-use crate::{Callback, CallbackRef, CallbackType, DecodeError, Extra, Peek, Stage, Track};
+use crate::{Callback, CallbackType, DecodeError, Extra, Peek, Stage, Track};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+impl Callback {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the body is not JSON, does not name exactly one task, has no code, or has
+    /// a member of an unexpected type. Unknown members and words are not errors.
+    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        CallbackRef::decode(body).map(CallbackRef::into_owned)
+    }
+
+    /// Writes the body, in the dialect that was read.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        super::write(&CallbackOut(self))
+    }
+}
+
+impl<'a> CallbackRef<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] for the same bodies as [`Callback::decode`].
+    pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        super::parse::<Member<CallbackBody<'_>>>(body)?.check()
+    }
+}
+
+impl<'a> Peek<'a> {
+    /// Finds the task id in a callback body (`PROTOCOL.md 7.8` to `7.11`).
+    ///
+    /// The whole body is checked to be JSON, but tracks and unknown members are skipped: a body
+    /// that can be peeked at may still fail to decode.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the body is not JSON, or does not name exactly one task.
+    pub fn callback(body: &'a [u8]) -> Result<Self, DecodeError> {
+        super::parse_head::<Member<CallbackHead<'_>>>(body)?.into_peek()
+    }
+}
 
 object! {
     /// A callback.
@@ -29,7 +67,7 @@ object! {
 }
 
 object! {
-    /// What a callback says of the task.
+    /// The object `data` of a callback.
     CallbackData<'de> {
         callback_type: Text<'de> = "callbackType",
         snake_task_id: Text<'de> = "task_id",
@@ -43,14 +81,14 @@ object! {
 }
 
 object! {
-    /// What stands in the JSON text `resultJson` of the jobs dialect.
+    /// The object in the JSON text `resultJson` of the jobs dialect.
     JobResult<'de> {
         tracks: Vec<Member<SnakeTrack<'de>>> = "data",
     }
 }
 
 head! {
-    /// A callback of which only the task and the stage are wanted.
+    /// The members of a callback that give the task and the stage.
     CallbackHead<'de> {
         code: Num<'de> = "code",
         task_id: Text<'de> = "taskId",
@@ -59,7 +97,7 @@ head! {
 }
 
 head! {
-    /// See [`CallbackHead`].
+    /// The object `data` of a [`CallbackHead`].
     CallbackDataHead<'de> {
         callback_type: Text<'de> = "callbackType",
         snake_task_id: Text<'de> = "task_id",
@@ -69,12 +107,21 @@ head! {
     }
 }
 
-/// Where the task id of a callback can stand; the last place is where it belongs.
-const ID_PATHS: [&str; 3] = ["taskId", "data.taskId", "data.task_id"];
+/// The task id of a callback, which can be in three places.
+fn task_id<'de>(
+    root: Member<Text<'de>>,
+    camel: Member<Text<'de>>,
+    snake: Member<Text<'de>>,
+) -> Result<Cow<'de, str>, DecodeError> {
+    one_task_id(
+        ("data.task_id", snake),
+        [("taskId", root), ("data.taskId", camel)],
+    )
+}
 
 impl<'de> Member<CallbackHead<'de>> {
-    /// The id of the task, if the body names exactly one, and what says how far it has come. Other
-    /// members that are there twice hide only the latter: whose callback it is remains plain.
+    /// Returns the id of the task, if the body has exactly one, and its stage. If another member
+    /// occurs twice, the stage is unknown, but the task is not.
     pub(crate) fn into_peek(self) -> Result<Peek<'de>, DecodeError> {
         let body = self.required("")?;
         body.rest.check_once(&["taskId", "data"])?;
@@ -82,11 +129,11 @@ impl<'de> Member<CallbackHead<'de>> {
         let id_members = data.rest.check_once(&["task_id", "taskId"]);
         id_members.map_err(|err| err.inside("data"))?;
         let is_ambiguous = body.rest.has_duplicates() || data.rest.has_duplicates();
-        let task_id = one_task_id([
-            (ID_PATHS[0], body.task_id),
-            (ID_PATHS[1], std::mem::take(&mut data.camel_task_id)),
-            (ID_PATHS[2], std::mem::take(&mut data.snake_task_id)),
-        ])?;
+        let task_id = task_id(
+            body.task_id,
+            std::mem::take(&mut data.camel_task_id),
+            std::mem::take(&mut data.snake_task_id),
+        )?;
         let code = body.code.code("code").ok().flatten();
         let said = code.zip(data.word()).filter(|_| !is_ambiguous);
         Ok(Peek::new(task_id, said))
@@ -97,29 +144,29 @@ impl<'de> Member<CallbackBody<'de>> {
     pub(crate) fn check(self) -> Result<CallbackRef<'de>, DecodeError> {
         let body = self.required("")?;
         let mut data = body.data.optional("data")?.unwrap_or_default();
-        let task_id = one_task_id([
-            (ID_PATHS[0], body.task_id),
-            (ID_PATHS[1], std::mem::take(&mut data.camel_task_id)),
-            (ID_PATHS[2], std::mem::take(&mut data.snake_task_id)),
-        ])?;
+        let task_id = task_id(
+            body.task_id,
+            std::mem::take(&mut data.camel_task_id),
+            std::mem::take(&mut data.snake_task_id),
+        )?;
         let code = body.code.code("code")?;
         let code = code.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "code"))?;
         let msg = body.msg.text("msg")?.unwrap_or_default();
         let mut left = UnknownLeft::new();
         let extra = body.rest.check(&mut left)?;
-        let said = data.check(&mut left).map_err(|err| err.inside("data"))?;
+        let data = data.check(&mut left).map_err(|err| err.inside("data"))?;
         Ok(CallbackRef {
             task_id,
             code,
             msg,
             extra,
-            said,
+            data,
         })
     }
 }
 
 impl<'de> CallbackDataHead<'de> {
-    /// The word for the stage in either dialect; none at all if it is not a text.
+    /// The word for the stage in either dialect. The outer `None` means that it is not a string.
     fn word(self) -> Option<Option<Cow<'de, str>>> {
         let is_job = is_job(&self.state, &self.callback_type, &self.tracks);
         let state = self.state.text("state").ok()?;
@@ -134,7 +181,8 @@ impl<'de> CallbackDataHead<'de> {
     }
 }
 
-/// The jobs dialect says `state` where the other says `callbackType` and `data`.
+/// Returns whether these members are those of the jobs dialect, which has `state` instead of
+/// `callbackType` and `data`.
 fn is_job<A, B, C>(state: &Member<A>, callback_type: &Member<B>, tracks: &Member<C>) -> bool {
     matches!(
         (state, callback_type, tracks),
@@ -146,7 +194,7 @@ fn is_job<A, B, C>(state: &Member<A>, callback_type: &Member<B>, tracks: &Member
     )
 }
 
-/// Refuses a word for a stage that is too long to be one.
+/// Rejects a word for a stage that is too long.
 fn check_word(word: &Option<Cow<'_, str>>, path: &str) -> Result<(), DecodeError> {
     match word {
         Some(word) if word.len() > Stage::WORD_BYTES_MAX => {
@@ -157,7 +205,7 @@ fn check_word(word: &Option<Cow<'_, str>>, path: &str) -> Result<(), DecodeError
 }
 
 impl<'de> CallbackData<'de> {
-    fn check(self, left: &mut UnknownLeft) -> Result<Said<'de>, DecodeError> {
+    fn check(self, left: &mut UnknownLeft) -> Result<DataRef<'de>, DecodeError> {
         let is_job = is_job(&self.state, &self.callback_type, &self.tracks);
         let extra = self.rest.check(left)?;
         let state = self.state.text("state")?;
@@ -167,87 +215,48 @@ impl<'de> CallbackData<'de> {
         Ok(if is_job {
             check_word(&state, "state")?;
             let result = JobResult::read(result_json.as_deref(), left)?;
-            Said {
+            DataRef {
                 callback_type: None,
                 tracks: Vec::new(),
                 error: fail_msg,
                 extra,
-                job: Some(SaidJob {
+                job: Some(JobRef {
                     state: state.unwrap_or_default(),
                     result,
                 }),
-                unused: [("error", error), ("", None), ("", None)],
+                unused: present([("error", error)]),
             }
         } else {
             let callback_type = self.callback_type.text("callbackType")?;
             check_word(&callback_type, "callbackType")?;
-            Said {
+            DataRef {
                 callback_type,
                 tracks: checked_tracks(self.tracks, "data", left)?,
                 error,
                 extra,
                 job: None,
-                unused: [
+                unused: present([
                     ("state", state),
                     ("resultJson", result_json),
                     ("failMsg", fail_msg),
-                ],
+                ]),
             }
         })
     }
 }
 
-/// What a callback says of its task, borrowed from the body.
-#[derive(Debug)]
-pub(crate) struct Said<'de> {
-    pub(crate) callback_type: Option<Cow<'de, str>>,
-    pub(crate) tracks: Vec<TrackParts<'de>>,
-    pub(crate) error: Option<Cow<'de, str>>,
-    pub(crate) extra: ExtraRef<'de>,
-    pub(crate) job: Option<SaidJob<'de>>,
-    /// Members that belong to the other dialect, under their names.
-    unused: [(&'static str, Option<Cow<'de, str>>); 3],
-}
-
-/// What only the jobs dialect says. Its tracks stand in a text within the text, which is unescaped
-/// to be read.
-#[derive(Debug)]
-pub(crate) struct SaidJob<'de> {
-    pub(crate) state: Cow<'de, str>,
-    pub(crate) result: JobTracks,
-}
-
-impl Said<'_> {
-    /// Copies it into a callback.
-    pub(crate) fn write_into(self, callback: &mut Callback) {
-        callback.callback_type = self.callback_type.map(|word| CallbackType::from(&*word));
-        callback.tracks = owned_tracks(self.tracks);
-        callback.error = self.error.map(Cow::into_owned);
-        callback.data_extra = self.extra.into();
-        if let Some(job) = self.job {
-            callback.tracks = job.result.tracks;
-            callback.job = Some(Job {
-                state: job.state.into(),
-                result_extra: job.result.extra,
-            });
-        }
-        for (name, text) in self.unused {
-            if let Some(raw) = text.and_then(|text| to_raw_value(&text).ok()) {
-                callback.data_extra.keep(name.into(), raw);
-            }
-        }
-    }
-}
-
-/// What a job made.
-#[derive(Debug)]
-pub(crate) struct JobTracks {
-    pub(crate) tracks: Vec<Track>,
-    pub(crate) extra: Extra,
+/// Returns the members that have a value, with their names. It allocates nothing if none has.
+fn present<'de, const N: usize>(
+    members: [(&'static str, Option<Cow<'de, str>>); N],
+) -> Vec<(&'static str, Cow<'de, str>)> {
+    let members = members.into_iter();
+    members
+        .filter_map(|(name, text)| Some((name, text?)))
+        .collect()
 }
 
 impl JobResult<'_> {
-    /// Reads the JSON text in `resultJson`; absent and empty mean that there are no tracks yet.
+    /// Reads the JSON text in `resultJson`. If it is absent or empty, there are no tracks yet.
     pub(super) fn read(
         json: Option<&str>,
         left: &mut UnknownLeft,
@@ -267,7 +276,7 @@ impl JobResult<'_> {
     }
 }
 
-/// A callback on its way to the wire.
+/// A callback to encode.
 pub(crate) struct CallbackOut<'a>(pub(crate) &'a Callback);
 
 impl Serialize for CallbackOut<'_> {
@@ -329,7 +338,7 @@ pub(super) fn job_result<E: serde::ser::Error>(
     serde_json::to_string(&Result(tracks, rest)).map_err(E::custom)
 }
 
-/// Tracks on their way to the wire.
+/// Tracks to encode.
 pub(super) struct TracksOut<'a>(pub(super) &'a [Track], pub(super) Spelling);
 
 impl Serialize for TracksOut<'_> {

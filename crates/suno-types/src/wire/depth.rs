@@ -1,21 +1,21 @@
-//! How deep a text of JSON is nested. Values that are kept or passed over are read without
-//! recursion, but whoever parses them later may not be as careful.
+//! The depth of nested objects and arrays in a JSON text. Values that are kept or skipped are read
+//! without recursion, but a program that parses them later may recurse.
 
 use crate::DecodeError;
 use crate::error::DecodeErrorKind;
 
-/// Refuses a text in which objects and arrays are nested deeper than [`DecodeError::DEPTH_MAX`],
-/// whatever else is wrong with it.
+/// Rejects a text with objects and arrays nested deeper than [`DecodeError::DEPTH_MAX`], whatever
+/// else is wrong with it.
 pub(super) fn check(json: &str) -> Result<(), DecodeError> {
-    // Nearly every text has fewer brackets than that, and counting them is much cheaper.
+    // Nearly every text has fewer brackets than the limit, and counting them is much cheaper.
     if opening_brackets(json) > DecodeError::DEPTH_MAX && depth(json) > DecodeError::DEPTH_MAX {
         return Err(DecodeError::new(DecodeErrorKind::TooDeep, ""));
     }
     Ok(())
 }
 
-/// How many brackets open something, those in texts included. Counted in bytes, a few at a time, so
-/// that the compiler can count many at once.
+/// The number of opening brackets, including those in strings. They are counted in bytes, a few at
+/// a time, so that the compiler can vectorise.
 fn opening_brackets(json: &str) -> usize {
     const AT_ONCE: usize = u8::MAX as usize;
     // '[' and '{' differ in one bit.
@@ -26,7 +26,7 @@ fn opening_brackets(json: &str) -> usize {
         .sum()
 }
 
-/// How many objects and arrays are open at the same time at most.
+/// The maximum number of objects and arrays that are open at the same time.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_text, mut escaped) = (false, false);

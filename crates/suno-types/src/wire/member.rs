@@ -1,4 +1,4 @@
-//! Members as they stand in an object: absent, null, of the expected shape, or of another.
+//! The members of an object: absent, null, of the expected shape, or of another type.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -34,27 +34,27 @@ impl<T> Member<T> {
         }
     }
 
-    /// The value, which must be there.
+    /// The value. It is an error if it is absent or null.
     pub(crate) fn required(self, path: &str) -> Result<T, DecodeError> {
         self.optional(path)?
             .ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, path))
     }
 }
 
-/// What a member is expected to be. Each shape takes one kind of JSON value.
+/// A shape that a member can have. Each shape accepts one kind of JSON value.
 pub(crate) trait Shape<'de>: Sized {
-    /// From a string; `None` if a string is not this shape.
+    /// Reads a string; `None` if this shape is not a string.
     fn from_text(_: Cow<'de, str>) -> Option<Self> {
         None
     }
 
-    /// From an object; `None` if an object is not this shape.
+    /// Reads an object; `None` if this shape is not an object.
     fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(None)
     }
 
-    /// From an array; `None` if an array is not this shape.
+    /// Reads an array; `None` if this shape is not an array.
     fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(None)
@@ -119,7 +119,7 @@ impl<'de, T: Shape<'de>> Visitor<'de> for MemberVisitor<T> {
     }
 }
 
-/// A string, borrowed where it has no escapes.
+/// A string. It is borrowed if it has no escapes.
 #[derive(Debug)]
 pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
 
@@ -139,8 +139,7 @@ impl<'de> Member<Text<'de>> {
     }
 }
 
-/// An array of tracks, of which one more than may be there is kept: enough to tell that there are
-/// too many.
+/// An array of tracks. At most `TRACKS_MAX + 1` of them are kept, enough to report too many.
 impl<'de, T: Deserialize<'de>> Shape<'de> for Vec<T> {
     fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
         let mut items = Self::new();
@@ -155,7 +154,7 @@ impl<'de, T: Deserialize<'de>> Shape<'de> for Vec<T> {
     }
 }
 
-/// A member that should be a number, or a string that holds one: its JSON text.
+/// The JSON text of a member that should be a number, or a string that contains one.
 #[derive(Debug)]
 pub(crate) struct Num<'de>(&'de RawValue);
 
@@ -228,7 +227,7 @@ impl<'de> Member<Num<'de>> {
     }
 }
 
-/// A member that can be anything: its JSON text.
+/// The JSON text of a member of any type.
 #[derive(Debug)]
 pub(crate) struct Raw<'de>(pub(crate) &'de RawValue);
 

@@ -1,40 +1,44 @@
-//! Private mirrors of what goes over the wire.
+//! Decoding and encoding: private mirrors of the JSON objects on the wire.
 //!
-//! Reading never fails on a member of an unexpected type: each member is read into a [`Member`],
-//! and the conversion into domain values, which knows the path, decides. So there is one pass over
-//! the bytes, every error is typed, and no error text of another crate is interpreted.
+//! Reading never fails on a member of an unexpected type. Each member is read into a [`Member`],
+//! and the conversion to the public types, which knows the path, decides. So the bytes are read
+//! once, every error is typed, and no error text of another crate is interpreted.
+//!
+//! The functions that decode and encode are here too, so that the public types need nothing of this
+//! module.
 
 mod callback;
+mod callback_ref;
 mod depth;
+mod envelope;
 mod member;
 mod object;
 mod record;
+mod request;
 mod track;
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-pub(crate) use callback::{CallbackBody, CallbackHead, CallbackOut, Said};
-pub(crate) use member::{Member, Num, Text};
-pub(crate) use record::{EnvelopeBody, EnvelopeOut, RecordData, SubmittedData};
-pub(crate) use track::{SpelledTrack, Spelling};
+pub use callback_ref::CallbackRef;
+use member::{Member, Text};
 
 use crate::DecodeError;
 use crate::error::DecodeErrorKind;
 
 /// Parses a whole body into a mirror.
-pub(crate) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
+fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
     parse_text(text(body)?)
 }
 
-/// Parses the head of a body, of which what is nested too deeply is passed over.
-pub(crate) fn parse_head<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
+/// Parses only the head of a body. Deeply nested values are skipped.
+fn parse_head<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
     parse_any_depth(text(body)?)
 }
 
-/// Parses the text of a body, or one that stands in a body.
-pub(crate) fn parse_text<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
+/// Parses the text of a body, or a JSON text inside a body.
+fn parse_text<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
     depth::check(json)?;
     parse_any_depth(json)
 }
@@ -48,19 +52,20 @@ fn parse_any_depth<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, Decode
 }
 
 /// Writes a whole body.
-pub(crate) fn write<T: serde::Serialize>(value: &T) -> Vec<u8> {
+fn write<T: serde::Serialize>(value: &T) -> Vec<u8> {
     // Writing to memory cannot fail, and every key of these objects is a string.
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// The one task id of a body that can name it in several places; `places` in the order in which a
-/// missing id is looked for, the last one being where it belongs.
-pub(crate) fn one_task_id<'de>(
-    places: [(&'static str, Member<Text<'de>>); 3],
+/// The one task id of a body that can name it in several places, each given with its path. An id
+/// that is in none of them is reported as missing at the `usual` place.
+fn one_task_id<'de, const N: usize>(
+    usual: (&'static str, Member<Text<'de>>),
+    others: [(&'static str, Member<Text<'de>>); N],
 ) -> Result<Cow<'de, str>, DecodeError> {
-    let belongs = places[2].0;
+    let usual_path = usual.0;
     let mut found: Option<Cow<'de, str>> = None;
-    for (path, member) in places {
+    for (path, member) in others.into_iter().chain([usual]) {
         let Some(text) = member.text(path)? else {
             continue;
         };
@@ -73,5 +78,5 @@ pub(crate) fn one_task_id<'de>(
             _ => found = Some(text),
         }
     }
-    found.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, belongs))
+    found.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, usual_path))
 }

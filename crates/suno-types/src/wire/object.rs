@@ -10,8 +10,8 @@ use crate::DecodeError;
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
 
-/// The number of unknown members that a text may still have. One count is passed through all its
-/// objects.
+/// The number of unknown members that a text may still have. All objects of the text share one
+/// count.
 #[derive(Debug)]
 pub(crate) struct UnknownLeft(usize);
 
@@ -27,13 +27,13 @@ impl UnknownLeft {
     }
 }
 
-/// What an object had besides its known members.
+/// The unknown members of an object, and its duplicates.
 #[derive(Debug, Default)]
 pub(crate) struct Rest<'de> {
-    /// In the order in which they were sent, and at most one more than there may be. Duplicates are
-    /// looked for later, when the number is known to be small.
+    /// The unknown members in the order in which they were sent, at most one more than allowed.
+    /// Duplicates are searched later, when the number is known to be small.
     unknown: Vec<(Cow<'de, str>, &'de RawValue)>,
-    /// The known members that are there twice, each once.
+    /// The known members that occur twice, each once.
     duplicates: Vec<Box<str>>,
 }
 
@@ -44,28 +44,28 @@ impl<'de> Rest<'de> {
         }
     }
 
-    /// The unknown members, if there are not too many and no key is there twice.
+    /// Returns the unknown members, if there are not too many and no key occurs twice.
     pub(crate) fn check(self, left: &mut UnknownLeft) -> Result<ExtraRef<'de>, DecodeError> {
         self.check_known()?;
         left.take(self.unknown.len())?;
         ExtraRef::new(self.unknown).map_err(|name| duplicate_key(&name))
     }
 
-    /// Fails if a known member is there twice.
+    /// Fails if a known member occurs twice.
     fn check_known(&self) -> Result<(), DecodeError> {
         self.duplicates
             .first()
             .map_or(Ok(()), |name| Err(duplicate_key(name)))
     }
 
-    /// Fails if one of these members is there twice.
+    /// Fails if one of these members occurs twice.
     pub(crate) fn check_once(&self, names: &[&str]) -> Result<(), DecodeError> {
         let mut duplicates = self.duplicates.iter();
         let duplicate = duplicates.find(|name| names.contains(&&***name));
         duplicate.map_or(Ok(()), |name| Err(duplicate_key(name)))
     }
 
-    /// True if a known member is there twice.
+    /// Returns whether a known member occurs twice.
     pub(crate) fn has_duplicates(&self) -> bool {
         !self.duplicates.is_empty()
     }
@@ -75,7 +75,7 @@ fn duplicate_key(name: &str) -> DecodeError {
     DecodeError::new(DecodeErrorKind::DuplicateKey, crate::extra::shown(name))
 }
 
-/// A key, borrowed where it has no escapes.
+/// A key. It is borrowed if it has no escapes.
 pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// Passes over the value of an unknown member.
+/// Skips the value of an unknown member.
 pub(crate) fn skip<'de, A: MapAccess<'de>>(
     _: &mut Rest<'de>,
     _: Cow<'de, str>,
@@ -111,7 +111,7 @@ pub(crate) fn skip<'de, A: MapAccess<'de>>(
     map.next_value::<IgnoredAny>().map(|_| ())
 }
 
-/// Keeps the value of an unknown member, or passes over it if there are too many.
+/// Keeps the value of an unknown member, or skips it if there are too many.
 pub(crate) fn keep<'de, A: MapAccess<'de>>(
     rest: &mut Rest<'de>,
     name: Cow<'de, str>,
@@ -124,8 +124,8 @@ pub(crate) fn keep<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// Declares the mirror of an object: each member with its key on the wire. What else the object
-/// holds is kept (`object!`) or passed over (`head!`).
+/// Declares the mirror of an object: each member with its key on the wire. Unknown members are kept
+/// (`object!`) or skipped (`head!`).
 macro_rules! object {
     ($(#[$meta:meta])* $name:ident<'de> { $($field:ident: $type:ty = $key:literal,)* }) => {
         crate::wire::object::mirror! {
@@ -134,7 +134,7 @@ macro_rules! object {
     };
 }
 
-/// See [`object!`].
+/// Declares the mirror of an object whose unknown members are skipped; see [`object!`].
 macro_rules! head {
     ($(#[$meta:meta])* $name:ident<'de> { $($field:ident: $type:ty = $key:literal,)* }) => {
         crate::wire::object::mirror! {

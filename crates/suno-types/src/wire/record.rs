@@ -1,4 +1,4 @@
-//! Answers to requests: the envelope, and a task's record in both dialects.
+//! A task's record, in both dialects.
 
 use std::borrow::Cow;
 
@@ -7,56 +7,30 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::callback::{JobResult, TracksOut, job_result};
-use super::member::{Member, Num, Raw, Text};
+use super::member::{Member, Num, Text};
 use super::object::{UnknownLeft, object};
 use super::one_task_id;
 use super::track::{CamelTrack, Spelling, created_at, entry, extra, tracks};
+use crate::envelope::sealed::Sealed;
 use crate::error::DecodeErrorKind;
-use crate::{DecodeError, Envelope, Extra, Submitted, TaskId, TaskRecord, TaskStatus};
+use crate::{DecodeError, Envelope, Extra, Payload, TaskId, TaskRecord, TaskStatus};
 
-object! {
-    /// The answer to any request.
-    EnvelopeBody<'de> {
-        code: Num<'de> = "code",
-        msg: Text<'de> = "msg",
-        data: Raw<'de> = "data",
+impl TaskRecord {
+    /// Reads the answer to a poll. `data` is `None` while the task is not visible.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the body is not an envelope, or its data is not a record.
+    pub fn decode(body: &[u8]) -> Result<Envelope<Self>, DecodeError> {
+        Envelope::decode(body)
     }
 }
 
-impl<'de> Member<EnvelopeBody<'de>> {
-    /// The envelope with its data still as JSON.
-    pub(crate) fn into_envelope(self) -> Result<Envelope<&'de RawValue>, DecodeError> {
-        let body = self.required("")?;
-        let code = body.code.code("code")?;
-        Ok(Envelope {
-            code: code.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "code"))?,
-            msg: body.msg.string("msg")?.unwrap_or_default(),
-            data: body.data.optional("data")?.map(|Raw(raw)| raw),
-            extra: body.rest.check(&mut UnknownLeft::new())?.into(),
-        })
-    }
-}
+impl Sealed for TaskRecord {}
 
-object! {
-    /// The answer to a submit.
-    SubmittedData<'de> {
-        camel_task_id: Text<'de> = "taskId",
-        snake_task_id: Text<'de> = "task_id",
-    }
-}
-
-impl Member<SubmittedData<'_>> {
-    pub(crate) fn into_submitted(self) -> Result<Submitted, DecodeError> {
-        let data = self.required("")?;
-        let id = one_task_id([
-            ("", Member::Absent),
-            ("task_id", data.snake_task_id),
-            ("taskId", data.camel_task_id),
-        ])?;
-        Ok(Submitted {
-            task_id: TaskId::checked(id),
-            extra: data.rest.check(&mut UnknownLeft::new())?.into(),
-        })
+impl Payload for TaskRecord {
+    fn read(data: &str) -> Result<Self, DecodeError> {
+        super::parse_text::<Member<RecordData<'_>>>(data)?.into_record()
     }
 }
 
@@ -79,7 +53,7 @@ object! {
 }
 
 object! {
-    /// What a task made.
+    /// The object `response` of a record.
     RecordResponse<'de> {
         task_id: Text<'de> = "taskId",
         tracks: Vec<Member<CamelTrack<'de>>> = "sunoData",
@@ -87,17 +61,16 @@ object! {
 }
 
 impl Member<RecordData<'_>> {
-    pub(crate) fn into_record(self) -> Result<TaskRecord, DecodeError> {
+    fn into_record(self) -> Result<TaskRecord, DecodeError> {
         let mut data = self.required("")?;
         let has_response = matches!(data.response, Member::Is(_));
         let mut response = std::mem::take(&mut data.response)
             .optional("response")?
             .unwrap_or_default();
-        let id = one_task_id([
-            ("", Member::Absent),
-            ("response.taskId", std::mem::take(&mut response.task_id)),
+        let id = one_task_id(
             ("taskId", std::mem::take(&mut data.task_id)),
-        ])?;
+            [("response.taskId", std::mem::take(&mut response.task_id))],
+        )?;
         let mut left = UnknownLeft::new();
         let mut record = TaskRecord::new(TaskId::checked(id), TaskStatus::PENDING);
         record.kind = std::mem::take(&mut data.kind).string("type")?;
@@ -116,7 +89,7 @@ impl Member<RecordData<'_>> {
     }
 }
 
-/// An error code, or the word that stands where one should, as JSON: it is kept as it came.
+/// An error code, or the JSON text of a word that was sent instead of one.
 enum ErrorCode<'de> {
     None,
     Number(crate::Code),
@@ -130,7 +103,7 @@ fn error_code<'de>(member: Member<Num<'de>>, path: &str) -> Result<ErrorCode<'de
     match Num::integer_of(json) {
         Ok(code) => Ok(ErrorCode::Number(crate::Code(code))),
         Err(_) if json == "\"\"" => Ok(ErrorCode::None),
-        // The set of codes is open, and a failure is one whatever it is called.
+        // The set of codes is open: a word is a failure, too.
         Err(DecodeErrorKind::WrongType) if json.starts_with('"') => Ok(ErrorCode::Word(json)),
         Err(kind) => Err(DecodeError::new(kind, path)),
     }
@@ -199,7 +172,7 @@ impl TaskRecord {
         }
     }
 
-    /// Keeps what the record of a job has no place for.
+    /// Keeps the object `response`, which a record of the jobs dialect usually does not have.
     fn keep_response(
         &mut self,
         response: RecordResponse<'_>,
@@ -219,31 +192,6 @@ impl TaskRecord {
         if let Ok(raw) = RawValue::from_string(json.to_owned()) {
             self.extra.keep(name.into(), raw);
         }
-    }
-}
-
-/// An envelope on its way to the wire.
-pub(crate) struct EnvelopeOut<'a, T>(pub(crate) &'a Envelope<T>);
-
-impl<T: Serialize> Serialize for EnvelopeOut<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("code", &self.0.code.0)?;
-        if !self.0.has_undecoded_data() {
-            map.serialize_entry("data", &self.0.data)?;
-        }
-        map.serialize_entry("msg", &self.0.msg)?;
-        extra(&mut map, &self.0.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for Submitted {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("taskId", self.task_id.as_str())?;
-        extra(&mut map, &self.extra)?;
-        map.end()
     }
 }
 

@@ -9,10 +9,10 @@ use super::member::{Member, Num, Text};
 use super::object::{UnknownLeft, object};
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
-use crate::track::is_ready;
+use crate::track::ready_url;
 use crate::{CreatedAt, DecodeError, Track, TrackId, TrackRef};
 
-/// How one kind of member is read, checked and owned.
+/// A kind of member, with the types and functions to read, check and own it.
 pub(crate) trait Kind<'de> {
     type Mirror;
     type Checked;
@@ -93,16 +93,16 @@ impl<'de> Kind<'de> for Moment {
 macro_rules! track_members {
     ($($field:ident: $kind:ident = $snake:literal, $camel:literal;)*) => {
         object! {
-            /// A track as a callback spells it.
+            /// A track with the keys of callbacks.
             SnakeTrack<'de> { $($field: <$kind as Kind<'de>>::Mirror = $snake,)* }
         }
 
         object! {
-            /// A track as a record spells it.
+            /// A track with the keys of records.
             CamelTrack<'de> { $($field: <$kind as Kind<'de>>::Mirror = $camel,)* }
         }
 
-        /// A track whose members were checked, borrowed from the body.
+        /// A track with checked members that are borrowed from the body.
         #[derive(Debug, Default)]
         pub(crate) struct TrackParts<'de> {
             $($field: Option<<$kind as Kind<'de>>::Checked>,)*
@@ -176,7 +176,7 @@ impl TrackParts<'_> {
         TrackRef {
             id: self.id.as_deref(),
             duration: self.duration,
-            is_ready: is_ready(self.audio_url.as_deref()),
+            is_ready: ready_url(self.audio_url.as_deref()).is_some(),
         }
     }
 }
@@ -186,8 +186,8 @@ pub(crate) trait TrackMirror<'de> {
     fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError>;
 }
 
-/// The tracks of an array that stood at `path`. A null in the array is a track of which nothing is
-/// known yet: it keeps its place, so that the next track keeps its own.
+/// Checks the tracks of the array at `path`. A null in the array is an unknown track, which keeps
+/// the positions of the tracks after it.
 pub(crate) fn checked_tracks<'de, T: TrackMirror<'de>>(
     array: Member<Vec<Member<T>>>,
     path: &str,
@@ -209,7 +209,7 @@ pub(crate) fn checked_tracks<'de, T: TrackMirror<'de>>(
     Ok(tracks)
 }
 
-/// Tracks that were checked, copied out of the body.
+/// Copies checked tracks out of the body.
 pub(crate) fn owned_tracks(parts: Vec<TrackParts<'_>>) -> Vec<Track> {
     let tracks = parts.into_iter().enumerate();
     tracks
@@ -217,7 +217,7 @@ pub(crate) fn owned_tracks(parts: Vec<TrackParts<'_>>) -> Vec<Track> {
         .collect()
 }
 
-/// See [`checked_tracks`].
+/// Checks the tracks of the array at `path`, as [`checked_tracks`] does, and copies them.
 pub(crate) fn tracks<'de, T: TrackMirror<'de>>(
     array: Member<Vec<Member<T>>>,
     path: &str,
@@ -226,7 +226,7 @@ pub(crate) fn tracks<'de, T: TrackMirror<'de>>(
     checked_tracks(array, path, left).map(owned_tracks)
 }
 
-/// A time in either form: a number of milliseconds, or text (`PROTOCOL.md 7.19`).
+/// Reads a time in either form: a number of milliseconds, or text (`PROTOCOL.md 7.19`).
 pub(crate) fn created_at(
     member: Member<Num<'_>>,
     path: &str,
@@ -247,17 +247,24 @@ pub(crate) fn created_at(
     }
 }
 
-/// How the members of a track are to be spelled.
+impl Track {
+    /// The track as one line of JSON, spelled as in a callback.
+    pub(crate) fn sort_text(&self) -> String {
+        serde_json::to_string(&SpelledTrack(self, Spelling::Snake)).unwrap_or_default()
+    }
+}
+
+/// The spelling of a track's keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Spelling {
     Snake,
     Camel,
 }
 
-/// A track on its way to the wire.
+/// A track to encode.
 pub(crate) struct SpelledTrack<'a>(pub(crate) &'a Track, pub(crate) Spelling);
 
-/// Writes a member that is there.
+/// Writes a member, if it has a value.
 pub(crate) fn entry<M: SerializeMap, T: Serialize>(
     map: &mut M,
     key: &str,
@@ -269,7 +276,7 @@ pub(crate) fn entry<M: SerializeMap, T: Serialize>(
     }
 }
 
-/// Writes back what was not known.
+/// Writes back the unknown members.
 pub(crate) fn extra<M: SerializeMap>(map: &mut M, extra: &crate::Extra) -> Result<(), M::Error> {
     for (name, value) in extra.raw() {
         map.serialize_entry(name, value)?;

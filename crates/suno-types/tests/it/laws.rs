@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
 use suno_types::{
-    Callback, CallbackRef, Credits, Envelope, Json, Payload, Peek, Submitted, TaskId, TaskRecord,
-    TrackRef,
+    Callback, CallbackRef, Credits, Envelope, Json, Payload, Peek, SubmittedTask, TaskId,
+    TaskRecord, TrackRef,
 };
 
 /// Decoding never panics, and what was decoded comes back from what it encodes to.
 pub(crate) fn check_decode(body: &[u8]) {
     check_callback(body);
     check_envelope::<TaskRecord>(body);
-    check_envelope::<Submitted>(body);
+    check_envelope::<SubmittedTask>(body);
     check_envelope::<Credits>(body);
     check_envelope::<Json>(body);
 }

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use suno_types::{
-    Callback, CallbackType, Code, Progress, Stage, TaskId, TaskRecord, TaskStatus, Track,
+    Callback, CallbackType, Code, Stage, TaskId, TaskProgress, TaskRecord, TaskStatus, Track,
 };
 
 const TASK: &str = "0f8c1b6de2a94c7f8e5d3b2a1c0f9e8d";
@@ -82,24 +82,24 @@ fn shuffled(heard: Vec<Heard>) -> impl Strategy<Value = (Vec<Heard>, Vec<Heard>)
     })
 }
 
-fn absorb(progress: &mut Progress, heard: &Heard) {
+fn absorb(progress: &mut TaskProgress, heard: &Heard) {
     match heard {
         Heard::Callback(callback) => progress.absorb_callback(callback),
         Heard::Record(record) => progress.absorb_record(record),
     }
 }
 
-fn fold(heard: &[Heard]) -> Progress {
-    let mut progress = Progress::new();
+fn fold(heard: &[Heard]) -> TaskProgress {
+    let mut progress = TaskProgress::new();
     heard.iter().for_each(|heard| absorb(&mut progress, heard));
     progress
 }
 
-fn rank(progress: &Progress) -> u8 {
+fn rank(progress: &TaskProgress) -> u8 {
     progress.stage().and_then(|stage| stage.rank()).unwrap_or(0)
 }
 
-fn ready(progress: &Progress) -> Vec<usize> {
+fn ready(progress: &TaskProgress) -> Vec<usize> {
     let ready = progress.tracks().filter(|track| track.is_ready());
     ready.map(|track| track.position).collect()
 }
@@ -161,7 +161,7 @@ fn nothing_is_terminal_but_complete_and_failed() {
     assert!(is_terminal(said("error", 501)));
     assert!(!is_terminal(said("first", 200)));
     assert!(!is_terminal(said("remaster", 200)));
-    assert!(!Progress::new().is_terminal());
+    assert!(!TaskProgress::new().is_terminal());
     for (status, terminal) in [
         (TaskStatus::FIRST_SUCCESS, false),
         (TaskStatus::SUCCESS, false),
@@ -199,7 +199,7 @@ proptest! {
 
     #[test]
     fn a_task_never_goes_back_and_no_ready_track_is_lost(all in heard()) {
-        let mut progress = Progress::new();
+        let mut progress = TaskProgress::new();
         for heard in &all {
             let (before, ready_before) = (rank(&progress), ready(&progress));
             let was_terminal = progress.is_terminal();

@@ -65,14 +65,15 @@ impl Asking {
     }
 
     fn client(&self) -> Result<Client> {
-        let client = Client::new(Provider::Kie, ApiKey::new("bench")?)?
-            .with_base_url(&format!("http://{}", self.address))?
-            .with_submit_limit(None);
-        Ok(match self.asker {
-            Asker::Waits => client,
+        let builder = Client::builder(Provider::Kie, ApiKey::new("bench")?)
+            .base_url(format!("http://{}", self.address))
+            .submit_limit(None);
+        let builder = match self.asker {
+            Asker::Waits => builder,
             // One task is polled all the time here.
-            _ => client.with_poll_limit(None),
-        })
+            _ => builder.poll_limit(None),
+        };
+        Ok(builder.build()?)
     }
 }
 

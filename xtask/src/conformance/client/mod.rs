@@ -105,11 +105,12 @@ impl Input {
         let retry = Retry::new()
             .with_attempts_max(self.attempts_max)
             .with_base(Duration::ZERO);
-        let client = Client::new(self.provider.into(), ApiKey::new(&self.api_key)?)?
-            .with_base_url(base_url)?
-            .with_retry(retry)
-            .with_submit_limit(None)
-            .with_poll_limit(None);
+        let client = Client::builder(self.provider.into(), ApiKey::new(&self.api_key)?)
+            .base_url(base_url)
+            .retry(retry)
+            .submit_limit(None)
+            .poll_limit(None)
+            .build()?;
         Ok(client)
     }
 

@@ -1,12 +1,12 @@
 //! What a call came to, in the form of the cases.
 
 use serde_json::{Value, json};
-use suno_client::{ClientError, WaitError};
-use suno_types::{Credits, Submitted, TaskRecord, Track};
+use suno_client::{ClientError, ErrorKind, WaitError};
+use suno_types::{Credits, SubmittedTask, TaskRecord, Track};
 
 use crate::conformance::normal::{outcome, stage};
 
-pub(super) fn submitted(result: Result<Submitted, ClientError>) -> Value {
+pub(super) fn submitted(result: Result<SubmittedTask, ClientError>) -> Value {
     match result {
         Ok(submitted) => json!({"submitted": {"task_id": submitted.task_id.as_str()}}),
         Err(err) => error(&err),
@@ -67,11 +67,20 @@ fn tracks_ready(record: &TaskRecord) -> usize {
 
 fn error(err: &ClientError) -> Value {
     json!({"said": said(err), "error": {
-        "kind": err.kind().as_str(),
+        "kind": kind(err),
         "code": err.code().map(|code| code.0),
         "retryable": err.is_retryable(),
         "ambiguous": err.is_ambiguous(),
     }})
+}
+
+/// The word of the cases for the kind of an error. They have one of their own for a submit whose
+/// connection ended (`PROTOCOL.md 7.37`).
+fn kind(err: &ClientError) -> &'static str {
+    match err.kind() {
+        ErrorKind::Interrupted if err.is_ambiguous() => "ambiguous",
+        kind => kind.as_str(),
+    }
 }
 
 /// Everything that an error says, to people and to logs.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use suno_types::{Callback, Code, Progress};
+use suno_types::{Callback, Code, TaskProgress};
 
 use super::case::Parts;
 use super::parts::{Body, Headers, Key};
@@ -130,12 +130,12 @@ struct Played {
 
 /// Where each task stands after what was handled.
 fn projection(handled: &[Callback]) -> BTreeMap<String, expect::Standing> {
-    let mut tasks: BTreeMap<String, Progress> = BTreeMap::new();
+    let mut tasks: BTreeMap<String, TaskProgress> = BTreeMap::new();
     for callback in handled {
         let progress = tasks.entry(callback.task_id.to_string()).or_default();
         progress.absorb_callback(callback);
     }
-    let standing = |(task_id, progress): (String, Progress)| {
+    let standing = |(task_id, progress): (String, TaskProgress)| {
         let stage = progress.stage()?.to_string();
         let code = progress
             .failure()
