@@ -8,24 +8,24 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use tokio::net::TcpListener;
 
-use crate::admin::Guard;
-use crate::attempt::Attempt;
+use crate::background::TaskSet;
 use crate::body::Style;
 use crate::clock::Clock;
 use crate::config::{Config, WebhookKeyChoice};
-use crate::deliver::Courier;
-use crate::desk::{Desk, Rules, Standing, TaskSummary};
 use crate::error::EmulatorError;
+use crate::http::admin::Guard;
+use crate::http::server;
 use crate::profile::Profile;
+use crate::provider::{Desk, Rules, Standing, TaskSummary};
+use crate::runner::Shared;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
 use crate::secret::Secret;
 use crate::seed::Seed;
-use crate::server;
-use crate::shared::Shared;
-use crate::tasks::TaskSet;
+use crate::sender::Courier;
 #[cfg(feature = "tls")]
-use crate::tls::Tls;
+use crate::sender::tls::Tls;
+use crate::task::attempt::Attempt;
 
 /// A provider of its own: it listens, keeps tasks, and delivers callbacks until it is dropped or
 /// [shut down](Self::shutdown). Many can run in one process.

@@ -27,46 +27,32 @@
 //! Behaviour of the provider is cited by its number in `docs/PROTOCOL.md`. With the feature `tls`,
 //! callbacks can go to `https://` URLs.
 
-mod activity;
-mod admin;
-mod api;
-mod attempt;
+mod background;
 mod body;
 mod clock;
 mod config;
-mod deliver;
-mod desk;
 mod emulator;
 mod error;
-mod exchange;
 mod fault;
-mod ledger;
-mod life;
-mod limits;
+mod http;
 mod media;
-mod outbox;
-mod plan;
+mod observer;
 mod profile;
+mod provider;
+mod runner;
 mod scenario;
 mod secret;
 mod seed;
-mod server;
-mod shared;
-mod sign;
-mod submission;
+mod sender;
 mod task;
-mod tasks;
-mod timing;
-#[cfg(feature = "tls")]
-mod tls;
 
-pub use activity::{Activity, SubmitActivity};
-pub use attempt::{Attempt, AttemptOutcome};
 pub use config::Config;
-pub use desk::TaskSummary;
 pub use emulator::Emulator;
 pub use error::EmulatorError;
+pub use observer::{Activity, SubmitActivity};
 pub use profile::Profile;
+pub use provider::TaskSummary;
 pub use scenario::script::Script;
-pub use sign::signature;
+pub use sender::sign::signature;
 pub use task::TaskEnding;
+pub use task::attempt::{Attempt, AttemptOutcome};

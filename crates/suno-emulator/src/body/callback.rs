@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Style, record, track};
-use crate::fault::Forgery;
-use crate::plan::{Content, Failure, FailureShape, Tracks};
-use crate::submission::Dialect;
+use crate::fault::delivery::Forgery;
 use crate::task::Facts;
+use crate::task::plan::{Content, Failure, FailureShape, Tracks};
+use crate::task::submission::Dialect;
 
 /// Renders what a callback says of a task.
 pub(crate) fn render(facts: &Facts, content: &Content, style: &Style) -> Value {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::Style;
 use super::track;
-use crate::plan::{Failure, Tracks};
-use crate::submission::Dialect;
+use crate::task::plan::{Failure, Tracks};
+use crate::task::submission::Dialect;
 use crate::task::{Facts, Task};
 
 /// `data` of `record-info` or `recordInfo`.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Style;
-use crate::plan::Tracks;
+use crate::task::plan::Tracks;
 use crate::task::{Facts, TrackFacts};
 
 /// The names of the members that differ between a callback and a poll (`PROTOCOL.md 4.2`).

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Config, WebhookKeyChoice};
-use crate::desk::SCRIPTS_MAX;
 use crate::error::EmulatorError;
+use crate::provider::SCRIPTS_MAX;
 use crate::scenario::script::Script;
 
 const SPEED_MIN: f64 = 0.001;

@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::activity::{Activity, Observer};
-use crate::outbox::RetryRule;
+use crate::observer::{Activity, Observer};
 use crate::profile::Profile;
 use crate::scenario::script::Script;
 use crate::secret::Secret;
-use crate::timing::{Timing, millis};
+use crate::task::outbox::RetryRule;
+use crate::task::timing::{Timing, millis};
 
 mod check;
 

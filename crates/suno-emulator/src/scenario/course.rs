@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::plan::{Change, Content, Failure, FailureShape, Plan, Post, Step, Tracks};
 use crate::profile::Profile;
-use crate::timing::Timing;
+use crate::task::plan::{Change, Content, Failure, FailureShape, Plan, Post, Step, Tracks};
+use crate::task::timing::Timing;
 
 /// How many tracks a task has, unless it is asked for one.
 const TRACKS: usize = 2;

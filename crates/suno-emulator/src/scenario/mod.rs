@@ -6,8 +6,8 @@
 
 use fastrand::Rng;
 
-use crate::exchange::ExchangeFaults;
-use crate::fault::DeliveryFaults;
+use crate::fault::delivery::DeliveryFaults;
+use crate::fault::exchange::ExchangeFaults;
 
 pub(crate) mod course;
 pub(crate) mod script;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::EmulatorError;
-use crate::plan::{
+use crate::task::plan::{
     Change, Content, Failure, FailureShape, POSTS_MAX, Plan, Post, STEPS_MAX, Signing, Step, Tracks,
 };
 

@@ -3,10 +3,10 @@
 use super::Scenario;
 use super::course::{Ending, Stages};
 use super::words::{Given, TIMES_MAX, Word};
-use crate::exchange::{MediaFault, PollFault, SubmitFault};
-use crate::fault::{COPIES_MAX, Forgery, Target};
-use crate::plan::{FailureShape, Signing, Tracks};
+use crate::fault::delivery::{COPIES_MAX, Forgery, Target};
+use crate::fault::exchange::{MediaFault, PollFault, SubmitFault};
 use crate::profile::Refusal;
+use crate::task::plan::{FailureShape, Signing, Tracks};
 
 /// All words.
 pub(super) const WORDS: &[Word] = &[

@@ -9,33 +9,35 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::attempt::{Attempt, AttemptLog, AttemptOutcome};
 use crate::body::Style;
 use crate::clock::Moment;
-use crate::exchange::Strikes;
-use crate::ledger::Ledger;
-use crate::limits::Window;
-use crate::outbox::{Parcel, RetryRule, Settled};
-use crate::plan::Signing;
+use crate::fault::exchange::Strikes;
 use crate::profile::Profile;
+use crate::provider::credits::Ledger;
+use crate::provider::limits::Window;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
 use crate::secret::Secret;
 use crate::seed::Seed;
-use crate::sign;
+use crate::sender::sign;
 use crate::task::Task;
-use crate::timing::Timing;
+use crate::task::attempt::{Attempt, AttemptLog, AttemptOutcome};
+use crate::task::outbox::{Parcel, RetryRule, Settled};
+use crate::task::plan::Signing;
+use crate::task::timing::Timing;
 
-mod reception;
-mod requests;
+mod control;
+pub(crate) mod credits;
+pub(crate) mod limits;
+mod queries;
 mod schedule;
-mod view;
+mod submit;
 
-pub(crate) use reception::{Reception, Reply};
-pub(crate) use requests::{Medium, MediumKind};
+pub(crate) use control::SCRIPTS_MAX;
+pub use control::TaskSummary;
+pub(crate) use queries::{Medium, MediumKind};
 use schedule::Schedule;
-pub(crate) use view::SCRIPTS_MAX;
-pub use view::TaskSummary;
+pub(crate) use submit::{Reception, Reply};
 
 /// How long ago a stale timestamp was, in seconds.
 const STALE_SECONDS: u64 = 3600;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::attempt::Attempt;
+use crate::task::attempt::Attempt;
 
 /// One thing that an emulator did, as [`Config::with_observer`](crate::Config::with_observer) passes it
 /// on.

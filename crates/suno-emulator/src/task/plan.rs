@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::fault::Forgery;
+use crate::fault::delivery::Forgery;
 
 /// How many steps a plan may have, a scripted one included.
 pub(crate) const STEPS_MAX: usize = 64;

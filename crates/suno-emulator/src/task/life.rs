@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::plan::{Change, Failure, Plan, Post, Tracks};
+use crate::task::plan::{Change, Failure, Plan, Post, Tracks};
 
 /// A task somewhere on its plan.
 #[derive(Debug)]
@@ -123,11 +123,11 @@ mod tests {
     use fastrand::Rng;
 
     use super::Life;
-    use crate::plan::{POSTS_MAX, Plan};
     use crate::profile::Profile;
     use crate::scenario::Scenario;
     use crate::scenario::course::Circumstances;
-    use crate::timing::Timing;
+    use crate::task::plan::{POSTS_MAX, Plan};
+    use crate::task::timing::Timing;
 
     fn random_plan(seed: u64) -> Plan {
         let mut rng = Rng::with_seed(seed);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Desk, Standing};
-use crate::attempt::Attempt;
-use crate::ledger::Ledger;
-use crate::limits::Window;
+use crate::provider::credits::Ledger;
+use crate::provider::limits::Window;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
+use crate::task::attempt::Attempt;
 use crate::task::{Task, TaskEnding};
 
 /// How many scripts are kept.
@@ -122,7 +122,7 @@ impl Desk {
         self.next_number = 1;
         self.ledger = Ledger::new(self.rules.credits);
         self.submits = Window::of_submits();
-        self.strikes = crate::exchange::Strikes::default();
+        self.strikes = crate::fault::exchange::Strikes::default();
         self.log.clear();
         self.standing = self.rules.standing.clone();
         self.generation += 1;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::{Desk, Reception, Reply};
 use crate::body::{envelope, record};
 use crate::clock::Moment;
-use crate::exchange::{MediaFault, PollFault};
-use crate::plan::Tracks;
+use crate::fault::exchange::{MediaFault, PollFault};
 use crate::profile::Refusal;
-use crate::submission::Dialect;
+use crate::task::plan::Tracks;
+use crate::task::submission::Dialect;
 
 /// A file of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Faults on the way of the callbacks: a plan goes in, a plan comes out.
 
-use crate::plan::{Change, Content, POSTS_MAX, Plan, Post, Signing, Step, Tracks};
+use crate::task::plan::{Change, Content, POSTS_MAX, Plan, Post, Signing, Step, Tracks};
 
 /// How often one callback can be sent at most.
 pub(crate) const COPIES_MAX: u32 = 16;
@@ -195,7 +195,7 @@ fn hastened(mut plan: Plan) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::{COPIES_MAX, DeliveryFaults, Target};
-    use crate::plan::{Content, POSTS_MAX, Plan, Post, Step};
+    use crate::task::plan::{Content, POSTS_MAX, Plan, Post, Step};
 
     fn plan(posts: usize) -> Plan {
         let post = || Post::new("raw", Content::Raw(serde_json::Value::Null));

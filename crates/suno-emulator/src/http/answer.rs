@@ -6,8 +6,8 @@ use http::{Method, Response, StatusCode};
 use serde_json::Value;
 
 use crate::body::envelope;
-use crate::desk::Reply;
 use crate::profile::{Profile, Refusal};
+use crate::provider::Reply;
 
 /// An answer, or none.
 #[derive(Debug)]

@@ -9,13 +9,20 @@ use fastrand::Rng;
 use crate::body::Style;
 use crate::body::callback;
 use crate::clock::Moment;
-use crate::exchange::{ExchangeFaults, Lasting, MediaFault, PollFault};
-use crate::life::Life;
-use crate::limits::Window;
-use crate::outbox::{Outbox, Parcel};
-use crate::plan::{Plan, Post, Tracks};
+use crate::fault::exchange::{ExchangeFaults, Lasting, MediaFault, PollFault};
+use crate::provider::limits::Window;
 use crate::seed;
-use crate::submission::Submission;
+use crate::task::life::Life;
+use crate::task::outbox::{Outbox, Parcel};
+use crate::task::plan::{Plan, Post, Tracks};
+use crate::task::submission::Submission;
+
+pub(crate) mod attempt;
+pub(crate) mod life;
+pub(crate) mod outbox;
+pub(crate) mod plan;
+pub(crate) mod submission;
+pub(crate) mod timing;
 
 /// The parts of a task that bodies are built from.
 #[derive(Clone, Debug)]

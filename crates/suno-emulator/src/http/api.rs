@@ -6,16 +6,13 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Method, Request, StatusCode};
 
-use crate::admin;
-use crate::desk::Reception;
+use crate::http::admin;
 use crate::profile::{Profile, Refusal};
-use crate::shared::Shared;
-use crate::submission::Dialect;
+use crate::provider::Reception;
+use crate::runner::Shared;
+use crate::task::submission::Dialect;
 
-mod answer;
-mod media;
-
-pub(crate) use answer::Answer;
+use crate::http::answer::Answer;
 
 /// The header of a submit that chooses a scenario.
 const SCENARIO_HEADER: &str = "x-emulator-scenario";
@@ -77,7 +74,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Ans
         Place::Submit(dialect) => submit(shared, dialect, &request).await,
         Place::Record(dialect) => record(shared, profile, dialect, &request).await,
         Place::Credits => Answer::json(StatusCode::OK, &shared.desk().credits()),
-        Place::Media => media::answer(shared, &request).await,
+        Place::Media => crate::http::media::answer(shared, &request).await,
     }
 }
 

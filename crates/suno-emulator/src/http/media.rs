@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use http::{Request, StatusCode};
 
-use super::Answer;
-use crate::desk::{Medium, MediumKind};
-use crate::exchange::MediaFault;
+use crate::fault::exchange::MediaFault;
+use crate::http::answer::Answer;
 use crate::media::range::{Wanted, wanted};
 use crate::media::{png, wav};
+use crate::provider::{Medium, MediumKind};
+use crate::runner::Shared;
 use crate::seed;
-use crate::shared::Shared;
 
 /// Answers `/media/TASK/KIND-N.ENDING`.
 pub(super) async fn answer(shared: &Shared, request: &Request<Bytes>) -> Answer {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::attempt::{Attempt, AttemptOutcome};
 use crate::clock::Clock;
-use crate::desk::TaskSummary;
-use crate::shared::Shared;
+use crate::provider::TaskSummary;
+use crate::runner::Shared;
 use crate::task::TaskEnding;
+use crate::task::attempt::{Attempt, AttemptOutcome};
 
 /// The emulator in numbers. No keys.
 pub(super) fn overview(shared: &Shared) -> Value {

@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::{Answer, has_key, query};
+use crate::http::answer::Answer;
+use crate::http::api::{has_key, query};
 use crate::profile::Refusal;
+use crate::runner::Shared;
 use crate::scenario::script::Script;
 use crate::scenario::words;
-use crate::shared::Shared;
 
 mod guard;
 mod view;

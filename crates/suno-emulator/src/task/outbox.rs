@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::plan::Signing;
+use crate::task::plan::Signing;
 
 /// A callback that is ready to be sent.
 #[derive(Clone, Debug)]

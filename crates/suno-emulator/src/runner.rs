@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
-use crate::activity::{Activity, Observer, SubmitActivity};
-use crate::admin::Guard;
+use crate::background::TaskSet;
 use crate::clock::{Clock, Moment};
-use crate::deliver::Courier;
-use crate::desk::{Desk, Dispatch, Outcome, Reception, Reply};
+use crate::http::admin::Guard;
+use crate::observer::{Activity, Observer, SubmitActivity};
 use crate::profile::Refusal;
+use crate::provider::{Desk, Dispatch, Outcome, Reception, Reply};
 use crate::secret::Secret;
-use crate::tasks::TaskSet;
-use crate::timing::millis;
+use crate::sender::Courier;
+use crate::task::timing::millis;
 
 /// One emulator at work.
 #[derive(Debug)]

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::{Desk, Dispatch};
 use crate::body::envelope;
 use crate::clock::Moment;
-use crate::exchange::SubmitFault;
-use crate::ledger::TASK_CREDITS;
-use crate::plan::Plan;
+use crate::fault::exchange::SubmitFault;
 use crate::profile::Refusal;
+use crate::provider::credits::TASK_CREDITS;
 use crate::scenario::course::Circumstances;
 use crate::scenario::{self, Scenario};
 use crate::seed;
-use crate::submission::{Dialect, Submission};
+use crate::task::plan::Plan;
+use crate::task::submission::{Dialect, Submission};
 use crate::task::{Facts, Task, TrackFacts};
 
 /// How many hexadecimal digits a task id has (`PROTOCOL.md 1.15`).

@@ -15,11 +15,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::api::{self, Answer};
-use crate::server::body::AnswerBody;
-use crate::shared::Shared;
-
-mod body;
+use crate::http::answer::Answer;
+use crate::http::api;
+use crate::http::body::AnswerBody;
+use crate::runner::Shared;
 
 /// How large a request body may be.
 const BODY_BYTES_MAX: usize = 1024 * 1024;

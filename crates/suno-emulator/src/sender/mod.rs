@@ -12,12 +12,16 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::TokioTimer;
 
-use crate::attempt::AttemptOutcome;
-use crate::desk::Dispatch;
-use crate::sign::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
-use crate::tasks::TaskSet;
+use crate::background::TaskSet;
+use crate::provider::Dispatch;
+use crate::sender::sign::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
 #[cfg(feature = "tls")]
-use crate::tls::Tls;
+use crate::sender::tls::Tls;
+use crate::task::attempt::AttemptOutcome;
+
+pub(crate) mod sign;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 
 /// How much of a receiver's answer is read so that its connection can be used again.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
