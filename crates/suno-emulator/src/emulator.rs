@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderValue;
+use ::http::header::HeaderValue;
 use tokio::net::TcpListener;
 
 use crate::background::TaskSet;
@@ -13,16 +13,15 @@ use crate::body::Style;
 use crate::clock::Clock;
 use crate::config::{Config, WebhookKeyChoice};
 use crate::error::EmulatorError;
-use crate::http::admin::Guard;
-use crate::http::server;
+use crate::http::{self, Guard, Router};
 use crate::profile::Profile;
-use crate::provider::{Desk, Rules, Standing, TaskSummary};
-use crate::runner::Shared;
+use crate::provider::{Provider, Rules, Standing, TaskSummary};
+use crate::runner::Runner;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
 use crate::secret::Secret;
 use crate::seed::Seed;
-use crate::sender::Courier;
+use crate::sender::Sender;
 #[cfg(feature = "tls")]
 use crate::sender::tls::Tls;
 use crate::task::attempt::Attempt;
@@ -31,9 +30,10 @@ use crate::task::attempt::Attempt;
 /// [shut down](Self::shutdown). Many can run in one process.
 #[derive(Debug)]
 pub struct Emulator {
-    shared: Arc<Shared>,
+    runner: Arc<Runner>,
     addr: SocketAddr,
     base_url: String,
+    api_key: Secret,
     webhook_key: Option<Secret>,
     profile: Profile,
 }
@@ -54,54 +54,26 @@ impl Emulator {
                 source,
             })?;
         let base_url = format!("http://{}", reachable(addr));
-        let webhook_key = match &config.webhook_key {
-            WebhookKeyChoice::Given(key) => Some(key.clone()),
-            WebhookKeyChoice::ByProfile if config.profile.signs() => Some(Secret::generate("whk_")),
-            WebhookKeyChoice::ByProfile | WebhookKeyChoice::None => None,
-        };
-        let tasks = TaskSet::default();
-        let courier = courier(&config, &tasks)?;
-        let clock = match config.driven_from_unix_ms {
-            Some(from_unix_ms) => Clock::driven(from_unix_ms),
-            None => Clock::real(config.speed),
-        };
+        let api_key = config.api_key.clone();
+        let api_key = api_key.unwrap_or_else(|| Secret::generate("sk_"));
+        let webhook_key = webhook_key(&config);
         let profile = config.profile;
-        let api_key = config
-            .api_key
-            .clone()
-            .unwrap_or_else(|| Secret::generate("sk_"));
-        let (connections_max, deliveries_max) =
-            (config.connections_max, config.deliveries_at_once_max);
-        let observer = config.observer.clone();
+        let connections_max = config.connections_max;
         let guard = Guard::new(!addr.ip().is_loopback(), config.public_base_url.as_deref());
-        let scripts = config.scripts.iter().cloned();
-        let scripts = scripts
-            .map(|script| (script.name().to_owned(), Arc::new(script)))
-            .collect();
-        let desk = Desk::new(rules(config, &base_url, webhook_key.clone())?, scripts);
-        let shared = Shared::new(
-            desk,
-            clock,
-            courier,
-            tasks.clone(),
-            api_key,
-            guard,
-            deliveries_max,
-        );
-        let shared = Arc::new(shared.with_observer(observer));
-        tasks.spawn(server::serve(
-            Arc::clone(&shared),
-            listener,
-            connections_max,
-        ));
-        if !shared.clock.is_driven() {
-            tasks.spawn(Arc::clone(&shared).pace());
+
+        let runner = Arc::new(runner(config, &base_url, webhook_key.clone())?);
+        let router = Router::new(Arc::clone(&runner), api_key.clone(), guard);
+        let server = http::serve(Arc::new(router), listener, connections_max);
+        runner.tasks.spawn(server);
+        if !runner.clock.is_driven() {
+            runner.tasks.spawn(Arc::clone(&runner).pace());
         }
         tracing::info!(%addr, %profile, "the emulator listens");
         Ok(Self {
-            shared,
+            runner,
             addr,
             base_url,
+            api_key,
             webhook_key,
             profile,
         })
@@ -128,7 +100,7 @@ impl Emulator {
     /// The key that clients must send.
     #[must_use]
     pub fn api_key(&self) -> &str {
-        self.shared.api_key.reveal()
+        self.api_key.reveal()
     }
 
     /// The key that callbacks are signed with, if they are.
@@ -141,19 +113,19 @@ impl Emulator {
     /// kept.
     #[must_use]
     pub fn attempts(&self) -> Vec<Attempt> {
-        self.shared.desk().attempts()
+        self.runner.provider().attempts()
     }
 
     /// The tasks that are kept, in the order in which they were taken.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskSummary> {
-        self.shared.desk().tasks_after(0, usize::MAX)
+        self.runner.provider().tasks_after(0, usize::MAX)
     }
 
     /// A task that is kept: what is true of it, to compare with what a client made of the callbacks.
     #[must_use]
     pub fn task(&self, task_id: &str) -> Option<TaskSummary> {
-        self.shared.desk().task_summary(task_id)
+        self.runner.provider().task_summary(task_id)
     }
 
     /// Sets what happens to tasks that choose no scenario by themselves: to the next so many of
@@ -163,7 +135,7 @@ impl Emulator {
     ///
     /// If the words cannot be read.
     pub fn set_scenario(&self, words: &str, tasks: Option<u32>) -> Result<(), EmulatorError> {
-        let set = self.shared.desk().set_standing(words, tasks);
+        let set = self.runner.provider().set_standing(words, tasks);
         set.map_err(|reason| EmulatorError::Scenario { reason })
     }
 
@@ -173,7 +145,7 @@ impl Emulator {
     ///
     /// If there is no place for another.
     pub fn add_script(&self, script: Script) -> Result<(), EmulatorError> {
-        if self.shared.desk().add_script(script) {
+        if self.runner.provider().add_script(script) {
             return Ok(());
         }
         Err(EmulatorError::Script {
@@ -188,8 +160,8 @@ impl Emulator {
     ///
     /// If there is no such task, or it has had no such callback.
     pub fn deliver_again(&self, task_id: &str, post: &str) -> Result<(), EmulatorError> {
-        let repeated = self.shared.desk().deliver_again(task_id, post);
-        self.shared.touched();
+        let repeated = self.runner.provider().deliver_again(task_id, post);
+        self.runner.touched();
         match repeated {
             Some(true) => Ok(()),
             Some(false) => Err(EmulatorError::Unknown { what: "callback" }),
@@ -199,14 +171,14 @@ impl Emulator {
 
     /// Forgets all tasks and attempts and begins again, with the same seed and full credits.
     pub fn reset(&self) {
-        self.shared.desk().reset();
-        self.shared.touched();
+        self.runner.provider().reset();
+        self.runner.touched();
     }
 
     /// Waits until no task has anything left to do. With a driven clock that needs someone to move
     /// it.
     pub async fn idle(&self) {
-        self.shared.idle().await;
+        self.runner.idle().await;
     }
 
     /// Moves the driven clock on. What is due on the way happens one after the other, each callback
@@ -216,23 +188,23 @@ impl Emulator {
     ///
     /// If the clock is not driven.
     pub async fn advance(&self, by: Duration) -> Result<(), EmulatorError> {
-        if !self.shared.clock.is_driven() {
+        if !self.runner.clock.is_driven() {
             return Err(EmulatorError::NotDriven);
         }
-        self.shared.advance(by).await;
+        self.runner.advance(by).await;
         Ok(())
     }
 
     /// Ends everything and waits until the port is free. Callbacks on their way are broken off.
     pub async fn shutdown(self) {
-        self.shared.tasks.close().shutdown().await;
+        self.runner.tasks.close().shutdown().await;
     }
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
         // The set aborts its tasks when it is dropped.
-        drop(self.shared.tasks.close());
+        drop(self.runner.tasks.close());
     }
 }
 
@@ -245,8 +217,39 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, EmulatorError> {
         })
 }
 
-/// The provider's outgoing side under the settings.
-fn courier(config: &Config, tasks: &TaskSet) -> Result<Courier, EmulatorError> {
+/// The key of callbacks, if they are signed.
+fn webhook_key(config: &Config) -> Option<Secret> {
+    match &config.webhook_key {
+        WebhookKeyChoice::Given(key) => Some(key.clone()),
+        WebhookKeyChoice::ByProfile if config.profile.signs() => Some(Secret::generate("whk_")),
+        WebhookKeyChoice::ByProfile | WebhookKeyChoice::None => None,
+    }
+}
+
+/// The provider, its clock and its sender under the settings.
+fn runner(
+    config: Config,
+    base_url: &str,
+    webhook_key: Option<Secret>,
+) -> Result<Runner, EmulatorError> {
+    let tasks = TaskSet::default();
+    let sender = sender(&config, &tasks)?;
+    let clock = match config.driven_from_unix_ms {
+        Some(from_unix_ms) => Clock::driven(from_unix_ms),
+        None => Clock::real(config.speed),
+    };
+    let deliveries_max = config.deliveries_at_once_max;
+    let observer = config.observer.clone();
+    let scripts = config.scripts.iter().cloned();
+    let scripts = scripts.map(|script| (script.name().to_owned(), Arc::new(script)));
+    let scripts = scripts.collect();
+    let provider = Provider::new(rules(config, base_url, webhook_key)?, scripts);
+    let runner = Runner::new(provider, clock, sender, tasks, deliveries_max);
+    Ok(runner.with_observer(observer))
+}
+
+/// The sender of callbacks under the settings.
+fn sender(config: &Config, tasks: &TaskSet) -> Result<Sender, EmulatorError> {
     let user_agent = HeaderValue::from_str(&config.user_agent);
     let user_agent = user_agent.map_err(|_| EmulatorError::Setting {
         name: "user agent",
@@ -257,7 +260,7 @@ fn courier(config: &Config, tasks: &TaskSet) -> Result<Courier, EmulatorError> {
         name: "extra roots",
         rule: "must be up to 256 certificates in PEM",
     })?;
-    Ok(Courier::new(
+    Ok(Sender::new(
         tasks.clone(),
         #[cfg(feature = "tls")]
         tls,

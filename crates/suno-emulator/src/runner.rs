@@ -8,26 +8,22 @@ use tokio::time::Instant;
 
 use crate::background::TaskSet;
 use crate::clock::{Clock, Moment};
-use crate::http::admin::Guard;
 use crate::observer::{Activity, Observer, SubmitActivity};
 use crate::profile::Refusal;
-use crate::provider::{Desk, Dispatch, Outcome, Reception, Reply};
-use crate::secret::Secret;
-use crate::sender::Courier;
+use crate::provider::{Provider, Reception, Reply};
+use crate::sender::Sender;
+use crate::task::attempt::{Dispatch, Outcome};
 use crate::task::timing::millis;
 
 /// One emulator at work.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) api_key: Secret,
-    /// Which requests that steer the emulator are answered.
-    pub(crate) guard: Guard,
+pub(crate) struct Runner {
     pub(crate) clock: Clock,
-    pub(crate) courier: Courier,
+    sender: Sender,
     pub(crate) tasks: TaskSet,
     /// Places for callbacks on their way.
-    pub(crate) deliveries: Arc<Semaphore>,
-    desk: Mutex<Desk>,
+    deliveries: Arc<Semaphore>,
+    provider: Mutex<Provider>,
     observer: Option<Observer>,
     /// Something may be due earlier than before.
     due_changed: Notify,
@@ -37,24 +33,20 @@ pub(crate) struct Shared {
     moving: tokio::sync::Mutex<()>,
 }
 
-impl Shared {
+impl Runner {
     pub(crate) fn new(
-        desk: Desk,
+        provider: Provider,
         clock: Clock,
-        courier: Courier,
+        sender: Sender,
         tasks: TaskSet,
-        api_key: Secret,
-        guard: Guard,
         deliveries_at_once_max: usize,
     ) -> Self {
         Self {
-            api_key,
-            guard,
             clock,
-            courier,
+            sender,
             tasks,
             deliveries: Arc::new(Semaphore::new(deliveries_at_once_max)),
-            desk: Mutex::new(desk),
+            provider: Mutex::new(provider),
             observer: None,
             due_changed: Notify::new(),
             changed: Notify::new(),
@@ -68,11 +60,11 @@ impl Shared {
     }
 
     /// The provider's state. A panic while it was held left it whole enough to go on.
-    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn provider(&self) -> MutexGuard<'_, Provider> {
+        self.provider.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that the desk was changed from outside of the pacer.
+    /// Says that the provider was changed from outside of the pacer.
     pub(crate) fn touched(&self) {
         self.due_changed.notify_one();
         self.changed.notify_waiters();
@@ -101,21 +93,21 @@ impl Shared {
         }));
     }
 
-    /// Reports a submit that is refused before the desk has seen it.
+    /// Reports a submit that is refused before the provider has seen it.
     pub(crate) fn observe_refused_submit(&self, refusal: &Refusal) {
         if self.observer.is_some() {
-            let reception = self.desk().refusal(refusal);
+            let reception = self.provider().refusal(refusal);
             self.observe_submit(self.clock.now(), &reception);
         }
     }
 
-    /// Reports the attempts that were filed since the last call. The desk is free meanwhile, so that
+    /// Reports the attempts that were filed since the last call. The provider is free meanwhile, so that
     /// an observer may ask the emulator.
     fn observe_attempts(&self) {
         let Some(observer) = &self.observer else {
             return;
         };
-        let attempts = self.desk().take_unobserved();
+        let attempts = self.provider().take_unobserved();
         for attempt in attempts {
             observer.observe(&Activity::Attempt(attempt));
         }
@@ -126,7 +118,7 @@ impl Shared {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            if self.desk().is_idle() {
+            if self.provider().is_idle() {
                 return;
             }
             changed.await;
@@ -153,19 +145,19 @@ impl Shared {
     fn send_due(self: &Arc<Self>) -> Option<u64> {
         loop {
             let now = self.clock.now();
-            let mut desk = self.desk();
-            let Some(dispatch) = desk.next_dispatch(now) else {
-                let due_at = desk.due_at();
-                drop(desk);
+            let mut provider = self.provider();
+            let Some(dispatch) = provider.next_dispatch(now) else {
+                let due_at = provider.due_at();
+                drop(provider);
                 self.observe_attempts();
                 self.changed.notify_waiters();
                 return due_at;
             };
-            drop(desk);
-            let shared = Arc::clone(self);
+            drop(provider);
+            let runner = Arc::clone(self);
             self.tasks.spawn(async move {
-                let _place = shared.deliveries.acquire().await;
-                shared.deliver(dispatch).await;
+                let _place = runner.deliveries.acquire().await;
+                runner.deliver(dispatch).await;
             });
         }
     }
@@ -173,14 +165,14 @@ impl Shared {
     /// Makes one attempt and files what came of it.
     pub(crate) async fn deliver(&self, dispatch: Dispatch) {
         let began = Instant::now();
-        let (outcome, answer) = self.courier.deliver(&dispatch).await;
+        let (outcome, answer) = self.sender.deliver(&dispatch).await;
         let result = Outcome {
             outcome,
             answer,
             duration: self.clock.since(began),
         };
         let now = self.clock.now();
-        self.desk().settle(now, &dispatch, result);
+        self.provider().settle(now, &dispatch, result);
         self.observe_attempts();
         self.touched();
     }
@@ -190,13 +182,13 @@ impl Shared {
         let _moving = self.moving.lock().await;
         let target_ms = self.clock.now().at_ms.saturating_add(millis(by));
         loop {
-            let due_at = self.desk().due_at();
+            let due_at = self.provider().due_at();
             let Some(at_ms) = due_at.filter(|at_ms| *at_ms <= target_ms) else {
                 break;
             };
             self.clock.move_to(at_ms);
             let now = self.clock.now();
-            let dispatch = self.desk().next_dispatch(now);
+            let dispatch = self.provider().next_dispatch(now);
             if let Some(dispatch) = dispatch {
                 self.deliver(dispatch).await;
             }

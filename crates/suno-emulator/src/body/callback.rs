@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Style, record, track};
-use crate::fault::delivery::Forgery;
-use crate::task::Facts;
-use crate::task::plan::{Content, Failure, FailureShape, Tracks};
+use crate::task::facts::Facts;
+use crate::task::plan::{Content, Failure, FailureShape, Forgery, Tracks};
 use crate::task::submission::Dialect;
 
 /// Renders what a callback says of a task.

@@ -4,35 +4,30 @@ use serde_json::{Value, json};
 
 use super::Style;
 use super::track;
+use crate::task::facts::Facts;
+use crate::task::life::Record;
 use crate::task::plan::{Failure, Tracks};
 use crate::task::submission::Dialect;
-use crate::task::{Facts, Task};
 
-/// `data` of `record-info` or `recordInfo`.
-pub(crate) fn data(task: &Task, style: &Style) -> Value {
-    let record = task.life.record();
-    let mut data = match task.facts.submission.dialect {
-        Dialect::Generate => generate_data(task, style),
+/// `data` of `record-info` or `recordInfo`. `status` is for the first dialect, whose polls also say
+/// that a callback could not be delivered.
+pub(crate) fn data(facts: &Facts, status: &str, record: &Record, style: &Style) -> Value {
+    let failure = record.failure.as_ref();
+    let mut data = match facts.submission.dialect {
+        Dialect::Generate => generate_data(facts, status, record, style),
         Dialect::Jobs => {
             let state = jobs_state(&record.status);
-            jobs_data(
-                &task.facts,
-                state,
-                record.tracks,
-                record.failure.as_ref(),
-                style,
-            )
+            jobs_data(facts, state, record.tracks, failure, style)
         }
     };
-    if task.facts.extra_members {
+    if facts.extra_members {
         data["traceId"] = json!("5f1c");
         data["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
     }
     data
 }
 
-fn generate_data(task: &Task, style: &Style) -> Value {
-    let (facts, record) = (&task.facts, task.life.record());
+fn generate_data(facts: &Facts, status: &str, record: &Record, style: &Style) -> Value {
     let tracks = track::camel_list(facts, record.tracks, style);
     let response = tracks.map(|tracks| json!({ "sunoData": tracks, "taskId": facts.task_id }));
     let failure = record.failure.as_ref();
@@ -44,7 +39,7 @@ fn generate_data(task: &Task, style: &Style) -> Value {
         "param": Value::Object(facts.submission.echo.clone()).to_string(),
         "parentMusicId": "",
         "response": response,
-        "status": task.status(),
+        "status": status,
         "taskId": facts.task_id,
         "type": facts.submission.engine(),
     })

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Style;
+use crate::task::facts::{Facts, TrackFacts};
 use crate::task::plan::Tracks;
-use crate::task::{Facts, TrackFacts};
 
 /// The names of the members that differ between a callback and a poll (`PROTOCOL.md 4.2`).
 const RENAMED: [(&str, &str); 7] = [

@@ -1,6 +1,6 @@
 //! Faults on the way of the callbacks: a plan goes in, a plan comes out.
 
-use crate::task::plan::{Change, Content, POSTS_MAX, Plan, Post, Signing, Step, Tracks};
+use crate::task::plan::{Change, Content, Forgery, POSTS_MAX, Plan, Post, Signing, Step, Tracks};
 
 /// How often one callback can be sent at most.
 pub(crate) const COPIES_MAX: u32 = 16;
@@ -24,27 +24,6 @@ pub(crate) struct DeliveryFaults {
 pub(crate) enum Target {
     All,
     Named(String),
-}
-
-/// What a stranger sends under a signature that was seen (`PROTOCOL.md 3.4`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Forgery {
-    /// Finished tracks with other audio.
-    Complete,
-    /// A failure.
-    Failure,
-    /// A result in which another id stands at the top (`PROTOCOL.md 3.8`).
-    Ids,
-}
-
-impl Forgery {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "forged-complete",
-            Self::Failure => "forged-error",
-            Self::Ids => "forged-ids",
-        }
-    }
 }
 
 impl Target {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::body::envelope;
 use crate::profile::{Profile, Refusal};
@@ -112,5 +112,31 @@ impl Answer {
             }
             other => other,
         }
+    }
+}
+
+/// Why a request below `/_emulator/` is rejected.
+#[derive(Debug)]
+pub(super) struct Rejection {
+    status: StatusCode,
+    reason: String,
+}
+
+impl Rejection {
+    pub(super) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn bad(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+}
+
+impl From<Rejection> for Answer {
+    fn from(rejection: Rejection) -> Self {
+        Self::json(rejection.status, &json!({ "error": rejection.reason }))
     }
 }

@@ -1,18 +1,16 @@
 //! What is answered at which path.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::HeaderValue;
 use http::{Method, Request, StatusCode};
 
-use crate::http::admin;
+use super::answer::Answer;
+use super::media;
+use super::query::query;
 use crate::profile::{Profile, Refusal};
 use crate::provider::Reception;
-use crate::runner::Shared;
+use crate::runner::Runner;
 use crate::task::submission::Dialect;
-
-use crate::http::answer::Answer;
 
 /// The header of a submit that chooses a scenario.
 const SCENARIO_HEADER: &str = "x-emulator-scenario";
@@ -52,33 +50,30 @@ impl Place {
     }
 }
 
-/// Answers one request.
-pub(crate) async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
-    let profile = shared.desk().profile();
-    if let Some(path) = request.uri().path().strip_prefix(admin::PREFIX) {
-        return admin::answer(shared, path, &request).await;
-    }
+/// Answers a request of the API. `has_key` says whether it has the API key.
+pub(super) async fn answer(runner: &Runner, request: &Request<Bytes>, has_key: bool) -> Answer {
+    let profile = runner.provider().profile();
     let Some(place) = Place::of(profile, request.uri().path()) else {
         return Answer::not_found(profile);
     };
     if !place.methods().contains(request.method()) {
         return Answer::wrong_method(profile, place.methods());
     }
-    if place != Place::Media && !has_key(shared, &request) {
+    if place != Place::Media && !has_key {
         if let Place::Submit(_) = place {
-            shared.observe_refused_submit(&Refusal::Unauthorized);
+            runner.observe_refused_submit(&Refusal::Unauthorized);
         }
         return Answer::refusal(profile, &Refusal::Unauthorized);
     }
     match place {
-        Place::Submit(dialect) => submit(shared, dialect, &request).await,
-        Place::Record(dialect) => record(shared, profile, dialect, &request).await,
-        Place::Credits => Answer::json(StatusCode::OK, &shared.desk().credits()),
-        Place::Media => crate::http::media::answer(shared, &request).await,
+        Place::Submit(dialect) => submit(runner, dialect, request).await,
+        Place::Record(dialect) => record(runner, profile, dialect, request).await,
+        Place::Credits => Answer::json(StatusCode::OK, &runner.provider().credits()),
+        Place::Media => media::answer(runner, request).await,
     }
 }
 
-async fn submit(shared: &Arc<Shared>, dialect: Dialect, request: &Request<Bytes>) -> Answer {
+async fn submit(runner: &Runner, dialect: Dialect, request: &Request<Bytes>) -> Answer {
     let words = request
         .headers()
         .get(SCENARIO_HEADER)
@@ -86,20 +81,22 @@ async fn submit(shared: &Arc<Shared>, dialect: Dialect, request: &Request<Bytes>
     let Ok(words) = words.transpose() else {
         let reason = format!("the header {SCENARIO_HEADER} is not plain text");
         let refusal = Refusal::Invalid(reason);
-        shared.observe_refused_submit(&refusal);
-        return Answer::refusal(shared.desk().profile(), &refusal);
+        runner.observe_refused_submit(&refusal);
+        return Answer::refusal(runner.provider().profile(), &refusal);
     };
-    let now = shared.clock.now();
-    let reception = shared.desk().submit(now, dialect, words, request.body());
-    shared.observe_submit(now, &reception);
-    shared.touched();
-    answered(shared, reception).await
+    let now = runner.clock.now();
+    let reception = runner
+        .provider()
+        .submit(now, dialect, words, request.body());
+    runner.observe_submit(now, &reception);
+    runner.touched();
+    answered(runner, reception).await
 }
 
 /// Does what is to be done before an answer.
-async fn answered(shared: &Shared, reception: Reception) -> Answer {
+async fn answered(runner: &Runner, reception: Reception) -> Answer {
     if let Some(dispatch) = reception.early {
-        shared.deliver(dispatch).await;
+        runner.deliver(dispatch).await;
     }
     if !reception.delay.is_zero() {
         tokio::time::sleep(reception.delay).await;
@@ -108,7 +105,7 @@ async fn answered(shared: &Shared, reception: Reception) -> Answer {
 }
 
 async fn record(
-    shared: &Shared,
+    runner: &Runner,
     profile: Profile,
     dialect: Dialect,
     request: &Request<Bytes>,
@@ -120,26 +117,7 @@ async fn record(
             &Refusal::Invalid("Please enter taskId.".to_owned()),
         );
     }
-    let now = shared.clock.now();
-    let reception = shared.desk().record(now, dialect, &task_id);
-    answered(shared, reception).await
-}
-
-/// Whether a request has the API key.
-pub(crate) fn has_key(shared: &Shared, request: &Request<Bytes>) -> bool {
-    let header = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let key = header.and_then(|header| header.strip_prefix("Bearer "));
-    key.is_some_and(|key| key.trim() == shared.api_key.reveal())
-}
-
-/// A value of the query.
-pub(crate) fn query(request: &Request<Bytes>, name: &str) -> Option<String> {
-    let query = request.uri().query().unwrap_or_default();
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    pairs
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
+    let now = runner.clock.now();
+    let reception = runner.provider().record(now, dialect, &task_id);
+    answered(runner, reception).await
 }

@@ -4,17 +4,17 @@ use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use http::{Request, StatusCode};
 
+use super::answer::Answer;
 use crate::fault::exchange::MediaFault;
-use crate::http::answer::Answer;
 use crate::media::range::{Wanted, wanted};
 use crate::media::{png, wav};
 use crate::provider::{Medium, MediumKind};
-use crate::runner::Shared;
+use crate::runner::Runner;
 use crate::seed;
 
 /// Answers `/media/TASK/KIND-N.ENDING`.
-pub(super) async fn answer(shared: &Shared, request: &Request<Bytes>) -> Answer {
-    let found = shared.desk().medium(request.uri().path());
+pub(super) async fn answer(runner: &Runner, request: &Request<Bytes>) -> Answer {
+    let found = runner.provider().medium(request.uri().path());
     let Some(medium) = found.filter(|medium| medium.fault != Some(MediaFault::Missing)) else {
         return Answer::with(
             StatusCode::NOT_FOUND,

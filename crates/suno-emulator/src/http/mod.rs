@@ -1,8 +1,14 @@
 //! The HTTP server of the emulator: the API of the provider, its media, and `/_emulator/`.
 
-pub(crate) mod admin;
+mod admin;
 mod answer;
 mod api;
 mod body;
 mod media;
-pub(crate) mod server;
+mod query;
+mod route;
+mod server;
+
+pub(crate) use admin::Guard;
+pub(crate) use route::Router;
+pub(crate) use server::serve;

@@ -15,10 +15,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::http::answer::Answer;
-use crate::http::api;
-use crate::http::body::AnswerBody;
-use crate::runner::Shared;
+use super::answer::Answer;
+use super::body::AnswerBody;
+use super::route::Router;
 
 /// How large a request body may be.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -32,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const EMULATOR_HEADER: &str = "x-suno-emulator";
 
 /// Accepts connections as long as the emulator runs.
-pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, connections_max: usize) {
+pub(crate) async fn serve(router: Arc<Router>, listener: TcpListener, connections_max: usize) {
     let places = Arc::new(Semaphore::new(connections_max));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -40,8 +39,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, connection
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let connection = serve_connection(Arc::clone(&shared), stream);
-                shared.tasks.spawn(async move {
+                let connection = serve_connection(Arc::clone(&router), stream);
+                router.runner.tasks.spawn(async move {
                     connection.await;
                     drop(place);
                 });
@@ -54,12 +53,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, connection
     }
 }
 
-async fn serve_connection(shared: Arc<Shared>, stream: TcpStream) {
+async fn serve_connection(router: Arc<Router>, stream: TcpStream) {
     // Without this, answers that are small wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { respond(&shared, request).await }
+        let router = Arc::clone(&router);
+        async move { respond(&router, request).await }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -73,16 +72,16 @@ async fn serve_connection(shared: Arc<Shared>, stream: TcpStream) {
 
 /// An error ends the connection without an answer, which is what a fault may ask for.
 async fn respond(
-    shared: &Arc<Shared>,
+    router: &Router,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, io::Error> {
     let (head, body) = request.into_parts();
-    let profile = shared.desk().profile();
+    let profile = router.runner.provider().profile();
     let has_several_hosts = head.headers.get_all(HOST).iter().count() > 1;
     let answer = match read(body).await {
         // Only after the body, or a client that is still sending would never see the answer.
         _ if has_several_hosts => Answer::several_hosts(profile),
-        Ok(body) => api::answer(shared, Request::from_parts(head, body)).await,
+        Ok(body) => router.answer(&Request::from_parts(head, body)).await,
         Err(BodyError::TooLarge) => Answer::too_large(profile),
         Err(BodyError::TooSlow) => Answer::too_slow(),
         Err(BodyError::Broken) => Answer::Cut,

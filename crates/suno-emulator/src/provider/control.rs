@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Desk, Standing};
+use super::{Provider, Standing};
 use crate::provider::credits::Ledger;
 use crate::provider::limits::Window;
 use crate::scenario::Scenario;
@@ -37,7 +37,7 @@ pub struct TaskSummary {
     pub is_finished: bool,
 }
 
-impl Desk {
+impl Provider {
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
         self.log.iter().cloned().collect()
     }
@@ -57,22 +57,15 @@ impl Desk {
     /// Tasks after a number, in the order in which they were taken.
     pub(crate) fn tasks_after(&self, number: u64, limit: usize) -> Vec<TaskSummary> {
         let after = self.tasks.range(number.saturating_add(1)..).take(limit);
-        after.map(|(number, task)| summary(*number, task)).collect()
+        after
+            .map(|(number, entry)| summary(*number, &entry.task))
+            .collect()
     }
 
     pub(crate) fn task_summary(&self, task_id: &str) -> Option<TaskSummary> {
         let number = *self.numbers.get(task_id)?;
-        self.tasks.get(&number).map(|task| summary(number, task))
-    }
-
-    /// Delivers a callback again, the latest of this name. `None` without such a task, `false`
-    /// without such a callback.
-    pub(crate) fn deliver_again(&mut self, task_id: &str, post: &str) -> Option<bool> {
-        let number = *self.numbers.get(task_id)?;
-        let task = self.tasks.get_mut(&number)?;
-        let repeated = task.repeat(post, &self.rules.style);
-        self.reschedule(number);
-        Some(repeated)
+        let entry = self.tasks.get(&number)?;
+        Some(summary(number, &entry.task))
     }
 
     /// Sets the scenario of the next tasks that choose none, or of all of them.

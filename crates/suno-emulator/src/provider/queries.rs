@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use std::time::Duration;
 
-use super::{Desk, Reception, Reply};
+use super::Provider;
+use super::reply::{Reception, Reply};
 use crate::body::{envelope, record};
 use crate::clock::Moment;
 use crate::fault::exchange::{MediaFault, PollFault};
@@ -27,18 +28,20 @@ pub(crate) enum MediumKind {
     Image,
 }
 
-impl Desk {
+impl Provider {
     /// Answers a poll (`PROTOCOL.md 4.1`).
     pub(crate) fn record(&mut self, now: Moment, dialect: Dialect, task_id: &str) -> Reception {
         let has_limits = self.rules.rate_limits;
-        let found = self.task_mut(task_id);
-        let Some(task) = found.filter(|task| task.facts.submission.dialect == dialect) else {
+        let number = self.numbers.get(task_id);
+        let found = number.and_then(|number| self.tasks.get_mut(number));
+        let Some(entry) = found.filter(|entry| entry.task.facts.submission.dialect == dialect)
+        else {
             return Reply::Envelope(200, envelope::success(Value::Null)).into();
         };
-        if has_limits && !task.polls.take(now.unix_ms) {
+        if has_limits && !entry.polls.take(now.unix_ms) {
             return self.refused(200, &Refusal::RateLimited).into();
         }
-        let delay_ms = match task.strike_poll() {
+        let delay_ms = match entry.strike_poll() {
             Some(PollFault::Html) => return Reply::Html502.into(),
             Some(PollFault::Cut) => return Reply::Cut.into(),
             Some(PollFault::RateLimited) => {
@@ -47,8 +50,17 @@ impl Desk {
             Some(PollFault::Slow { delay_ms }) => delay_ms,
             None => 0,
         };
-        let task = self.task(task_id).filter(|task| task.life.record().visible);
-        let data = task.map_or(Value::Null, |task| record::data(task, &self.rules.style));
+        let task = &entry.task;
+        let data = if task.life.record().visible {
+            record::data(
+                &task.facts,
+                task.status(),
+                task.life.record(),
+                &self.rules.style,
+            )
+        } else {
+            Value::Null
+        };
         let reply = Reply::Envelope(200, envelope::success(data));
         Reception {
             delay: Duration::from_millis(delay_ms),
@@ -68,7 +80,8 @@ impl Desk {
         let (kind_and_position, ending) = name.rsplit_once('.')?;
         let (kind, position) = kind_and_position.rsplit_once('-')?;
         let index = position.parse::<usize>().ok()?.checked_sub(1)?;
-        let task = self.task_mut(task_id)?;
+        let entry = self.entry_mut(task_id)?;
+        let task = &entry.task;
         let track = task.facts.tracks.get(index)?;
         let track_id = track.id.clone();
         let (tracks, count) = (task.life.record().tracks, task.facts.tracks.len());
@@ -77,10 +90,10 @@ impl Desk {
         };
         let (kind, fault) = match (kind, ending) {
             ("audio" | "source-audio", "wav") if is_ready(tracks, index, count) => {
-                (audio, task.strike_download())
+                (audio, entry.strike_download())
             }
             ("stream" | "source-stream", "wav") if is_streamable(tracks, index, count) => {
-                (audio, task.strike_stream())
+                (audio, entry.strike_stream())
             }
             ("image" | "source-image", "png") => (MediumKind::Image, None),
             _ => return None,

@@ -3,61 +3,27 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Desk, Dispatch};
+use super::Provider;
+use super::entry::TaskEntry;
+use super::reply::{CreatedTask, Reception, Reply};
 use crate::body::envelope;
 use crate::clock::Moment;
 use crate::fault::exchange::SubmitFault;
 use crate::profile::Refusal;
 use crate::provider::credits::TASK_CREDITS;
+use crate::scenario::Scenario;
 use crate::scenario::course::Circumstances;
-use crate::scenario::{self, Scenario};
 use crate::seed;
+use crate::task::Task;
+use crate::task::facts::{Facts, TrackFacts};
 use crate::task::plan::Plan;
 use crate::task::submission::{Dialect, Submission};
-use crate::task::{Facts, Task, TrackFacts};
+use crate::task::title;
 
 /// How many hexadecimal digits a task id has (`PROTOCOL.md 1.15`).
 const TASK_ID_DIGITS: usize = 32;
-
-/// What is to be done about a submit or a poll, in this order.
-pub(crate) struct Reception {
-    /// A callback to deliver before the answer.
-    pub(crate) early: Option<Dispatch>,
-    /// How long to hold the answer back, in real time.
-    pub(crate) delay: Duration,
-    pub(crate) reply: Reply,
-    /// The task that a submit created.
-    pub(crate) task: Option<CreatedTask>,
-}
-
-/// What an observer of submits is told of the task.
-pub(crate) struct CreatedTask {
-    pub(crate) task_id: String,
-    pub(crate) callback_url: String,
-}
-
-/// How a request of the API is answered.
-pub(crate) enum Reply {
-    /// An envelope, with this HTTP status.
-    Envelope(u16, Value),
-    /// The page of a content network that could not reach the provider.
-    Html502,
-    /// The connection is closed without an answer.
-    Cut,
-}
-
-impl From<Reply> for Reception {
-    fn from(reply: Reply) -> Self {
-        Self {
-            early: None,
-            delay: Duration::ZERO,
-            reply,
-            task: None,
-        }
-    }
-}
 
 /// A scenario and what it was chosen by.
 struct Choice {
@@ -68,7 +34,7 @@ struct Choice {
     submit: u64,
 }
 
-impl Desk {
+impl Provider {
     /// Takes a submit.
     pub(crate) fn submit(
         &mut self,
@@ -147,7 +113,7 @@ impl Desk {
 
     /// The header decides, then the title, then what stands for all.
     fn choose(&mut self, header_words: Option<&str>, title: &str) -> Result<Choice, Refusal> {
-        if let Some(words) = header_words.or_else(|| scenario::words_in_title(title)) {
+        if let Some(words) = header_words.or_else(|| title::words_in_title(title)) {
             let scenario = Scenario::parse(words).map_err(Refusal::Invalid)?;
             return Ok(Choice {
                 scenario,
@@ -200,8 +166,9 @@ impl Desk {
                 .collect::<Vec<_>>()
                 .join(", "),
         };
-        let task = Task::new(facts, plan, &scenario.exchange, now, paid);
-        self.tasks.insert(number, task);
+        let task = Task::new(facts, plan, now, paid);
+        let entry = TaskEntry::new(task, &scenario.exchange);
+        self.tasks.insert(number, entry);
         self.numbers.insert(task_id.clone(), number);
         self.reschedule(number);
         Ok((number, task_id))
@@ -242,8 +209,8 @@ impl Desk {
             return Ok(());
         }
         let oldest = self.finished.pop_front().ok_or(Refusal::Maintenance)?;
-        if let Some(task) = self.tasks.remove(&oldest) {
-            self.numbers.remove(&task.facts.task_id);
+        if let Some(entry) = self.tasks.remove(&oldest) {
+            self.numbers.remove(&entry.task.facts.task_id);
         }
         Ok(())
     }

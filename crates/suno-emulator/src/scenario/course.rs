@@ -303,3 +303,66 @@ fn visibility_step(at_ms: u64, visible: bool) -> Step {
         posts: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::Circumstances;
+    use crate::profile::Profile;
+    use crate::scenario::Scenario;
+    use crate::task::life::{Due, Life};
+    use crate::task::plan::{POSTS_MAX, Plan};
+    use crate::task::timing::Timing;
+
+    fn random_plan(seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed);
+        let scenario = Scenario::parse("random").unwrap().settled(&mut rng).0;
+        let plan = scenario.course.plan(Circumstances {
+            profile: Profile::Kie,
+            timing: Timing::default().of_task(&mut rng),
+            documented: rng.bool(),
+        });
+        scenario.delivery.strike(plan)
+    }
+
+    #[test]
+    fn a_life_does_not_depend_on_the_steps_in_which_time_passes() {
+        for seed in 0..2000 {
+            let plan = random_plan(seed);
+            assert!(plan.steps.is_sorted_by_key(|step| step.at_ms));
+            let mut rng = Rng::with_seed(seed);
+            let mut at_once = Life::new(plan.clone(), 500);
+            let mut in_steps = Life::new(plan, 500);
+            let all = at_once.advance(u64::MAX);
+            let (mut posts, mut refunds, mut now_ms) = (Vec::new(), 0, 0);
+            while !in_steps.is_over() {
+                now_ms += rng.u64(1..60_000);
+                let due = in_steps.advance(now_ms);
+                refunds += u32::from(due.refund);
+                posts.extend(due.posts);
+            }
+            assert_eq!(posts, all.posts, "seed {seed}");
+            assert!(posts.len() <= POSTS_MAX);
+            assert_eq!(refunds, u32::from(all.refund), "seed {seed}");
+            assert_eq!(in_steps.record(), at_once.record(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn nothing_happens_before_its_time() {
+        let plan = Plan {
+            steps: random_plan(1)
+                .steps
+                .into_iter()
+                .filter(|step| step.at_ms > 0)
+                .collect(),
+        };
+        let first_ms = plan.steps[0].at_ms;
+        let mut life = Life::new(plan, 1000);
+        assert_eq!(life.due_at(), Some(1000 + first_ms));
+        assert_eq!(life.advance(1000 + first_ms - 1), Due::default());
+        life.advance(1000 + first_ms);
+        assert_ne!(life.due_at(), Some(1000 + first_ms));
+    }
+}

@@ -8,17 +8,16 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Builder, Client};
-use hyper_util::rt::TokioTimer;
 
 use crate::background::TaskSet;
-use crate::provider::Dispatch;
 use crate::sender::sign::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
 #[cfg(feature = "tls")]
 use crate::sender::tls::Tls;
-use crate::task::attempt::AttemptOutcome;
+use crate::task::attempt::{AttemptOutcome, Dispatch};
 
+mod pool;
 pub(crate) mod sign;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
@@ -27,15 +26,9 @@ pub(crate) mod tls;
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How much of it is kept.
 const ANSWER_BYTES_KEPT_MAX: usize = 4 * 1024;
-/// How many idle connections to one receiver are kept.
-const IDLE_CONNECTIONS_MAX: usize = 64;
-/// How long an idle connection is kept. Shorter than servers usually wait, so that a callback is
-/// seldom sent into a connection that the receiver is about to close.
-const IDLE_MAX: Duration = Duration::from_secs(2);
-
 /// The provider's outgoing side.
 #[derive(Clone, Debug)]
-pub(crate) struct Courier {
+pub(crate) struct Sender {
     client: Client<HttpConnector, Full<Bytes>>,
     #[cfg(feature = "tls")]
     tls: Tls,
@@ -43,7 +36,7 @@ pub(crate) struct Courier {
     answer_timeout: Duration,
 }
 
-impl Courier {
+impl Sender {
     pub(crate) fn new(
         tasks: TaskSet,
         #[cfg(feature = "tls")] tls: Tls,
@@ -53,7 +46,7 @@ impl Courier {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         Self {
-            client: client_builder(tasks).build(connector),
+            client: pool::client_builder(tasks).build(connector),
             #[cfg(feature = "tls")]
             tls,
             user_agent,
@@ -122,18 +115,6 @@ async fn beginning(mut body: Incoming) -> Bytes {
 /// A URL as browsers read it, with letters of other scripts and spaces escaped.
 fn uri(url: &str) -> Option<Uri> {
     url::Url::parse(url).ok()?.as_str().parse().ok()
-}
-
-/// How connections are kept, whether they are encrypted or not.
-pub(crate) fn client_builder(tasks: TaskSet) -> Builder {
-    let mut builder = Client::builder(tasks);
-    builder
-        // As the pages spell them, for receivers that look for exactly that.
-        .http1_title_case_headers(true)
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_MAX)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
-    builder
 }
 
 /// The cause that says most: the last one of the chain.

@@ -16,8 +16,8 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
+use super::pool::client_builder;
 use crate::background::TaskSet;
-use crate::sender::client_builder;
 
 /// How many extra roots can be given.
 const EXTRA_ROOTS_MAX: usize = 256;

@@ -68,13 +68,14 @@ pub(crate) struct Outbox {
 pub(crate) const PARCELS_MAX: usize = 256;
 
 impl Outbox {
-    /// Adds a callback; `false` if it will not be sent, since the task fell silent.
-    pub(crate) fn push(&mut self, parcel: Parcel) -> bool {
-        let takes = !self.silenced && self.waiting.len() < PARCELS_MAX;
-        if takes {
-            self.waiting.push_back(parcel);
+    /// Adds a callback, or gives it back if it will not be sent: the task fell silent, or too many
+    /// wait.
+    pub(crate) fn push(&mut self, parcel: Parcel) -> Result<(), Parcel> {
+        if self.silenced || self.waiting.len() >= PARCELS_MAX {
+            return Err(parcel);
         }
-        takes
+        self.waiting.push_back(parcel);
+        Ok(())
     }
 
     /// When something can be sent, if anything waits and nothing is on its way.

@@ -7,8 +7,6 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::fault::delivery::Forgery;
-
 /// How many steps a plan may have, a scripted one included.
 pub(crate) const STEPS_MAX: usize = 64;
 /// How many callbacks a plan may have, those that faults added included.
@@ -133,6 +131,17 @@ impl FailureShape {
     }
 }
 
+/// What a stranger sends under a signature that was seen (`PROTOCOL.md 3.4`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forgery {
+    /// Finished tracks with other audio.
+    Complete,
+    /// A failure.
+    Failure,
+    /// A result in which another id stands at the top (`PROTOCOL.md 3.8`).
+    Ids,
+}
+
 /// How a callback is signed. The count says for how many attempts the flaw lasts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Signing {
@@ -146,6 +155,17 @@ pub(crate) enum Signing {
     Missing { attempts: u32 },
     /// The headers of an earlier callback of the task, as a stranger would copy them.
     Copied,
+}
+
+impl Forgery {
+    /// What the attempts are filed under.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "forged-complete",
+            Self::Failure => "forged-error",
+            Self::Ids => "forged-ids",
+        }
+    }
 }
 
 impl Plan {

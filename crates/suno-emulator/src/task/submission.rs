@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::title;
 use crate::profile::{Profile, Refusal};
-use crate::scenario;
 
 /// How long a title may be where the pages state a bound (`PROTOCOL.md 1.4`).
 const TITLE_CHARS_MAX: usize = 100;
@@ -172,8 +172,7 @@ fn check_input(
     let title = required(members, "title")?;
     required(members, "tags")?;
     required(members, names.negative_tags)?;
-    if profile == Profile::SunoApi
-        && scenario::without_words(&title).chars().count() > TITLE_CHARS_MAX
+    if profile == Profile::SunoApi && title::without_words(&title).chars().count() > TITLE_CHARS_MAX
     {
         return Err(Refusal::TooLong("The title is too long.".to_owned()));
     }

@@ -13,7 +13,7 @@ use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGI
 use http::{Method, Request, StatusCode};
 use url::Url;
 
-use super::Wrong;
+use crate::http::answer::Rejection;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -41,20 +41,20 @@ impl Guard {
     }
 
     /// Whether others than this machine may reach the emulator, so that the API key is needed.
-    pub(crate) fn needs_key(&self) -> bool {
+    pub(in crate::http) fn needs_key(&self) -> bool {
         self.needs_key
     }
 
     /// Refuses a request that a page of another origin could have sent.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Wrong> {
-        let forbidden = |reason| Wrong::new(StatusCode::FORBIDDEN, reason);
+    pub(in crate::http) fn check<B>(&self, request: &Request<B>) -> Result<(), Rejection> {
+        let forbidden = |reason| Rejection::new(StatusCode::FORBIDDEN, reason);
         let host = self.host(request).ok_or_else(|| forbidden(HOST_RULE))?;
         if !self.is_own_origin(request.headers(), &host) || !is_own_site(request.headers()) {
             return Err(forbidden(ORIGIN_RULE));
         }
         if may_change(request.method()) && !is_json(request.headers()) {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Wrong::new(status, CONTENT_TYPE_RULE));
+            return Err(Rejection::new(status, CONTENT_TYPE_RULE));
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! What stands below `/_emulator/`: for people and tools that steer the emulator, not a part of the
 //! provider's API. `openapi.json` beside this file describes it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +9,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::http::answer::Answer;
-use crate::http::api::{has_key, query};
-use crate::profile::Refusal;
-use crate::runner::Shared;
+use crate::http::answer::{Answer, Rejection};
+use crate::http::query::query;
+use crate::runner::Runner;
 use crate::scenario::script::Script;
 use crate::scenario::words;
 
@@ -22,8 +20,8 @@ mod view;
 
 pub(crate) use guard::Guard;
 
-/// Where it stands.
-pub(crate) const PREFIX: &str = "/_emulator/";
+/// The path below which requests control the emulator.
+pub(super) const PREFIX: &str = "/_emulator/";
 
 /// The description of everything below [`PREFIX`].
 const OPENAPI: &str = include_str!("openapi.json");
@@ -76,88 +74,60 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Why a request is not done.
-struct Wrong {
-    status: StatusCode,
-    reason: String,
-}
-
-type Outcome = Result<Value, Wrong>;
-
-impl Wrong {
-    fn new(status: StatusCode, reason: impl Into<String>) -> Self {
-        Self {
-            status,
-            reason: reason.into(),
-        }
-    }
-
-    fn bad(reason: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, reason)
-    }
-
-    fn into_answer(self) -> Answer {
-        Answer::json(self.status, &json!({ "error": self.reason }))
-    }
-}
-
-/// Answers a request whose path below the prefix is given. The guard runs before the path is looked
-/// up, so that a new path cannot be added without it.
-pub(crate) async fn answer(shared: &Arc<Shared>, path: &str, request: &Request<Bytes>) -> Answer {
-    if let Err(wrong) = shared.guard.check(request) {
-        return wrong.into_answer();
-    }
-    if shared.guard.needs_key() && !has_key(shared, request) {
-        return Answer::refusal(shared.desk().profile(), &Refusal::Unauthorized);
-    }
+/// Answers a request whose path below [`PREFIX`] is given.
+pub(super) async fn answer(runner: &Runner, path: &str, request: &Request<Bytes>) -> Answer {
     let Some(place) = Place::of(path) else {
         let reason = "there is nothing here, see /_emulator/openapi.json";
-        return Wrong::new(StatusCode::NOT_FOUND, reason).into_answer();
+        return Rejection::new(StatusCode::NOT_FOUND, reason).into();
     };
     if !place.methods().contains(request.method()) {
-        return Answer::wrong_method(shared.desk().profile(), place.methods());
+        return Answer::wrong_method(runner.provider().profile(), place.methods());
     }
     if place == Place::OpenApi {
         let body = Bytes::from_static(OPENAPI.as_bytes());
         return Answer::with(StatusCode::OK, "application/json", body);
     }
-    match respond(shared, place, request).await {
+    match respond(runner, place, request).await {
         Ok(body) => Answer::json(StatusCode::OK, &body),
-        Err(wrong) => wrong.into_answer(),
+        Err(rejection) => rejection.into(),
     }
 }
 
-async fn respond(shared: &Arc<Shared>, place: Place<'_>, request: &Request<Bytes>) -> Outcome {
+async fn respond(
+    runner: &Runner,
+    place: Place<'_>,
+    request: &Request<Bytes>,
+) -> Result<Value, Rejection> {
     match place {
-        Place::Overview | Place::OpenApi => Ok(view::overview(shared)),
+        Place::Overview | Place::OpenApi => Ok(view::overview(runner)),
         Place::Words => Ok(json!({ "words": words::list() })),
         Place::Tasks => {
-            let tasks = shared
-                .desk()
+            let tasks = runner
+                .provider()
                 .tasks_after(number(request, "after", 0)?, rows(request)?);
             Ok(json!({ "tasks": tasks.iter().map(view::task).collect::<Value>() }))
         }
         Place::Task(task_id) => {
-            let summary = shared.desk().task_summary(task_id);
+            let summary = runner.provider().task_summary(task_id);
             summary.as_ref().map(view::task).ok_or_else(no_task)
         }
-        Place::Deliver(task_id) => deliver(shared, task_id, request),
+        Place::Deliver(task_id) => deliver(runner, task_id, request),
         Place::Attempts => {
             let (after, task_id) = (number(request, "after", 0)?, query(request, "task_id"));
-            let found = shared
-                .desk()
+            let found = runner
+                .provider()
                 .attempts_after(after, task_id.as_deref(), rows(request)?);
             Ok(json!({ "attempts": found.iter().map(view::attempt).collect::<Value>() }))
         }
-        Place::Clock => advance(shared, request).await,
-        Place::Scenario => scenario(shared, request),
+        Place::Clock => advance(runner, request).await,
+        Place::Scenario => scenario(runner, request),
         Place::Scripts if request.method() == Method::GET => {
-            Ok(json!({ "scripts": shared.desk().script_names().collect::<Value>() }))
+            Ok(json!({ "scripts": runner.provider().script_names().collect::<Value>() }))
         }
-        Place::Scripts => add_script(shared, request),
+        Place::Scripts => add_script(runner, request),
         Place::Reset => {
-            shared.desk().reset();
-            shared.touched();
+            runner.provider().reset();
+            runner.touched();
             Ok(json!({}))
         }
     }
@@ -169,13 +139,13 @@ struct Delivery {
     post: String,
 }
 
-fn deliver(shared: &Shared, task_id: &str, request: &Request<Bytes>) -> Outcome {
+fn deliver(runner: &Runner, task_id: &str, request: &Request<Bytes>) -> Result<Value, Rejection> {
     let Delivery { post } = body(request)?;
-    let repeated = shared.desk().deliver_again(task_id, &post);
-    shared.touched();
+    let repeated = runner.provider().deliver_again(task_id, &post);
+    runner.touched();
     match repeated {
         None => Err(no_task()),
-        Some(false) => Err(Wrong::bad(
+        Some(false) => Err(Rejection::bad(
             "the task has had no callback of this name, or too many wait",
         )),
         Some(true) => Ok(json!({})),
@@ -188,14 +158,14 @@ struct Advance {
     ms: u64,
 }
 
-async fn advance(shared: &Shared, request: &Request<Bytes>) -> Outcome {
+async fn advance(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rejection> {
     let Advance { ms } = body(request)?;
-    if !shared.clock.is_driven() {
+    if !runner.clock.is_driven() {
         let reason = "the clock is not driven: start the emulator with a driven clock";
-        return Err(Wrong::new(StatusCode::CONFLICT, reason));
+        return Err(Rejection::new(StatusCode::CONFLICT, reason));
     }
-    shared.advance(Duration::from_millis(ms)).await;
-    Ok(view::clock(shared))
+    runner.advance(Duration::from_millis(ms)).await;
+    Ok(view::clock(runner))
 }
 
 #[derive(Deserialize)]
@@ -205,54 +175,57 @@ struct Standing {
     tasks: Option<u32>,
 }
 
-fn scenario(shared: &Shared, request: &Request<Bytes>) -> Outcome {
-    let mut desk = shared.desk();
+fn scenario(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rejection> {
+    let mut provider = runner.provider();
     if request.method() == Method::PUT {
         let Standing { words, tasks } = body(request)?;
-        desk.set_standing(&words, tasks).map_err(Wrong::bad)?;
+        provider
+            .set_standing(&words, tasks)
+            .map_err(Rejection::bad)?;
     } else if request.method() == Method::DELETE {
-        desk.clear_standing();
+        provider.clear_standing();
     }
-    let standing = desk.standing();
+    let standing = provider.standing();
     Ok(json!({ "words": standing.words, "tasks": standing.tasks_left }))
 }
 
-fn add_script(shared: &Shared, request: &Request<Bytes>) -> Outcome {
-    let text = std::str::from_utf8(request.body()).map_err(|_| Wrong::bad("it is not UTF-8"))?;
-    let script = Script::from_json(text).map_err(|err| Wrong::bad(err.to_string()))?;
+fn add_script(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rejection> {
+    let text =
+        std::str::from_utf8(request.body()).map_err(|_| Rejection::bad("it is not UTF-8"))?;
+    let script = Script::from_json(text).map_err(|err| Rejection::bad(err.to_string()))?;
     let name = script.name().to_owned();
-    if shared.desk().add_script(script) {
+    if runner.provider().add_script(script) {
         Ok(json!({ "name": name }))
     } else {
-        Err(Wrong::new(
+        Err(Rejection::new(
             StatusCode::INSUFFICIENT_STORAGE,
             "no more scripts are kept",
         ))
     }
 }
 
-fn no_task() -> Wrong {
-    Wrong::new(
+fn no_task() -> Rejection {
+    Rejection::new(
         StatusCode::NOT_FOUND,
         "the emulator has no such task, or no longer",
     )
 }
 
-fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Wrong> {
-    serde_json::from_slice(request.body()).map_err(|err| Wrong::bad(err.to_string()))
+fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Rejection> {
+    serde_json::from_slice(request.body()).map_err(|err| Rejection::bad(err.to_string()))
 }
 
-fn rows(request: &Request<Bytes>) -> Result<usize, Wrong> {
+fn rows(request: &Request<Bytes>) -> Result<usize, Rejection> {
     let limit = number(request, "limit", ROWS as u64)?;
     Ok(usize::try_from(limit).unwrap_or(ROWS_MAX).min(ROWS_MAX))
 }
 
-fn number(request: &Request<Bytes>, name: &str, absent: u64) -> Result<u64, Wrong> {
+fn number(request: &Request<Bytes>, name: &str, absent: u64) -> Result<u64, Rejection> {
     match query(request, name) {
         None => Ok(absent),
         Some(text) => text
             .parse()
-            .map_err(|_| Wrong::bad(format!("{name} is not a number"))),
+            .map_err(|_| Rejection::bad(format!("{name} is not a number"))),
     }
 }
 

@@ -4,33 +4,33 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::provider::TaskSummary;
-use crate::runner::Shared;
+use crate::runner::Runner;
 use crate::task::TaskEnding;
 use crate::task::attempt::{Attempt, AttemptOutcome};
 
 /// The emulator in numbers. No keys.
-pub(super) fn overview(shared: &Shared) -> Value {
-    let clock = clock(shared);
-    let desk = shared.desk();
+pub(super) fn overview(runner: &Runner) -> Value {
+    let clock = clock(runner);
+    let provider = runner.provider();
     json!({
         "clock": clock,
-        "counts": desk.counts(),
-        "provider": desk.profile().to_string(),
-        "scenario": desk.standing().words,
-        "seed": desk.seed(),
+        "counts": provider.counts(),
+        "provider": provider.profile().to_string(),
+        "scenario": provider.standing().words,
+        "seed": provider.seed(),
         "version": env!("CARGO_PKG_VERSION"),
     })
 }
 
-pub(super) fn clock(shared: &Shared) -> Value {
-    let now = shared.clock.now();
-    let speed = match &shared.clock {
+pub(super) fn clock(runner: &Runner) -> Value {
+    let now = runner.clock.now();
+    let speed = match &runner.clock {
         Clock::Real { speed, .. } => Some(*speed),
         Clock::Driven { .. } => None,
     };
     json!({
         "at_ms": now.at_ms,
-        "driven": shared.clock.is_driven(),
+        "driven": runner.clock.is_driven(),
         "speed": speed,
         "unix_ms": now.unix_ms,
     })

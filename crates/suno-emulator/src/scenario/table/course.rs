@@ -1,0 +1,225 @@
+//! Words for the course of a task.
+
+use crate::scenario::course::{Ending, Stages};
+use crate::scenario::word::{Given, Word};
+use crate::task::plan::{FailureShape, Tracks};
+
+pub(super) const WORDS: &[Word] = &[
+    Word::new(
+        "stages",
+        "documented",
+        "only these stages happen; a task without an end stays as it is",
+        |s, given| {
+            s.course.stages = Some(stages(given)?);
+            Ok(())
+        },
+    )
+    .with_value("text+first+complete, some of them, or none")
+    .drawn(&["=complete", "=text+complete", "=first+complete"]),
+    Word::new(
+        "text",
+        "reported",
+        "what the stage text has for tracks",
+        |s, given| {
+            s.course.text_tracks = Some(text_tracks(given)?);
+            Ok(())
+        },
+    )
+    .with_value("partial, empty, null or absent")
+    .drawn(&["=partial", "=empty", "=null", "=absent"]),
+    Word::new("one-track", "observed", "the task has one track", |s, _| {
+        s.course.track_count = 1;
+        Ok(())
+    })
+    .drawn(&[""]),
+    Word::new(
+        "second-first",
+        "observed",
+        "of the two tracks the second one is finished first",
+        |s, _| {
+            s.course.last_is_first = true;
+            Ok(())
+        },
+    )
+    .drawn(&[""]),
+    Word::new(
+        "fail",
+        "documented",
+        "the generation fails; 531 gives the credits back",
+        |s, given| {
+            let code = if given.value.is_some() {
+                Some(given.code()?)
+            } else {
+                None
+            };
+            s.course.ending = Ending::Failed { code };
+            Ok(())
+        },
+    )
+    .with_value("a code; the provider's usual one if absent")
+    .drawn(&["", "=400", "=408", "=413", "=451", "=500", "=531"]),
+    Word::new(
+        "shape",
+        "documented",
+        "the shape of the failure callback",
+        |s, given| {
+            let named = FailureShape::named(given.text()?);
+            s.course.failure_shape = named.ok_or("it takes one of those in the documentation")?;
+            Ok(())
+        },
+    )
+    .with_value("null, empty, absent, error-text, untyped or says-complete")
+    .drawn(&[
+        "=empty",
+        "=absent",
+        "=error-text",
+        "=untyped",
+        "=says-complete",
+    ]),
+    Word::new(
+        "create-failed",
+        "documented",
+        "it fails before anything is generated",
+        |s, _| {
+            s.course.ending = Ending::CreateFailed;
+            Ok(())
+        },
+    )
+    .drawn(&[""]),
+    Word::new(
+        "sensitive-word",
+        "documented",
+        "the words of the submit are refused later",
+        |s, _| {
+            s.course.ending = Ending::SensitiveWord;
+            Ok(())
+        },
+    )
+    .drawn(&[""]),
+    Word::new(
+        "pending-error",
+        "reported",
+        "a poll shows PENDING with an error for long, then the failure",
+        |s, _| {
+            s.course.ending = Ending::PendingError;
+            Ok(())
+        },
+    )
+    .drawn(&[""]),
+    Word::new(
+        "hidden",
+        "observed",
+        "a poll does not find the task at first",
+        |s, given| {
+            s.course.hidden_ms = given.millis(5)?;
+            Ok(())
+        },
+    )
+    .with_value("seconds, 5 if absent")
+    .drawn(&[""]),
+    Word::new(
+        "late-tracks",
+        "reported",
+        "a poll shows SUCCESS without tracks at first",
+        |s, given| {
+            s.course.trackless_ms = given.millis(10)?;
+            Ok(())
+        },
+    )
+    .with_value("seconds, 10 if absent")
+    .drawn(&[""]),
+    Word::new(
+        "long-first",
+        "assumed",
+        "the stage first lasts longer",
+        |s, given| {
+            s.course.first_lasts_ms = given.millis(600)?;
+            Ok(())
+        },
+    )
+    .with_value("further seconds, 600 if absent")
+    .drawn(&[""]),
+    Word::new(
+        "status",
+        "documented",
+        "what a poll says while the task runs, such as GENERATING",
+        |s, given| {
+            s.course.running_status = Some(given.text()?.to_owned());
+            Ok(())
+        },
+    )
+    .with_value("a word"),
+    Word::new(
+        "end-status",
+        "documented",
+        "what a poll says at the end, such as FAILED",
+        |s, given| {
+            s.course.end_status = Some(given.text()?.to_owned());
+            Ok(())
+        },
+    )
+    .with_value("a word"),
+    Word::new(
+        "unknown-fields",
+        "assumed",
+        "bodies have members that nobody knows",
+        |s, _| {
+            s.course.extra_members = true;
+            Ok(())
+        },
+    )
+    .drawn(&[""]),
+    Word::new(
+        "script",
+        "assumed",
+        "the course is scripted in full",
+        |s, given| {
+            s.script = Some(given.text()?.to_owned());
+            Ok(())
+        },
+    )
+    .with_value("the name of the script"),
+    Word::new(
+        "random",
+        "assumed",
+        "up to three other words, drawn by the seed",
+        |s, _| {
+            s.random = true;
+            Ok(())
+        },
+    ),
+];
+
+fn stages(given: Given<'_>) -> Result<Stages, String> {
+    let mut stages = Stages {
+        text: false,
+        first: false,
+        complete: false,
+    };
+    for name in given.text()?.split('+').map(str::trim) {
+        match name {
+            "none" => {}
+            "text" => stages.text = true,
+            "first" => stages.first = true,
+            "complete" => stages.complete = true,
+            _ => {
+                return Err(format!(
+                    "{name:?} is not one of text, first, complete, none"
+                ));
+            }
+        }
+    }
+    Ok(stages)
+}
+
+fn text_tracks(given: Given<'_>) -> Result<Tracks, String> {
+    match given.text()? {
+        "absent" => Ok(Tracks::Absent),
+        "null" => Ok(Tracks::Null),
+        "empty" => Ok(Tracks::Empty),
+        "partial" => Ok(Tracks::Unfinished),
+        other => Err(format!(
+            "{other:?} is not one of partial, empty, null, absent"
+        )),
+    }
+}
