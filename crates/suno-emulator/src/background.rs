@@ -7,41 +7,41 @@ use tokio::task::JoinSet;
 
 /// A set of tasks that end together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TaskSet(Arc<Mutex<Running>>);
+pub(crate) struct BackgroundTasks(Arc<Mutex<BackgroundState>>);
 
 #[derive(Debug, Default)]
-struct Running {
+struct BackgroundState {
     tasks: JoinSet<()>,
-    closed: bool,
+    is_closed: bool,
 }
 
-impl TaskSet {
+impl BackgroundTasks {
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut running = self.lock();
-        while let Some(ended) = running.tasks.try_join_next() {
+        let mut state = self.lock();
+        while let Some(ended) = state.tasks.try_join_next() {
             if ended.is_err_and(|err| err.is_panic()) {
                 tracing::error!("a task of the emulator panicked");
             }
         }
-        if !running.closed {
-            running.tasks.spawn(task);
+        if !state.is_closed {
+            state.tasks.spawn(task);
         }
     }
 
     /// Ends all tasks; new ones are not begun.
     pub(crate) fn close(&self) -> JoinSet<()> {
-        let mut running = self.lock();
-        running.closed = true;
-        running.tasks.abort_all();
-        std::mem::take(&mut running.tasks)
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.tasks.abort_all();
+        std::mem::take(&mut state.tasks)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Running> {
+    fn lock(&self) -> MutexGuard<'_, BackgroundState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<F> Executor<F> for TaskSet
+impl<F> Executor<F> for BackgroundTasks
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

@@ -8,14 +8,14 @@ use std::time::Duration;
 use ::http::header::HeaderValue;
 use tokio::net::TcpListener;
 
-use crate::background::TaskSet;
-use crate::body::Style;
+use crate::background::BackgroundTasks;
+use crate::body::BodyStyle;
 use crate::clock::Clock;
 use crate::config::{Config, WebhookKeyChoice};
 use crate::error::EmulatorError;
 use crate::http::{self, Guard, Router};
 use crate::profile::Profile;
-use crate::provider::{Provider, Rules, Standing, TaskSummary};
+use crate::provider::{DefaultScenario, Provider, Rules, TaskSummary};
 use crate::runner::Runner;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
@@ -66,7 +66,7 @@ impl Emulator {
         let server = http::serve(Arc::new(router), listener, connections_max);
         runner.tasks.spawn(server);
         if !runner.clock.is_driven() {
-            runner.tasks.spawn(Arc::clone(&runner).pace());
+            runner.tasks.spawn(Arc::clone(&runner).run());
         }
         tracing::info!(%addr, %profile, "the emulator listens");
         Ok(Self {
@@ -135,7 +135,7 @@ impl Emulator {
     ///
     /// If the words cannot be read.
     pub fn set_scenario(&self, words: &str, tasks: Option<u32>) -> Result<(), EmulatorError> {
-        let set = self.runner.provider().set_standing(words, tasks);
+        let set = self.runner.provider().set_default_scenario(words, tasks);
         set.map_err(|reason| EmulatorError::Scenario { reason })
     }
 
@@ -159,9 +159,9 @@ impl Emulator {
     /// # Errors
     ///
     /// If there is no such task, or it has had no such callback.
-    pub fn deliver_again(&self, task_id: &str, post: &str) -> Result<(), EmulatorError> {
-        let repeated = self.runner.provider().deliver_again(task_id, post);
-        self.runner.touched();
+    pub fn deliver_again(&self, task_id: &str, callback: &str) -> Result<(), EmulatorError> {
+        let repeated = self.runner.provider().deliver_again(task_id, callback);
+        self.runner.notify_changed();
         match repeated {
             Some(true) => Ok(()),
             Some(false) => Err(EmulatorError::Unknown { what: "callback" }),
@@ -172,7 +172,7 @@ impl Emulator {
     /// Forgets all tasks and attempts and begins again, with the same seed and full credits.
     pub fn reset(&self) {
         self.runner.provider().reset();
-        self.runner.touched();
+        self.runner.notify_changed();
     }
 
     /// Waits until no task has anything left to do. With a driven clock that needs someone to move
@@ -221,7 +221,9 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, EmulatorError> {
 fn webhook_key(config: &Config) -> Option<Secret> {
     match &config.webhook_key {
         WebhookKeyChoice::Given(key) => Some(key.clone()),
-        WebhookKeyChoice::ByProfile if config.profile.signs() => Some(Secret::generate("whk_")),
+        WebhookKeyChoice::ByProfile if config.profile.is_signing() => {
+            Some(Secret::generate("whk_"))
+        }
         WebhookKeyChoice::ByProfile | WebhookKeyChoice::None => None,
     }
 }
@@ -232,7 +234,7 @@ fn runner(
     base_url: &str,
     webhook_key: Option<Secret>,
 ) -> Result<Runner, EmulatorError> {
-    let tasks = TaskSet::default();
+    let tasks = BackgroundTasks::default();
     let sender = sender(&config, &tasks)?;
     let clock = match config.driven_from_unix_ms {
         Some(from_unix_ms) => Clock::driven(from_unix_ms),
@@ -249,7 +251,7 @@ fn runner(
 }
 
 /// The sender of callbacks under the settings.
-fn sender(config: &Config, tasks: &TaskSet) -> Result<Sender, EmulatorError> {
+fn sender(config: &Config, tasks: &BackgroundTasks) -> Result<Sender, EmulatorError> {
     let user_agent = HeaderValue::from_str(&config.user_agent);
     let user_agent = user_agent.map_err(|_| EmulatorError::Setting {
         name: "user agent",
@@ -299,15 +301,15 @@ fn rules(
         seed: config.seed.map_or_else(Seed::from_system, Seed::new),
         timing: config.timing,
         retry: config.retry,
-        style: Style {
-            documented: config.documented_bodies,
+        style: BodyStyle {
+            is_documented: config.has_documented_bodies,
             media_base: config
                 .public_base_url
                 .unwrap_or_else(|| base_url.to_owned()),
         },
         credits: config.credits,
-        rate_limits: config.rate_limits,
-        standing: Standing {
+        has_rate_limits: config.has_rate_limits,
+        default_scenario: DefaultScenario {
             words: config.scenario_words,
             scenario,
             tasks_left: None,

@@ -105,11 +105,11 @@ impl Profile {
     }
 
     /// Whether a failure with this code gives the credits back (`PROTOCOL.md 2.31`).
-    pub(crate) fn refunds(self, code: u16) -> bool {
+    pub(crate) fn is_refunded(self, code: u16) -> bool {
         self == Self::Kie && code == 531
     }
 
-    pub(crate) fn signs(self) -> bool {
+    pub(crate) fn is_signing(self) -> bool {
         self == Self::Kie
     }
 }

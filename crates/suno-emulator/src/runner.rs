@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
-use crate::background::TaskSet;
+use crate::background::BackgroundTasks;
 use crate::clock::{Clock, Moment};
 use crate::observer::{Activity, Observer, SubmitActivity};
 use crate::profile::Refusal;
-use crate::provider::{Provider, Reception, Reply};
+use crate::provider::{Provider, Reply, ReplyPlan};
 use crate::sender::Sender;
-use crate::task::attempt::{Dispatch, Outcome};
+use crate::task::attempt::{AttemptInFlight, AttemptResult};
 use crate::task::timing::millis;
 
 /// One emulator at work.
@@ -20,7 +20,7 @@ use crate::task::timing::millis;
 pub(crate) struct Runner {
     pub(crate) clock: Clock,
     sender: Sender,
-    pub(crate) tasks: TaskSet,
+    pub(crate) tasks: BackgroundTasks,
     /// Places for callbacks on their way.
     deliveries: Arc<Semaphore>,
     provider: Mutex<Provider>,
@@ -38,7 +38,7 @@ impl Runner {
         provider: Provider,
         clock: Clock,
         sender: Sender,
-        tasks: TaskSet,
+        tasks: BackgroundTasks,
         deliveries_at_once_max: usize,
     ) -> Self {
         Self {
@@ -65,24 +65,24 @@ impl Runner {
     }
 
     /// Says that the provider was changed from outside of the pacer.
-    pub(crate) fn touched(&self) {
+    pub(crate) fn notify_changed(&self) {
         self.due_changed.notify_one();
         self.changed.notify_waiters();
     }
 
     /// Reports a submit and how it is answered.
-    pub(crate) fn observe_submit(&self, now: Moment, reception: &Reception) {
+    pub(crate) fn observe_submit(&self, now: Moment, reply_plan: &ReplyPlan) {
         let Some(observer) = &self.observer else {
             return;
         };
-        let (status, envelope) = match &reception.reply {
+        let (status, envelope) = match &reply_plan.reply {
             Reply::Envelope(status, envelope) => (Some(*status), Some(envelope)),
             Reply::Html502 => (Some(502), None),
             Reply::Cut => (None, None),
         };
         let code = envelope.and_then(|envelope| envelope["code"].as_u64());
         let message = envelope.and_then(|envelope| envelope["msg"].as_str());
-        let task = reception.task.as_ref();
+        let task = reply_plan.task.as_ref();
         observer.observe(&Activity::Submit(SubmitActivity {
             unix_ms: now.unix_ms,
             task_id: task.map(|task| task.task_id.clone()),
@@ -96,8 +96,8 @@ impl Runner {
     /// Reports a submit that is refused before the provider has seen it.
     pub(crate) fn observe_refused_submit(&self, refusal: &Refusal) {
         if self.observer.is_some() {
-            let reception = self.provider().refusal(refusal);
-            self.observe_submit(self.clock.now(), &reception);
+            let reply_plan = self.provider().refusal(refusal);
+            self.observe_submit(self.clock.now(), &reply_plan);
         }
     }
 
@@ -126,7 +126,7 @@ impl Runner {
     }
 
     /// Runs as long as the emulator: sends what becomes due in real time.
-    pub(crate) async fn pace(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>) {
         loop {
             let due_at = self.send_due();
             match due_at.and_then(|at_ms| self.clock.instant_of(at_ms)) {
@@ -146,7 +146,7 @@ impl Runner {
         loop {
             let now = self.clock.now();
             let mut provider = self.provider();
-            let Some(dispatch) = provider.next_dispatch(now) else {
+            let Some(attempt) = provider.next_attempt(now) else {
                 let due_at = provider.due_at();
                 drop(provider);
                 self.observe_attempts();
@@ -157,24 +157,24 @@ impl Runner {
             let runner = Arc::clone(self);
             self.tasks.spawn(async move {
                 let _place = runner.deliveries.acquire().await;
-                runner.deliver(dispatch).await;
+                runner.deliver(attempt).await;
             });
         }
     }
 
     /// Makes one attempt and files what came of it.
-    pub(crate) async fn deliver(&self, dispatch: Dispatch) {
+    pub(crate) async fn deliver(&self, attempt: AttemptInFlight) {
         let began = Instant::now();
-        let (outcome, answer) = self.sender.deliver(&dispatch).await;
-        let result = Outcome {
+        let (outcome, answer) = self.sender.send(&attempt).await;
+        let result = AttemptResult {
             outcome,
             answer,
             duration: self.clock.since(began),
         };
         let now = self.clock.now();
-        self.provider().settle(now, &dispatch, result);
+        self.provider().finish_attempt(now, &attempt, result);
         self.observe_attempts();
-        self.touched();
+        self.notify_changed();
     }
 
     /// Moves a driven clock, and lets everything on the way happen one after the other.
@@ -188,9 +188,9 @@ impl Runner {
             };
             self.clock.move_to(at_ms);
             let now = self.clock.now();
-            let dispatch = self.provider().next_dispatch(now);
-            if let Some(dispatch) = dispatch {
-                self.deliver(dispatch).await;
+            let attempt = self.provider().next_attempt(now);
+            if let Some(attempt) = attempt {
+                self.deliver(attempt).await;
             }
             self.observe_attempts();
         }

@@ -23,7 +23,7 @@ impl Secret {
     }
 
     /// Whether it can be sent in a header and typed by people.
-    pub(crate) fn fits_a_header(&self) -> bool {
+    pub(crate) fn is_header_value(&self) -> bool {
         !self.0.is_empty() && self.0.chars().all(|c| c.is_ascii_graphic())
     }
 

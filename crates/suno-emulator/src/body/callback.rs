@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Style, record, track};
+use super::{BodyStyle, record, track};
 use crate::task::facts::Facts;
 use crate::task::plan::{Content, Failure, FailureShape, Forgery, Tracks};
 use crate::task::submission::Dialect;
 
 /// Renders what a callback says of a task.
-pub(crate) fn render(facts: &Facts, content: &Content, style: &Style) -> Value {
+pub(crate) fn render(facts: &Facts, content: &Content, style: &BodyStyle) -> Value {
     let mut body = match content {
         Content::Stage {
             callback_type,
@@ -25,7 +25,7 @@ pub(crate) fn render(facts: &Facts, content: &Content, style: &Style) -> Value {
         Content::Forged(forgery) => return forged(facts, *forgery, style),
         Content::Raw(body) => return filled_in(body, &facts.task_id),
     };
-    if facts.extra_members {
+    if facts.has_extra_members {
         body["traceId"] = json!("5f1c");
         body["data"]["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
     }
@@ -37,7 +37,7 @@ fn generate_stage(
     callback_type: &str,
     message: &str,
     tracks: Tracks,
-    style: &Style,
+    style: &BodyStyle,
 ) -> Value {
     let mut data = json!({ "callbackType": callback_type, "task_id": facts.task_id });
     if let Some(list) = track::list(facts, tracks, style) {
@@ -53,7 +53,7 @@ fn jobs_stage(
     callback_type: &str,
     message: &str,
     tracks: Tracks,
-    style: &Style,
+    style: &BodyStyle,
 ) -> Value {
     let state = if callback_type == "complete" {
         "success"
@@ -64,7 +64,7 @@ fn jobs_stage(
     json!({ "code": 200, "msg": message, "data": data })
 }
 
-fn jobs_failure(facts: &Facts, failure: &Failure, style: &Style) -> Value {
+fn jobs_failure(facts: &Facts, failure: &Failure, style: &BodyStyle) -> Value {
     let data = record::jobs_data(facts, "fail", Tracks::Absent, Some(failure), style);
     json!({ "code": failure.code, "msg": failure.message, "data": data })
 }
@@ -86,7 +86,7 @@ fn generate_failure(facts: &Facts, failure: &Failure, shape: FailureShape) -> Va
 }
 
 /// What a stranger sends. The task id is right, or the signature would not fit.
-fn forged(facts: &Facts, forgery: Forgery, style: &Style) -> Value {
+fn forged(facts: &Facts, forgery: Forgery, style: &BodyStyle) -> Value {
     let complete = Content::Stage {
         callback_type: "complete".into(),
         message: "All generated successfully.".into(),
@@ -94,7 +94,7 @@ fn forged(facts: &Facts, forgery: Forgery, style: &Style) -> Value {
     };
     match forgery {
         Forgery::Complete => {
-            let elsewhere = Style {
+            let elsewhere = BodyStyle {
                 media_base: FORGED_BASE.to_owned(),
                 ..style.clone()
             };

@@ -11,18 +11,18 @@ pub(crate) mod track;
 
 /// How bodies are written.
 #[derive(Clone, Debug)]
-pub(crate) struct Style {
+pub(crate) struct BodyStyle {
     /// The form of the pages instead of the one that was observed.
-    pub(crate) documented: bool,
+    pub(crate) is_documented: bool,
     /// Where media are served, without a slash at the end.
     pub(crate) media_base: String,
 }
 
-impl Style {
+impl BodyStyle {
     /// A moment as `createTime` has it: milliseconds as observed, or text as in the samples of the
     /// pages (`PROTOCOL.md 2.16`, `2.17`).
     pub(crate) fn time(&self, unix_ms: u64) -> Value {
-        if self.documented {
+        if self.is_documented {
             Value::from(date_time(unix_ms))
         } else {
             Value::from(unix_ms)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Style;
+use super::BodyStyle;
 use super::track;
 use crate::task::facts::Facts;
 use crate::task::life::Record;
@@ -11,7 +11,7 @@ use crate::task::submission::Dialect;
 
 /// `data` of `record-info` or `recordInfo`. `status` is for the first dialect, whose polls also say
 /// that a callback could not be delivered.
-pub(crate) fn data(facts: &Facts, status: &str, record: &Record, style: &Style) -> Value {
+pub(crate) fn data(facts: &Facts, status: &str, record: &Record, style: &BodyStyle) -> Value {
     let failure = record.failure.as_ref();
     let mut data = match facts.submission.dialect {
         Dialect::Generate => generate_data(facts, status, record, style),
@@ -20,14 +20,14 @@ pub(crate) fn data(facts: &Facts, status: &str, record: &Record, style: &Style) 
             jobs_data(facts, state, record.tracks, failure, style)
         }
     };
-    if facts.extra_members {
+    if facts.has_extra_members {
         data["traceId"] = json!("5f1c");
         data["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
     }
     data
 }
 
-fn generate_data(facts: &Facts, status: &str, record: &Record, style: &Style) -> Value {
+fn generate_data(facts: &Facts, status: &str, record: &Record, style: &BodyStyle) -> Value {
     let tracks = track::camel_list(facts, record.tracks, style);
     let response = tracks.map(|tracks| json!({ "sunoData": tracks, "taskId": facts.task_id }));
     let failure = record.failure.as_ref();
@@ -65,7 +65,7 @@ pub(crate) fn jobs_data(
     state: &str,
     tracks: Tracks,
     failure: Option<&Failure>,
-    style: &Style,
+    style: &BodyStyle,
 ) -> Value {
     // Tracks are shown at the end only: the pages know no result of a running task.
     let tracks = if state == "success" {

@@ -17,7 +17,7 @@ mod check;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) addr: SocketAddr,
-    pub(crate) public_binding_allowed: bool,
+    pub(crate) is_public_binding_allowed: bool,
     pub(crate) public_base_url: Option<String>,
     pub(crate) profile: Profile,
     pub(crate) api_key: Option<Secret>,
@@ -31,9 +31,9 @@ pub struct Config {
     pub(crate) user_agent: String,
     #[cfg(feature = "tls")]
     pub(crate) extra_roots_pem: Vec<u8>,
-    pub(crate) documented_bodies: bool,
+    pub(crate) has_documented_bodies: bool,
     pub(crate) credits: u64,
-    pub(crate) rate_limits: bool,
+    pub(crate) has_rate_limits: bool,
     pub(crate) scenario_words: String,
     pub(crate) scripts: Vec<Script>,
     pub(crate) tasks_kept_max: usize,
@@ -61,7 +61,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            public_binding_allowed: false,
+            is_public_binding_allowed: false,
             public_base_url: None,
             profile: Profile::default(),
             api_key: None,
@@ -73,14 +73,14 @@ impl Default for Config {
             answer_timeout: Self::ANSWER_TIMEOUT,
             retry: RetryRule {
                 pauses_ms: RETRY_PAUSES_MS.to_vec(),
-                gives_up_task: true,
+                is_task_silenced: true,
             },
             user_agent: concat!("suno-emulator/", env!("CARGO_PKG_VERSION")).to_owned(),
             #[cfg(feature = "tls")]
             extra_roots_pem: Vec::new(),
-            documented_bodies: false,
+            has_documented_bodies: false,
             credits: CREDITS,
-            rate_limits: true,
+            has_rate_limits: true,
             scenario_words: String::new(),
             scripts: Vec::new(),
             tasks_kept_max: 4096,
@@ -106,7 +106,7 @@ impl Config {
     /// Allows an address that other machines can reach. Without this such an address is an error.
     #[must_use]
     pub fn with_public_binding_allowed(mut self) -> Self {
-        self.public_binding_allowed = true;
+        self.is_public_binding_allowed = true;
         self
     }
 
@@ -199,7 +199,7 @@ impl Config {
     /// is no.
     #[must_use]
     pub fn with_later_stages_after_failure(mut self, sent: bool) -> Self {
-        self.retry.gives_up_task = !sent;
+        self.retry.is_task_silenced = !sent;
         self
     }
 
@@ -222,7 +222,7 @@ impl Config {
     /// `text` has no tracks, `first` has one.
     #[must_use]
     pub fn with_documented_bodies(mut self) -> Self {
-        self.documented_bodies = true;
+        self.has_documented_bodies = true;
         self
     }
 
@@ -237,7 +237,7 @@ impl Config {
     /// second for each task, in real time.
     #[must_use]
     pub fn without_rate_limits(mut self) -> Self {
-        self.rate_limits = false;
+        self.has_rate_limits = false;
         self
     }
 
@@ -294,7 +294,7 @@ impl Config {
     ///
     /// let config = Config::default().with_observer(|activity| match activity {
     ///     Activity::Submit(submit) => eprintln!("submit: code {:?}", submit.code),
-    ///     Activity::Attempt(attempt) => eprintln!("{}: {:?}", attempt.post, attempt.outcome),
+    ///     Activity::Attempt(attempt) => eprintln!("{}: {:?}", attempt.callback, attempt.outcome),
     ///     _ => {}
     /// });
     /// ```

@@ -1,6 +1,8 @@
 //! Faults on the way of the callbacks: a plan goes in, a plan comes out.
 
-use crate::task::plan::{Change, Content, Forgery, POSTS_MAX, Plan, Post, Signing, Step, Tracks};
+use crate::task::plan::{
+    CALLBACKS_MAX, Change, Content, Forgery, Plan, PlannedCallback, SigningMode, Step, Tracks,
+};
 
 /// How often one callback can be sent at most.
 pub(crate) const COPIES_MAX: u32 = 16;
@@ -13,10 +15,10 @@ pub(crate) struct DeliveryFaults {
     pub(crate) delays: Vec<(Target, u64)>,
     /// The order by name; those that are not named follow, the last one first.
     pub(crate) order: Option<Vec<String>>,
-    pub(crate) signing: Signing,
+    pub(crate) signing: SigningMode,
     pub(crate) forgeries: Vec<Forgery>,
-    pub(crate) unknown_type: bool,
-    pub(crate) early: bool,
+    pub(crate) has_unknown_type: bool,
+    pub(crate) is_early: bool,
 }
 
 /// Which callbacks a fault strikes.
@@ -27,78 +29,86 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    fn strikes(&self, post: &Post) -> bool {
+    fn matches(&self, callback: &PlannedCallback) -> bool {
         match self {
             Self::All => true,
-            Self::Named(name) => *name == post.name,
+            Self::Named(name) => *name == callback.name,
         }
     }
 }
 
 /// A callback and when it is due.
-type Timed = (u64, Post);
+type TimedCallback = (u64, PlannedCallback);
 
 impl DeliveryFaults {
     /// The plan with these faults.
-    pub(crate) fn strike(&self, plan: Plan) -> Plan {
+    pub(crate) fn apply(&self, plan: Plan) -> Plan {
         let mut changes = Vec::new();
-        let mut posts: Vec<Timed> = Vec::new();
+        let mut callbacks: Vec<TimedCallback> = Vec::new();
         for step in plan.steps {
             changes.push((step.at_ms, step.change));
-            posts.extend(step.posts.into_iter().map(|post| (step.at_ms, post)));
+            callbacks.extend(
+                step.callbacks
+                    .into_iter()
+                    .map(|callback| (step.at_ms, callback)),
+            );
         }
-        for (_, post) in &mut posts {
-            if post.signing == Signing::Right {
-                post.signing = self.signing;
+        for (_, callback) in &mut callbacks {
+            if callback.signing == SigningMode::Right {
+                callback.signing = self.signing;
             }
         }
-        self.add_strangers(&mut posts);
-        self.delay(&mut posts);
-        self.reorder(&mut posts);
-        let mut posts = self.multiply(posts);
-        for (_, post) in &mut posts {
-            post.dropped |= self.drops.iter().any(|target| target.strikes(post));
+        self.add_extra_callbacks(&mut callbacks);
+        self.delay(&mut callbacks);
+        self.reorder(&mut callbacks);
+        let mut callbacks = self.multiply(callbacks);
+        for (_, callback) in &mut callbacks {
+            callback.is_dropped |= self.drops.iter().any(|target| target.matches(callback));
         }
-        posts.truncate(POSTS_MAX);
-        let plan = merge(changes, posts);
-        if self.early { hastened(plan) } else { plan }
+        callbacks.truncate(CALLBACKS_MAX);
+        let plan = merge(changes, callbacks);
+        if self.is_early {
+            start_early(plan)
+        } else {
+            plan
+        }
     }
 
     /// What nobody asked for comes right after the first callback.
-    fn add_strangers(&self, posts: &mut Vec<Timed>) {
-        let Some(at_ms) = posts.first().map(|(at_ms, _)| *at_ms) else {
+    fn add_extra_callbacks(&self, callbacks: &mut Vec<TimedCallback>) {
+        let Some(at_ms) = callbacks.first().map(|(at_ms, _)| *at_ms) else {
             return;
         };
-        let unknown = self.unknown_type.then(|| {
+        let unknown = self.has_unknown_type.then(|| {
             let content = Content::Stage {
                 callback_type: "preview".into(),
                 message: "Preview generated successfully.".into(),
                 tracks: Tracks::Unfinished,
             };
-            Post {
+            PlannedCallback {
                 signing: self.signing,
-                ..Post::new("preview", content)
+                ..PlannedCallback::new("preview", content)
             }
         });
         let forged = self.forgeries.iter().map(|forgery| {
             let content = Content::Forged(*forgery);
-            Post {
-                signing: Signing::Copied,
-                ..Post::new(forgery.name(), content)
+            PlannedCallback {
+                signing: SigningMode::Copied,
+                ..PlannedCallback::new(forgery.name(), content)
             }
         });
-        let strangers: Vec<Timed> = unknown
+        let extra: Vec<TimedCallback> = unknown
             .into_iter()
             .chain(forged)
-            .map(|post| (at_ms, post))
+            .map(|callback| (at_ms, callback))
             .collect();
-        posts.splice(1..1, strangers);
+        callbacks.splice(1..1, extra);
     }
 
-    fn delay(&self, posts: &mut [Timed]) {
-        for (at_ms, post) in posts {
+    fn delay(&self, callbacks: &mut [TimedCallback]) {
+        for (at_ms, callback) in callbacks {
             for (target, by_ms) in &self.delays {
-                if target.strikes(post) {
+                if target.matches(callback) {
                     *at_ms = at_ms.saturating_add(*by_ms);
                 }
             }
@@ -107,34 +117,36 @@ impl DeliveryFaults {
 
     /// Puts the callbacks into the order that was asked for. None leaves before its time, since
     /// what it tells of has not happened: earlier ones wait for it.
-    fn reorder(&self, posts: &mut Vec<Timed>) {
+    fn reorder(&self, callbacks: &mut Vec<TimedCallback>) {
         let Some(order) = &self.order else { return };
-        let place = |post: &Post| order.iter().position(|name| *name == post.name);
-        let (mut named, mut rest): (Vec<Timed>, Vec<Timed>) = std::mem::take(posts)
-            .into_iter()
-            .partition(|(_, post)| place(post).is_some());
-        named.sort_by_key(|(_, post)| place(post));
+        let place =
+            |callback: &PlannedCallback| order.iter().position(|name| *name == callback.name);
+        let (mut named, mut rest): (Vec<TimedCallback>, Vec<TimedCallback>) =
+            std::mem::take(callbacks)
+                .into_iter()
+                .partition(|(_, callback)| place(callback).is_some());
+        named.sort_by_key(|(_, callback)| place(callback));
         rest.reverse();
         let mut not_before_ms = 0;
-        for (at_ms, post) in named.into_iter().chain(rest) {
+        for (at_ms, callback) in named.into_iter().chain(rest) {
             not_before_ms = at_ms.max(not_before_ms);
-            posts.push((not_before_ms, post));
+            callbacks.push((not_before_ms, callback));
         }
     }
 
-    fn multiply(&self, posts: Vec<Timed>) -> Vec<Timed> {
-        let times = |post: &Post| {
+    fn multiply(&self, callbacks: Vec<TimedCallback>) -> Vec<TimedCallback> {
+        let times = |callback: &PlannedCallback| {
             let copies = self
                 .copies
                 .iter()
-                .filter(|(target, _)| target.strikes(post));
+                .filter(|(target, _)| target.matches(callback));
             copies
                 .map(|(_, times)| *times)
                 .max()
                 .unwrap_or(1)
                 .min(COPIES_MAX)
         };
-        let copies = posts.into_iter().flat_map(|timed| {
+        let copies = callbacks.into_iter().flat_map(|timed| {
             let times = times(&timed.1) as usize;
             std::iter::repeat_n(timed, times)
         });
@@ -144,26 +156,30 @@ impl DeliveryFaults {
 
 /// One step for each change and each callback, by time; a change stands before a callback of the
 /// same time, which tells of it.
-fn merge(changes: Vec<(u64, Change)>, posts: Vec<Timed>) -> Plan {
+fn merge(changes: Vec<(u64, Change)>, callbacks: Vec<TimedCallback>) -> Plan {
     let changes = changes.into_iter().map(|(at_ms, change)| Step {
         at_ms,
         change,
-        posts: Vec::new(),
+        callbacks: Vec::new(),
     });
-    let posts = posts.into_iter().map(|(at_ms, post)| Step {
+    let callbacks = callbacks.into_iter().map(|(at_ms, callback)| Step {
         at_ms,
         change: Change::default(),
-        posts: vec![post],
+        callbacks: vec![callback],
     });
-    let mut steps: Vec<Step> = changes.chain(posts).collect();
+    let mut steps: Vec<Step> = changes.chain(callbacks).collect();
     // The sort is stable, so that what is due at the same time keeps its order.
     steps.sort_by_key(|step| step.at_ms);
     Plan { steps }
 }
 
 /// The plan in which everything up to the first callback is due at once.
-fn hastened(mut plan: Plan) -> Plan {
-    if let Some(first) = plan.steps.iter().position(|step| !step.posts.is_empty()) {
+fn start_early(mut plan: Plan) -> Plan {
+    if let Some(first) = plan
+        .steps
+        .iter()
+        .position(|step| !step.callbacks.is_empty())
+    {
         for step in &mut plan.steps[..=first] {
             step.at_ms = 0;
         }
@@ -174,22 +190,22 @@ fn hastened(mut plan: Plan) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::{COPIES_MAX, DeliveryFaults, Target};
-    use crate::task::plan::{Content, POSTS_MAX, Plan, Post, Step};
+    use crate::task::plan::{CALLBACKS_MAX, Content, Plan, PlannedCallback, Step};
 
-    fn plan(posts: usize) -> Plan {
-        let post = || Post::new("raw", Content::Raw(serde_json::Value::Null));
+    fn plan(callbacks: usize) -> Plan {
+        let callback = || PlannedCallback::new("raw", Content::Raw(serde_json::Value::Null));
         let step = |at_ms| Step {
             at_ms,
-            posts: vec![post()],
+            callbacks: vec![callback()],
             ..Step::default()
         };
         Plan {
-            steps: (0..posts as u64).map(step).collect(),
+            steps: (0..callbacks as u64).map(step).collect(),
         }
     }
 
-    fn posts(plan: &Plan) -> usize {
-        plan.steps.iter().map(|step| step.posts.len()).sum()
+    fn callbacks(plan: &Plan) -> usize {
+        plan.steps.iter().map(|step| step.callbacks.len()).sum()
     }
 
     #[test]
@@ -199,18 +215,20 @@ mod tests {
             copies,
             ..DeliveryFaults::default()
         };
-        assert_eq!(posts(&faults.strike(plan(1))), COPIES_MAX as usize);
-        assert_eq!(posts(&faults.strike(plan(40))), POSTS_MAX);
+        assert_eq!(callbacks(&faults.apply(plan(1))), COPIES_MAX as usize);
+        assert_eq!(callbacks(&faults.apply(plan(40))), CALLBACKS_MAX);
     }
 
     #[test]
     fn no_fault_leaves_what_happens_as_it_was() {
-        let flat = |plan: &Plan| -> Vec<(u64, Vec<Post>)> {
-            let steps = plan.steps.iter().filter(|step| !step.posts.is_empty());
-            steps.map(|step| (step.at_ms, step.posts.clone())).collect()
+        let flat = |plan: &Plan| -> Vec<(u64, Vec<PlannedCallback>)> {
+            let steps = plan.steps.iter().filter(|step| !step.callbacks.is_empty());
+            steps
+                .map(|step| (step.at_ms, step.callbacks.clone()))
+                .collect()
         };
         let before = plan(5);
-        let after = DeliveryFaults::default().strike(before.clone());
+        let after = DeliveryFaults::default().apply(before.clone());
         assert_eq!(flat(&before), flat(&after));
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum SubmitFault {
     /// An envelope with this HTTP status; nothing is done.
     Status(u16),
     /// A page with HTTP 502, whether the task was taken or not.
-    Html { taken: bool },
+    Html { is_taken: bool },
     /// The task is taken, and the connection closed.
     Cut,
 }
@@ -55,12 +55,12 @@ pub(crate) enum MediaFault {
 
 /// A fault that lasts for a number of times.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lasting<F> {
+pub(crate) struct CountedFault<F> {
     fault: F,
     left: u32,
 }
 
-impl<F: Copy> Lasting<F> {
+impl<F: Copy> CountedFault<F> {
     pub(crate) fn new((fault, times): (F, u32)) -> Self {
         Self { fault, left: times }
     }
@@ -70,7 +70,7 @@ impl<F: Copy> Lasting<F> {
     }
 
     /// The fault, if it lasts, which makes it last once less.
-    pub(crate) fn strike(&mut self) -> Option<F> {
+    pub(crate) fn take(&mut self) -> Option<F> {
         self.left = self.left.checked_sub(1)?;
         Some(self.fault)
     }
@@ -91,21 +91,21 @@ impl ExchangeFaults {
 }
 
 /// How many different submits are remembered.
-const REMEMBERED_MAX: usize = 65_536;
+const COUNTED_MAX: usize = 65_536;
 
 /// How often submits came that are the same, so that a fault can end after some times. A submit is
 /// known by a number that is made from its text.
 #[derive(Debug, Default)]
-pub(crate) struct Strikes {
+pub(crate) struct SubmitCounts {
     counts: HashMap<u64, u32>,
     oldest_first: VecDeque<u64>,
 }
 
-impl Strikes {
+impl SubmitCounts {
     /// Counts a submit, and says how many came before it that are the same.
-    pub(crate) fn strike(&mut self, submit: u64) -> u32 {
+    pub(crate) fn count(&mut self, submit: u64) -> u32 {
         if !self.counts.contains_key(&submit) {
-            if self.oldest_first.len() >= REMEMBERED_MAX
+            if self.oldest_first.len() >= COUNTED_MAX
                 && let Some(oldest) = self.oldest_first.pop_front()
             {
                 self.counts.remove(&oldest);
@@ -121,24 +121,24 @@ impl Strikes {
 
 #[cfg(test)]
 mod tests {
-    use super::{ExchangeFaults, REMEMBERED_MAX, Strikes, SubmitFault};
+    use super::{COUNTED_MAX, ExchangeFaults, SubmitCounts, SubmitFault};
 
     #[test]
     fn submits_are_counted_and_the_longest_known_one_is_forgotten_first() {
-        let mut strikes = Strikes::default();
-        assert_eq!([(); 3].map(|()| strikes.strike(0)), [0, 1, 2]);
-        for submit in 1..REMEMBERED_MAX as u64 {
-            assert_eq!(strikes.strike(submit), 0);
+        let mut submit_counts = SubmitCounts::default();
+        assert_eq!([(); 3].map(|()| submit_counts.count(0)), [0, 1, 2]);
+        for submit in 1..COUNTED_MAX as u64 {
+            assert_eq!(submit_counts.count(submit), 0);
         }
-        assert_eq!(strikes.strike(0), 3, "it is still known");
-        assert_eq!(strikes.strike(u64::MAX), 0);
-        assert_eq!(strikes.counts.len(), REMEMBERED_MAX);
-        assert_eq!(strikes.strike(0), 0, "it made room for another");
+        assert_eq!(submit_counts.count(0), 3, "it is still known");
+        assert_eq!(submit_counts.count(u64::MAX), 0);
+        assert_eq!(submit_counts.counts.len(), COUNTED_MAX);
+        assert_eq!(submit_counts.count(0), 0, "it made room for another");
     }
 
     #[test]
     fn faults_of_submits_follow_each_other() {
-        let html = SubmitFault::Html { taken: false };
+        let html = SubmitFault::Html { is_taken: false };
         let faults = |last| ExchangeFaults {
             submits: vec![(html.clone(), Some(2)), (SubmitFault::Cut, last)],
             ..ExchangeFaults::default()

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use super::media;
 use super::query::query;
 use crate::profile::{Profile, Refusal};
-use crate::provider::Reception;
+use crate::provider::ReplyPlan;
 use crate::runner::Runner;
 use crate::task::submission::Dialect;
 
@@ -17,14 +17,14 @@ const SCENARIO_HEADER: &str = "x-emulator-scenario";
 
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Endpoint {
     Submit(Dialect),
     Record(Dialect),
     Credits,
     Media,
 }
 
-impl Place {
+impl Endpoint {
     fn of(profile: Profile, path: &str) -> Option<Self> {
         match path {
             "/api/v1/generate/add-instrumental" => Some(Self::Submit(Dialect::Generate)),
@@ -53,23 +53,23 @@ impl Place {
 /// Answers a request of the API. `has_key` says whether it has the API key.
 pub(super) async fn answer(runner: &Runner, request: &Request<Bytes>, has_key: bool) -> Answer {
     let profile = runner.provider().profile();
-    let Some(place) = Place::of(profile, request.uri().path()) else {
+    let Some(place) = Endpoint::of(profile, request.uri().path()) else {
         return Answer::not_found(profile);
     };
     if !place.methods().contains(request.method()) {
         return Answer::wrong_method(profile, place.methods());
     }
-    if place != Place::Media && !has_key {
-        if let Place::Submit(_) = place {
+    if place != Endpoint::Media && !has_key {
+        if let Endpoint::Submit(_) = place {
             runner.observe_refused_submit(&Refusal::Unauthorized);
         }
         return Answer::refusal(profile, &Refusal::Unauthorized);
     }
     match place {
-        Place::Submit(dialect) => submit(runner, dialect, request).await,
-        Place::Record(dialect) => record(runner, profile, dialect, request).await,
-        Place::Credits => Answer::json(StatusCode::OK, &runner.provider().credits()),
-        Place::Media => media::answer(runner, request).await,
+        Endpoint::Submit(dialect) => submit(runner, dialect, request).await,
+        Endpoint::Record(dialect) => record(runner, profile, dialect, request).await,
+        Endpoint::Credits => Answer::json(StatusCode::OK, &runner.provider().credits()),
+        Endpoint::Media => media::answer(runner, request).await,
     }
 }
 
@@ -85,23 +85,23 @@ async fn submit(runner: &Runner, dialect: Dialect, request: &Request<Bytes>) -> 
         return Answer::refusal(runner.provider().profile(), &refusal);
     };
     let now = runner.clock.now();
-    let reception = runner
+    let reply_plan = runner
         .provider()
         .submit(now, dialect, words, request.body());
-    runner.observe_submit(now, &reception);
-    runner.touched();
-    answered(runner, reception).await
+    runner.observe_submit(now, &reply_plan);
+    runner.notify_changed();
+    answered(runner, reply_plan).await
 }
 
 /// Does what is to be done before an answer.
-async fn answered(runner: &Runner, reception: Reception) -> Answer {
-    if let Some(dispatch) = reception.early {
-        runner.deliver(dispatch).await;
+async fn answered(runner: &Runner, reply_plan: ReplyPlan) -> Answer {
+    if let Some(attempt) = reply_plan.early {
+        runner.deliver(attempt).await;
     }
-    if !reception.delay.is_zero() {
-        tokio::time::sleep(reception.delay).await;
+    if !reply_plan.delay.is_zero() {
+        tokio::time::sleep(reply_plan.delay).await;
     }
-    Answer::reply(reception.reply)
+    Answer::reply(reply_plan.reply)
 }
 
 async fn record(
@@ -118,6 +118,6 @@ async fn record(
         );
     }
     let now = runner.clock.now();
-    let reception = runner.provider().record(now, dialect, &task_id);
-    answered(runner, reception).await
+    let reply_plan = runner.provider().record(now, dialect, &task_id);
+    answered(runner, reply_plan).await
 }

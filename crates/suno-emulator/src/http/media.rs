@@ -6,9 +6,9 @@ use http::{Request, StatusCode};
 
 use super::answer::Answer;
 use crate::fault::exchange::MediaFault;
-use crate::media::range::{Wanted, wanted};
+use crate::media::range::{RequestedRange, requested_range};
 use crate::media::{png, wav};
-use crate::provider::{Medium, MediumKind};
+use crate::provider::{MediaFile, MediaKind};
 use crate::runner::Runner;
 use crate::seed;
 
@@ -51,24 +51,24 @@ pub(super) async fn answer(runner: &Runner, request: &Request<Bytes>) -> Answer 
     }
 }
 
-fn make(medium: &Medium) -> (&'static str, Bytes) {
+fn make(medium: &MediaFile) -> (&'static str, Bytes) {
     let seed = seed::of_text(&medium.track_id);
     match medium.kind {
-        MediumKind::Audio { duration_cs } => ("audio/wav", wav::file(seed, duration_cs)),
-        MediumKind::Image => ("image/png", png::file(seed)),
+        MediaKind::Audio { duration_cs } => ("audio/wav", wav::file(seed, duration_cs)),
+        MediaKind::Image => ("image/png", png::file(seed)),
     }
 }
 
 fn ranged(content_type: &'static str, body: Bytes, range: Option<&str>, tag: &str) -> Answer {
     let length = body.len();
-    let answer = match wanted(range, length) {
-        Wanted::Whole => Answer::with(StatusCode::OK, content_type, body),
-        Wanted::Part { first, last } => {
+    let answer = match requested_range(range, length) {
+        RequestedRange::Whole => Answer::with(StatusCode::OK, content_type, body),
+        RequestedRange::Part { first, last } => {
             let part = body.slice(first..=last);
             Answer::with(StatusCode::PARTIAL_CONTENT, content_type, part)
                 .with_header(CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"))
         }
-        Wanted::Unsatisfiable => Answer::with(
+        RequestedRange::Unsatisfiable => Answer::with(
             StatusCode::RANGE_NOT_SATISFIABLE,
             content_type,
             Bytes::new(),

@@ -40,7 +40,7 @@ impl Router {
         if let Err(rejection) = self.guard.check(request) {
             return rejection.into();
         }
-        if self.guard.needs_key() && !has_key {
+        if self.guard.is_key_required() && !has_key {
             let profile = self.runner.provider().profile();
             return Answer::refusal(profile, &Refusal::Unauthorized);
         }

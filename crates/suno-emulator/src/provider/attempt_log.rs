@@ -37,7 +37,7 @@ impl AttemptLog {
     }
 
     /// Files an attempt under the next serial number. The oldest ones make room for it.
-    pub(crate) fn file(&mut self, mut attempt: Attempt) {
+    pub(crate) fn push(&mut self, mut attempt: Attempt) {
         self.serial += 1;
         attempt.serial = self.serial;
         if self.is_observed {
@@ -85,7 +85,7 @@ mod tests {
         Attempt {
             serial: 0,
             task_id: String::new(),
-            post: String::new(),
+            callback: String::new(),
             number: 1,
             attempts_max: 1,
             unix_ms: 0,
@@ -104,7 +104,7 @@ mod tests {
     fn the_log_is_bounded_in_attempts_and_in_bytes() {
         let mut log = AttemptLog::new(3, false);
         for _ in 0..5 {
-            log.file(attempt(Bytes::from_static(b"{}")));
+            log.push(attempt(Bytes::from_static(b"{}")));
         }
         assert_eq!(
             log.iter().map(|attempt| attempt.serial).collect::<Vec<_>>(),
@@ -112,7 +112,7 @@ mod tests {
         );
         let quarter = Bytes::from(vec![b' '; BODY_BYTES_KEPT_MAX / 4]);
         for _ in 0..3 {
-            log.file(Attempt {
+            log.push(Attempt {
                 answer: quarter.clone(),
                 ..attempt(quarter.clone())
             });
@@ -128,7 +128,7 @@ mod tests {
     fn an_observer_misses_no_attempt_that_made_room_for_others() {
         let mut log = AttemptLog::new(1, true);
         for _ in 0..3 {
-            log.file(attempt(Bytes::new()));
+            log.push(attempt(Bytes::new()));
         }
         let serials = |attempts: Vec<Attempt>| -> Vec<u64> {
             attempts.iter().map(|attempt| attempt.serial).collect()

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Provider, Standing};
-use crate::provider::credits::Ledger;
-use crate::provider::limits::Window;
+use super::{DefaultScenario, Provider};
+use crate::provider::credits::CreditAccount;
+use crate::provider::limits::RateLimit;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
 use crate::task::attempt::Attempt;
@@ -69,11 +69,15 @@ impl Provider {
     }
 
     /// Sets the scenario of the next tasks that choose none, or of all of them.
-    pub(crate) fn set_standing(&mut self, words: &str, tasks: Option<u32>) -> Result<(), String> {
+    pub(crate) fn set_default_scenario(
+        &mut self,
+        words: &str,
+        tasks: Option<u32>,
+    ) -> Result<(), String> {
         let scenario = Scenario::parse(words)?;
-        self.standing = match tasks {
-            Some(0) => self.rules.standing.clone(),
-            tasks_left => Standing {
+        self.default_scenario = match tasks {
+            Some(0) => self.rules.default_scenario.clone(),
+            tasks_left => DefaultScenario {
                 words: words.to_owned(),
                 scenario,
                 tasks_left,
@@ -82,12 +86,12 @@ impl Provider {
         Ok(())
     }
 
-    pub(crate) fn clear_standing(&mut self) {
-        self.standing = self.rules.standing.clone();
+    pub(crate) fn clear_default_scenario(&mut self) {
+        self.default_scenario = self.rules.default_scenario.clone();
     }
 
-    pub(crate) fn standing(&self) -> &Standing {
-        &self.standing
+    pub(crate) fn default_scenario(&self) -> &DefaultScenario {
+        &self.default_scenario
     }
 
     /// Keeps a script; `false` if there is no place.
@@ -113,11 +117,11 @@ impl Provider {
         self.schedule = super::Schedule::default();
         self.finished.clear();
         self.next_number = 1;
-        self.ledger = Ledger::new(self.rules.credits);
-        self.submits = Window::of_submits();
-        self.strikes = crate::fault::exchange::Strikes::default();
+        self.credits = CreditAccount::new(self.rules.credits);
+        self.submits = RateLimit::of_submits();
+        self.submit_counts = crate::fault::exchange::SubmitCounts::default();
         self.log.clear();
-        self.standing = self.rules.standing.clone();
+        self.default_scenario = self.rules.default_scenario.clone();
         self.generation += 1;
     }
 
@@ -127,9 +131,9 @@ impl Provider {
             "attempts": self.log.count(),
             "attempts_kept": self.log.iter().count(),
             "attempts_kept_max": self.rules.attempts_kept_max,
-            "credits_left": self.ledger.left(),
-            "credits_refunded": self.ledger.refunded(),
-            "credits_spent": self.ledger.spent(),
+            "credits_left": self.credits.left(),
+            "credits_refunded": self.credits.refunded(),
+            "credits_spent": self.credits.spent(),
             "tasks": self.next_number - 1,
             "tasks_finished": self.finished.len(),
             "tasks_kept": self.tasks.len(),

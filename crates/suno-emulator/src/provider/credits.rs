@@ -9,7 +9,7 @@ pub(crate) const TASK_CREDITS: u64 = 12;
 
 /// The credits of the one account, in hundredths.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct CreditAccount {
     left: u64,
     spent: u64,
     refunded: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Ledger {
 /// How many hundredths one credit has.
 const HUNDREDTHS: u64 = 100;
 
-impl Ledger {
+impl CreditAccount {
     pub(crate) fn new(credits: u64) -> Self {
         Self {
             left: credits.saturating_mul(HUNDREDTHS),

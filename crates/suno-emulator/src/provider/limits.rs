@@ -11,13 +11,13 @@ const POLL_SPAN_MS: u64 = 1_000;
 
 /// A window that slides over the requests of the last while.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct RateLimit {
     taken_unix_ms: VecDeque<u64>,
     requests_max: usize,
     span_ms: u64,
 }
 
-impl Window {
+impl RateLimit {
     pub(crate) fn of_submits() -> Self {
         Self::new(SUBMITS_MAX, SUBMIT_SPAN_MS)
     }
@@ -50,11 +50,11 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::Window;
+    use super::RateLimit;
 
     #[test]
     fn a_place_is_free_again_when_the_span_has_passed() {
-        let mut window = Window::new(2, 1000);
+        let mut window = RateLimit::new(2, 1000);
         assert!(window.take(0) && window.take(400));
         assert!(!window.take(999));
         assert!(window.take(1000));

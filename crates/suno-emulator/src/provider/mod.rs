@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::body::Style;
-use crate::fault::exchange::Strikes;
+use crate::body::BodyStyle;
+use crate::fault::exchange::SubmitCounts;
 use crate::profile::Profile;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
@@ -30,11 +30,11 @@ mod submit;
 use attempt_log::AttemptLog;
 pub(crate) use control::SCRIPTS_MAX;
 pub use control::TaskSummary;
-use credits::Ledger;
+use credits::CreditAccount;
 use entry::TaskEntry;
-use limits::Window;
-pub(crate) use queries::{Medium, MediumKind};
-pub(crate) use reply::{Reception, Reply};
+use limits::RateLimit;
+pub(crate) use queries::{MediaFile, MediaKind};
+pub(crate) use reply::{Reply, ReplyPlan};
 use schedule::Schedule;
 
 /// What does not change while an emulator runs.
@@ -45,10 +45,10 @@ pub(crate) struct Rules {
     pub(crate) seed: Seed,
     pub(crate) timing: Timing,
     pub(crate) retry: RetryRule,
-    pub(crate) style: Style,
+    pub(crate) style: BodyStyle,
     pub(crate) credits: u64,
-    pub(crate) rate_limits: bool,
-    pub(crate) standing: Standing,
+    pub(crate) has_rate_limits: bool,
+    pub(crate) default_scenario: DefaultScenario,
     pub(crate) tasks_kept_max: usize,
     pub(crate) attempts_kept_max: usize,
     /// Whether somebody takes the attempts that are filed.
@@ -57,7 +57,7 @@ pub(crate) struct Rules {
 
 /// The scenario of tasks that choose none.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct DefaultScenario {
     pub(crate) words: String,
     pub(crate) scenario: Scenario,
     /// For how many tasks it stands; `None` for all.
@@ -69,16 +69,16 @@ pub(crate) struct Standing {
 pub(crate) struct Provider {
     rules: Rules,
     scripts: BTreeMap<String, Arc<Script>>,
-    standing: Standing,
+    default_scenario: DefaultScenario,
     tasks: BTreeMap<u64, TaskEntry>,
     numbers: HashMap<String, u64>,
     schedule: Schedule,
     /// Finished tasks, the longest finished first.
     finished: VecDeque<u64>,
     next_number: u64,
-    ledger: Ledger,
-    submits: Window,
-    strikes: Strikes,
+    credits: CreditAccount,
+    submits: RateLimit,
+    submit_counts: SubmitCounts,
     log: AttemptLog,
     /// Counts the resets, so that what was sent before one is not settled after it.
     generation: u64,
@@ -88,15 +88,15 @@ impl Provider {
     pub(crate) fn new(rules: Rules, scripts: BTreeMap<String, Arc<Script>>) -> Self {
         Self {
             scripts,
-            standing: rules.standing.clone(),
+            default_scenario: rules.default_scenario.clone(),
             tasks: BTreeMap::new(),
             numbers: HashMap::new(),
             schedule: Schedule::default(),
             finished: VecDeque::new(),
             next_number: 1,
-            ledger: Ledger::new(rules.credits),
-            submits: Window::of_submits(),
-            strikes: Strikes::default(),
+            credits: CreditAccount::new(rules.credits),
+            submits: RateLimit::of_submits(),
+            submit_counts: SubmitCounts::default(),
             log: AttemptLog::new(rules.attempts_kept_max, rules.is_observed),
             generation: 0,
             rules,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 use super::Provider;
-use super::reply::{Reception, Reply};
+use super::reply::{Reply, ReplyPlan};
 use crate::body::{envelope, record};
 use crate::clock::Moment;
 use crate::fault::exchange::{MediaFault, PollFault};
@@ -15,23 +15,23 @@ use crate::task::submission::Dialect;
 
 /// A file of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Medium {
+pub(crate) struct MediaFile {
     pub(crate) track_id: String,
-    pub(crate) kind: MediumKind,
+    pub(crate) kind: MediaKind,
     pub(crate) fault: Option<MediaFault>,
 }
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MediumKind {
+pub(crate) enum MediaKind {
     Audio { duration_cs: u32 },
     Image,
 }
 
 impl Provider {
     /// Answers a poll (`PROTOCOL.md 4.1`).
-    pub(crate) fn record(&mut self, now: Moment, dialect: Dialect, task_id: &str) -> Reception {
-        let has_limits = self.rules.rate_limits;
+    pub(crate) fn record(&mut self, now: Moment, dialect: Dialect, task_id: &str) -> ReplyPlan {
+        let has_limits = self.rules.has_rate_limits;
         let number = self.numbers.get(task_id);
         let found = number.and_then(|number| self.tasks.get_mut(number));
         let Some(entry) = found.filter(|entry| entry.task.facts.submission.dialect == dialect)
@@ -41,7 +41,7 @@ impl Provider {
         if has_limits && !entry.polls.take(now.unix_ms) {
             return self.refused(200, &Refusal::RateLimited).into();
         }
-        let delay_ms = match entry.strike_poll() {
+        let delay_ms = match entry.take_poll_fault() {
             Some(PollFault::Html) => return Reply::Html502.into(),
             Some(PollFault::Cut) => return Reply::Cut.into(),
             Some(PollFault::RateLimited) => {
@@ -51,7 +51,7 @@ impl Provider {
             None => 0,
         };
         let task = &entry.task;
-        let data = if task.life.record().visible {
+        let data = if task.life.record().is_visible {
             record::data(
                 &task.facts,
                 task.status(),
@@ -62,7 +62,7 @@ impl Provider {
             Value::Null
         };
         let reply = Reply::Envelope(200, envelope::success(data));
-        Reception {
+        ReplyPlan {
             delay: Duration::from_millis(delay_ms),
             ..reply.into()
         }
@@ -70,12 +70,12 @@ impl Provider {
 
     /// Answers how many credits are left (`PROTOCOL.md 4.15`).
     pub(crate) fn credits(&self) -> Value {
-        envelope::success(self.ledger.left())
+        envelope::success(self.credits.left())
     }
 
     /// Finds the file that stands at `/media/TASK/KIND-N.ENDING`. Audio is there from the moment on
     /// at which a callback or a poll names it.
-    pub(crate) fn medium(&mut self, path: &str) -> Option<Medium> {
+    pub(crate) fn medium(&mut self, path: &str) -> Option<MediaFile> {
         let (task_id, name) = path.strip_prefix("/media/")?.split_once('/')?;
         let (kind_and_position, ending) = name.rsplit_once('.')?;
         let (kind, position) = kind_and_position.rsplit_once('-')?;
@@ -85,20 +85,20 @@ impl Provider {
         let track = task.facts.tracks.get(index)?;
         let track_id = track.id.clone();
         let (tracks, count) = (task.life.record().tracks, task.facts.tracks.len());
-        let audio = MediumKind::Audio {
+        let audio = MediaKind::Audio {
             duration_cs: track.duration_cs,
         };
         let (kind, fault) = match (kind, ending) {
             ("audio" | "source-audio", "wav") if is_ready(tracks, index, count) => {
-                (audio, entry.strike_download())
+                (audio, entry.take_download_fault())
             }
             ("stream" | "source-stream", "wav") if is_streamable(tracks, index, count) => {
-                (audio, entry.strike_stream())
+                (audio, entry.stream_fault())
             }
-            ("image" | "source-image", "png") => (MediumKind::Image, None),
+            ("image" | "source-image", "png") => (MediaKind::Image, None),
             _ => return None,
         };
-        Some(Medium {
+        Some(MediaFile {
             track_id,
             kind,
             fault,

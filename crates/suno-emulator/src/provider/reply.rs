@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::task::attempt::Dispatch;
+use crate::task::attempt::AttemptInFlight;
 
 /// What is to be done about a submit or a poll, in this order.
-pub(crate) struct Reception {
+pub(crate) struct ReplyPlan {
     /// A callback to deliver before the answer.
-    pub(crate) early: Option<Dispatch>,
+    pub(crate) early: Option<AttemptInFlight>,
     /// How long to hold the answer back, in real time.
     pub(crate) delay: Duration,
     pub(crate) reply: Reply,
@@ -33,7 +33,7 @@ pub(crate) enum Reply {
     Cut,
 }
 
-impl From<Reply> for Reception {
+impl From<Reply> for ReplyPlan {
     fn from(reply: Reply) -> Self {
         Self {
             early: None,

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::Provider;
-use crate::body::{Style, callback};
+use crate::body::{BodyStyle, callback};
 use crate::clock::Moment;
 use crate::secret::Secret;
 use crate::sender::sign::signature;
-use crate::task::attempt::{Attempt, Dispatch, Outcome};
+use crate::task::attempt::{Attempt, AttemptInFlight, AttemptResult};
 use crate::task::facts::Facts;
-use crate::task::outbox::{Parcel, RetryRule, Settled};
-use crate::task::plan::{Post, Signing};
+use crate::task::outbox::{QueuedCallback, RetryDecision, RetryRule};
+use crate::task::plan::{PlannedCallback, SigningMode};
 
 /// How long ago a stale timestamp was, in seconds.
 const STALE_SECONDS: u64 = 3600;
@@ -27,56 +27,56 @@ impl Provider {
     }
 
     /// Lets what is due happen, up to the next callback that has to leave.
-    pub(crate) fn next_dispatch(&mut self, now: Moment) -> Option<Dispatch> {
+    pub(crate) fn next_attempt(&mut self, now: Moment) -> Option<AttemptInFlight> {
         while let Some((at_ms, number)) = self.schedule.first() {
             if at_ms > now.at_ms {
                 return None;
             }
-            if let Some(dispatch) = self.attend(number, now) {
-                return Some(dispatch);
+            if let Some(attempt) = self.advance_task(number, now) {
+                return Some(attempt);
             }
         }
         None
     }
 
     /// Lets what is due for one task happen.
-    pub(super) fn attend(&mut self, number: u64, now: Moment) -> Option<Dispatch> {
+    pub(super) fn advance_task(&mut self, number: u64, now: Moment) -> Option<AttemptInFlight> {
         let Some(entry) = self.tasks.get_mut(&number) else {
             self.schedule.put(number, None);
             return None;
         };
-        let addressing = Addressing {
+        let context = AttemptContext {
             generation: self.generation,
             task_number: number,
             now,
             retry: &self.rules.retry,
         };
-        let advanced = entry.task.advance(now);
-        if let Some(paid) = advanced.refund {
-            self.ledger.refund(paid);
+        let due = entry.task.advance(now);
+        if let Some(paid) = due.refund {
+            self.credits.refund(paid);
         }
-        for post in &advanced.posts {
-            let parcel = parcel(&entry.task.facts, post, &self.rules.style);
-            let unsent = if post.dropped {
-                Err(parcel)
+        for callback in &due.callbacks {
+            let queued = render(&entry.task.facts, callback, &self.rules.style);
+            let unsent = if callback.is_dropped {
+                Err(queued)
             } else {
-                entry.task.outbox.push(parcel)
+                entry.task.outbox.push(queued)
             };
             if let Err(unsent) = unsent {
-                let dispatch = addressing.dispatch(&entry.task.facts, unsent);
-                self.log.file(dispatch.filed(Outcome::dropped()));
+                let attempt = context.attempt(&entry.task.facts, unsent);
+                self.log.push(attempt.to_attempt(AttemptResult::dropped()));
             }
         }
-        let dispatch = entry.task.outbox.take(now.at_ms).map(|parcel| {
-            let signing = parcel.signing;
-            let mut dispatch = addressing.dispatch(&entry.task.facts, parcel);
+        let attempt = entry.task.outbox.take(now.at_ms).map(|queued| {
+            let signing = queued.signing;
+            let mut attempt = context.attempt(&entry.task.facts, queued);
             if let Some(key) = &self.rules.webhook_key {
-                sign(&mut dispatch, &mut entry.signed_at_seconds, signing, key);
+                sign(&mut attempt, &mut entry.signed_at_seconds, signing, key);
             }
-            dispatch
+            attempt
         });
         self.reschedule(number);
-        dispatch
+        attempt
     }
 
     /// Delivers a callback again, the latest of this name. `None` without such a task, `false`
@@ -84,12 +84,16 @@ impl Provider {
     pub(crate) fn deliver_again(&mut self, task_id: &str, name: &str) -> Option<bool> {
         let number = *self.numbers.get(task_id)?;
         let task = &mut self.tasks.get_mut(&number)?.task;
-        let Some(post) = task.life.past_posts().rfind(|post| post.name == name) else {
+        let Some(callback) = task
+            .life
+            .past_callbacks()
+            .rfind(|callback| callback.name == name)
+        else {
             return Some(false);
         };
-        let parcel = parcel(&task.facts, post, &self.rules.style);
-        task.outbox.unsilence();
-        let is_queued = task.outbox.push(parcel).is_ok();
+        let queued = render(&task.facts, callback, &self.rules.style);
+        task.outbox.resume();
+        let is_queued = task.outbox.push(queued).is_ok();
         self.reschedule(number);
         Some(is_queued)
     }
@@ -100,19 +104,28 @@ impl Provider {
     }
 
     /// Says what came of a dispatch.
-    pub(crate) fn settle(&mut self, now: Moment, dispatch: &Dispatch, outcome: Outcome) {
-        if dispatch.generation != self.generation {
+    pub(crate) fn finish_attempt(
+        &mut self,
+        now: Moment,
+        attempt: &AttemptInFlight,
+        result: AttemptResult,
+    ) {
+        if attempt.generation != self.generation {
             return;
         }
-        let delivered = outcome.outcome.is_delivered();
-        self.log.file(dispatch.filed(outcome));
-        if let Some(entry) = self.tasks.get_mut(&dispatch.task_number) {
+        let is_delivered = result.outcome.is_delivered();
+        self.log.push(attempt.to_attempt(result));
+        if let Some(entry) = self.tasks.get_mut(&attempt.task_number) {
             let outbox = &mut entry.task.outbox;
-            let settled = outbox.settle(now.at_ms, delivered, &self.rules.retry);
-            if settled == Settled::GivenUp {
-                tracing::info!(task_id = dispatch.task_id, post = dispatch.post, "gave up");
+            let decision = outbox.finish_attempt(now.at_ms, is_delivered, &self.rules.retry);
+            if decision == RetryDecision::GivenUp {
+                tracing::info!(
+                    task_id = attempt.task_id,
+                    callback = attempt.callback,
+                    "gave up"
+                );
             }
-            self.reschedule(dispatch.task_number);
+            self.reschedule(attempt.task_number);
         }
     }
 
@@ -123,10 +136,10 @@ impl Provider {
         };
         self.schedule.put(number, entry.task.due_at());
         let is_finished = entry.task.is_finished();
-        if is_finished == entry.is_filed_as_finished {
+        if is_finished == entry.is_listed_as_finished {
             return;
         }
-        entry.is_filed_as_finished = is_finished;
+        entry.is_listed_as_finished = is_finished;
         if is_finished {
             self.finished.push_back(number);
         } else {
@@ -136,40 +149,40 @@ impl Provider {
 }
 
 /// Renders a callback of the plan, ready to be sent.
-fn parcel(facts: &Facts, post: &Post, style: &Style) -> Parcel {
-    let body = callback::render(facts, &post.content, style);
-    Parcel {
-        post: post.name.clone().into_owned(),
+fn render(facts: &Facts, callback: &PlannedCallback, style: &BodyStyle) -> QueuedCallback {
+    let body = callback::render(facts, &callback.content, style);
+    QueuedCallback {
+        name: callback.name.clone().into_owned(),
         body: Bytes::from(body.to_string()),
-        signing: post.signing,
+        signing: callback.signing,
         attempts: 0,
     }
 }
 
 /// What an attempt takes from the provider, besides the task and the callback.
-struct Addressing<'a> {
+struct AttemptContext<'a> {
     generation: u64,
     task_number: u64,
     now: Moment,
     retry: &'a RetryRule,
 }
 
-impl Addressing<'_> {
+impl AttemptContext<'_> {
     /// An attempt that is not signed yet.
-    fn dispatch(&self, facts: &Facts, parcel: Parcel) -> Dispatch {
-        Dispatch {
+    fn attempt(&self, facts: &Facts, queued: QueuedCallback) -> AttemptInFlight {
+        AttemptInFlight {
             generation: self.generation,
             task_number: self.task_number,
             task_id: facts.task_id.clone(),
-            post: parcel.post,
-            number: parcel.attempts,
-            attempts_max: self.retry.attempts_max(parcel.signing),
+            callback: queued.name,
+            number: queued.attempts,
+            attempts_max: self.retry.attempts_max(queued.signing),
             unix_ms: self.now.unix_ms,
             url: facts.submission.callback_url.clone(),
             timestamp: None,
             signature: None,
-            is_forged: parcel.signing == Signing::Copied,
-            body: parcel.body,
+            is_forged: queued.signing == SigningMode::Copied,
+            body: queued.body,
         }
     }
 }
@@ -177,24 +190,24 @@ impl Addressing<'_> {
 /// Signs with a fresh timestamp, unless a fault has it otherwise. `signed_at_seconds` is the last
 /// timestamp that was signed for the task.
 fn sign(
-    dispatch: &mut Dispatch,
+    attempt: &mut AttemptInFlight,
     signed_at_seconds: &mut Option<u64>,
-    signing: Signing,
+    signing: SigningMode,
     key: &Secret,
 ) {
-    let is_flawed = |attempts| dispatch.number <= attempts;
-    let mut seconds = dispatch.unix_ms / 1000;
+    let is_flawed = |attempts| attempt.number <= attempts;
+    let mut seconds = attempt.unix_ms / 1000;
     let mut key = key.reveal().to_owned();
     match signing {
-        Signing::Wrong { attempts } if is_flawed(attempts) => key.push_str("-of-someone-else"),
-        Signing::Stale { attempts } if is_flawed(attempts) => {
+        SigningMode::Wrong { attempts } if is_flawed(attempts) => key.push_str("-of-someone-else"),
+        SigningMode::Stale { attempts } if is_flawed(attempts) => {
             seconds = seconds.saturating_sub(STALE_SECONDS);
         }
-        Signing::Missing { attempts } if is_flawed(attempts) => return,
-        Signing::Copied => seconds = signed_at_seconds.unwrap_or(seconds),
+        SigningMode::Missing { attempts } if is_flawed(attempts) => return,
+        SigningMode::Copied => seconds = signed_at_seconds.unwrap_or(seconds),
         _ => *signed_at_seconds = Some(seconds),
     }
     let timestamp = seconds.to_string();
-    dispatch.signature = Some(signature(&key, &dispatch.task_id, &timestamp));
-    dispatch.timestamp = Some(timestamp);
+    attempt.signature = Some(signature(&key, &attempt.task_id, &timestamp));
+    attempt.timestamp = Some(timestamp);
 }

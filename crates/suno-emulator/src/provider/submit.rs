@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::Provider;
 use super::entry::TaskEntry;
-use super::reply::{CreatedTask, Reception, Reply};
+use super::reply::{CreatedTask, Reply, ReplyPlan};
 use crate::body::envelope;
 use crate::clock::Moment;
 use crate::fault::exchange::SubmitFault;
 use crate::profile::Refusal;
 use crate::provider::credits::TASK_CREDITS;
 use crate::scenario::Scenario;
-use crate::scenario::course::Circumstances;
+use crate::scenario::course::PlanContext;
 use crate::seed;
 use crate::task::Task;
 use crate::task::facts::{Facts, TrackFacts};
@@ -26,12 +26,12 @@ use crate::task::title;
 const TASK_ID_DIGITS: usize = 32;
 
 /// A scenario and what it was chosen by.
-struct Choice {
+struct ChosenScenario {
     scenario: Scenario,
     /// Its words.
     words: String,
     /// The same for submits that are the same, for faults that end after some times.
-    submit: u64,
+    fingerprint: u64,
 }
 
 impl Provider {
@@ -42,13 +42,13 @@ impl Provider {
         dialect: Dialect,
         header_words: Option<&str>,
         body: &[u8],
-    ) -> Reception {
-        self.receive(now, dialect, header_words, body)
+    ) -> ReplyPlan {
+        self.try_submit(now, dialect, header_words, body)
             .unwrap_or_else(|refusal| self.refusal(&refusal))
     }
 
     /// The answer to a submit that is refused whatever the desk holds.
-    pub(crate) fn refusal(&self, refusal: &Refusal) -> Reception {
+    pub(crate) fn refusal(&self, refusal: &Refusal) -> ReplyPlan {
         self.refused(200, refusal).into()
     }
 
@@ -56,14 +56,14 @@ impl Provider {
         Reply::Envelope(status, envelope::refusal(self.rules.profile, refusal))
     }
 
-    fn receive(
+    fn try_submit(
         &mut self,
         now: Moment,
         dialect: Dialect,
         header_words: Option<&str>,
         body: &[u8],
-    ) -> Result<Reception, Refusal> {
-        if self.rules.rate_limits && !self.submits.take(now.unix_ms) {
+    ) -> Result<ReplyPlan, Refusal> {
+        if self.rules.has_rate_limits && !self.submits.take(now.unix_ms) {
             return Err(Refusal::RateLimited);
         }
         let profile = self.rules.profile;
@@ -77,79 +77,86 @@ impl Provider {
             None
         } else {
             faults
-                .of_submit(self.strikes.strike(choice.submit))
+                .of_submit(self.submit_counts.count(choice.fingerprint))
                 .cloned()
         };
-        let mut reception = Reception {
+        let mut reply_plan = ReplyPlan {
             delay: Duration::from_millis(faults.answer_delay_ms),
             ..Reply::Html502.into()
         };
         match fault {
             Some(SubmitFault::Refuse(refusal)) => return Err(refusal),
             Some(SubmitFault::Status(status)) => {
-                reception.reply = self.refused(status, &Refusal::Code(status));
-                return Ok(reception);
+                reply_plan.reply = self.refused(status, &Refusal::Code(status));
+                return Ok(reply_plan);
             }
-            Some(SubmitFault::Html { taken: false }) => return Ok(reception),
-            Some(SubmitFault::Html { taken: true } | SubmitFault::Cut) | None => {}
+            Some(SubmitFault::Html { is_taken: false }) => return Ok(reply_plan),
+            Some(SubmitFault::Html { is_taken: true } | SubmitFault::Cut) | None => {}
         }
-        let is_early = choice.scenario.delivery.early;
+        let is_early = choice.scenario.delivery.is_early;
         let callback_url = submission.callback_url.clone();
-        let (number, task_id) = self.take(now, submission, choice)?;
+        let (number, task_id) = self.create_task(now, submission, choice)?;
         if is_early {
-            reception.early = self.attend(number, now);
+            reply_plan.early = self.advance_task(number, now);
         }
-        reception.reply = match fault {
+        reply_plan.reply = match fault {
             Some(SubmitFault::Html { .. }) => Reply::Html502,
             Some(SubmitFault::Cut) => Reply::Cut,
             _ => Reply::Envelope(200, envelope::success(json!({ "taskId": task_id }))),
         };
-        reception.task = Some(CreatedTask {
+        reply_plan.task = Some(CreatedTask {
             task_id,
             callback_url,
         });
-        Ok(reception)
+        Ok(reply_plan)
     }
 
     /// The header decides, then the title, then what stands for all.
-    fn choose(&mut self, header_words: Option<&str>, title: &str) -> Result<Choice, Refusal> {
+    fn choose(
+        &mut self,
+        header_words: Option<&str>,
+        title: &str,
+    ) -> Result<ChosenScenario, Refusal> {
         if let Some(words) = header_words.or_else(|| title::words_in_title(title)) {
             let scenario = Scenario::parse(words).map_err(Refusal::Invalid)?;
-            return Ok(Choice {
+            return Ok(ChosenScenario {
                 scenario,
                 words: words.to_owned(),
-                submit: seed::of_text(&format!("{words}\n{title}")),
+                fingerprint: seed::of_text(&format!("{words}\n{title}")),
             });
         }
-        let standing = &mut self.standing;
-        let (scenario, words) = (standing.scenario.clone(), standing.words.clone());
-        let submit = seed::of_text(&words);
-        if let Some(left) = &mut standing.tasks_left {
+        let default_scenario = &mut self.default_scenario;
+        let (scenario, words) = (
+            default_scenario.scenario.clone(),
+            default_scenario.words.clone(),
+        );
+        let fingerprint = seed::of_text(&words);
+        if let Some(left) = &mut default_scenario.tasks_left {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                self.standing = self.rules.standing.clone();
+                self.default_scenario = self.rules.default_scenario.clone();
             }
         }
-        Ok(Choice {
+        Ok(ChosenScenario {
             scenario,
             words,
-            submit,
+            fingerprint,
         })
     }
 
-    fn take(
+    fn create_task(
         &mut self,
         now: Moment,
         submission: Submission,
-        choice: Choice,
+        choice: ChosenScenario,
     ) -> Result<(u64, String), Refusal> {
         let number = self.next_number;
         let mut rng = self.rules.seed.stream(number);
         let task_id = seed::hex(&mut rng, TASK_ID_DIGITS);
-        let (scenario, drawn) = choice.scenario.settled(&mut rng);
+        let (scenario, drawn) = choice.scenario.with_random_words(&mut rng);
         let (plan, track_count) = self.plan(&submission, &scenario, &mut rng)?;
         self.make_room()?;
-        let paid = self.ledger.pay().ok_or(Refusal::NoCredits)?;
+        let paid = self.credits.pay().ok_or(Refusal::NoCredits)?;
         self.next_number += 1;
         let facts = Facts {
             task_id: task_id.clone(),
@@ -160,7 +167,7 @@ impl Provider {
             created_unix_ms: now.unix_ms,
             tracks_unix_ms: None,
             credits_consumed: TASK_CREDITS,
-            extra_members: scenario.course.extra_members,
+            has_extra_members: scenario.course.has_extra_members,
             words: std::iter::once(choice.words)
                 .chain(drawn)
                 .collect::<Vec<_>>()
@@ -180,16 +187,13 @@ impl Provider {
         scenario: &Scenario,
         rng: &mut Rng,
     ) -> Result<(Plan, usize), Refusal> {
-        let circumstances = Circumstances {
+        let context = PlanContext {
             profile: self.rules.profile,
             timing: self.rules.timing.of_task(rng),
-            documented: self.rules.style.documented,
+            is_documented: self.rules.style.is_documented,
         };
         let (mut plan, track_count) = match &scenario.script {
-            None => (
-                scenario.course.plan(circumstances),
-                scenario.course.track_count,
-            ),
+            None => (scenario.course.plan(context), scenario.course.track_count),
             Some(name) => {
                 let script = self.scripts.get(name).ok_or_else(|| {
                     Refusal::Invalid(format!("the emulator has no script {name:?}"))
@@ -198,9 +202,9 @@ impl Provider {
             }
         };
         if submission.dialect == Dialect::Jobs && scenario.script.is_none() {
-            plan.keep_last_post();
+            plan.keep_last_callback();
         }
-        Ok((scenario.delivery.strike(plan), track_count))
+        Ok((scenario.delivery.apply(plan), track_count))
     }
 
     /// Evicts the longest finished task if there is no place for another.

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use crate::profile::Profile;
-use crate::task::plan::{Change, Content, Failure, FailureShape, Plan, Post, Step, Tracks};
+use crate::task::plan::{
+    Change, Content, Failure, FailureShape, Plan, PlannedCallback, Step, Tracks,
+};
 use crate::task::timing::Timing;
 
 /// How many tracks a task has, unless it is asked for one.
@@ -20,7 +22,7 @@ pub(crate) struct Course {
     pub(crate) text_tracks: Option<Tracks>,
     pub(crate) track_count: usize,
     /// The last track is finished first.
-    pub(crate) last_is_first: bool,
+    pub(crate) is_last_track_first: bool,
     /// A poll does not find the task for so long after the submit.
     pub(crate) hidden_ms: u64,
     /// A poll shows success without tracks for so long.
@@ -32,7 +34,7 @@ pub(crate) struct Course {
     /// What a poll says at the end in place of the usual word.
     pub(crate) end_status: Option<String>,
     /// Unknown members in all bodies about the task.
-    pub(crate) extra_members: bool,
+    pub(crate) has_extra_members: bool,
 }
 
 /// Which stages happen.
@@ -67,32 +69,34 @@ impl Default for Course {
             failure_shape: FailureShape::default(),
             text_tracks: None,
             track_count: TRACKS,
-            last_is_first: false,
+            is_last_track_first: false,
             hidden_ms: 0,
             trackless_ms: 0,
             first_lasts_ms: 0,
             running_status: None,
             end_status: None,
-            extra_members: false,
+            has_extra_members: false,
         }
     }
 }
 
 /// What a plan depends on besides the course.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances {
+pub(crate) struct PlanContext {
     pub(crate) profile: Profile,
     pub(crate) timing: Timing,
     /// Bodies in the form of the pages.
-    pub(crate) documented: bool,
+    pub(crate) is_documented: bool,
 }
 
 impl Course {
     /// The plan of a task under the circumstances.
-    pub(crate) fn plan(&self, circumstances: Circumstances) -> Plan {
-        let Circumstances {
-            timing, documented, ..
-        } = circumstances;
+    pub(crate) fn plan(&self, context: PlanContext) -> Plan {
+        let PlanContext {
+            timing,
+            is_documented,
+            ..
+        } = context;
         let stages = self.stages.unwrap_or_else(|| self.usual_stages());
         let mut steps = Vec::new();
         if self.hidden_ms > 0 {
@@ -100,16 +104,16 @@ impl Course {
             steps.push(visibility_step(self.hidden_ms, true));
         }
         if stages.text {
-            steps.push(self.text_step(timing, documented));
+            steps.push(self.text_step(timing, is_documented));
         }
         if stages.first {
-            steps.push(self.first_step(timing, documented));
+            steps.push(self.first_step(timing, is_documented));
         }
         let last_ms = timing.complete_ms.saturating_add(self.first_lasts_ms);
         match self.ending {
             Ending::Complete if !stages.complete => {}
             Ending::Complete => steps.extend(self.complete_steps(last_ms)),
-            _ => steps.extend(self.failure_steps(circumstances, stages, last_ms)),
+            _ => steps.extend(self.failure_steps(context, stages, last_ms)),
         }
         steps.sort_by_key(|step| step.at_ms);
         Plan { steps }
@@ -135,9 +139,9 @@ impl Course {
         }
     }
 
-    fn text_step(&self, timing: Timing, documented: bool) -> Step {
+    fn text_step(&self, timing: Timing, is_documented: bool) -> Step {
         // The pages show an empty list, integrators saw tracks without audio (PROTOCOL.md 2.5, 2.6).
-        let usual = if documented {
+        let usual = if is_documented {
             Tracks::Empty
         } else {
             Tracks::Unfinished
@@ -153,10 +157,10 @@ impl Course {
         )
     }
 
-    fn first_step(&self, timing: Timing, documented: bool) -> Step {
-        let tracks = if documented {
+    fn first_step(&self, timing: Timing, is_documented: bool) -> Step {
+        let tracks = if is_documented {
             Tracks::FirstAlone
-        } else if self.last_is_first {
+        } else if self.is_last_track_first {
             Tracks::LastReady
         } else {
             Tracks::FirstReady
@@ -190,20 +194,15 @@ impl Course {
                 tracks,
                 ..Change::default()
             },
-            posts: Vec::new(),
+            callbacks: Vec::new(),
         };
         vec![step, later]
     }
 
-    fn failure_steps(
-        &self,
-        circumstances: Circumstances,
-        stages: Stages,
-        last_ms: u64,
-    ) -> Vec<Step> {
-        let Circumstances {
+    fn failure_steps(&self, context: PlanContext, stages: Stages, last_ms: u64) -> Vec<Step> {
+        let PlanContext {
             profile, timing, ..
-        } = circumstances;
+        } = context;
         let (at_ms, status, code) = match self.ending {
             Ending::Failed { code } => {
                 let at_ms = if stages.first {
@@ -234,13 +233,13 @@ impl Course {
             steps.push(Step {
                 at_ms: timing.text_ms,
                 change,
-                posts: Vec::new(),
+                callbacks: Vec::new(),
             });
         }
         let change = Change {
             status: Some(self.end(status)),
             failure: Some(failure.clone()),
-            refund: profile.refunds(code),
+            is_refunded: profile.is_refunded(code),
             ..Change::default()
         };
         let content = Content::Failure {
@@ -250,7 +249,7 @@ impl Course {
         steps.push(Step {
             at_ms,
             change,
-            posts: vec![Post::new("error", content)],
+            callbacks: vec![PlannedCallback::new("error", content)],
         });
         steps
     }
@@ -288,19 +287,19 @@ fn stage_step(
     Step {
         at_ms,
         change,
-        posts: vec![Post::new(callback_type, content)],
+        callbacks: vec![PlannedCallback::new(callback_type, content)],
     }
 }
 
-fn visibility_step(at_ms: u64, visible: bool) -> Step {
+fn visibility_step(at_ms: u64, is_visible: bool) -> Step {
     let change = Change {
-        visible: Some(visible),
+        is_visible: Some(is_visible),
         ..Change::default()
     };
     Step {
         at_ms,
         change,
-        posts: Vec::new(),
+        callbacks: Vec::new(),
     }
 }
 
@@ -308,22 +307,25 @@ fn visibility_step(at_ms: u64, visible: bool) -> Step {
 mod tests {
     use fastrand::Rng;
 
-    use super::Circumstances;
+    use super::PlanContext;
     use crate::profile::Profile;
     use crate::scenario::Scenario;
-    use crate::task::life::{Due, Life};
-    use crate::task::plan::{POSTS_MAX, Plan};
+    use crate::task::life::{DueSteps, Life};
+    use crate::task::plan::{CALLBACKS_MAX, Plan};
     use crate::task::timing::Timing;
 
     fn random_plan(seed: u64) -> Plan {
         let mut rng = Rng::with_seed(seed);
-        let scenario = Scenario::parse("random").unwrap().settled(&mut rng).0;
-        let plan = scenario.course.plan(Circumstances {
+        let scenario = Scenario::parse("random")
+            .unwrap()
+            .with_random_words(&mut rng)
+            .0;
+        let plan = scenario.course.plan(PlanContext {
             profile: Profile::Kie,
             timing: Timing::default().of_task(&mut rng),
-            documented: rng.bool(),
+            is_documented: rng.bool(),
         });
-        scenario.delivery.strike(plan)
+        scenario.delivery.apply(plan)
     }
 
     #[test]
@@ -335,16 +337,16 @@ mod tests {
             let mut at_once = Life::new(plan.clone(), 500);
             let mut in_steps = Life::new(plan, 500);
             let all = at_once.advance(u64::MAX);
-            let (mut posts, mut refunds, mut now_ms) = (Vec::new(), 0, 0);
+            let (mut callbacks, mut refunds, mut now_ms) = (Vec::new(), 0, 0);
             while !in_steps.is_over() {
                 now_ms += rng.u64(1..60_000);
                 let due = in_steps.advance(now_ms);
-                refunds += u32::from(due.refund);
-                posts.extend(due.posts);
+                refunds += u32::from(due.is_refunded);
+                callbacks.extend(due.callbacks);
             }
-            assert_eq!(posts, all.posts, "seed {seed}");
-            assert!(posts.len() <= POSTS_MAX);
-            assert_eq!(refunds, u32::from(all.refund), "seed {seed}");
+            assert_eq!(callbacks, all.callbacks, "seed {seed}");
+            assert!(callbacks.len() <= CALLBACKS_MAX);
+            assert_eq!(refunds, u32::from(all.is_refunded), "seed {seed}");
             assert_eq!(in_steps.record(), at_once.record(), "seed {seed}");
         }
     }
@@ -361,7 +363,7 @@ mod tests {
         let first_ms = plan.steps[0].at_ms;
         let mut life = Life::new(plan, 1000);
         assert_eq!(life.due_at(), Some(1000 + first_ms));
-        assert_eq!(life.advance(1000 + first_ms - 1), Due::default());
+        assert_eq!(life.advance(1000 + first_ms - 1), DueSteps::default());
         life.advance(1000 + first_ms);
         assert_ne!(life.due_at(), Some(1000 + first_ms));
     }

@@ -24,5 +24,5 @@ pub(crate) struct Scenario {
     /// A name that stands for a scripted course.
     pub(crate) script: Option<String>,
     /// Some of the other words, drawn by the seed.
-    pub(crate) random: bool,
+    pub(crate) is_random: bool,
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::error::EmulatorError;
 use crate::task::plan::{
-    Change, Content, Failure, FailureShape, POSTS_MAX, Plan, Post, STEPS_MAX, Signing, Step, Tracks,
+    CALLBACKS_MAX, Change, Content, Failure, FailureShape, Plan, PlannedCallback, STEPS_MAX,
+    SigningMode, Step, Tracks,
 };
 
 /// How long a script may be, and so all bodies in it.
@@ -89,10 +90,10 @@ impl Script {
         if !(1..=TRACKS_MAX).contains(&file.track_count) {
             return Err(format!("track_count must be from 1 to {TRACKS_MAX}"));
         }
-        let posts: usize = file.steps.iter().map(|step| step.callbacks.len()).sum();
-        if file.steps.len() > STEPS_MAX || posts > POSTS_MAX {
+        let callbacks: usize = file.steps.iter().map(|step| step.callbacks.len()).sum();
+        if file.steps.len() > STEPS_MAX || callbacks > CALLBACKS_MAX {
             return Err(format!(
-                "there may be {STEPS_MAX} steps and {POSTS_MAX} callbacks"
+                "there may be {STEPS_MAX} steps and {CALLBACKS_MAX} callbacks"
             ));
         }
         if !file.steps.is_sorted_by_key(|step| step.at_ms) {
@@ -138,7 +139,7 @@ struct FileStep {
     #[serde(default)]
     refund: bool,
     #[serde(default)]
-    callbacks: Vec<FilePost>,
+    callbacks: Vec<FileCallback>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -164,7 +165,7 @@ struct FileFailure {
 /// One of `callback_type`, `error` and `body` says what kind it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FilePost {
+struct FileCallback {
     name: Option<String>,
     callback_type: Option<String>,
     msg: Option<String>,
@@ -173,14 +174,14 @@ struct FilePost {
     shape: Option<String>,
     body: Option<Value>,
     #[serde(default)]
-    signing: FileSigning,
+    signing: FileSigningMode,
     #[serde(default)]
     dropped: bool,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum FileSigning {
+enum FileSigningMode {
     #[default]
     Right,
     Wrong,
@@ -195,23 +196,28 @@ impl FileStep {
             status: self.status.map(Cow::Owned),
             tracks: self.tracks.map(FileTracks::build),
             failure: self.error.map(FileFailure::build),
-            visible: self.visible,
-            refund: self.refund,
+            is_visible: self.visible,
+            is_refunded: self.refund,
         };
-        let posts = self.callbacks.into_iter().enumerate().map(|(index, post)| {
-            post.build()
-                .map_err(|reason| format!("callbacks[{index}]: {reason}"))
-        });
+        let callbacks = self
+            .callbacks
+            .into_iter()
+            .enumerate()
+            .map(|(index, callback)| {
+                callback
+                    .build()
+                    .map_err(|reason| format!("callbacks[{index}]: {reason}"))
+            });
         Ok(Step {
             at_ms: self.at_ms,
             change,
-            posts: posts.collect::<Result<_, _>>()?,
+            callbacks: callbacks.collect::<Result<_, _>>()?,
         })
     }
 }
 
-impl FilePost {
-    fn build(self) -> Result<Post, String> {
+impl FileCallback {
+    fn build(self) -> Result<PlannedCallback, String> {
         let (usual_name, content) = match (self.callback_type, self.error, self.body) {
             (Some(callback_type), None, None) => {
                 let message = self.msg.unwrap_or_else(|| "success".to_owned()).into();
@@ -243,11 +249,11 @@ impl FilePost {
             _ => return Err("one of callback_type, error and body must be given".to_owned()),
         };
         let signing = self.signing.build();
-        let post = Post::new(self.name.unwrap_or(usual_name), content);
-        Ok(Post {
+        let callback = PlannedCallback::new(self.name.unwrap_or(usual_name), content);
+        Ok(PlannedCallback {
             signing,
-            dropped: self.dropped,
-            ..post
+            is_dropped: self.dropped,
+            ..callback
         })
     }
 }
@@ -276,14 +282,14 @@ impl FileTracks {
     }
 }
 
-impl FileSigning {
-    fn build(self) -> Signing {
+impl FileSigningMode {
+    fn build(self) -> SigningMode {
         match self {
-            Self::Right => Signing::Right,
-            Self::Wrong => Signing::Wrong { attempts: u32::MAX },
-            Self::Stale => Signing::Stale { attempts: u32::MAX },
-            Self::Missing => Signing::Missing { attempts: u32::MAX },
-            Self::Copied => Signing::Copied,
+            Self::Right => SigningMode::Right,
+            Self::Wrong => SigningMode::Wrong { attempts: u32::MAX },
+            Self::Stale => SigningMode::Stale { attempts: u32::MAX },
+            Self::Missing => SigningMode::Missing { attempts: u32::MAX },
+            Self::Copied => SigningMode::Copied,
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Word {
 }
 
 /// Puts a word into a scenario. The error is for people.
-pub(super) type Apply = fn(&mut Scenario, Given<'_>) -> Result<(), String>;
+pub(super) type Apply = fn(&mut Scenario, WordArguments<'_>) -> Result<(), String>;
 
 impl Word {
     pub(super) const fn new(
@@ -58,7 +58,7 @@ impl Word {
 
 /// What was given with a word.
 #[derive(Clone, Copy)]
-pub(super) struct Given<'a> {
+pub(super) struct WordArguments<'a> {
     pub(super) stage: Option<&'a str>,
     pub(super) value: Option<&'a str>,
 }
@@ -70,7 +70,7 @@ pub(super) const TIMES_MAX: u32 = 1_000_000;
 /// The longest text that can be asked for.
 const TEXT_BYTES_MAX: usize = 64;
 
-impl<'a> Given<'a> {
+impl<'a> WordArguments<'a> {
     /// A number from 1 on.
     pub(super) fn count(self, absent: u32, max: u32) -> Result<u32, String> {
         let Some(value) = self.value else {

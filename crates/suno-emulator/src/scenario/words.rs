@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Scenario;
 use super::table::words;
-use super::word::{Given, Word};
+use super::word::{Word, WordArguments};
 
 /// How many words a scenario may have.
 const WORDS_MAX: usize = 32;
@@ -31,9 +31,9 @@ impl Scenario {
     }
 
     /// Draws the words that `random` stands for, and says which.
-    pub(crate) fn settled(mut self, rng: &mut Rng) -> (Self, Vec<String>) {
+    pub(crate) fn with_random_words(mut self, rng: &mut Rng) -> (Self, Vec<String>) {
         let mut drawn = Vec::new();
-        if self.random {
+        if self.is_random {
             for _ in 0..rng.usize(..=RANDOM_WORDS_MAX) {
                 let word = draw(rng);
                 // The table draws only what it can read.
@@ -59,7 +59,7 @@ fn apply(scenario: &mut Scenario, text: &str) -> Result<(), String> {
     })?;
     let applied = match value {
         Some(_) if word.value.is_empty() => Err("it takes no value".to_owned()),
-        _ => (word.apply)(scenario, Given { stage, value }),
+        _ => (word.apply)(scenario, WordArguments { stage, value }),
     };
     applied.map_err(|reason| format!("the scenario word {name:?} is not right: {reason}"))
 }

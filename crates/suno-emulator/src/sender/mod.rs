@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use crate::background::TaskSet;
+use crate::background::BackgroundTasks;
 use crate::sender::sign::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
 #[cfg(feature = "tls")]
 use crate::sender::tls::Tls;
-use crate::task::attempt::{AttemptOutcome, Dispatch};
+use crate::task::attempt::{AttemptInFlight, AttemptOutcome};
 
 mod pool;
 pub(crate) mod sign;
@@ -38,7 +38,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(
-        tasks: TaskSet,
+        tasks: BackgroundTasks,
         #[cfg(feature = "tls")] tls: Tls,
         user_agent: HeaderValue,
         answer_timeout: Duration,
@@ -55,17 +55,17 @@ impl Sender {
     }
 
     /// Makes one attempt. It ends at the latest when the answer timeout has passed.
-    pub(crate) async fn deliver(&self, dispatch: &Dispatch) -> (AttemptOutcome, Bytes) {
-        match tokio::time::timeout(self.answer_timeout, self.exchange(dispatch)).await {
+    pub(crate) async fn send(&self, attempt: &AttemptInFlight) -> (AttemptOutcome, Bytes) {
+        match tokio::time::timeout(self.answer_timeout, self.exchange(attempt)).await {
             Ok(Ok((status, answer))) => (AttemptOutcome::Answered { status }, answer),
             Ok(Err(reason)) => (AttemptOutcome::Failed { reason }, Bytes::new()),
             Err(_) => (AttemptOutcome::TimedOut, Bytes::new()),
         }
     }
 
-    async fn exchange(&self, dispatch: &Dispatch) -> Result<(u16, Bytes), String> {
-        let uri = uri(&dispatch.url).ok_or("the URL is not valid")?;
-        let request = self.request(dispatch, uri);
+    async fn exchange(&self, attempt: &AttemptInFlight) -> Result<(u16, Bytes), String> {
+        let uri = uri(&attempt.url).ok_or("the URL is not valid")?;
+        let request = self.request(attempt, uri);
         let sent = match request.uri().scheme_str() {
             Some("http") => self.client.request(request),
             #[cfg(feature = "tls")]
@@ -79,8 +79,8 @@ impl Sender {
         Ok((status, beginning(answer.into_body()).await))
     }
 
-    fn request(&self, dispatch: &Dispatch, uri: Uri) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(dispatch.body.clone()));
+    fn request(&self, attempt: &AttemptInFlight, uri: Uri) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(attempt.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
@@ -92,8 +92,8 @@ impl Sender {
                 headers.insert(HeaderName::from_static(name), value);
             }
         };
-        put(TIMESTAMP_HEADER, &dispatch.timestamp);
-        put(SIGNATURE_HEADER, &dispatch.signature);
+        put(TIMESTAMP_HEADER, &attempt.timestamp);
+        put(SIGNATURE_HEADER, &attempt.signature);
         request
     }
 }

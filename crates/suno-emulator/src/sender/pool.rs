@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::TokioTimer;
 
-use crate::background::TaskSet;
+use crate::background::BackgroundTasks;
 
 /// How many idle connections to one receiver are kept.
 const IDLE_CONNECTIONS_MAX: usize = 64;
@@ -14,7 +14,7 @@ const IDLE_CONNECTIONS_MAX: usize = 64;
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
 /// How connections are kept, whether they are encrypted or not.
-pub(crate) fn client_builder(tasks: TaskSet) -> Builder {
+pub(crate) fn client_builder(tasks: BackgroundTasks) -> Builder {
     let mut builder = Client::builder(tasks);
     builder
         // As the pages spell them, for receivers that look for exactly that.

@@ -17,7 +17,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use super::pool::client_builder;
-use crate::background::TaskSet;
+use crate::background::BackgroundTasks;
 
 /// How many extra roots can be given.
 const EXTRA_ROOTS_MAX: usize = 256;
@@ -29,13 +29,13 @@ type TlsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     extra_roots: Vec<CertificateDer<'static>>,
-    tasks: TaskSet,
+    tasks: BackgroundTasks,
     client: Arc<OnceLock<Result<TlsClient, String>>>,
 }
 
 impl Tls {
     /// `None` if the text holds no certificates, although it is not empty.
-    pub(crate) fn new(tasks: TaskSet, extra_roots_pem: &[u8]) -> Option<Self> {
+    pub(crate) fn new(tasks: BackgroundTasks, extra_roots_pem: &[u8]) -> Option<Self> {
         let roots = CertificateDer::pem_slice_iter(extra_roots_pem).take(EXTRA_ROOTS_MAX + 1);
         let extra_roots = roots.collect::<Result<Vec<_>, _>>().ok()?;
         if extra_roots.is_empty() != extra_roots_pem.is_empty()
@@ -61,7 +61,7 @@ impl Tls {
         let roots = self.extra_roots.iter().cloned();
         let usual = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
             .map_err(|err| err.to_string())?;
-        let verifier = TrustsGiven {
+        let verifier = ExtraTrustVerifier {
             given: self.extra_roots.clone(),
             usual,
         };
@@ -86,12 +86,12 @@ impl Tls {
 /// Also trusts a server that shows one of the given certificates itself. Self-signed ones for tests
 /// often call themselves an authority, and are refused as a server's otherwise.
 #[derive(Debug)]
-struct TrustsGiven {
+struct ExtraTrustVerifier {
     given: Vec<CertificateDer<'static>>,
     usual: Verifier,
 }
 
-impl ServerCertVerifier for TrustsGiven {
+impl ServerCertVerifier for ExtraTrustVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -15,7 +15,7 @@ pub struct Attempt {
     pub task_id: String,
     /// What the callback is in the life of the task: `text`, `first`, `complete`, `error`, or a
     /// name of its own where a fault or a scenario added it.
-    pub post: String,
+    pub callback: String,
     /// 1 for the first attempt of this callback, then 2 and so on for the retries; 0 for one that
     /// a fault kept from leaving.
     pub number: u32,
@@ -76,7 +76,7 @@ impl fmt::Debug for Attempt {
         f.debug_struct("Attempt")
             .field("serial", &self.serial)
             .field("task_id", &self.task_id)
-            .field("post", &self.post)
+            .field("post", &self.callback)
             .field("number", &self.number)
             .field("attempts_max", &self.attempts_max)
             .field("unix_ms", &self.unix_ms)
@@ -89,11 +89,11 @@ impl fmt::Debug for Attempt {
 
 /// One callback on its way out.
 #[derive(Clone)]
-pub(crate) struct Dispatch {
+pub(crate) struct AttemptInFlight {
     pub(crate) generation: u64,
     pub(crate) task_number: u64,
     pub(crate) task_id: String,
-    pub(crate) post: String,
+    pub(crate) callback: String,
     pub(crate) number: u32,
     pub(crate) attempts_max: u32,
     pub(crate) unix_ms: u64,
@@ -105,13 +105,13 @@ pub(crate) struct Dispatch {
 }
 
 /// What came of a dispatch.
-pub(crate) struct Outcome {
+pub(crate) struct AttemptResult {
     pub(crate) outcome: AttemptOutcome,
     pub(crate) answer: Bytes,
     pub(crate) duration: Duration,
 }
 
-impl Outcome {
+impl AttemptResult {
     /// It never left.
     pub(crate) fn dropped() -> Self {
         Self {
@@ -122,12 +122,12 @@ impl Outcome {
     }
 }
 
-impl Dispatch {
-    pub(crate) fn filed(&self, outcome: Outcome) -> Attempt {
+impl AttemptInFlight {
+    pub(crate) fn to_attempt(&self, outcome: AttemptResult) -> Attempt {
         Attempt {
             serial: 0,
             task_id: self.task_id.clone(),
-            post: self.post.clone(),
+            callback: self.callback.clone(),
             number: self.number,
             attempts_max: self.attempts_max,
             unix_ms: self.unix_ms,

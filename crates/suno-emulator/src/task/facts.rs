@@ -17,7 +17,7 @@ pub(crate) struct Facts {
     /// What the task cost; 0 once the credits were given back.
     pub(crate) credits_consumed: u64,
     /// Bodies have members that nobody knows.
-    pub(crate) extra_members: bool,
+    pub(crate) has_extra_members: bool,
     /// The words of its scenario, those included that were drawn by the seed.
     pub(crate) words: String,
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::task::plan::{Change, Failure, Plan, Post, Tracks};
+use crate::task::plan::{Change, Failure, Plan, PlannedCallback, Tracks};
 
 /// A task somewhere on its plan.
 #[derive(Debug)]
@@ -23,25 +23,25 @@ pub(crate) struct Record {
     pub(crate) tracks: Tracks,
     pub(crate) failure: Option<Failure>,
     /// Whether a poll finds the task at all.
-    pub(crate) visible: bool,
+    pub(crate) is_visible: bool,
 }
 
 /// What became due in one go.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Due {
-    pub(crate) posts: Vec<Post>,
-    pub(crate) refund: bool,
+pub(crate) struct DueSteps {
+    pub(crate) callbacks: Vec<PlannedCallback>,
+    pub(crate) is_refunded: bool,
     /// Tracks exist now and did not before.
-    pub(crate) tracks_began: bool,
+    pub(crate) has_new_tracks: bool,
 }
 
 impl Life {
     pub(crate) fn new(plan: Plan, started_ms: u64) -> Self {
         // What is hidden from the first moment on must be so before anyone can ask.
         let mut first = plan.steps.iter().take_while(|step| step.at_ms == 0);
-        let visible = !first.any(|step| step.change.visible == Some(false));
+        let is_visible = !first.any(|step| step.change.is_visible == Some(false));
         let record = Record {
-            visible,
+            is_visible,
             ..Record::pending()
         };
         Self {
@@ -67,28 +67,28 @@ impl Life {
     }
 
     /// Takes all steps that are due at `now_ms`.
-    pub(crate) fn advance(&mut self, now_ms: u64) -> Due {
-        let mut due = Due::default();
+    pub(crate) fn advance(&mut self, now_ms: u64) -> DueSteps {
+        let mut due = DueSteps::default();
         while self.due_at().is_some_and(|at_ms| at_ms <= now_ms) {
             let step = self.plan.steps[self.next].clone();
             self.next += 1;
-            due.tracks_began |= self.record.tracks == Tracks::Absent
+            due.has_new_tracks |= self.record.tracks == Tracks::Absent
                 && step
                     .change
                     .tracks
                     .is_some_and(|tracks| tracks != Tracks::Absent);
-            due.refund |= step.change.refund;
+            due.is_refunded |= step.change.is_refunded;
             self.record.apply(step.change);
-            due.posts.extend(step.posts);
+            due.callbacks.extend(step.callbacks);
         }
         due
     }
 
     /// The callbacks of the plan that have been due so far, oldest first.
-    pub(crate) fn past_posts(&self) -> impl DoubleEndedIterator<Item = &Post> {
+    pub(crate) fn past_callbacks(&self) -> impl DoubleEndedIterator<Item = &PlannedCallback> {
         self.plan.steps[..self.next]
             .iter()
-            .flat_map(|step| &step.posts)
+            .flat_map(|step| &step.callbacks)
     }
 }
 
@@ -98,7 +98,7 @@ impl Record {
             status: Cow::Borrowed("PENDING"),
             tracks: Tracks::Absent,
             failure: None,
-            visible: true,
+            is_visible: true,
         }
     }
 
@@ -112,8 +112,8 @@ impl Record {
         if let Some(failure) = change.failure {
             self.failure = Some(failure);
         }
-        if let Some(visible) = change.visible {
-            self.visible = visible;
+        if let Some(is_visible) = change.is_visible {
+            self.is_visible = is_visible;
         }
     }
 }

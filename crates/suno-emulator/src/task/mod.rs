@@ -16,7 +16,7 @@ pub(crate) mod title;
 use facts::Facts;
 use life::Life;
 use outbox::Outbox;
-use plan::{Plan, Post, Tracks};
+use plan::{Plan, PlannedCallback, Tracks};
 
 /// A task that was taken.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub(crate) struct Task {
 
 /// What a step in the life of a task led to.
 #[derive(Debug)]
-pub(crate) struct Advanced {
+pub(crate) struct DueCallbacks {
     /// The callbacks that became due, in their order.
-    pub(crate) posts: Vec<Post>,
+    pub(crate) callbacks: Vec<PlannedCallback>,
     /// What is given back.
     pub(crate) refund: Option<NonZeroU64>,
 }
@@ -48,17 +48,21 @@ impl Task {
     }
 
     /// Lets everything that is due happen. The facts are as the callbacks tell them afterwards.
-    pub(crate) fn advance(&mut self, now: Moment) -> Advanced {
+    pub(crate) fn advance(&mut self, now: Moment) -> DueCallbacks {
         let due = self.life.advance(now.at_ms);
-        if due.tracks_began {
+        if due.has_new_tracks {
             self.facts.tracks_unix_ms.get_or_insert(now.unix_ms);
         }
-        let refund = if due.refund { self.paid.take() } else { None };
+        let refund = if due.is_refunded {
+            self.paid.take()
+        } else {
+            None
+        };
         if refund.is_some() {
             self.facts.credits_consumed = 0;
         }
-        Advanced {
-            posts: due.posts,
+        DueCallbacks {
+            callbacks: due.callbacks,
             refund,
         }
     }

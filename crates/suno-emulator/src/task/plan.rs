@@ -10,7 +10,7 @@ use serde_json::Value;
 /// How many steps a plan may have, a scripted one included.
 pub(crate) const STEPS_MAX: usize = 64;
 /// How many callbacks a plan may have, those that faults added included.
-pub(crate) const POSTS_MAX: usize = 256;
+pub(crate) const CALLBACKS_MAX: usize = 256;
 
 /// The life of one task, from the first step to the last.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +25,7 @@ pub(crate) struct Step {
     /// Milliseconds after the submit, on the time line of the tasks.
     pub(crate) at_ms: u64,
     pub(crate) change: Change,
-    pub(crate) posts: Vec<Post>,
+    pub(crate) callbacks: Vec<PlannedCallback>,
 }
 
 /// What a poll sees differently from now on. `None` leaves a part as it is.
@@ -34,9 +34,9 @@ pub(crate) struct Change {
     pub(crate) status: Option<Cow<'static, str>>,
     pub(crate) tracks: Option<Tracks>,
     pub(crate) failure: Option<Failure>,
-    pub(crate) visible: Option<bool>,
+    pub(crate) is_visible: Option<bool>,
     /// The credits of the task are given back.
-    pub(crate) refund: bool,
+    pub(crate) is_refunded: bool,
 }
 
 /// How much of a task's tracks is shown, in a callback and in a poll.
@@ -69,13 +69,13 @@ pub(crate) struct Failure {
 
 /// One callback, before it is addressed to a task.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Post {
+pub(crate) struct PlannedCallback {
     /// What the attempts are filed under, such as `text` or `complete`.
     pub(crate) name: Cow<'static, str>,
     pub(crate) content: Content,
-    pub(crate) signing: Signing,
+    pub(crate) signing: SigningMode,
     /// It becomes due and is filed, but does not leave.
-    pub(crate) dropped: bool,
+    pub(crate) is_dropped: bool,
 }
 
 /// What a callback says.
@@ -144,7 +144,7 @@ pub(crate) enum Forgery {
 
 /// How a callback is signed. The count says for how many attempts the flaw lasts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Signing {
+pub(crate) enum SigningMode {
     #[default]
     Right,
     /// A signature made with another key.
@@ -170,23 +170,26 @@ impl Forgery {
 
 impl Plan {
     /// Leaves only the last callback, which tells of the end.
-    pub(crate) fn keep_last_post(&mut self) {
-        let last = self.steps.iter().rposition(|step| !step.posts.is_empty());
+    pub(crate) fn keep_last_callback(&mut self) {
+        let last = self
+            .steps
+            .iter()
+            .rposition(|step| !step.callbacks.is_empty());
         for (index, step) in self.steps.iter_mut().enumerate() {
             if Some(index) != last {
-                step.posts.clear();
+                step.callbacks.clear();
             }
         }
     }
 }
 
-impl Post {
+impl PlannedCallback {
     pub(crate) fn new(name: impl Into<Cow<'static, str>>, content: Content) -> Self {
         Self {
             name: name.into(),
             content,
-            signing: Signing::Right,
-            dropped: false,
+            signing: SigningMode::Right,
+            is_dropped: false,
         }
     }
 }

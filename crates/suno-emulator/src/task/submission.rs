@@ -120,7 +120,7 @@ impl Submission {
             model => model,
         };
         let mut echo = members.clone();
-        echo.retain(|name, _| names.knows(name));
+        echo.retain(|name, _| names.has(name));
         Self {
             dialect,
             title: text("title"),
@@ -143,7 +143,7 @@ impl Submission {
 }
 
 impl Names {
-    fn knows(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         [self.upload_url, self.negative_tags, self.vocal_gender].contains(&name)
             || self.weights.contains(&name)
             || self.rest.contains(&name)

@@ -26,23 +26,23 @@ const CONTENT_TYPE_RULE: &str = "send Content-Type: application/json, also witho
 /// Which requests below `/_emulator/` are answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
-    needs_key: bool,
+    is_key_required: bool,
     /// The origin of the configured public base URL.
     public: Option<Origin>,
 }
 
 impl Guard {
     /// `public_base_url` is ignored if it is not a URL, which the check of the settings rules out.
-    pub(crate) fn new(needs_key: bool, public_base_url: Option<&str>) -> Self {
+    pub(crate) fn new(is_key_required: bool, public_base_url: Option<&str>) -> Self {
         Self {
-            needs_key,
+            is_key_required,
             public: public_base_url.and_then(Origin::of_url),
         }
     }
 
     /// Whether others than this machine may reach the emulator, so that the API key is needed.
-    pub(in crate::http) fn needs_key(&self) -> bool {
-        self.needs_key
+    pub(in crate::http) fn is_key_required(&self) -> bool {
+        self.is_key_required
     }
 
     /// Refuses a request that a page of another origin could have sent.
@@ -52,7 +52,7 @@ impl Guard {
         if !self.is_own_origin(request.headers(), &host) || !is_own_site(request.headers()) {
             return Err(forbidden(ORIGIN_RULE));
         }
-        if may_change(request.method()) && !is_json(request.headers()) {
+        if is_write(request.method()) && !is_json(request.headers()) {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Rejection::new(status, CONTENT_TYPE_RULE));
         }
@@ -181,7 +181,7 @@ fn is_own_site(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a request with this method needs a content type. OPTIONS is refused later in any case.
-fn may_change(method: &Method) -> bool {
+fn is_write(method: &Method) -> bool {
     ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
 

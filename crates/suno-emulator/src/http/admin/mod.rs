@@ -31,7 +31,7 @@ const ROWS: usize = 100;
 
 /// What a path below the prefix stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place<'a> {
+enum Endpoint<'a> {
     Overview,
     OpenApi,
     Words,
@@ -45,7 +45,7 @@ enum Place<'a> {
     Reset,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Endpoint<'a> {
     fn of(path: &'a str) -> Option<Self> {
         let parts: Vec<&str> = path.split('/').collect();
         Some(match parts[..] {
@@ -76,14 +76,14 @@ impl<'a> Place<'a> {
 
 /// Answers a request whose path below [`PREFIX`] is given.
 pub(super) async fn answer(runner: &Runner, path: &str, request: &Request<Bytes>) -> Answer {
-    let Some(place) = Place::of(path) else {
+    let Some(place) = Endpoint::of(path) else {
         let reason = "there is nothing here, see /_emulator/openapi.json";
         return Rejection::new(StatusCode::NOT_FOUND, reason).into();
     };
     if !place.methods().contains(request.method()) {
         return Answer::wrong_method(runner.provider().profile(), place.methods());
     }
-    if place == Place::OpenApi {
+    if place == Endpoint::OpenApi {
         let body = Bytes::from_static(OPENAPI.as_bytes());
         return Answer::with(StatusCode::OK, "application/json", body);
     }
@@ -95,39 +95,39 @@ pub(super) async fn answer(runner: &Runner, path: &str, request: &Request<Bytes>
 
 async fn respond(
     runner: &Runner,
-    place: Place<'_>,
+    place: Endpoint<'_>,
     request: &Request<Bytes>,
 ) -> Result<Value, Rejection> {
     match place {
-        Place::Overview | Place::OpenApi => Ok(view::overview(runner)),
-        Place::Words => Ok(json!({ "words": words::list() })),
-        Place::Tasks => {
+        Endpoint::Overview | Endpoint::OpenApi => Ok(view::overview(runner)),
+        Endpoint::Words => Ok(json!({ "words": words::list() })),
+        Endpoint::Tasks => {
             let tasks = runner
                 .provider()
                 .tasks_after(number(request, "after", 0)?, rows(request)?);
             Ok(json!({ "tasks": tasks.iter().map(view::task).collect::<Value>() }))
         }
-        Place::Task(task_id) => {
+        Endpoint::Task(task_id) => {
             let summary = runner.provider().task_summary(task_id);
             summary.as_ref().map(view::task).ok_or_else(no_task)
         }
-        Place::Deliver(task_id) => deliver(runner, task_id, request),
-        Place::Attempts => {
+        Endpoint::Deliver(task_id) => deliver(runner, task_id, request),
+        Endpoint::Attempts => {
             let (after, task_id) = (number(request, "after", 0)?, query(request, "task_id"));
             let found = runner
                 .provider()
                 .attempts_after(after, task_id.as_deref(), rows(request)?);
             Ok(json!({ "attempts": found.iter().map(view::attempt).collect::<Value>() }))
         }
-        Place::Clock => advance(runner, request).await,
-        Place::Scenario => scenario(runner, request),
-        Place::Scripts if request.method() == Method::GET => {
+        Endpoint::Clock => advance(runner, request).await,
+        Endpoint::Scenario => scenario(runner, request),
+        Endpoint::Scripts if request.method() == Method::GET => {
             Ok(json!({ "scripts": runner.provider().script_names().collect::<Value>() }))
         }
-        Place::Scripts => add_script(runner, request),
-        Place::Reset => {
+        Endpoint::Scripts => add_script(runner, request),
+        Endpoint::Reset => {
             runner.provider().reset();
-            runner.touched();
+            runner.notify_changed();
             Ok(json!({}))
         }
     }
@@ -135,14 +135,16 @@ async fn respond(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Delivery {
-    post: String,
+struct DeliverRequest {
+    /// The name of the callback.
+    #[serde(rename = "post")]
+    callback: String,
 }
 
 fn deliver(runner: &Runner, task_id: &str, request: &Request<Bytes>) -> Result<Value, Rejection> {
-    let Delivery { post } = body(request)?;
-    let repeated = runner.provider().deliver_again(task_id, &post);
-    runner.touched();
+    let DeliverRequest { callback } = body(request)?;
+    let repeated = runner.provider().deliver_again(task_id, &callback);
+    runner.notify_changed();
     match repeated {
         None => Err(no_task()),
         Some(false) => Err(Rejection::bad(
@@ -154,12 +156,12 @@ fn deliver(runner: &Runner, task_id: &str, request: &Request<Bytes>) -> Result<V
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Advance {
+struct AdvanceRequest {
     ms: u64,
 }
 
 async fn advance(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rejection> {
-    let Advance { ms } = body(request)?;
+    let AdvanceRequest { ms } = body(request)?;
     if !runner.clock.is_driven() {
         let reason = "the clock is not driven: start the emulator with a driven clock";
         return Err(Rejection::new(StatusCode::CONFLICT, reason));
@@ -170,7 +172,7 @@ async fn advance(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rej
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Standing {
+struct ScenarioRequest {
     words: String,
     tasks: Option<u32>,
 }
@@ -178,15 +180,15 @@ struct Standing {
 fn scenario(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rejection> {
     let mut provider = runner.provider();
     if request.method() == Method::PUT {
-        let Standing { words, tasks } = body(request)?;
+        let ScenarioRequest { words, tasks } = body(request)?;
         provider
-            .set_standing(&words, tasks)
+            .set_default_scenario(&words, tasks)
             .map_err(Rejection::bad)?;
     } else if request.method() == Method::DELETE {
-        provider.clear_standing();
+        provider.clear_default_scenario();
     }
-    let standing = provider.standing();
-    Ok(json!({ "words": standing.words, "tasks": standing.tasks_left }))
+    let default_scenario = provider.default_scenario();
+    Ok(json!({ "words": default_scenario.words, "tasks": default_scenario.tasks_left }))
 }
 
 fn add_script(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rejection> {
@@ -235,35 +237,35 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::{OPENAPI, PREFIX, Place};
+    use super::{Endpoint, OPENAPI, PREFIX};
 
     /// All places there are: a new one does not compile until it is named here.
-    fn all() -> [Place<'static>; 11] {
+    fn all() -> [Endpoint<'static>; 11] {
         let counted = |place| match place {
-            Place::Overview
-            | Place::OpenApi
-            | Place::Words
-            | Place::Tasks
-            | Place::Task(_)
-            | Place::Deliver(_)
-            | Place::Attempts
-            | Place::Clock
-            | Place::Scenario
-            | Place::Scripts
-            | Place::Reset => place,
+            Endpoint::Overview
+            | Endpoint::OpenApi
+            | Endpoint::Words
+            | Endpoint::Tasks
+            | Endpoint::Task(_)
+            | Endpoint::Deliver(_)
+            | Endpoint::Attempts
+            | Endpoint::Clock
+            | Endpoint::Scenario
+            | Endpoint::Scripts
+            | Endpoint::Reset => place,
         };
         [
-            Place::Overview,
-            Place::OpenApi,
-            Place::Words,
-            Place::Tasks,
-            Place::Task("{task_id}"),
-            Place::Deliver("{task_id}"),
-            Place::Attempts,
-            Place::Clock,
-            Place::Scenario,
-            Place::Scripts,
-            Place::Reset,
+            Endpoint::Overview,
+            Endpoint::OpenApi,
+            Endpoint::Words,
+            Endpoint::Tasks,
+            Endpoint::Task("{task_id}"),
+            Endpoint::Deliver("{task_id}"),
+            Endpoint::Attempts,
+            Endpoint::Clock,
+            Endpoint::Scenario,
+            Endpoint::Scripts,
+            Endpoint::Reset,
         ]
         .map(counted)
     }
@@ -273,7 +275,7 @@ mod tests {
         let description: Value = serde_json::from_str(OPENAPI).unwrap();
         let mut described = Vec::new();
         for (path, operations) in description["paths"].as_object().unwrap() {
-            let place = Place::of(path.strip_prefix(PREFIX).unwrap());
+            let place = Endpoint::of(path.strip_prefix(PREFIX).unwrap());
             let place = place.unwrap_or_else(|| panic!("{path} is described and not there"));
             let upper = |method: &String| method.to_uppercase();
             let methods: BTreeSet<String> =

@@ -16,7 +16,7 @@ pub(super) fn overview(runner: &Runner) -> Value {
         "clock": clock,
         "counts": provider.counts(),
         "provider": provider.profile().to_string(),
-        "scenario": provider.standing().words,
+        "scenario": provider.default_scenario().words,
         "seed": provider.seed(),
         "version": env!("CARGO_PKG_VERSION"),
     })
@@ -70,7 +70,7 @@ pub(super) fn attempt(attempt: &Attempt) -> Value {
         "forged": attempt.is_forged,
         "number": attempt.number,
         "outcome": outcome,
-        "post": attempt.post,
+        "post": attempt.callback,
         "serial": attempt.serial,
         "signature": attempt.signature,
         "task_id": attempt.task_id,

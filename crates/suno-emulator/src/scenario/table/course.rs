@@ -1,7 +1,7 @@
 //! Words for the course of a task.
 
 use crate::scenario::course::{Ending, Stages};
-use crate::scenario::word::{Given, Word};
+use crate::scenario::word::{Word, WordArguments};
 use crate::task::plan::{FailureShape, Tracks};
 
 pub(super) const WORDS: &[Word] = &[
@@ -37,7 +37,7 @@ pub(super) const WORDS: &[Word] = &[
         "observed",
         "of the two tracks the second one is finished first",
         |s, _| {
-            s.course.last_is_first = true;
+            s.course.is_last_track_first = true;
             Ok(())
         },
     )
@@ -164,7 +164,7 @@ pub(super) const WORDS: &[Word] = &[
         "assumed",
         "bodies have members that nobody knows",
         |s, _| {
-            s.course.extra_members = true;
+            s.course.has_extra_members = true;
             Ok(())
         },
     )
@@ -184,13 +184,13 @@ pub(super) const WORDS: &[Word] = &[
         "assumed",
         "up to three other words, drawn by the seed",
         |s, _| {
-            s.random = true;
+            s.is_random = true;
             Ok(())
         },
     ),
 ];
 
-fn stages(given: Given<'_>) -> Result<Stages, String> {
+fn stages(given: WordArguments<'_>) -> Result<Stages, String> {
     let mut stages = Stages {
         text: false,
         first: false,
@@ -212,7 +212,7 @@ fn stages(given: Given<'_>) -> Result<Stages, String> {
     Ok(stages)
 }
 
-fn text_tracks(given: Given<'_>) -> Result<Tracks, String> {
+fn text_tracks(given: WordArguments<'_>) -> Result<Tracks, String> {
     match given.text()? {
         "absent" => Ok(Tracks::Absent),
         "null" => Ok(Tracks::Null),

@@ -1,8 +1,8 @@
 //! Words for the callbacks of a task: what is lost, doubled, late, out of order, or forged.
 
 use crate::fault::delivery::{COPIES_MAX, Target};
-use crate::scenario::word::{Given, TIMES_MAX, Word};
-use crate::task::plan::{Forgery, Signing};
+use crate::scenario::word::{TIMES_MAX, Word, WordArguments};
+use crate::task::plan::{Forgery, SigningMode};
 
 pub(super) const WORDS: &[Word] = &[
     Word::new(
@@ -99,7 +99,7 @@ pub(super) const WORDS: &[Word] = &[
         "assumed",
         "the signature is made with another key",
         |s, given| {
-            s.delivery.signing = Signing::Wrong {
+            s.delivery.signing = SigningMode::Wrong {
                 attempts: given.count(TIMES_MAX, TIMES_MAX)?,
             };
             Ok(())
@@ -112,7 +112,7 @@ pub(super) const WORDS: &[Word] = &[
         "assumed",
         "the timestamp is an hour old, and signed",
         |s, given| {
-            s.delivery.signing = Signing::Stale {
+            s.delivery.signing = SigningMode::Stale {
                 attempts: given.count(TIMES_MAX, TIMES_MAX)?,
             };
             Ok(())
@@ -125,7 +125,7 @@ pub(super) const WORDS: &[Word] = &[
         "assumed",
         "the signature headers are missing",
         |s, given| {
-            s.delivery.signing = Signing::Missing {
+            s.delivery.signing = SigningMode::Missing {
                 attempts: given.count(TIMES_MAX, TIMES_MAX)?,
             };
             Ok(())
@@ -138,7 +138,7 @@ pub(super) const WORDS: &[Word] = &[
         "assumed",
         "a further callback has a callbackType that nobody knows",
         |s, _| {
-            s.delivery.unknown_type = true;
+            s.delivery.has_unknown_type = true;
             Ok(())
         },
     )
@@ -148,14 +148,14 @@ pub(super) const WORDS: &[Word] = &[
         "reported",
         "the first callback is delivered before the submit is answered",
         |s, _| {
-            s.delivery.early = true;
+            s.delivery.is_early = true;
             Ok(())
         },
     )
     .drawn(&[""]),
 ];
 
-fn target(given: Given<'_>) -> Target {
+fn target(given: WordArguments<'_>) -> Target {
     given
         .stage
         .map_or(Target::All, |stage| Target::Named(stage.to_owned()))

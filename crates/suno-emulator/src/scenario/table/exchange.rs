@@ -3,7 +3,7 @@
 use crate::fault::exchange::{MediaFault, PollFault, SubmitFault};
 use crate::profile::Refusal;
 use crate::scenario::Scenario;
-use crate::scenario::word::{Given, TIMES_MAX, Word};
+use crate::scenario::word::{TIMES_MAX, Word, WordArguments};
 
 pub(super) const WORDS: &[Word] = &[
     // The answer to the submit.
@@ -28,14 +28,14 @@ pub(super) const WORDS: &[Word] = &[
         "html-502",
         "observed",
         "nothing is done, and the answer is a page with HTTP 502",
-        |s, given| submit(s, given, SubmitFault::Html { taken: false }),
+        |s, given| submit(s, given, SubmitFault::Html { is_taken: false }),
     )
     .with_value(FIRST_TIMES),
     Word::new(
         "html-502-taken",
         "assumed",
         "the task is taken, and the answer is a page with HTTP 502",
-        |s, given| submit(s, given, SubmitFault::Html { taken: true }),
+        |s, given| submit(s, given, SubmitFault::Html { is_taken: true }),
     )
     .with_value(FIRST_TIMES),
     Word::new(
@@ -172,17 +172,17 @@ const FIRST_TIMES: &str = "for the first so many submits, all if absent";
 const FIRST_POLLS: &str = "for the first so many polls of the task, 1 if absent";
 const FIRST_DOWNLOADS: &str = "for the first so many downloads of the task, 1 if absent";
 
-fn submit(s: &mut Scenario, given: Given<'_>, fault: SubmitFault) -> Result<(), String> {
+fn submit(s: &mut Scenario, given: WordArguments<'_>, fault: SubmitFault) -> Result<(), String> {
     s.exchange.submits.push((fault, given.times()?));
     Ok(())
 }
 
-fn poll(s: &mut Scenario, given: Given<'_>, fault: PollFault) -> Result<(), String> {
+fn poll(s: &mut Scenario, given: WordArguments<'_>, fault: PollFault) -> Result<(), String> {
     s.exchange.polls.push((fault, given.count(1, TIMES_MAX)?));
     Ok(())
 }
 
-fn media(s: &mut Scenario, given: Given<'_>, fault: MediaFault) -> Result<(), String> {
+fn media(s: &mut Scenario, given: WordArguments<'_>, fault: MediaFault) -> Result<(), String> {
     s.exchange.media = Some((fault, given.count(1, TIMES_MAX)?));
     Ok(())
 }
