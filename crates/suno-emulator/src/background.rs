@@ -1,11 +1,11 @@
-//! The asynchronous tasks of one emulator: none outlives it.
+//! The futures that one emulator runs in the background. They end with the emulator.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::rt::Executor;
 use tokio::task::JoinSet;
 
-/// A set of tasks that end together.
+/// A set of background tasks that are aborted together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BackgroundTasks(Arc<Mutex<BackgroundState>>);
 
@@ -28,7 +28,7 @@ impl BackgroundTasks {
         }
     }
 
-    /// Ends all tasks; new ones are not begun.
+    /// Aborts all tasks. Later calls of `spawn` do nothing.
     pub(crate) fn close(&self) -> JoinSet<()> {
         let mut state = self.lock();
         state.is_closed = true;

@@ -1,9 +1,9 @@
-//! The Suno API on a desk: tasks, signed callbacks, polling and media on loopback.
+//! An emulator of the Suno API: tasks, signed callbacks, polling and media on loopback.
 //!
-//! An emulator for developing and testing without a public URL, a key or credits. It takes tasks as
-//! the provider does, lets them live through their stages, really delivers the callbacks, and
-//! serves audio that plays. It is not a music generator, and it shares no code with what reads its
-//! bodies.
+//! An emulator for development and tests without a public URL, a key or credits. It accepts tasks
+//! as the provider does, moves them through their stages, delivers callbacks over HTTP, and serves
+//! playable audio. It is not a music generator, and it shares no code with the crates that parse
+//! its bodies.
 //!
 //! ```
 //! use suno_emulator::{Config, Emulator};
@@ -18,14 +18,14 @@
 //! # }
 //! ```
 //!
-//! What goes wrong is chosen by words: for one task by the header `x-emulator-scenario` of its submit
-//! or by a title such as `[emulator:drop-first] Lantern`, for all by [`Config::with_scenario`]. The
-//! words are listed at `/_emulator/words` of a running emulator; a [`Script`] writes the course of a
-//! task out in full. [`Config::with_driven_clock`] lets a test move the time, so that a run with the
-//! same seed is the same byte for byte.
+//! Words choose the faults: for one task by the header `x-emulator-scenario` of its submit or by a
+//! title such as `[emulator:drop-first] Lantern`, for all tasks by [`Config::with_scenario`]. A
+//! running emulator lists the words at `/_emulator/words`. A [`Script`] defines the course of a
+//! task in full. With [`Config::with_driven_clock`] a test controls the time, and runs with the
+//! same seed are identical byte for byte.
 //!
-//! Behaviour of the provider is cited by its number in `docs/PROTOCOL.md`. With the feature `tls`,
-//! callbacks can go to `https://` URLs.
+//! Numbers such as `PROTOCOL.md 1.2` refer to the provider's behaviour in `docs/PROTOCOL.md`. With
+//! the feature `tls`, callbacks can go to `https://` URLs.
 
 mod background;
 mod body;

@@ -1,41 +1,41 @@
-//! What an observer is told: submits, and attempts to deliver callbacks.
+//! The activities that an observer receives: submits, and attempts to deliver callbacks.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::task::attempt::Attempt;
 
-/// One thing that an emulator did, as [`Config::with_observer`](crate::Config::with_observer) passes it
-/// on.
+/// One activity of an emulator, as it is passed to
+/// [`Config::with_observer`](crate::Config::with_observer).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
-    /// A submit was taken or refused. Its answer follows.
+    /// A submit was accepted or refused. The answer is sent after the observer returns.
     Submit(SubmitActivity),
-    /// An attempt to deliver a callback has ended.
+    /// An attempt to deliver a callback ended.
     Attempt(Attempt),
 }
 
-/// A submit, and how it is answered.
+/// A submit and its answer.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubmitActivity {
     /// When it was received, in milliseconds since 1970.
     pub unix_ms: u64,
-    /// The id of the task; `None` if none was created.
+    /// The id of the task, or `None` if none was created.
     pub task_id: Option<String>,
-    /// Where the callbacks of the task will be sent; `None` if none was created.
+    /// The callback URL of the task, or `None` if none was created.
     pub callback_url: Option<String>,
-    /// The HTTP status of the answer; `None` if the connection is closed without one.
+    /// The HTTP status of the answer, or `None` if the connection is closed without one.
     pub status: Option<u16>,
-    /// The provider's code in the answer, which refuses a submit with HTTP 200; `None` if the answer
-    /// has none.
+    /// The provider's code in the answer, which can refuse a submit with HTTP 200. `None` if the
+    /// answer has no code.
     pub code: Option<u16>,
-    /// The provider's message in the answer. It may repeat what was submitted.
+    /// The provider's message in the answer. It may repeat parts of the submit.
     pub message: Option<String>,
 }
 
-/// No callback URL, which may carry a token, and no message, which may repeat what was submitted.
+/// Omits the callback URL, which may carry a token, and the message, which may repeat the submit.
 impl fmt::Debug for SubmitActivity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubmitActivity")
@@ -47,7 +47,7 @@ impl fmt::Debug for SubmitActivity {
     }
 }
 
-/// The function that is called with every activity.
+/// The function that receives every activity.
 #[derive(Clone)]
 pub(crate) struct Observer(Arc<dyn Fn(&Activity) + Send + Sync>);
 

@@ -1,4 +1,4 @@
-//! What the server, the pacer and the handle of one emulator share.
+//! The runner of an emulator: it moves the provider through time and sends its callbacks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::sender::Sender;
 use crate::task::attempt::{AttemptInFlight, AttemptResult};
 use crate::task::timing::millis;
 
-/// One emulator at work.
+/// A running emulator, as the server and the handle share it.
 #[derive(Debug)]
 pub(crate) struct Runner {
     pub(crate) clock: Clock,
     sender: Sender,
     pub(crate) tasks: BackgroundTasks,
-    /// Places for callbacks on their way.
+    /// Permits for callbacks in flight.
     deliveries: Arc<Semaphore>,
     provider: Mutex<Provider>,
     observer: Option<Observer>,
-    /// Something may be due earlier than before.
+    /// Signals that something may be due earlier than before.
     due_changed: Notify,
-    /// Something happened that someone may wait for.
+    /// Signals that the provider changed, for `idle`.
     changed: Notify,
-    /// Held while a driven clock moves.
+    /// Locked while the driven clock is advanced.
     moving: tokio::sync::Mutex<()>,
 }
 
@@ -59,18 +59,18 @@ impl Runner {
         self
     }
 
-    /// The provider's state. A panic while it was held left it whole enough to go on.
+    /// Locks the provider. A panic of another thread leaves it consistent enough to go on.
     pub(crate) fn provider(&self) -> MutexGuard<'_, Provider> {
         self.provider.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that the provider was changed from outside of the pacer.
+    /// Wakes the runner and `idle` after a change by a request or by the handle.
     pub(crate) fn notify_changed(&self) {
         self.due_changed.notify_one();
         self.changed.notify_waiters();
     }
 
-    /// Reports a submit and how it is answered.
+    /// Passes a submit and its answer to the observer.
     pub(crate) fn observe_submit(&self, now: Moment, reply_plan: &ReplyPlan) {
         let Some(observer) = &self.observer else {
             return;
@@ -93,7 +93,7 @@ impl Runner {
         }));
     }
 
-    /// Reports a submit that is refused before the provider has seen it.
+    /// Passes a submit to the observer that was refused before it reached the provider.
     pub(crate) fn observe_refused_submit(&self, refusal: &Refusal) {
         if self.observer.is_some() {
             let reply_plan = self.provider().refusal(refusal);
@@ -101,8 +101,8 @@ impl Runner {
         }
     }
 
-    /// Reports the attempts that were filed since the last call. The provider is free meanwhile, so that
-    /// an observer may ask the emulator.
+    /// Passes the attempts that were logged since the last call to the observer. The provider is
+    /// not locked meanwhile, so the observer may call the emulator.
     fn observe_attempts(&self) {
         let Some(observer) = &self.observer else {
             return;
@@ -125,7 +125,7 @@ impl Runner {
         }
     }
 
-    /// Runs as long as the emulator: sends what becomes due in real time.
+    /// Sends callbacks as they become due in real time. Never returns.
     pub(crate) async fn run(self: Arc<Self>) {
         loop {
             let due_at = self.send_due();
@@ -141,7 +141,7 @@ impl Runner {
         }
     }
 
-    /// Begins all deliveries that are due, and says when the next thing is.
+    /// Starts all deliveries that are due and returns the time of the next one.
     fn send_due(self: &Arc<Self>) -> Option<u64> {
         loop {
             let now = self.clock.now();
@@ -162,7 +162,7 @@ impl Runner {
         }
     }
 
-    /// Makes one attempt and files what came of it.
+    /// Makes one attempt and records its result.
     pub(crate) async fn deliver(&self, attempt: AttemptInFlight) {
         let began = Instant::now();
         let (outcome, answer) = self.sender.send(&attempt).await;
@@ -177,7 +177,7 @@ impl Runner {
         self.notify_changed();
     }
 
-    /// Moves a driven clock, and lets everything on the way happen one after the other.
+    /// Advances the driven clock and executes everything that becomes due, one after the other.
     pub(crate) async fn advance(&self, by: Duration) {
         let _moving = self.moving.lock().await;
         let target_ms = self.clock.now().at_ms.saturating_add(millis(by));

@@ -7,7 +7,7 @@ use crate::task::facts::Facts;
 use crate::task::plan::{Content, Failure, FailureShape, Forgery, Tracks};
 use crate::task::submission::Dialect;
 
-/// Renders what a callback says of a task.
+/// Renders the body of a callback.
 pub(crate) fn render(facts: &Facts, content: &Content, style: &BodyStyle) -> Value {
     let mut body = match content {
         Content::Stage {
@@ -46,8 +46,8 @@ fn generate_stage(
     json!({ "code": 200, "msg": message, "data": data })
 }
 
-/// Only the end is told in this dialect; another stage, which a script may ask for, is one that
-/// runs.
+/// Renders a stage in the jobs dialect. The provider reports only the ending; any other stage,
+/// which a script may ask for, is shown as running.
 fn jobs_stage(
     facts: &Facts,
     callback_type: &str,
@@ -85,7 +85,7 @@ fn generate_failure(facts: &Facts, failure: &Failure, shape: FailureShape) -> Va
     json!({ "code": failure.code, "msg": failure.message, "data": data })
 }
 
-/// What a stranger sends. The task id is right, or the signature would not fit.
+/// Renders a forged callback. It has the right task id, since the copied signature covers it.
 fn forged(facts: &Facts, forgery: Forgery, style: &BodyStyle) -> Value {
     let complete = Content::Stage {
         callback_type: "complete".into(),
@@ -128,13 +128,13 @@ fn remove(data: &mut Value, name: &str) {
     }
 }
 
-/// Where forged media would be; the name never resolves.
+/// The base URL of forged media. The name never resolves.
 const FORGED_BASE: &str = "https://forged.invalid";
 
-/// The text that stands for the task id in a body given word for word.
+/// The placeholder of the task id in a literal body.
 const TASK_ID_HOLDER: &str = "{task_id}";
 
-/// Puts the task id wherever a scripted body asks for it.
+/// Replaces the placeholder by the task id.
 fn filled_in(body: &Value, task_id: &str) -> Value {
     match body {
         Value::String(text) => Value::String(text.replace(TASK_ID_HOLDER, task_id)),

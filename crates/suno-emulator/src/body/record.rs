@@ -1,4 +1,4 @@
-//! What a poll answers (`PROTOCOL.md 4.1`, `5.2`).
+//! The body of a poll's answer (`PROTOCOL.md 4.1`, `5.2`).
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use crate::task::life::Record;
 use crate::task::plan::{Failure, Tracks};
 use crate::task::submission::Dialect;
 
-/// `data` of `record-info` or `recordInfo`. `status` is for the first dialect, whose polls also say
-/// that a callback could not be delivered.
+/// Renders `data` of `record-info` or `recordInfo`. `status` is used by the first dialect, whose
+/// polls also report that a callback failed for good.
 pub(crate) fn data(facts: &Facts, status: &str, record: &Record, style: &BodyStyle) -> Value {
     let failure = record.failure.as_ref();
     let mut data = match facts.submission.dialect {
@@ -45,7 +45,7 @@ fn generate_data(facts: &Facts, status: &str, record: &Record, style: &BodyStyle
     })
 }
 
-/// The state that a status is called in the jobs dialect.
+/// Returns the state in the jobs dialect that matches a status.
 fn jobs_state(status: &str) -> &str {
     match status {
         "PENDING" => "waiting",
@@ -59,7 +59,7 @@ fn jobs_state(status: &str) -> &str {
     }
 }
 
-/// `data` of the jobs dialect, the same in a callback and in a poll.
+/// Renders `data` of the jobs dialect, which is the same in a callback and in a poll.
 pub(crate) fn jobs_data(
     facts: &Facts,
     state: &str,
@@ -67,7 +67,7 @@ pub(crate) fn jobs_data(
     failure: Option<&Failure>,
     style: &BodyStyle,
 ) -> Value {
-    // Tracks are shown at the end only: the pages know no result of a running task.
+    // Only a successful task shows tracks: the pages have no result of a running task.
     let tracks = if state == "success" {
         track::list(facts, tracks, style)
     } else {

@@ -1,4 +1,4 @@
-//! A track, in snake_case for callbacks and in camelCase for polls.
+//! Tracks, in snake_case for callbacks and in camelCase for polls.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::BodyStyle;
 use crate::task::facts::{Facts, TrackFacts};
 use crate::task::plan::Tracks;
 
-/// The names of the members that differ between a callback and a poll (`PROTOCOL.md 4.2`).
+/// The members that are named differently in a callback and in a poll (`PROTOCOL.md 4.2`).
 const RENAMED: [(&str, &str); 7] = [
     ("audio_url", "audioUrl"),
     ("image_url", "imageUrl"),
@@ -17,7 +17,7 @@ const RENAMED: [(&str, &str); 7] = [
     ("stream_audio_url", "streamAudioUrl"),
 ];
 
-/// The list of tracks in a callback: `None` where the member is absent.
+/// Renders the list of tracks in a callback. Returns `None` if the member is absent.
 pub(crate) fn list(facts: &Facts, tracks: Tracks, style: &BodyStyle) -> Option<Value> {
     let all = |is_ready: &dyn Fn(usize) -> bool| -> Value {
         let tracks = facts.tracks.iter().enumerate();
@@ -47,7 +47,7 @@ pub(crate) fn list(facts: &Facts, tracks: Tracks, style: &BodyStyle) -> Option<V
     }
 }
 
-/// The same list as a poll shows it.
+/// Renders the list of tracks in a poll.
 pub(crate) fn camel_list(facts: &Facts, tracks: Tracks, style: &BodyStyle) -> Option<Value> {
     let list = list(facts, tracks, style)?;
     Some(match list {
@@ -56,8 +56,8 @@ pub(crate) fn camel_list(facts: &Facts, tracks: Tracks, style: &BodyStyle) -> Op
     })
 }
 
-/// A finished track, or one that has no audio yet: then `audio_url` is empty, and `duration` and
-/// `source_audio_url` are missing (`PROTOCOL.md 2.7`).
+/// Renders a track. Without audio, `audio_url` is empty, and `duration` and `source_audio_url` are
+/// missing (`PROTOCOL.md 2.7`).
 fn one(facts: &Facts, index: usize, track: &TrackFacts, ready: bool, style: &BodyStyle) -> Value {
     let url = |name: &str, ending: &str| {
         format!(

@@ -1,4 +1,4 @@
-//! Which settings make no sense.
+//! The check of the settings.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ const RETRIES_MAX: usize = 32;
 const AT_ONCE_MAX: usize = 1_000_000;
 
 impl Config {
-    /// Says which setting makes no sense, if one does.
+    /// Returns an error for the first invalid setting.
     pub(crate) fn check(&self) -> Result<(), EmulatorError> {
         let wrong = |name, rule| Err(EmulatorError::Setting { name, rule });
         if !self.is_public_binding_allowed && !self.addr.ip().is_loopback() {

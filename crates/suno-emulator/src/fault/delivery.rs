@@ -1,19 +1,19 @@
-//! Faults on the way of the callbacks: a plan goes in, a plan comes out.
+//! Faults of callbacks. They turn a plan into another plan.
 
 use crate::task::plan::{
     CALLBACKS_MAX, Change, Content, Forgery, Plan, PlannedCallback, SigningMode, Step, Tracks,
 };
 
-/// How often one callback can be sent at most.
+/// The maximum number of copies of one callback.
 pub(crate) const COPIES_MAX: u32 = 16;
 
-/// What happens to the callbacks of a task.
+/// The faults of a task's callbacks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct DeliveryFaults {
     pub(crate) drops: Vec<Target>,
     pub(crate) copies: Vec<(Target, u32)>,
     pub(crate) delays: Vec<(Target, u64)>,
-    /// The order by name; those that are not named follow, the last one first.
+    /// The order of callbacks by name. Callbacks that are not named follow in reverse order.
     pub(crate) order: Option<Vec<String>>,
     pub(crate) signing: SigningMode,
     pub(crate) forgeries: Vec<Forgery>,
@@ -21,7 +21,7 @@ pub(crate) struct DeliveryFaults {
     pub(crate) is_early: bool,
 }
 
-/// Which callbacks a fault strikes.
+/// The callbacks that a fault applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     All,
@@ -37,11 +37,11 @@ impl Target {
     }
 }
 
-/// A callback and when it is due.
+/// The due time of a callback, and the callback.
 type TimedCallback = (u64, PlannedCallback);
 
 impl DeliveryFaults {
-    /// The plan with these faults.
+    /// Returns the plan with these faults.
     pub(crate) fn apply(&self, plan: Plan) -> Plan {
         let mut changes = Vec::new();
         let mut callbacks: Vec<TimedCallback> = Vec::new();
@@ -74,7 +74,7 @@ impl DeliveryFaults {
         }
     }
 
-    /// What nobody asked for comes right after the first callback.
+    /// Inserts callbacks of an unknown type and forged ones after the first callback.
     fn add_extra_callbacks(&self, callbacks: &mut Vec<TimedCallback>) {
         let Some(at_ms) = callbacks.first().map(|(at_ms, _)| *at_ms) else {
             return;
@@ -115,8 +115,8 @@ impl DeliveryFaults {
         }
     }
 
-    /// Puts the callbacks into the order that was asked for. None leaves before its time, since
-    /// what it tells of has not happened: earlier ones wait for it.
+    /// Reorders the callbacks. None is sent before its time, since what it reports has not happened
+    /// yet: earlier callbacks wait for it.
     fn reorder(&self, callbacks: &mut Vec<TimedCallback>) {
         let Some(order) = &self.order else { return };
         let place =
@@ -154,8 +154,8 @@ impl DeliveryFaults {
     }
 }
 
-/// One step for each change and each callback, by time; a change stands before a callback of the
-/// same time, which tells of it.
+/// Builds a plan with one step for each change and each callback, ordered by time. A change comes
+/// before a callback of the same time, which reports it.
 fn merge(changes: Vec<(u64, Change)>, callbacks: Vec<TimedCallback>) -> Plan {
     let changes = changes.into_iter().map(|(at_ms, change)| Step {
         at_ms,
@@ -168,12 +168,12 @@ fn merge(changes: Vec<(u64, Change)>, callbacks: Vec<TimedCallback>) -> Plan {
         callbacks: vec![callback],
     });
     let mut steps: Vec<Step> = changes.chain(callbacks).collect();
-    // The sort is stable, so that what is due at the same time keeps its order.
+    // The sort is stable: steps with the same time keep their order.
     steps.sort_by_key(|step| step.at_ms);
     Plan { steps }
 }
 
-/// The plan in which everything up to the first callback is due at once.
+/// Makes everything up to the first callback due at once.
 fn start_early(mut plan: Plan) -> Plan {
     if let Some(first) = plan
         .steps

@@ -1,49 +1,49 @@
-//! Faults of the exchanges that a client begins: submits, polls and downloads.
+//! Faults of requests: submits, polls and downloads.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::profile::Refusal;
 
-/// What goes wrong when a client asks.
+/// The faults of the requests about a task.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ExchangeFaults {
-    /// How submits that are the same are answered, one fault after the other, and each for how
-    /// many of them; `None` for all that follow.
+    /// The faults of equal submits, in order, each with the number of submits it applies to; `None`
+    /// for all that follow.
     pub(crate) submits: Vec<(SubmitFault, Option<u32>)>,
-    /// How long the answer to the submit is held back, in real time.
+    /// The delay of the answer to the submit, in real time.
     pub(crate) answer_delay_ms: u64,
-    /// How polls are answered, one fault after the other, and how many by each.
+    /// The faults of polls, in order, each with the number of polls it applies to.
     pub(crate) polls: Vec<(PollFault, u32)>,
-    /// How downloads go wrong, and how many.
+    /// The fault of downloads, and the number of downloads it applies to.
     pub(crate) media: Option<(MediaFault, u32)>,
 }
 
-/// How a submit is answered wrongly.
+/// A fault of a submit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SubmitFault {
-    /// An envelope with HTTP 200; nothing is done.
+    /// The submit is refused by an envelope with HTTP 200.
     Refuse(Refusal),
-    /// An envelope with this HTTP status; nothing is done.
+    /// The submit is refused by an envelope with this HTTP status.
     Status(u16),
-    /// A page with HTTP 502, whether the task was taken or not.
+    /// The answer is an HTML page with HTTP 502, whether a task was created or not.
     Html { is_taken: bool },
-    /// The task is taken, and the connection closed.
+    /// A task is created, and the connection is closed without an answer.
     Cut,
 }
 
-/// How a poll is answered wrongly.
+/// A fault of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PollFault {
     Html,
     RateLimited,
     Cut,
-    /// The answer is held back for so long, in real time, and then tells what was so before.
+    /// The answer is delayed in real time, and shows the state from before the delay.
     Slow {
         delay_ms: u64,
     },
 }
 
-/// How a download goes wrong.
+/// A fault of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MediaFault {
     EmptyStream,
@@ -53,7 +53,7 @@ pub(crate) enum MediaFault {
     NoRanges,
 }
 
-/// A fault that lasts for a number of times.
+/// A fault that applies a limited number of times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CountedFault<F> {
     fault: F,
@@ -69,7 +69,7 @@ impl<F: Copy> CountedFault<F> {
         (self.left > 0).then_some(self.fault)
     }
 
-    /// The fault, if it lasts, which makes it last once less.
+    /// Returns the fault and uses it up once. Returns `None` if it is used up.
     pub(crate) fn take(&mut self) -> Option<F> {
         self.left = self.left.checked_sub(1)?;
         Some(self.fault)
@@ -77,7 +77,7 @@ impl<F: Copy> CountedFault<F> {
 }
 
 impl ExchangeFaults {
-    /// What happens to a submit before which so many came that are the same.
+    /// Returns the fault of a submit that follows `before` equal ones.
     pub(crate) fn of_submit(&self, before: u32) -> Option<&SubmitFault> {
         let mut before = before;
         for (fault, times) in &self.submits {
@@ -90,11 +90,11 @@ impl ExchangeFaults {
     }
 }
 
-/// How many different submits are remembered.
+/// The maximum number of different submits that are counted.
 const COUNTED_MAX: usize = 65_536;
 
-/// How often submits came that are the same, so that a fault can end after some times. A submit is
-/// known by a number that is made from its text.
+/// The number of times that each submit was sent, so that a fault can end after some of them. A
+/// submit is identified by a hash of its text.
 #[derive(Debug, Default)]
 pub(crate) struct SubmitCounts {
     counts: HashMap<u64, u32>,
@@ -102,7 +102,7 @@ pub(crate) struct SubmitCounts {
 }
 
 impl SubmitCounts {
-    /// Counts a submit, and says how many came before it that are the same.
+    /// Counts a submit and returns the number of equal ones before it.
     pub(crate) fn count(&mut self, submit: u64) -> u32 {
         if !self.counts.contains_key(&submit) {
             if self.oldest_first.len() >= COUNTED_MAX

@@ -1,4 +1,4 @@
-//! What goes wrong: with the callbacks of a task, and with the requests about it.
+//! Faults: of the callbacks of a task, and of the requests about it.
 
 pub(crate) mod delivery;
 pub(crate) mod exchange;

@@ -1,4 +1,4 @@
-//! What a request is answered with.
+//! The answer to a request.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -9,22 +9,22 @@ use crate::body::envelope;
 use crate::profile::{Profile, Refusal};
 use crate::provider::Reply;
 
-/// An answer, or none.
+/// An answer, or the lack of one.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Send(Response<Bytes>),
-    /// The connection breaks after the body, which is shorter than was announced.
+    /// The connection breaks after the body, which is shorter than announced.
     Break(Response<Bytes>),
     /// The connection is closed without an answer.
     Cut,
 }
 
-/// The page that a content network sends when it cannot reach the provider.
+/// The HTML page of a proxy that cannot reach the provider.
 const PAGE_502: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
     <center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
 
 impl Answer {
-    /// Any body of any type.
+    /// Creates an answer with a body of any type.
     pub(crate) fn with(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -38,12 +38,13 @@ impl Answer {
         Self::with(status, "application/json", Bytes::from(body.to_string()))
     }
 
-    /// A refusal as the provider sends it: with HTTP 200 (`PROTOCOL.md 1.19`).
+    /// Creates a refusal as the provider sends it: with HTTP 200 (`PROTOCOL.md 1.19`).
     pub(crate) fn refusal(profile: Profile, refusal: &Refusal) -> Self {
         Self::json(StatusCode::OK, &envelope::refusal(profile, refusal))
     }
 
-    /// How the provider answers a wrong path is assumed: with the code of the tables, and in HTTP.
+    /// Creates the answer for an unknown path. The provider's answer is not known; this one uses
+    /// the documented code, also as the HTTP status.
     pub(crate) fn not_found(profile: Profile) -> Self {
         Self::json(
             StatusCode::NOT_FOUND,
@@ -51,7 +52,8 @@ impl Answer {
         )
     }
 
-    /// How the provider answers a wrong method is assumed.
+    /// Creates the answer for a method that the path does not support. The provider's answer is not
+    /// known.
     pub(crate) fn wrong_method(profile: Profile, allowed: &[Method]) -> Self {
         let body = envelope::refusal(profile, &Refusal::NotFound);
         let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
@@ -63,8 +65,8 @@ impl Answer {
         Self::json(StatusCode::PAYLOAD_TOO_LARGE, &body)
     }
 
-    /// Refuses a request with more than one `Host`. A proxy might check one of them, and the emulator
-    /// the other.
+    /// Creates the answer for more than one `Host`. A proxy might check one of them, and the
+    /// emulator the other.
     pub(crate) fn several_hosts(profile: Profile) -> Self {
         let refusal = Refusal::Invalid("Send one Host header.".to_owned());
         Self::json(
@@ -92,7 +94,7 @@ impl Answer {
         }
     }
 
-    /// Sets a header, if the text can stand in one.
+    /// Sets a header, unless the text is not a valid header value.
     pub(crate) fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let (Self::Send(response) | Self::Break(response), Ok(value)) =
             (&mut self, HeaderValue::from_str(value))
@@ -102,7 +104,8 @@ impl Answer {
         self
     }
 
-    /// Announces the whole body, sends half of it, and breaks the connection.
+    /// Turns the answer into one that announces the whole body, sends half of it, and breaks the
+    /// connection.
     pub(crate) fn broken_in_half(self) -> Self {
         match self {
             Self::Send(response) => {
@@ -115,7 +118,7 @@ impl Answer {
     }
 }
 
-/// Why a request below `/_emulator/` is rejected.
+/// The reason for rejecting a request below `/_emulator/`.
 #[derive(Debug)]
 pub(super) struct Rejection {
     status: StatusCode,

@@ -1,4 +1,4 @@
-//! What is answered at which path.
+//! The provider's API.
 
 use bytes::Bytes;
 use http::header::HeaderValue;
@@ -15,7 +15,7 @@ use crate::task::submission::Dialect;
 /// The header of a submit that chooses a scenario.
 const SCENARIO_HEADER: &str = "x-emulator-scenario";
 
-/// What a path stands for.
+/// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
     Submit(Dialect),
@@ -93,7 +93,7 @@ async fn submit(runner: &Runner, dialect: Dialect, request: &Request<Bytes>) -> 
     answered(runner, reply_plan).await
 }
 
-/// Does what is to be done before an answer.
+/// Executes the steps of a reply plan and returns the answer.
 async fn answered(runner: &Runner, reply_plan: ReplyPlan) -> Answer {
     if let Some(attempt) = reply_plan.early {
         runner.deliver(attempt).await;

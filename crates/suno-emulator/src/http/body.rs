@@ -1,4 +1,4 @@
-//! The body of an answer: bytes, and for a fault the break of the connection after them.
+//! The body of an answer, which can end with a break of the connection.
 
 use std::io;
 use std::pin::Pin;
@@ -7,14 +7,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// How often the connection gets the chance to send what it has before it is broken off.
+/// The number of polls before the connection is broken, so that it can send the bytes before.
 const TURNS_BEFORE_BREAK: u8 = 8;
 
-/// Bytes that are sent in one piece.
+/// A body that is sent in one piece.
 #[derive(Debug)]
 pub(crate) struct AnswerBody {
     rest: Bytes,
-    /// What is left to wait before the break, if there is to be one.
+    /// The number of polls until the break, if there is one.
     breaks_in: Option<u8>,
 }
 
@@ -26,7 +26,7 @@ impl AnswerBody {
         }
     }
 
-    /// Breaks the connection off after these bytes.
+    /// Creates a body that breaks the connection after these bytes.
     pub(crate) fn broken(bytes: Bytes) -> Self {
         Self {
             rest: bytes,
@@ -51,7 +51,7 @@ impl Body for AnswerBody {
             None => Poll::Ready(None),
             Some(0) => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
             Some(turns) => {
-                // Being asked again later lets the connection flush first.
+                // The connection flushes before it polls again.
                 *turns -= 1;
                 context.waker().wake_by_ref();
                 Poll::Pending

@@ -23,7 +23,7 @@ pub(super) async fn answer(runner: &Runner, request: &Request<Bytes>) -> Answer 
         );
     };
     let (fault, tag) = (medium.fault, format!("\"{}\"", medium.track_id));
-    // Synthesis takes milliseconds, during which other requests should go on.
+    // Synthesis takes milliseconds. Other requests should not wait for it.
     let made = tokio::task::spawn_blocking(move || make(&medium)).await;
     let Ok((content_type, body)) = made else {
         return Answer::with(
@@ -38,7 +38,7 @@ pub(super) async fn answer(runner: &Runner, request: &Request<Bytes>) -> Answer 
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    // A part is of use only to someone who has the rest of the same file.
+    // A range is useful only to a client that has the rest of the same file.
     let is_same = header(IF_RANGE).is_none_or(|if_range| if_range == tag);
     let range = header(RANGE).filter(|_| is_same);
     match fault {

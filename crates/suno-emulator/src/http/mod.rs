@@ -1,4 +1,4 @@
-//! The HTTP server of the emulator: the API of the provider, its media, and `/_emulator/`.
+//! The HTTP server of the emulator: the provider's API, media files, and `/_emulator/`.
 
 mod admin;
 mod answer;

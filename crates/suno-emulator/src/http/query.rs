@@ -1,4 +1,4 @@
-//! The query of a request.
+//! Parameters in the query of a request.
 
 use http::Request;
 

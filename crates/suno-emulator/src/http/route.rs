@@ -1,4 +1,4 @@
-//! Sends each request to the provider's API or to `/_emulator/`, and checks the API key.
+//! Routes requests to the provider's API or to `/_emulator/`, and checks the API key.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::profile::Refusal;
 use crate::runner::Runner;
 use crate::secret::Secret;
 
-/// Decides what answers a request.
+/// The router of all requests.
 #[derive(Debug)]
 pub(crate) struct Router {
     pub(super) runner: Arc<Runner>,
@@ -30,8 +30,8 @@ impl Router {
         }
     }
 
-    /// Answers one request. The guard runs before a path below `/_emulator/` is looked up, so that a
-    /// new path cannot be added without it.
+    /// Answers a request. The guard runs before a path below `/_emulator/` is looked up, so that a
+    /// new endpoint cannot be added without it.
     pub(super) async fn answer(&self, request: &Request<Bytes>) -> Answer {
         let has_key = self.has_key(request);
         let Some(path) = request.uri().path().strip_prefix(admin::PREFIX) else {

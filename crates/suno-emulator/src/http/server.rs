@@ -1,4 +1,4 @@
-//! The HTTP side: connections, bounds, and the header that says what answers here.
+//! The server: connections, size and time limits, and the header that identifies the emulator.
 
 use std::io;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use super::answer::Answer;
 use super::body::AnswerBody;
 use super::route::Router;
 
-/// How large a request body may be.
+/// The maximum size of a request body.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// How much of a larger one is read and thrown away.
+/// The maximum size of a larger body that is read and discarded.
 const BODY_BYTES_DRAINED_MAX: usize = 64 * 1024 * 1024;
-/// How long a client may take to send the head of a request, and its body.
+/// The timeout for receiving the head of a request, and for receiving its body.
 const READ_MAX: Duration = Duration::from_secs(10);
-/// The pause after the system refused a connection, such as when files ran out.
+/// The pause after accepting a connection failed, for example because of too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// The header that every answer carries.
+/// The header of every answer, with the version of the emulator.
 const EMULATOR_HEADER: &str = "x-suno-emulator";
 
-/// Accepts connections as long as the emulator runs.
+/// Accepts connections until the emulator stops.
 pub(crate) async fn serve(router: Arc<Router>, listener: TcpListener, connections_max: usize) {
     let places = Arc::new(Semaphore::new(connections_max));
     loop {
@@ -54,7 +54,7 @@ pub(crate) async fn serve(router: Arc<Router>, listener: TcpListener, connection
 }
 
 async fn serve_connection(router: Arc<Router>, stream: TcpStream) {
-    // Without this, answers that are small wait for an acknowledgement.
+    // Without this, small answers wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let router = Arc::clone(&router);
@@ -70,7 +70,7 @@ async fn serve_connection(router: Arc<Router>, stream: TcpStream) {
     }
 }
 
-/// An error ends the connection without an answer, which is what a fault may ask for.
+/// Answers a request. An error closes the connection without an answer, as some faults require.
 async fn respond(
     router: &Router,
     request: Request<Incoming>,
@@ -79,7 +79,7 @@ async fn respond(
     let profile = router.runner.provider().profile();
     let has_several_hosts = head.headers.get_all(HOST).iter().count() > 1;
     let answer = match read(body).await {
-        // Only after the body, or a client that is still sending would never see the answer.
+        // The body is read first: a client that is still sending would not see the answer.
         _ if has_several_hosts => Answer::several_hosts(profile),
         Ok(body) => router.answer(&Request::from_parts(head, body)).await,
         Err(BodyError::TooLarge) => Answer::too_large(profile),
@@ -107,8 +107,8 @@ async fn read(body: Incoming) -> Result<Bytes, BodyError> {
     read.unwrap_or(Err(BodyError::TooSlow))
 }
 
-/// Takes a body that is too large to its end, or a client that is still sending would never see the
-/// answer.
+/// Reads a body, also to the end if it is too large: a client that is still sending would not see
+/// the answer.
 async fn collect(mut body: Incoming) -> Result<Bytes, BodyError> {
     let mut kept = BytesMut::new();
     let mut bytes: usize = 0;

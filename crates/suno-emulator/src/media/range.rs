@@ -1,17 +1,17 @@
-//! The `Range` header: one range of bytes, as downloads that go on after a break use it.
+//! The `Range` header: one range of bytes, as clients send it to resume a download.
 
-/// What a `Range` header asks for of a file.
+/// The part of a file that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestedRange {
-    /// No range, or one that is not understood: then the whole file is the right answer.
+    /// The whole file: there is no range, or one that is not understood.
     Whole,
     /// The bytes from `first` to `last`, both included.
     Part { first: usize, last: usize },
-    /// A range that lies outside of the file.
+    /// A range outside the file.
     Unsatisfiable,
 }
 
-/// Reads a `Range` header for a file of `length` bytes. Several ranges are answered with the whole
+/// Parses a `Range` header for a file of `length` bytes. Several ranges are answered with the whole
 /// file, as the standard allows.
 pub(crate) fn requested_range(header: Option<&str>, length: usize) -> RequestedRange {
     let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {

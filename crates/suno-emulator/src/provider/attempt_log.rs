@@ -1,10 +1,10 @@
-//! The attempts that are kept.
+//! The log of attempts to deliver callbacks.
 
 use std::collections::VecDeque;
 
 use crate::task::attempt::Attempt;
 
-/// How many bytes of bodies and answers are kept.
+/// The maximum total size of the bodies and answers that are kept.
 const BODY_BYTES_KEPT_MAX: usize = 64 * 1024 * 1024;
 
 /// The most recent attempts, oldest first.
@@ -15,7 +15,7 @@ pub(crate) struct AttemptLog {
     body_bytes: usize,
     serial: u64,
     is_observed: bool,
-    /// Filed, and not taken by the observer yet. Always empty without an observer.
+    /// Logged attempts that the observer has not taken yet. Always empty without an observer.
     unobserved: Vec<Attempt>,
 }
 
@@ -31,12 +31,12 @@ impl AttemptLog {
         }
     }
 
-    /// Takes what was filed since the last call, also attempts that made room for others.
+    /// Returns the attempts that were logged since the last call, including evicted ones.
     pub(crate) fn take_unobserved(&mut self) -> Vec<Attempt> {
         std::mem::take(&mut self.unobserved)
     }
 
-    /// Files an attempt under the next serial number. The oldest ones make room for it.
+    /// Appends an attempt with the next serial number and evicts the oldest ones.
     pub(crate) fn push(&mut self, mut attempt: Attempt) {
         self.serial += 1;
         attempt.serial = self.serial;
@@ -57,7 +57,7 @@ impl AttemptLog {
         self.kept.iter()
     }
 
-    /// How many attempts were filed, those that are no longer kept included.
+    /// Returns how many attempts were logged, including evicted ones.
     pub(crate) fn count(&self) -> u64 {
         self.serial
     }

@@ -1,4 +1,5 @@
-//! What people and tools see and do beside the API: lists, repeated deliveries, reset.
+//! Inspecting and controlling the provider beside its API: lists, the default scenario, scripts,
+//! reset.
 
 use std::sync::Arc;
 
@@ -12,28 +13,28 @@ use crate::scenario::script::Script;
 use crate::task::attempt::Attempt;
 use crate::task::{Task, TaskEnding};
 
-/// How many scripts are kept.
+/// The maximum number of scripts.
 pub(crate) const SCRIPTS_MAX: usize = 256;
 
-/// A task in a few words.
+/// A summary of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskSummary {
-    /// Counts the tasks of one emulator, from 1.
+    /// The number of the task, counted from 1.
     pub number: u64,
-    /// The id that the submit was answered with.
+    /// The task id in the answer to the submit.
     pub task_id: String,
-    /// The title that was submitted. Two tasks of one title were submitted twice.
+    /// The submitted title. Two tasks with one title were submitted twice.
     pub title: String,
-    /// The words of its scenario, those included that `random` drew.
+    /// The words of the scenario, including those drawn by `random`.
     pub words: String,
-    /// What a poll says.
+    /// The status that a poll returns.
     pub status: String,
-    /// How it ended in truth, whatever was posted.
+    /// The true ending, independent of the callbacks that were sent.
     pub ending: TaskEnding,
-    /// What was paid for it and not given back, in credits.
+    /// The credits that were paid and not refunded.
     pub credits_paid: u64,
-    /// Whether nothing will happen to it any more by itself.
+    /// Whether the task has nothing left to do.
     pub is_finished: bool,
 }
 
@@ -42,7 +43,7 @@ impl Provider {
         self.log.iter().cloned().collect()
     }
 
-    /// Attempts after a serial number, of one task or all.
+    /// Returns attempts after a serial number, of one task or of all.
     pub(crate) fn attempts_after(
         &self,
         serial: u64,
@@ -54,7 +55,7 @@ impl Provider {
         of_task.take(limit).cloned().collect()
     }
 
-    /// Tasks after a number, in the order in which they were taken.
+    /// Returns tasks after a number, in the order in which they were created.
     pub(crate) fn tasks_after(&self, number: u64, limit: usize) -> Vec<TaskSummary> {
         let after = self.tasks.range(number.saturating_add(1)..).take(limit);
         after
@@ -68,7 +69,7 @@ impl Provider {
         Some(summary(number, &entry.task))
     }
 
-    /// Sets the scenario of the next tasks that choose none, or of all of them.
+    /// Sets the scenario of tasks that do not choose one: of the next `tasks` ones, or of all.
     pub(crate) fn set_default_scenario(
         &mut self,
         words: &str,
@@ -76,7 +77,7 @@ impl Provider {
     ) -> Result<(), String> {
         let scenario = Scenario::parse(words)?;
         self.default_scenario = match tasks {
-            Some(0) => self.rules.default_scenario.clone(),
+            Some(0) => self.settings.default_scenario.clone(),
             tasks_left => DefaultScenario {
                 words: words.to_owned(),
                 scenario,
@@ -87,14 +88,14 @@ impl Provider {
     }
 
     pub(crate) fn clear_default_scenario(&mut self) {
-        self.default_scenario = self.rules.default_scenario.clone();
+        self.default_scenario = self.settings.default_scenario.clone();
     }
 
     pub(crate) fn default_scenario(&self) -> &DefaultScenario {
         &self.default_scenario
     }
 
-    /// Keeps a script; `false` if there is no place.
+    /// Adds a script. Returns `false` if too many are kept.
     pub(crate) fn add_script(&mut self, script: Script) -> bool {
         let has_place =
             self.scripts.len() < SCRIPTS_MAX || self.scripts.contains_key(script.name());
@@ -109,35 +110,35 @@ impl Provider {
         self.scripts.keys().map(String::as_str)
     }
 
-    /// Forgets all tasks and attempts, and begins again with the same seed and credits. Scripts and
-    /// settings stay.
+    /// Removes all tasks and attempts and restarts with the same seed and full credits. Scripts and
+    /// settings are kept.
     pub(crate) fn reset(&mut self) {
         self.tasks.clear();
         self.numbers.clear();
         self.schedule = super::Schedule::default();
         self.finished.clear();
         self.next_number = 1;
-        self.credits = CreditAccount::new(self.rules.credits);
+        self.credits = CreditAccount::new(self.settings.credits);
         self.submits = RateLimit::of_submits();
         self.submit_counts = crate::fault::exchange::SubmitCounts::default();
         self.log.clear();
-        self.default_scenario = self.rules.default_scenario.clone();
+        self.default_scenario = self.settings.default_scenario.clone();
         self.generation += 1;
     }
 
-    /// Numbers for people.
+    /// Returns the counts that the overview shows.
     pub(crate) fn counts(&self) -> Value {
         json!({
             "attempts": self.log.count(),
             "attempts_kept": self.log.iter().count(),
-            "attempts_kept_max": self.rules.attempts_kept_max,
+            "attempts_kept_max": self.settings.attempts_kept_max,
             "credits_left": self.credits.left(),
             "credits_refunded": self.credits.refunded(),
             "credits_spent": self.credits.spent(),
             "tasks": self.next_number - 1,
             "tasks_finished": self.finished.len(),
             "tasks_kept": self.tasks.len(),
-            "tasks_kept_max": self.rules.tasks_kept_max,
+            "tasks_kept_max": self.settings.tasks_kept_max,
         })
     }
 }

@@ -1,13 +1,13 @@
-//! Credits: what is left, what a task costs, what came back.
+//! The credits of the account: left, spent and refunded.
 
 use std::num::NonZeroU64;
 
 use serde_json::Value;
 
-/// What one task of two tracks costs (`PROTOCOL.md 1.42`).
+/// The price of one task (`PROTOCOL.md 1.42`).
 pub(crate) const TASK_CREDITS: u64 = 12;
 
-/// The credits of the one account, in hundredths.
+/// The credits of the account, in hundredths.
 #[derive(Debug)]
 pub(crate) struct CreditAccount {
     left: u64,
@@ -15,7 +15,7 @@ pub(crate) struct CreditAccount {
     refunded: u64,
 }
 
-/// How many hundredths one credit has.
+/// The number of hundredths in a credit.
 const HUNDREDTHS: u64 = 100;
 
 impl CreditAccount {
@@ -27,7 +27,7 @@ impl CreditAccount {
         }
     }
 
-    /// Pays for a task; `None` if too little is left.
+    /// Pays for a task. Returns `None` if the credits do not suffice.
     pub(crate) fn pay(&mut self) -> Option<NonZeroU64> {
         let price = NonZeroU64::new(TASK_CREDITS * HUNDREDTHS)?;
         self.left = self.left.checked_sub(price.get())?;
@@ -53,7 +53,7 @@ impl CreditAccount {
     }
 }
 
-/// A whole number where it is one, otherwise with its fraction.
+/// Converts hundredths to a JSON number, without a fraction if there is none.
 pub(crate) fn number(hundredths: u64) -> Value {
     if hundredths.is_multiple_of(HUNDREDTHS) {
         Value::from(hundredths / HUNDREDTHS)

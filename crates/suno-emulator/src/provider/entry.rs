@@ -1,4 +1,4 @@
-//! A task as the provider keeps it: with its rate limit, its faults, and where it is filed.
+//! An entry of the provider's task list: a task with its rate limit and its faults.
 
 use std::collections::VecDeque;
 
@@ -6,16 +6,16 @@ use crate::fault::exchange::{CountedFault, ExchangeFaults, MediaFault, PollFault
 use crate::provider::limits::RateLimit;
 use crate::task::Task;
 
-/// A task that is kept.
+/// A task with the data that the provider keeps about it.
 #[derive(Debug)]
 pub(super) struct TaskEntry {
     pub(super) task: Task,
-    /// Whether it is in the list of finished tasks.
+    /// Whether the task is in the list of finished tasks.
     pub(super) is_listed_as_finished: bool,
-    /// The timestamp that was signed last, which a forged callback copies.
+    /// The last signed timestamp, which a forged callback copies.
     pub(super) signed_at_seconds: Option<u64>,
     pub(super) polls: RateLimit,
-    /// What goes wrong with polls, one after the other.
+    /// The faults of polls, in the order in which they apply.
     poll_faults: VecDeque<CountedFault<PollFault>>,
     media_fault: Option<CountedFault<MediaFault>>,
 }
@@ -37,7 +37,7 @@ impl TaskEntry {
         }
     }
 
-    /// What goes wrong with a poll, which makes it go wrong once less.
+    /// Returns the fault of the next poll and uses it up once.
     pub(super) fn take_poll_fault(&mut self) -> Option<PollFault> {
         loop {
             if let Some(fault) = self.poll_faults.front_mut()?.take() {
@@ -47,7 +47,7 @@ impl TaskEntry {
         }
     }
 
-    /// What goes wrong with a download, which may make it go wrong once less.
+    /// Returns the fault of the next download and uses it up once.
     pub(super) fn take_download_fault(&mut self) -> Option<MediaFault> {
         let lasting = self.media_fault.as_mut()?;
         if lasting.fault()? == MediaFault::EmptyStream {
@@ -57,7 +57,7 @@ impl TaskEntry {
         }
     }
 
-    /// What goes wrong with a stream.
+    /// Returns the fault of streams. It is never used up.
     pub(super) fn stream_fault(&self) -> Option<MediaFault> {
         let fault = self.media_fault.as_ref()?.fault()?;
         (fault == MediaFault::EmptyStream).then_some(fault)

@@ -1,15 +1,15 @@
-//! Rate limits: so many requests in so long a time (`PROTOCOL.md 1.39`, `1.40`).
+//! Rate limits of submits and polls (`PROTOCOL.md 1.39`, `1.40`).
 
 use std::collections::VecDeque;
 
-/// How many submits an account may send in [`SUBMIT_SPAN_MS`].
+/// The maximum number of submits in [`SUBMIT_SPAN_MS`].
 const SUBMITS_MAX: usize = 20;
 const SUBMIT_SPAN_MS: u64 = 10_000;
-/// How often one task may be polled in [`POLL_SPAN_MS`].
+/// The maximum number of polls of one task in [`POLL_SPAN_MS`].
 const POLLS_MAX: usize = 3;
 const POLL_SPAN_MS: u64 = 1_000;
 
-/// A window that slides over the requests of the last while.
+/// A rate limit with a sliding window.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     taken_unix_ms: VecDeque<u64>,
@@ -34,7 +34,8 @@ impl RateLimit {
         }
     }
 
-    /// Takes a request, or refuses it. A refused one does not count.
+    /// Counts a request and returns `true`, or returns `false` if the limit is reached. A refused
+    /// request is not counted.
     pub(crate) fn take(&mut self, now_unix_ms: u64) -> bool {
         let is_past = |taken: &u64| taken.saturating_add(self.span_ms) <= now_unix_ms;
         while self.taken_unix_ms.front().is_some_and(is_past) {

@@ -1,7 +1,7 @@
 //! The provider's state: tasks, credits, attempts, and what is due when.
 //!
-//! Pure: each call is told the time and returns what to answer or what to send. The server and the
-//! pacer around it do the rest.
+//! It does no I/O: each call takes the time as an argument and returns what to answer or what to
+//! send. The [runner](crate::runner) and the [server](crate::http) do the rest.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -37,9 +37,9 @@ pub(crate) use queries::{MediaFile, MediaKind};
 pub(crate) use reply::{Reply, ReplyPlan};
 use schedule::Schedule;
 
-/// What does not change while an emulator runs.
+/// The settings of a provider, which do not change while it runs.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(crate) struct ProviderSettings {
     pub(crate) profile: Profile,
     pub(crate) webhook_key: Option<Secret>,
     pub(crate) seed: Seed,
@@ -51,65 +51,65 @@ pub(crate) struct Rules {
     pub(crate) default_scenario: DefaultScenario,
     pub(crate) tasks_kept_max: usize,
     pub(crate) attempts_kept_max: usize,
-    /// Whether somebody takes the attempts that are filed.
+    /// Whether an observer takes the logged attempts.
     pub(crate) is_observed: bool,
 }
 
-/// The scenario of tasks that choose none.
+/// The scenario of tasks that do not choose one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DefaultScenario {
     pub(crate) words: String,
     pub(crate) scenario: Scenario,
-    /// For how many tasks it stands; `None` for all.
+    /// The number of tasks it still applies to, or `None` for all.
     pub(crate) tasks_left: Option<u32>,
 }
 
 /// The provider's state.
 #[derive(Debug)]
 pub(crate) struct Provider {
-    rules: Rules,
+    settings: ProviderSettings,
     scripts: BTreeMap<String, Arc<Script>>,
     default_scenario: DefaultScenario,
     tasks: BTreeMap<u64, TaskEntry>,
     numbers: HashMap<String, u64>,
     schedule: Schedule,
-    /// Finished tasks, the longest finished first.
+    /// Finished tasks, the first finished one first.
     finished: VecDeque<u64>,
     next_number: u64,
     credits: CreditAccount,
     submits: RateLimit,
     submit_counts: SubmitCounts,
     log: AttemptLog,
-    /// Counts the resets, so that what was sent before one is not settled after it.
+    /// The number of resets. An attempt that was begun before a reset is ignored when it ends.
     generation: u64,
 }
 
 impl Provider {
-    pub(crate) fn new(rules: Rules, scripts: BTreeMap<String, Arc<Script>>) -> Self {
+    pub(crate) fn new(settings: ProviderSettings, scripts: BTreeMap<String, Arc<Script>>) -> Self {
         Self {
             scripts,
-            default_scenario: rules.default_scenario.clone(),
+            default_scenario: settings.default_scenario.clone(),
             tasks: BTreeMap::new(),
             numbers: HashMap::new(),
             schedule: Schedule::default(),
             finished: VecDeque::new(),
             next_number: 1,
-            credits: CreditAccount::new(rules.credits),
+            credits: CreditAccount::new(settings.credits),
             submits: RateLimit::of_submits(),
             submit_counts: SubmitCounts::default(),
-            log: AttemptLog::new(rules.attempts_kept_max, rules.is_observed),
+            log: AttemptLog::new(settings.attempts_kept_max, settings.is_observed),
             generation: 0,
-            rules,
+            settings,
         }
     }
 
     pub(crate) fn profile(&self) -> Profile {
-        self.rules.profile
+        self.settings.profile
     }
 
-    /// The number that everything by chance follows from.
+    /// Returns the random seed.
     pub(crate) fn seed(&self) -> u64 {
-        self.rules.seed.number()
+        self.settings.seed.number()
     }
 
     fn entry_mut(&mut self, task_id: &str) -> Option<&mut TaskEntry> {

@@ -1,4 +1,4 @@
-//! What clients ask about tasks: polls, credits, media.
+//! Requests that read: polls, credits, media.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::profile::Refusal;
 use crate::task::plan::Tracks;
 use crate::task::submission::Dialect;
 
-/// A file of a task.
+/// A media file of a track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MediaFile {
     pub(crate) track_id: String,
@@ -21,7 +21,7 @@ pub(crate) struct MediaFile {
     pub(crate) fault: Option<MediaFault>,
 }
 
-/// What a file is.
+/// The kind of a media file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MediaKind {
     Audio { duration_cs: u32 },
@@ -31,7 +31,7 @@ pub(crate) enum MediaKind {
 impl Provider {
     /// Answers a poll (`PROTOCOL.md 4.1`).
     pub(crate) fn record(&mut self, now: Moment, dialect: Dialect, task_id: &str) -> ReplyPlan {
-        let has_limits = self.rules.has_rate_limits;
+        let has_limits = self.settings.has_rate_limits;
         let number = self.numbers.get(task_id);
         let found = number.and_then(|number| self.tasks.get_mut(number));
         let Some(entry) = found.filter(|entry| entry.task.facts.submission.dialect == dialect)
@@ -56,7 +56,7 @@ impl Provider {
                 &task.facts,
                 task.status(),
                 task.life.record(),
-                &self.rules.style,
+                &self.settings.style,
             )
         } else {
             Value::Null
@@ -68,13 +68,13 @@ impl Provider {
         }
     }
 
-    /// Answers how many credits are left (`PROTOCOL.md 4.15`).
+    /// Returns the credits that are left (`PROTOCOL.md 4.15`).
     pub(crate) fn credits(&self) -> Value {
         envelope::success(self.credits.left())
     }
 
-    /// Finds the file that stands at `/media/TASK/KIND-N.ENDING`. Audio is there from the moment on
-    /// at which a callback or a poll names it.
+    /// Finds the file at `/media/TASK/KIND-N.ENDING`. An audio file exists from the moment at which
+    /// a callback or a poll names it.
     pub(crate) fn medium(&mut self, path: &str) -> Option<MediaFile> {
         let (task_id, name) = path.strip_prefix("/media/")?.split_once('/')?;
         let (kind_and_position, ending) = name.rsplit_once('.')?;
@@ -115,7 +115,7 @@ fn is_ready(tracks: Tracks, index: usize, count: usize) -> bool {
     }
 }
 
-/// A stream can be heard before its track is finished.
+/// A stream is available before its track is finished.
 fn is_streamable(tracks: Tracks, index: usize, count: usize) -> bool {
     let is_begun = matches!(
         tracks,

@@ -1,4 +1,4 @@
-//! How the provider answers a submit or a poll, and what happens before the answer.
+//! The answer to a submit or a poll, and what happens before it is sent.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use serde_json::Value;
 
 use crate::task::attempt::AttemptInFlight;
 
-/// What is to be done about a submit or a poll, in this order.
+/// The steps that answer a submit or a poll, in this order.
 pub(crate) struct ReplyPlan {
     /// A callback to deliver before the answer.
     pub(crate) early: Option<AttemptInFlight>,
-    /// How long to hold the answer back, in real time.
+    /// The delay before the answer, in real time.
     pub(crate) delay: Duration,
     pub(crate) reply: Reply,
     /// The task that a submit created.
     pub(crate) task: Option<CreatedTask>,
 }
 
-/// What an observer of submits is told of the task.
+/// The parts of a created task that an observer of submits receives.
 pub(crate) struct CreatedTask {
     pub(crate) task_id: String,
     pub(crate) callback_url: String,
 }
 
-/// How a request of the API is answered.
+/// An answer of the API.
 pub(crate) enum Reply {
-    /// An envelope, with this HTTP status.
+    /// An envelope with this HTTP status.
     Envelope(u16, Value),
-    /// The page of a content network that could not reach the provider.
+    /// The HTML page of a proxy that cannot reach the provider.
     Html502,
     /// The connection is closed without an answer.
     Cut,

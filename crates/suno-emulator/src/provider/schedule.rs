@@ -1,8 +1,9 @@
-//! Which task needs attention when.
+//! The times at which tasks have something to do.
 
 use std::collections::{BTreeSet, HashMap};
 
-/// Each task stands here at most once. Tasks of the same time come in the order of their numbers.
+/// A queue of tasks by due time. It holds each task at most once; tasks with the same time are
+/// ordered by number.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     by_time: BTreeSet<(u64, u64)>,
@@ -10,7 +11,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Puts a task where it belongs, or takes it out.
+    /// Sets the due time of a task, or removes the task.
     pub(super) fn put(&mut self, number: u64, at_ms: Option<u64>) {
         if let Some(was_ms) = self.by_task.remove(&number) {
             self.by_time.remove(&(was_ms, number));
@@ -21,7 +22,7 @@ impl Schedule {
         }
     }
 
-    /// The time and the task that come first.
+    /// Returns the earliest due time and its task.
     pub(super) fn first(&self) -> Option<(u64, u64)> {
         self.by_time.first().copied()
     }

@@ -1,4 +1,4 @@
-//! What is due: the next callback to send, its signature, and the result of sending it.
+//! Sending callbacks: the next attempt, its signature, and its result.
 
 use bytes::Bytes;
 
@@ -12,11 +12,11 @@ use crate::task::facts::Facts;
 use crate::task::outbox::{QueuedCallback, RetryDecision, RetryRule};
 use crate::task::plan::{PlannedCallback, SigningMode};
 
-/// How long ago a stale timestamp was, in seconds.
+/// The age of a stale timestamp, in seconds.
 const STALE_SECONDS: u64 = 3600;
 
 impl Provider {
-    /// When something is due next.
+    /// Returns the time at which the next task has something to do.
     pub(crate) fn due_at(&self) -> Option<u64> {
         self.schedule.first().map(|(at_ms, _)| at_ms)
     }
@@ -26,7 +26,7 @@ impl Provider {
         self.finished.len() == self.tasks.len()
     }
 
-    /// Lets what is due happen, up to the next callback that has to leave.
+    /// Executes everything that is due, up to the next callback to send, and returns that attempt.
     pub(crate) fn next_attempt(&mut self, now: Moment) -> Option<AttemptInFlight> {
         while let Some((at_ms, number)) = self.schedule.first() {
             if at_ms > now.at_ms {
@@ -39,7 +39,7 @@ impl Provider {
         None
     }
 
-    /// Lets what is due for one task happen.
+    /// Executes everything that is due for one task. Returns the attempt to make, if there is one.
     pub(super) fn advance_task(&mut self, number: u64, now: Moment) -> Option<AttemptInFlight> {
         let Some(entry) = self.tasks.get_mut(&number) else {
             self.schedule.put(number, None);
@@ -49,14 +49,14 @@ impl Provider {
             generation: self.generation,
             task_number: number,
             now,
-            retry: &self.rules.retry,
+            retry: &self.settings.retry,
         };
         let due = entry.task.advance(now);
         if let Some(paid) = due.refund {
             self.credits.refund(paid);
         }
         for callback in &due.callbacks {
-            let queued = render(&entry.task.facts, callback, &self.rules.style);
+            let queued = render(&entry.task.facts, callback, &self.settings.style);
             let unsent = if callback.is_dropped {
                 Err(queued)
             } else {
@@ -70,7 +70,7 @@ impl Provider {
         let attempt = entry.task.outbox.take(now.at_ms).map(|queued| {
             let signing = queued.signing;
             let mut attempt = context.attempt(&entry.task.facts, queued);
-            if let Some(key) = &self.rules.webhook_key {
+            if let Some(key) = &self.settings.webhook_key {
                 sign(&mut attempt, &mut entry.signed_at_seconds, signing, key);
             }
             attempt
@@ -79,8 +79,8 @@ impl Provider {
         attempt
     }
 
-    /// Delivers a callback again, the latest of this name. `None` without such a task, `false`
-    /// without such a callback.
+    /// Queues the latest callback of this name again. Returns `None` if the task is not found, and
+    /// `false` if it had no such callback or its queue is full.
     pub(crate) fn deliver_again(&mut self, task_id: &str, name: &str) -> Option<bool> {
         let number = *self.numbers.get(task_id)?;
         let task = &mut self.tasks.get_mut(&number)?.task;
@@ -91,19 +91,19 @@ impl Provider {
         else {
             return Some(false);
         };
-        let queued = render(&task.facts, callback, &self.rules.style);
+        let queued = render(&task.facts, callback, &self.settings.style);
         task.outbox.resume();
         let is_queued = task.outbox.push(queued).is_ok();
         self.reschedule(number);
         Some(is_queued)
     }
 
-    /// The attempts that were filed since the last call. Always empty without an observer.
+    /// Returns the attempts that were logged since the last call. Always empty without an observer.
     pub(crate) fn take_unobserved(&mut self) -> Vec<Attempt> {
         self.log.take_unobserved()
     }
 
-    /// Says what came of a dispatch.
+    /// Records the result of an attempt, and schedules the retry if there is one.
     pub(crate) fn finish_attempt(
         &mut self,
         now: Moment,
@@ -117,7 +117,7 @@ impl Provider {
         self.log.push(attempt.to_attempt(result));
         if let Some(entry) = self.tasks.get_mut(&attempt.task_number) {
             let outbox = &mut entry.task.outbox;
-            let decision = outbox.finish_attempt(now.at_ms, is_delivered, &self.rules.retry);
+            let decision = outbox.finish_attempt(now.at_ms, is_delivered, &self.settings.retry);
             if decision == RetryDecision::GivenUp {
                 tracing::info!(
                     task_id = attempt.task_id,
@@ -129,7 +129,7 @@ impl Provider {
         }
     }
 
-    /// Puts a task where it belongs after anything about it changed.
+    /// Updates the schedule and the list of finished tasks after a task changed.
     pub(super) fn reschedule(&mut self, number: u64) {
         let Some(entry) = self.tasks.get_mut(&number) else {
             return;
@@ -148,7 +148,7 @@ impl Provider {
     }
 }
 
-/// Renders a callback of the plan, ready to be sent.
+/// Renders a planned callback as a body to send.
 fn render(facts: &Facts, callback: &PlannedCallback, style: &BodyStyle) -> QueuedCallback {
     let body = callback::render(facts, &callback.content, style);
     QueuedCallback {
@@ -159,7 +159,7 @@ fn render(facts: &Facts, callback: &PlannedCallback, style: &BodyStyle) -> Queue
     }
 }
 
-/// What an attempt takes from the provider, besides the task and the callback.
+/// The values of the provider that an attempt needs.
 struct AttemptContext<'a> {
     generation: u64,
     task_number: u64,
@@ -168,7 +168,7 @@ struct AttemptContext<'a> {
 }
 
 impl AttemptContext<'_> {
-    /// An attempt that is not signed yet.
+    /// Creates an attempt without a signature.
     fn attempt(&self, facts: &Facts, queued: QueuedCallback) -> AttemptInFlight {
         AttemptInFlight {
             generation: self.generation,
@@ -187,8 +187,8 @@ impl AttemptContext<'_> {
     }
 }
 
-/// Signs with a fresh timestamp, unless a fault has it otherwise. `signed_at_seconds` is the last
-/// timestamp that was signed for the task.
+/// Signs an attempt with a fresh timestamp, unless a fault asks for something else.
+/// `signed_at_seconds` is the last timestamp that was signed for the task.
 fn sign(
     attempt: &mut AttemptInFlight,
     signed_at_seconds: &mut Option<u64>,

@@ -1,4 +1,4 @@
-//! Taking a task: what scenario it gets, whether there is a place and credits, and the answer.
+//! Submits: choosing the scenario, checking bounds and credits, creating the task.
 
 use std::time::Duration;
 
@@ -22,20 +22,21 @@ use crate::task::plan::Plan;
 use crate::task::submission::{Dialect, Submission};
 use crate::task::title;
 
-/// How many hexadecimal digits a task id has (`PROTOCOL.md 1.15`).
+/// The number of hexadecimal digits in a task id (`PROTOCOL.md 1.15`).
 const TASK_ID_DIGITS: usize = 32;
 
-/// A scenario and what it was chosen by.
+/// The scenario of a submit.
 struct ChosenScenario {
     scenario: Scenario,
-    /// Its words.
+    /// The words of the scenario.
     words: String,
-    /// The same for submits that are the same, for faults that end after some times.
+    /// A hash that equal submits share. Faults that apply to the first few submits are counted by
+    /// it.
     fingerprint: u64,
 }
 
 impl Provider {
-    /// Takes a submit.
+    /// Accepts or refuses a submit.
     pub(crate) fn submit(
         &mut self,
         now: Moment,
@@ -47,13 +48,13 @@ impl Provider {
             .unwrap_or_else(|refusal| self.refusal(&refusal))
     }
 
-    /// The answer to a submit that is refused whatever the desk holds.
+    /// Returns the answer that refuses a submit, independent of the provider's state.
     pub(crate) fn refusal(&self, refusal: &Refusal) -> ReplyPlan {
         self.refused(200, refusal).into()
     }
 
     pub(super) fn refused(&self, status: u16, refusal: &Refusal) -> Reply {
-        Reply::Envelope(status, envelope::refusal(self.rules.profile, refusal))
+        Reply::Envelope(status, envelope::refusal(self.settings.profile, refusal))
     }
 
     fn try_submit(
@@ -63,10 +64,10 @@ impl Provider {
         header_words: Option<&str>,
         body: &[u8],
     ) -> Result<ReplyPlan, Refusal> {
-        if self.rules.has_rate_limits && !self.submits.take(now.unix_ms) {
+        if self.settings.has_rate_limits && !self.submits.take(now.unix_ms) {
             return Err(Refusal::RateLimited);
         }
-        let profile = self.rules.profile;
+        let profile = self.settings.profile;
         let submission = match dialect {
             Dialect::Generate => Submission::read_generate(profile, body)?,
             Dialect::Jobs => Submission::read_jobs(profile, body)?,
@@ -111,7 +112,7 @@ impl Provider {
         Ok(reply_plan)
     }
 
-    /// The header decides, then the title, then what stands for all.
+    /// Chooses the scenario by the header, else by the title, else the default one.
     fn choose(
         &mut self,
         header_words: Option<&str>,
@@ -134,7 +135,7 @@ impl Provider {
         if let Some(left) = &mut default_scenario.tasks_left {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                self.default_scenario = self.rules.default_scenario.clone();
+                self.default_scenario = self.settings.default_scenario.clone();
             }
         }
         Ok(ChosenScenario {
@@ -151,7 +152,7 @@ impl Provider {
         choice: ChosenScenario,
     ) -> Result<(u64, String), Refusal> {
         let number = self.next_number;
-        let mut rng = self.rules.seed.stream(number);
+        let mut rng = self.settings.seed.stream(number);
         let task_id = seed::hex(&mut rng, TASK_ID_DIGITS);
         let (scenario, drawn) = choice.scenario.with_random_words(&mut rng);
         let (plan, track_count) = self.plan(&submission, &scenario, &mut rng)?;
@@ -188,16 +189,17 @@ impl Provider {
         rng: &mut Rng,
     ) -> Result<(Plan, usize), Refusal> {
         let context = PlanContext {
-            profile: self.rules.profile,
-            timing: self.rules.timing.of_task(rng),
-            is_documented: self.rules.style.is_documented,
+            profile: self.settings.profile,
+            timing: self.settings.timing.of_task(rng),
+            is_documented: self.settings.style.is_documented,
         };
         let (mut plan, track_count) = match &scenario.script {
             None => (scenario.course.plan(context), scenario.course.track_count),
             Some(name) => {
-                let script = self.scripts.get(name).ok_or_else(|| {
-                    Refusal::Invalid(format!("the emulator has no script {name:?}"))
-                })?;
+                let script = self
+                    .scripts
+                    .get(name)
+                    .ok_or_else(|| Refusal::Invalid(format!("the script {name:?} is not found")))?;
                 (script.plan.clone(), script.track_count)
             }
         };
@@ -207,9 +209,9 @@ impl Provider {
         Ok((scenario.delivery.apply(plan), track_count))
     }
 
-    /// Evicts the longest finished task if there is no place for another.
+    /// Evicts the first finished task if the maximum number of tasks is kept.
     fn make_room(&mut self) -> Result<(), Refusal> {
-        if self.tasks.len() < self.rules.tasks_kept_max {
+        if self.tasks.len() < self.settings.tasks_kept_max {
             return Ok(());
         }
         let oldest = self.finished.pop_front().ok_or(Refusal::Maintenance)?;

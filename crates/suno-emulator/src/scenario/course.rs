@@ -1,4 +1,4 @@
-//! The course of a task: which stages it goes through and how it ends. Faults come on top.
+//! The course of a task: its stages and its ending, without faults.
 
 use std::borrow::Cow;
 
@@ -8,36 +8,36 @@ use crate::task::plan::{
 };
 use crate::task::timing::Timing;
 
-/// How many tracks a task has, unless it is asked for one.
+/// The usual number of tracks.
 const TRACKS: usize = 2;
 
-/// What a task goes through.
+/// The course of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Course {
-    /// The stages that happen; `None` for those that fit the ending.
+    /// The stages that happen, or `None` for the usual ones before the ending.
     pub(crate) stages: Option<Stages>,
     pub(crate) ending: Ending,
     pub(crate) failure_shape: FailureShape,
-    /// What `text` has for tracks, if it was chosen.
+    /// The tracks of the stage `text`, if a word chose them.
     pub(crate) text_tracks: Option<Tracks>,
     pub(crate) track_count: usize,
-    /// The last track is finished first.
+    /// Whether the last track is finished first.
     pub(crate) is_last_track_first: bool,
-    /// A poll does not find the task for so long after the submit.
+    /// The time after the submit during which polls do not find the task.
     pub(crate) hidden_ms: u64,
-    /// A poll shows success without tracks for so long.
+    /// The time during which polls show success without tracks.
     pub(crate) trackless_ms: u64,
-    /// How much longer than usual the stage `first` lasts.
+    /// The extra duration of the stage `first`.
     pub(crate) first_lasts_ms: u64,
-    /// What a poll says in place of `TEXT_SUCCESS` and `FIRST_SUCCESS`.
+    /// The status in polls in place of `TEXT_SUCCESS` and `FIRST_SUCCESS`.
     pub(crate) running_status: Option<String>,
-    /// What a poll says at the end in place of the usual word.
+    /// The final status in polls in place of the usual one.
     pub(crate) end_status: Option<String>,
-    /// Unknown members in all bodies about the task.
+    /// Whether bodies have unknown members.
     pub(crate) has_extra_members: bool,
 }
 
-/// Which stages happen.
+/// The stages that happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stages {
     pub(crate) text: bool,
@@ -45,19 +45,19 @@ pub(crate) struct Stages {
     pub(crate) complete: bool,
 }
 
-/// How a task ends.
+/// The ending of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Ending {
     #[default]
     Complete,
-    /// The generation fails; `None` for the usual code of the provider.
+    /// The generation fails with this code, or with the provider's usual one.
     Failed {
         code: Option<u16>,
     },
-    /// It fails before anything was generated.
+    /// The task fails before anything is generated.
     CreateFailed,
     SensitiveWord,
-    /// A poll shows `PENDING` with an error long before the task is said to have failed.
+    /// Polls show `PENDING` with an error long before the task fails.
     PendingError,
 }
 
@@ -80,17 +80,17 @@ impl Default for Course {
     }
 }
 
-/// What a plan depends on besides the course.
+/// The values besides the course that a plan depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlanContext {
     pub(crate) profile: Profile,
     pub(crate) timing: Timing,
-    /// Bodies in the form of the pages.
+    /// Whether bodies follow the provider's pages.
     pub(crate) is_documented: bool,
 }
 
 impl Course {
-    /// The plan of a task under the circumstances.
+    /// Returns the plan of a task.
     pub(crate) fn plan(&self, context: PlanContext) -> Plan {
         let PlanContext {
             timing,
@@ -140,7 +140,8 @@ impl Course {
     }
 
     fn text_step(&self, timing: Timing, is_documented: bool) -> Step {
-        // The pages show an empty list, integrators saw tracks without audio (PROTOCOL.md 2.5, 2.6).
+        // The provider's pages show an empty list, integrators saw tracks without audio
+        // (PROTOCOL.md 2.5, 2.6).
         let usual = if is_documented {
             Tracks::Empty
         } else {

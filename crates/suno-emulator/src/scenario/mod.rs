@@ -1,8 +1,9 @@
-//! What a task is asked to go through: its course, the faults on its way back, and the faults of
-//! the exchanges about it.
+//! Scenarios: the course of a task, the faults of its callbacks, and the faults of the requests
+//! about it.
 //!
-//! A scenario is written as words, such as `fail=531, duplicate-error`; [`words`] is the list of
-//! them. It is chosen for one task by a header or the title of its submit, or for all.
+//! A scenario is written as words, such as `fail=531, duplicate-error`, which are listed in
+//! [`words`]. It is chosen for one task by a header or by the title of its submit, or for all
+//! tasks.
 
 use crate::fault::delivery::DeliveryFaults;
 use crate::fault::exchange::ExchangeFaults;
@@ -15,14 +16,14 @@ pub(crate) mod words;
 
 use course::Course;
 
-/// What happens to one task.
+/// The scenario of a task.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Scenario {
     pub(crate) course: Course,
     pub(crate) delivery: DeliveryFaults,
     pub(crate) exchange: ExchangeFaults,
-    /// A name that stands for a scripted course.
+    /// The name of the script that replaces the course.
     pub(crate) script: Option<String>,
-    /// Some of the other words, drawn by the seed.
+    /// Whether further words are drawn by the seed.
     pub(crate) is_random: bool,
 }

@@ -1,4 +1,4 @@
-//! A scripted course: a JSON text that says, step by step, what polls see and what is posted.
+//! Scripts: JSON texts that define, step by step, what polls show and which callbacks are sent.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,14 +12,14 @@ use crate::task::plan::{
     SigningMode, Step, Tracks,
 };
 
-/// How long a script may be, and so all bodies in it.
+/// The maximum size of a script with all its bodies.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// How many tracks a scripted task may have.
+/// The maximum number of tracks of a scripted task.
 const TRACKS_MAX: usize = 8;
-/// How long the name of a script may be.
+/// The maximum length of a script's name.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The course of a task, written out in full. It is chosen by the word `script=NAME`.
+/// The course of a task, defined in full. Tasks choose it by the word `script=NAME`.
 ///
 /// ```
 /// use suno_emulator::Script;
@@ -45,7 +45,7 @@ pub struct Script {
     pub(crate) plan: Plan,
 }
 
-/// The name alone: bodies may hold anything.
+/// Shows only the name, since bodies may hold anything.
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Script")
@@ -55,16 +55,17 @@ impl fmt::Debug for Script {
 }
 
 impl Script {
-    /// Reads a script.
+    /// Parses a script.
     ///
     /// # Errors
     ///
-    /// If it is not such a script; the error says where.
+    /// Returns [`EmulatorError::Script`] with the place of the mistake if the text is not a valid
+    /// script.
     pub fn from_json(text: &str) -> Result<Self, EmulatorError> {
         Self::read(text).map_err(|reason| EmulatorError::Script { reason })
     }
 
-    /// What it is chosen by.
+    /// Returns the name by which tasks choose the script.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -72,7 +73,7 @@ impl Script {
 
     fn read(text: &str) -> Result<Self, String> {
         if text.len() > TEXT_BYTES_MAX {
-            return Err(format!("it is longer than {TEXT_BYTES_MAX} bytes"));
+            return Err(format!("the script is longer than {TEXT_BYTES_MAX} bytes"));
         }
         Self::build(serde_json::from_str(text).map_err(|err| err.to_string())?)
     }
@@ -93,11 +94,11 @@ impl Script {
         let callbacks: usize = file.steps.iter().map(|step| step.callbacks.len()).sum();
         if file.steps.len() > STEPS_MAX || callbacks > CALLBACKS_MAX {
             return Err(format!(
-                "there may be {STEPS_MAX} steps and {CALLBACKS_MAX} callbacks"
+                "a script may have {STEPS_MAX} steps and {CALLBACKS_MAX} callbacks"
             ));
         }
         if !file.steps.is_sorted_by_key(|step| step.at_ms) {
-            return Err("the steps must stand in the order of at_ms".to_owned());
+            return Err("the steps must be in the order of at_ms".to_owned());
         }
         let steps = file.steps.into_iter().enumerate().map(|(index, step)| {
             step.build()
@@ -130,7 +131,7 @@ fn two() -> usize {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileStep {
-    /// After the submit, on the time line of the tasks.
+    /// The time since the submit, on the time line of the tasks.
     at_ms: u64,
     status: Option<String>,
     tracks: Option<FileTracks>,
@@ -162,7 +163,7 @@ struct FileFailure {
     message: String,
 }
 
-/// One of `callback_type`, `error` and `body` says what kind it is.
+/// A callback. Exactly one of `callback_type`, `error` and `body` must be given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileCallback {
@@ -235,7 +236,7 @@ impl FileCallback {
             (None, Some(failure), None) => {
                 let shape = match self.shape.as_deref() {
                     None => FailureShape::default(),
-                    Some(name) => FailureShape::named(name).ok_or("the shape is not known")?,
+                    Some(name) => FailureShape::named(name).ok_or("the shape is unknown")?,
                 };
                 (
                     "error".to_owned(),

@@ -1,33 +1,33 @@
-//! What one word of a scenario is, and the values that can be given with it.
+//! A word of scenarios, and its arguments.
 
 use super::Scenario;
 
-/// One word and what it does.
+/// A word and its effect.
 pub(super) struct Word {
     pub(super) name: &'static str,
-    /// How sure it is that the provider does this.
+    /// The evidence that the provider behaves like this.
     pub(super) evidence: &'static str,
-    /// What it imitates.
+    /// The behaviour that it imitates.
     pub(super) meaning: &'static str,
-    /// What may stand after `=`, for people; empty if nothing may.
+    /// A description of the value after `=`, or empty if the word takes none.
     pub(super) value: &'static str,
     /// Whether `-STAGE` may follow the name.
     pub(super) is_per_stage: bool,
-    /// The values with which `random` may draw it, none if it may not. Only what leaves submits
-    /// and polls answered is drawn.
+    /// The values with which `random` may draw the word; empty if it may not. Only words that leave
+    /// submits and polls answered are drawn.
     pub(super) drawn: &'static [&'static str],
-    pub(super) apply: Apply,
+    pub(super) apply: WordEffect,
 }
 
-/// Puts a word into a scenario. The error is for people.
-pub(super) type Apply = fn(&mut Scenario, WordArguments<'_>) -> Result<(), String>;
+/// A function that applies a word to a scenario. The error is a message for people.
+pub(super) type WordEffect = fn(&mut Scenario, WordArguments<'_>) -> Result<(), String>;
 
 impl Word {
     pub(super) const fn new(
         name: &'static str,
         evidence: &'static str,
         meaning: &'static str,
-        apply: Apply,
+        apply: WordEffect,
     ) -> Self {
         Self {
             name,
@@ -56,22 +56,22 @@ impl Word {
     }
 }
 
-/// What was given with a word.
+/// The arguments of a word.
 #[derive(Clone, Copy)]
 pub(super) struct WordArguments<'a> {
     pub(super) stage: Option<&'a str>,
     pub(super) value: Option<&'a str>,
 }
 
-/// The longest time that can be asked for, in seconds.
+/// The maximum duration, in seconds.
 const SECONDS_MAX: u64 = 86_400;
-/// How often a fault can be asked for.
+/// The maximum number of times of a fault.
 pub(super) const TIMES_MAX: u32 = 1_000_000;
-/// The longest text that can be asked for.
+/// The maximum length of a text.
 const TEXT_BYTES_MAX: usize = 64;
 
 impl<'a> WordArguments<'a> {
-    /// A number from 1 on.
+    /// Parses a number from 1 to `max`.
     pub(super) fn count(self, absent: u32, max: u32) -> Result<u32, String> {
         let Some(value) = self.value else {
             return Ok(absent);
@@ -80,7 +80,7 @@ impl<'a> WordArguments<'a> {
         count.ok_or_else(|| format!("{value:?} is not a number from 1 to {max}"))
     }
 
-    /// A number of times, `None` for always.
+    /// Parses a number of times; `None` means always.
     pub(super) fn times(self) -> Result<Option<u32>, String> {
         self.value
             .is_some()
@@ -88,7 +88,7 @@ impl<'a> WordArguments<'a> {
             .transpose()
     }
 
-    /// A time given in whole seconds.
+    /// Parses a duration in whole seconds and returns milliseconds.
     pub(super) fn millis(self, absent_seconds: u64) -> Result<u64, String> {
         let Some(value) = self.value else {
             return Ok(absent_seconds * 1000);
@@ -101,7 +101,7 @@ impl<'a> WordArguments<'a> {
         Ok(seconds * 1000)
     }
 
-    /// A code of three digits.
+    /// Parses a code of three digits.
     pub(super) fn code(self) -> Result<u16, String> {
         let value = self.text()?;
         let code = value.parse().ok().filter(|code| (100..=999).contains(code));

@@ -1,5 +1,5 @@
-//! How the words of scenarios are read, listed and drawn at random. The words themselves stand in
-//! the [`table`](super::table).
+//! Parsing, listing and drawing the words of scenarios. The words are defined in the
+//! [`table`](super::table).
 
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -8,13 +8,13 @@ use super::Scenario;
 use super::table::words;
 use super::word::{Word, WordArguments};
 
-/// How many words a scenario may have.
+/// The maximum number of words in a scenario.
 const WORDS_MAX: usize = 32;
-/// How many words are drawn at random for one task.
+/// The maximum number of words that are drawn for one task.
 const RANDOM_WORDS_MAX: usize = 3;
 
 impl Scenario {
-    /// Reads words that are separated by commas. The error says which word is wrong, for people.
+    /// Parses words that are separated by commas. The error names the invalid word, for people.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut scenario = Self::default();
         let given = text
@@ -30,13 +30,13 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// Draws the words that `random` stands for, and says which.
+    /// Draws and applies the words that `random` stands for, and returns them.
     pub(crate) fn with_random_words(mut self, rng: &mut Rng) -> (Self, Vec<String>) {
         let mut drawn = Vec::new();
         if self.is_random {
             for _ in 0..rng.usize(..=RANDOM_WORDS_MAX) {
                 let word = draw(rng);
-                // The table draws only what it can read.
+                // Every word that can be drawn can be parsed, which a test checks.
                 let _ = apply(&mut self, &word);
                 drawn.push(word);
             }
@@ -45,7 +45,7 @@ impl Scenario {
     }
 }
 
-/// Reads one word into a scenario. The error is for people.
+/// Applies one word to a scenario. The error is a message for people.
 fn apply(scenario: &mut Scenario, text: &str) -> Result<(), String> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name.trim(), Some(value.trim())),
@@ -53,7 +53,7 @@ fn apply(scenario: &mut Scenario, text: &str) -> Result<(), String> {
     };
     let (word, stage) = find(name).ok_or_else(|| {
         format!(
-            "the scenario word {name:?} is not known; known are {}",
+            "the scenario word {name:?} is unknown; known words are {}",
             names()
         )
     })?;
@@ -61,10 +61,10 @@ fn apply(scenario: &mut Scenario, text: &str) -> Result<(), String> {
         Some(_) if word.value.is_empty() => Err("it takes no value".to_owned()),
         _ => (word.apply)(scenario, WordArguments { stage, value }),
     };
-    applied.map_err(|reason| format!("the scenario word {name:?} is not right: {reason}"))
+    applied.map_err(|reason| format!("the scenario word {name:?} is invalid: {reason}"))
 }
 
-/// All words in one line, for people.
+/// Returns the names of all words in one line, for people.
 fn names() -> String {
     let names = words().map(|word| {
         let stage = if word.is_per_stage { "[-STAGE]" } else { "" };
@@ -73,7 +73,7 @@ fn names() -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// What the callbacks of a usual course are filed under.
+/// The names of the callbacks of a usual course.
 const STAGES: [&str; 4] = ["text", "first", "complete", "error"];
 
 fn find(name: &str) -> Option<(&'static Word, Option<&str>)> {
@@ -85,7 +85,7 @@ fn find(name: &str) -> Option<(&'static Word, Option<&str>)> {
     STAGES.contains(&stage).then_some((word, Some(stage)))
 }
 
-/// One of the words that `random` may draw, with its stage and value.
+/// Draws one of the words for `random`, with its stage and value.
 fn draw(rng: &mut Rng) -> String {
     let candidates: Vec<&Word> = words().filter(|word| !word.drawn.is_empty()).collect();
     let word = candidates[rng.usize(..candidates.len())];
@@ -102,7 +102,7 @@ fn draw(rng: &mut Rng) -> String {
     format!("{}{stage}{value}", word.name)
 }
 
-/// The list of words, for people and tools.
+/// Returns the list of words, for people and tools.
 pub(crate) fn list() -> Value {
     let rows = words().map(|word| {
         json!({
@@ -141,10 +141,10 @@ mod tests {
     #[test]
     fn a_wrong_word_is_named() {
         let cases = [
-            ("drop-frist", "\"drop-frist\" is not known"),
-            ("hidden-text", "\"hidden-text\" is not known"),
-            ("fail=abc", "\"fail\" is not right: \"abc\" is not a code"),
-            ("reorder=1", "\"reorder\" is not right: it takes no value"),
+            ("drop-frist", "\"drop-frist\" is unknown"),
+            ("hidden-text", "\"hidden-text\" is unknown"),
+            ("fail=abc", "\"fail\" is invalid: \"abc\" is not a code"),
+            ("reorder=1", "\"reorder\" is invalid: it takes no value"),
             ("duplicate=17", "not a number from 1 to 16"),
             ("order=", "a value is missing"),
             ("stages=begin", "\"begin\" is not one of"),

@@ -1,4 +1,4 @@
-//! Delivers callbacks over HTTP and says what came of each attempt.
+//! The sender of callbacks over HTTP.
 
 use std::error::Error;
 use std::time::Duration;
@@ -22,11 +22,11 @@ pub(crate) mod sign;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 
-/// How much of a receiver's answer is read so that its connection can be used again.
+/// The maximum size of an answer that is read to reuse its connection.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// How much of it is kept.
+/// The maximum size of an answer that is kept.
 const ANSWER_BYTES_KEPT_MAX: usize = 4 * 1024;
-/// The provider's outgoing side.
+/// An HTTP client for callbacks.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     client: Client<HttpConnector, Full<Bytes>>,
@@ -54,7 +54,7 @@ impl Sender {
         }
     }
 
-    /// Makes one attempt. It ends at the latest when the answer timeout has passed.
+    /// Makes one attempt, which takes at most the answer timeout.
     pub(crate) async fn send(&self, attempt: &AttemptInFlight) -> (AttemptOutcome, Bytes) {
         match tokio::time::timeout(self.answer_timeout, self.exchange(attempt)).await {
             Ok(Ok((status, answer))) => (AttemptOutcome::Answered { status }, answer),
@@ -98,7 +98,8 @@ impl Sender {
     }
 }
 
-/// How a body begins. It is read further than that, since only then its connection is free.
+/// Returns the beginning of a body. More is read than is returned, since a connection can be reused
+/// only after the whole body.
 async fn beginning(mut body: Incoming) -> Bytes {
     let (mut kept, mut read) = (BytesMut::new(), 0);
     while read <= ANSWER_BYTES_MAX
@@ -112,12 +113,12 @@ async fn beginning(mut body: Incoming) -> Bytes {
     kept.freeze()
 }
 
-/// A URL as browsers read it, with letters of other scripts and spaces escaped.
+/// Parses a URL as browsers do: spaces and non-ASCII letters are escaped.
 fn uri(url: &str) -> Option<Uri> {
     url::Url::parse(url).ok()?.as_str().parse().ok()
 }
 
-/// The cause that says most: the last one of the chain.
+/// Returns the most specific cause: the last one of the chain.
 fn innermost(err: &(dyn Error + 'static)) -> String {
     let mut cause = err;
     while let Some(next) = cause.source() {

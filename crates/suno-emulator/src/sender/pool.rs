@@ -1,4 +1,4 @@
-//! How connections to receivers are kept and used again.
+//! The pool of connections to receivers.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use hyper_util::rt::TokioTimer;
 
 use crate::background::BackgroundTasks;
 
-/// How many idle connections to one receiver are kept.
+/// The maximum number of idle connections to one receiver.
 const IDLE_CONNECTIONS_MAX: usize = 64;
-/// How long an idle connection is kept. Shorter than servers usually wait, so that a callback is
-/// seldom sent into a connection that the receiver is about to close.
+/// The lifetime of an idle connection. It is shorter than servers usually wait, so that a callback
+/// is rarely sent into a connection that the receiver is closing.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
-/// How connections are kept, whether they are encrypted or not.
+/// Configures the pool, for connections with and without TLS.
 pub(crate) fn client_builder(tasks: BackgroundTasks) -> Builder {
     let mut builder = Client::builder(tasks);
     builder
-        // As the pages spell them, for receivers that look for exactly that.
+        // The provider's pages spell headers like this, and some receivers may depend on it.
         .http1_title_case_headers(true)
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_MAX)

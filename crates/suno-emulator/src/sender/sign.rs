@@ -1,18 +1,18 @@
 //! The signature of a callback, as the provider makes it (`PROTOCOL.md 3.2`).
 //!
-//! Written without a look at the verifying side, so that a mistake there shows.
+//! It shares no code with the verification in other crates, so that a mistake there is found.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The header with the Unix time in seconds at which an attempt was signed.
+/// The header with the time of signing, in seconds since 1970.
 pub(crate) const TIMESTAMP_HEADER: &str = "x-webhook-timestamp";
 /// The header with the signature.
 pub(crate) const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
-/// The value of `X-Webhook-Signature` for a task and the text of `X-Webhook-Timestamp`.
+/// Returns the value of `X-Webhook-Signature` for a task and the text of `X-Webhook-Timestamp`.
 #[must_use]
 pub fn signature(webhook_key: &str, task_id: &str, timestamp: &str) -> String {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]

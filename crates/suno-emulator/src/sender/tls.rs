@@ -1,4 +1,5 @@
-//! Callbacks to `https://` URLs, with the roots of the system and those of the settings.
+//! Callbacks to `https://` URLs. The system's root certificates and those of the settings are
+//! trusted.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,13 +20,13 @@ use rustls_platform_verifier::Verifier;
 use super::pool::client_builder;
 use crate::background::BackgroundTasks;
 
-/// How many extra roots can be given.
+/// The maximum number of extra root certificates.
 const EXTRA_ROOTS_MAX: usize = 256;
 
 type TlsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// A client that is built when the first such URL is called: reading the system's roots takes time,
-/// and most emulators never need them.
+/// A TLS client that is built for the first `https://` URL: reading the system's root certificates
+/// takes time, and most emulators never need them.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     extra_roots: Vec<CertificateDer<'static>>,
@@ -34,7 +35,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// `None` if the text holds no certificates, although it is not empty.
+    /// Parses the extra root certificates. Returns `None` if the text is not empty and not valid,
+    /// or has too many.
     pub(crate) fn new(tasks: BackgroundTasks, extra_roots_pem: &[u8]) -> Option<Self> {
         let roots = CertificateDer::pem_slice_iter(extra_roots_pem).take(EXTRA_ROOTS_MAX + 1);
         let extra_roots = roots.collect::<Result<Vec<_>, _>>().ok()?;
@@ -50,7 +52,7 @@ impl Tls {
         })
     }
 
-    /// The client, or why there is none.
+    /// Returns the client, or the reason why it cannot be built.
     pub(crate) fn client(&self) -> Result<&TlsClient, String> {
         let client = self.client.get_or_init(|| self.build());
         client.as_ref().map_err(Clone::clone)
@@ -83,8 +85,8 @@ impl Tls {
     }
 }
 
-/// Also trusts a server that shows one of the given certificates itself. Self-signed ones for tests
-/// often call themselves an authority, and are refused as a server's otherwise.
+/// A verifier that also accepts the extra certificates as a server's own. Self-signed test
+/// certificates are often marked as an authority, which the usual verifier rejects for a server.
 #[derive(Debug)]
 struct ExtraTrustVerifier {
     given: Vec<CertificateDer<'static>>,

@@ -1,4 +1,4 @@
-//! What the emulator sent, attempt by attempt.
+//! Attempts to deliver callbacks: in flight, and ended.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,21 +9,21 @@ use bytes::Bytes;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Counts all attempts of one emulator, from 1.
+    /// The number of the attempt among all attempts of the emulator, counted from 1.
     pub serial: u64,
-    /// The task that the callback speaks of.
+    /// The id of the callback's task.
     pub task_id: String,
-    /// What the callback is in the life of the task: `text`, `first`, `complete`, `error`, or a
-    /// name of its own where a fault or a scenario added it.
+    /// The name of the callback: `text`, `first`, `complete`, `error`, or the name that a fault or
+    /// a script gave it.
     pub callback: String,
-    /// 1 for the first attempt of this callback, then 2 and so on for the retries; 0 for one that
-    /// a fault kept from leaving.
+    /// 1 for the first attempt of this callback, 2 and more for retries, and 0 if a fault dropped
+    /// the callback.
     pub number: u32,
-    /// How many attempts this callback gets at most, if all fail.
+    /// The maximum number of attempts of this callback, if all fail.
     pub attempts_max: u32,
-    /// When it was sent, in milliseconds since 1970.
+    /// The time of sending, in milliseconds since 1970.
     pub unix_ms: u64,
-    /// Where it was sent.
+    /// The callback URL.
     pub url: String,
     /// `X-Webhook-Timestamp` as sent.
     pub timestamp: Option<String>,
@@ -31,34 +31,35 @@ pub struct Attempt {
     pub signature: Option<String>,
     /// The body as sent.
     pub body: Bytes,
-    /// Whether a stranger sent it, under headers that were seen: what it says is not so.
+    /// Whether the callback is forged: another sender copied the signature of an earlier one, and
+    /// its content is false.
     pub is_forged: bool,
-    /// What came of it.
+    /// The outcome of the attempt.
     pub outcome: AttemptOutcome,
-    /// How the body of the answer began, at most 4 KiB; empty if there was none.
+    /// The beginning of the answer's body, at most 4 KiB; empty if there was no answer.
     pub answer: Bytes,
-    /// From the first byte sent to the last one of the answer, in real time. Zero with a driven
-    /// clock, which stands still meanwhile.
+    /// The time from the first byte sent to the last byte of the answer, in real time. Zero with a
+    /// driven clock.
     pub duration: Duration,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttemptOutcome {
-    /// The receiver answered; from 200 to 299 the callback counts as delivered.
+    /// The receiver answered. With a status from 200 to 299 the callback counts as delivered.
     Answered {
         /// The HTTP status of the answer.
         status: u16,
     },
-    /// No answer within the time that is granted.
+    /// The receiver did not answer in time.
     TimedOut,
-    /// No connection, or one that broke, or a URL that cannot be called.
+    /// The connection failed or broke, or the URL is invalid.
     Failed {
-        /// What went wrong, for people.
+        /// A description of the failure.
         reason: String,
     },
-    /// A fault or the silence after failed retries kept it from leaving.
+    /// The callback was not sent, because of a fault or after its task was given up.
     Dropped,
 }
 
@@ -70,7 +71,7 @@ impl AttemptOutcome {
     }
 }
 
-/// Neither URL, signature nor bodies: a URL may carry a token.
+/// Omits the URL, which may carry a token, the signature and the bodies.
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
@@ -87,7 +88,7 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// One callback on its way out.
+/// An attempt to deliver a callback that has not ended.
 #[derive(Clone)]
 pub(crate) struct AttemptInFlight {
     pub(crate) generation: u64,
@@ -104,7 +105,7 @@ pub(crate) struct AttemptInFlight {
     pub(crate) is_forged: bool,
 }
 
-/// What came of a dispatch.
+/// The result of an attempt in flight.
 pub(crate) struct AttemptResult {
     pub(crate) outcome: AttemptOutcome,
     pub(crate) answer: Bytes,
@@ -112,7 +113,7 @@ pub(crate) struct AttemptResult {
 }
 
 impl AttemptResult {
-    /// It never left.
+    /// Returns the result of a callback that is not sent.
     pub(crate) fn dropped() -> Self {
         Self {
             outcome: AttemptOutcome::Dropped,

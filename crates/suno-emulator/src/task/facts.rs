@@ -1,24 +1,24 @@
-//! What is known of a task besides its progress: what bodies are built from.
+//! The facts of a task that bodies are built from.
 
 use fastrand::Rng;
 
 use super::submission::Submission;
 use crate::seed;
 
-/// The parts of a task that bodies are built from.
+/// The data of a task that does not depend on its progress, or that is set once.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) task_id: String,
     pub(crate) submission: Submission,
     pub(crate) tracks: Vec<TrackFacts>,
     pub(crate) created_unix_ms: u64,
-    /// When the tracks came into being, once they have.
+    /// The creation time of the tracks, once they exist.
     pub(crate) tracks_unix_ms: Option<u64>,
-    /// What the task cost; 0 once the credits were given back.
+    /// The price of the task, or 0 after a refund.
     pub(crate) credits_consumed: u64,
-    /// Bodies have members that nobody knows.
+    /// Whether bodies have unknown members.
     pub(crate) has_extra_members: bool,
-    /// The words of its scenario, those included that were drawn by the seed.
+    /// The words of the scenario, including those drawn by `random`.
     pub(crate) words: String,
 }
 
@@ -26,11 +26,11 @@ pub(crate) struct Facts {
 #[derive(Clone, Debug)]
 pub(crate) struct TrackFacts {
     pub(crate) id: String,
-    /// In hundredths of a second, so that a task is compared exactly.
+    /// The duration in hundredths of a second: an integer, so that tasks can be compared exactly.
     pub(crate) duration_cs: u32,
 }
 
-/// How long a track plays, in hundredths of a second. Short, since it is synthesised.
+/// The range of track durations, in hundredths of a second. Short, since the audio is synthesised.
 const DURATION_CS: std::ops::RangeInclusive<u32> = 400..=800;
 
 impl TrackFacts {

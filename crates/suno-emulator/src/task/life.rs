@@ -1,12 +1,13 @@
-//! The life of one task as a state machine: a plan, how far it has come, and what a poll sees.
+//! The life of one task as a state machine: its plan, the steps done so far, and the record that
+//! polls see.
 //!
-//! There is no clock here and no network. Time comes in as a number, callbacks go out as data.
+//! It knows no clock and no network. Time is an argument, and callbacks are return values.
 
 use std::borrow::Cow;
 
 use crate::task::plan::{Change, Failure, Plan, PlannedCallback, Tracks};
 
-/// A task somewhere on its plan.
+/// The progress of a task on its plan.
 #[derive(Debug)]
 pub(crate) struct Life {
     plan: Plan,
@@ -16,28 +17,28 @@ pub(crate) struct Life {
     record: Record,
 }
 
-/// What a poll shows of a task, apart from what was submitted.
+/// The part of a poll's answer that changes while the task lives.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
     pub(crate) status: Cow<'static, str>,
     pub(crate) tracks: Tracks,
     pub(crate) failure: Option<Failure>,
-    /// Whether a poll finds the task at all.
+    /// Whether polls find the task.
     pub(crate) is_visible: bool,
 }
 
-/// What became due in one go.
+/// The effects of the steps that became due.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct DueSteps {
     pub(crate) callbacks: Vec<PlannedCallback>,
     pub(crate) is_refunded: bool,
-    /// Tracks exist now and did not before.
+    /// Whether tracks exist that did not exist before.
     pub(crate) has_new_tracks: bool,
 }
 
 impl Life {
     pub(crate) fn new(plan: Plan, started_ms: u64) -> Self {
-        // What is hidden from the first moment on must be so before anyone can ask.
+        // A task that starts hidden must be hidden before the first poll.
         let mut first = plan.steps.iter().take_while(|step| step.at_ms == 0);
         let is_visible = !first.any(|step| step.change.is_visible == Some(false));
         let record = Record {
@@ -56,7 +57,7 @@ impl Life {
         &self.record
     }
 
-    /// When the next step is due, on the time line of the tasks.
+    /// Returns the due time of the next step, on the time line of the tasks.
     pub(crate) fn due_at(&self) -> Option<u64> {
         let step = self.plan.steps.get(self.next)?;
         Some(self.started_ms.saturating_add(step.at_ms))
@@ -66,7 +67,7 @@ impl Life {
         self.next >= self.plan.steps.len()
     }
 
-    /// Takes all steps that are due at `now_ms`.
+    /// Executes all steps that are due at `now_ms`.
     pub(crate) fn advance(&mut self, now_ms: u64) -> DueSteps {
         let mut due = DueSteps::default();
         while self.due_at().is_some_and(|at_ms| at_ms <= now_ms) {
@@ -84,7 +85,7 @@ impl Life {
         due
     }
 
-    /// The callbacks of the plan that have been due so far, oldest first.
+    /// Returns the callbacks of the executed steps, oldest first.
     pub(crate) fn past_callbacks(&self) -> impl DoubleEndedIterator<Item = &PlannedCallback> {
         self.plan.steps[..self.next]
             .iter()

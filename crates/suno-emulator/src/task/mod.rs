@@ -1,4 +1,4 @@
-//! One task: what was submitted, its life, and the callbacks that it has to deliver.
+//! A task: its facts, its life, and the queue of its callbacks.
 
 use std::num::NonZeroU64;
 
@@ -18,22 +18,22 @@ use life::Life;
 use outbox::Outbox;
 use plan::{Plan, PlannedCallback, Tracks};
 
-/// A task that was taken.
+/// A task that a submit created.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) facts: Facts,
     pub(crate) life: Life,
     pub(crate) outbox: Outbox,
-    /// What was paid and has not come back.
+    /// The credits that were paid and not refunded.
     paid: Option<NonZeroU64>,
 }
 
-/// What a step in the life of a task led to.
+/// The effects of advancing a task.
 #[derive(Debug)]
 pub(crate) struct DueCallbacks {
-    /// The callbacks that became due, in their order.
+    /// The callbacks that became due, in order.
     pub(crate) callbacks: Vec<PlannedCallback>,
-    /// What is given back.
+    /// The credits to refund.
     pub(crate) refund: Option<NonZeroU64>,
 }
 
@@ -47,7 +47,8 @@ impl Task {
         }
     }
 
-    /// Lets everything that is due happen. The facts are as the callbacks tell them afterwards.
+    /// Executes everything that is due. The callbacks must be rendered from the facts as they are
+    /// afterwards: they show the refund.
     pub(crate) fn advance(&mut self, now: Moment) -> DueCallbacks {
         let due = self.life.advance(now.at_ms);
         if due.has_new_tracks {
@@ -67,7 +68,7 @@ impl Task {
         }
     }
 
-    /// The status that a poll of the first dialect shows (`PROTOCOL.md 4.10`).
+    /// Returns the status that a poll of the first dialect shows (`PROTOCOL.md 4.10`).
     pub(crate) fn status(&self) -> &str {
         if self.outbox.is_unreachable() {
             "CALLBACK_EXCEPTION"
@@ -76,7 +77,7 @@ impl Task {
         }
     }
 
-    /// How it ended in truth, whatever was posted.
+    /// Returns the true ending, independent of the callbacks that were sent.
     pub(crate) fn ending(&self) -> TaskEnding {
         let record = self.life.record();
         match &record.failure {
@@ -86,7 +87,7 @@ impl Task {
         }
     }
 
-    /// When this task needs attention next.
+    /// Returns the time at which the task has something to do.
     pub(crate) fn due_at(&self) -> Option<u64> {
         match (self.life.due_at(), self.outbox.due_at()) {
             (Some(life), Some(outbox)) => Some(life.min(outbox)),
@@ -94,23 +95,23 @@ impl Task {
         }
     }
 
-    /// Nothing will happen to this task any more by itself.
+    /// Whether the task has nothing left to do.
     pub(crate) fn is_finished(&self) -> bool {
         self.life.is_over() && self.outbox.is_idle()
     }
 }
 
-/// How a task ended.
+/// The ending of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskEnding {
-    /// Not yet, or never.
+    /// The task has not ended, or never will.
     Open,
-    /// All tracks are finished.
+    /// The task is complete: all tracks are finished.
     Complete,
-    /// It failed.
+    /// The task failed.
     Failed {
-        /// The code of the failure, as callbacks and polls say it.
+        /// The code of the failure in callbacks and polls.
         code: u16,
     },
 }

@@ -1,8 +1,9 @@
-//! The one worker of a task: what it has to deliver, one callback after the other, with retries.
+//! The queue of a task's callbacks: sent one after the other, with retries.
 //!
-//! A state machine without a network: it says what to send and is told how that went. That a
-//! callback waits until the one before it was settled is an assumption; so is the spacing of
-//! retries, which is a setting. Three retries and then silence is documented (`PROTOCOL.md 2.3`).
+//! It is a state machine without a network: it returns the callback to send and receives the
+//! result. It is an assumption that a callback waits until the previous one is delivered or given
+//! up. The pauses before retries are a setting. Three retries and then no more attempts are
+//! documented (`PROTOCOL.md 2.3`).
 
 use std::collections::VecDeque;
 
@@ -10,30 +11,30 @@ use bytes::Bytes;
 
 use crate::task::plan::SigningMode;
 
-/// A callback that is ready to be sent.
+/// A rendered callback that waits to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct QueuedCallback {
     pub(crate) name: String,
     pub(crate) body: Bytes,
     pub(crate) signing: SigningMode,
-    /// How many attempts were begun.
+    /// The number of attempts started so far.
     pub(crate) attempts: u32,
 }
 
-/// How often and how soon a failed callback is sent again.
+/// The number of retries of a failed callback and the pauses before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RetryRule {
-    /// The pause before each retry in milliseconds; as many retries as pauses.
+    /// The pause before each retry, in milliseconds. There are as many retries as pauses.
     pub(crate) pauses_ms: Vec<u64>,
-    /// Whether a callback that failed for good silences the rest of the task.
+    /// Whether the task sends no more callbacks after one failed for good.
     pub(crate) is_task_silenced: bool,
 }
 
 impl RetryRule {
-    /// How many attempts a callback gets at most, if all fail.
+    /// Returns the maximum number of attempts of a callback, if all fail.
     pub(crate) fn attempts_max(&self, signing: SigningMode) -> u32 {
         match signing {
-            // A stranger tries once.
+            // A forged callback is sent once.
             SigningMode::Copied => 1,
             _ => u32::try_from(self.pauses_ms.len())
                 .unwrap_or(u32::MAX)
@@ -42,19 +43,19 @@ impl RetryRule {
     }
 }
 
-/// What a settled attempt led to.
+/// What happens to a callback after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryDecision {
     Delivered,
-    /// It is sent again at this time.
+    /// The callback is sent again at this time.
     Retry {
         at_ms: u64,
     },
-    /// It is not sent again.
+    /// The callback is not sent again.
     GivenUp,
 }
 
-/// The callbacks of one task that have become due and are not settled.
+/// The callbacks of a task that are due and neither delivered nor given up.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: VecDeque<QueuedCallback>,
@@ -64,12 +65,12 @@ pub(crate) struct Outbox {
     is_silenced: bool,
 }
 
-/// How many parcels may wait; what comes on top is not sent.
+/// The maximum number of callbacks that wait. Further ones are not sent.
 pub(crate) const QUEUED_MAX: usize = 256;
 
 impl Outbox {
-    /// Adds a callback, or gives it back if it will not be sent: the task fell silent, or too many
-    /// wait.
+    /// Appends a callback, or returns it if it will not be sent: the task was given up, or the
+    /// queue is full.
     pub(crate) fn push(&mut self, queued: QueuedCallback) -> Result<(), QueuedCallback> {
         if self.is_silenced || self.waiting.len() >= QUEUED_MAX {
             return Err(queued);
@@ -78,12 +79,12 @@ impl Outbox {
         Ok(())
     }
 
-    /// When something can be sent, if anything waits and nothing is on its way.
+    /// Returns the time of the next attempt, unless nothing waits or an attempt is in flight.
     pub(crate) fn due_at(&self) -> Option<u64> {
         (!self.is_sending && !self.waiting.is_empty()).then_some(self.not_before_ms)
     }
 
-    /// The next attempt, if one is due. It is on its way until it is settled.
+    /// Starts the next attempt, if one is due. `finish_attempt` must be called when it ends.
     pub(crate) fn take(&mut self, now_ms: u64) -> Option<QueuedCallback> {
         if self.due_at()? > now_ms {
             return None;
@@ -94,7 +95,7 @@ impl Outbox {
         Some(queued.clone())
     }
 
-    /// Says how the attempt that was taken went.
+    /// Records the result of the attempt in flight and decides about a retry.
     pub(crate) fn finish_attempt(
         &mut self,
         now_ms: u64,
@@ -104,7 +105,7 @@ impl Outbox {
         self.is_sending = false;
         let front = self.waiting.front();
         let attempts = front.map_or(0, |queued| queued.attempts);
-        // A stranger tries once, and what comes of it is not the provider's business.
+        // A forged callback is sent once, and its result does not affect the task.
         if is_delivered || front.is_some_and(|queued| queued.signing == SigningMode::Copied) {
             self.waiting.pop_front();
             return RetryDecision::Delivered;
@@ -127,12 +128,12 @@ impl Outbox {
         RetryDecision::GivenUp
     }
 
-    /// Whether a callback could not be delivered, which a poll then shows.
+    /// Whether a callback failed for good, which polls then show.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.is_unreachable
     }
 
-    /// Lets a silent task speak again, for a delivery that is asked for by hand.
+    /// Allows callbacks again after the task was given up, for a delivery by hand.
     pub(crate) fn resume(&mut self) {
         self.is_silenced = false;
     }

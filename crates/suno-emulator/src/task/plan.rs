@@ -1,45 +1,45 @@
-//! What will happen to one task, decided in full when it is taken.
+//! The plan of a task, decided in full when the task is created.
 //!
 //! A plan is data: steps at offsets from the submit, each with a change of the record and the
-//! callbacks that become due. Nothing here knows a clock or a network.
+//! callbacks that become due. It knows no clock and no network.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// How many steps a plan may have, a scripted one included.
+/// The maximum number of steps of a script.
 pub(crate) const STEPS_MAX: usize = 64;
-/// How many callbacks a plan may have, those that faults added included.
+/// The maximum number of callbacks of a plan, including those added by faults.
 pub(crate) const CALLBACKS_MAX: usize = 256;
 
-/// The life of one task, from the first step to the last.
+/// The steps of a task, from the first to the last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Plan {
-    /// In the order of their times.
+    /// The steps, ordered by time.
     pub(crate) steps: Vec<Step>,
 }
 
-/// What happens at one moment.
+/// The events at one time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Step {
-    /// Milliseconds after the submit, on the time line of the tasks.
+    /// The time since the submit in milliseconds, on the time line of the tasks.
     pub(crate) at_ms: u64,
     pub(crate) change: Change,
     pub(crate) callbacks: Vec<PlannedCallback>,
 }
 
-/// What a poll sees differently from now on. `None` leaves a part as it is.
+/// A change of what polls see. `None` leaves a part unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Change {
     pub(crate) status: Option<Cow<'static, str>>,
     pub(crate) tracks: Option<Tracks>,
     pub(crate) failure: Option<Failure>,
     pub(crate) is_visible: Option<bool>,
-    /// The credits of the task are given back.
+    /// Whether the credits of the task are refunded.
     pub(crate) is_refunded: bool,
 }
 
-/// How much of a task's tracks is shown, in a callback and in a poll.
+/// The tracks that a callback or a poll shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tracks {
     /// The member is left out of a callback; `response` is `null` in a poll.
@@ -54,31 +54,31 @@ pub(crate) enum Tracks {
     FirstReady,
     /// All tracks, only the last one with audio.
     LastReady,
-    /// The first track alone, with audio: what the pages show for `first`.
+    /// Only the first track, with audio, as the provider's pages show for `first`.
     FirstAlone,
     /// All tracks with audio.
     Ready,
 }
 
-/// Why a task failed.
+/// The failure of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) code: u16,
     pub(crate) message: Cow<'static, str>,
 }
 
-/// One callback, before it is addressed to a task.
+/// A callback of a plan, not rendered yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PlannedCallback {
-    /// What the attempts are filed under, such as `text` or `complete`.
+    /// The name of the callback in the log, such as `text` or `complete`.
     pub(crate) name: Cow<'static, str>,
     pub(crate) content: Content,
     pub(crate) signing: SigningMode,
-    /// It becomes due and is filed, but does not leave.
+    /// Whether the callback is logged but not sent.
     pub(crate) is_dropped: bool,
 }
 
-/// What a callback says.
+/// The content of a callback.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Content {
     /// Tracks under a `callbackType`.
@@ -92,13 +92,13 @@ pub(crate) enum Content {
         failure: Failure,
         shape: FailureShape,
     },
-    /// What a stranger would send.
+    /// A forged callback.
     Forged(Forgery),
-    /// A body given word for word, with the task id filled in.
+    /// A literal body, with the task id filled in.
     Raw(Value),
 }
 
-/// The shapes a failure callback was described with (`PROTOCOL.md 2.9`, `2.12`).
+/// The documented shapes of a failure callback (`PROTOCOL.md 2.9`, `2.12`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FailureShape {
     /// `data.data` is `null`.
@@ -117,7 +117,7 @@ pub(crate) enum FailureShape {
 }
 
 impl FailureShape {
-    /// The shape of a name that stands in scenarios and scripts.
+    /// Returns the shape with this name in scenarios and scripts.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "null" => Some(Self::Null),
@@ -131,34 +131,34 @@ impl FailureShape {
     }
 }
 
-/// What a stranger sends under a signature that was seen (`PROTOCOL.md 3.4`).
+/// The content of a forged callback with a copied signature (`PROTOCOL.md 3.4`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forgery {
     /// Finished tracks with other audio.
     Complete,
     /// A failure.
     Failure,
-    /// A result in which another id stands at the top (`PROTOCOL.md 3.8`).
+    /// A result with another task id at the top level (`PROTOCOL.md 3.8`).
     Ids,
 }
 
-/// How a callback is signed. The count says for how many attempts the flaw lasts.
+/// How a callback is signed. `attempts` is the number of attempts that have the flaw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SigningMode {
     #[default]
     Right,
     /// A signature made with another key.
     Wrong { attempts: u32 },
-    /// A right signature over a timestamp of an hour ago.
+    /// A correct signature of a timestamp that is an hour old.
     Stale { attempts: u32 },
     /// No signature headers at all.
     Missing { attempts: u32 },
-    /// The headers of an earlier callback of the task, as a stranger would copy them.
+    /// The signature headers of an earlier callback of the task, as a forger would copy them.
     Copied,
 }
 
 impl Forgery {
-    /// What the attempts are filed under.
+    /// Returns the name of the callback in the log.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Complete => "forged-complete",
@@ -169,7 +169,7 @@ impl Forgery {
 }
 
 impl Plan {
-    /// Leaves only the last callback, which tells of the end.
+    /// Removes all callbacks but the last one, which reports the ending.
     pub(crate) fn keep_last_callback(&mut self) {
         let last = self
             .steps

@@ -1,20 +1,21 @@
-//! A submit as it came in: read, checked as the provider checks it, and kept for the echo.
+//! The content of a submit: parsed and checked as the provider does, and kept for the echo in
+//! polls.
 
 use serde_json::{Map, Value};
 
 use super::title;
 use crate::profile::{Profile, Refusal};
 
-/// How long a title may be where the pages state a bound (`PROTOCOL.md 1.4`).
+/// The maximum length of a title where the provider's pages state one (`PROTOCOL.md 1.4`).
 const TITLE_CHARS_MAX: usize = 100;
-/// How long lyrics may be (`PROTOCOL.md 1.11`).
+/// The maximum length of lyrics (`PROTOCOL.md 1.11`).
 const LYRICS_CHARS_MAX: usize = 5000;
-/// How long all that is kept of a submit may be. No bound is known but that of the body.
+/// The maximum size of all kept members. The provider's only known bound is that of the body.
 const ECHO_BYTES_MAX: usize = 64 * 1024;
-/// The model of a submit that names none (`PROTOCOL.md 1.8`).
+/// The default model (`PROTOCOL.md 1.8`).
 const DEFAULT_MODEL: &str = "V4_5PLUS";
 
-/// Which of the two ways of asking was used.
+/// The dialect of a submit: the provider has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// `generate/add-instrumental` (`PROTOCOL.md 1`).
@@ -23,7 +24,7 @@ pub(crate) enum Dialect {
     Jobs,
 }
 
-/// What the emulator uses of a submit.
+/// The parts of a submit that the emulator uses.
 #[derive(Clone, Debug)]
 pub(crate) struct Submission {
     pub(crate) dialect: Dialect,
@@ -31,21 +32,21 @@ pub(crate) struct Submission {
     pub(crate) tags: String,
     pub(crate) model: String,
     pub(crate) callback_url: String,
-    /// The known members as they were sent; a poll repeats them in `param`.
+    /// The known members as they were sent. Polls repeat them in `param`.
     pub(crate) echo: Map<String, Value>,
 }
 
-/// How the members are called in a dialect.
-struct Names {
+/// The names of the members in a dialect.
+struct MemberNames {
     upload_url: &'static str,
     negative_tags: &'static str,
     vocal_gender: &'static str,
     weights: [&'static str; 3],
-    /// The other members that are known.
+    /// The names of the other known members.
     rest: &'static [&'static str],
 }
 
-const GENERATE: Names = Names {
+const GENERATE: MemberNames = MemberNames {
     upload_url: "uploadUrl",
     negative_tags: "negativeTags",
     vocal_gender: "vocalGender",
@@ -53,7 +54,7 @@ const GENERATE: Names = Names {
     rest: &["callBackUrl", "lyrics", "model", "tags", "title", "variety"],
 };
 
-const JOBS: Names = Names {
+const JOBS: MemberNames = MemberNames {
     upload_url: "upload_url",
     negative_tags: "negative_tags",
     vocal_gender: "vocal_gender",
@@ -62,7 +63,7 @@ const JOBS: Names = Names {
 };
 
 impl Submission {
-    /// Reads a submit of section 1.
+    /// Parses a submit of `generate/add-instrumental`.
     pub(crate) fn read_generate(profile: Profile, body: &[u8]) -> Result<Self, Refusal> {
         let members = object(body)?;
         check_input(profile, &GENERATE, &members)?;
@@ -70,7 +71,7 @@ impl Submission {
         Self::build(Dialect::Generate, &GENERATE, &members, callback_url).bounded()
     }
 
-    /// Reads a submit of section 5.
+    /// Parses a submit of `jobs/createTask`.
     pub(crate) fn read_jobs(profile: Profile, body: &[u8]) -> Result<Self, Refusal> {
         let members = object(body)?;
         if required(&members, "model")? != "ai-music-api/add-instrumental" {
@@ -104,7 +105,7 @@ impl Submission {
 
     fn build(
         dialect: Dialect,
-        names: &Names,
+        names: &MemberNames,
         members: &Map<String, Value>,
         callback_url: String,
     ) -> Self {
@@ -131,7 +132,7 @@ impl Submission {
         }
     }
 
-    /// The engine that stands behind a model. The names are observed, which model has which is
+    /// Returns the engine of the model. The engine names are observed; which model uses which is
     /// assumed (`PROTOCOL.md 2.21`).
     pub(crate) fn engine(&self) -> &'static str {
         if self.model.starts_with("V4") {
@@ -142,7 +143,7 @@ impl Submission {
     }
 }
 
-impl Names {
+impl MemberNames {
     fn has(&self, name: &str) -> bool {
         [self.upload_url, self.negative_tags, self.vocal_gender].contains(&name)
             || self.weights.contains(&name)
@@ -162,10 +163,10 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
-/// The checks that both dialects share, in the order in which a form would make them.
+/// Checks the members that both dialects share, in the order in which a form would.
 fn check_input(
     profile: Profile,
-    names: &Names,
+    names: &MemberNames,
     members: &Map<String, Value>,
 ) -> Result<(), Refusal> {
     required(members, names.upload_url)?;
@@ -200,8 +201,8 @@ fn check_input(
     Ok(())
 }
 
-/// A member that must be a text with something in it. The wording is observed for `callBackUrl`
-/// (`PROTOCOL.md 1.30`) and assumed for the others.
+/// Returns a member that must be a string and not blank. The message is observed for `callBackUrl`
+/// (`PROTOCOL.md 1.30`) and assumed for the other members.
 fn required(members: &Map<String, Value>, name: &str) -> Result<String, Refusal> {
     match members.get(name) {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),

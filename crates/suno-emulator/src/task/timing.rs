@@ -1,12 +1,12 @@
-//! How long the stages of a task take.
+//! The times at which a task reaches its stages.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 
-/// When a task reaches its stages, counted from the submit (`PROTOCOL.md 4.14`).
+/// The times of the stages, counted from the submit (`PROTOCOL.md 4.14`).
 ///
-/// Each task takes up to a fifth more or less, by the seed.
+/// Each task is up to a fifth faster or slower, depending on the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
     pub(crate) text_ms: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Timing {
     pub(crate) complete_ms: u64,
 }
 
-/// By how many thousandths of its usual time a task may be faster or slower.
+/// The largest deviation of a task from the usual times, in thousandths.
 const SPREAD_PER_MILLE: u64 = 200;
 
 impl Default for Timing {
@@ -36,7 +36,7 @@ impl Timing {
         }
     }
 
-    /// The times of one task. One factor for all three, so that they keep their order.
+    /// Draws the times of one task. One factor scales all three, so that they stay in order.
     pub(crate) fn of_task(self, rng: &mut Rng) -> Self {
         let per_mille = rng.u64(1000 - SPREAD_PER_MILLE..=1000 + SPREAD_PER_MILLE);
         let scale = |ms: u64| ms.saturating_mul(per_mille) / 1000;
@@ -52,7 +52,7 @@ impl Timing {
     }
 }
 
-/// Whole milliseconds, as many as fit.
+/// Returns whole milliseconds, at most `u64::MAX`.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

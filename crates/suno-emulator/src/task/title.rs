@@ -1,16 +1,16 @@
 //! The words of a scenario at the beginning of a title.
 
-/// How a title begins that chooses a scenario: `[emulator:WORDS] The title`.
+/// The prefix of a title that chooses a scenario: `[emulator:WORDS] The title`.
 const TITLE_MARK: &str = "[emulator:";
 
-/// The words in a title, if it has any. Where the bracket is not closed all of it is words, so that
-/// the slip is noticed.
+/// Returns the words in a title, if it has any. If the bracket is not closed, the whole rest counts
+/// as words, so that the mistake is reported.
 pub(crate) fn words_in_title(title: &str) -> Option<&str> {
     let rest = title.trim_start().strip_prefix(TITLE_MARK)?;
     Some(rest.split_once(']').map_or(rest, |(words, _)| words))
 }
 
-/// A title without the words at its beginning.
+/// Returns a title without the words at its beginning.
 pub(crate) fn without_words(title: &str) -> &str {
     let rest = title.trim_start().strip_prefix(TITLE_MARK);
     let rest = rest.and_then(|rest| rest.split_once(']'));

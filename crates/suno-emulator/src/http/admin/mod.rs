@@ -1,5 +1,5 @@
-//! What stands below `/_emulator/`: for people and tools that steer the emulator, not a part of the
-//! provider's API. `openapi.json` beside this file describes it.
+//! The endpoints below `/_emulator/`, by which people and tools control the emulator. They are not
+//! a part of the provider's API. They are described by `openapi.json` beside this file.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ pub(super) const PREFIX: &str = "/_emulator/";
 
 /// The description of everything below [`PREFIX`].
 const OPENAPI: &str = include_str!("openapi.json");
-/// How many rows a list has at most, and if nothing is said.
+/// The maximum and the default number of rows in a list.
 const ROWS_MAX: usize = 1000;
 const ROWS: usize = 100;
 
-/// What a path below the prefix stands for.
+/// An endpoint below [`PREFIX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint<'a> {
     Overview,
@@ -77,7 +77,7 @@ impl<'a> Endpoint<'a> {
 /// Answers a request whose path below [`PREFIX`] is given.
 pub(super) async fn answer(runner: &Runner, path: &str, request: &Request<Bytes>) -> Answer {
     let Some(place) = Endpoint::of(path) else {
-        let reason = "there is nothing here, see /_emulator/openapi.json";
+        let reason = "this path does not exist, see /_emulator/openapi.json";
         return Rejection::new(StatusCode::NOT_FOUND, reason).into();
     };
     if !place.methods().contains(request.method()) {
@@ -192,8 +192,8 @@ fn scenario(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rejectio
 }
 
 fn add_script(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Rejection> {
-    let text =
-        std::str::from_utf8(request.body()).map_err(|_| Rejection::bad("it is not UTF-8"))?;
+    let text = std::str::from_utf8(request.body())
+        .map_err(|_| Rejection::bad("the script is not UTF-8"))?;
     let script = Script::from_json(text).map_err(|err| Rejection::bad(err.to_string()))?;
     let name = script.name().to_owned();
     if runner.provider().add_script(script) {
@@ -201,7 +201,7 @@ fn add_script(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Reject
     } else {
         Err(Rejection::new(
             StatusCode::INSUFFICIENT_STORAGE,
-            "no more scripts are kept",
+            "too many scripts are kept",
         ))
     }
 }
@@ -209,7 +209,7 @@ fn add_script(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Reject
 fn no_task() -> Rejection {
     Rejection::new(
         StatusCode::NOT_FOUND,
-        "the emulator has no such task, or no longer",
+        "the task is not found, or was evicted",
     )
 }
 
@@ -239,7 +239,7 @@ mod tests {
 
     use super::{Endpoint, OPENAPI, PREFIX};
 
-    /// All places there are: a new one does not compile until it is named here.
+    /// Returns all endpoints. A new endpoint does not compile until it is added here.
     fn all() -> [Endpoint<'static>; 11] {
         let counted = |place| match place {
             Endpoint::Overview

@@ -1,4 +1,4 @@
-//! How tasks, attempts and the emulator itself are shown in JSON.
+//! The JSON of tasks, attempts and the emulator itself.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::runner::Runner;
 use crate::task::TaskEnding;
 use crate::task::attempt::{Attempt, AttemptOutcome};
 
-/// The emulator in numbers. No keys.
+/// Returns an overview of the emulator, without keys.
 pub(super) fn overview(runner: &Runner) -> Value {
     let clock = clock(runner);
     let provider = runner.provider();

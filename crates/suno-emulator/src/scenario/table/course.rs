@@ -8,7 +8,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "stages",
         "documented",
-        "only these stages happen; a task without an end stays as it is",
+        "only these stages happen; a task without an ending stays as it is",
         |s, given| {
             s.course.stages = Some(stages(given)?);
             Ok(())
@@ -19,7 +19,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "text",
         "reported",
-        "what the stage text has for tracks",
+        "the tracks of the stage text",
         |s, given| {
             s.course.text_tracks = Some(text_tracks(given)?);
             Ok(())
@@ -35,7 +35,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "second-first",
         "observed",
-        "of the two tracks the second one is finished first",
+        "the second of the two tracks is finished first",
         |s, _| {
             s.course.is_last_track_first = true;
             Ok(())
@@ -64,7 +64,8 @@ pub(super) const WORDS: &[Word] = &[
         "the shape of the failure callback",
         |s, given| {
             let named = FailureShape::named(given.text()?);
-            s.course.failure_shape = named.ok_or("it takes one of those in the documentation")?;
+            s.course.failure_shape =
+                named.ok_or("it is not one of the shapes in the documentation")?;
             Ok(())
         },
     )
@@ -79,7 +80,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "create-failed",
         "documented",
-        "it fails before anything is generated",
+        "the task fails before anything is generated",
         |s, _| {
             s.course.ending = Ending::CreateFailed;
             Ok(())
@@ -89,7 +90,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "sensitive-word",
         "documented",
-        "the words of the submit are refused later",
+        "the task fails because of a forbidden word in the submit",
         |s, _| {
             s.course.ending = Ending::SensitiveWord;
             Ok(())
@@ -99,7 +100,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "pending-error",
         "reported",
-        "a poll shows PENDING with an error for long, then the failure",
+        "polls show PENDING with an error for a long time, then the failure",
         |s, _| {
             s.course.ending = Ending::PendingError;
             Ok(())
@@ -109,7 +110,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "hidden",
         "observed",
-        "a poll does not find the task at first",
+        "polls do not find the task at first",
         |s, given| {
             s.course.hidden_ms = given.millis(5)?;
             Ok(())
@@ -120,7 +121,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "late-tracks",
         "reported",
-        "a poll shows SUCCESS without tracks at first",
+        "polls show SUCCESS without tracks at first",
         |s, given| {
             s.course.trackless_ms = given.millis(10)?;
             Ok(())
@@ -142,7 +143,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "status",
         "documented",
-        "what a poll says while the task runs, such as GENERATING",
+        "the status in polls while the task runs, such as GENERATING",
         |s, given| {
             s.course.running_status = Some(given.text()?.to_owned());
             Ok(())
@@ -152,7 +153,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "end-status",
         "documented",
-        "what a poll says at the end, such as FAILED",
+        "the final status in polls, such as FAILED",
         |s, given| {
             s.course.end_status = Some(given.text()?.to_owned());
             Ok(())
@@ -162,7 +163,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "unknown-fields",
         "assumed",
-        "bodies have members that nobody knows",
+        "bodies have unknown members",
         |s, _| {
             s.course.has_extra_members = true;
             Ok(())
@@ -172,7 +173,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "script",
         "assumed",
-        "the course is scripted in full",
+        "a script defines the course in full",
         |s, given| {
             s.script = Some(given.text()?.to_owned());
             Ok(())

@@ -1,4 +1,4 @@
-//! Words for the callbacks of a task: what is lost, doubled, late, out of order, or forged.
+//! Words for the callbacks of a task: dropped, duplicated, delayed, reordered or forged.
 
 use crate::fault::delivery::{COPIES_MAX, Target};
 use crate::scenario::word::{TIMES_MAX, Word, WordArguments};
@@ -8,7 +8,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "drop",
         "documented",
-        "the callback never leaves",
+        "the callback is not sent",
         |s, given| {
             s.delivery.drops.push(target(given));
             Ok(())
@@ -19,7 +19,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "duplicate",
         "documented",
-        "the callback comes several times",
+        "the callback is sent several times",
         |s, given| {
             s.delivery
                 .copies
@@ -33,7 +33,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "delay",
         "assumed",
-        "the callback comes later",
+        "the callback is sent later",
         |s, given| {
             s.delivery.delays.push((target(given), given.millis(60)?));
             Ok(())
@@ -45,7 +45,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "reorder",
         "assumed",
-        "the last callback comes first",
+        "the callbacks are sent in reverse order, none before its time",
         |s, _| {
             s.delivery.order = Some(Vec::new());
             Ok(())
@@ -55,7 +55,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "order",
         "assumed",
-        "the callbacks come in this order, none before its time",
+        "the callbacks are sent in this order, none before its time",
         |s, given| {
             let names = given.text()?.split('+').map(|name| name.trim().to_owned());
             s.delivery.order = Some(names.collect());
@@ -67,7 +67,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "forge",
         "documented",
-        "a stranger sends another result under a signature that was seen",
+        "a forged callback with another result copies a signature",
         |s, _| {
             s.delivery.forgeries.push(Forgery::Complete);
             Ok(())
@@ -77,7 +77,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "forge-error",
         "documented",
-        "a stranger sends a failure under a signature that was seen",
+        "a forged callback with a failure copies a signature",
         |s, _| {
             s.delivery.forgeries.push(Forgery::Failure);
             Ok(())
@@ -87,7 +87,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "forge-ids",
         "assumed",
-        "a stranger adds the id of another task to a signed body",
+        "a forged callback with the id of another task copies a signature",
         |s, _| {
             s.delivery.forgeries.push(Forgery::Ids);
             Ok(())
@@ -105,7 +105,7 @@ pub(super) const WORDS: &[Word] = &[
             Ok(())
         },
     )
-    .with_value("for so many attempts of each callback, all if absent")
+    .with_value("number of attempts of each callback, all if absent")
     .drawn(&["=1"]),
     Word::new(
         "stale-timestamp",
@@ -118,7 +118,7 @@ pub(super) const WORDS: &[Word] = &[
             Ok(())
         },
     )
-    .with_value("for so many attempts of each callback, all if absent")
+    .with_value("number of attempts of each callback, all if absent")
     .drawn(&["=1"]),
     Word::new(
         "no-signature",
@@ -131,12 +131,12 @@ pub(super) const WORDS: &[Word] = &[
             Ok(())
         },
     )
-    .with_value("for so many attempts of each callback, all if absent")
+    .with_value("number of attempts of each callback, all if absent")
     .drawn(&["=1"]),
     Word::new(
         "unknown-type",
         "assumed",
-        "a further callback has a callbackType that nobody knows",
+        "another callback with an unknown callbackType is sent",
         |s, _| {
             s.delivery.has_unknown_type = true;
             Ok(())

@@ -10,14 +10,14 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "cut",
         "assumed",
-        "the task is taken, and the connection closed without an answer",
+        "the task is created, and the connection is closed without an answer",
         |s, given| submit(s, given, SubmitFault::Cut),
     )
     .with_value(FIRST_TIMES),
     Word::new(
         "slow-answer",
         "assumed",
-        "the task is taken, and the answer comes late in real time",
+        "the task is created, and the answer is late, in real time",
         |s, given| {
             s.exchange.answer_delay_ms = given.millis(30)?;
             Ok(())
@@ -27,14 +27,14 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "html-502",
         "observed",
-        "nothing is done, and the answer is a page with HTTP 502",
+        "no task is created, and the answer is an HTML page with HTTP 502",
         |s, given| submit(s, given, SubmitFault::Html { is_taken: false }),
     )
     .with_value(FIRST_TIMES),
     Word::new(
         "html-502-taken",
         "assumed",
-        "the task is taken, and the answer is a page with HTTP 502",
+        "the task is created, and the answer is an HTML page with HTTP 502",
         |s, given| submit(s, given, SubmitFault::Html { is_taken: true }),
     )
     .with_value(FIRST_TIMES),
@@ -97,7 +97,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "poll-502",
         "observed",
-        "polls are answered with a page and HTTP 502",
+        "polls are answered with an HTML page and HTTP 502",
         |s, given| poll(s, given, PollFault::Html),
     )
     .with_value(FIRST_POLLS),
@@ -111,14 +111,14 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "poll-cut",
         "assumed",
-        "polls get no answer, the connection is closed",
+        "the connection is closed without an answer to the poll",
         |s, given| poll(s, given, PollFault::Cut),
     )
     .with_value(FIRST_POLLS),
     Word::new(
         "poll-slow",
         "assumed",
-        "a poll is answered late, in real time, with what was so when it came",
+        "the answer to a poll is late, in real time, and shows the state from before the delay",
         |s, given| {
             let delay_ms = given.millis(30)?;
             s.exchange.polls.push((PollFault::Slow { delay_ms }, 1));
@@ -130,7 +130,7 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "dead-stream",
         "reported",
-        "stream URLs answer HTTP 200 with nothing",
+        "stream URLs are answered with HTTP 200 and an empty body",
         |s, _| {
             s.exchange.media = Some((MediaFault::EmptyStream, TIMES_MAX));
             Ok(())
@@ -139,28 +139,28 @@ pub(super) const WORDS: &[Word] = &[
     Word::new(
         "empty-audio",
         "assumed",
-        "downloads answer HTTP 200 with nothing",
+        "downloads are answered with HTTP 200 and an empty body",
         |s, given| media(s, given, MediaFault::EmptyAudio),
     )
     .with_value(FIRST_DOWNLOADS),
     Word::new(
         "cut-audio",
         "assumed",
-        "downloads break off in the middle",
+        "the connection breaks in the middle of a download",
         |s, given| media(s, given, MediaFault::Cut),
     )
     .with_value(FIRST_DOWNLOADS),
     Word::new(
         "missing-audio",
         "documented",
-        "downloads answer 404, as when the media were deleted",
+        "downloads are answered with 404, as if the media were deleted",
         |s, given| media(s, given, MediaFault::Missing),
     )
     .with_value(FIRST_DOWNLOADS),
     Word::new(
         "no-ranges",
         "assumed",
-        "downloads ignore Range and answer with all of it",
+        "downloads ignore Range and are answered with the whole file",
         |s, _| {
             s.exchange.media = Some((MediaFault::NoRanges, TIMES_MAX));
             Ok(())
@@ -168,9 +168,9 @@ pub(super) const WORDS: &[Word] = &[
     ),
 ];
 
-const FIRST_TIMES: &str = "for the first so many submits, all if absent";
-const FIRST_POLLS: &str = "for the first so many polls of the task, 1 if absent";
-const FIRST_DOWNLOADS: &str = "for the first so many downloads of the task, 1 if absent";
+const FIRST_TIMES: &str = "number of submits, all if absent";
+const FIRST_POLLS: &str = "number of polls of the task, 1 if absent";
+const FIRST_DOWNLOADS: &str = "number of downloads of the task, 1 if absent";
 
 fn submit(s: &mut Scenario, given: WordArguments<'_>, fault: SubmitFault) -> Result<(), String> {
     s.exchange.submits.push((fault, given.times()?));

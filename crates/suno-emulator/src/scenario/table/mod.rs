@@ -6,7 +6,7 @@ mod course;
 mod delivery;
 mod exchange;
 
-/// All words.
+/// Returns all words.
 pub(super) fn words() -> impl Iterator<Item = &'static Word> {
     let tables = [course::WORDS, delivery::WORDS, exchange::WORDS];
     tables.into_iter().flatten()
