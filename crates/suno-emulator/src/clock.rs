@@ -1,25 +1,26 @@
-//! What time it is for the tasks: real time, scaled, or a time that a test drives.
+//! The clock of the tasks: scaled real time, or a time that a test advances.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// One moment on both scales.
+/// A time on both scales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment {
-    /// Milliseconds on the time line of the tasks, which may run faster than real time.
+    /// Milliseconds since the start on the time line of the tasks, which may run faster than real
+    /// time.
     pub(crate) at_ms: u64,
     /// Milliseconds since 1970, as receivers and clients see it.
     pub(crate) unix_ms: u64,
 }
 
-/// The time line that all tasks of one emulator live on.
+/// The clock of one emulator.
 #[derive(Debug)]
 pub(crate) enum Clock {
     /// Real time, multiplied by a factor.
     Real { started: Instant, speed: f64 },
-    /// Time stands still until it is moved.
+    /// A time that changes only by `move_to`.
     Driven {
         start_unix_ms: u64,
         at_ms: AtomicU64,
@@ -64,8 +65,7 @@ impl Clock {
         }
     }
 
-    /// How long something took that began at this instant, in real time. Nothing takes time while
-    /// a driven clock stands still.
+    /// Returns the real time since an instant, or zero with a driven clock.
     pub(crate) fn since(&self, began: Instant) -> Duration {
         match self {
             Self::Real { .. } => began.elapsed(),
@@ -73,19 +73,20 @@ impl Clock {
         }
     }
 
-    /// When the time line reaches `at_ms`; `None` if only a test can say so, or never.
+    /// Returns the instant at which the time line reaches `at_ms`, or `None` with a driven clock or
+    /// if it is too far in the future.
     pub(crate) fn instant_of(&self, at_ms: u64) -> Option<Instant> {
         match self {
             Self::Real { started, speed } => {
                 let real = Duration::try_from_secs_f64(at_ms as f64 / 1000.0 / speed).ok()?;
-                // Rounded up, so that whoever slept until then finds the moment reached.
+                // Rounded up, so that the time is reached after sleeping until the instant.
                 started.checked_add(real.checked_add(Duration::from_millis(1))?)
             }
             Self::Driven { .. } => None,
         }
     }
 
-    /// Moves a driven clock; a real one does not listen. Time never goes back.
+    /// Advances a driven clock to a time, never back. Does nothing to a real clock.
     pub(crate) fn move_to(&self, to_ms: u64) {
         if let Self::Driven { at_ms, .. } = self {
             at_ms.fetch_max(to_ms, Ordering::SeqCst);
@@ -97,7 +98,7 @@ fn scaled_ms(elapsed: Duration, speed: f64) -> u64 {
     (elapsed.as_secs_f64() * 1000.0 * speed) as u64
 }
 
-/// Milliseconds since 1970 by the system's clock.
+/// Returns the milliseconds since 1970 by the system's clock.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the emulator's one edge to the system clock"

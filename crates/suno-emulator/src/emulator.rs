@@ -5,45 +5,45 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderValue;
+use ::http::header::HeaderValue;
 use tokio::net::TcpListener;
 
-use crate::admin::Guard;
-use crate::attempt::Attempt;
-use crate::body::Style;
+use crate::background::BackgroundTasks;
+use crate::body::BodyStyle;
 use crate::clock::Clock;
 use crate::config::{Config, WebhookKeyChoice};
-use crate::deliver::Courier;
-use crate::desk::{Desk, Rules, Standing, TaskSummary};
 use crate::error::EmulatorError;
+use crate::http::{self, Guard, Router};
 use crate::profile::Profile;
+use crate::provider::{DefaultScenario, Provider, ProviderSettings, TaskSummary};
+use crate::runner::Runner;
 use crate::scenario::Scenario;
 use crate::scenario::script::Script;
 use crate::secret::Secret;
 use crate::seed::Seed;
-use crate::server;
-use crate::shared::Shared;
-use crate::tasks::TaskSet;
+use crate::sender::Sender;
 #[cfg(feature = "tls")]
-use crate::tls::Tls;
+use crate::sender::tls::Tls;
+use crate::task::attempt::Attempt;
 
-/// A provider of its own: it listens, keeps tasks, and delivers callbacks until it is dropped or
-/// [shut down](Self::shutdown). Many can run in one process.
+/// An emulated provider. It listens, keeps tasks and delivers callbacks until it is dropped or
+/// [shut down](Self::shutdown). Several can run in one process.
 #[derive(Debug)]
 pub struct Emulator {
-    shared: Arc<Shared>,
+    runner: Arc<Runner>,
     addr: SocketAddr,
     base_url: String,
+    api_key: Secret,
     webhook_key: Option<Secret>,
     profile: Profile,
 }
 
 impl Emulator {
-    /// Begins to listen and to deliver, on the current Tokio runtime.
+    /// Starts an emulator on the current Tokio runtime.
     ///
     /// # Errors
     ///
-    /// If a setting makes no sense, or the address cannot be listened on.
+    /// Returns an error if a setting is invalid or the address cannot be bound.
     pub async fn start(config: Config) -> Result<Self, EmulatorError> {
         config.check()?;
         let listener = listen(config.addr).await?;
@@ -54,142 +54,117 @@ impl Emulator {
                 source,
             })?;
         let base_url = format!("http://{}", reachable(addr));
-        let webhook_key = match &config.webhook_key {
-            WebhookKeyChoice::Given(key) => Some(key.clone()),
-            WebhookKeyChoice::ByProfile if config.profile.signs() => Some(Secret::generate("whk_")),
-            WebhookKeyChoice::ByProfile | WebhookKeyChoice::None => None,
-        };
-        let tasks = TaskSet::default();
-        let courier = courier(&config, &tasks)?;
-        let clock = match config.driven_from_unix_ms {
-            Some(from_unix_ms) => Clock::driven(from_unix_ms),
-            None => Clock::real(config.speed),
-        };
+        let api_key = config.api_key.clone();
+        let api_key = api_key.unwrap_or_else(|| Secret::generate("sk_"));
+        let webhook_key = webhook_key(&config);
         let profile = config.profile;
-        let api_key = config
-            .api_key
-            .clone()
-            .unwrap_or_else(|| Secret::generate("sk_"));
-        let (connections_max, deliveries_max) =
-            (config.connections_max, config.deliveries_at_once_max);
-        let observer = config.observer.clone();
+        let connections_max = config.connections_max;
         let guard = Guard::new(!addr.ip().is_loopback(), config.public_base_url.as_deref());
-        let scripts = config.scripts.iter().cloned();
-        let scripts = scripts
-            .map(|script| (script.name().to_owned(), Arc::new(script)))
-            .collect();
-        let desk = Desk::new(rules(config, &base_url, webhook_key.clone())?, scripts);
-        let shared = Shared::new(
-            desk,
-            clock,
-            courier,
-            tasks.clone(),
-            api_key,
-            guard,
-            deliveries_max,
-        );
-        let shared = Arc::new(shared.with_observer(observer));
-        tasks.spawn(server::serve(
-            Arc::clone(&shared),
-            listener,
-            connections_max,
-        ));
-        if !shared.clock.is_driven() {
-            tasks.spawn(Arc::clone(&shared).pace());
+
+        let runner = Arc::new(runner(config, &base_url, webhook_key.clone())?);
+        let router = Router::new(Arc::clone(&runner), api_key.clone(), guard);
+        let server = http::serve(Arc::new(router), listener, connections_max);
+        runner.tasks.spawn(server);
+        if !runner.clock.is_driven() {
+            runner.tasks.spawn(Arc::clone(&runner).run());
         }
-        tracing::info!(%addr, %profile, "the emulator listens");
+        tracing::info!(%addr, %profile, "the emulator is listening");
         Ok(Self {
-            shared,
+            runner,
             addr,
             base_url,
+            api_key,
             webhook_key,
             profile,
         })
     }
 
-    /// Where it is reached, such as `http://127.0.0.1:40123`, without a slash at the end.
+    /// Returns the base URL, such as `http://127.0.0.1:40123`, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// The address it listens on.
+    /// Returns the address that the emulator is listening on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Whose dialect it speaks.
+    /// Returns the provider that is emulated.
     #[must_use]
     pub fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// The key that clients must send.
+    /// Returns the API key that clients must send.
     #[must_use]
     pub fn api_key(&self) -> &str {
-        self.shared.api_key.reveal()
+        self.api_key.reveal()
     }
 
-    /// The key that callbacks are signed with, if they are.
+    /// Returns the key that signs callbacks, or `None` if they are not signed.
     #[must_use]
     pub fn webhook_key(&self) -> Option<&str> {
         self.webhook_key.as_ref().map(Secret::reveal)
     }
 
-    /// The attempts to deliver callbacks, in the order in which they ended. Only as many as are
-    /// kept.
+    /// Returns the attempts to deliver callbacks, in the order in which they ended. Old attempts
+    /// are evicted; see [`Config::with_attempts_kept_max`].
     #[must_use]
     pub fn attempts(&self) -> Vec<Attempt> {
-        self.shared.desk().attempts()
+        self.runner.provider().attempts()
     }
 
-    /// The tasks that are kept, in the order in which they were taken.
+    /// Returns the tasks that are kept, in the order in which they were created.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskSummary> {
-        self.shared.desk().tasks_after(0, usize::MAX)
+        self.runner.provider().tasks_after(0, usize::MAX)
     }
 
-    /// A task that is kept: what is true of it, to compare with what a client made of the callbacks.
+    /// Returns the true state of a task, to compare with what a client made of its callbacks.
+    /// `None` if the task is not found.
     #[must_use]
     pub fn task(&self, task_id: &str) -> Option<TaskSummary> {
-        self.shared.desk().task_summary(task_id)
+        self.runner.provider().task_summary(task_id)
     }
 
-    /// Sets what happens to tasks that choose no scenario by themselves: to the next so many of
-    /// them, or to all until this is called again.
+    /// Sets the scenario of tasks that do not choose one: of the next `tasks` tasks, or of all if
+    /// `tasks` is `None`.
     ///
     /// # Errors
     ///
-    /// If the words cannot be read.
+    /// Returns [`EmulatorError::Scenario`] if a word is unknown or its value is invalid.
     pub fn set_scenario(&self, words: &str, tasks: Option<u32>) -> Result<(), EmulatorError> {
-        let set = self.shared.desk().set_standing(words, tasks);
+        let set = self.runner.provider().set_default_scenario(words, tasks);
         set.map_err(|reason| EmulatorError::Scenario { reason })
     }
 
-    /// Keeps a script that tasks can choose by the word `script=NAME`.
+    /// Adds a script, which tasks choose by the word `script=NAME`. It replaces a script of the
+    /// same name.
     ///
     /// # Errors
     ///
-    /// If there is no place for another.
+    /// Returns [`EmulatorError::Script`] if too many scripts are kept.
     pub fn add_script(&self, script: Script) -> Result<(), EmulatorError> {
-        if self.shared.desk().add_script(script) {
+        if self.runner.provider().add_script(script) {
             return Ok(());
         }
         Err(EmulatorError::Script {
-            reason: "no more scripts are kept".to_owned(),
+            reason: "too many scripts are kept".to_owned(),
         })
     }
 
-    /// Delivers a callback of a task again, the latest of this name (`complete`, for example). With
-    /// a driven clock it leaves at the next [`advance`](Self::advance).
+    /// Delivers the latest callback of this name (`complete`, for example) again. With a driven
+    /// clock it is sent by the next [`advance`](Self::advance).
     ///
     /// # Errors
     ///
-    /// If there is no such task, or it has had no such callback.
-    pub fn deliver_again(&self, task_id: &str, post: &str) -> Result<(), EmulatorError> {
-        let repeated = self.shared.desk().deliver_again(task_id, post);
-        self.shared.touched();
+    /// Returns [`EmulatorError::Unknown`] if the task is not found, if it had no such callback, or
+    /// if too many of its callbacks wait.
+    pub fn deliver_again(&self, task_id: &str, callback: &str) -> Result<(), EmulatorError> {
+        let repeated = self.runner.provider().deliver_again(task_id, callback);
+        self.runner.notify_changed();
         match repeated {
             Some(true) => Ok(()),
             Some(false) => Err(EmulatorError::Unknown { what: "callback" }),
@@ -197,42 +172,42 @@ impl Emulator {
         }
     }
 
-    /// Forgets all tasks and attempts and begins again, with the same seed and full credits.
+    /// Removes all tasks and attempts and restarts with the same seed and full credits.
     pub fn reset(&self) {
-        self.shared.desk().reset();
-        self.shared.touched();
+        self.runner.provider().reset();
+        self.runner.notify_changed();
     }
 
-    /// Waits until no task has anything left to do. With a driven clock that needs someone to move
-    /// it.
+    /// Waits until no task has anything left to do. With a driven clock this needs concurrent calls
+    /// of [`advance`](Self::advance).
     pub async fn idle(&self) {
-        self.shared.idle().await;
+        self.runner.idle().await;
     }
 
-    /// Moves the driven clock on. What is due on the way happens one after the other, each callback
-    /// being answered before the next is sent; all of it is done when this returns.
+    /// Advances the driven clock. Everything that becomes due happens in order, and each callback
+    /// is answered before the next one is sent. All of it is done when this returns.
     ///
     /// # Errors
     ///
-    /// If the clock is not driven.
+    /// Returns [`EmulatorError::NotDriven`] if the emulator runs in real time.
     pub async fn advance(&self, by: Duration) -> Result<(), EmulatorError> {
-        if !self.shared.clock.is_driven() {
+        if !self.runner.clock.is_driven() {
             return Err(EmulatorError::NotDriven);
         }
-        self.shared.advance(by).await;
+        self.runner.advance(by).await;
         Ok(())
     }
 
-    /// Ends everything and waits until the port is free. Callbacks on their way are broken off.
+    /// Stops the emulator and waits until its port is free. Callbacks in flight are aborted.
     pub async fn shutdown(self) {
-        self.shared.tasks.close().shutdown().await;
+        self.runner.tasks.close().shutdown().await;
     }
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
         // The set aborts its tasks when it is dropped.
-        drop(self.shared.tasks.close());
+        drop(self.runner.tasks.close());
     }
 }
 
@@ -245,8 +220,41 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, EmulatorError> {
         })
 }
 
-/// The provider's outgoing side under the settings.
-fn courier(config: &Config, tasks: &TaskSet) -> Result<Courier, EmulatorError> {
+/// Returns the key that signs callbacks, if they are signed.
+fn webhook_key(config: &Config) -> Option<Secret> {
+    match &config.webhook_key {
+        WebhookKeyChoice::Given(key) => Some(key.clone()),
+        WebhookKeyChoice::ByProfile if config.profile.is_signing() => {
+            Some(Secret::generate("whk_"))
+        }
+        WebhookKeyChoice::ByProfile | WebhookKeyChoice::None => None,
+    }
+}
+
+/// Builds the runner from the settings.
+fn runner(
+    config: Config,
+    base_url: &str,
+    webhook_key: Option<Secret>,
+) -> Result<Runner, EmulatorError> {
+    let tasks = BackgroundTasks::default();
+    let sender = sender(&config, &tasks)?;
+    let clock = match config.driven_from_unix_ms {
+        Some(from_unix_ms) => Clock::driven(from_unix_ms),
+        None => Clock::real(config.speed),
+    };
+    let deliveries_max = config.deliveries_at_once_max;
+    let observer = config.observer.clone();
+    let scripts = config.scripts.iter().cloned();
+    let scripts = scripts.map(|script| (script.name().to_owned(), Arc::new(script)));
+    let scripts = scripts.collect();
+    let provider = Provider::new(settings(config, base_url, webhook_key)?, scripts);
+    let runner = Runner::new(provider, clock, sender, tasks, deliveries_max);
+    Ok(runner.with_observer(observer))
+}
+
+/// Builds the sender from the settings.
+fn sender(config: &Config, tasks: &BackgroundTasks) -> Result<Sender, EmulatorError> {
     let user_agent = HeaderValue::from_str(&config.user_agent);
     let user_agent = user_agent.map_err(|_| EmulatorError::Setting {
         name: "user agent",
@@ -257,7 +265,7 @@ fn courier(config: &Config, tasks: &TaskSet) -> Result<Courier, EmulatorError> {
         name: "extra roots",
         rule: "must be up to 256 certificates in PEM",
     })?;
-    Ok(Courier::new(
+    Ok(Sender::new(
         tasks.clone(),
         #[cfg(feature = "tls")]
         tls,
@@ -266,7 +274,7 @@ fn courier(config: &Config, tasks: &TaskSet) -> Result<Courier, EmulatorError> {
     ))
 }
 
-/// An address that can be called where "any" was listened on.
+/// Replaces an unspecified address, such as `0.0.0.0`, by loopback.
 fn reachable(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -276,11 +284,11 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, addr.port())
 }
 
-fn rules(
+fn settings(
     config: Config,
     base_url: &str,
     webhook_key: Option<Secret>,
-) -> Result<Rules, EmulatorError> {
+) -> Result<ProviderSettings, EmulatorError> {
     let scenario = Scenario::parse(&config.scenario_words)
         .map_err(|reason| EmulatorError::Scenario { reason })?;
     if let Some(name) = &scenario.script
@@ -290,21 +298,21 @@ fn rules(
         let reason = format!("there is no script {name:?} among [{}]", names.join(", "));
         return Err(EmulatorError::Scenario { reason });
     }
-    Ok(Rules {
+    Ok(ProviderSettings {
         profile: config.profile,
         webhook_key,
         seed: config.seed.map_or_else(Seed::from_system, Seed::new),
         timing: config.timing,
         retry: config.retry,
-        style: Style {
-            documented: config.documented_bodies,
+        style: BodyStyle {
+            is_documented: config.has_documented_bodies,
             media_base: config
                 .public_base_url
                 .unwrap_or_else(|| base_url.to_owned()),
         },
         credits: config.credits,
-        rate_limits: config.rate_limits,
-        standing: Standing {
+        has_rate_limits: config.has_rate_limits,
+        default_scenario: DefaultScenario {
             words: config.scenario_words,
             scenario,
             tasks_left: None,

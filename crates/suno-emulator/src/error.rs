@@ -1,59 +1,63 @@
-//! Why an emulator cannot start or do what it is asked to.
+//! Errors of an emulator that is started or controlled.
 
 use std::io;
 use std::net::SocketAddr;
 
-/// Why an emulator cannot start or do what it is asked to.
+/// Errors of an emulator that is started or controlled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmulatorError {
-    /// Something else listens on the address.
-    #[error("{addr} is in use: stop what listens there, or take port 0 for any free port")]
+    /// Another process listens on the address.
+    #[error(
+        "{addr} is in use: stop the process that listens there, or use port 0 for any free port"
+    )]
     AddressInUse {
-        /// The address that was asked for.
+        /// The requested address.
         addr: SocketAddr,
     },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {addr}: take an address of this machine and a port you may use")]
+    /// The address cannot be bound.
+    #[error("cannot listen on {addr}: use an address of this machine and a port that you may bind")]
     Listen {
-        /// The address that was asked for.
+        /// The requested address.
         addr: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The address can be reached from outside, which was not allowed.
-    #[error("{addr} can be reached from outside: take a loopback address, or allow public binding")]
+    /// The address can be reached by other machines, and public binding is not allowed.
+    #[error(
+        "{addr} can be reached by other machines: use a loopback address, or allow public binding"
+    )]
     NotLoopback {
-        /// The address that was asked for.
+        /// The requested address.
         addr: SocketAddr,
     },
-    /// A setting makes no sense.
+    /// A setting is invalid.
     #[error("the setting {name} {rule}")]
     Setting {
-        /// The setting.
+        /// The name of the setting.
         name: &'static str,
-        /// What holds for it.
+        /// The rule that it breaks.
         rule: &'static str,
     },
     /// The words of a scenario cannot be read.
     #[error("cannot read the scenario: {reason}")]
     Scenario {
-        /// Which word is wrong, and what is known.
+        /// The invalid word, and the known ones.
         reason: String,
     },
     /// A script cannot be read or kept.
     #[error("cannot use the script: {reason}")]
     Script {
-        /// What is wrong, and where.
+        /// The mistake, and its place in the script.
         reason: String,
     },
-    /// The emulator does not have it, or no longer.
-    #[error("the emulator has no such {what}: list what it has")]
+    /// The emulator does not have the item, or has evicted it.
+    #[error("the {what} is not found: it never existed, or was evicted")]
     Unknown {
-        /// What was asked for.
+        /// The kind of the item.
         what: &'static str,
     },
-    /// The clock runs by itself.
-    #[error("the clock is not driven: start the emulator with a driven clock to move its time")]
+    /// The clock is not driven.
+    #[error("the clock is not driven: start the emulator with a driven clock to advance it")]
     NotDriven,
 }

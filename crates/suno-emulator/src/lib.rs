@@ -1,9 +1,9 @@
-//! The Suno API on a desk: tasks, signed callbacks, polling and media on loopback.
+//! An emulator of the Suno API: tasks, signed callbacks, polling and media on loopback.
 //!
-//! An emulator for developing and testing without a public URL, a key or credits. It takes tasks as
-//! the provider does, lets them live through their stages, really delivers the callbacks, and
-//! serves audio that plays. It is not a music generator, and it shares no code with what reads its
-//! bodies.
+//! An emulator for development and tests without a public URL, a key or credits. It accepts tasks
+//! as the provider does, moves them through their stages, delivers callbacks over HTTP, and serves
+//! playable audio. It is not a music generator, and it shares no code with the crates that parse
+//! its bodies.
 //!
 //! ```
 //! use suno_emulator::{Config, Emulator};
@@ -18,55 +18,41 @@
 //! # }
 //! ```
 //!
-//! What goes wrong is chosen by words: for one task by the header `x-emulator-scenario` of its submit
-//! or by a title such as `[emulator:drop-first] Lantern`, for all by [`Config::with_scenario`]. The
-//! words are listed at `/_emulator/words` of a running emulator; a [`Script`] writes the course of a
-//! task out in full. [`Config::with_driven_clock`] lets a test move the time, so that a run with the
-//! same seed is the same byte for byte.
+//! Words choose the faults: for one task by the header `x-emulator-scenario` of its submit or by a
+//! title such as `[emulator:drop-first] Lantern`, for all tasks by [`Config::with_scenario`]. A
+//! running emulator lists the words at `/_emulator/words`. A [`Script`] defines the course of a
+//! task in full. With [`Config::with_driven_clock`] a test controls the time, and runs with the
+//! same seed are identical byte for byte.
 //!
-//! Behaviour of the provider is cited by its number in `docs/PROTOCOL.md`. With the feature `tls`,
-//! callbacks can go to `https://` URLs.
+//! Numbers such as `PROTOCOL.md 1.2` refer to the provider's behaviour in `docs/PROTOCOL.md`. With
+//! the feature `tls`, callbacks can go to `https://` URLs.
 
-mod activity;
-mod admin;
-mod api;
-mod attempt;
+mod background;
 mod body;
 mod clock;
 mod config;
-mod deliver;
-mod desk;
 mod emulator;
 mod error;
-mod exchange;
 mod fault;
-mod ledger;
-mod life;
-mod limits;
+mod http;
 mod media;
-mod outbox;
-mod plan;
+mod observer;
 mod profile;
+mod provider;
+mod runner;
 mod scenario;
 mod secret;
 mod seed;
-mod server;
-mod shared;
-mod sign;
-mod submission;
+mod sender;
 mod task;
-mod tasks;
-mod timing;
-#[cfg(feature = "tls")]
-mod tls;
 
-pub use activity::{Activity, SubmitActivity};
-pub use attempt::{Attempt, AttemptOutcome};
 pub use config::Config;
-pub use desk::TaskSummary;
 pub use emulator::Emulator;
 pub use error::EmulatorError;
+pub use observer::{Activity, SubmitActivity};
 pub use profile::Profile;
+pub use provider::TaskSummary;
 pub use scenario::script::Script;
-pub use sign::signature;
+pub use sender::sign::signature;
 pub use task::TaskEnding;
+pub use task::attempt::{Attempt, AttemptOutcome};

@@ -1,15 +1,15 @@
-//! The two names under which the platform is sold, and the words each has for a refusal.
+//! The providers, and the words that each has for a refusal.
 
 use std::fmt;
 
-/// Whose dialect the emulator speaks (`PROTOCOL.md 1.1`).
+/// The provider that is emulated (`PROTOCOL.md 1.1`). Both sell the same platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {
-    /// `api.kie.ai`: signs callbacks, knows the jobs dialect.
+    /// `api.kie.ai`, which signs callbacks and has the jobs dialect.
     #[default]
     Kie,
-    /// `api.sunoapi.org`: signs nothing.
+    /// `api.sunoapi.org`, which does not sign callbacks.
     SunoApi,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Display for Profile {
     }
 }
 
-/// Why a request was not done.
+/// The reason for refusing a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Unauthorized,
@@ -34,12 +34,12 @@ pub(crate) enum Refusal {
     NoCredits,
     Maintenance,
     ServerError,
-    /// A code that a scenario asks for.
+    /// A code that a scenario chooses.
     Code(u16),
 }
 
 impl Profile {
-    /// The `code` of the envelope (`PROTOCOL.md 1.23` to `1.37`).
+    /// Returns the `code` of the envelope (`PROTOCOL.md 1.23` to `1.37`).
     pub(crate) fn code(self, refusal: &Refusal) -> u16 {
         match (self, refusal) {
             (_, Refusal::Unauthorized) => 401,
@@ -57,7 +57,7 @@ impl Profile {
         }
     }
 
-    /// The `msg` of the envelope. Only the one of a missing member was ever seen.
+    /// Returns the `msg` of the envelope. Only the one for a missing member is observed.
     pub(crate) fn message(self, refusal: &Refusal) -> String {
         let text = match refusal {
             Refusal::Unauthorized => "You do not have access permissions",
@@ -73,7 +73,7 @@ impl Profile {
         text.to_owned()
     }
 
-    /// Where the credits that are left are asked for (`PROTOCOL.md 4.15`).
+    /// Returns the path of the remaining credits (`PROTOCOL.md 4.15`).
     pub(crate) fn credit_path(self) -> &'static str {
         match self {
             Self::Kie => "/api/v1/chat/credit",
@@ -81,7 +81,7 @@ impl Profile {
         }
     }
 
-    /// The code of a callback that says the generation failed (`PROTOCOL.md 2.9`).
+    /// Returns the usual code of a failure callback (`PROTOCOL.md 2.9`).
     pub(crate) fn failure_code(self) -> u16 {
         match self {
             Self::Kie => 501,
@@ -89,7 +89,7 @@ impl Profile {
         }
     }
 
-    /// The `msg` of a callback that says the generation failed. The pages tell what the codes mean
+    /// Returns the `msg` of a failure callback. The meaning of the codes is documented
     /// (`PROTOCOL.md 2.24` to `2.31`), the wording is assumed.
     pub(crate) fn failure_message(self, code: u16) -> &'static str {
         match (self, code) {
@@ -104,12 +104,12 @@ impl Profile {
         }
     }
 
-    /// Whether a failure with this code gives the credits back (`PROTOCOL.md 2.31`).
-    pub(crate) fn refunds(self, code: u16) -> bool {
+    /// Whether a failure with this code refunds the credits (`PROTOCOL.md 2.31`).
+    pub(crate) fn is_refunded(self, code: u16) -> bool {
         self == Self::Kie && code == 531
     }
 
-    pub(crate) fn signs(self) -> bool {
+    pub(crate) fn is_signing(self) -> bool {
         self == Self::Kie
     }
 }

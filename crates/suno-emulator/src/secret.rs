@@ -1,4 +1,4 @@
-//! A key that is never shown by `Debug`.
+//! Keys that `Debug` never shows.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::seed;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 
-/// How many random hexadecimal digits a generated key has.
+/// The number of random hexadecimal digits in a generated key.
 const DIGITS: usize = 32;
 
 impl Secret {
@@ -16,14 +16,14 @@ impl Secret {
         Self(text.into())
     }
 
-    /// A key from the system's randomness, that says by its prefix what it is for.
+    /// Generates a key from the system's randomness. The prefix shows what the key is for.
     pub(crate) fn generate(prefix: &str) -> Self {
         let mut rng = fastrand::Rng::new();
         Self(format!("{prefix}{}", seed::hex(&mut rng, DIGITS)))
     }
 
-    /// Whether it can be sent in a header and typed by people.
-    pub(crate) fn fits_a_header(&self) -> bool {
+    /// Whether the key can be sent in a header and typed by people.
+    pub(crate) fn is_header_value(&self) -> bool {
         !self.0.is_empty() && self.0.chars().all(|c| c.is_ascii_graphic())
     }
 

@@ -1,10 +1,10 @@
-//! Randomness that repeats: one number, and a stream for each purpose and task.
+//! Repeatable randomness: one seed, and a stream for each task.
 //!
 //! The same seed gives the same ids, durations and times with the same version of this crate.
 
 use fastrand::Rng;
 
-/// The number from which everything random in one emulator follows.
+/// The random seed of an emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seed(u64);
 
@@ -21,7 +21,7 @@ impl Seed {
         self.0
     }
 
-    /// The stream of one task. Streams of different tasks do not depend on each other.
+    /// Returns the random stream of a task. Streams of different tasks are independent.
     pub(crate) fn stream(self, task_number: u64) -> Rng {
         Rng::with_seed(mix(self.0 ^ mix(task_number.wrapping_add(1))))
     }
@@ -35,12 +35,12 @@ fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Lower-case hexadecimal digits.
+/// Draws lower-case hexadecimal digits.
 pub(crate) fn hex(rng: &mut Rng, digits: usize) -> String {
     (0..digits).map(|_| rng.digit(16)).collect()
 }
 
-/// An id of the form that the provider gives to tracks: a UUID of version 4.
+/// Draws an id like those that the provider gives to tracks: a UUID of version 4.
 pub(crate) fn uuid(rng: &mut Rng) -> String {
     let variant = ['8', '9', 'a', 'b'][rng.usize(..4)];
     format!(
@@ -53,7 +53,7 @@ pub(crate) fn uuid(rng: &mut Rng) -> String {
     )
 }
 
-/// A number derived from a text, for media that must look the same each time they are asked for.
+/// Derives a number from a text, for media that must be the same for every request.
 pub(crate) fn of_text(text: &str) -> u64 {
     let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Style, record, track};
-use crate::fault::Forgery;
-use crate::plan::{Content, Failure, FailureShape, Tracks};
-use crate::submission::Dialect;
-use crate::task::Facts;
+use super::{BodyStyle, record, track};
+use crate::task::facts::Facts;
+use crate::task::plan::{Content, Failure, FailureShape, Forgery, Tracks};
+use crate::task::submission::Dialect;
 
-/// Renders what a callback says of a task.
-pub(crate) fn render(facts: &Facts, content: &Content, style: &Style) -> Value {
+/// Renders the body of a callback.
+pub(crate) fn render(facts: &Facts, content: &Content, style: &BodyStyle) -> Value {
     let mut body = match content {
         Content::Stage {
             callback_type,
@@ -26,7 +25,7 @@ pub(crate) fn render(facts: &Facts, content: &Content, style: &Style) -> Value {
         Content::Forged(forgery) => return forged(facts, *forgery, style),
         Content::Raw(body) => return filled_in(body, &facts.task_id),
     };
-    if facts.extra_members {
+    if facts.has_extra_members {
         body["traceId"] = json!("5f1c");
         body["data"]["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
     }
@@ -38,7 +37,7 @@ fn generate_stage(
     callback_type: &str,
     message: &str,
     tracks: Tracks,
-    style: &Style,
+    style: &BodyStyle,
 ) -> Value {
     let mut data = json!({ "callbackType": callback_type, "task_id": facts.task_id });
     if let Some(list) = track::list(facts, tracks, style) {
@@ -47,14 +46,14 @@ fn generate_stage(
     json!({ "code": 200, "msg": message, "data": data })
 }
 
-/// Only the end is told in this dialect; another stage, which a script may ask for, is one that
-/// runs.
+/// Renders a stage in the jobs dialect. The provider reports only the ending; any other stage,
+/// which a script may ask for, is shown as running.
 fn jobs_stage(
     facts: &Facts,
     callback_type: &str,
     message: &str,
     tracks: Tracks,
-    style: &Style,
+    style: &BodyStyle,
 ) -> Value {
     let state = if callback_type == "complete" {
         "success"
@@ -65,7 +64,7 @@ fn jobs_stage(
     json!({ "code": 200, "msg": message, "data": data })
 }
 
-fn jobs_failure(facts: &Facts, failure: &Failure, style: &Style) -> Value {
+fn jobs_failure(facts: &Facts, failure: &Failure, style: &BodyStyle) -> Value {
     let data = record::jobs_data(facts, "fail", Tracks::Absent, Some(failure), style);
     json!({ "code": failure.code, "msg": failure.message, "data": data })
 }
@@ -86,8 +85,8 @@ fn generate_failure(facts: &Facts, failure: &Failure, shape: FailureShape) -> Va
     json!({ "code": failure.code, "msg": failure.message, "data": data })
 }
 
-/// What a stranger sends. The task id is right, or the signature would not fit.
-fn forged(facts: &Facts, forgery: Forgery, style: &Style) -> Value {
+/// Renders a forged callback. It has the right task id, since the copied signature covers it.
+fn forged(facts: &Facts, forgery: Forgery, style: &BodyStyle) -> Value {
     let complete = Content::Stage {
         callback_type: "complete".into(),
         message: "All generated successfully.".into(),
@@ -95,7 +94,7 @@ fn forged(facts: &Facts, forgery: Forgery, style: &Style) -> Value {
     };
     match forgery {
         Forgery::Complete => {
-            let elsewhere = Style {
+            let elsewhere = BodyStyle {
                 media_base: FORGED_BASE.to_owned(),
                 ..style.clone()
             };
@@ -129,13 +128,13 @@ fn remove(data: &mut Value, name: &str) {
     }
 }
 
-/// Where forged media would be; the name never resolves.
+/// The base URL of forged media. The name never resolves.
 const FORGED_BASE: &str = "https://forged.invalid";
 
-/// The text that stands for the task id in a body given word for word.
+/// The placeholder of the task id in a literal body.
 const TASK_ID_HOLDER: &str = "{task_id}";
 
-/// Puts the task id wherever a scripted body asks for it.
+/// Replaces the placeholder by the task id.
 fn filled_in(body: &Value, task_id: &str) -> Value {
     match body {
         Value::String(text) => Value::String(text.replace(TASK_ID_HOLDER, task_id)),

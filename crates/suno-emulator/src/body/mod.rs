@@ -1,6 +1,6 @@
 //! The bodies that the provider sends, built member by member.
 //!
-//! Nothing here shares code with what reads such bodies elsewhere: a mistake must not cancel out.
+//! It shares no code with the parsers in other crates, so that a mistake cannot cancel itself out.
 
 use serde_json::Value;
 
@@ -9,20 +9,20 @@ pub(crate) mod envelope;
 pub(crate) mod record;
 pub(crate) mod track;
 
-/// How bodies are written.
+/// The style of bodies.
 #[derive(Clone, Debug)]
-pub(crate) struct Style {
-    /// The form of the pages instead of the one that was observed.
-    pub(crate) documented: bool,
-    /// Where media are served, without a slash at the end.
+pub(crate) struct BodyStyle {
+    /// Whether bodies follow the provider's pages instead of observed bodies.
+    pub(crate) is_documented: bool,
+    /// The base URL of media, without a trailing slash.
     pub(crate) media_base: String,
 }
 
-impl Style {
-    /// A moment as `createTime` has it: milliseconds as observed, or text as in the samples of the
-    /// pages (`PROTOCOL.md 2.16`, `2.17`).
+impl BodyStyle {
+    /// Renders a time as in `createTime`: milliseconds as observed, or text as in the samples on
+    /// the provider's pages (`PROTOCOL.md 2.16`, `2.17`).
     pub(crate) fn time(&self, unix_ms: u64) -> Value {
-        if self.documented {
+        if self.is_documented {
             Value::from(date_time(unix_ms))
         } else {
             Value::from(unix_ms)
@@ -30,7 +30,7 @@ impl Style {
     }
 }
 
-/// `2025-01-01 00:00:00` in UTC. The pages do not name a zone.
+/// Formats a time like `2025-01-01 00:00:00`, in UTC. The pages do not name a time zone.
 fn date_time(unix_ms: u64) -> String {
     let seconds = unix_ms / 1000;
     let (year, month, day) = civil(seconds / 86_400);
@@ -38,8 +38,8 @@ fn date_time(unix_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
-/// The date of a day counted from 1970-01-01, with years that begin in March so that the leap day
-/// is the last one.
+/// Returns the date of a day counted from 1970-01-01. Years begin in March, so that the leap day is
+/// the last day of a year.
 fn civil(day_number: u64) -> (u64, u64, u64) {
     let shifted = day_number + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

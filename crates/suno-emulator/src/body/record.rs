@@ -1,38 +1,33 @@
-//! What a poll answers (`PROTOCOL.md 4.1`, `5.2`).
+//! The body of a poll's answer (`PROTOCOL.md 4.1`, `5.2`).
 
 use serde_json::{Value, json};
 
-use super::Style;
+use super::BodyStyle;
 use super::track;
-use crate::plan::{Failure, Tracks};
-use crate::submission::Dialect;
-use crate::task::{Facts, Task};
+use crate::task::facts::Facts;
+use crate::task::life::Record;
+use crate::task::plan::{Failure, Tracks};
+use crate::task::submission::Dialect;
 
-/// `data` of `record-info` or `recordInfo`.
-pub(crate) fn data(task: &Task, style: &Style) -> Value {
-    let record = task.life.record();
-    let mut data = match task.facts.submission.dialect {
-        Dialect::Generate => generate_data(task, style),
+/// Renders `data` of `record-info` or `recordInfo`. `status` is used by the first dialect, whose
+/// polls also report that a callback failed for good.
+pub(crate) fn data(facts: &Facts, status: &str, record: &Record, style: &BodyStyle) -> Value {
+    let failure = record.failure.as_ref();
+    let mut data = match facts.submission.dialect {
+        Dialect::Generate => generate_data(facts, status, record, style),
         Dialect::Jobs => {
             let state = jobs_state(&record.status);
-            jobs_data(
-                &task.facts,
-                state,
-                record.tracks,
-                record.failure.as_ref(),
-                style,
-            )
+            jobs_data(facts, state, record.tracks, failure, style)
         }
     };
-    if task.facts.extra_members {
+    if facts.has_extra_members {
         data["traceId"] = json!("5f1c");
         data["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
     }
     data
 }
 
-fn generate_data(task: &Task, style: &Style) -> Value {
-    let (facts, record) = (&task.facts, task.life.record());
+fn generate_data(facts: &Facts, status: &str, record: &Record, style: &BodyStyle) -> Value {
     let tracks = track::camel_list(facts, record.tracks, style);
     let response = tracks.map(|tracks| json!({ "sunoData": tracks, "taskId": facts.task_id }));
     let failure = record.failure.as_ref();
@@ -44,13 +39,13 @@ fn generate_data(task: &Task, style: &Style) -> Value {
         "param": Value::Object(facts.submission.echo.clone()).to_string(),
         "parentMusicId": "",
         "response": response,
-        "status": task.status(),
+        "status": status,
         "taskId": facts.task_id,
         "type": facts.submission.engine(),
     })
 }
 
-/// The state that a status is called in the jobs dialect.
+/// Returns the state in the jobs dialect that matches a status.
 fn jobs_state(status: &str) -> &str {
     match status {
         "PENDING" => "waiting",
@@ -64,15 +59,15 @@ fn jobs_state(status: &str) -> &str {
     }
 }
 
-/// `data` of the jobs dialect, the same in a callback and in a poll.
+/// Renders `data` of the jobs dialect, which is the same in a callback and in a poll.
 pub(crate) fn jobs_data(
     facts: &Facts,
     state: &str,
     tracks: Tracks,
     failure: Option<&Failure>,
-    style: &Style,
+    style: &BodyStyle,
 ) -> Value {
-    // Tracks are shown at the end only: the pages know no result of a running task.
+    // Only a successful task shows tracks: the pages have no result of a running task.
     let tracks = if state == "success" {
         track::list(facts, tracks, style)
     } else {

@@ -1,12 +1,12 @@
-//! A track, in snake_case for callbacks and in camelCase for polls.
+//! Tracks, in snake_case for callbacks and in camelCase for polls.
 
 use serde_json::{Map, Value, json};
 
-use super::Style;
-use crate::plan::Tracks;
-use crate::task::{Facts, TrackFacts};
+use super::BodyStyle;
+use crate::task::facts::{Facts, TrackFacts};
+use crate::task::plan::Tracks;
 
-/// The names of the members that differ between a callback and a poll (`PROTOCOL.md 4.2`).
+/// The members that are named differently in a callback and in a poll (`PROTOCOL.md 4.2`).
 const RENAMED: [(&str, &str); 7] = [
     ("audio_url", "audioUrl"),
     ("image_url", "imageUrl"),
@@ -17,8 +17,8 @@ const RENAMED: [(&str, &str); 7] = [
     ("stream_audio_url", "streamAudioUrl"),
 ];
 
-/// The list of tracks in a callback: `None` where the member is absent.
-pub(crate) fn list(facts: &Facts, tracks: Tracks, style: &Style) -> Option<Value> {
+/// Renders the list of tracks in a callback. Returns `None` if the member is absent.
+pub(crate) fn list(facts: &Facts, tracks: Tracks, style: &BodyStyle) -> Option<Value> {
     let all = |is_ready: &dyn Fn(usize) -> bool| -> Value {
         let tracks = facts.tracks.iter().enumerate();
         tracks
@@ -47,8 +47,8 @@ pub(crate) fn list(facts: &Facts, tracks: Tracks, style: &Style) -> Option<Value
     }
 }
 
-/// The same list as a poll shows it.
-pub(crate) fn camel_list(facts: &Facts, tracks: Tracks, style: &Style) -> Option<Value> {
+/// Renders the list of tracks in a poll.
+pub(crate) fn camel_list(facts: &Facts, tracks: Tracks, style: &BodyStyle) -> Option<Value> {
     let list = list(facts, tracks, style)?;
     Some(match list {
         Value::Array(tracks) => tracks.into_iter().map(camel).collect(),
@@ -56,9 +56,9 @@ pub(crate) fn camel_list(facts: &Facts, tracks: Tracks, style: &Style) -> Option
     })
 }
 
-/// A finished track, or one that has no audio yet: then `audio_url` is empty, and `duration` and
-/// `source_audio_url` are missing (`PROTOCOL.md 2.7`).
-fn one(facts: &Facts, index: usize, track: &TrackFacts, ready: bool, style: &Style) -> Value {
+/// Renders a track. Without audio, `audio_url` is empty, and `duration` and `source_audio_url` are
+/// missing (`PROTOCOL.md 2.7`).
+fn one(facts: &Facts, index: usize, track: &TrackFacts, ready: bool, style: &BodyStyle) -> Value {
     let url = |name: &str, ending: &str| {
         format!(
             "{}/media/{}/{name}-{}.{ending}",
@@ -86,7 +86,7 @@ fn one(facts: &Facts, index: usize, track: &TrackFacts, ready: bool, style: &Sty
         members["source_audio_url"] = url("source-audio", "wav").into();
         members["duration"] = (f64::from(track.duration_cs) / 100.0).into();
     }
-    if facts.extra_members {
+    if facts.has_extra_members {
         members["mood"] = json!(["calm", 0.25, { "since": null }]);
     }
     members

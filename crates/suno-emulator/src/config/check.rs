@@ -1,10 +1,10 @@
-//! Which settings make no sense.
+//! The check of the settings.
 
 use std::collections::BTreeSet;
 
 use super::{Config, WebhookKeyChoice};
-use crate::desk::SCRIPTS_MAX;
 use crate::error::EmulatorError;
+use crate::provider::SCRIPTS_MAX;
 use crate::scenario::script::Script;
 
 const SPEED_MIN: f64 = 0.001;
@@ -13,10 +13,10 @@ const RETRIES_MAX: usize = 32;
 const AT_ONCE_MAX: usize = 1_000_000;
 
 impl Config {
-    /// Says which setting makes no sense, if one does.
+    /// Returns an error for the first invalid setting.
     pub(crate) fn check(&self) -> Result<(), EmulatorError> {
         let wrong = |name, rule| Err(EmulatorError::Setting { name, rule });
-        if !self.public_binding_allowed && !self.addr.ip().is_loopback() {
+        if !self.is_public_binding_allowed && !self.addr.ip().is_loopback() {
             return Err(EmulatorError::NotLoopback { addr: self.addr });
         }
         if !(self.speed.is_finite() && self.speed >= SPEED_MIN && self.speed <= SPEED_MAX) {
@@ -31,7 +31,7 @@ impl Config {
         if self
             .api_key
             .as_ref()
-            .is_some_and(|key| !key.fits_a_header())
+            .is_some_and(|key| !key.is_header_value())
         {
             return wrong("API key", "must be visible ASCII characters, at least one");
         }

@@ -3,21 +3,21 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::activity::{Activity, Observer};
-use crate::outbox::RetryRule;
+use crate::observer::{Activity, Observer};
 use crate::profile::Profile;
 use crate::scenario::script::Script;
 use crate::secret::Secret;
-use crate::timing::{Timing, millis};
+use crate::task::outbox::RetryRule;
+use crate::task::timing::{Timing, millis};
 
 mod check;
 
-/// The settings of an emulator. All have defaults: kie.ai, on loopback, at a free port, with fresh
-/// keys, in real time.
+/// The settings of an emulator. All have defaults: kie.ai, on loopback, at a free port, with
+/// generated keys, in real time.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) addr: SocketAddr,
-    pub(crate) public_binding_allowed: bool,
+    pub(crate) is_public_binding_allowed: bool,
     pub(crate) public_base_url: Option<String>,
     pub(crate) profile: Profile,
     pub(crate) api_key: Option<Secret>,
@@ -31,9 +31,9 @@ pub struct Config {
     pub(crate) user_agent: String,
     #[cfg(feature = "tls")]
     pub(crate) extra_roots_pem: Vec<u8>,
-    pub(crate) documented_bodies: bool,
+    pub(crate) has_documented_bodies: bool,
     pub(crate) credits: u64,
-    pub(crate) rate_limits: bool,
+    pub(crate) has_rate_limits: bool,
     pub(crate) scenario_words: String,
     pub(crate) scripts: Vec<Script>,
     pub(crate) tasks_kept_max: usize,
@@ -43,25 +43,25 @@ pub struct Config {
     pub(crate) observer: Option<Observer>,
 }
 
-/// Whether callbacks are signed, and with what.
+/// The choice of the key that signs callbacks.
 #[derive(Clone, Debug)]
 pub(crate) enum WebhookKeyChoice {
-    /// A fresh key where the provider signs, none where it does not.
+    /// A generated key if the provider signs callbacks, else none.
     ByProfile,
     Given(Secret),
     None,
 }
 
-/// The pauses before the three retries (`PROTOCOL.md 2.3`); their lengths are assumed.
+/// The pauses before the three retries (`PROTOCOL.md 2.3`). Their lengths are assumed.
 const RETRY_PAUSES_MS: [u64; 3] = [5_000, 15_000, 45_000];
-/// Enough for a day at the desk.
+/// The default number of credits, enough for a day of work.
 const CREDITS: u64 = 10_000;
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            public_binding_allowed: false,
+            is_public_binding_allowed: false,
             public_base_url: None,
             profile: Profile::default(),
             api_key: None,
@@ -73,14 +73,14 @@ impl Default for Config {
             answer_timeout: Self::ANSWER_TIMEOUT,
             retry: RetryRule {
                 pauses_ms: RETRY_PAUSES_MS.to_vec(),
-                gives_up_task: true,
+                is_task_silenced: true,
             },
             user_agent: concat!("suno-emulator/", env!("CARGO_PKG_VERSION")).to_owned(),
             #[cfg(feature = "tls")]
             extra_roots_pem: Vec::new(),
-            documented_bodies: false,
+            has_documented_bodies: false,
             credits: CREDITS,
-            rate_limits: true,
+            has_rate_limits: true,
             scenario_words: String::new(),
             scripts: Vec::new(),
             tasks_kept_max: 4096,
@@ -93,25 +93,25 @@ impl Default for Config {
 }
 
 impl Config {
-    /// How long a receiver may take to answer unless set otherwise (`PROTOCOL.md 2.2`).
+    /// The default answer timeout (`PROTOCOL.md 2.2`).
     pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-    /// Where to listen. The default is a free port on 127.0.0.1.
+    /// Sets the address to listen on. The default is a free port on 127.0.0.1.
     #[must_use]
     pub fn with_addr(mut self, addr: SocketAddr) -> Self {
         self.addr = addr;
         self
     }
 
-    /// Allows an address that other machines can reach. Without this such an address is an error.
+    /// Allows an address that other machines can reach. Without this, such an address is an error.
     #[must_use]
     pub fn with_public_binding_allowed(mut self) -> Self {
-        self.public_binding_allowed = true;
+        self.is_public_binding_allowed = true;
         self
     }
 
-    /// The URL under which others reach the emulator, for the media URLs in its bodies. The default
-    /// is the address it listens on. Requests below `/_emulator/` may name its host in `Host`, and
+    /// Sets the URL by which others reach the emulator, for the media URLs in bodies. The default
+    /// is the address it listens on. Requests below `/_emulator/` may have its host in `Host`, and
     /// pages of its origin may send them.
     #[must_use]
     pub fn with_public_base_url(mut self, url: impl Into<String>) -> Self {
@@ -119,98 +119,98 @@ impl Config {
         self
     }
 
-    /// Whose dialect to speak. The default is kie.ai.
+    /// Sets the provider to emulate. The default is kie.ai.
     #[must_use]
     pub fn with_provider(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// The key that clients must send. The default is a fresh one.
+    /// Sets the API key that clients must send. By default it is generated.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(Secret::new(key));
         self
     }
 
-    /// The key that callbacks are signed with. The default is a fresh one for kie.ai and none for
-    /// sunoapi.org, which does not sign.
+    /// Sets the key that signs callbacks. By default it is generated for kie.ai; sunoapi.org does
+    /// not sign callbacks.
     #[must_use]
     pub fn with_webhook_key(mut self, key: impl Into<String>) -> Self {
         self.webhook_key = WebhookKeyChoice::Given(Secret::new(key));
         self
     }
 
-    /// Callbacks are not signed, as with an account that has no webhook key.
+    /// Disables signatures, as with an account that has no webhook key.
     #[must_use]
     pub fn without_webhook_key(mut self) -> Self {
         self.webhook_key = WebhookKeyChoice::None;
         self
     }
 
-    /// The number that ids, times and everything else by chance follow from. The default differs
-    /// with every start. Keys do not follow from it.
+    /// Sets the random seed of ids, times and random scenario words. By default it differs with
+    /// every start. Generated keys do not depend on it.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// How many times faster than real time tasks live and retries follow. The default is 1; with
-    /// 20, a task of 90 seconds takes 4.5. The time a receiver has to answer is not scaled.
+    /// Sets the factor by which tasks and retries are faster than real time. The default is 1; with
+    /// 20, a task of 90 seconds takes 4.5. The answer timeout is not scaled.
     #[must_use]
     pub fn with_speed(mut self, factor: f64) -> Self {
         self.speed = factor;
         self
     }
 
-    /// Time stands still unless it is moved by [`Emulator::advance`](crate::Emulator::advance); it
-    /// begins at this moment, in milliseconds since 1970.
+    /// Freezes the clock. It is advanced by [`Emulator::advance`](crate::Emulator::advance) and
+    /// starts at this time, in milliseconds since 1970.
     #[must_use]
     pub fn with_driven_clock(mut self, from_unix_ms: u64) -> Self {
         self.driven_from_unix_ms = Some(from_unix_ms);
         self
     }
 
-    /// When a task usually reaches its stages, counted from the submit. The default is 10, 40 and
-    /// 90 seconds; each task takes up to a fifth more or less.
+    /// Sets the usual times of the stages, counted from the submit. The default is 10, 40 and 90
+    /// seconds. Each task is up to a fifth faster or slower.
     #[must_use]
     pub fn with_stage_times(mut self, text: Duration, first: Duration, complete: Duration) -> Self {
         self.timing = Timing::new(text, first, complete);
         self
     }
 
-    /// How long a receiver may take to answer, in real time. The default is 15 seconds.
+    /// Sets the time that a receiver has to answer, in real time. The default is 15 seconds.
     #[must_use]
     pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;
         self
     }
 
-    /// The pauses before the retries of a failed callback; there are as many retries as pauses. The
-    /// default is three: 5, 15 and 45 seconds.
+    /// Sets the pauses before the retries of a failed callback. There are as many retries as
+    /// pauses. The default is 5, 15 and 45 seconds.
     #[must_use]
     pub fn with_retry_pauses(mut self, pauses: &[Duration]) -> Self {
         self.retry.pauses_ms = pauses.iter().copied().map(millis).collect();
         self
     }
 
-    /// Whether later stages of a task are still sent after a callback failed for good. The default
+    /// Sets whether later callbacks of a task are still sent after one failed for good. The default
     /// is no.
     #[must_use]
     pub fn with_later_stages_after_failure(mut self, sent: bool) -> Self {
-        self.retry.gives_up_task = !sent;
+        self.retry.is_task_silenced = !sent;
         self
     }
 
-    /// The `User-Agent` of callbacks. What the provider sends is not known.
+    /// Sets the `User-Agent` of callbacks. The provider's value is not known.
     #[must_use]
     pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = user_agent.into();
         self
     }
 
-    /// Certificates in PEM that receivers may have besides those of the system's roots.
+    /// Adds trusted certificates of receivers in PEM, besides the system's root certificates.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_extra_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -218,83 +218,84 @@ impl Config {
         self
     }
 
-    /// Bodies as the pages describe them instead of as they were observed: `createTime` is text,
-    /// `text` has no tracks, `first` has one.
+    /// Uses the form of the provider's pages for bodies instead of the observed one: `createTime`
+    /// is text, `text` has no tracks, `first` has one.
     #[must_use]
     pub fn with_documented_bodies(mut self) -> Self {
-        self.documented_bodies = true;
+        self.has_documented_bodies = true;
         self
     }
 
-    /// How many credits the account begins with. The default is 10,000; a task costs 12.
+    /// Sets the initial credits of the account. The default is 10,000; a task costs 12.
     #[must_use]
     pub fn with_credits(mut self, credits: u64) -> Self {
         self.credits = credits;
         self
     }
 
-    /// Submits and polls are not limited. The default is 20 submits in 10 seconds and 3 polls a
-    /// second for each task, in real time.
+    /// Disables the rate limits. The default is 20 submits in 10 seconds and 3 polls per second and
+    /// task, in real time.
     #[must_use]
     pub fn without_rate_limits(mut self) -> Self {
-        self.rate_limits = false;
+        self.has_rate_limits = false;
         self
     }
 
-    /// What happens to tasks that choose no scenario by themselves: words, separated by commas. They
-    /// are listed at `/_emulator/words`. The default is none: all goes well.
+    /// Sets the scenario of tasks that do not choose one: words, separated by commas. They are
+    /// listed at `/_emulator/words`. By default nothing fails.
     #[must_use]
     pub fn with_scenario(mut self, words: impl Into<String>) -> Self {
         self.scenario_words = words.into();
         self
     }
 
-    /// A script that tasks can choose by the word `script=NAME`.
+    /// Adds a script, which tasks choose by the word `script=NAME`.
     #[must_use]
     pub fn with_script(mut self, script: Script) -> Self {
         self.scripts.push(script);
         self
     }
 
-    /// How many tasks are kept; the longest finished goes first. If none is finished, a submit is
-    /// refused. The default is 4,096.
+    /// Sets the maximum number of kept tasks. The first finished task is evicted first. If none is
+    /// finished, a submit is refused. The default is 4,096.
     #[must_use]
     pub fn with_tasks_kept_max(mut self, tasks: usize) -> Self {
         self.tasks_kept_max = tasks;
         self
     }
 
-    /// How many attempts are kept; the oldest goes first. The default is 16,384.
+    /// Sets the maximum number of kept attempts. The oldest is evicted first. The default is
+    /// 16,384.
     #[must_use]
     pub fn with_attempts_kept_max(mut self, attempts: usize) -> Self {
         self.attempts_kept_max = attempts;
         self
     }
 
-    /// How many connections are served at once; more wait. The default is 1,024.
+    /// Sets the maximum number of open connections. Further ones wait. The default is 1,024.
     #[must_use]
     pub fn with_connections_max(mut self, connections: usize) -> Self {
         self.connections_max = connections;
         self
     }
 
-    /// How many callbacks are on their way at once; more wait. The default is 256.
+    /// Sets the maximum number of callbacks in flight. Further ones wait. The default is 256.
     #[must_use]
     pub fn with_deliveries_at_once_max(mut self, deliveries: usize) -> Self {
         self.deliveries_at_once_max = deliveries;
         self
     }
 
-    /// A function that is called with every submit and, when it has ended, with every attempt to
-    /// deliver a callback: for logs and figures. It must not wait, since the emulator waits for it. It
-    /// may be called from several threads at once.
+    /// Sets a function that is called with every submit, and with every attempt to deliver a
+    /// callback when it has ended: for logs and metrics. It must return quickly, since the emulator
+    /// waits for it. It may be called from several threads at once.
     ///
     /// ```
     /// use suno_emulator::{Activity, Config};
     ///
     /// let config = Config::default().with_observer(|activity| match activity {
     ///     Activity::Submit(submit) => eprintln!("submit: code {:?}", submit.code),
-    ///     Activity::Attempt(attempt) => eprintln!("{}: {:?}", attempt.post, attempt.outcome),
+    ///     Activity::Attempt(attempt) => eprintln!("{}: {:?}", attempt.callback, attempt.outcome),
     ///     _ => {}
     /// });
     /// ```

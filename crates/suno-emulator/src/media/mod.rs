@@ -1,4 +1,4 @@
-//! Audio and cover images that really play and show, synthesised from the ids of their tracks.
+//! Playable audio and cover images, synthesised from the ids of their tracks.
 
 pub(crate) mod png;
 pub(crate) mod range;

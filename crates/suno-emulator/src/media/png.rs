@@ -12,7 +12,7 @@ const ROW_BYTES: usize = 1 + SIDE as usize * 3;
 /// The largest stored block of a deflate stream.
 const BLOCK_BYTES_MAX: usize = 65_535;
 
-/// A PNG file, always the same for the same seed.
+/// Returns a PNG file, which is the same for the same seed.
 pub(crate) fn file(seed: u64) -> Bytes {
     let mut file = BytesMut::new();
     file.put_slice(b"\x89PNG\r\n\x1a\n");

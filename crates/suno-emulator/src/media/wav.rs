@@ -16,7 +16,7 @@ const NOTES_PER_SECOND: u32 = 4;
 /// Half tones above the base note.
 const SCALE: [i32; 6] = [0, 2, 4, 7, 9, 12];
 
-/// A WAV file of the given length, always the same for the same seed.
+/// Returns a WAV file of the given length, which is the same for the same seed.
 pub(crate) fn file(seed: u64, duration_cs: u32) -> Bytes {
     let samples = duration_cs * (SAMPLE_RATE / 100);
     let data_bytes = samples * SAMPLE_BYTES;

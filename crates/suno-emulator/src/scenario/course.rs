@@ -1,41 +1,43 @@
-//! The course of a task: which stages it goes through and how it ends. Faults come on top.
+//! The course of a task: its stages and its ending, without faults.
 
 use std::borrow::Cow;
 
-use crate::plan::{Change, Content, Failure, FailureShape, Plan, Post, Step, Tracks};
 use crate::profile::Profile;
-use crate::timing::Timing;
+use crate::task::plan::{
+    Change, Content, Failure, FailureShape, Plan, PlannedCallback, Step, Tracks,
+};
+use crate::task::timing::Timing;
 
-/// How many tracks a task has, unless it is asked for one.
+/// The usual number of tracks.
 const TRACKS: usize = 2;
 
-/// What a task goes through.
+/// The course of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Course {
-    /// The stages that happen; `None` for those that fit the ending.
+    /// The stages that happen, or `None` for the usual ones before the ending.
     pub(crate) stages: Option<Stages>,
     pub(crate) ending: Ending,
     pub(crate) failure_shape: FailureShape,
-    /// What `text` has for tracks, if it was chosen.
+    /// The tracks of the stage `text`, if a word chose them.
     pub(crate) text_tracks: Option<Tracks>,
     pub(crate) track_count: usize,
-    /// The last track is finished first.
-    pub(crate) last_is_first: bool,
-    /// A poll does not find the task for so long after the submit.
+    /// Whether the last track is finished first.
+    pub(crate) is_last_track_first: bool,
+    /// The time after the submit during which polls do not find the task.
     pub(crate) hidden_ms: u64,
-    /// A poll shows success without tracks for so long.
+    /// The time during which polls show success without tracks.
     pub(crate) trackless_ms: u64,
-    /// How much longer than usual the stage `first` lasts.
+    /// The extra duration of the stage `first`.
     pub(crate) first_lasts_ms: u64,
-    /// What a poll says in place of `TEXT_SUCCESS` and `FIRST_SUCCESS`.
+    /// The status in polls in place of `TEXT_SUCCESS` and `FIRST_SUCCESS`.
     pub(crate) running_status: Option<String>,
-    /// What a poll says at the end in place of the usual word.
+    /// The final status in polls in place of the usual one.
     pub(crate) end_status: Option<String>,
-    /// Unknown members in all bodies about the task.
-    pub(crate) extra_members: bool,
+    /// Whether bodies have unknown members.
+    pub(crate) has_extra_members: bool,
 }
 
-/// Which stages happen.
+/// The stages that happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stages {
     pub(crate) text: bool,
@@ -43,19 +45,19 @@ pub(crate) struct Stages {
     pub(crate) complete: bool,
 }
 
-/// How a task ends.
+/// The ending of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Ending {
     #[default]
     Complete,
-    /// The generation fails; `None` for the usual code of the provider.
+    /// The generation fails with this code, or with the provider's usual one.
     Failed {
         code: Option<u16>,
     },
-    /// It fails before anything was generated.
+    /// The task fails before anything is generated.
     CreateFailed,
     SensitiveWord,
-    /// A poll shows `PENDING` with an error long before the task is said to have failed.
+    /// Polls show `PENDING` with an error long before the task fails.
     PendingError,
 }
 
@@ -67,32 +69,34 @@ impl Default for Course {
             failure_shape: FailureShape::default(),
             text_tracks: None,
             track_count: TRACKS,
-            last_is_first: false,
+            is_last_track_first: false,
             hidden_ms: 0,
             trackless_ms: 0,
             first_lasts_ms: 0,
             running_status: None,
             end_status: None,
-            extra_members: false,
+            has_extra_members: false,
         }
     }
 }
 
-/// What a plan depends on besides the course.
+/// The values besides the course that a plan depends on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances {
+pub(crate) struct PlanContext {
     pub(crate) profile: Profile,
     pub(crate) timing: Timing,
-    /// Bodies in the form of the pages.
-    pub(crate) documented: bool,
+    /// Whether bodies follow the provider's pages.
+    pub(crate) is_documented: bool,
 }
 
 impl Course {
-    /// The plan of a task under the circumstances.
-    pub(crate) fn plan(&self, circumstances: Circumstances) -> Plan {
-        let Circumstances {
-            timing, documented, ..
-        } = circumstances;
+    /// Returns the plan of a task.
+    pub(crate) fn plan(&self, context: PlanContext) -> Plan {
+        let PlanContext {
+            timing,
+            is_documented,
+            ..
+        } = context;
         let stages = self.stages.unwrap_or_else(|| self.usual_stages());
         let mut steps = Vec::new();
         if self.hidden_ms > 0 {
@@ -100,16 +104,16 @@ impl Course {
             steps.push(visibility_step(self.hidden_ms, true));
         }
         if stages.text {
-            steps.push(self.text_step(timing, documented));
+            steps.push(self.text_step(timing, is_documented));
         }
         if stages.first {
-            steps.push(self.first_step(timing, documented));
+            steps.push(self.first_step(timing, is_documented));
         }
         let last_ms = timing.complete_ms.saturating_add(self.first_lasts_ms);
         match self.ending {
             Ending::Complete if !stages.complete => {}
             Ending::Complete => steps.extend(self.complete_steps(last_ms)),
-            _ => steps.extend(self.failure_steps(circumstances, stages, last_ms)),
+            _ => steps.extend(self.failure_steps(context, stages, last_ms)),
         }
         steps.sort_by_key(|step| step.at_ms);
         Plan { steps }
@@ -135,9 +139,10 @@ impl Course {
         }
     }
 
-    fn text_step(&self, timing: Timing, documented: bool) -> Step {
-        // The pages show an empty list, integrators saw tracks without audio (PROTOCOL.md 2.5, 2.6).
-        let usual = if documented {
+    fn text_step(&self, timing: Timing, is_documented: bool) -> Step {
+        // The provider's pages show an empty list, integrators saw tracks without audio
+        // (PROTOCOL.md 2.5, 2.6).
+        let usual = if is_documented {
             Tracks::Empty
         } else {
             Tracks::Unfinished
@@ -153,10 +158,10 @@ impl Course {
         )
     }
 
-    fn first_step(&self, timing: Timing, documented: bool) -> Step {
-        let tracks = if documented {
+    fn first_step(&self, timing: Timing, is_documented: bool) -> Step {
+        let tracks = if is_documented {
             Tracks::FirstAlone
-        } else if self.last_is_first {
+        } else if self.is_last_track_first {
             Tracks::LastReady
         } else {
             Tracks::FirstReady
@@ -190,20 +195,15 @@ impl Course {
                 tracks,
                 ..Change::default()
             },
-            posts: Vec::new(),
+            callbacks: Vec::new(),
         };
         vec![step, later]
     }
 
-    fn failure_steps(
-        &self,
-        circumstances: Circumstances,
-        stages: Stages,
-        last_ms: u64,
-    ) -> Vec<Step> {
-        let Circumstances {
+    fn failure_steps(&self, context: PlanContext, stages: Stages, last_ms: u64) -> Vec<Step> {
+        let PlanContext {
             profile, timing, ..
-        } = circumstances;
+        } = context;
         let (at_ms, status, code) = match self.ending {
             Ending::Failed { code } => {
                 let at_ms = if stages.first {
@@ -234,13 +234,13 @@ impl Course {
             steps.push(Step {
                 at_ms: timing.text_ms,
                 change,
-                posts: Vec::new(),
+                callbacks: Vec::new(),
             });
         }
         let change = Change {
             status: Some(self.end(status)),
             failure: Some(failure.clone()),
-            refund: profile.refunds(code),
+            is_refunded: profile.is_refunded(code),
             ..Change::default()
         };
         let content = Content::Failure {
@@ -250,7 +250,7 @@ impl Course {
         steps.push(Step {
             at_ms,
             change,
-            posts: vec![Post::new("error", content)],
+            callbacks: vec![PlannedCallback::new("error", content)],
         });
         steps
     }
@@ -288,18 +288,84 @@ fn stage_step(
     Step {
         at_ms,
         change,
-        posts: vec![Post::new(callback_type, content)],
+        callbacks: vec![PlannedCallback::new(callback_type, content)],
     }
 }
 
-fn visibility_step(at_ms: u64, visible: bool) -> Step {
+fn visibility_step(at_ms: u64, is_visible: bool) -> Step {
     let change = Change {
-        visible: Some(visible),
+        is_visible: Some(is_visible),
         ..Change::default()
     };
     Step {
         at_ms,
         change,
-        posts: Vec::new(),
+        callbacks: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::PlanContext;
+    use crate::profile::Profile;
+    use crate::scenario::Scenario;
+    use crate::task::life::{DueSteps, Life};
+    use crate::task::plan::{CALLBACKS_MAX, Plan};
+    use crate::task::timing::Timing;
+
+    fn random_plan(seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed);
+        let scenario = Scenario::parse("random")
+            .unwrap()
+            .with_random_words(&mut rng)
+            .0;
+        let plan = scenario.course.plan(PlanContext {
+            profile: Profile::Kie,
+            timing: Timing::default().of_task(&mut rng),
+            is_documented: rng.bool(),
+        });
+        scenario.delivery.apply(plan)
+    }
+
+    #[test]
+    fn a_life_does_not_depend_on_the_steps_in_which_time_passes() {
+        for seed in 0..2000 {
+            let plan = random_plan(seed);
+            assert!(plan.steps.is_sorted_by_key(|step| step.at_ms));
+            let mut rng = Rng::with_seed(seed);
+            let mut at_once = Life::new(plan.clone(), 500);
+            let mut in_steps = Life::new(plan, 500);
+            let all = at_once.advance(u64::MAX);
+            let (mut callbacks, mut refunds, mut now_ms) = (Vec::new(), 0, 0);
+            while !in_steps.is_over() {
+                now_ms += rng.u64(1..60_000);
+                let due = in_steps.advance(now_ms);
+                refunds += u32::from(due.is_refunded);
+                callbacks.extend(due.callbacks);
+            }
+            assert_eq!(callbacks, all.callbacks, "seed {seed}");
+            assert!(callbacks.len() <= CALLBACKS_MAX);
+            assert_eq!(refunds, u32::from(all.is_refunded), "seed {seed}");
+            assert_eq!(in_steps.record(), at_once.record(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn nothing_happens_before_its_time() {
+        let plan = Plan {
+            steps: random_plan(1)
+                .steps
+                .into_iter()
+                .filter(|step| step.at_ms > 0)
+                .collect(),
+        };
+        let first_ms = plan.steps[0].at_ms;
+        let mut life = Life::new(plan, 1000);
+        assert_eq!(life.due_at(), Some(1000 + first_ms));
+        assert_eq!(life.advance(1000 + first_ms - 1), DueSteps::default());
+        life.advance(1000 + first_ms);
+        assert_ne!(life.due_at(), Some(1000 + first_ms));
     }
 }

@@ -1,4 +1,4 @@
-//! A scripted course: a JSON text that says, step by step, what polls see and what is posted.
+//! Scripts: JSON texts that define, step by step, what polls show and which callbacks are sent.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,18 +7,19 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::EmulatorError;
-use crate::plan::{
-    Change, Content, Failure, FailureShape, POSTS_MAX, Plan, Post, STEPS_MAX, Signing, Step, Tracks,
+use crate::task::plan::{
+    CALLBACKS_MAX, Change, Content, Failure, FailureShape, Plan, PlannedCallback, STEPS_MAX,
+    SigningMode, Step, Tracks,
 };
 
-/// How long a script may be, and so all bodies in it.
+/// The maximum size of a script with all its bodies.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// How many tracks a scripted task may have.
+/// The maximum number of tracks of a scripted task.
 const TRACKS_MAX: usize = 8;
-/// How long the name of a script may be.
+/// The maximum length of a script's name.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The course of a task, written out in full. It is chosen by the word `script=NAME`.
+/// The course of a task, defined in full. Tasks choose it by the word `script=NAME`.
 ///
 /// ```
 /// use suno_emulator::Script;
@@ -44,7 +45,7 @@ pub struct Script {
     pub(crate) plan: Plan,
 }
 
-/// The name alone: bodies may hold anything.
+/// Shows only the name, since bodies may hold anything.
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Script")
@@ -54,16 +55,17 @@ impl fmt::Debug for Script {
 }
 
 impl Script {
-    /// Reads a script.
+    /// Parses a script.
     ///
     /// # Errors
     ///
-    /// If it is not such a script; the error says where.
+    /// Returns [`EmulatorError::Script`] with the place of the mistake if the text is not a valid
+    /// script.
     pub fn from_json(text: &str) -> Result<Self, EmulatorError> {
         Self::read(text).map_err(|reason| EmulatorError::Script { reason })
     }
 
-    /// What it is chosen by.
+    /// Returns the name by which tasks choose the script.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -71,7 +73,7 @@ impl Script {
 
     fn read(text: &str) -> Result<Self, String> {
         if text.len() > TEXT_BYTES_MAX {
-            return Err(format!("it is longer than {TEXT_BYTES_MAX} bytes"));
+            return Err(format!("the script is longer than {TEXT_BYTES_MAX} bytes"));
         }
         Self::build(serde_json::from_str(text).map_err(|err| err.to_string())?)
     }
@@ -89,14 +91,14 @@ impl Script {
         if !(1..=TRACKS_MAX).contains(&file.track_count) {
             return Err(format!("track_count must be from 1 to {TRACKS_MAX}"));
         }
-        let posts: usize = file.steps.iter().map(|step| step.callbacks.len()).sum();
-        if file.steps.len() > STEPS_MAX || posts > POSTS_MAX {
+        let callbacks: usize = file.steps.iter().map(|step| step.callbacks.len()).sum();
+        if file.steps.len() > STEPS_MAX || callbacks > CALLBACKS_MAX {
             return Err(format!(
-                "there may be {STEPS_MAX} steps and {POSTS_MAX} callbacks"
+                "a script may have {STEPS_MAX} steps and {CALLBACKS_MAX} callbacks"
             ));
         }
         if !file.steps.is_sorted_by_key(|step| step.at_ms) {
-            return Err("the steps must stand in the order of at_ms".to_owned());
+            return Err("the steps must be in the order of at_ms".to_owned());
         }
         let steps = file.steps.into_iter().enumerate().map(|(index, step)| {
             step.build()
@@ -129,7 +131,7 @@ fn two() -> usize {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileStep {
-    /// After the submit, on the time line of the tasks.
+    /// The time since the submit, on the time line of the tasks.
     at_ms: u64,
     status: Option<String>,
     tracks: Option<FileTracks>,
@@ -138,7 +140,7 @@ struct FileStep {
     #[serde(default)]
     refund: bool,
     #[serde(default)]
-    callbacks: Vec<FilePost>,
+    callbacks: Vec<FileCallback>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -161,10 +163,10 @@ struct FileFailure {
     message: String,
 }
 
-/// One of `callback_type`, `error` and `body` says what kind it is.
+/// A callback. Exactly one of `callback_type`, `error` and `body` must be given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FilePost {
+struct FileCallback {
     name: Option<String>,
     callback_type: Option<String>,
     msg: Option<String>,
@@ -173,14 +175,14 @@ struct FilePost {
     shape: Option<String>,
     body: Option<Value>,
     #[serde(default)]
-    signing: FileSigning,
+    signing: FileSigningMode,
     #[serde(default)]
     dropped: bool,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum FileSigning {
+enum FileSigningMode {
     #[default]
     Right,
     Wrong,
@@ -195,23 +197,28 @@ impl FileStep {
             status: self.status.map(Cow::Owned),
             tracks: self.tracks.map(FileTracks::build),
             failure: self.error.map(FileFailure::build),
-            visible: self.visible,
-            refund: self.refund,
+            is_visible: self.visible,
+            is_refunded: self.refund,
         };
-        let posts = self.callbacks.into_iter().enumerate().map(|(index, post)| {
-            post.build()
-                .map_err(|reason| format!("callbacks[{index}]: {reason}"))
-        });
+        let callbacks = self
+            .callbacks
+            .into_iter()
+            .enumerate()
+            .map(|(index, callback)| {
+                callback
+                    .build()
+                    .map_err(|reason| format!("callbacks[{index}]: {reason}"))
+            });
         Ok(Step {
             at_ms: self.at_ms,
             change,
-            posts: posts.collect::<Result<_, _>>()?,
+            callbacks: callbacks.collect::<Result<_, _>>()?,
         })
     }
 }
 
-impl FilePost {
-    fn build(self) -> Result<Post, String> {
+impl FileCallback {
+    fn build(self) -> Result<PlannedCallback, String> {
         let (usual_name, content) = match (self.callback_type, self.error, self.body) {
             (Some(callback_type), None, None) => {
                 let message = self.msg.unwrap_or_else(|| "success".to_owned()).into();
@@ -229,7 +236,7 @@ impl FilePost {
             (None, Some(failure), None) => {
                 let shape = match self.shape.as_deref() {
                     None => FailureShape::default(),
-                    Some(name) => FailureShape::named(name).ok_or("the shape is not known")?,
+                    Some(name) => FailureShape::named(name).ok_or("the shape is unknown")?,
                 };
                 (
                     "error".to_owned(),
@@ -243,11 +250,11 @@ impl FilePost {
             _ => return Err("one of callback_type, error and body must be given".to_owned()),
         };
         let signing = self.signing.build();
-        let post = Post::new(self.name.unwrap_or(usual_name), content);
-        Ok(Post {
+        let callback = PlannedCallback::new(self.name.unwrap_or(usual_name), content);
+        Ok(PlannedCallback {
             signing,
-            dropped: self.dropped,
-            ..post
+            is_dropped: self.dropped,
+            ..callback
         })
     }
 }
@@ -276,14 +283,14 @@ impl FileTracks {
     }
 }
 
-impl FileSigning {
-    fn build(self) -> Signing {
+impl FileSigningMode {
+    fn build(self) -> SigningMode {
         match self {
-            Self::Right => Signing::Right,
-            Self::Wrong => Signing::Wrong { attempts: u32::MAX },
-            Self::Stale => Signing::Stale { attempts: u32::MAX },
-            Self::Missing => Signing::Missing { attempts: u32::MAX },
-            Self::Copied => Signing::Copied,
+            Self::Right => SigningMode::Right,
+            Self::Wrong => SigningMode::Wrong { attempts: u32::MAX },
+            Self::Stale => SigningMode::Stale { attempts: u32::MAX },
+            Self::Missing => SigningMode::Missing { attempts: u32::MAX },
+            Self::Copied => SigningMode::Copied,
         }
     }
 }

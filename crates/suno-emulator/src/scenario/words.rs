@@ -1,174 +1,93 @@
-//! How the words of scenarios are read, listed and drawn at random. The words themselves stand in
-//! the [`table`](super::table).
+//! Parsing, listing and drawing the words of scenarios. The words are defined in the
+//! [`table`](super::table).
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::Scenario;
-use super::table::WORDS;
+use super::table::words;
+use super::word::{Word, WordArguments};
 
-/// One word and what it does.
-pub(super) struct Word {
-    name: &'static str,
-    /// How sure it is that the provider does this.
-    evidence: &'static str,
-    /// What it imitates.
-    meaning: &'static str,
-    /// What may stand after `=`, for people; empty if nothing may.
-    value: &'static str,
-    /// Whether `-STAGE` may follow the name.
-    is_per_stage: bool,
-    /// The values with which `random` may draw it, none if it may not. Only what leaves submits
-    /// and polls answered is drawn.
-    drawn: &'static [&'static str],
-    apply: Apply,
-}
+/// The maximum number of words in a scenario.
+const WORDS_MAX: usize = 32;
+/// The maximum number of words that are drawn for one task.
+const RANDOM_WORDS_MAX: usize = 3;
 
-/// Puts a word into a scenario. The error is for people.
-pub(super) type Apply = fn(&mut Scenario, Given<'_>) -> Result<(), String>;
-
-impl Word {
-    pub(super) const fn new(
-        name: &'static str,
-        evidence: &'static str,
-        meaning: &'static str,
-        apply: Apply,
-    ) -> Self {
-        Self {
-            name,
-            evidence,
-            meaning,
-            value: "",
-            is_per_stage: false,
-            drawn: &[],
-            apply,
-        }
-    }
-
-    pub(super) const fn with_value(mut self, value: &'static str) -> Self {
-        self.value = value;
-        self
-    }
-
-    pub(super) const fn per_stage(mut self) -> Self {
-        self.is_per_stage = true;
-        self
-    }
-
-    pub(super) const fn drawn(mut self, values: &'static [&'static str]) -> Self {
-        self.drawn = values;
-        self
-    }
-}
-
-/// What was given with a word.
-#[derive(Clone, Copy)]
-pub(super) struct Given<'a> {
-    pub(super) stage: Option<&'a str>,
-    pub(super) value: Option<&'a str>,
-}
-
-/// The longest time that can be asked for, in seconds.
-const SECONDS_MAX: u64 = 86_400;
-/// How often a fault can be asked for.
-pub(super) const TIMES_MAX: u32 = 1_000_000;
-/// The longest text that can be asked for.
-const TEXT_BYTES_MAX: usize = 64;
-
-impl<'a> Given<'a> {
-    /// A number from 1 on.
-    pub(super) fn count(self, absent: u32, max: u32) -> Result<u32, String> {
-        let Some(value) = self.value else {
-            return Ok(absent);
-        };
-        let count = value.parse().ok().filter(|count| (1..=max).contains(count));
-        count.ok_or_else(|| format!("{value:?} is not a number from 1 to {max}"))
-    }
-
-    /// A number of times, `None` for always.
-    pub(super) fn times(self) -> Result<Option<u32>, String> {
-        self.value
-            .is_some()
-            .then(|| self.count(1, TIMES_MAX))
-            .transpose()
-    }
-
-    /// A time given in whole seconds.
-    pub(super) fn millis(self, absent_seconds: u64) -> Result<u64, String> {
-        let Some(value) = self.value else {
-            return Ok(absent_seconds * 1000);
-        };
-        let seconds = value
-            .parse::<u64>()
-            .ok()
-            .filter(|seconds| *seconds <= SECONDS_MAX);
-        let seconds = seconds.ok_or_else(|| format!("{value:?} is not a number of seconds"))?;
-        Ok(seconds * 1000)
-    }
-
-    /// A code of three digits.
-    pub(super) fn code(self) -> Result<u16, String> {
-        let value = self.text()?;
-        let code = value.parse().ok().filter(|code| (100..=999).contains(code));
-        code.ok_or_else(|| format!("{value:?} is not a code from 100 to 999"))
-    }
-
-    pub(super) fn text(self) -> Result<&'a str, String> {
-        match self.value {
-            Some("") | None => Err("a value is missing".to_owned()),
-            Some(text) if text.len() > TEXT_BYTES_MAX => {
-                Err(format!("the value is longer than {TEXT_BYTES_MAX} bytes"))
+impl Scenario {
+    /// Parses words that are separated by commas. The error names the invalid word, for people.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut scenario = Self::default();
+        let given = text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
+        for (index, word) in given.enumerate() {
+            if index >= WORDS_MAX {
+                return Err(format!("there are more than {WORDS_MAX} scenario words"));
             }
-            Some(text) => Ok(text),
+            apply(&mut scenario, word)?;
         }
+        Ok(scenario)
+    }
+
+    /// Draws and applies the words that `random` stands for, and returns them.
+    pub(crate) fn with_random_words(mut self, rng: &mut Rng) -> (Self, Vec<String>) {
+        let mut drawn = Vec::new();
+        if self.is_random {
+            for _ in 0..rng.usize(..=RANDOM_WORDS_MAX) {
+                let word = draw(rng);
+                // Every word that can be drawn can be parsed, which a test checks.
+                let _ = apply(&mut self, &word);
+                drawn.push(word);
+            }
+        }
+        (self, drawn)
     }
 }
 
-/// Reads one word into a scenario. The error is for people.
-pub(super) fn apply(scenario: &mut Scenario, text: &str) -> Result<(), String> {
+/// Applies one word to a scenario. The error is a message for people.
+fn apply(scenario: &mut Scenario, text: &str) -> Result<(), String> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name.trim(), Some(value.trim())),
         None => (text, None),
     };
     let (word, stage) = find(name).ok_or_else(|| {
         format!(
-            "the scenario word {name:?} is not known; known are {}",
+            "the scenario word {name:?} is unknown; known words are {}",
             names()
         )
     })?;
     let applied = match value {
         Some(_) if word.value.is_empty() => Err("it takes no value".to_owned()),
-        _ => (word.apply)(scenario, Given { stage, value }),
+        _ => (word.apply)(scenario, WordArguments { stage, value }),
     };
-    applied.map_err(|reason| format!("the scenario word {name:?} is not right: {reason}"))
+    applied.map_err(|reason| format!("the scenario word {name:?} is invalid: {reason}"))
 }
 
-/// All words in one line, for people.
+/// Returns the names of all words in one line, for people.
 fn names() -> String {
-    let names = WORDS.iter().map(|word| {
+    let names = words().map(|word| {
         let stage = if word.is_per_stage { "[-STAGE]" } else { "" };
         format!("{}{stage}", word.name)
     });
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// What the callbacks of a usual course are filed under.
+/// The names of the callbacks of a usual course.
 const STAGES: [&str; 4] = ["text", "first", "complete", "error"];
 
 fn find(name: &str) -> Option<(&'static Word, Option<&str>)> {
-    if let Some(word) = WORDS.iter().find(|word| word.name == name) {
+    if let Some(word) = words().find(|word| word.name == name) {
         return Some((word, None));
     }
     let (base, stage) = name.split_once('-')?;
-    let word = WORDS
-        .iter()
-        .find(|word| word.is_per_stage && word.name == base)?;
+    let word = words().find(|word| word.is_per_stage && word.name == base)?;
     STAGES.contains(&stage).then_some((word, Some(stage)))
 }
 
-/// One of the words that `random` may draw, with its stage and value.
-pub(super) fn draw(rng: &mut Rng) -> String {
-    let candidates: Vec<&Word> = WORDS.iter().filter(|word| !word.drawn.is_empty()).collect();
+/// Draws one of the words for `random`, with its stage and value.
+fn draw(rng: &mut Rng) -> String {
+    let candidates: Vec<&Word> = words().filter(|word| !word.drawn.is_empty()).collect();
     let word = candidates[rng.usize(..candidates.len())];
     let stage = if word.is_per_stage {
         rng.usize(..=STAGES.len())
@@ -183,9 +102,9 @@ pub(super) fn draw(rng: &mut Rng) -> String {
     format!("{}{stage}{value}", word.name)
 }
 
-/// The list of words, for people and tools.
+/// Returns the list of words, for people and tools.
 pub(crate) fn list() -> Value {
-    let rows = WORDS.iter().map(|word| {
+    let rows = words().map(|word| {
         json!({
             "name": word.name,
             "value": word.value,
@@ -195,4 +114,51 @@ pub(crate) fn list() -> Value {
         })
     });
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::{Scenario, draw};
+
+    #[test]
+    fn every_word_that_can_be_drawn_can_be_read() {
+        let mut rng = Rng::with_seed(1);
+        let mut drawn = std::collections::BTreeSet::new();
+        for _ in 0..10_000 {
+            let word = draw(&mut rng);
+            assert_ne!(
+                Scenario::parse(&word),
+                Ok(Scenario::default()),
+                "{word} does nothing"
+            );
+            drawn.insert(word);
+        }
+        assert!(drawn.len() > 60, "{drawn:?}");
+    }
+
+    #[test]
+    fn a_wrong_word_is_named() {
+        let cases = [
+            ("drop-frist", "\"drop-frist\" is unknown"),
+            ("hidden-text", "\"hidden-text\" is unknown"),
+            ("fail=abc", "\"fail\" is invalid: \"abc\" is not a code"),
+            ("reorder=1", "\"reorder\" is invalid: it takes no value"),
+            ("duplicate=17", "not a number from 1 to 16"),
+            ("order=", "a value is missing"),
+            ("stages=begin", "\"begin\" is not one of"),
+            ("http=200", "not an HTTP status"),
+        ];
+        for (text, expected) in cases {
+            let reason = Scenario::parse(text).unwrap_err();
+            assert!(reason.contains(expected), "{text}: {reason}");
+        }
+        assert!(
+            Scenario::parse(&"drop,".repeat(33))
+                .unwrap_err()
+                .contains("more than 32")
+        );
+        assert_eq!(Scenario::parse(" , ,"), Ok(Scenario::default()));
+    }
 }

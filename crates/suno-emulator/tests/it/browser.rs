@@ -206,7 +206,7 @@ impl Front {
         for port in &mut ports {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             *port = listener.local_addr().unwrap().port();
-            let desk = Desk {
+            let server = FrontServer {
                 emulator,
                 arrived: Arc::clone(&arrived),
                 visits: sender.clone(),
@@ -215,8 +215,8 @@ impl Front {
                 let mut connections = JoinSet::new();
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
-                    let desk = desk.clone();
-                    connections.spawn(async move { desk.serve(stream).await });
+                    let server = server.clone();
+                    connections.spawn(async move { server.serve(stream).await });
                 }
             });
         }
@@ -236,13 +236,13 @@ impl Front {
 }
 
 #[derive(Clone)]
-struct Desk {
+struct FrontServer {
     emulator: SocketAddr,
     arrived: Arc<Mutex<BTreeSet<String>>>,
     visits: mpsc::Sender<Visit>,
 }
 
-impl Desk {
+impl FrontServer {
     /// Answers one request. `None` is a connection that ended before it.
     async fn serve(&self, mut stream: TcpStream) -> Option<()> {
         let (head, body) = read(&mut stream).await?;

@@ -149,7 +149,7 @@ async fn a_callback_is_never_sent_before_its_time() {
         let (emulator, ..) = live(words, &[]).await;
         let attempts = emulator.attempts().into_iter();
         attempts
-            .map(|attempt| (attempt.post, attempt.unix_ms))
+            .map(|attempt| (attempt.callback, attempt.unix_ms))
             .collect::<Vec<_>>()
     };
     let usual = times("").await;
@@ -165,7 +165,7 @@ async fn a_dropped_callback_is_filed_although_it_never_left() {
     let attempts = emulator.attempts();
     let posts: Vec<&str> = attempts
         .iter()
-        .map(|attempt| attempt.post.as_str())
+        .map(|attempt| attempt.callback.as_str())
         .collect();
     assert_eq!(posts, ["text", "first", "complete"]);
     assert_eq!((attempts[1].number, attempts[0].number), (0, 1));

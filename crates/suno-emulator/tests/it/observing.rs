@@ -46,7 +46,7 @@ async fn every_attempt_is_reported_once_after_its_submit_however_few_are_kept() 
         Activity::Attempt(attempt) => {
             assert_eq!((&attempt.task_id, attempt.attempts_max), (&task_id, 4));
             let is_dropped = attempt.outcome == AttemptOutcome::Dropped;
-            (attempt.post.as_str(), attempt.number, is_dropped)
+            (attempt.callback.as_str(), attempt.number, is_dropped)
         }
         other => panic!("{other:?}"),
     });

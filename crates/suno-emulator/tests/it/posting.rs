@@ -158,7 +158,7 @@ async fn after_three_failed_retries_there_is_silence_and_the_record_says_so() {
         .attempts()
         .into_iter()
         .filter(|attempt| attempt.outcome == AttemptOutcome::Dropped)
-        .map(|attempt| attempt.post)
+        .map(|attempt| attempt.callback)
         .collect();
     assert_eq!(dropped, ["first", "complete"]);
 }

@@ -76,7 +76,7 @@ async fn a_script_says_all_that_happens_to_a_task() {
     let posts: Vec<String> = emulator
         .attempts()
         .into_iter()
-        .map(|attempt| attempt.post)
+        .map(|attempt| attempt.callback)
         .collect();
     assert_eq!(
         posts,
@@ -86,7 +86,7 @@ async fn a_script_says_all_that_happens_to_a_task() {
 }
 
 #[tokio::test]
-async fn faults_strike_scripted_tasks_too() {
+async fn faults_apply_to_scripted_tasks_too() {
     let receiver = Receiver::start().await;
     let config = Config::default().with_driven_clock(1_780_000_000_000);
     let emulator = Emulator::start(config).await.unwrap();

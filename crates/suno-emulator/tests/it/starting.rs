@@ -16,7 +16,7 @@ async fn a_port_in_use_is_an_error_that_says_what_to_do() {
     let second = Emulator::start(Config::default().with_addr(first.addr())).await;
     let err = second.unwrap_err();
     assert!(matches!(err, EmulatorError::AddressInUse { addr } if addr == first.addr()));
-    assert!(err.to_string().contains("take port 0"), "{err}");
+    assert!(err.to_string().contains("use port 0"), "{err}");
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn the_words_that_were_drawn_are_told_and_do_the_same_again() {
     let posts = |emulator: &Emulator, task_id: &str| -> Vec<String> {
         let attempts = emulator.attempts().into_iter();
         let of_task = attempts.filter(|attempt| attempt.task_id == task_id);
-        of_task.map(|attempt| attempt.post).collect()
+        of_task.map(|attempt| attempt.callback).collect()
     };
     let again = Emulator::start(config()).await.unwrap();
     for task in &tasks {
@@ -94,7 +94,7 @@ async fn the_words_that_were_drawn_are_told_and_do_the_same_again() {
 }
 
 #[tokio::test]
-async fn what_a_stranger_sent_is_marked() {
+async fn a_forged_callback_is_marked() {
     let receiver = Receiver::start().await;
     let words = "forge, forge-error, forge-ids, unknown-type, duplicate";
     let emulator = Emulator::start(config().with_scenario(words))
@@ -104,7 +104,7 @@ async fn what_a_stranger_sent_is_marked() {
     emulator.advance(Duration::from_secs(900)).await.unwrap();
     let attempts = emulator.attempts();
     let forged = attempts.iter().filter(|attempt| attempt.is_forged);
-    let mut posts: Vec<&str> = forged.map(|attempt| attempt.post.as_str()).collect();
+    let mut posts: Vec<&str> = forged.map(|attempt| attempt.callback.as_str()).collect();
     posts.dedup();
     assert_eq!(posts, ["forged-complete", "forged-error", "forged-ids"]);
     assert_eq!(attempts.len(), 14);

@@ -98,7 +98,7 @@ impl<'a> ActivityLine<'a> {
         let duration = Some(attempt.duration).filter(|duration| !duration.is_zero());
         Self {
             task_id: Some(&attempt.task_id),
-            stage: Some(&attempt.post),
+            stage: Some(&attempt.callback),
             to: Some(destination(&attempt.url)),
             status,
             reason,

@@ -1,0 +1,43 @@
+//! The facts of a task that bodies are built from.
+
+use fastrand::Rng;
+
+use super::submission::Submission;
+use crate::seed;
+
+/// The data of a task that does not depend on its progress, or that is set once.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) task_id: String,
+    pub(crate) submission: Submission,
+    pub(crate) tracks: Vec<TrackFacts>,
+    pub(crate) created_unix_ms: u64,
+    /// The creation time of the tracks, once they exist.
+    pub(crate) tracks_unix_ms: Option<u64>,
+    /// The price of the task, or 0 after a refund.
+    pub(crate) credits_consumed: u64,
+    /// Whether bodies have unknown members.
+    pub(crate) has_extra_members: bool,
+    /// The words of the scenario, including those drawn by `random`.
+    pub(crate) words: String,
+}
+
+/// One track of a task.
+#[derive(Clone, Debug)]
+pub(crate) struct TrackFacts {
+    pub(crate) id: String,
+    /// The duration in hundredths of a second: an integer, so that tasks can be compared exactly.
+    pub(crate) duration_cs: u32,
+}
+
+/// The range of track durations, in hundredths of a second. Short, since the audio is synthesised.
+const DURATION_CS: std::ops::RangeInclusive<u32> = 400..=800;
+
+impl TrackFacts {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        Self {
+            id: seed::uuid(rng),
+            duration_cs: rng.u32(DURATION_CS),
+        }
+    }
+}
