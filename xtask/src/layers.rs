@@ -8,7 +8,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 
 /// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
 /// a feature.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("suno-types", &[]),
     ("suno-client", &["suno-types"]),
     ("suno-callback", &["suno-client?", "suno-types"]),
@@ -17,6 +17,15 @@ const ARROWS: [(&str, &[&str]); 8] = [
         "suno-simulation",
         &["suno-callback", "suno-store-sqlite", "suno-types"],
     ),
+    (
+        "suno-conformance",
+        &[
+            "suno-callback",
+            "suno-client",
+            "suno-store-sqlite",
+            "suno-types",
+        ],
+    ),
     // It builds its bodies by itself: a mistake shared with suno-types would cancel itself out.
     ("suno-emulator", &[]),
     (
@@ -24,6 +33,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
         &[
             "suno-callback",
             "suno-client",
+            "suno-conformance",
             "suno-emulator",
             "suno-store-sqlite",
             "suno-types",
@@ -34,6 +44,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
         &[
             "suno-callback",
             "suno-client",
+            "suno-conformance",
             "suno-emulator",
             "suno-store-sqlite",
             "suno-types",

@@ -3,7 +3,6 @@
 pub mod abuse;
 mod altered;
 pub mod bench;
-pub mod conformance;
 pub mod crash;
 pub mod endtoend;
 pub mod footprint;

@@ -2,13 +2,11 @@
 
 use std::env;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use xtask::conformance::live::{Events, Target};
-use xtask::conformance::{self, Format, Options, Pattern};
 use xtask::{abuse, bench, crash, endtoend, footprint, instructions, layers, simulate};
 
 /// Checks of this workspace.
@@ -206,90 +204,27 @@ fn block_on(future: impl Future<Output = Result<()>>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Run the conformance cases of fixtures/ against this workspace, or against a receiver elsewhere
+/// Run the conformance cases of fixtures/ against this workspace, or against a receiver over HTTP
 ///
-/// Exit codes: 0 all came as expected; 1 a case failed; 2 nothing could be run.
+/// Exit codes: 0 every case passed; 1 a case failed; 2 nothing could be run.
 #[derive(Debug, clap::Args)]
 struct Conformance {
-    /// Only cases whose id fits, such as 'receiver/*' or '*duplicate*'
-    #[arg(long, value_name = "GLOB")]
-    filter: Option<Pattern>,
-    /// Name the cases and run none
-    #[arg(long)]
-    list: bool,
-    /// How to report
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
-    /// A JSON object of ids and reasons: cases that are expected to fail
-    #[arg(long, value_name = "FILE")]
-    expectations: Option<PathBuf>,
-    /// The folder of the cases
-    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures"))]
-    fixtures: PathBuf,
-    /// Drive the receiver with this callback URL (without its token) through the cases of
-    /// receiver/, as the provider would
-    #[arg(long, value_name = "URL")]
-    target: Option<String>,
-    /// The environment variable with a webhook key of the target; again for its second key
-    #[arg(long, value_name = "NAME", requires = "target")]
-    webhook_key_env: Vec<String>,
-    /// The environment variable with the token of the target
-    #[arg(long, value_name = "NAME", requires = "target")]
-    token_env: Option<String>,
-    /// Where the target lists what it handled, as JSON lines like those of 'suno listen --json'
-    #[arg(long, value_name = "URL|FILE", requires = "target")]
-    events: Option<Events>,
-    /// The largest body that the target takes
-    #[arg(long, value_name = "BYTES", requires = "target")]
-    body_bytes_max: Option<usize>,
+    #[command(flatten)]
+    arguments: suno_conformance::Arguments,
 }
 
 impl Conformance {
-    fn options(&self) -> Result<Options> {
-        let target = self.target()?;
-        let mut options = Options::new(&self.fixtures);
-        options.filter = self.filter.clone();
-        options.list = self.list;
-        options.format = self.format;
-        options.target = target;
-        options.expectations = self.expectations.clone();
-        Ok(options)
-    }
-
-    fn target(&self) -> Result<Option<Target>> {
-        let Some(url) = &self.target else {
-            return Ok(None);
-        };
-        let mut target = Target::new(url)?;
-        for name in &self.webhook_key_env {
-            target = target.with_webhook_key(variable(name)?);
-        }
-        if let Some(name) = &self.token_env {
-            target = target.with_token(variable(name)?);
-        }
-        if let Some(events) = &self.events {
-            target = target.with_events(events.clone());
-        }
-        if let Some(bytes_max) = self.body_bytes_max {
-            target = target.with_body_bytes_max(bytes_max);
-        }
-        Ok(Some(target))
-    }
-
     fn run(&self) -> Result<ExitCode> {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let variable = |_: &str, name: &str| {
+            env::var(name).with_context(|| format!("cannot read the environment variable {name}"))
+        };
+        let options = self.arguments.options(fixtures.into(), variable)?;
         let mut out = io::stdout().lock();
-        let good = conformance::run(self.options()?, &mut out)?;
+        let good = suno_conformance::run(options, &mut out)?;
         out.flush()?;
-        Ok(if good {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        verdict(Ok(good))
     }
-}
-
-fn variable(name: &str) -> Result<String> {
-    env::var(name).with_context(|| format!("cannot read the environment variable {name}"))
 }
 
 /// The exit code of what could not be done at all.

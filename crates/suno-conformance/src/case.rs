@@ -1,20 +1,12 @@
-//! A case as it stands in its file, read strictly: what the runner does not know, it must not pass
-//! over.
-
-use std::path::Path;
-use std::{fs, io};
+//! A case as its file has it. The file is read strictly: a member that the runner does not know is an
+//! error, since a part of the case would be skipped otherwise.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{client, codes, decode, receiver, requests, verify};
-
-/// How deep folders of cases may lie.
-const FOLDERS_DEEP_MAX: usize = 4;
-/// Files beside the cases.
-const NO_CASES: [&str; 2] = ["README.md", "case.schema.json"];
+use crate::parts::Parts;
+use crate::{client, codes, decode, receiver, requests, verify};
 
 /// What a case stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -60,12 +52,12 @@ pub struct Case {
     pub level: Level,
     /// The number in `docs/PROTOCOL.md`.
     pub reference: String,
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 /// The cases of each kind.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Callback(decode::CallbackCase),
     Record(decode::RecordCase),
     Envelope(decode::EnvelopeCase),
@@ -74,16 +66,6 @@ pub(super) enum Kind {
     Client(client::Case),
     Requests(requests::Case),
     Codes(codes::Case),
-}
-
-/// A file among the cases, and what became of reading it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Loaded {
-    /// The id that the file must carry.
-    pub id: String,
-    /// The case, or why there is none.
-    pub case: Result<Case, String>,
 }
 
 #[derive(Deserialize)]
@@ -101,13 +83,13 @@ struct File {
 }
 
 impl Case {
-    /// Reads the text of a case that stands at the path of `id`.
+    /// Reads the text of the case whose path is `id`.
     ///
     /// # Errors
     ///
     /// What is wrong with the file: it is no JSON, a member is missing or not known, the id is not
     /// the path, or nothing can run its kind.
-    pub fn parse(id: &str, json: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(id: &str, json: &[u8]) -> Result<Self> {
         let file: File = serde_json::from_slice(json).context("the file is no case")?;
         ensure!(file.id == id, "the id is {:?} and not its path", file.id);
         ensure!(!file.title.is_empty(), "the title is empty");
@@ -124,93 +106,43 @@ impl Case {
             reference: file.reference,
         })
     }
+
+    /// Runs the case against the crates of this workspace; returns a sentence for each difference.
+    pub(crate) fn run(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Callback(case) => case.run(),
+            Kind::Record(case) => case.run(),
+            Kind::Envelope(case) => case.run(),
+            Kind::Verify(case) => case.run(),
+            Kind::Receiver(case) => case.run(),
+            Kind::Client(case) => case.run(),
+            Kind::Requests(case) => case.run(),
+            Kind::Codes(case) => case.run(),
+        }
+    }
 }
 
 impl Kind {
     fn parse(id: &str, input: Value, expect: Value) -> Result<Self> {
         let (folder, _) = id.rsplit_once('/').unwrap_or_default();
         Ok(match folder {
-            "decode/callback" => Self::Callback(parts(input, expect)?),
-            "decode/record" => Self::Record(parts(input, expect)?),
-            "decode/envelope" => Self::Envelope(parts(input, expect)?),
-            "verify" => Self::Verify(parts(input, expect)?),
-            "receiver" => Self::Receiver(parts(input, expect)?),
-            "client" => Self::Client(parts(input, expect)?),
-            "requests" => Self::Requests(parts(input, expect)?),
-            "codes" => Self::Codes(parts(input, expect)?),
+            "decode/callback" => Self::Callback(Parts::parse(input, expect)?),
+            "decode/record" => Self::Record(Parts::parse(input, expect)?),
+            "decode/envelope" => Self::Envelope(Parts::parse(input, expect)?),
+            "verify" => Self::Verify(Parts::parse(input, expect)?),
+            "receiver" => Self::Receiver(Parts::parse(input, expect)?),
+            "client" => Self::Client(Parts::parse(input, expect)?),
+            "requests" => Self::Requests(Parts::parse(input, expect)?),
+            "codes" => Self::Codes(Parts::parse(input, expect)?),
             _ => bail!("nothing runs cases of {folder:?}"),
         })
     }
-}
-
-/// What goes into a case and what has to come out.
-#[derive(Debug)]
-pub(super) struct Parts<I, E> {
-    pub(super) input: I,
-    pub(super) expect: E,
-}
-
-fn parts<I: DeserializeOwned, E: DeserializeOwned>(
-    input: Value,
-    expect: Value,
-) -> Result<Parts<I, E>> {
-    Ok(Parts {
-        input: serde_json::from_value(input).context("input")?,
-        expect: serde_json::from_value(expect).context("expect")?,
-    })
 }
 
 fn is_reference(text: &str) -> bool {
     let number = |part: &str| !part.starts_with('0') && part.parse::<u16>().is_ok();
     text.split_once('.')
         .is_some_and(|(section, statement)| number(section) && number(statement))
-}
-
-/// Reads every file of a folder of cases, in the order of their ids.
-///
-/// # Errors
-///
-/// An error if the folder cannot be read. A file that is no case is an item of the result, so that
-/// it is reported like a case that failed.
-pub fn load(folder: &Path) -> Result<Vec<Loaded>> {
-    let mut loaded = Vec::new();
-    walk(folder, "", 0, &mut loaded)
-        .with_context(|| format!("cannot read the cases in {}", folder.display()))?;
-    loaded.sort_by(|one, other| one.id.cmp(&other.id));
-    Ok(loaded)
-}
-
-fn walk(folder: &Path, prefix: &str, deep: usize, loaded: &mut Vec<Loaded>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if deep == 0 && NO_CASES.contains(&&*name) {
-            continue;
-        }
-        let id = format!("{prefix}{name}");
-        if entry.file_type()?.is_dir() && deep < FOLDERS_DEEP_MAX {
-            walk(&entry.path(), &format!("{id}/"), deep + 1, loaded)?;
-            continue;
-        }
-        loaded.push(match id.strip_suffix(".json") {
-            Some(id) => read(id, &entry.path()),
-            None => Loaded {
-                id,
-                case: Err("this is no case: its name does not end in .json".to_owned()),
-            },
-        });
-    }
-    Ok(())
-}
-
-fn read(id: &str, path: &Path) -> Loaded {
-    let case = fs::read(path)
-        .context("the file cannot be read")
-        .and_then(|json| Case::parse(id, &json));
-    Loaded {
-        id: id.to_owned(),
-        case: case.map_err(|err| format!("{err:#}")),
-    }
 }
 
 #[cfg(test)]

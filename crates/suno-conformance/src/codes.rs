@@ -4,15 +4,15 @@ use serde::Deserialize;
 use serde_json::json;
 use suno_types::{Code, Meaning, Place};
 
-use super::case::Parts;
-use super::compare::differences;
-use super::requests::Provider;
+use crate::compare::differences;
+use crate::parts::Parts;
+use crate::requests::Provider;
 
-pub(super) type Case = Parts<Input, Expect>;
+pub(crate) type Case = Parts<Input, Expect>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(crate) struct Input {
     provider: Provider,
     place: Where,
     code: i64,
@@ -36,7 +36,7 @@ impl From<Where> for Place {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Expect {
+pub(crate) struct Expect {
     meaning: String,
     is: Vec<String>,
 }
@@ -58,7 +58,7 @@ const QUESTIONS: [Question; 8] = [
 
 impl Case {
     /// What was expected and did not come.
-    pub(super) fn run(&self) -> Vec<String> {
+    pub(crate) fn run(&self) -> Vec<String> {
         let Input {
             provider,
             place,

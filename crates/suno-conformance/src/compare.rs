@@ -7,7 +7,7 @@ const SHOWN_CHARS_MAX: usize = 160;
 
 /// Where `got` differs from `expected`: a sentence for each place, such as `tracks[1].title`.
 /// Objects are compared without regard to order, numbers by value.
-pub(super) fn differences(expected: &Value, got: &Value) -> Vec<String> {
+pub(crate) fn differences(expected: &Value, got: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", expected, got, &mut found);
     found
@@ -64,7 +64,7 @@ fn same(expected: &Value, got: &Value) -> bool {
 }
 
 /// A value in a message, cut if it is long.
-pub(super) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

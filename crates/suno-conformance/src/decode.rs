@@ -6,27 +6,26 @@ use suno_types::{
     Callback, Credits, DecodeError, DecodeErrorKind, Envelope, Json, Payload, Submitted,
 };
 
-use super::case::Parts;
-use super::compare::differences;
-use super::parts::Body;
-use super::{kept, normal};
+use crate::compare::differences;
+use crate::parts::{Body, Parts};
+use crate::{kept, normal};
 
 /// A case of `decode/callback/`.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Callbacks(Input);
+pub(crate) struct Callbacks(Input);
 
-pub(super) type CallbackCase = Parts<Callbacks, Expect>;
+pub(crate) type CallbackCase = Parts<Callbacks, Expect>;
 
 /// A case of `decode/record/`.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Records(Input);
+pub(crate) struct Records(Input);
 
-pub(super) type RecordCase = Parts<Records, Expect>;
+pub(crate) type RecordCase = Parts<Records, Expect>;
 
 /// A case of `decode/envelope/`.
-pub(super) type EnvelopeCase = Parts<EnvelopeInput, Expect>;
+pub(crate) type EnvelopeCase = Parts<EnvelopeInput, Expect>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,7 +35,7 @@ struct Input {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct EnvelopeInput {
+pub(crate) struct EnvelopeInput {
     #[serde(rename = "as")]
     asked: Option<Asked>,
     body: Body,
@@ -52,14 +51,14 @@ enum Asked {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Expect {
+pub(crate) enum Expect {
     Good(Good),
     Bad(Bad),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Good {
+pub(crate) struct Good {
     ok: Value,
     #[serde(default)]
     kept: Vec<String>,
@@ -67,7 +66,7 @@ pub(super) struct Good {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Bad {
+pub(crate) struct Bad {
     error: Problem,
 }
 
@@ -87,7 +86,7 @@ struct Decoded {
 
 impl CallbackCase {
     /// What was expected and did not come.
-    pub(super) fn run(&self) -> Vec<String> {
+    pub(crate) fn run(&self) -> Vec<String> {
         let Body(body) = &self.input.0.body;
         self.expect.check(body, decode_callback(body))
     }
@@ -105,7 +104,7 @@ fn decode_callback(body: &[u8]) -> Result<Decoded, DecodeError> {
 
 impl RecordCase {
     /// What was expected and did not come.
-    pub(super) fn run(&self) -> Vec<String> {
+    pub(crate) fn run(&self) -> Vec<String> {
         let Body(body) = &self.input.0.body;
         self.expect.check(body, envelope(body, normal::record))
     }
@@ -113,7 +112,7 @@ impl RecordCase {
 
 impl EnvelopeCase {
     /// What was expected and did not come.
-    pub(super) fn run(&self) -> Vec<String> {
+    pub(crate) fn run(&self) -> Vec<String> {
         let Body(body) = &self.input.body;
         let decoded = match &self.input.asked {
             None => envelope(body, any),

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Outcome, Verdict};
+use crate::outcome::{Outcome, Verdict};
 
 /// Expected failures: the reason of each case.
 #[derive(Debug, Default)]
-pub(super) struct Expectations(BTreeMap<String, String>);
+pub(crate) struct Expectations(BTreeMap<String, String>);
 
 impl Expectations {
     /// Reads a JSON object of ids and reasons.
@@ -18,7 +18,7 @@ impl Expectations {
     /// # Errors
     ///
     /// An error if the file cannot be read, a reason is empty, or an id is not among `known`.
-    pub(super) fn read<'a>(path: &Path, known: impl Iterator<Item = &'a str>) -> Result<Self> {
+    pub(crate) fn read<'a>(path: &Path, known: impl Iterator<Item = &'a str>) -> Result<Self> {
         let read = || Self::parse(&std::fs::read(path)?, known);
         read().with_context(|| format!("cannot read the expectations in {}", path.display()))
     }
@@ -38,7 +38,7 @@ impl Expectations {
     }
 
     /// Turns a failure that is expected into one, and an unexpected pass into a failure.
-    pub(super) fn apply(&self, outcome: &mut Outcome) {
+    pub(crate) fn apply(&self, outcome: &mut Outcome) {
         let Some(reason) = self.0.get(&outcome.loaded.id) else {
             return;
         };

@@ -19,7 +19,7 @@ const RESULT_JSON: &str = "/data/resultJson";
 
 /// What was sent and does not stand at its place any more. `pointers` name values that must be
 /// there, exactly.
-pub(super) fn lost(sent: &[u8], encoded: &[u8], pointers: &[String]) -> Vec<String> {
+pub(crate) fn lost(sent: &[u8], encoded: &[u8], pointers: &[String]) -> Vec<String> {
     let (Some(sent), Some(encoded)) = (Tree::parse(sent), Tree::parse(encoded)) else {
         return vec!["what was sent or encoded is no JSON".to_owned()];
     };

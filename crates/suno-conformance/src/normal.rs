@@ -7,7 +7,7 @@ use suno_types::{
     Track,
 };
 
-pub(super) fn callback(callback: &Callback) -> Value {
+pub(crate) fn callback(callback: &Callback) -> Value {
     let word = callback.callback_type.as_ref();
     json!({
         "task_id": callback.task_id.as_str(),
@@ -20,7 +20,7 @@ pub(super) fn callback(callback: &Callback) -> Value {
     })
 }
 
-pub(super) fn record(envelope: &Envelope<TaskRecord>) -> Value {
+pub(crate) fn record(envelope: &Envelope<TaskRecord>) -> Value {
     let record = envelope.data.as_ref().map(|record| {
         json!({
             "task_id": record.task_id.as_str(),
@@ -38,7 +38,7 @@ pub(super) fn record(envelope: &Envelope<TaskRecord>) -> Value {
     json!({"code": envelope.code.0, "msg": envelope.msg, "record": record})
 }
 
-pub(super) fn stage(record: &TaskRecord) -> Option<String> {
+pub(crate) fn stage(record: &TaskRecord) -> Option<String> {
     record
         .stage()
         .as_ref()
@@ -46,7 +46,7 @@ pub(super) fn stage(record: &TaskRecord) -> Option<String> {
         .map(str::to_owned)
 }
 
-pub(super) fn outcome(outcome: Outcome) -> &'static str {
+pub(crate) fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Running => "running",
         Outcome::Succeeded => "succeeded",
@@ -56,12 +56,12 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
 }
 
 /// An error, without its path where the cases do not compare it.
-pub(super) fn error(err: &DecodeError) -> Value {
+pub(crate) fn error(err: &DecodeError) -> Value {
     json!({"kind": err.kind().as_str(), "path": path(err.kind().as_str(), err.path())})
 }
 
 /// The path of an error as far as it is compared: a reader cannot always know a place.
-pub(super) fn path<'a>(kind: &str, path: &'a str) -> &'a str {
+pub(crate) fn path<'a>(kind: &str, path: &'a str) -> &'a str {
     let placeless = [
         DecodeErrorKind::NotUtf8,
         DecodeErrorKind::Syntax,

@@ -1,13 +1,32 @@
-//! What cases of several kinds are made of: bytes, keys, headers.
+//! The parts that cases of several kinds share: input and expectation, bytes, keys, headers.
 
+use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde::de::Error;
+use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// The input of a case and the result that it expects.
+#[derive(Debug)]
+pub(crate) struct Parts<I, E> {
+    pub(crate) input: I,
+    pub(crate) expect: E,
+}
+
+impl<I: DeserializeOwned, E: DeserializeOwned> Parts<I, E> {
+    /// Reads both; the error says in which of them something is wrong.
+    pub(crate) fn parse(input: Value, expect: Value) -> Result<Self> {
+        Ok(Self {
+            input: serde_json::from_value(input).context("input")?,
+            expect: serde_json::from_value(expect).context("expect")?,
+        })
+    }
+}
 
 /// Bytes as they go over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Body(pub(super) Vec<u8>);
+pub(crate) struct Body(pub(crate) Vec<u8>);
 
 impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -28,9 +47,9 @@ impl<'de> Deserialize<'de> for Body {
 /// A webhook key.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Key {
-    pub(super) text: String,
+pub(crate) struct Key {
+    pub(crate) text: String,
 }
 
 /// Name and value of each header, in order.
-pub(super) type Headers = Vec<(String, String)>;
+pub(crate) type Headers = Vec<(String, String)>;

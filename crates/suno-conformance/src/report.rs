@@ -1,14 +1,19 @@
-//! How outcomes are written: for people, as JSON lines, or as JUnit.
+//! The report: for people, as JSON lines, or as JUnit XML.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use anyhow::Result;
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
-use super::{Level, Loaded, Outcome, Verdict};
+use crate::case::Level;
+use crate::fixtures::Loaded;
+use crate::outcome::{Outcome, Verdict};
 
-/// How to report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+/// The format of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum Format {
     /// For people.
@@ -67,7 +72,7 @@ fn by_kind(outcomes: &[Outcome]) -> BTreeMap<&str, Vec<&Outcome>> {
 }
 
 /// Names the cases.
-pub(super) fn list(all: &[Loaded], format: Format, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn list(all: &[Loaded], format: Format, out: &mut dyn Write) -> io::Result<()> {
     for loaded in all {
         let (level, title) = head(loaded);
         match format {
@@ -89,17 +94,18 @@ fn head(loaded: &Loaded) -> (&'static str, &str) {
 }
 
 /// Writes all outcomes, and what was not compared at all.
-pub(super) fn write(
+pub(crate) fn write(
     outcomes: &[Outcome],
     notes: &[String],
     format: Format,
     out: &mut dyn Write,
-) -> io::Result<()> {
+) -> Result<()> {
     match format {
-        Format::Human => human(outcomes, notes, out),
-        Format::Json => json_lines(outcomes, notes, out),
-        Format::Junit => junit(outcomes, notes, out),
+        Format::Human => human(outcomes, notes, out)?,
+        Format::Json => json_lines(outcomes, notes, out)?,
+        Format::Junit => junit(outcomes, notes, out)?,
     }
+    Ok(())
 }
 
 fn human(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> io::Result<()> {
@@ -161,101 +167,45 @@ fn json_lines(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> io
     writeln!(out, "{line}")
 }
 
-fn junit(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-    writeln!(
-        out,
-        "<testsuites{}>",
-        attributes(Counts::of(outcomes), outcomes)
-    )?;
+fn junit(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> Result<()> {
+    let mut report = quick_junit::Report::new("suno conformance");
     for (kind, outcomes) in by_kind(outcomes) {
-        let counts = Counts::of(outcomes.iter().copied());
-        let attributes = attributes(counts, outcomes.iter().copied());
-        writeln!(out, r#"  <testsuite name="{}"{attributes}>"#, Escaped(kind))?;
-        properties(notes, out)?;
-        for outcome in outcomes {
-            junit_one(kind, outcome, out)?;
+        let mut suite = TestSuite::new(kind);
+        for note in notes {
+            suite.add_property(("note", note.as_str()));
         }
-        writeln!(out, "  </testsuite>")?;
+        suite.set_time(outcomes.iter().map(|outcome| outcome.elapsed).sum());
+        suite.add_test_cases(
+            outcomes
+                .into_iter()
+                .map(|outcome| junit_case(kind, outcome)),
+        );
+        report.add_test_suite(suite);
     }
-    writeln!(out, "</testsuites>")
+    report.set_time(outcomes.iter().map(|outcome| outcome.elapsed).sum());
+    Ok(report.serialize(out)?)
 }
 
-fn properties(notes: &[String], out: &mut dyn Write) -> io::Result<()> {
-    if notes.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "    <properties>")?;
-    for note in notes {
-        writeln!(
-            out,
-            r#"      <property name="note" value="{}"/>"#,
-            Escaped(note)
-        )?;
-    }
-    writeln!(out, "    </properties>")
-}
-
-fn attributes<'a>(counts: Counts, outcomes: impl IntoIterator<Item = &'a Outcome>) -> String {
-    let seconds: f64 = outcomes
-        .into_iter()
-        .map(|outcome| outcome.elapsed.as_secs_f64())
-        .sum();
-    let skipped = counts.failed_as_expected + counts.not_applicable;
-    let tests = counts.passed + counts.failed + skipped;
-    let failures = counts.failed;
-    format!(
-        r#" tests="{tests}" failures="{failures}" errors="0" skipped="{skipped}" time="{seconds:.3}""#
-    )
-}
-
-fn junit_one(kind: &str, outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
-    let (kind, id) = (Escaped(kind), Escaped(&outcome.loaded.id));
-    let seconds = outcome.elapsed.as_secs_f64();
-    write!(
-        out,
-        r#"    <testcase classname="{kind}" name="{id}" time="{seconds:.3}""#
-    )?;
+fn junit_case(kind: &str, outcome: &Outcome) -> TestCase {
+    let mut status = match &outcome.verdict {
+        Verdict::Passed => TestCaseStatus::success(),
+        Verdict::Failed(_) => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Verdict::FailedAsExpected(_) | Verdict::NotApplicable(_) => TestCaseStatus::skipped(),
+    };
     match &outcome.verdict {
-        Verdict::Passed => writeln!(out, "/>"),
+        Verdict::Passed => {}
         Verdict::Failed(found) => {
-            let title = Escaped(head(&outcome.loaded).1);
-            writeln!(out, r#"><failure message="{title}">"#)?;
-            found
-                .iter()
-                .try_for_each(|found| writeln!(out, "{}", Escaped(found)))?;
-            writeln!(out, "</failure></testcase>")
+            status.set_message(head(&outcome.loaded).1);
+            status.set_description(found.join("\n"));
         }
         Verdict::FailedAsExpected(reason) => {
-            let reason = Escaped(reason);
-            writeln!(
-                out,
-                r#"><skipped message="failed as expected: {reason}"/></testcase>"#
-            )
+            status.set_message(format!("failed as expected: {reason}"));
         }
         Verdict::NotApplicable(reason) => {
-            let reason = Escaped(reason);
-            writeln!(
-                out,
-                r#"><skipped message="not applicable: {reason}"/></testcase>"#
-            )
+            status.set_message(format!("not applicable: {reason}"));
         }
     }
-}
-
-/// Text inside XML. What XML cannot hold at all is replaced.
-struct Escaped<'a>(&'a str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '<' => f.write_str("&lt;"),
-            '>' => f.write_str("&gt;"),
-            '&' => f.write_str("&amp;"),
-            '"' => f.write_str("&quot;"),
-            '\t' | '\n' | '\r' => write!(f, "&#{};", u32::from(c)),
-            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => f.write_str("\u{fffd}"),
-            c => write!(f, "{c}"),
-        })
-    }
+    let mut case = TestCase::new(outcome.loaded.id.as_str(), status);
+    case.set_classname(kind).set_time(outcome.elapsed);
+    case
 }

@@ -5,14 +5,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use suno_types::{AddInstrumental, InvalidField, Model, VocalGender};
 
-use super::case::Parts;
-use super::compare::differences;
+use crate::compare::differences;
+use crate::parts::Parts;
 
-pub(super) type Case = Parts<Input, Expect>;
+pub(crate) type Case = Parts<Input, Expect>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(crate) struct Input {
     #[expect(dead_code, reason = "read, so that a word that is not known is found")]
     provider: Provider,
     fields: Fields,
@@ -21,7 +21,7 @@ pub(super) struct Input {
 /// Who is asked.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Provider {
+pub(crate) enum Provider {
     Kie,
     SunoApi,
 }
@@ -38,7 +38,7 @@ impl From<Provider> for suno_types::Provider {
 /// The fields of a submit.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     upload_url: String,
     title: String,
     tags: String,
@@ -62,20 +62,20 @@ enum Gender {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Expect {
+pub(crate) enum Expect {
     Body(ExpectBody),
     Invalid(ExpectInvalid),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ExpectBody {
+pub(crate) struct ExpectBody {
     body_json: Value,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ExpectInvalid {
+pub(crate) struct ExpectInvalid {
     invalid: Invalid,
 }
 
@@ -88,7 +88,7 @@ struct Invalid {
 
 impl Fields {
     /// The request that a user of the crate would build from these fields.
-    pub(super) fn request(&self) -> Result<AddInstrumental, InvalidField> {
+    pub(crate) fn request(&self) -> Result<AddInstrumental, InvalidField> {
         let gender = self.vocal_gender.map(|gender| match gender {
             Gender::M => VocalGender::Male,
             Gender::F => VocalGender::Female,
@@ -112,7 +112,7 @@ impl Fields {
 
 impl Case {
     /// What was expected and did not come.
-    pub(super) fn run(&self) -> Vec<String> {
+    pub(crate) fn run(&self) -> Vec<String> {
         let expected = match &self.expect {
             Expect::Body(ExpectBody { body_json }) => json!({"body_json": body_json}),
             Expect::Invalid(ExpectInvalid { invalid }) => {

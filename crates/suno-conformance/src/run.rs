@@ -1,59 +1,42 @@
-//! The conformance cases of `fixtures/`: read, run against this workspace or against a receiver
-//! elsewhere, and reported. What the cases mean is told in `fixtures/README.md`.
-//!
-//! No case passes by not running: what cannot be read or run fails, and what a live run cannot do
-//! is reported by name.
-
-mod case;
-mod client;
-mod codes;
-mod compare;
-mod decode;
-mod expectations;
-mod kept;
-pub mod live;
-mod normal;
-mod parts;
-mod receiver;
-mod report;
-mod requests;
-mod select;
-mod verify;
+//! Reads the cases, runs those that fit and reports them.
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use case::Kind;
-pub use case::{Case, Level, Loaded, load};
-use expectations::Expectations;
-pub use report::Format;
-pub use select::Pattern;
+use crate::error::ConformanceError;
+use crate::expectations::Expectations;
+use crate::fixtures::{Fixtures, Loaded};
+use crate::live;
+use crate::outcome::{Outcome, Verdict};
+use crate::report::{self, Format};
+use crate::select::Pattern;
 
-/// What to run and how to report it.
+/// Which cases to run, against what, and how to report them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// The folder of the cases.
-    pub fixtures: PathBuf,
-    /// Only cases whose id fits.
+    /// The cases.
+    pub fixtures: Fixtures,
+    /// Only cases whose id fits this pattern.
     pub filter: Option<Pattern>,
-    /// Name the cases instead of running them.
+    /// Whether to list the ids of the cases instead of running them.
     pub list: bool,
-    /// How to report.
+    /// The format of the report.
     pub format: Format,
-    /// A file with the cases that are expected to fail.
+    /// A file that names the cases that are expected to fail.
     pub expectations: Option<PathBuf>,
-    /// A receiver elsewhere; without one, this workspace.
+    /// The receiver to test over HTTP. Without one, the cases run in this process against the crates
+    /// that this library is built with.
     pub target: Option<live::Target>,
 }
 
 impl Options {
-    /// Runs all cases of a folder against this workspace, and reports to people.
+    /// Options that run every case in this process and report to people.
     #[must_use]
-    pub fn new(fixtures: impl Into<PathBuf>) -> Self {
+    pub fn new(fixtures: impl Into<Fixtures>) -> Self {
         Self {
             fixtures: fixtures.into(),
             filter: None,
@@ -65,76 +48,32 @@ impl Options {
     }
 }
 
-/// What became of a case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Everything came as expected.
-    Passed,
-    /// What was expected and did not come, a sentence each.
-    Failed(Vec<String>),
-    /// It failed, and was expected to: why.
-    FailedAsExpected(String),
-    /// A live run cannot do it: why.
-    NotApplicable(String),
-}
-
-impl Verdict {
-    fn of(found: Vec<String>) -> Self {
-        if found.is_empty() {
-            Self::Passed
-        } else {
-            Self::Failed(found)
-        }
-    }
-}
-
-/// A case that was run.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// The case, or what is wrong with its file.
-    pub loaded: Loaded,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// How long it took.
-    pub elapsed: Duration,
-}
-
-impl Loaded {
-    /// Runs the case against this workspace.
-    #[must_use]
-    pub fn run(&self) -> Verdict {
-        Verdict::of(match &self.case {
-            Ok(case) => case.run(),
-            Err(reason) => vec![reason.clone()],
-        })
-    }
-}
-
-impl Case {
-    fn run(&self) -> Vec<String> {
-        match &self.kind {
-            Kind::Callback(case) => case.run(),
-            Kind::Record(case) => case.run(),
-            Kind::Envelope(case) => case.run(),
-            Kind::Verify(case) => case.run(),
-            Kind::Receiver(case) => case.run(),
-            Kind::Client(case) => case.run(),
-            Kind::Requests(case) => case.run(),
-            Kind::Codes(case) => case.run(),
-        }
-    }
-}
-
-/// Runs or lists the cases and reports them to `out`. True if all came as expected.
+/// Runs or lists the cases and writes the report to `out`. Returns false if a case failed.
+///
+/// It blocks, and starts async runtimes of its own: call it outside of one.
 ///
 /// # Errors
 ///
 /// An error if nothing could be run: the cases, the expectations or the target cannot be read or
 /// reached, no case fits the filter, or none is applicable to the target.
-pub fn run(options: Options, out: &mut dyn Write) -> Result<bool> {
-    let mut all = load(&options.fixtures)?;
+///
+/// ```
+/// use suno_conformance::{Fixtures, Options, run};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut options = Options::new(Fixtures::Embedded);
+/// options.filter = Some("verify/*".parse()?);
+/// let mut report = Vec::new();
+/// assert!(run(options, &mut report)?);
+/// # Ok(())
+/// # }
+/// ```
+pub fn run(options: Options, out: &mut dyn Write) -> Result<bool, ConformanceError> {
+    Ok(run_all(options, out)?)
+}
+
+fn run_all(options: Options, out: &mut dyn Write) -> Result<bool> {
+    let mut all = options.fixtures.load_all()?;
     let expectations = match &options.expectations {
         Some(path) => Expectations::read(path, all.iter().map(|loaded| &*loaded.id))?,
         None => Expectations::default(),
@@ -161,7 +100,8 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<bool> {
         expectations.apply(outcome);
     }
     let notes = options.target.as_ref().map_or_else(Vec::new, live::notes);
-    report::write(&outcomes, &notes, options.format, out)?;
+    report::write(&outcomes, &notes, options.format, out)
+        .context("the report cannot be written")?;
     if outcomes
         .iter()
         .all(|outcome| matches!(outcome.verdict, Verdict::NotApplicable(_)))

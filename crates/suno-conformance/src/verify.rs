@@ -7,15 +7,14 @@ use serde_json::{Value, json};
 use suno_types::Peek;
 use suno_types::signature::{SignatureError, SignatureHeaders, WebhookKey, verify};
 
-use super::case::Parts;
-use super::compare::differences;
-use super::parts::{Body, Headers, Key};
+use crate::compare::differences;
+use crate::parts::{Body, Headers, Key, Parts};
 
-pub(super) type Case = Parts<Input, Expect>;
+pub(crate) type Case = Parts<Input, Expect>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(crate) struct Input {
     keys: Vec<Key>,
     task_id: Option<String>,
     body: Option<Body>,
@@ -26,21 +25,21 @@ pub(super) struct Input {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Expect {
+pub(crate) enum Expect {
     Verified(Verified),
     Refused(Refused),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Verified {
+pub(crate) struct Verified {
     verified: bool,
     key: usize,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     refused: Word,
 }
 
@@ -66,7 +65,7 @@ impl Word {
 
 impl Case {
     /// What was expected and did not come.
-    pub(super) fn run(&self) -> Vec<String> {
+    pub(crate) fn run(&self) -> Vec<String> {
         let expected = match &self.expect {
             Expect::Verified(Verified { verified, key }) => {
                 json!({"verified": verified, "key": key})

@@ -1,10 +1,6 @@
-//! The conformance command: what it finds, in this workspace and in receivers elsewhere.
+//! The documents, and the tools that measure and break things.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod endtoend;
-mod live;
-mod local;
 mod protocol;
-mod scene;
-mod schema;

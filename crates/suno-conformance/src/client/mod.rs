@@ -15,9 +15,9 @@ use suno_types::TaskId;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-use super::case::Parts;
-use super::compare::differences;
-use super::requests::{Fields, Provider};
+use crate::compare::differences;
+use crate::parts::Parts;
+use crate::requests::{Fields, Provider};
 use script::{Exchange, ScriptedProvider};
 
 pub(super) type Case = Parts<Input, Expect>;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use suno_client::{ClientError, WaitError};
 use suno_types::{Credits, Submitted, TaskRecord, Track};
 
-use crate::conformance::normal::{outcome, stage};
+use crate::normal::{outcome, stage};
 
 pub(super) fn submitted(result: Result<Submitted, ClientError>) -> Value {
     match result {

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 use url::form_urlencoded;
 
-use crate::conformance::compare::differences;
-use crate::conformance::parts::Headers;
+use crate::compare::differences;
+use crate::parts::Headers;
 
 /// How long a head may be.
 const HEAD_BYTES_MAX: usize = 64 << 10;

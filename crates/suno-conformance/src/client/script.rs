@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::request::{Arrived, ExpectRequest};
-use crate::conformance::parts::{Body, Headers};
+use crate::parts::{Body, Headers};
 
 /// A request that has to come, and what is answered.
 #[derive(Debug, Clone, Deserialize)]

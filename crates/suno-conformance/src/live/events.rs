@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::send::Sender;
 use super::target::{Events, Target};
-use crate::conformance::receiver::Handled;
+use crate::receiver::Handled;
 
 /// How long an event may take from its answer to the list.
 const EVENT_TIME_MAX: Duration = Duration::from_secs(3);

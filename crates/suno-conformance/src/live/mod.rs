@@ -13,8 +13,9 @@ use anyhow::Result;
 use suno_callback::{Clock, SystemClock};
 use tokio::runtime::Builder;
 
-use super::case::Kind;
-use super::{Loaded, Outcome, Verdict};
+use crate::case::Kind;
+use crate::fixtures::Loaded;
+use crate::outcome::{Outcome, Verdict};
 use events::Watch;
 use plan::Plan;
 use send::Sender;

@@ -7,7 +7,7 @@ use suno_types::Callback;
 
 use super::sign::signature;
 use super::target::Target;
-use crate::conformance::receiver::{Case, Expect, ExpectAnswer, Handled, PATH, Sign, Step};
+use crate::receiver::{Case, Expect, ExpectAnswer, Handled, PATH, Sign, Step};
 
 /// How far a timestamp may be from the clock (`PROTOCOL.md 7.26`).
 const WINDOW_SECONDS: i64 = 300;

@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::plan::PlannedStep;
 use super::target::Target;
-use crate::conformance::receiver::Answer;
+use crate::receiver::Answer;
 
 /// How long a connection may take.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);

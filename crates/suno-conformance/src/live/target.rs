@@ -1,15 +1,28 @@
-//! The receiver that is driven.
+//! The receiver under test, and where it lists its events.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, anyhow};
 use http::Uri;
+
+use crate::error::ConformanceError;
 
 /// How long the provider waits for an answer (`PROTOCOL.md 2.2`).
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
-/// A receiver elsewhere, and what has to be known to drive it.
+/// A receiver to test over HTTP, in any language, and the secrets that it needs for that.
+///
+/// ```
+/// # fn main() -> Result<(), suno_conformance::ConformanceError> {
+/// use suno_conformance::Target;
+///
+/// let target = Target::new("http://localhost:8080/suno/callback")?
+///     .with_webhook_key("whk-example")
+///     .with_events("events.jsonl".parse()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Target {
     pub(super) url: Uri,
@@ -20,38 +33,42 @@ pub struct Target {
     pub(super) answer_time_max: Duration,
 }
 
-/// Where a target lists what it handled: JSON lines such as
+/// Where a target lists the events that it handled, as JSON lines such as
 /// `{"event":"handled","task_id":"…","stage":"complete","code":200}`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Events {
-    /// A `GET` answers all lines.
+    /// A URL that answers a `GET` request with all lines.
     Url(Uri),
-    /// A file to which lines are appended.
+    /// A file to which the target appends a line for each event.
     File(PathBuf),
 }
 
 impl std::str::FromStr for Events {
-    type Err = anyhow::Error;
+    type Err = ConformanceError;
 
-    fn from_str(text: &str) -> Result<Self> {
+    fn from_str(text: &str) -> Result<Self, ConformanceError> {
         if text.starts_with("http://") || text.starts_with("https://") {
-            return Ok(Self::Url(text.parse()?));
+            let url = text.parse();
+            let url = url.with_context(|| format!("{text:?} is not a valid URL"))?;
+            return Ok(Self::Url(url));
         }
         Ok(Self::File(text.into()))
     }
 }
 
 impl Target {
-    /// The receiver whose callback URL, without its token, is `url`.
+    /// A receiver with the callback URL `url`, which is given without its token.
     ///
     /// # Errors
     ///
     /// An error unless it is an absolute `http` or `https` URL without a query.
-    pub fn new(url: &str) -> Result<Self> {
-        let url: Uri = url.parse().with_context(|| format!("{url:?} is no URL"))?;
+    pub fn new(url: &str) -> Result<Self, ConformanceError> {
+        let parsed = url.parse();
+        let url: Uri = parsed.with_context(|| format!("{url:?} is not a valid URL"))?;
         if !matches!(url.scheme_str(), Some("http" | "https")) || url.query().is_some() {
-            bail!("the target must be an absolute http or https URL without a query");
+            let reason = "the target must be an absolute http or https URL without a query";
+            return Err(anyhow!(reason).into());
         }
         Ok(Self {
             url,
@@ -70,14 +87,14 @@ impl Target {
         self
     }
 
-    /// The token that the receiver asks for behind its path.
+    /// The token that the receiver expects after its path.
     #[must_use]
     pub fn with_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// Where the receiver lists what it handled.
+    /// Where the receiver lists the events that it handled. Without it, only answers are compared.
     #[must_use]
     pub fn with_events(mut self, events: Events) -> Self {
         self.events = Some(events);
@@ -91,7 +108,7 @@ impl Target {
         self
     }
 
-    /// How long an answer may take, instead of the provider's 15 seconds.
+    /// How long the receiver may take to answer. The provider waits 15 seconds.
     #[must_use]
     pub fn with_answer_time_max(mut self, time_max: Duration) -> Self {
         self.answer_time_max = time_max;

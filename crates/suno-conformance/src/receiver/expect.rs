@@ -6,15 +6,15 @@ use serde::Deserialize;
 use serde_json::json;
 use suno_types::Callback;
 
-use crate::conformance::compare::differences;
-use crate::conformance::parts::Headers;
+use crate::compare::differences;
+use crate::parts::Headers;
 
 /// What has to come out.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::conformance) struct Expect {
-    pub(in crate::conformance) answers: Vec<ExpectAnswer>,
-    pub(in crate::conformance) handled: Vec<Handled>,
+pub(crate) struct Expect {
+    pub(crate) answers: Vec<ExpectAnswer>,
+    pub(crate) handled: Vec<Handled>,
     quarantined: u64,
     projection: BTreeMap<String, Standing>,
 }
@@ -22,23 +22,23 @@ pub(in crate::conformance) struct Expect {
 /// What has to be answered to a step.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::conformance) struct ExpectAnswer {
-    pub(in crate::conformance) status: u16,
+pub(crate) struct ExpectAnswer {
+    pub(crate) status: u16,
     #[serde(default)]
     headers: Headers,
     #[serde(default)]
     header_names: Vec<String>,
     #[serde(default)]
-    pub(in crate::conformance) body_excludes: Vec<String>,
+    pub(crate) body_excludes: Vec<String>,
 }
 
 /// An event that reached the handler.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::conformance) struct Handled {
-    pub(in crate::conformance) task_id: String,
-    pub(in crate::conformance) stage: String,
-    pub(in crate::conformance) code: i64,
+pub(crate) struct Handled {
+    pub(crate) task_id: String,
+    pub(crate) stage: String,
+    pub(crate) code: i64,
 }
 
 /// Where a task stands.
@@ -52,10 +52,10 @@ pub(super) struct Standing {
 
 /// What was answered.
 #[derive(Debug)]
-pub(in crate::conformance) struct Answer {
-    pub(in crate::conformance) status: u16,
-    pub(in crate::conformance) headers: Headers,
-    pub(in crate::conformance) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
 }
 
 impl From<&Callback> for Handled {
@@ -89,14 +89,14 @@ impl Expect {
         }
     }
 
-    pub(in crate::conformance) fn judge_answers(&self, answers: &[Answer]) -> Vec<String> {
+    pub(crate) fn judge_answers(&self, answers: &[Answer]) -> Vec<String> {
         let pairs = self.answers.iter().zip(answers).enumerate();
         pairs
             .flat_map(|(place, (expected, answer))| expected.judge(place, answer))
             .collect()
     }
 
-    pub(in crate::conformance) fn judge_handled(&self, handled: &[Handled]) -> Vec<String> {
+    pub(crate) fn judge_handled(&self, handled: &[Handled]) -> Vec<String> {
         let words = |all: &[Handled]| all.iter().map(Handled::to_string).collect::<Vec<_>>();
         let (expected, got) = (words(&self.handled), words(handled));
         differences(&json!({"handled": expected}), &json!({"handled": got}))
@@ -117,7 +117,7 @@ impl Expect {
 
 impl ExpectAnswer {
     /// What was expected of the answer to step `place` and did not come.
-    pub(in crate::conformance) fn judge(&self, place: usize, answer: &Answer) -> Vec<String> {
+    pub(crate) fn judge(&self, place: usize, answer: &Answer) -> Vec<String> {
         let mut found = Vec::new();
         if self.status != answer.status {
             found.push(format!(

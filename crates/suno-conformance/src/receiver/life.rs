@@ -17,9 +17,8 @@ use suno_store_sqlite::SqliteStore;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use super::watched::{Seen, Watched, WatchedStore};
+use super::watched::{Seen, WatchedStore};
 use super::{Answer, Input, PATH, Step};
-use crate::altered::AlteredStore;
 
 /// How long handling may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,8 +63,7 @@ impl Life {
     pub(super) fn begin(input: &Input, store: &StoreKind, seen: &Seen) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let _entered = runtime.enter();
-        let watched = Watched::new(store.open()?, seen.clone());
-        let store = Arc::new(AlteredStore(watched));
+        let store = Arc::new(WatchedStore::new(store.open()?, seen.clone()));
         let inbox = Inbox::start(store.clone());
         let clock = SetClock::default();
         let mut receiver = Receiver::new(inbox.clone(), verification(input)?)
@@ -123,7 +121,7 @@ impl Life {
     /// Handles everything that can be handled.
     pub(super) fn handle_all(&self) -> Result<()> {
         self.runtime.block_on(async {
-            let mut idle = std::pin::pin!(self.store.0.idle().notified());
+            let mut idle = std::pin::pin!(self.store.idle().notified());
             idle.as_mut().enable();
             let running = self.dispatcher.clone().start();
             let waited = timeout(PATIENCE, idle).await;

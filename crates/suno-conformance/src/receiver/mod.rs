@@ -11,8 +11,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use suno_types::{Callback, Code, Progress};
 
-use super::case::Parts;
-use super::parts::{Body, Headers, Key};
+use crate::parts::{Body, Headers, Key, Parts};
 
 pub(super) use expect::{Answer, Expect, ExpectAnswer, Handled};
 use life::{Life, StoreKind};

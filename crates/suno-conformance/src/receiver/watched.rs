@@ -1,17 +1,17 @@
-//! A store that can be made to fail, and that says when everything is handled.
+//! A store that can be made to fail, and that reports when every event is handled.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use suno_callback::{
-    Accepted, ClaimRequest, Claims, Delivery, Extended, IdempotencyStore, StoreError,
-    StoreErrorKind, Ticket, async_trait,
+    Accepted, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
+    EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
+    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
+    StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
 };
-use suno_types::Callback;
+use suno_types::{Callback, Stage, TaskId};
 use tokio::sync::Notify;
-
-use crate::altered::{Alteration, AlteredStore};
 
 /// How many events reach the handler at most. A receiver that hands over more does not end by
 /// itself, and has failed the case.
@@ -52,12 +52,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A store that is watched.
-pub(super) type WatchedStore = AlteredStore<Watched>;
-
-/// What is watched of a store.
+/// A store that fails while it is down, and counts its claims.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WatchedStore {
     store: Box<dyn IdempotencyStore>,
     seen: Seen,
     /// How many claims are not settled.
@@ -65,7 +62,7 @@ pub(super) struct Watched {
     idle: Notify,
 }
 
-impl Watched {
+impl WatchedStore {
     pub(super) fn new(store: Box<dyn IdempotencyStore>, seen: Seen) -> Self {
         Self {
             store,
@@ -98,11 +95,7 @@ impl Watched {
 }
 
 #[async_trait]
-impl Alteration for Watched {
-    fn store(&self) -> &dyn IdempotencyStore {
-        &*self.store
-    }
-
+impl IdempotencyStore for WatchedStore {
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
         self.check()?;
         self.store.accept(deliveries).await
@@ -131,5 +124,90 @@ impl Alteration for Watched {
     ) -> Result<Vec<Extended>, StoreError> {
         self.check()?;
         self.store.extend(tickets, lease).await
+    }
+
+    async fn wait(&self, at_most: Duration) -> Result<(), StoreError> {
+        self.store.wait(at_most).await
+    }
+
+    async fn find(&self, task_id: &TaskId) -> Result<Vec<EventRecord>, StoreError> {
+        self.store.find(task_id).await
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<Page<EventRecord>, StoreError> {
+        self.store.list(request).await
+    }
+
+    async fn quarantine(
+        &self,
+        after: Option<EventId>,
+        entries_max: u32,
+    ) -> Result<Page<QuarantinedDelivery>, StoreError> {
+        self.store.quarantine(after, entries_max).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.store.counts().await
+    }
+
+    async fn redrive(
+        &self,
+        events: &[EventId],
+        redrive: Redrive,
+    ) -> Result<Vec<Redriven>, StoreError> {
+        self.store.redrive(events, redrive).await
+    }
+
+    async fn requeue(
+        &self,
+        entry: EventId,
+        delivery: &Delivery,
+    ) -> Result<Option<Accepted>, StoreError> {
+        self.store.requeue(entry, delivery).await
+    }
+
+    async fn decide(&self, task_id: &TaskId, stage: &Stage) -> Result<Decision, StoreError> {
+        self.store.decide(task_id, stage).await
+    }
+
+    async fn purge(&self, request: &PurgeRequest) -> Result<Purged, StoreError> {
+        self.store.purge(request).await
+    }
+
+    async fn intend(&self, intent: &Intent) -> Result<(), StoreError> {
+        self.store.intend(intent).await
+    }
+
+    async fn withdraw(&self, submit: SubmitId) -> Result<(), StoreError> {
+        self.store.withdraw(submit).await
+    }
+
+    async fn open_intents(
+        &self,
+        open_for: Duration,
+        after: Option<u64>,
+        intents_max: u32,
+    ) -> Result<Vec<OpenIntent>, StoreError> {
+        self.store.open_intents(open_for, after, intents_max).await
+    }
+
+    async fn expect(&self, task: &ExpectedTask) -> Result<(), StoreError> {
+        self.store.expect(task).await
+    }
+
+    async fn due(&self, request: &DueRequest) -> Result<DueTasks, StoreError> {
+        self.store.due(request).await
+    }
+
+    async fn postpone(
+        &self,
+        ticket: &DueTicket,
+        postponement: Postponement,
+    ) -> Result<bool, StoreError> {
+        self.store.postpone(ticket, postponement).await
+    }
+
+    async fn finish(&self, ticket: &DueTicket) -> Result<bool, StoreError> {
+        self.store.finish(ticket).await
     }
 }

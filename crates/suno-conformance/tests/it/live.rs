@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use suno_callback::Verification;
-use xtask::conformance::live::{Events, Target};
-use xtask::conformance::{Options, run};
+use suno_conformance::{Events, Options, Target, run};
 
 use crate::scene::{Desk, Fault, FileServer, KEYS, TOKEN, drive, fixtures, token};
 

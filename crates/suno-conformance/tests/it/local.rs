@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use xtask::conformance::{Format, Options, load, run};
+use suno_conformance::{Fixtures, Format, Options, run};
 
 use crate::scene::fixtures;
 
@@ -198,7 +198,7 @@ fn junit_escapes_what_xml_does_not_allow() {
     );
     assert!(!text.contains('\u{1}'), "{text}");
     assert!(
-        text.contains(r#"<testsuite name="verify" tests="2" failures="1""#),
+        text.contains(r#"<testsuite name="verify" tests="2" skipped="0" errors="0" failures="1""#),
         "{text}"
     );
     assert!(
@@ -211,7 +211,8 @@ fn junit_escapes_what_xml_does_not_allow() {
 
 #[test]
 fn every_case_of_the_workspace_is_known() {
-    let unreadable: Vec<_> = load(&fixtures())
+    let unreadable: Vec<_> = Fixtures::Folder(fixtures())
+        .load()
         .unwrap()
         .into_iter()
         .filter_map(|loaded| loaded.case.err().map(|reason| (loaded.id, reason)))

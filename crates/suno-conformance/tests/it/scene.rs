@@ -20,11 +20,10 @@ use suno_callback::serve::serve;
 use suno_callback::{
     Dispatcher, Event, Inbox, MemoryStore, Receiver, Running, Token, Verification,
 };
+use suno_conformance::{Events, Format, Options, Target, run};
 use suno_types::Callback;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use xtask::conformance::live::{Events, Target};
-use xtask::conformance::{Format, Options, run};
 
 pub(crate) const KEYS: [&str; 2] = ["whk-live-one", "whk-live-two"];
 pub(crate) const TOKEN: &str = "t-live-c1f09a7be244";
@@ -34,7 +33,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 100_000;
 
 /// The cases of this workspace.
 pub(crate) fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
 /// What a receiver does wrong.

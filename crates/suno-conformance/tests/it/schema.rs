@@ -4,7 +4,7 @@ use std::fs;
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
-use xtask::conformance::load;
+use suno_conformance::Fixtures;
 
 use crate::scene::fixtures;
 
@@ -146,7 +146,7 @@ const ANY: &str = "/expect/ok/data";
 #[test]
 fn every_case_is_one_by_the_schema() {
     let schema = Schema::read();
-    let cases = load(&fixtures()).unwrap();
+    let cases = Fixtures::Folder(fixtures()).load().unwrap();
     let problems: Vec<_> = cases
         .iter()
         .filter_map(|loaded| schema.problem(&case(&loaded.id)))
