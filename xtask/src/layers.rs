@@ -8,7 +8,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 
 /// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
 /// a feature.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("suno-types", &[]),
     ("suno-client", &["suno-types"]),
     ("suno-callback", &["suno-client?", "suno-types"]),
@@ -39,17 +39,20 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "suno-types",
         ],
     ),
+    // Not published: what tests and tools share, what measures and breaks, and the caller of it.
+    ("suno-testkit", &["suno-callback", "suno-types"]),
     (
-        "xtask",
+        "suno-trials",
         &[
             "suno-callback",
             "suno-client",
-            "suno-conformance",
             "suno-emulator",
             "suno-store-sqlite",
+            "suno-testkit",
             "suno-types",
         ],
     ),
+    ("xtask", &["suno-conformance", "suno-trials"]),
 ];
 
 /// The crate that does no I/O, and what it must not pull in, however indirectly.

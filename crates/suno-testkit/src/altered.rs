@@ -11,20 +11,35 @@ use suno_callback::{
 };
 use suno_types::{Stage, TaskId};
 
-/// What is changed about a store.
+/// A change of a store: the operations that it does not implement are those of the store.
 #[async_trait]
-pub(crate) trait Alteration: fmt::Debug + Send + Sync {
+pub trait Alteration: fmt::Debug + Send + Sync {
     /// The store that is changed.
     fn store(&self) -> &dyn IdempotencyStore;
 
+    /// The changed [`IdempotencyStore::accept`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, or of the change.
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
         self.store().accept(deliveries).await
     }
 
+    /// The changed [`IdempotencyStore::claim`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, or of the change.
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
         self.store().claim(request).await
     }
 
+    /// The changed [`IdempotencyStore::extend`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, or of the change.
     async fn extend(
         &self,
         tickets: &[Ticket],
@@ -36,7 +51,7 @@ pub(crate) trait Alteration: fmt::Debug + Send + Sync {
 
 /// A store with an alteration.
 #[derive(Debug)]
-pub(crate) struct AlteredStore<A>(pub(crate) A);
+pub struct AlteredStore<A>(pub A);
 
 #[async_trait]
 impl<A: Alteration> IdempotencyStore for AlteredStore<A> {

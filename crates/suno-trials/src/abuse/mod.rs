@@ -23,7 +23,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
-pub use self::receiver::{Defect, receive};
+pub use self::receiver::Defect;
+pub(crate) use self::receiver::receive;
 use self::scenario::Scenario;
 use self::verdict::Bounds;
 

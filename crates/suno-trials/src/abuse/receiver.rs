@@ -16,11 +16,12 @@ use suno_callback::{
     CallbackHandler, Dispatcher, Event, HandlerError, Inbox, Receiver, Verification, async_trait,
 };
 use suno_store_sqlite::SqliteStore;
+use suno_testkit::callback::KEY;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::scenario::Scenario;
-use crate::crash::subject::KEY;
+use crate::printing::{print_handled, print_listening};
 
 /// What is broken in a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,11 +55,10 @@ impl fmt::Display for Defect {
 /// # Errors
 ///
 /// If it cannot listen or open the store.
-pub async fn receive(defect: Defect, file: &Path) -> Result<()> {
+pub(crate) async fn receive(defect: Defect, file: &Path) -> Result<()> {
     let inbox = Inbox::start(Arc::new(SqliteStore::open(file)?));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}{}", listener.local_addr()?, Receiver::PATH);
-    print(&serde_json::json!({ "event": "listening", "url": url }))?;
+    print_listening(listener.local_addr()?)?;
     let dispatcher = Dispatcher::new(inbox.clone(), Printer).start();
     let receiver = Receiver::new(inbox, Verification::webhook_key(KEY));
     let app = match defect {
@@ -133,15 +133,4 @@ impl CallbackHandler for Printer {
     async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
         Ok(print_handled(event)?)
     }
-}
-
-fn print_handled(event: &Event) -> io::Result<()> {
-    let task = event.task_id().as_str();
-    print(&serde_json::json!({ "event": "handled", "task_id": task }))
-}
-
-fn print(line: &serde_json::Value) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    stdout.flush()
 }

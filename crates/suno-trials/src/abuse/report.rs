@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::subject::Stop;
+use suno_testkit::process::Stop;
+
 use super::verdict::{Bounds, Figures};
 
 const MIB: f64 = (1 << 20) as f64;

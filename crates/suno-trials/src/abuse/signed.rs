@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use hdrhistogram::Histogram;
+use suno_testkit::callback::{KEY, request};
+use suno_testkit::http::{connect, status};
 use suno_types::signature::WebhookKey;
-
-use crate::crash::load::{request, status};
-use crate::crash::subject::KEY;
 
 /// How long after the one before each callback is sent.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -158,15 +157,6 @@ fn record(answers: &mut Answers, due: Instant) -> Result<()> {
     answers.due += 1;
     let micros = u64::try_from(due.elapsed().as_micros())?;
     Ok(answers.micros.record(micros)?)
-}
-
-/// A connection on which nothing takes longer than `at_most`.
-pub(super) fn connect(address: SocketAddr, at_most: Duration) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, at_most)?;
-    stream.set_read_timeout(Some(at_most))?;
-    stream.set_write_timeout(Some(at_most))?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 #[cfg(test)]

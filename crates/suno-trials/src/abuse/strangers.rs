@@ -5,18 +5,15 @@ use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use suno_types::TaskId;
+use suno_testkit::callback::{self, KEY, head};
+use suno_testkit::http::{connect, status};
 use suno_types::signature::WebhookKey;
 
 use super::pace::Pace;
 use super::scenario::Scenario;
-use super::signed::connect;
-use crate::bench;
-use crate::crash::load::status;
-use crate::crash::subject::KEY;
 
 /// How many bytes all strangers send in a second where they are paced.
 const BYTES_PER_SECOND: u64 = 10_000_000;
@@ -149,20 +146,20 @@ impl Traffic {
                 Self::Paced { head, body }
             }
             Scenario::Forged => {
-                let body = bench::body(TASK, FORGED_BODY_BYTES).into_bytes();
-                let head = head(address, &signature(OTHER_KEY)?, body.len());
+                let body = callback::body(TASK, FORGED_BODY_BYTES).into_bytes();
+                let head = head(address, &signature(OTHER_KEY), body.len());
                 Self::Paced { head, body }
             }
             Scenario::HalfSent => {
                 let mut body = costly_body(HALF_SENT_BODY_BYTES);
-                let head = head(address, &signature(OTHER_KEY)?, body.len());
+                let head = head(address, &signature(OTHER_KEY), body.len());
                 body.pop();
                 Self::HalfSent { head, body }
             }
             Scenario::Refusals => Self::Small(head(address, "", 2) + "{}"),
             Scenario::Stages => Self::Replayed {
                 address,
-                signature: signature(KEY)?,
+                signature: signature(KEY),
             },
         }))
     }
@@ -285,21 +282,9 @@ impl Stranger {
     }
 }
 
-/// The head of a callback; `signature` is none or more whole header lines.
-fn head(address: SocketAddr, signature: &str, body_bytes: usize) -> String {
-    format!(
-        "POST /suno/callback HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-         {signature}content-length: {body_bytes}\r\n\r\n"
-    )
-}
-
-/// The header lines of a signature that is made now.
-fn signature(key: &str) -> Result<String> {
-    let now = SystemTime::UNIX_EPOCH.elapsed()?.as_secs();
-    let signature = WebhookKey::new(key).sign(&TaskId::new(TASK)?, now);
-    Ok(format!(
-        "x-webhook-timestamp: {now}\r\nx-webhook-signature: {signature}\r\n"
-    ))
+/// The header lines of a signature of the task that is made now.
+fn signature(key: &str) -> String {
+    callback::signature_headers(&WebhookKey::new(key), TASK)
 }
 
 /// A callback with the headers of another one of the same task.
@@ -321,6 +306,8 @@ fn costly_body(bytes: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use suno_types::Callback;
     use suno_types::signature::{SignatureHeaders, verify};
 
@@ -363,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_replayed_signature_is_right_for_every_stage() {
-        let signature = signature(KEY).unwrap();
+        let signature = signature(KEY);
         let mut stages = std::collections::BTreeSet::new();
         for (place, number) in [(0, 0), (0, 1), (1, 0)] {
             let request = replayed(address(), &signature, place, number);

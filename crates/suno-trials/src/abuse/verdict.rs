@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use suno_testkit::process::Stop;
+
 use super::scenario::Scenario;
-use super::subject::Stop;
 
 /// How long 99 of 100 signed callbacks may take at most.
 const SIGNED_P99_MAX: Duration = Duration::from_millis(100);

@@ -46,7 +46,7 @@ pub(super) fn part(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::body::body;
+    use suno_testkit::callback::body;
 
     #[test]
     fn what_would_measure_nothing_is_refused() {

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
+use suno_testkit::callback::SignedRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::body::Request;
 use super::load::Load;
 
 /// How many bytes an answer has at most.
@@ -19,7 +19,7 @@ const SPIN: Duration = Duration::from_millis(2);
 
 pub(super) struct Connection {
     stream: TcpStream,
-    request: Request,
+    request: SignedRequest,
     answer: Vec<u8>,
     duplicates_percent: u8,
     run: u32,
@@ -32,7 +32,7 @@ impl Connection {
     pub(super) async fn open(load: &Load, run: u32, place: usize) -> Result<Self> {
         Ok(Self {
             stream: connect(load.address).await?,
-            request: Request::new(load.body_bytes)?,
+            request: SignedRequest::new(load.body_bytes)?,
             answer: vec![0; ANSWER_BYTES_MAX],
             duplicates_percent: load.duplicates_percent,
             run,

@@ -5,7 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::report::{Case, Report};
+use super::measured::{Measured, Measurements};
+use super::options::Case;
 use super::statistics::cell;
 use super::subject::Subject;
 
@@ -43,12 +44,11 @@ struct Goal {
 }
 
 /// The goals that this run has the subjects and the connections for.
-fn goals(report: &Report<'_>) -> Vec<Goal> {
+fn goals(report: &Measurements<'_>) -> Vec<Goal> {
     let sqlite = case(report, Subject::Sqlite, CONNECTIONS);
     let ratio = |subject, other| report.ratio(case(report, subject, CONNECTIONS)?, other);
     let (sync_and_hyper, one) = one_at_a_time(report);
-    let figure =
-        |figure: fn(&super::report::Measured) -> Option<f64>| report.median(sqlite?, figure);
+    let figure = |figure: fn(&Measured) -> Option<f64>| report.median(sqlite?, figure);
     let millis = |micros: Option<f64>| micros.map(|micros| micros / 1e3);
     let all = [
         (
@@ -118,14 +118,14 @@ fn goals(report: &Report<'_>) -> Vec<Goal> {
         .collect()
 }
 
-fn case(report: &Report<'_>, subject: Subject, connections: usize) -> Option<Case> {
+fn case(report: &Measurements<'_>, subject: Subject, connections: usize) -> Option<Case> {
     report
         .measured_cases()
         .find(|case| case.subject == subject && case.connections == connections)
 }
 
 /// What one event at a time takes: in the file with a sync for each, and in the SQLite store.
-fn one_at_a_time(report: &Report<'_>) -> (Option<f64>, Option<f64>) {
+fn one_at_a_time(report: &Measurements<'_>) -> (Option<f64>, Option<f64>) {
     let p50 = |subject| {
         report.median(case(report, subject, 1)?, |measured| {
             Some(measured.told.p50_micros)
@@ -134,7 +134,7 @@ fn one_at_a_time(report: &Report<'_>) -> (Option<f64>, Option<f64>) {
     (p50(Subject::Append), p50(Subject::Sqlite))
 }
 
-pub(super) fn tell(report: &Report<'_>, out: &mut dyn Write) -> Result<()> {
+pub(super) fn tell(report: &Measurements<'_>, out: &mut dyn Write) -> Result<()> {
     let goals = goals(report);
     if goals.is_empty() {
         return Ok(());
@@ -159,7 +159,7 @@ pub(super) fn tell(report: &Report<'_>, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn json(report: &Report<'_>) -> Vec<Value> {
+pub(super) fn json(report: &Measurements<'_>) -> Vec<Value> {
     let goals = goals(report).into_iter();
     goals
         .map(|goal| {

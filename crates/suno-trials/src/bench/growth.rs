@@ -14,13 +14,14 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use suno_callback::{Delivery, PurgeRequest, Settlement, Verification};
+use suno_testkit::callback::body;
+use suno_testkit::process::own_cpu;
 use suno_types::TaskId;
 
 use self::fill::Store;
-use super::body::body;
 use super::bound;
 use super::load::BODY_BYTES;
-use super::machine::{self, Program};
+use super::machine::Program;
 
 /// How many deliveries share a commit while it is measured: about as many as 64 connections bring.
 const BATCH: usize = 32;
@@ -213,7 +214,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
 /// # Errors
 ///
 /// If a store cannot be written, or time is up.
-pub async fn grow(growing: Growing) -> Result<()> {
+pub(crate) async fn grow(growing: Growing) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60 * growing.minutes_max);
     let dir = tempfile::tempdir()?;
     let mut stores = Vec::new();
@@ -350,14 +351,14 @@ impl Stopwatch {
     fn start() -> Self {
         Self {
             started: Instant::now(),
-            cpu: machine::cpu("self").unwrap_or_default(),
+            cpu: own_cpu().unwrap_or_default(),
         }
     }
 
     /// The time by the clock and of the processor, in microseconds.
     fn micros_each(&self, count: usize) -> Result<(f64, f64)> {
         let elapsed = self.started.elapsed();
-        let cpu = machine::cpu("self").unwrap_or_default();
+        let cpu = own_cpu().unwrap_or_default();
         let cpu = cpu
             .checked_sub(self.cpu)
             .context("a clock that goes back")?;

@@ -5,19 +5,16 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
-
-use super::subject::Subject;
+use suno_testkit::process::Process;
 
 /// The core of the server, and that of the load.
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
-/// What a tick of `/proc/PID/stat` is on Linux.
-const TICK: Duration = Duration::from_millis(10);
 /// How often a sync is timed.
 const SYNCS: usize = 200;
 
@@ -91,36 +88,25 @@ impl Program {
 /// A server that runs.
 #[derive(Debug)]
 pub(super) struct Running {
-    child: Child,
+    process: Process,
     address: SocketAddr,
     /// Kept open, since a server that prints more would fail otherwise.
-    _stdout: BufReader<std::process::ChildStdout>,
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Running {
-    /// Starts a subject that keeps what it stores in `dir`.
-    pub(super) fn start(program: &Program, subject: Subject, dir: &Path) -> Result<Self> {
-        Self::spawn(subject.command(program, dir))
-    }
-
     /// Starts a server whose first line is its address.
-    pub(super) fn spawn(mut command: Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("it could not be started")?;
-        let stdout = child.stdout.take().context("it has no stdout")?;
-        let mut stdout = BufReader::new(stdout);
+    pub(super) fn start(mut command: Command) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = Process::start(&mut command)?;
+        let mut stdout = BufReader::new(process.stdout().context("it has no stdout")?);
         let mut line = String::new();
         stdout.read_line(&mut line)?;
         let Ok(address) = line.trim().parse() else {
-            let _ = child.kill();
-            let _ = child.wait();
             bail!("it did not start");
         };
         Ok(Self {
-            child,
+            process,
             address,
             _stdout: stdout,
         })
@@ -132,49 +118,22 @@ impl Running {
 
     /// Memory that is in use, where the system tells.
     pub(super) fn resident_kb(&self) -> Option<f64> {
-        resident_kb(&self.child.id().to_string())
+        self.process.resident_bytes().map(kilobytes)
     }
 
     /// What was written to disk, where the system tells.
     pub(super) fn written_bytes(&self) -> Option<u64> {
-        field(&self.child.id().to_string(), "io", "write_bytes:")
+        self.process.written_bytes()
     }
 
     /// The time that all its threads were on a core, where the system tells.
     pub(super) fn cpu(&self) -> Option<Duration> {
-        cpu(&self.child.id().to_string())
+        self.process.cpu()
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Memory of a process that is in use.
-pub(super) fn resident_kb(process: &str) -> Option<f64> {
-    field(process, "status", "VmRSS:").map(|kb| kb as f64)
-}
-
-/// The time that all threads of a process were on a core.
-pub(super) fn cpu(process: &str) -> Option<Duration> {
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name stands in brackets, and may hold anything.
-    let (_, fields) = text.rsplit_once(") ")?;
-    let mut times = fields
-        .split(' ')
-        .skip(11)
-        .map_while(|time| time.parse().ok());
-    let (user, system): (u32, u32) = (times.next()?, times.next()?);
-    Some(TICK * (user + system))
-}
-
-fn field(process: &str, file: &str, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{process}/{file}")).ok()?;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+pub(super) fn kilobytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_024.0
 }
 
 /// What the figures depend on, in one line.

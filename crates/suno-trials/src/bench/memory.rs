@@ -81,7 +81,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
 /// What the receiver takes when it has begun, and what each connection adds.
 async fn connections(program: &Program, options: &Options) -> Result<(f64, f64)> {
     let dir = tempfile::tempdir()?;
-    let running = Running::start(program, Subject::Sqlite, dir.path())?;
+    let running = Running::start(Subject::Sqlite.command(program, dir.path()))?;
     let idle = resident(&running)?;
     let load = Load::closed(running.address(), 1, std::time::Duration::ZERO);
     Connection::open(&load, 0, 0).await?.send(WARM_UP).await?;
@@ -99,7 +99,7 @@ async fn connections(program: &Program, options: &Options) -> Result<(f64, f64)>
 /// What events that wait add.
 async fn events(program: &Program, options: &Options) -> Result<f64> {
     let dir = tempfile::tempdir()?;
-    let running = Running::start(program, Subject::Sqlite, dir.path())?;
+    let running = Running::start(Subject::Sqlite.command(program, dir.path()))?;
     let load = Load::closed(running.address(), SENDERS, std::time::Duration::ZERO);
     let before = resident(&running)?;
     let mut senders = tokio::task::JoinSet::new();

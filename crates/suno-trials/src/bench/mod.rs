@@ -4,7 +4,6 @@
 //! where `taskset` is there. Subjects take turns over several rounds, so that what disturbs the
 //! machine disturbs all of them: the ratios count, not the figures.
 
-mod body;
 mod bound;
 mod client;
 mod connection;
@@ -12,9 +11,12 @@ mod goals;
 mod growth;
 mod load;
 mod machine;
+mod measured;
 mod memory;
+mod options;
 mod receive;
 mod report;
+mod send;
 mod statistics;
 mod subject;
 
@@ -22,12 +24,15 @@ use std::io::Write;
 
 use anyhow::Result;
 
-pub(crate) use self::body::body;
-pub use self::client::{Asking, ask, provide};
+pub use self::client::Asking;
+pub(crate) use self::client::{ask, provide};
+pub use self::growth::Growing;
 pub(crate) use self::growth::delivery;
-pub use self::growth::{Growing, grow};
-pub use self::load::{Load, send};
-pub use self::subject::{Subject, serve};
+pub(crate) use self::growth::grow;
+pub use self::load::Load;
+pub(crate) use self::send::send;
+pub use self::subject::Subject;
+pub(crate) use self::subject::serve;
 
 use self::machine::Program;
 
@@ -41,7 +46,7 @@ pub struct Bench {
     #[command(subcommand)]
     other: Option<Other>,
     #[command(flatten)]
-    receive: receive::Options,
+    receive: options::Options,
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -5,95 +5,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use suno_callback::IdempotencyStore;
-use suno_store_sqlite::SqliteStore;
 
-use super::bound;
-use super::load::{BODY_BYTES, Load, Told};
+use super::load::{Load, Told};
 use super::machine::{Program, Running, describe};
-use super::report::{Case, Measured, Report};
+use super::measured::{Measured, Measurements};
+use super::options::{Case, Options};
 use super::subject::{Subject, store_file};
-
-/// What to measure.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct Options {
-    /// The subjects; all of them unless given
-    #[arg(long, value_enum, value_delimiter = ',')]
-    subjects: Vec<Subject>,
-    /// How many connections send at the same time; several are measured one after the other
-    #[arg(
-        long,
-        value_name = "COUNT",
-        value_delimiter = ',',
-        value_parser = bound::count::<usize>(bound::AT_ONCE_MAX),
-        default_value = "64"
-    )]
-    connections: Vec<usize>,
-    /// How big bodies are, in bytes; several are measured one after the other
-    #[arg(
-        long,
-        value_name = "BYTES",
-        value_delimiter = ',',
-        value_parser = bound::body_bytes(),
-        default_values_t = [BODY_BYTES]
-    )]
-    body_bytes: Vec<usize>,
-    /// How long each run lasts
-    #[arg(long, value_parser = bound::seconds, default_value_t = 5.0)]
-    pub(super) seconds: f64,
-    /// How often each subject is run
-    #[arg(
-        long,
-        value_name = "COUNT",
-        value_parser = bound::count::<usize>(bound::ROUNDS_MAX),
-        default_value_t = 3
-    )]
-    pub(super) rounds: usize,
-    /// How many of a hundred deliveries were sent before
-    #[arg(
-        long,
-        value_name = "PERCENT",
-        value_parser = clap::value_parser!(u8).range(..=100),
-        default_value_t = 0
-    )]
-    pub(super) duplicates: u8,
-    /// After each run, send that part of what it answered by a plan, for latency without
-    /// coordinated omission; 0 leaves it out
-    #[arg(long, value_name = "PART", value_parser = bound::part, default_value_t = 0.5)]
-    pub(super) paced: f64,
-    /// Print one JSON object
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-impl Options {
-    pub(super) fn subjects(&self) -> Vec<Subject> {
-        match self.subjects.is_empty() {
-            true => Subject::all(),
-            false => self.subjects.clone(),
-        }
-    }
-
-    /// Everything that is measured in one round.
-    pub(super) fn cases(&self) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for &connections in &self.connections {
-            for &body_bytes in &self.body_bytes {
-                cases.extend(self.subjects().into_iter().map(|subject| Case {
-                    subject,
-                    connections,
-                    body_bytes,
-                }));
-            }
-        }
-        cases
-    }
-}
+use crate::stored::unsettled;
 
 /// Measures and reports; true unless a subject that is there failed.
 pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<bool> {
     let dir = tempfile::tempdir()?;
-    let mut report = Report::new(options, describe(dir.path())?);
+    let mut report = Measurements::new(options, describe(dir.path())?);
     for subject in options.subjects() {
         if let Err(err) = subject.prepare(program) {
             report.leave_out(subject, format!("{err:#}"));
@@ -127,7 +50,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
 
 fn measure(program: &Program, case: Case, options: &Options) -> Result<Measured> {
     let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
-    let running = Running::start(program, case.subject, dir.path())?;
+    let running = Running::start(case.subject.command(program, dir.path()))?;
     let duration = Duration::try_from_secs_f64(options.seconds)?;
     let mut load = Load::closed(running.address(), case.connections, duration);
     load.duplicates_percent = options.duplicates;
@@ -162,12 +85,5 @@ fn open_events(subject: Subject, dir: &Path) -> Result<Option<f64>> {
     if subject != Subject::Handled {
         return Ok(None);
     }
-    let store = SqliteStore::open(store_file(dir))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
-    let counts = runtime.block_on(store.counts())?;
-    Ok(Some(
-        (counts.ready + counts.claimed + counts.waiting) as f64,
-    ))
+    Ok(Some(unsettled(&store_file(dir))? as f64))
 }

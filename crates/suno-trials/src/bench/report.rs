@@ -1,6 +1,5 @@
 //! What was measured, as tables to paste and as JSON.
 
-use std::fmt;
 use std::io::Write;
 
 use anyhow::Result;
@@ -8,143 +7,13 @@ use serde_json::{Value, json};
 
 use super::goals;
 use super::load::Told;
-use super::receive::Options;
-use super::statistics::{Figures, cell};
+use super::measured::{Measured, Measurements};
+use super::options::Case;
+use super::statistics::cell;
 use super::subject::Subject;
 
-/// A subject and the load that it is under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Case {
-    pub(super) subject: Subject,
-    pub(super) connections: usize,
-    pub(super) body_bytes: usize,
-}
-
-impl fmt::Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            subject,
-            connections,
-            body_bytes,
-        } = self;
-        write!(f, "{subject:<15} {connections:>3} × {body_bytes:>5} B")
-    }
-}
-
-/// What one run came to.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Measured {
-    pub(super) told: Told,
-    /// The run with intended times.
-    pub(super) paced: Option<Told>,
-    pub(super) cpu_micros_each: Option<f64>,
-    pub(super) cpu_busy: Option<f64>,
-    pub(super) written_each: Option<f64>,
-    pub(super) idle_kb: Option<f64>,
-    pub(super) resident_kb: Option<f64>,
-    /// What a dispatcher had still before it, after the run and after the paced one.
-    pub(super) open_events: Option<f64>,
-    pub(super) paced_open_events: Option<f64>,
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:>7.1} k/s  p50 {:>5.2} ms  p99 {:>6.2} ms  {} µs of processor each",
-            self.told.per_second / 1e3,
-            self.told.p50_micros / 1e3,
-            self.told.p99_micros / 1e3,
-            cell(self.cpu_micros_each, 1),
-        )
-    }
-}
-
-struct Run {
-    round: usize,
-    case: Case,
-    measured: Measured,
-}
-
-/// All runs.
-pub(super) struct Report<'a> {
-    pub(super) options: &'a Options,
-    machine: String,
-    runs: Vec<Run>,
-    left_out: Vec<(Subject, String)>,
-}
-
-impl<'a> Report<'a> {
-    pub(super) fn new(options: &'a Options, machine: String) -> Self {
-        Self {
-            options,
-            machine,
-            runs: Vec::new(),
-            left_out: Vec::new(),
-        }
-    }
-
-    pub(super) fn add(&mut self, round: usize, case: Case, measured: Measured) {
-        self.runs.push(Run {
-            round,
-            case,
-            measured,
-        });
-    }
-
-    /// A subject that cannot run is named with the reason.
-    pub(super) fn leave_out(&mut self, subject: Subject, reason: String) {
-        self.left_out.push((subject, reason));
-    }
-
-    pub(super) fn is_left_out(&self, subject: Subject) -> bool {
-        self.left_out.iter().any(|(other, _)| *other == subject)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
-    }
-
-    pub(super) fn reasons(&self) -> String {
-        let reasons = self.left_out.iter();
-        let reasons: Vec<_> = reasons
-            .map(|(subject, why)| format!("{subject}: {why}"))
-            .collect();
-        reasons.join("; ")
-    }
-
-    /// A figure of a case, of all rounds.
-    fn figures(&self, case: Case, figure: impl Fn(&Measured) -> Option<f64>) -> Figures {
-        let runs = self.runs.iter().filter(|run| run.case == case);
-        runs.filter_map(|run| figure(&run.measured)).collect()
-    }
-
-    pub(super) fn median(
-        &self,
-        case: Case,
-        figure: impl Fn(&Measured) -> Option<f64>,
-    ) -> Option<f64> {
-        self.figures(case, figure).median()
-    }
-
-    /// How many times as fast as another subject under the same load, round by round.
-    pub(super) fn ratio(&self, case: Case, other: Subject) -> Option<f64> {
-        let other = Case {
-            subject: other,
-            ..case
-        };
-        let rate = |round, case| {
-            let mut runs = self.runs.iter();
-            let run = runs.find(|run| run.round == round && run.case == case)?;
-            Some(run.measured.told.per_second)
-        };
-        let rounds = 0..self.options.rounds;
-        let ratios: Figures = rounds
-            .filter_map(|round| Some(rate(round, case)? / rate(round, other)?))
-            .collect();
-        ratios.median()
-    }
-
+impl Measurements<'_> {
+    /// Writes the tables or the JSON object.
     pub(super) fn tell(&self, out: &mut dyn Write) -> Result<()> {
         if self.options.json {
             writeln!(out, "{}", self.json())?;
@@ -233,11 +102,6 @@ impl<'a> Report<'a> {
             )?;
         }
         Ok(())
-    }
-
-    pub(super) fn measured_cases(&self) -> impl Iterator<Item = Case> {
-        let cases = self.options.cases().into_iter();
-        cases.filter(|case| self.runs.iter().any(|run| run.case == *case))
     }
 
     fn json(&self) -> Value {

@@ -1,18 +1,18 @@
 //! Sends signed callbacks over many connections, until the receiver is gone.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use suno_types::TaskId;
+use suno_testkit::callback::{KEY, request};
+use suno_testkit::http::status;
 use suno_types::signature::WebhookKey;
 
-use super::EVENTS_PER_ROUND_MAX;
-use super::subject::KEY;
+use super::options::EVENTS_PER_ROUND_MAX;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -136,51 +136,4 @@ impl Sender {
             }
         }
     }
-}
-
-/// A signed callback of a task.
-pub(crate) fn request(address: SocketAddr, key: &WebhookKey, task: &str) -> Vec<u8> {
-    let now = SystemTime::UNIX_EPOCH
-        .elapsed()
-        .unwrap_or_default()
-        .as_secs();
-    let signature = TaskId::new(task).map(|task| key.sign(&task, now));
-    let body = format!(
-        r#"{{"code":200,"msg":"ok","data":{{"callbackType":"complete","task_id":"{task}","data":[{{"id":"a","audio_url":"https://media.example.com/a.mp3","duration":12.5}}]}}}}"#
-    );
-    format!(
-        "POST /suno/callback HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-         x-webhook-timestamp: {now}\r\nx-webhook-signature: {}\r\ncontent-length: {}\r\n\r\n{body}",
-        signature.unwrap_or_default(),
-        body.len()
-    )
-    .into_bytes()
-}
-
-/// The status of the next answer; `None` if the receiver is gone.
-pub(crate) fn status(reader: &mut BufReader<TcpStream>) -> Option<u16> {
-    let mut line = String::new();
-    reader
-        .read_line(&mut line)
-        .ok()
-        .filter(|bytes| *bytes > 0)?;
-    let status = line.split(' ').nth(1)?.parse().ok()?;
-    let mut length = 0;
-    loop {
-        line.clear();
-        reader
-            .read_line(&mut line)
-            .ok()
-            .filter(|bytes| *bytes > 0)?;
-        let header = line.trim_end().to_ascii_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(status)
 }

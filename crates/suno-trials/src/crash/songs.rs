@@ -12,7 +12,7 @@ use suno_callback::{CallbackHandler, Event, HandlerError, Settled, Ticket, async
 use suno_store_sqlite::rusqlite::{self, Connection};
 use suno_store_sqlite::{begin, settle_in};
 
-use super::receiver::print_handled;
+use crate::printing::print_handled;
 
 /// How long to wait for the store, which writes into the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use suno_callback::{EventFilter, EventRecord, EventState, IdempotencyStore, ListRequest};
 use suno_store_sqlite::SqliteStore;
 
 use super::load::Load;
 use super::songs;
+use crate::stored::block_on;
 
 /// How many records are read at once.
 const PAGE: u32 = 1_000;
@@ -75,13 +76,6 @@ impl Seen {
     }
 }
 
-/// How many events are still to be handled.
-pub(crate) fn unsettled(file: &Path) -> Result<u64> {
-    let store = SqliteStore::open(file)?;
-    let counts = block_on(async { store.counts().await })??;
-    Ok(counts.ready + counts.claimed + counts.waiting)
-}
-
 fn records(file: &Path) -> Result<Vec<EventRecord>> {
     let store = SqliteStore::open(file)?;
     block_on(async {
@@ -96,14 +90,6 @@ fn records(file: &Path) -> Result<Vec<EventRecord>> {
             }
         }
     })?
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .context("the async runtime could not start")?;
-    Ok(runtime.block_on(future))
 }
 
 /// What was lost.

@@ -15,11 +15,11 @@ use suno_callback::{
 };
 use suno_client::Client;
 use suno_store_sqlite::SqliteStore;
+use suno_testkit::clock::HandClock;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use super::Broken;
-use super::clock::StepClock;
+use super::options::Broken;
 
 /// How often an event is tried: handlers fail on purpose, and records are late.
 const ATTEMPTS_MAX: u32 = 40;
@@ -58,7 +58,7 @@ pub(super) struct Outside {
     pub(super) address: SocketAddr,
     pub(super) webhook_key: String,
     pub(super) client: Client,
-    pub(super) clock: StepClock,
+    pub(super) clock: HandClock,
     pub(super) handled: Handled,
     pub(super) broken: Option<Broken>,
 }

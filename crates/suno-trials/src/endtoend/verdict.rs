@@ -10,8 +10,8 @@ use suno_emulator::{Attempt, Emulator, TaskEnding, TaskSummary};
 use suno_store_sqlite::SqliteStore;
 use suno_types::Stage;
 
-use super::Options;
 use super::jobs::{End, Job, Jobs};
+use super::options::EndToEnd;
 use super::ours::Handled;
 
 /// How many handlers may run when a receiver is killed, and run again.
@@ -292,7 +292,7 @@ impl Verdict {
 
     pub(super) fn tell(
         &self,
-        options: &Options,
+        options: &EndToEnd,
         took: Duration,
         findings_max: usize,
         out: &mut dyn Write,

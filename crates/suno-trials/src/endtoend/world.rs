@@ -8,16 +8,18 @@ use fastrand::Rng;
 use suno_callback::{Receiver, Round, Submitter};
 use suno_client::{ApiKey, Client, Retry};
 use suno_emulator::{Config, Emulator};
+use suno_testkit::clock::HandClock;
 use suno_types::Provider;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use super::Broken;
-use super::clock::StepClock;
 use super::jobs::Jobs;
+use super::options::Broken;
 use super::ours::{Handled, Ours, Outside};
 use super::verdict::{Evidence, Verdict};
 
+/// When every world begins, in milliseconds since 1970. The clock of the provider runs along with it.
+const START_MS: u64 = 1_790_000_000_000;
 /// How far the clock goes while submits are made: as long as the provider's limit looks back.
 const SUBMITTING: Duration = Duration::from_secs(10);
 /// How many submits are made in that time: one more than the provider takes.
@@ -58,7 +60,7 @@ impl World {
         let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
         let config = Config::default()
             .with_seed(seed)
-            .with_driven_clock(StepClock::START_MS)
+            .with_driven_clock(START_MS)
             .with_credits(u64::from(u32::MAX))
             .with_tasks_kept_max(tasks.max(1) * 2)
             .with_attempts_kept_max(tasks.max(1) * ATTEMPTS_PER_TASK);
@@ -72,7 +74,7 @@ impl World {
             address,
             webhook_key: key.to_owned(),
             client: client(&emulator)?,
-            clock: StepClock::new(),
+            clock: HandClock::at_millis(START_MS.cast_signed()),
             handled: Handled::default(),
             broken,
         };

@@ -9,35 +9,30 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use suno_testkit::callback::{KEY, request};
+use suno_testkit::http::status;
+use suno_testkit::receiver::Profile;
 use suno_types::signature::WebhookKey;
 
 use self::subject::Subject;
-use crate::crash::load::{request, status};
-use crate::crash::subject::KEY;
 
-/// What to measure.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Options {
-    /// How many connections are open and idle.
-    pub connections: usize,
-    /// How many events are stored and not handled.
-    pub events: usize,
-    /// How many connections are opened at once.
-    pub flood: usize,
-    /// Whether to measure a build without optimisations.
-    pub debug: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            connections: 1_000,
-            events: 100_000,
-            flood: 5_000,
-            debug: false,
-        }
-    }
+/// Measure the memory of `suno listen`, and whether it answers during a flood of connections
+///
+/// Exit codes: 0 all bounds are kept; 1 one is not; 2 it could not be run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Footprint {
+    /// How many connections are open and idle
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    connections: usize,
+    /// How many events are stored and not handled
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    events: usize,
+    /// How many connections are opened at once
+    #[arg(long, value_name = "COUNT", default_value_t = 5_000)]
+    flood: usize,
+    /// Measure a build without optimisations
+    #[arg(long)]
+    debug: bool,
 }
 
 /// How many bytes are resident after the first event, at most.
@@ -53,47 +48,53 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const SENDERS: usize = 16;
 const PIPELINED: usize = 25;
 
-/// Measures, each figure in a process of its own, and tells; false if a bound is not kept.
-///
-/// # Errors
-///
-/// If the receiver cannot be built or started, or does not answer.
-pub fn run(options: Options, out: &mut dyn Write) -> Result<bool> {
-    let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
-    let start = |name: &str| Subject::start(&dir.path().join(name), options.debug);
-    let idle = idle(&start("idle.db")?)?;
-    let connection = of_a_connection(&start("connections.db")?, options.connections)?;
-    let events = of_events(&start("events.db")?, options.events)?;
-    let slowest = during_a_flood(&start("flood.db")?, options.flood)?;
-    let rows = [
-        ("bytes resident when idle", idle, IDLE_BYTES_MAX),
-        (
-            "bytes for each open idle connection",
-            connection,
-            CONNECTION_BYTES_MAX,
-        ),
-        ("bytes for the unhandled events", events, EVENTS_BYTES_MAX),
-        (
-            "ms until the slowest answer during the flood",
-            millis(slowest),
-            millis(ANSWER_MAX),
-        ),
-    ];
-    let Options {
-        connections,
-        events,
-        flood,
-        ..
-    } = options;
-    writeln!(
-        out,
-        "{connections} idle connections, {events} unhandled events, a flood of {flood} connections"
-    )?;
-    for (what, measured, bound) in rows {
-        let verdict = if measured <= bound { "" } else { "  TOO MUCH" };
-        writeln!(out, "{measured:>12}  {what} (at most {bound}){verdict}")?;
+impl Footprint {
+    /// Measures, each figure in a process of its own, and tells; false if a bound is not kept.
+    ///
+    /// # Errors
+    ///
+    /// If the receiver cannot be built or started, or does not answer.
+    pub fn run(&self, out: &mut dyn Write) -> Result<bool> {
+        let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
+        let profile = match self.debug {
+            true => Profile::Debug,
+            false => Profile::Release,
+        };
+        let start = |name: &str| Subject::start(&dir.path().join(name), profile);
+        let idle = idle(&start("idle.db")?)?;
+        let connection = of_a_connection(&start("connections.db")?, self.connections)?;
+        let events = of_events(&start("events.db")?, self.events)?;
+        let slowest = during_a_flood(&start("flood.db")?, self.flood)?;
+        let rows = [
+            ("bytes resident when idle", idle, IDLE_BYTES_MAX),
+            (
+                "bytes for each open idle connection",
+                connection,
+                CONNECTION_BYTES_MAX,
+            ),
+            ("bytes for the unhandled events", events, EVENTS_BYTES_MAX),
+            (
+                "ms until the slowest answer during the flood",
+                millis(slowest),
+                millis(ANSWER_MAX),
+            ),
+        ];
+        let Self {
+            connections,
+            events,
+            flood,
+            ..
+        } = self;
+        writeln!(
+            out,
+            "{connections} idle connections, {events} unhandled events, a flood of {flood} connections"
+        )?;
+        for (what, measured, bound) in rows {
+            let verdict = if measured <= bound { "" } else { "  TOO MUCH" };
+            writeln!(out, "{measured:>12}  {what} (at most {bound}){verdict}")?;
+        }
+        Ok(rows.iter().all(|(_, measured, bound)| measured <= bound))
     }
-    Ok(rows.iter().all(|(_, measured, bound)| measured <= bound))
 }
 
 fn millis(duration: Duration) -> u64 {

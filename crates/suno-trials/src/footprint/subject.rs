@@ -3,15 +3,16 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout};
+use std::process::ChildStdout;
 
 use anyhow::{Context, Result};
+use suno_testkit::process::Process;
+use suno_testkit::receiver::{Profile, ReceiverCommand, address_of};
 
-use crate::crash::subject::{address_of, listen};
-use crate::crash::verdict::unsettled;
+use crate::stored::unsettled;
 
 pub(super) struct Subject {
-    child: Child,
+    process: Process,
     address: SocketAddr,
     store: PathBuf,
     /// Full from some moment on, so that handlers wait.
@@ -19,14 +20,15 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) fn start(store: &Path, debug: bool) -> Result<Self> {
-        let mut child = listen(store, !debug)?.spawn()?;
-        let stdout = child.stdout.take().context("the receiver has no stdout")?;
+    pub(super) fn start(store: &Path, profile: Profile) -> Result<Self> {
+        let command = ReceiverCommand::listen(store, profile)?;
+        let mut process = Process::start(&mut command.command())?;
+        let stdout = process.stdout().context("the receiver has no stdout")?;
         let mut unread = BufReader::with_capacity(1_024, stdout);
         let mut line = String::new();
         unread.read_line(&mut line)?;
         Ok(Self {
-            child,
+            process,
             address: address_of(&line)?,
             store: store.to_owned(),
             _unread: unread,
@@ -39,26 +41,12 @@ impl Subject {
 
     /// How many bytes of the process are in memory.
     pub(super) fn resident_bytes(&self) -> Result<u64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {path}; this needs Linux"))?;
-        let kibibytes = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))
-            .context("the process has no resident memory")?;
-        Ok(kibibytes.parse::<u64>()? * 1_024)
+        let bytes = self.process.resident_bytes();
+        bytes.context("the memory of the process cannot be read from /proc; this needs Linux")
     }
 
     /// How many events wait to be handled.
     pub(super) fn unhandled(&self) -> Result<u64> {
         unsettled(&self.store)
-    }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    pub(super) const FILE: &str = "xtask/instructions.json";
+    pub(super) const FILE: &str = "crates/suno-trials/instructions.json";
     const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.json");
 
     pub(super) fn builder() -> Result<Builder> {

@@ -15,10 +15,11 @@ use suno_callback::{
     Verification, WorkerId,
 };
 use suno_store_sqlite::SqliteStore;
+use suno_testkit::callback::body;
 use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
 use suno_types::{Callback, CallbackRef, Peek, TaskId};
 
-use crate::bench::{body, delivery};
+use crate::bench::delivery;
 
 /// How big the body is that is decoded and verified.
 const BODY_BYTES: usize = 1_700;

@@ -1,17 +1,17 @@
 //! The end-to-end run finds nothing wrong, and would.
 
-use xtask::endtoend::{Broken, Options, run};
+use suno_trials::endtoend::{Broken, EndToEnd};
 
 /// Runs a few tasks, and tells what it said; `Err` if something was wrong.
 fn ran(broken: Option<Broken>) -> Result<String, String> {
-    let options = Options {
+    let options = EndToEnd {
         tasks: 120,
         seed: 7,
         worlds: 2,
         broken,
     };
     let mut out = Vec::new();
-    let good = run(&options, &mut out).unwrap();
+    let good = options.run(&mut out).unwrap();
     let said = String::from_utf8(out).unwrap();
     if good { Ok(said) } else { Err(said) }
 }

@@ -14,11 +14,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 use suno_client::{ApiKey, Client};
+use suno_testkit::process::{own_cpu, own_resident_bytes};
 use suno_types::{AddInstrumental, Provider, TaskId};
 use tokio::task::JoinSet;
 
 use super::provider::LONGEST_GAP;
-use crate::bench::machine;
+use crate::bench::machine::kilobytes;
 
 /// How long a wait may last: longer than any run.
 const DEADLINE: Duration = Duration::from_secs(3_600);
@@ -81,7 +82,7 @@ impl Asking {
 /// # Errors
 ///
 /// If an answer is not what it should be.
-pub async fn ask(asking: Asking) -> Result<()> {
+pub(crate) async fn ask(asking: Asking) -> Result<()> {
     let told = match asking.asker {
         Asker::HyperUtil => {
             let bare = BareAsker::new(asking.address)?;
@@ -126,7 +127,7 @@ where
     F: Future<Output = Result<()>>,
 {
     pair().await?;
-    let (started, cpu_before) = (Instant::now(), machine::cpu("self"));
+    let (started, cpu_before) = (Instant::now(), own_cpu());
     let asking_on = (0..asking.tasks).map(|_| async {
         let mut count = 0_u32;
         while started.elapsed() < asking.duration {
@@ -137,7 +138,7 @@ where
     });
     let counts = futures_util::future::try_join_all(asking_on).await?;
     let count = f64::from(counts.iter().sum::<u32>());
-    let cpu = machine::cpu("self").unwrap_or_default() - cpu_before.unwrap_or_default();
+    let cpu = own_cpu().unwrap_or_default() - cpu_before.unwrap_or_default();
     Ok(json!({
         "per_second": count / started.elapsed().as_secs_f64(),
         "cpu_micros_each": cpu.as_secs_f64() * 1e6 / count,
@@ -207,7 +208,9 @@ async fn waits(asking: &Asking) -> Result<serde_json::Value> {
             anyhow::bail!("a wait has ended");
         }
     }
-    let resident_kb = machine::resident_kb("self").context("how much memory is not told")?;
+    let resident_kb = own_resident_bytes()
+        .map(kilobytes)
+        .context("how much memory is not told")?;
     let gap = BareAsker::new(asking.address)?
         .ask(Method::GET, LONGEST_GAP.to_owned(), Bytes::new())
         .await?;

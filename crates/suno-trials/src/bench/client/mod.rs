@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Deserialize;
 
-pub use self::asking::{Asking, ask};
-pub use self::provider::provide;
+pub use self::asking::Asking;
+pub(crate) use self::asking::ask;
+pub(crate) use self::provider::provide;
 
 use self::asking::Asker;
 use super::bound;
@@ -127,7 +128,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
 fn provider(program: &Program) -> Result<Running> {
     let mut command = program.pinned_server(program.path());
     command.arg("bench-provider");
-    Running::spawn(command)
+    Running::start(command)
 }
 
 fn pairs(program: &Program, options: &Options, asker: Asker) -> Result<Pairs> {

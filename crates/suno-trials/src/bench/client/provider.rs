@@ -32,7 +32,7 @@ struct Polls {
 /// # Errors
 ///
 /// If it cannot listen.
-pub async fn provide() -> Result<()> {
+pub(crate) async fn provide() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", listener.local_addr()?)?;

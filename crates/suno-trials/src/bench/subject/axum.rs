@@ -17,7 +17,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 use tokio::net::TcpListener;
 
-use crate::bench::body::KEY;
+use suno_testkit::callback::KEY;
 
 /// How far a timestamp may be from now, in seconds.
 const WINDOW: u64 = 300;

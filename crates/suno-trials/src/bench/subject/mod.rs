@@ -15,6 +15,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
+use suno_testkit::callback::KEY;
 use tokio::net::TcpListener;
 
 use super::machine::Program;
@@ -70,7 +71,7 @@ impl Subject {
             Self::Express | Self::ExpressDurable => {
                 let mut command = program.pinned_server("node".as_ref());
                 command.arg(express::server(program.target()));
-                command.arg(self.to_string()).arg(dir).arg(super::body::KEY);
+                command.arg(self.to_string()).arg(dir).arg(KEY);
                 command
             }
             _ => {
@@ -87,7 +88,7 @@ impl Subject {
 /// # Errors
 ///
 /// If it cannot listen, cannot write into `dir`, or is not a part of this program.
-pub async fn serve(subject: Subject, dir: &Path) -> Result<()> {
+pub(crate) async fn serve(subject: Subject, dir: &Path) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", listener.local_addr()?)?;

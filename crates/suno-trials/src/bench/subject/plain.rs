@@ -21,7 +21,7 @@ use suno_types::signature::{SignatureHeaders, WebhookKey, verify};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::bench::body::KEY;
+use suno_testkit::callback::KEY;
 
 pub(super) async fn serve_nothing(listener: TcpListener) -> Result<()> {
     serve(listener, Arc::new(Nothing)).await

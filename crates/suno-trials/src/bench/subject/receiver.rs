@@ -10,7 +10,7 @@ use suno_callback::{
 use suno_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 
-use crate::bench::body::KEY;
+use suno_testkit::callback::KEY;
 
 /// How many handlers run at the same time: each claim is a transaction, which they share.
 const HANDLERS_MAX: usize = 256;

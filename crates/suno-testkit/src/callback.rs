@@ -1,5 +1,6 @@
-//! The requests of the load: whole, so that making the next one is copying what differs.
+//! Callbacks as the provider sends them, signed.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::SystemTime;
 
@@ -7,18 +8,19 @@ use anyhow::{Context, Result, ensure};
 use suno_types::TaskId;
 use suno_types::signature::WebhookKey;
 
-/// The webhook key of the subjects.
-pub(super) const KEY: &str = "whk-bench";
+/// The webhook key of receivers that are tested.
+pub const KEY: &str = "whk-testkit";
 /// From here on a body has two tracks.
 const TWO_TRACKS_BYTES: usize = 1_150;
 
-/// What stands where an id goes: as long as one, and nowhere else in a request.
+/// A placeholder for an id: as long as one, and nowhere else in a request.
 const ID: &str = "TTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTT";
 const TIMESTAMP: &str = "SSSSSSSSSS";
 const SIGNATURE: &str = "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM";
 
-/// A complete callback with one or two tracks and lyrics that fill it up to `bytes`.
-pub(crate) fn body(task: &str, bytes: usize) -> String {
+/// The body of a complete callback with one or two tracks and lyrics that fill it up to `bytes`.
+#[must_use]
+pub fn body(task: &str, bytes: usize) -> String {
     let write = |lyrics: &str| {
         let track = |place: u8| {
             format!(
@@ -44,8 +46,9 @@ pub(crate) fn body(task: &str, bytes: usize) -> String {
     write(&lyrics)
 }
 
-/// A request that is written once, and changed in a few places for each event.
-pub(super) struct Request {
+/// A request that is written once, and changed in a few places for each event: fast enough for a load.
+#[derive(Debug)]
+pub struct SignedRequest {
     bytes: Vec<u8>,
     ids: Vec<Range<usize>>,
     timestamp: Range<usize>,
@@ -53,8 +56,13 @@ pub(super) struct Request {
     key: WebhookKey,
 }
 
-impl Request {
-    pub(super) fn new(body_bytes: usize) -> Result<Self> {
+impl SignedRequest {
+    /// A request with a body of about this size, signed with [`KEY`].
+    ///
+    /// # Errors
+    ///
+    /// If a part of the request cannot be found in it.
+    pub fn new(body_bytes: usize) -> Result<Self> {
         let body = body(ID, body_bytes);
         let text = format!(
             "POST /suno/callback HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
@@ -77,7 +85,11 @@ impl Request {
     }
 
     /// The request for a task whose id has 32 characters, signed now.
-    pub(super) fn for_task(&mut self, task: &str) -> Result<&[u8]> {
+    ///
+    /// # Errors
+    ///
+    /// If the id is another one.
+    pub fn for_task(&mut self, task: &str) -> Result<&[u8]> {
         ensure!(task.len() == ID.len(), "a task id of another length");
         let now = SystemTime::UNIX_EPOCH.elapsed()?.as_secs();
         let signature = self.key.sign(&TaskId::new(task)?, now);
@@ -90,9 +102,42 @@ impl Request {
     }
 }
 
+/// A small complete callback of a task, signed now.
+#[must_use]
+pub fn request(address: SocketAddr, key: &WebhookKey, task: &str) -> Vec<u8> {
+    let body = format!(
+        r#"{{"code":200,"msg":"ok","data":{{"callbackType":"complete","task_id":"{task}","data":[{{"id":"a","audio_url":"https://media.example.com/a.mp3","duration":12.5}}]}}}}"#
+    );
+    (head(address, &signature_headers(key, task), body.len()) + &body).into_bytes()
+}
+
+/// The head of a callback; `headers` is nothing or whole header lines.
+#[must_use]
+pub fn head(address: SocketAddr, headers: &str, body_bytes: usize) -> String {
+    format!(
+        "POST /suno/callback HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         {headers}content-length: {body_bytes}\r\n\r\n"
+    )
+}
+
+/// The header lines of a signature that is made now. What is no task id is not signed.
+#[must_use]
+pub fn signature_headers(key: &WebhookKey, task: &str) -> String {
+    let now = SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_secs();
+    let signature = TaskId::new(task).map(|task| key.sign(&task, now));
+    format!(
+        "x-webhook-timestamp: {now}\r\nx-webhook-signature: {}\r\n",
+        signature.unwrap_or_default()
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
     use suno_types::Callback;
     use suno_types::signature::{SignatureHeaders, verify};
 
@@ -110,10 +155,10 @@ mod tests {
 
     #[test]
     fn a_request_for_a_task_is_signed_for_it_and_names_no_other() {
-        let mut request = Request::new(1_100).unwrap();
+        let mut request = SignedRequest::new(1_100).unwrap();
         request.for_task(&"a".repeat(32)).unwrap();
         let task = "b".repeat(32);
-        let bytes = Bytes::copy_from_slice(request.for_task(&task).unwrap());
+        let bytes = request.for_task(&task).unwrap().to_vec();
         let text = std::str::from_utf8(&bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(!text.contains("aaaa"));
