@@ -8,7 +8,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 
 /// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
 /// a feature.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("suno-types", &[]),
     ("suno-client", &["suno-types"]),
     ("suno-callback", &["suno-client?", "suno-types"]),
@@ -17,6 +17,15 @@ const ARROWS: [(&str, &[&str]); 8] = [
         "suno-simulation",
         &["suno-callback", "suno-store-sqlite", "suno-types"],
     ),
+    (
+        "suno-conformance",
+        &[
+            "suno-callback",
+            "suno-client",
+            "suno-store-sqlite",
+            "suno-types",
+        ],
+    ),
     // It builds its bodies by itself: a mistake shared with suno-types would cancel itself out.
     ("suno-emulator", &[]),
     (
@@ -24,21 +33,26 @@ const ARROWS: [(&str, &[&str]); 8] = [
         &[
             "suno-callback",
             "suno-client",
+            "suno-conformance",
             "suno-emulator",
             "suno-store-sqlite",
             "suno-types",
         ],
     ),
+    // Not published: what tests and tools share, what measures and breaks, and the caller of it.
+    ("suno-testkit", &["suno-callback", "suno-types"]),
     (
-        "xtask",
+        "suno-trials",
         &[
             "suno-callback",
             "suno-client",
             "suno-emulator",
             "suno-store-sqlite",
+            "suno-testkit",
             "suno-types",
         ],
     ),
+    ("xtask", &["suno-conformance", "suno-trials"]),
 ];
 
 /// The crate that does no I/O, and what it must not pull in, however indirectly.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{add_instrumental, credits, demo, emulate, listen, wait};
+use crate::command::{add_instrumental, conformance, credits, demo, emulate, listen, wait};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
@@ -53,6 +53,7 @@ enum Command {
     AddInstrumental(add_instrumental::Arguments),
     Wait(wait::Arguments),
     Credits(credits::Arguments),
+    Conformance(Box<conformance::Arguments>),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +87,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::AddInstrumental(arguments) => add_instrumental::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
+            Command::Conformance(arguments) => conformance::run(*arguments).await,
         }
     })
 }

@@ -6,9 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use xtask::conformance::load;
-
-use crate::scene::fixtures;
+use suno_conformance::Fixtures;
 
 /// How sure a statement can be, see the beginning of the document.
 const EVIDENCE: [&str; 4] = ["observed", "reported", "documented", "assumed"];
@@ -106,8 +104,8 @@ fn a_number_is_given_once_and_in_order() {
 fn every_case_cites_a_statement_and_is_no_surer_than_it() {
     let known = by_number();
     let mut wrong = Vec::new();
-    for loaded in load(&fixtures()).unwrap() {
-        let json = fs::read(fixtures().join(format!("{}.json", loaded.id))).unwrap();
+    for loaded in Fixtures::Embedded.load().unwrap() {
+        let json = fs::read(root().join(format!("fixtures/{}.json", loaded.id))).unwrap();
         let case: Value = serde_json::from_slice(&json).unwrap();
         let evidence = case["evidence"].as_str().unwrap();
         match known.get(case["ref"].as_str().unwrap()) {
@@ -123,7 +121,7 @@ fn every_case_cites_a_statement_and_is_no_surer_than_it() {
 
 #[test]
 fn every_fact_that_bytes_can_show_has_a_case() {
-    let cases = load(&fixtures()).unwrap();
+    let cases = Fixtures::Embedded.load().unwrap();
     let cited: BTreeSet<String> = cases
         .into_iter()
         .map(|loaded| loaded.case.unwrap().reference)

@@ -174,6 +174,7 @@ fn wrong_words_end_with_2_and_every_help_has_an_example() {
         "add-instrumental",
         "wait",
         "credits",
+        "conformance",
     ] {
         let (code, stdout, _) = run(&mut suno(&[command, "--help"]));
         assert_eq!(code, 0);

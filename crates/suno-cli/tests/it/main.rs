@@ -4,6 +4,7 @@
 
 mod acknowledging;
 mod bad_input;
+mod conformance;
 mod demo;
 mod emulating;
 mod lines;

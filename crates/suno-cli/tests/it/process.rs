@@ -1,14 +1,15 @@
 //! Processes of the command, and HTTP by hand.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::process::{ChildStdin, Command, Output, Stdio};
+use std::time::Duration;
 
-use suno_types::TaskId;
+use suno_testkit::callback::{head, signature_headers};
+use suno_testkit::http;
+use suno_testkit::process::Lines;
+use suno_testkit::receiver::address_of;
 use suno_types::signature::WebhookKey;
 
 /// How long a test waits for what must come.
@@ -44,8 +45,9 @@ pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
 
 /// A process that prints lines and runs until it is told to stop.
 pub(crate) struct Process {
-    child: Child,
-    lines: mpsc::Receiver<String>,
+    process: suno_testkit::process::Process,
+    stdin: Option<ChildStdin>,
+    lines: Lines,
 }
 
 impl Process {
@@ -56,14 +58,20 @@ impl Process {
 
     /// The same, with its stderr where the command has it.
     pub(crate) fn start_logging(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = lines_of(child.stdout.take().unwrap());
-        Self { child, lines }
+        command.stdout(Stdio::piped());
+        let mut process = suno_testkit::process::Process::start(&mut command).unwrap();
+        let lines = process.lines().unwrap();
+        let stdin = process.stdin();
+        Self {
+            process,
+            stdin,
+            lines,
+        }
     }
 
     /// The next line of stdout.
     pub(crate) fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).unwrap()
+        self.lines.recv_timeout(PATIENCE).unwrap().1
     }
 
     /// The next line, as JSON.
@@ -73,69 +81,44 @@ impl Process {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let signal = format!("-{name}");
-        let sent = Command::new("kill").args([&signal, &pid]).status();
-        assert!(sent.unwrap().success());
+        self.process.signal(name).unwrap();
     }
 
     /// Sends SIGTERM, and returns the exit code and what was still printed.
     pub(crate) fn terminate(mut self) -> (i32, Vec<String>) {
         self.signal("TERM");
-        // Waiting would close it.
-        let _stdin = self.child.stdin.take();
         let code = self.wait();
-        (code, self.lines.iter().collect())
+        let lines = self.lines.iter().map(|(_, line)| line);
+        (code, lines.collect())
     }
 
     /// Writes a line to its stdin. Must be piped.
     pub(crate) fn say(&mut self, line: &str) {
-        let stdin = self.child.stdin.as_mut().unwrap();
-        writeln!(stdin, "{line}").unwrap();
+        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// Closes its stdin.
     pub(crate) fn hang_up(&mut self) {
-        self.child.stdin = None;
+        self.stdin = None;
     }
 
     /// The exit code, when it has ended.
     pub(crate) fn wait(&mut self) -> i32 {
-        self.child.wait().unwrap().code().unwrap()
+        self.process.wait().unwrap().code().unwrap()
     }
 
     /// What it still has to say on stderr. Must have been piped.
     pub(crate) fn stderr(&mut self) -> String {
         let mut text = String::new();
-        let stderr = self.child.stderr.as_mut().unwrap();
+        let mut stderr = self.process.stderr().unwrap();
         stderr.read_to_string(&mut text).unwrap();
         text
     }
 
     /// Ends the process at once, as a crash does.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.process.kill().unwrap();
     }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines_of(stdout: ChildStdout) -> mpsc::Receiver<String> {
-    let (sender, lines) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stdout).lines() {
-            if sender.send(line.unwrap()).is_err() {
-                break;
-            }
-        }
-    });
-    lines
 }
 
 /// A `suno listen --json` on a free port, and its address.
@@ -164,24 +147,12 @@ pub(crate) fn listen_with(
     let process = Process::start_logging(command);
     let listening = process.json();
     assert_eq!(listening["event"], "listening");
-    let url = listening["url"].as_str().unwrap();
-    let address = url
-        .strip_prefix("http://")
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap();
-    (process, address.parse().unwrap())
+    (process, address_of(&listening.to_string()).unwrap())
 }
 
 /// Sends bytes and returns the answer.
 pub(crate) fn talk(address: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(bytes).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8(answer).unwrap()
+    String::from_utf8(http::talk(address, bytes, PATIENCE).unwrap()).unwrap()
 }
 
 /// POSTs a body that is signed for a task, and returns the status.
@@ -191,14 +162,9 @@ pub(crate) fn post(address: SocketAddr, task: &str, body: &str) -> u16 {
 
 /// The request with a body that is signed for a task.
 pub(crate) fn signed(address: SocketAddr, task: &str, body: &str) -> String {
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let signature = WebhookKey::new(KEY).sign(&TaskId::new(task).unwrap(), now);
-    format!(
-        "POST /suno/callback HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
-         content-type: application/json\r\nx-webhook-timestamp: {now}\r\n\
-         x-webhook-signature: {signature}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
+    let headers = signature_headers(&WebhookKey::new(KEY), task);
+    let headers = format!("connection: close\r\n{headers}");
+    head(address, &headers, body.len()) + body
 }
 
 /// Says that something was not tested. Written past the capture of the test runner, so that it is seen.
@@ -208,7 +174,7 @@ pub(crate) fn skipped(why: &str) {
 
 /// The status of an answer.
 pub(crate) fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
+    http::status_of(answer).unwrap()
 }
 
 /// A callback of a stage.

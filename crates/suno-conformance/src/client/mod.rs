@@ -1,0 +1,138 @@
+//! Runs the cases of `client/`: a call against a provider that answers by a script, over a real
+//! connection.
+
+mod normal;
+mod request;
+mod script;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use suno_client::{ApiKey, Client, Retry};
+use suno_types::TaskId;
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+
+use crate::compare::differences;
+use crate::parts::Parts;
+use crate::requests::{Fields, Provider};
+use script::{Exchange, ScriptedProvider};
+
+pub(super) type Case = Parts<Input, Expect>;
+
+/// How long a call may take.
+const CALL_TIME_MAX: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    provider: Provider,
+    api_key: String,
+    attempts_max: u32,
+    call: Call,
+    exchanges: Vec<Exchange>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Call {
+    Submit(Box<Fields>),
+    Record(String),
+    Credits(Nothing),
+    Wait(Wait),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wait {
+    task_id: String,
+    deadline_seconds: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    outcome: Value,
+    #[serde(default)]
+    error_excludes: Vec<String>,
+    requests_sent: usize,
+}
+
+impl Case {
+    /// What was expected and did not come.
+    pub(super) fn run(&self) -> Vec<String> {
+        let play = || {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime
+                .block_on(async { timeout(CALL_TIME_MAX, self.play()).await })
+                .with_context(|| format!("the call did not end within {CALL_TIME_MAX:?}"))?
+        };
+        play().unwrap_or_else(|err: anyhow::Error| vec![format!("{err:#}")])
+    }
+
+    async fn play(&self) -> Result<Vec<String>> {
+        let provider = ScriptedProvider::start(&self.input.exchanges).await?;
+        let outcome = self.input.call(provider.base_url()).await?;
+        let played = provider.end();
+        let expected = json!({
+            "outcome": self.expect.outcome, "requests_sent": self.expect.requests_sent,
+        });
+        let mut got = json!({"outcome": outcome, "requests_sent": played.requests});
+        let said = normal::take_said(&mut got["outcome"]);
+        normal::leave_out_kind(&expected["outcome"], &mut got["outcome"]);
+        let mut found = differences(&expected, &got);
+        found.extend(played.found);
+        if self
+            .expect
+            .error_excludes
+            .iter()
+            .any(|secret| said.contains(secret))
+        {
+            found.push("the error says what it must not say".to_owned());
+        }
+        Ok(found)
+    }
+}
+
+impl Input {
+    fn client(&self, base_url: &str) -> Result<Client> {
+        let retry = Retry::new()
+            .with_attempts_max(self.attempts_max)
+            .with_base(Duration::ZERO);
+        let client = Client::builder(self.provider.into(), ApiKey::new(&self.api_key)?)
+            .base_url(base_url)
+            .retry(retry)
+            .submit_limit(None)
+            .poll_limit(None)
+            .build()?;
+        Ok(client)
+    }
+
+    /// Makes the call; the outcome in the form of the cases.
+    async fn call(&self, base_url: &str) -> Result<Value> {
+        let client = self.client(base_url)?;
+        Ok(match &self.call {
+            Call::Submit(fields) => match fields.request() {
+                Ok(request) => normal::submitted(client.submit(&request).await),
+                Err(invalid) => normal::submitted(Err(invalid.into())),
+            },
+            Call::Record(id) => normal::record(client.record(&TaskId::new(&**id)?).await),
+            Call::Credits(Nothing {}) => normal::credits(client.credits().await),
+            Call::Wait(wait) => {
+                ensure!(wait.deadline_seconds > 0, "a wait needs a deadline");
+                let deadline = Duration::from_secs(wait.deadline_seconds);
+                let task_id = TaskId::new(&*wait.task_id)?;
+                let waiting = client
+                    .wait(&task_id, deadline)
+                    .with_interval(Duration::ZERO);
+                normal::waited(waiting.await)
+            }
+        })
+    }
+}

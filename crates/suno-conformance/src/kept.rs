@@ -1,0 +1,212 @@
+//! Whether decoding and encoding again lost anything of what was sent.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Where the id of a task can stand; it may move from one place to another.
+const ID_PLACES: [&str; 4] = [
+    "/taskId",
+    "/data/taskId",
+    "/data/task_id",
+    "/data/response/taskId",
+];
+/// Members in which an empty text stands for nothing.
+const NO_VALUE: [&str; 3] = ["/errorCode", "/failCode", "/id"];
+/// The text with JSON in it.
+const RESULT_JSON: &str = "/data/resultJson";
+
+/// What was sent and does not stand at its place any more. `pointers` name values that must be
+/// there, exactly.
+pub(crate) fn lost(sent: &[u8], encoded: &[u8], pointers: &[String]) -> Vec<String> {
+    let (Some(sent), Some(encoded)) = (Tree::parse(sent), Tree::parse(encoded)) else {
+        return vec!["what was sent or encoded is no JSON".to_owned()];
+    };
+    let mut found = Vec::new();
+    compare("", &sent, Some(&encoded), &mut found);
+    for pointer in pointers {
+        match (sent.at(pointer), encoded.at(pointer)) {
+            (None, _) => found.push(format!("the case is wrong: nothing was sent at {pointer}")),
+            (sent, encoded) if sent != encoded => {
+                found.push(format!("{pointer} was not kept as it was sent"));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn compare(path: &str, sent: &Tree, encoded: Option<&Tree>, found: &mut Vec<String>) {
+    match (sent, encoded) {
+        _ if ID_PLACES.contains(&path) && encoded.is_none() => {}
+        (Tree::Null, _) => {}
+        (Tree::Text(text), None)
+            if text.is_empty() && NO_VALUE.iter().any(|member| path.ends_with(member)) => {}
+        (Tree::Object(sent), Some(Tree::Object(encoded))) => {
+            for (name, value) in sent {
+                compare(&format!("{path}/{name}"), value, encoded.get(name), found);
+            }
+        }
+        (Tree::Array(sent), Some(Tree::Array(encoded))) if sent.len() == encoded.len() => {
+            for (place, (sent, encoded)) in sent.iter().zip(encoded).enumerate() {
+                compare(&format!("{path}/{place}"), sent, Some(encoded), found);
+            }
+        }
+        (Tree::Text(sent), Some(Tree::Text(encoded))) if path == RESULT_JSON => {
+            compare_result(path, sent, encoded, found);
+        }
+        (sent, Some(encoded)) if sent == encoded => {}
+        (Tree::Text(sent), Some(Tree::Number(number))) if Number::parse(sent) == *number => {}
+        (_, Some(_)) => found.push(format!("{path} is another value after encoding")),
+        (_, None) => found.push(format!("{path} is gone after encoding")),
+    }
+}
+
+fn compare_result(path: &str, sent: &str, encoded: &str, found: &mut Vec<String>) {
+    match (
+        Tree::parse(sent.as_bytes()),
+        Tree::parse(encoded.as_bytes()),
+    ) {
+        // Nothing was made yet.
+        (None, Some(_)) if sent.is_empty() => {}
+        (Some(sent), Some(encoded)) => compare(path, &sent, Some(&encoded), found),
+        _ => found.push(format!("{path} is no JSON text")),
+    }
+}
+
+/// JSON with every digit of its numbers.
+#[derive(Debug, PartialEq)]
+enum Tree {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    Array(Vec<Tree>),
+    Object(BTreeMap<String, Tree>),
+}
+
+impl Tree {
+    fn parse(json: &[u8]) -> Option<Self> {
+        Self::read(serde_json::from_slice(json).ok()?)
+    }
+
+    fn read(raw: &RawValue) -> Option<Self> {
+        let json = raw.get();
+        Some(match json.as_bytes().first()? {
+            b'n' => Self::Null,
+            b't' => Self::Bool(true),
+            b'f' => Self::Bool(false),
+            b'"' => Self::Text(serde_json::from_str(json).ok()?),
+            b'[' => {
+                let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+                Self::Array(items.into_iter().map(Self::read).collect::<Option<_>>()?)
+            }
+            b'{' => {
+                #[derive(Deserialize)]
+                struct Members<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
+
+                let Members(members) = serde_json::from_str(json).ok()?;
+                let member = |(name, raw)| Some((name, Self::read(raw)?));
+                Self::Object(members.into_iter().map(member).collect::<Option<_>>()?)
+            }
+            _ => Self::Number(Number::parse(json)),
+        })
+    }
+
+    fn at(&self, pointer: &str) -> Option<&Self> {
+        pointer.split('/').skip(1).try_fold(self, |tree, step| {
+            let step = step.replace("~1", "/").replace("~0", "~");
+            match tree {
+                Self::Object(members) => members.get(&step),
+                Self::Array(items) => items.get(step.parse::<usize>().ok()?),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// A decimal number by its value: sign, digits without zeros at either end, power of ten.
+#[derive(Debug, PartialEq)]
+struct Number {
+    negative: bool,
+    digits: String,
+    exponent: i64,
+}
+
+impl Number {
+    fn parse(text: &str) -> Self {
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(text) => (true, text),
+            None => (false, text),
+        };
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let digits = all.trim_start_matches('0').trim_end_matches('0');
+        let zeros = all.len() - all.trim_end_matches('0').len();
+        if digits.is_empty() {
+            return Self {
+                negative: false,
+                digits: String::new(),
+                exponent: 0,
+            };
+        }
+        let exponent: i64 = exponent.parse().unwrap_or(i64::MAX);
+        let shift = i64::try_from(zeros).unwrap_or(0) - i64::try_from(fraction.len()).unwrap_or(0);
+        Self {
+            negative,
+            digits: digits.to_owned(),
+            exponent: exponent.saturating_add(shift),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_change_is_no_loss() {
+        let sent = br#"{"taskId":"t","code":"200","x":1.50,"data":{"data":null,"duration":"1e1",
+            "resultJson":"{\"a\": 1}"}}"#;
+        let encoded = br#"{"code":200,"x":15e-1,"data":{"task_id":"t","duration":10,
+            "resultJson":"{\"a\":1}"}}"#;
+        assert_eq!(
+            lost(sent, encoded, &["/x".to_owned()]),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn every_loss_is_named() {
+        let sent = br#"{"a":12345678901234567890,"b":[1,{"c":"x"}],"d":"","e":false,"f":null}"#;
+        let encoded = br#"{"a":12345678901234567891,"b":[1,{}],"e":true}"#;
+        let pointers = ["/b/1/c", "/f", "/g"].map(str::to_owned);
+        let expected = [
+            "/a is another value after encoding",
+            "/b/1/c is gone after encoding",
+            "/d is gone after encoding",
+            "/e is another value after encoding",
+            "/b/1/c was not kept as it was sent",
+            "/f was not kept as it was sent",
+            "the case is wrong: nothing was sent at /g",
+        ];
+        assert_eq!(lost(sent, encoded, &pointers), expected);
+    }
+
+    #[test]
+    fn numbers_are_equal_by_value_and_to_the_last_digit() {
+        for (one, other) in [
+            ("180", "180.0"),
+            ("1e2", "100"),
+            ("-0", "0.00"),
+            ("0.5", "5E-1"),
+        ] {
+            assert_eq!(Number::parse(one), Number::parse(other), "{one} {other}");
+        }
+        for (one, other) in [("1", "-1"), ("10", "100"), ("1.00000000000000001", "1")] {
+            assert_ne!(Number::parse(one), Number::parse(other), "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Runs the cases of `receiver/` against a receiver elsewhere, over HTTP, as the provider would
+//! send them: with fresh task ids, the real time, and the receiver's own keys.
+
+mod events;
+mod plan;
+mod send;
+mod sign;
+mod target;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use suno_callback::{Clock, SystemClock};
+use tokio::runtime::Builder;
+
+use crate::case::Kind;
+use crate::fixtures::Loaded;
+use crate::outcome::{Outcome, Verdict};
+use events::Watch;
+use plan::Plan;
+use send::Sender;
+pub use target::{Events, Target};
+
+/// True for cases that a live run has to do with. What cannot be read is never left out.
+pub(super) fn is_concerned(loaded: &Loaded) -> bool {
+    match &loaded.case {
+        Ok(case) => matches!(case.kind, Kind::Receiver(_)),
+        Err(_) => true,
+    }
+}
+
+/// What a live run does not compare.
+pub(super) fn notes(target: &Target) -> Vec<String> {
+    let mut notes = vec!["what is quarantined and where tasks stand was not compared".to_owned()];
+    if target.events.is_none() {
+        let note = "what was handled, how often and in which order was not compared: give --events";
+        notes.push(note.to_owned());
+    }
+    notes
+}
+
+/// Runs cases one after the other.
+///
+/// # Errors
+///
+/// An error if the target or its events cannot be reached at all.
+pub(super) fn run(all: Vec<Loaded>, target: &Target) -> Result<Vec<Outcome>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let sender = Sender::new(target).await?;
+        let mut run = Run {
+            target,
+            watch: Watch::start(target, &sender).await?,
+            sender,
+        };
+        let mut driven = Vec::new();
+        for loaded in all {
+            driven.push(run.drive(loaded).await?);
+        }
+        // What must not be handled may still be on its way.
+        run.watch.settle(&run.sender).await?;
+        Ok(driven.into_iter().map(|driven| run.judge(driven)).collect())
+    })
+}
+
+struct Run<'a> {
+    target: &'a Target,
+    watch: Watch<'a>,
+    sender: Sender,
+}
+
+/// A case that was driven and is still to be judged by the events of the whole run.
+struct Driven {
+    loaded: Loaded,
+    elapsed: Duration,
+    course: Course,
+}
+
+/// How a case went.
+enum Course {
+    Played(Plan, Vec<String>),
+    NotApplicable(String),
+    Unreadable(String),
+}
+
+impl Run<'_> {
+    async fn drive(&mut self, loaded: Loaded) -> Result<Driven> {
+        let start = Instant::now();
+        let course = match &loaded.case {
+            Ok(case) => self.take(&case.kind).await?,
+            Err(reason) => Course::Unreadable(reason.clone()),
+        };
+        Ok(Driven {
+            loaded,
+            elapsed: start.elapsed(),
+            course,
+        })
+    }
+
+    async fn take(&mut self, kind: &Kind) -> Result<Course> {
+        let Kind::Receiver(case) = kind else {
+            return Ok(Course::NotApplicable(
+                "it is no case of a receiver".to_owned(),
+            ));
+        };
+        let now = SystemClock.now().as_second().unsigned_abs();
+        Ok(match Plan::new(case, self.target, now) {
+            Ok(plan) => {
+                let found = self.play(&plan).await?;
+                Course::Played(plan, found)
+            }
+            Err(reason) => Course::NotApplicable(reason),
+        })
+    }
+
+    /// Sends the steps, and waits between them for what has to be handled.
+    async fn play(&mut self, plan: &Plan) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        let mut due = Vec::new();
+        for (place, step) in plan.steps.iter().enumerate() {
+            match self.sender.send(step).await {
+                Ok(answer) => found.extend(step.expect.judge(place, &answer)),
+                Err(problem) => found.push(format!("answers[{place}]: {problem}")),
+            }
+            due.extend(step.event.clone());
+            if !step.with_next {
+                self.watch.wait_for(&due, &self.sender).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn judge(&self, driven: Driven) -> Outcome {
+        let verdict = match driven.course {
+            Course::Played(plan, mut found) => {
+                if self.target.events.is_some() {
+                    found.extend(plan.judge_handled(self.watch.seen()));
+                }
+                Verdict::of(found)
+            }
+            Course::NotApplicable(reason) => Verdict::NotApplicable(reason),
+            Course::Unreadable(reason) => Verdict::Failed(vec![reason]),
+        };
+        Outcome {
+            loaded: driven.loaded,
+            verdict,
+            elapsed: driven.elapsed,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What has to come out of deliveries, and whether it did.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::json;
+use suno_types::Callback;
+
+use crate::compare::differences;
+use crate::parts::Headers;
+
+/// What has to come out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    pub(crate) answers: Vec<ExpectAnswer>,
+    pub(crate) handled: Vec<Handled>,
+    quarantined: u64,
+    projection: BTreeMap<String, Standing>,
+}
+
+/// What has to be answered to a step.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectAnswer {
+    pub(crate) status: u16,
+    #[serde(default)]
+    headers: Headers,
+    #[serde(default)]
+    header_names: Vec<String>,
+    #[serde(default)]
+    pub(crate) body_excludes: Vec<String>,
+}
+
+/// An event that reached the handler.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Handled {
+    pub(crate) task_id: String,
+    pub(crate) stage: String,
+    pub(crate) code: i64,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Standing {
+    stage: String,
+    code: i64,
+    tracks_ready: Option<usize>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+impl From<&Callback> for Handled {
+    fn from(callback: &Callback) -> Self {
+        Self {
+            task_id: callback.task_id.to_string(),
+            stage: callback.stage().to_string(),
+            code: callback.code.0,
+        }
+    }
+}
+
+impl Standing {
+    pub(super) fn new(stage: String, code: i64, tracks_ready: usize) -> Self {
+        Self {
+            stage,
+            code,
+            tracks_ready: Some(tracks_ready),
+        }
+    }
+}
+
+impl Expect {
+    /// What is wrong with the case itself.
+    pub(super) fn flaws(&self, steps: usize) -> Vec<String> {
+        match self.answers.len() {
+            answers if answers == steps => Vec::new(),
+            answers => vec![format!(
+                "the case expects {answers} answers to {steps} steps"
+            )],
+        }
+    }
+
+    pub(crate) fn judge_answers(&self, answers: &[Answer]) -> Vec<String> {
+        let pairs = self.answers.iter().zip(answers).enumerate();
+        pairs
+            .flat_map(|(place, (expected, answer))| expected.judge(place, answer))
+            .collect()
+    }
+
+    pub(crate) fn judge_handled(&self, handled: &[Handled]) -> Vec<String> {
+        let words = |all: &[Handled]| all.iter().map(Handled::to_string).collect::<Vec<_>>();
+        let (expected, got) = (words(&self.handled), words(handled));
+        differences(&json!({"handled": expected}), &json!({"handled": got}))
+    }
+
+    pub(super) fn judge_quarantined(&self, quarantined: u64) -> Vec<String> {
+        let expected = json!({"quarantined": self.quarantined});
+        differences(&expected, &json!({"quarantined": quarantined}))
+    }
+
+    pub(super) fn judge_projection(&self, got: &BTreeMap<String, Standing>) -> Vec<String> {
+        let tasks = self.projection.iter();
+        tasks
+            .flat_map(|(task_id, expected)| expected.judge(task_id, got.get(task_id)))
+            .collect()
+    }
+}
+
+impl ExpectAnswer {
+    /// What was expected of the answer to step `place` and did not come.
+    pub(crate) fn judge(&self, place: usize, answer: &Answer) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.status != answer.status {
+            found.push(format!(
+                "answers[{place}].status: expected {}, got {}",
+                self.status, answer.status
+            ));
+        }
+        for (name, value) in &self.headers {
+            let has =
+                |(other, got): &(String, String)| name.eq_ignore_ascii_case(other) && value == got;
+            if !answer.headers.iter().any(has) {
+                found.push(format!(
+                    "answers[{place}]: expected the header {name}: {value}"
+                ));
+            }
+        }
+        for name in &self.header_names {
+            let is = |(other, _): &(String, String)| name.eq_ignore_ascii_case(other);
+            if !answer.headers.iter().any(is) {
+                found.push(format!("answers[{place}]: expected the header {name}"));
+            }
+        }
+        let texts = answer.texts();
+        if self
+            .body_excludes
+            .iter()
+            .any(|secret| texts.iter().any(|text| text.contains(secret)))
+        {
+            found.push(format!(
+                "answers[{place}]: the answer shows what it must not show"
+            ));
+        }
+        found
+    }
+}
+
+impl Answer {
+    fn texts(&self) -> Vec<String> {
+        let headers = self
+            .headers
+            .iter()
+            .flat_map(|(name, value)| [name.clone(), value.clone()]);
+        headers
+            .chain([String::from_utf8_lossy(&self.body).into_owned()])
+            .collect()
+    }
+}
+
+impl std::fmt::Display for Handled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.task_id, self.stage, self.code)
+    }
+}
+
+impl Standing {
+    fn judge(&self, task_id: &str, got: Option<&Self>) -> Vec<String> {
+        let form = |standing: &Self, tracks: bool| {
+            let mut form = json!({"stage": standing.stage, "code": standing.code});
+            if tracks {
+                form["tracks_ready"] = json!(standing.tracks_ready);
+            }
+            form
+        };
+        let tracks = self.tracks_ready.is_some();
+        let got = got.map(|got| form(got, tracks));
+        let expected = json!({"projection": {task_id: form(self, tracks)}});
+        differences(&expected, &json!({"projection": {task_id: got}}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        Answer {
+            status,
+            headers: headers.collect(),
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_judged_by_status_headers_and_what_it_must_not_show() {
+        let expected: ExpectAnswer = serde_json::from_value(json!({
+            "status": 405, "headers": [["Allow", "POST"]], "header_names": ["X"],
+            "body_excludes": ["secret"]
+        }))
+        .unwrap();
+        let good = answer(405, &[("allow", "POST"), ("x", "y")], "{}");
+        assert_eq!(expected.judge(0, &good), Vec::<String>::new());
+        let bad = [
+            answer(404, &[("allow", "POST"), ("x", "y")], "{}"),
+            answer(405, &[("allow", "GET"), ("x", "y")], "{}"),
+            answer(405, &[("allow", "POST"), ("y", "y")], "{}"),
+            answer(405, &[("allow", "POST"), ("x", "a secret")], "{}"),
+            answer(405, &[("allow", "POST"), ("x", "y")], "a secret"),
+        ];
+        for answer in bad {
+            assert_eq!(expected.judge(0, &answer).len(), 1, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_is_judged_by_the_members_that_are_listed() {
+        let without: Standing =
+            serde_json::from_value(json!({"stage": "failed", "code": 501})).unwrap();
+        let with = Standing::new("failed".to_owned(), 501, 1);
+        assert!(without.judge("t", Some(&with)).is_empty());
+        assert_eq!(
+            with.judge("t", Some(&Standing::new("failed".to_owned(), 501, 2)))
+                .len(),
+            1
+        );
+        assert_eq!(
+            with.judge("t", Some(&Standing::new("first".to_owned(), 501, 1)))
+                .len(),
+            1
+        );
+        assert_eq!(with.judge("t", None).len(), 1);
+    }
+}

@@ -1,0 +1,143 @@
+//! One life of a receiver: from a start to the end of its process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::Request;
+use jiff::Timestamp;
+use suno_callback::{
+    Clock, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Receiver, Token, Verification,
+    handler_fn,
+};
+use suno_store_sqlite::SqliteStore;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+use super::watched::{Seen, WatchedStore};
+use super::{Answer, Input, PATH, Step};
+
+/// How long handling may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where events are kept.
+#[derive(Debug)]
+pub(super) enum StoreKind {
+    Memory,
+    Sqlite(PathBuf),
+}
+
+impl StoreKind {
+    fn open(&self) -> Result<Box<dyn IdempotencyStore>> {
+        Ok(match self {
+            Self::Memory => Box::new(MemoryStore::new()),
+            Self::Sqlite(path) => Box::new(SqliteStore::open(path)?),
+        })
+    }
+}
+
+/// A clock that is set.
+#[derive(Debug, Clone, Default)]
+struct SetClock(Arc<AtomicI64>);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::SeqCst)).unwrap_or_default()
+    }
+}
+
+/// A receiver, its dispatcher and their store. It has a runtime of its own, so that its end ends
+/// everything that it started.
+pub(super) struct Life {
+    receiver: Receiver,
+    dispatcher: Dispatcher,
+    store: Arc<WatchedStore>,
+    clock: SetClock,
+    runtime: Runtime,
+}
+
+impl Life {
+    pub(super) fn begin(input: &Input, store: &StoreKind, seen: &Seen) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let _entered = runtime.enter();
+        let store = Arc::new(WatchedStore::new(store.open()?, seen.clone()));
+        let inbox = Inbox::start(store.clone());
+        let clock = SetClock::default();
+        let mut receiver = Receiver::new(inbox.clone(), verification(input)?)
+            .with_path(PATH)
+            .with_clock(clock.clone());
+        if let Some(bytes_max) = input.body_bytes_max {
+            receiver = receiver.with_body_bytes_max(bytes_max);
+        }
+        let seen = seen.clone();
+        let handler = handler_fn(move |event: Event| {
+            seen.note_handled(event.callback().clone());
+            async { Ok(()) }
+        });
+        Ok(Self {
+            receiver,
+            dispatcher: Dispatcher::new(inbox, handler),
+            store,
+            clock,
+            runtime,
+        })
+    }
+
+    pub(super) fn set_clock(&self, unix_seconds: u32) {
+        self.clock.0.store(unix_seconds.into(), Ordering::SeqCst);
+    }
+
+    /// Delivers one request.
+    pub(super) fn receive(&self, step: &Step) -> Result<Answer> {
+        let mut request = Request::builder().method(&*step.method).uri(&*step.path);
+        for (name, value) in &step.headers {
+            request = request.header(name, value);
+        }
+        let request = request
+            .body(Bytes::from(step.body.0.clone()))
+            .context("the request cannot be built")?;
+        let response = self.runtime.block_on(self.receiver.receive(request));
+        let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        };
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().iter().map(header).collect(),
+            body: response.body().to_vec(),
+        })
+    }
+
+    /// How many bodies are kept raw.
+    pub(super) fn quarantined(&self) -> Result<u64> {
+        Ok(self.runtime.block_on(self.store.counts())?.quarantined)
+    }
+
+    /// Handles everything that can be handled.
+    pub(super) fn handle_all(&self) -> Result<()> {
+        self.runtime.block_on(async {
+            let mut idle = std::pin::pin!(self.store.idle().notified());
+            idle.as_mut().enable();
+            let running = self.dispatcher.clone().start();
+            let waited = timeout(PATIENCE, idle).await;
+            running.stop().await;
+            waited.with_context(|| format!("handling did not end within {PATIENCE:?}"))
+        })
+    }
+}
+
+fn verification(input: &Input) -> Result<Verification> {
+    let mut verification = Verification::dangerous_none();
+    for key in &input.keys {
+        verification = verification.with_webhook_key(&key.text);
+    }
+    if let Some(token) = &input.token {
+        verification = verification.with_token(Token::new(token)?);
+    }
+    Ok(verification)
+}

@@ -1,0 +1,176 @@
+//! Receivers in processes of their own: `suno listen`, or a part of the program that runs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::callback::KEY;
+use crate::process::{Lines, Process};
+
+const KEY_VARIABLE: &str = "SUNO_TESTKIT_KEY";
+/// How long a receiver may take to start.
+const START: Duration = Duration::from_secs(20);
+
+/// How a receiver is started. It verifies with [`KEY`].
+#[derive(Debug)]
+pub struct ReceiverCommand {
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+/// A build profile of cargo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the two that receivers are built with"
+)]
+pub enum Profile {
+    /// Without optimisations.
+    Debug,
+    /// With them.
+    Release,
+}
+
+impl ReceiverCommand {
+    /// This program with other arguments.
+    ///
+    /// # Errors
+    ///
+    /// If the path of this program is not known.
+    pub fn of_this_program<const N: usize>(arguments: [String; N]) -> Result<Self> {
+        Ok(Self {
+            program: std::env::current_exe().context("cannot find this program")?,
+            arguments: arguments.into(),
+        })
+    }
+
+    /// `suno listen` on a free port, built first.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be built.
+    pub fn listen(store: &Path, profile: Profile) -> Result<Self> {
+        let arguments = [
+            "listen",
+            "--json",
+            "--addr",
+            "127.0.0.1:0",
+            "--lease",
+            "1s",
+            "--webhook-key-env",
+            KEY_VARIABLE,
+            "--store",
+        ];
+        let mut arguments = arguments.map(str::to_owned).to_vec();
+        arguments.push(format!("sqlite:{}", store.display()));
+        Ok(Self {
+            program: build_suno(profile)?,
+            arguments,
+        })
+    }
+
+    /// The command, with its stdout in a pipe.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .env(KEY_VARIABLE, KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        command
+    }
+}
+
+fn build_suno(profile: Profile) -> Result<PathBuf> {
+    let (profile, folder) = match profile {
+        Profile::Debug => ("dev", "debug"),
+        Profile::Release => ("release", "release"),
+    };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "suno-cli"])
+        .args(["--profile", profile])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .context("cannot run cargo")?;
+    if !built.success() {
+        bail!("suno could not be built");
+    }
+    let metadata = cargo_metadata::MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .no_deps()
+        .exec()?;
+    Ok(metadata.target_directory.join(folder).join("suno").into())
+}
+
+/// A receiver that runs, and the lines that it prints after the first.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ReceiverProcess {
+    /// The process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it prints.
+    pub lines: Lines,
+}
+
+impl ReceiverProcess {
+    /// Starts a receiver and waits until it listens.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or does not say in time where it listens.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let mut process = Process::start(command)?;
+        let lines = process.lines()?;
+        let (_, listening) = lines
+            .recv_timeout(START)
+            .context("the receiver did not start")?;
+        Ok(Self {
+            process,
+            address: address_of(&listening)?,
+            lines,
+        })
+    }
+}
+
+/// The address in the first line of a receiver.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn address_of(line: &str) -> Result<SocketAddr> {
+    let listening: serde_json::Value =
+        serde_json::from_str(line).context("the receiver did not say where it listens")?;
+    listening["url"]
+        .as_str()
+        .and_then(|url| url.strip_prefix("http://")?.split('/').next()?.parse().ok())
+        .context("the receiver did not say where it listens")
+}
+
+/// The task in a line that reports a handled event.
+#[must_use]
+pub fn handled_task(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    if line["event"] != "handled" {
+        return None;
+    }
+    Some(line["task_id"].as_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_of_handled_events_count() {
+        let line = r#"{"event":"handled","task_id":"a"}"#;
+        assert_eq!(handled_task(line).as_deref(), Some("a"));
+        assert_eq!(handled_task(r#"{"event":"listening","url":"x"}"#), None);
+        assert_eq!(handled_task("not JSON"), None);
+    }
+}

@@ -1,0 +1,369 @@
+//! What each operation of the SQLite store costs with many events in it, and how long it takes to
+//! start.
+
+mod beside;
+mod fill;
+mod report;
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use suno_callback::{Delivery, PurgeRequest, Settlement};
+use suno_testkit::callback::body;
+use suno_testkit::process::own_cpu;
+use suno_types::TaskId;
+
+use self::fill::Store;
+use super::bound;
+use super::load::BODY_BYTES;
+use super::machine::Program;
+
+/// How many deliveries share a commit while it is measured: about as many as 64 connections bring.
+const BATCH: usize = 32;
+/// How many events are claimed at once.
+const CLAIM_MAX: usize = 256;
+const LEASE: Duration = Duration::from_secs(600);
+/// How many tasks are looked up in each turn, half of them unknown.
+const FINDS: usize = 512;
+/// How many purge steps each turn has.
+const PURGES: usize = 4;
+/// How often each store is opened at the end.
+const STARTS: usize = 5;
+
+/// Accept, claim, settle, find, purge and start with growing numbers of stored events
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    growing: Growing,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// How far stores grow.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Growing {
+    /// How many events are stored and handled; several are measured in turns
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
+        default_value = "10000,1000000"
+    )]
+    events: Vec<u64>,
+    /// How many events wait for a retry, in stores of their own
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
+        default_value = "1000000"
+    )]
+    waiting: Vec<u64>,
+    /// How many events are ready and were never claimed, in stores of their own
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
+        default_value = "1000000"
+    )]
+    ready: Vec<u64>,
+    /// How big a body is
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_parser = bound::body_bytes(),
+        default_value_t = BODY_BYTES
+    )]
+    body_bytes: usize,
+    /// How many events are accepted, claimed and settled in each turn
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::EVENTS_MAX),
+        default_value_t = 8_192
+    )]
+    turn_over: usize,
+    /// How many turns each store has
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::ROUNDS_MAX),
+        default_value_t = 3
+    )]
+    rounds: usize,
+    /// How long filling and measuring may take together, in minutes
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<u64>(bound::MINUTES_MAX),
+        default_value_t = 30
+    )]
+    minutes_max: u64,
+}
+
+impl Growing {
+    fn arguments(&self) -> Vec<String> {
+        let counts = |events: &[u64]| {
+            let events: Vec<String> = events.iter().map(u64::to_string).collect();
+            events.join(",")
+        };
+        vec![
+            format!("--events={}", counts(&self.events)),
+            format!("--waiting={}", counts(&self.waiting)),
+            format!("--ready={}", counts(&self.ready)),
+            format!("--body-bytes={}", self.body_bytes),
+            format!("--turn-over={}", self.turn_over),
+            format!("--rounds={}", self.rounds),
+            format!("--minutes-max={}", self.minutes_max),
+        ]
+    }
+
+    /// The stores, in the order in which they are measured and reported.
+    fn contents(&self) -> Vec<Content> {
+        let of = |held: Held, events: &[u64]| -> Vec<Content> {
+            let contents = events.iter().map(|events| Content {
+                held,
+                events: *events,
+            });
+            contents.collect()
+        };
+        [
+            of(Held::Handled, &self.events),
+            of(Held::Waiting, &self.waiting),
+            of(Held::Ready, &self.ready),
+        ]
+        .concat()
+    }
+}
+
+/// How the events stand that a store is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Held {
+    Handled,
+    Waiting,
+    Ready,
+}
+
+/// What a store is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Content {
+    held: Held,
+    events: u64,
+}
+
+/// What a turn took: microseconds for each event or task, and milliseconds for each purge step.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Turn {
+    content: Content,
+    accept: f64,
+    accept_cpu: f64,
+    claim: f64,
+    settle: f64,
+    /// Of claiming and settling together.
+    handle_cpu: f64,
+    find: f64,
+    purge_ms: f64,
+    /// The longest operation that writes, in milliseconds.
+    slowest_ms: f64,
+}
+
+/// How long it took from opening a store to the first event that was accepted.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Start {
+    content: Content,
+    millis: f64,
+}
+
+/// How long accepting took another process beside a busy dispatcher: the 99th percentile, in
+/// milliseconds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Beside {
+    content: Content,
+    p99_ms: f64,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Measured {
+    turns: Vec<Turn>,
+    starts: Vec<Start>,
+    besides: Vec<Beside>,
+}
+
+pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<()> {
+    let measured: Measured = program.tell("bench-grow", options.growing.arguments())?;
+    if options.json {
+        writeln!(out, "{}", serde_json::to_string(&measured)?)?;
+        return Ok(());
+    }
+    report::tell(&options.growing, &measured, out)
+}
+
+/// Fills stores, measures, and prints the figures as JSON. The stores are in a temporary folder, which
+/// is removed at the end.
+///
+/// # Errors
+///
+/// If a store cannot be written, or time is up.
+pub(crate) async fn grow(growing: Growing) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60 * growing.minutes_max);
+    let dir = tempfile::tempdir()?;
+    let mut stores = Vec::new();
+    for content in growing.contents() {
+        let file = dir.path().join(format!("{}.db", stores.len()));
+        stores.push(Store::fill(&file, content, growing.body_bytes, deadline).await?);
+    }
+    let mut measured = Measured::default();
+    for _ in 0..growing.rounds {
+        for store in &mut stores {
+            check_time(deadline)?;
+            measured.turns.push(turn(store, growing.turn_over).await?);
+        }
+    }
+    for mut store in stores {
+        check_time(deadline)?;
+        measured.besides.push(Beside {
+            content: store.content(),
+            p99_ms: beside::accept_p99_millis(&mut store).await?,
+        });
+        for _ in 0..STARTS {
+            check_time(deadline)?;
+            let (opened, millis) = start(store).await?;
+            store = opened;
+            let content = store.content();
+            measured.starts.push(Start { content, millis });
+        }
+    }
+    writeln!(io::stdout(), "{}", serde_json::to_string(&measured)?)?;
+    Ok(())
+}
+
+fn check_time(deadline: Instant) -> Result<()> {
+    ensure!(Instant::now() < deadline, "time is up");
+    Ok(())
+}
+
+/// Accepts so many new events, claims and settles as many of the oldest that are ready, and looks up
+/// and purges a few.
+async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
+    let deliveries = store.deliveries(count)?;
+    let mut slowest = Duration::ZERO;
+    let accepting = Stopwatch::start();
+    for batch in deliveries.chunks(BATCH) {
+        timed(&mut slowest, store.accept(batch)).await?;
+    }
+    let (accept, accept_cpu) = accepting.micros_each(count)?;
+    let handling = Stopwatch::start();
+    let (mut claiming, mut settled) = (Duration::ZERO, 0);
+    while settled < count {
+        let claim_started = Instant::now();
+        let claim = store.claim(CLAIM_MAX.min(count - settled));
+        let claims = timed(&mut slowest, claim).await?;
+        claiming += claim_started.elapsed();
+        ensure!(
+            !claims.is_empty(),
+            "a store has fewer events than were put there"
+        );
+        settled += claims.len();
+        timed(&mut slowest, store.settle(&claims, &Settlement::Done)).await?;
+    }
+    let (handle, handle_cpu) = handling.micros_each(count)?;
+    let claim = micros_each(claiming, count);
+    let find = find(store).await?;
+    let purge_ms = purge(store, &mut slowest).await?;
+    Ok(Turn {
+        content: store.content(),
+        accept,
+        accept_cpu,
+        claim,
+        settle: handle - claim,
+        handle_cpu,
+        find,
+        purge_ms,
+        slowest_ms: slowest.as_secs_f64() * 1e3,
+    })
+}
+
+/// Does an operation, and notes how long it took if none was slower.
+async fn timed<T>(slowest: &mut Duration, operation: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let result = operation.await;
+    *slowest = started.elapsed().max(*slowest);
+    result
+}
+
+/// Microseconds for each task that is looked up.
+async fn find(store: &Store) -> Result<f64> {
+    let tasks: Vec<TaskId> = (0..FINDS)
+        .map(|place| store.task_id(place % 2 == 0))
+        .collect::<Result<_>>()?;
+    let watch = Stopwatch::start();
+    for task in &tasks {
+        store.find(task).await?;
+    }
+    Ok(watch.micros_each(FINDS)?.0)
+}
+
+/// Milliseconds for each step that purges bodies and keys, beginning with the oldest.
+async fn purge(store: &Store, slowest: &mut Duration) -> Result<f64> {
+    let mut request = PurgeRequest::default();
+    request.bodies_after = Duration::ZERO;
+    request.keys_after = Duration::ZERO;
+    let watch = Stopwatch::start();
+    for _ in 0..PURGES {
+        timed(slowest, store.purge(&request)).await?;
+    }
+    Ok(watch.micros_each(PURGES)?.0 / 1e3)
+}
+
+/// Closes and opens a store. Milliseconds until the first event is accepted.
+async fn start(store: Store) -> Result<(Store, f64)> {
+    let closed = store.close();
+    let watch = Stopwatch::start();
+    let mut store = closed.open()?;
+    let delivery = store.deliveries(1)?;
+    store.accept(&delivery).await?;
+    Ok((store, watch.micros_each(1)?.0 / 1e3))
+}
+
+/// A delivery of a complete callback, as the receiver makes it.
+pub(crate) fn delivery(task: &str, body_bytes: usize) -> Result<Delivery> {
+    let body = Bytes::from(body(task, body_bytes));
+    Ok(Delivery::decode(body, Timestamp::UNIX_EPOCH))
+}
+
+struct Stopwatch {
+    started: Instant,
+    cpu: Duration,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            cpu: own_cpu().unwrap_or_default(),
+        }
+    }
+
+    /// The time by the clock and of the processor, in microseconds.
+    fn micros_each(&self, count: usize) -> Result<(f64, f64)> {
+        let elapsed = self.started.elapsed();
+        let cpu = own_cpu().unwrap_or_default();
+        let cpu = cpu
+            .checked_sub(self.cpu)
+            .context("a clock that goes back")?;
+        Ok((micros_each(elapsed, count), micros_each(cpu, count)))
+    }
+}
+
+fn micros_each(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / count as f64
+}

@@ -1,0 +1,124 @@
+//! How much memory the receiver takes: idle, for each open connection, for events that wait.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+
+use super::bound;
+use super::connection::Connection;
+use super::load::Load;
+use super::machine::{Program, Running, describe};
+use super::statistics::cell;
+use super::subject::Subject;
+
+/// How many events are sent before the connections are counted, so that what grows once has grown: more
+/// than the pages that the store keeps.
+const WARM_UP: u64 = 10_000;
+/// How many connections send the events that wait.
+const SENDERS: usize = 64;
+
+/// Memory of the receiver with the SQLite store: idle, for each open connection, for events that
+/// are not handled
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Options {
+    /// How many connections are kept open
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::AT_ONCE_MAX),
+        default_value_t = 500
+    )]
+    connections: usize,
+    /// How many events are stored and not handled
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
+        default_value_t = 100_000
+    )]
+    events: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (idle, connection) = runtime.block_on(connections(program, options))?;
+    let events = runtime.block_on(events(program, options))?;
+    if options.json {
+        let told = serde_json::json!({
+            "idle_kb": idle,
+            "connections": options.connections,
+            "kb_each_connection": connection,
+            "events": options.events,
+            "kb_of_events": events,
+        });
+        writeln!(out, "{told}")?;
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    writeln!(
+        out,
+        "{}.\n\n\
+         | resident memory of sqlite | measured | goal |\n\
+         | --- | ---: | --- |\n\
+         | idle | {} MB | <= 15 MB |\n\
+         | for each of {} connections that sent one callback and are open | {} kB | <= 12 kB |\n\
+         | {} events that are not handled | + {} MB | <= 20 MB for 100,000 |",
+        describe(dir.path())?,
+        cell(Some(idle / 1024.0), 1),
+        options.connections,
+        cell(Some(connection), 1),
+        options.events,
+        cell(Some(events / 1024.0), 1),
+    )?;
+    Ok(())
+}
+
+/// What the receiver takes when it has begun, and what each connection adds.
+async fn connections(program: &Program, options: &Options) -> Result<(f64, f64)> {
+    let dir = tempfile::tempdir()?;
+    let running = Running::start(Subject::Sqlite.command(program, dir.path()))?;
+    let idle = resident(&running)?;
+    let load = Load::closed(running.address(), 1, std::time::Duration::ZERO);
+    Connection::open(&load, 0, 0).await?.send(WARM_UP).await?;
+    let before = resident(&running)?;
+    let mut open = Vec::with_capacity(options.connections);
+    for place in 0..options.connections {
+        let mut connection = Connection::open(&load, 1, place).await?;
+        connection.send(1).await?;
+        open.push(connection);
+    }
+    let each = (resident(&running)? - before) / options.connections as f64;
+    Ok((idle, each))
+}
+
+/// What events that wait add.
+async fn events(program: &Program, options: &Options) -> Result<f64> {
+    let dir = tempfile::tempdir()?;
+    let running = Running::start(Subject::Sqlite.command(program, dir.path()))?;
+    let load = Load::closed(running.address(), SENDERS, std::time::Duration::ZERO);
+    let before = resident(&running)?;
+    let mut senders = tokio::task::JoinSet::new();
+    for place in 0..SENDERS {
+        let share = options.events / SENDERS as u64;
+        let rest = u64::from((place as u64) < options.events % SENDERS as u64);
+        senders.spawn(async move {
+            let mut connection = Connection::open(&load, 2, place).await?;
+            connection.send(share + rest).await
+        });
+    }
+    while let Some(sent) = senders.join_next().await {
+        sent??;
+    }
+    Ok(resident(&running)? - before)
+}
+
+fn resident(running: &Running) -> Result<f64> {
+    running
+        .resident_kb()
+        .context("this system does not tell how much memory a process has")
+}

@@ -1,0 +1,102 @@
+//! What to measure.
+
+use std::fmt;
+
+use super::bound;
+use super::load::BODY_BYTES;
+use super::subject::Subject;
+
+/// What to measure.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Options {
+    /// The subjects; all of them unless given
+    #[arg(long, value_enum, value_delimiter = ',')]
+    subjects: Vec<Subject>,
+    /// How many connections send at the same time; several are measured one after the other
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        value_parser = bound::count::<usize>(bound::AT_ONCE_MAX),
+        default_value = "64"
+    )]
+    connections: Vec<usize>,
+    /// How big bodies are, in bytes; several are measured one after the other
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_delimiter = ',',
+        value_parser = bound::body_bytes(),
+        default_values_t = [BODY_BYTES]
+    )]
+    body_bytes: Vec<usize>,
+    /// How long each run lasts
+    #[arg(long, value_parser = bound::seconds, default_value_t = 5.0)]
+    pub(super) seconds: f64,
+    /// How often each subject is run
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<usize>(bound::ROUNDS_MAX),
+        default_value_t = 3
+    )]
+    pub(super) rounds: usize,
+    /// How many of a hundred deliveries were sent before
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(..=100),
+        default_value_t = 0
+    )]
+    pub(super) duplicates: u8,
+    /// After each run, send that part of what it answered by a plan, for latency without
+    /// coordinated omission; 0 leaves it out
+    #[arg(long, value_name = "PART", value_parser = bound::part, default_value_t = 0.5)]
+    pub(super) paced: f64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Options {
+    pub(super) fn subjects(&self) -> Vec<Subject> {
+        match self.subjects.is_empty() {
+            true => Subject::all(),
+            false => self.subjects.clone(),
+        }
+    }
+
+    /// Everything that is measured in one round.
+    pub(super) fn cases(&self) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for &connections in &self.connections {
+            for &body_bytes in &self.body_bytes {
+                cases.extend(self.subjects().into_iter().map(|subject| Case {
+                    subject,
+                    connections,
+                    body_bytes,
+                }));
+            }
+        }
+        cases
+    }
+}
+
+/// A subject and the load that it is under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Case {
+    pub(super) subject: Subject,
+    pub(super) connections: usize,
+    pub(super) body_bytes: usize,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            subject,
+            connections,
+            body_bytes,
+        } = self;
+        write!(f, "{subject:<15} {connections:>3} × {body_bytes:>5} B")
+    }
+}

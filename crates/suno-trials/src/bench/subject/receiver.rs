@@ -1,0 +1,47 @@
+//! The receiver of this workspace.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use suno_callback::{
+    Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Receiver, Verification, handler_fn,
+};
+use suno_store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+
+use suno_testkit::callback::KEY;
+
+/// How many handlers run at the same time: each claim is a transaction, which they share.
+const HANDLERS_MAX: usize = 256;
+
+/// The store of a subject that has one.
+pub(in crate::bench) fn store_file(dir: &Path) -> PathBuf {
+    dir.join("suno.db")
+}
+
+pub(super) async fn serve_memory(listener: TcpListener) -> Result<()> {
+    serve(listener, Inbox::start(Arc::new(MemoryStore::new()))).await
+}
+
+pub(super) async fn serve_sqlite(listener: TcpListener, dir: &Path) -> Result<()> {
+    serve(listener, Inbox::start(sqlite(dir)?)).await
+}
+
+pub(super) async fn serve_handled(listener: TcpListener, dir: &Path) -> Result<()> {
+    let inbox = Inbox::start(sqlite(dir)?);
+    let handler = handler_fn(|_: Event| async { Ok(()) });
+    let dispatcher = Dispatcher::new(inbox.clone(), handler).with_handlers_max(HANDLERS_MAX);
+    let _running = dispatcher.start();
+    serve(listener, inbox).await
+}
+
+fn sqlite(dir: &Path) -> Result<Arc<dyn IdempotencyStore>> {
+    Ok(Arc::new(SqliteStore::open(store_file(dir))?))
+}
+
+async fn serve(listener: TcpListener, inbox: Inbox) -> Result<()> {
+    let receiver = Receiver::new(inbox, Verification::webhook_key(KEY));
+    suno_callback::serve::serve(listener, receiver, std::future::pending()).await;
+    Ok(())
+}

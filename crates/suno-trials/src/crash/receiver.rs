@@ -1,0 +1,107 @@
+//! Receivers of our own: with a fault on purpose, with a handler that ends the process, or with a
+//! handler that writes into the file of the store.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use suno_callback::serve::serve;
+use suno_callback::{
+    Accepted, CallbackHandler, Delivery, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox,
+    Receiver, StoreError, Verification, async_trait, handler_fn,
+};
+use suno_store_sqlite::SqliteStore;
+use suno_testkit::altered::{Alteration, AlteredStore};
+use suno_testkit::callback::KEY;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::options::Variant;
+use super::songs::{Settling, Songs};
+use crate::printing::{print_handled, print_listening};
+
+/// How long the commit comes after the answer.
+const LATE: Duration = Duration::from_millis(20);
+
+/// How the handler settles an event for which it has written a row; `None` if it writes none.
+fn settling(variant: Variant) -> Option<Settling> {
+    match variant {
+        Variant::InTransaction => Some(Settling::WithTheRow),
+        Variant::TwoTransactions => Some(Settling::AfterTheRow),
+        Variant::AnswersEarly | Variant::HandlerKills => None,
+    }
+}
+
+/// How many events are handled for one that ends the process.
+const HANDLED_PER_KILL: u32 = 100;
+
+/// Receives until it is killed, and prints what it handles.
+///
+/// # Errors
+///
+/// If it cannot listen or open the store.
+pub(crate) async fn receive(variant: Variant, file: &Path) -> Result<()> {
+    let store = Arc::new(SqliteStore::open(file)?);
+    match settling(variant) {
+        Some(settling) => serve_until_stopped(store, Songs::open(file, settling)?).await,
+        None if variant == Variant::AnswersEarly => {
+            let late = Arc::new(AlteredStore(LateStore { store }));
+            serve_until_stopped(late, handler_fn(printed)).await
+        }
+        None => serve_until_stopped(store, handler_fn(printed_or_killed)).await,
+    }
+}
+
+async fn serve_until_stopped(
+    store: Arc<dyn IdempotencyStore>,
+    handler: impl CallbackHandler,
+) -> Result<()> {
+    let inbox = Inbox::start(store);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    print_listening(address)?;
+    let dispatcher = Dispatcher::new(inbox.clone(), handler)
+        .with_lease(Duration::from_secs(1))
+        .start();
+    let receiver = Receiver::new(inbox, Verification::webhook_key(KEY));
+    let mut terminate = signal(SignalKind::terminate())?;
+    serve(listener, receiver, async {
+        terminate.recv().await;
+    })
+    .await;
+    dispatcher.stop().await;
+    Ok(())
+}
+
+async fn printed(event: Event) -> Result<(), HandlerError> {
+    Ok(print_handled(&event)?)
+}
+
+async fn printed_or_killed(event: Event) -> Result<(), HandlerError> {
+    if fastrand::u32(0..HANDLED_PER_KILL) == 0 {
+        std::process::abort();
+    }
+    printed(event).await
+}
+
+#[derive(Debug)]
+struct LateStore {
+    store: Arc<SqliteStore>,
+}
+
+#[async_trait]
+impl Alteration for LateStore {
+    fn store(&self) -> &dyn IdempotencyStore {
+        &*self.store
+    }
+
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+        let (store, late) = (self.store.clone(), deliveries.to_vec());
+        tokio::spawn(async move {
+            tokio::time::sleep(LATE).await;
+            let _ = store.accept(&late).await;
+        });
+        Ok(vec![Accepted::New; deliveries.len()])
+    }
+}

@@ -1,0 +1,217 @@
+//! What was found: nothing that was answered with 200 may be missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use suno_callback::{EventFilter, EventRecord, EventState, IdempotencyStore, ListRequest};
+use suno_store_sqlite::SqliteStore;
+
+use super::load::Load;
+use super::songs;
+use crate::stored::block_on;
+
+/// How many records are read at once.
+const PAGE: u32 = 1_000;
+
+/// What was seen of the receiver: what it printed, and what stood in its store.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// How often each task was handled.
+    handled: BTreeMap<String, u32>,
+    /// Tasks that stood in the store as done when the process was dead.
+    done: BTreeSet<String>,
+    /// Tasks that were handled although they had been done.
+    handled_after_done: BTreeSet<String>,
+    /// How many records each task has.
+    records: BTreeMap<String, u32>,
+    not_done: BTreeSet<String>,
+    /// How many songs each task has, if the handler writes them.
+    songs: Option<BTreeMap<String, u32>>,
+}
+
+impl Seen {
+    /// Takes in lines that the receiver printed.
+    pub(super) fn handled(&mut self, lines: Vec<String>) {
+        for line in lines {
+            let task = serde_json::from_str(&line)
+                .ok()
+                .and_then(|line: serde_json::Value| Some(line["task_id"].as_str()?.to_owned()));
+            let Some(task) = task else { continue };
+            if self.done.contains(&task) {
+                self.handled_after_done.insert(task.clone());
+            }
+            *self.handled.entry(task).or_default() += 1;
+        }
+    }
+
+    /// Reads the store while nobody else uses it.
+    pub(super) fn look_into(&mut self, file: &Path) -> Result<()> {
+        self.records.clear();
+        self.not_done.clear();
+        for record in records(file)? {
+            let task = record.key.task_id().to_string();
+            *self.records.entry(task.clone()).or_default() += 1;
+            if record.state == EventState::Done {
+                self.done.insert(task);
+            } else {
+                self.not_done.insert(task);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what the handler has written into the file of the store.
+    pub(super) fn count_songs(&mut self, file: &Path) -> Result<()> {
+        self.songs = Some(songs::rows(file)?);
+        Ok(())
+    }
+
+    /// How often each task was handled. A song says it better than a line, which may be missing
+    /// although the song is there, or be there twice for one song.
+    fn handled_tasks(&self) -> &BTreeMap<String, u32> {
+        self.songs.as_ref().unwrap_or(&self.handled)
+    }
+}
+
+fn records(file: &Path) -> Result<Vec<EventRecord>> {
+    let store = SqliteStore::open(file)?;
+    block_on(async {
+        let mut request = ListRequest::first(PAGE, EventFilter::default());
+        let mut all = Vec::new();
+        loop {
+            let page = store.list(&request).await?;
+            all.extend(page.records);
+            match page.next {
+                Some(next) => request = request.with_after(next),
+                None => return Ok(all),
+            }
+        }
+    })?
+}
+
+/// What was lost.
+#[derive(Debug)]
+pub(super) struct Verdict<'a> {
+    load: &'a Load,
+    seen: &'a Seen,
+    lost: Vec<&'a str>,
+    not_handled: Vec<&'a str>,
+    recorded_twice: Vec<&'a str>,
+    songs: Option<SongVerdict>,
+}
+
+/// How far songs and settled events are apart.
+#[derive(Debug, Clone, Copy)]
+struct SongVerdict {
+    /// Tasks with more than one song.
+    twice: usize,
+    /// Tasks whose event is done without a song, or not done with one.
+    apart: usize,
+}
+
+impl SongVerdict {
+    fn new(songs: &BTreeMap<String, u32>, seen: &Seen) -> Self {
+        let done = seen
+            .records
+            .keys()
+            .filter(|task| !seen.not_done.contains(*task));
+        let done: BTreeSet<&String> = done.collect();
+        let with_song: BTreeSet<&String> = songs.keys().collect();
+        Self {
+            twice: songs.values().filter(|rows| **rows > 1).count(),
+            apart: done.symmetric_difference(&with_song).count(),
+        }
+    }
+
+    fn is_good(self) -> bool {
+        self.twice == 0 && self.apart == 0
+    }
+}
+
+impl<'a> Verdict<'a> {
+    pub(super) fn new(load: &'a Load, seen: &'a Seen) -> Self {
+        let accepted = || load.accepted().iter().map(String::as_str);
+        let handled = seen.handled_tasks();
+        let is_recorded = |task: &&str| seen.records.contains_key(*task);
+        let is_handled =
+            |task: &&str| handled.contains_key(*task) && !seen.not_done.contains(*task);
+        Self {
+            lost: accepted().filter(|task| !is_recorded(task)).collect(),
+            not_handled: accepted().filter(|task| !is_handled(task)).collect(),
+            recorded_twice: seen
+                .records
+                .iter()
+                .filter(|(_, records)| **records > 1)
+                .map(|(task, _)| task.as_str())
+                .collect(),
+            songs: seen
+                .songs
+                .as_ref()
+                .map(|songs| SongVerdict::new(songs, seen)),
+            load,
+            seen,
+        }
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        let something_happened = !self.load.accepted().is_empty();
+        something_happened
+            && self.lost.is_empty()
+            && self.not_handled.is_empty()
+            && self.recorded_twice.is_empty()
+            && self.seen.handled_after_done.is_empty()
+            && self.songs.is_none_or(SongVerdict::is_good)
+    }
+
+    pub(super) fn tell(&self, rounds: u32, took: Duration, out: &mut dyn Write) -> io::Result<()> {
+        let (sent, answered) = self.load.counts();
+        let again = self
+            .seen
+            .handled
+            .values()
+            .filter(|times| **times > 1)
+            .count();
+        let mut rows: Vec<(&str, u64)> = vec![
+            ("deliveries sent", sent),
+            ("answered with 200", answered),
+            ("events among them", self.load.accepted().len() as u64),
+            ("events handled", self.seen.handled_tasks().len() as u64),
+            ("handled again after a kill", again as u64),
+            ("LOST: answered, not in the inbox", self.lost.len() as u64),
+            ("LOST: answered, not handled", self.not_handled.len() as u64),
+            (
+                "WRONG: two records of one key",
+                self.recorded_twice.len() as u64,
+            ),
+            (
+                "WRONG: handled after it was done",
+                self.seen.handled_after_done.len() as u64,
+            ),
+        ];
+        if let Some(songs) = self.songs {
+            rows.extend([
+                ("WRONG: two songs of one event", songs.twice as u64),
+                (
+                    "WRONG: settled without its song, or the reverse",
+                    songs.apart as u64,
+                ),
+            ]);
+        }
+        writeln!(out, "{rounds} kills in {:.1} s", took.as_secs_f64())?;
+        for (what, count) in rows {
+            writeln!(out, "{count:>8}  {what}")?;
+        }
+        writeln!(
+            out,
+            "{}",
+            if self.is_good() {
+                "nothing was lost"
+            } else {
+                "FAILED"
+            }
+        )
+    }
+}

@@ -1,0 +1,150 @@
+//! Measures this workspace and tries to break it: `cargo xtask bench`, `crash`, `abuse` and the like.
+//!
+//! Some trials run parts of themselves in processes of their own. Those are hidden commands, so that a
+//! program that offers [`Trial`] as its command line offers them too.
+
+pub mod abuse;
+pub mod bench;
+pub mod crash;
+pub mod endtoend;
+pub mod footprint;
+pub mod instructions;
+mod printing;
+mod release;
+mod stored;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// The commands.
+#[derive(Debug, clap::Subcommand)]
+#[non_exhaustive]
+pub enum Trial {
+    #[allow(
+        missing_docs,
+        reason = "the help of a command is that of its arguments"
+    )]
+    Crash(crash::Crash),
+    #[allow(
+        missing_docs,
+        reason = "the help of a command is that of its arguments"
+    )]
+    EndToEnd(endtoend::EndToEnd),
+    #[allow(
+        missing_docs,
+        reason = "the help of a command is that of its arguments"
+    )]
+    Bench(Box<bench::Bench>),
+    #[allow(
+        missing_docs,
+        reason = "the help of a command is that of its arguments"
+    )]
+    Instructions(instructions::Instructions),
+    #[allow(
+        missing_docs,
+        reason = "the help of a command is that of its arguments"
+    )]
+    Footprint(footprint::Footprint),
+    #[allow(
+        missing_docs,
+        reason = "the help of a command is that of its arguments"
+    )]
+    Abuse(abuse::Abuse),
+    /// A part of a trial, in a process of its own
+    #[command(flatten)]
+    Part(Part),
+}
+
+/// Parts of trials that run in processes of their own.
+#[derive(Debug, clap::Subcommand)]
+#[non_exhaustive]
+pub enum Part {
+    /// A server to measure, for 'bench'
+    #[command(hide = true)]
+    BenchSubject {
+        /// The server
+        subject: bench::Subject,
+        /// Where it stores
+        dir: PathBuf,
+    },
+    /// The load, for 'bench'
+    #[command(hide = true)]
+    BenchLoad(bench::Load),
+    /// A store that grows, for 'bench growth'
+    #[command(hide = true)]
+    BenchGrow(bench::Growing),
+    /// A provider to ask, for 'bench client'
+    #[command(hide = true)]
+    BenchProvider,
+    /// A client that asks, for 'bench client'
+    #[command(hide = true)]
+    BenchAsk(bench::Asking),
+    /// The work whose instructions are counted, for 'instructions'
+    #[command(hide = true)]
+    InstructionsWork(instructions::Work),
+    /// A receiver that is not 'suno listen', for 'crash'
+    #[command(hide = true)]
+    CrashReceiver {
+        /// How it differs
+        variant: crash::Variant,
+        /// The file of its store
+        store: PathBuf,
+    },
+    /// A receiver that is broken, for 'abuse'
+    #[command(hide = true)]
+    AbuseReceiver {
+        /// What is broken
+        defect: abuse::Defect,
+        /// The file of its store
+        store: PathBuf,
+    },
+}
+
+impl Trial {
+    /// Runs the command. Success: everything is as it should be.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be run.
+    pub fn run(self, out: &mut dyn Write) -> Result<ExitCode> {
+        let good = match self {
+            Self::Crash(crash) => crash.run(out)?,
+            Self::EndToEnd(endtoend) => endtoend.run(out)?,
+            Self::Bench(bench) => bench.run(out)?,
+            Self::Instructions(instructions) => return instructions.run(out),
+            Self::Footprint(footprint) => footprint.run(out)?,
+            Self::Abuse(abuse) => abuse.run(out)?,
+            Self::Part(part) => {
+                part.run()?;
+                true
+            }
+        };
+        Ok(match good {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
+    }
+}
+
+impl Part {
+    fn run(self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            match self {
+                Self::BenchSubject { subject, dir } => bench::serve(subject, &dir).await,
+                Self::BenchLoad(load) => bench::send(load).await,
+                Self::BenchGrow(growing) => bench::grow(growing).await,
+                Self::BenchProvider => bench::provide().await,
+                Self::BenchAsk(asking) => bench::ask(asking).await,
+                Self::InstructionsWork(work) => work.run().await,
+                Self::CrashReceiver { variant, store } => crash::receive(variant, &store).await,
+                Self::AbuseReceiver { defect, store } => abuse::receive(defect, &store).await,
+            }
+        })
+    }
+}

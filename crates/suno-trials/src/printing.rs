@@ -1,0 +1,24 @@
+//! The lines of receivers that are parts of this program: like those of `suno listen --json`.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use suno_callback::{Event, Receiver};
+
+/// Prints where the receiver listens.
+pub(crate) fn print_listening(address: SocketAddr) -> io::Result<()> {
+    let url = format!("http://{address}{}", Receiver::PATH);
+    print(&json!({"event": "listening", "url": url}))
+}
+
+/// Prints that an event was handled.
+pub(crate) fn print_handled(event: &Event) -> io::Result<()> {
+    print(&json!({"event": "handled", "task_id": event.task_id().as_str()}))
+}
+
+fn print(line: &Value) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
