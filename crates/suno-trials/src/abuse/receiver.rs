@@ -13,7 +13,7 @@ use bytes::Bytes;
 use clap::ValueEnum;
 use http::{Request, Response, StatusCode};
 use suno_callback::{
-    CallbackHandler, Dispatcher, Event, HandlerError, Inbox, Receiver, Verification, async_trait,
+    CallbackHandler, Event, HandlerError, Pipeline, Receiver, Verification, async_trait,
 };
 use suno_store_sqlite::SqliteStore;
 use suno_testkit::callback::KEY;
@@ -56,23 +56,22 @@ impl fmt::Display for Defect {
 ///
 /// If it cannot listen or open the store.
 pub(crate) async fn receive(defect: Defect, file: &Path) -> Result<()> {
-    let inbox = Inbox::start(Arc::new(SqliteStore::open(file)?));
+    let store = Arc::new(SqliteStore::open(file)?);
+    let pipeline = Pipeline::builder(store, Printer, Verification::webhook_key(KEY)).start()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     print_listening(listener.local_addr()?)?;
-    let dispatcher = Dispatcher::new(inbox.clone(), Printer).start();
-    let receiver = Receiver::new(inbox, Verification::webhook_key(KEY));
     let app = match defect {
         Defect::HeaderChecks => Router::new().fallback(decode_first),
         Defect::LogThread => Router::new().fallback(log_before_the_answer),
     };
     let mut terminate = signal(SignalKind::terminate())?;
-    axum::serve(listener, app.with_state(receiver))
+    axum::serve(listener, app.with_state(pipeline.receiver()))
         .with_graceful_shutdown(async move {
             terminate.recv().await;
         })
         .await
         .context("the receiver could not serve")?;
-    dispatcher.stop().await;
+    pipeline.stop().await;
     Ok(())
 }
 

@@ -15,8 +15,11 @@ use suno_types::signature::WebhookKey;
 use super::pace::Pace;
 use super::scenario::Scenario;
 
-/// How many bytes all strangers send in a second where they are paced.
+/// How many bytes all strangers send in a second: whole requests.
 const BYTES_PER_SECOND: u64 = 10_000_000;
+/// The same for half-sent bodies: fast enough that all are open after ten seconds, and not so fast that
+/// this program and the receiver compete for the processor.
+const HALF_SENT_BYTES_PER_SECOND: u64 = 100_000_000;
 /// How many connections are paced.
 const PACED_CONNECTIONS: u64 = 64;
 /// How big a body without signature headers is: as big as one may be.
@@ -107,7 +110,7 @@ pub(super) fn begin(
         return Ok(Load(Vec::new()));
     };
     let traffic = Arc::new(traffic);
-    let pace = Arc::new(Pace::new(begun, BYTES_PER_SECOND));
+    let pace = Arc::new(Pace::new(begun, traffic.bytes_per_second()));
     let stranger = |place| {
         let stranger = Stranger {
             address,
@@ -162,6 +165,14 @@ impl Traffic {
                 signature: signature(KEY),
             },
         }))
+    }
+
+    /// How many bytes all send in a second at most, where that is bounded.
+    fn bytes_per_second(&self) -> u64 {
+        match self {
+            Self::HalfSent { .. } => HALF_SENT_BYTES_PER_SECOND,
+            _ => BYTES_PER_SECOND,
+        }
     }
 
     /// How many threads send; each has one connection, but for those that only wait.
@@ -255,7 +266,7 @@ impl Stranger {
 
     fn hold(&mut self, head: &str, body: &[u8]) {
         for _ in 0..HALF_SENT_CONNECTIONS / HALF_SENT_THREADS {
-            if self.is_over() {
+            if !self.pace.take((head.len() + body.len()) as u64, self.until) {
                 return;
             }
             if let Some(mut stream) = self.connect() {

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use suno_callback::serve::serve;
 use suno_callback::{
-    Accepted, CallbackHandler, Delivery, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox,
-    Receiver, StoreError, Verification, async_trait, handler_fn,
+    Accepted, CallbackHandler, Delivery, Event, HandlerError, IdempotencyStore, Pipeline,
+    StoreError, Verification, async_trait, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
 use suno_testkit::altered::{Alteration, AlteredStore};
@@ -57,20 +56,18 @@ async fn serve_until_stopped(
     store: Arc<dyn IdempotencyStore>,
     handler: impl CallbackHandler,
 ) -> Result<()> {
-    let inbox = Inbox::start(store);
+    let pipeline = Pipeline::builder(store, handler, Verification::webhook_key(KEY))
+        .dispatcher(|dispatcher| dispatcher.with_lease(Duration::from_secs(1)))
+        .start()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     print_listening(address)?;
-    let dispatcher = Dispatcher::new(inbox.clone(), handler)
-        .with_lease(Duration::from_secs(1))
-        .start();
-    let receiver = Receiver::new(inbox, Verification::webhook_key(KEY));
     let mut terminate = signal(SignalKind::terminate())?;
-    serve(listener, receiver, async {
+    let stop = async {
         terminate.recv().await;
-    })
-    .await;
-    dispatcher.stop().await;
+    };
+    pipeline.serve(listener, stop).await;
+    pipeline.stop().await;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use suno_callback::{
-    Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Receiver, Verification, handler_fn,
+    Event, IdempotencyStore, Inbox, MemoryStore, Pipeline, Receiver, Verification, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
@@ -29,11 +29,12 @@ pub(super) async fn serve_sqlite(listener: TcpListener, dir: &Path) -> Result<()
 }
 
 pub(super) async fn serve_handled(listener: TcpListener, dir: &Path) -> Result<()> {
-    let inbox = Inbox::start(sqlite(dir)?);
     let handler = handler_fn(|_: Event| async { Ok(()) });
-    let dispatcher = Dispatcher::new(inbox.clone(), handler).with_handlers_max(HANDLERS_MAX);
-    let _running = dispatcher.start();
-    serve(listener, inbox).await
+    let pipeline = Pipeline::builder(sqlite(dir)?, handler, Verification::webhook_key(KEY))
+        .dispatcher(|dispatcher| dispatcher.with_handlers_max(HANDLERS_MAX))
+        .start()?;
+    pipeline.serve(listener, std::future::pending()).await;
+    Ok(())
 }
 
 fn sqlite(dir: &Path) -> Result<Arc<dyn IdempotencyStore>> {
