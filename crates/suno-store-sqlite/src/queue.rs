@@ -109,6 +109,8 @@ pub fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError>
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn queue(dir: &tempfile::TempDir) -> Queue {
@@ -140,6 +142,19 @@ mod tests {
         assert!(!other.let_others_begin());
         drop(waiting);
         assert!(other.let_others_begin());
+    }
+
+    #[test]
+    fn a_process_begins_only_after_the_others_had_time_to_begin() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (queue(&dir), queue(&dir));
+        let mut connection = Connection::open(dir.path().join("suno.db")).unwrap();
+        let waiting = one.wait();
+        let asked = Instant::now();
+        drop(other.begin(&mut connection).unwrap());
+        // Nobody else began, so that it took all its looks. Sleeping takes at least its time.
+        assert!(asked.elapsed() >= LOOK * LOOKS_MAX);
+        drop(waiting);
     }
 
     #[test]
