@@ -29,5 +29,4 @@ mod stores;
 mod submitting;
 mod tls;
 mod wire;
-mod wrapper;
 mod wrong_store;
