@@ -6,6 +6,7 @@ use crate::{ConformanceError, Events, Fixtures, Format, Options, Pattern, Target
 
 /// The options of a command that runs the cases.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     /// Run only cases whose id fits, such as 'receiver/*' or '*duplicate*'
     #[arg(long, value_name = "GLOB")]

@@ -9,11 +9,11 @@ use suno_callback::{
     Clock, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Running, Settled, SystemClock,
     handler_fn,
 };
+use suno_testkit::wrapper::Fault;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::scene::{HandClock, Meter, WatchedStore, delivery, pass};
-use crate::wrapper::Fault;
+use crate::scene::{HandClock, Meter, Watched, delivery, pass};
 
 async fn accept(store: &MemoryStore, tasks: &[&str]) {
     for task in tasks {
@@ -82,7 +82,7 @@ async fn an_event_that_is_claimed_again_while_its_handler_runs_gets_no_second_ha
         Arc::new(MemoryStore::with_clock(FastClock)),
         Meter::default(),
     );
-    let store = Arc::new(WatchedStore::of(memory.clone()));
+    let store = Arc::new(Watched::of(memory.clone()));
     accept(&memory, &["slow"]).await;
     let running = start(store.clone(), &meter, 15);
     pass(7).await;
@@ -99,7 +99,7 @@ async fn an_event_that_is_claimed_again_while_its_handler_runs_gets_no_second_ha
 #[tokio::test(start_paused = true)]
 async fn a_handler_is_cancelled_when_its_lease_ends_and_another_process_takes_over() {
     let (memory, meter) = (Arc::new(MemoryStore::new()), Meter::default());
-    let cut_off = Arc::new(WatchedStore::of(memory.clone()));
+    let cut_off = Arc::new(Watched::of(memory.clone()));
     accept(&memory, &["slow"]).await;
     let one = start(cut_off.clone(), &meter, 300);
     pass(1).await;
@@ -118,7 +118,7 @@ async fn a_handler_is_cancelled_when_its_lease_ends_and_another_process_takes_ov
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_away_for_longer_than_a_lease_has_no_event_handled_twice_at_once() {
     let (memory, meter) = (Arc::new(MemoryStore::new()), Meter::default());
-    let store = Arc::new(WatchedStore::of(memory.clone()));
+    let store = Arc::new(Watched::of(memory.clone()));
     let tasks: Vec<String> = (0..10).map(|number| format!("slow-{number}")).collect();
     let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
     accept(&memory, &tasks).await;
@@ -141,7 +141,7 @@ async fn a_store_that_is_away_for_longer_than_a_lease_has_no_event_handled_twice
 async fn a_store_that_answers_nothing_for_less_than_half_a_lease_ends_no_handler() {
     for from in 1..60 {
         let (memory, meter) = (Arc::new(MemoryStore::new()), Meter::default());
-        let store = Arc::new(WatchedStore::of(memory.clone()));
+        let store = Arc::new(Watched::of(memory.clone()));
         accept(&memory, &["slow"]).await;
         let running = start(store.clone(), &meter, 200);
         pass(from).await;
@@ -157,7 +157,7 @@ async fn a_store_that_answers_nothing_for_less_than_half_a_lease_ends_no_handler
 #[tokio::test(start_paused = true)]
 async fn claims_are_extended_while_the_store_does_not_answer_a_request_to_claim() {
     let (memory, meter) = (Arc::new(MemoryStore::new()), Meter::default());
-    let store = Arc::new(WatchedStore::of(memory.clone()));
+    let store = Arc::new(Watched::of(memory.clone()));
     accept(&memory, &["slow"]).await;
     let running = start(store.clone(), &meter, 300);
     pass(1).await;
@@ -189,7 +189,7 @@ async fn until(is_so: impl AsyncFn() -> bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_later_stage_waits_for_a_handler_that_goes_on_after_its_lease() {
     let memory = Arc::new(MemoryStore::new());
-    let cut_off = Arc::new(WatchedStore::of(memory.clone()));
+    let cut_off = Arc::new(Watched::of(memory.clone()));
     let (release, blocked) = std::sync::mpsc::channel::<()>();
     let blocked = std::sync::Mutex::new(blocked);
     let (began, mut begun) = mpsc::unbounded_channel();

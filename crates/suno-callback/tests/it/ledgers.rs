@@ -11,9 +11,8 @@ use suno_callback::{
     Accepted, Delivery, DueRequest, DueTasks, DueTicket, ExpectedTask, IdempotencyStore, Intent,
     MemoryStore, OpenIntent, Postponement, PurgeRequest, Purged, StoreError, SubmitId,
 };
+use suno_testkit::wrapper::{Faults, Wrapped, Wrapper};
 use suno_types::TaskId;
-
-use crate::wrapper::{Faults, Wrapped, Wrapper};
 
 type Result<T> = std::result::Result<T, StoreError>;
 

@@ -7,12 +7,12 @@ use suno_callback::{
     ClaimRequest, Dispatcher, Event, HandlerError, IdempotencyStore, Settled, Settlement, WorkerId,
     handler_fn,
 };
+use suno_testkit::wrapper::Fault;
 use tokio::sync::{Notify, mpsc};
 
 use crate::dispatching::Stage;
 use crate::logs::Logs;
 use crate::scene::{TASK, pass};
-use crate::wrapper::Fault;
 
 #[tokio::test(start_paused = true)]
 async fn claims_whose_answer_was_lost_are_asked_for_again_by_the_same_number() {

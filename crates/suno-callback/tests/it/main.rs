@@ -30,5 +30,4 @@ mod stores;
 mod submitting;
 mod tls;
 mod wire;
-mod wrapper;
 mod wrong_store;

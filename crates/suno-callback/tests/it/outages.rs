@@ -8,11 +8,11 @@ use suno_callback::{
     ClaimRequest, DeadCause, Dispatcher, Event, HandlerError, IdempotencyStore, Settlement,
     WorkerId, handler_fn,
 };
+use suno_testkit::wrapper::Fault;
 use tokio::sync::mpsc;
 
 use crate::dispatching::{Stage, dead};
 use crate::scene::{TASK, pass};
-use crate::wrapper::Fault;
 
 /// Tells that it was dropped.
 struct Dropped(mpsc::UnboundedSender<()>);

@@ -8,6 +8,7 @@ use suno_callback::{
     Inbox, MemoryStore, Receiver, Reconciler, Round, Running, Source, Verification, async_trait,
     handler_fn,
 };
+use suno_testkit::wrapper::Fault;
 use suno_types::{TaskId, TaskStatus};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,7 +18,6 @@ use crate::logs::Logs;
 use crate::scene::{
     HandClock, KEY, TASK, WatchedStore, body, delivery, failure, pass, post, signed,
 };
-use crate::wrapper::Fault;
 
 /// A store with everything around it but what claims.
 struct Desk {

@@ -9,9 +9,9 @@ use suno_callback::{
     Accepted, ClaimRequest, Counts, IdempotencyStore, MemoryStore, PurgeRequest, Purged, Retention,
     Running, Settlement, StoreError, WorkerId,
 };
+use suno_testkit::wrapper::{Fault, Faults, Wrapped, Wrapper};
 
 use crate::scene::{HandClock, delivery, pass};
-use crate::wrapper::{Fault, Faults, Wrapped, Wrapper};
 
 const DAY: u64 = 86_400;
 

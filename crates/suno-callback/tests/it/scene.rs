@@ -15,10 +15,9 @@ use suno_callback::{
     IdempotencyStore, MemoryStore, Settled, Settlement, StoreError, StoreErrorKind, Ticket,
     handler_fn,
 };
+use suno_testkit::wrapper::{Faults, Wrapped, Wrapper};
 use suno_types::TaskId;
 use suno_types::signature::WebhookKey;
-
-use crate::wrapper::{Faults, Wrapped, Wrapper};
 
 pub(crate) const KEY: &str = "whk-amber-otter";
 pub(crate) const TASK: &str = "0f8c1b6de2a94c7f8e5d3b2a1c0f9e8d";
@@ -185,17 +184,15 @@ pub(crate) struct Watched {
     pub(crate) numbers: Mutex<Vec<u64>>,
 }
 
-impl WatchedStore {
+impl Watched {
     /// What another process has of the same store.
-    pub(crate) fn of(store: Arc<MemoryStore>) -> Self {
-        Self(Watched {
+    pub(crate) fn of(store: Arc<MemoryStore>) -> WatchedStore {
+        Wrapped(Self {
             store,
-            ..Watched::default()
+            ..Self::default()
         })
     }
-}
 
-impl Watched {
     /// The store without faults.
     pub(crate) fn memory(&self) -> &Arc<MemoryStore> {
         &self.store

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use suno_callback::{Dispatcher, Event, IdempotencyStore, Inbox, Settlement, handler_fn};
+use suno_testkit::wrapper::Fault;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::scene::{Meter, WatchedStore, delivery, pass};
-use crate::wrapper::Fault;
 
 /// The longest that a stop may take: the grace, the last settlements, and cancelling.
 const STOP_MAX: Duration = Duration::from_secs(13);

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use suno_callback::conformance::{Bench, ManualClock, VolatileBench, check, check_only};
 use suno_callback::{EventId, IdempotencyStore, MemoryStore, StoreError};
+use suno_testkit::wrapper::Wrapped;
 
-use crate::wrapper::Wrapped;
 use crate::wrong_store::Breach::{self, *};
 use crate::wrong_store::{Shared, WrongStore};
 

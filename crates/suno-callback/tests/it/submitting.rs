@@ -10,12 +10,12 @@ use suno_callback::{
 };
 use suno_client::{ApiKey, Client, Retry};
 use suno_emulator::{Config, Emulator};
+use suno_testkit::wrapper::Fault;
 use suno_types::{AddInstrumental, Provider, TaskId};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::scene::WatchedStore;
-use crate::wrapper::Fault;
 
 /// The provider, a receiver of its callbacks, and the ledger.
 struct Desk {

@@ -15,9 +15,8 @@ use suno_callback::{
     MemoryStore, Page, PurgeRequest, Purged, Redrive, Redriven, Settled, Settlement, StoreError,
     Ticket, WorkerId,
 };
+use suno_testkit::wrapper::{Faults, Wrapper};
 use suno_types::{Stage, TaskId};
-
-use crate::wrapper::{Faults, Wrapper};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -457,4 +456,4 @@ impl Wrapper for WrongStore {
 }
 
 /// The store of a bench, as what it is.
-pub(crate) type Shared = Arc<crate::wrapper::Wrapped<WrongStore>>;
+pub(crate) type Shared = Arc<suno_testkit::wrapper::Wrapped<WrongStore>>;

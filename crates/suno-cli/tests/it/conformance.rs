@@ -3,10 +3,13 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use suno_testkit::process::Process;
 
-use crate::process::{KEY, listen_with, run, suno};
+use crate::process::{KEY, PATIENCE, listen_with, run, suno};
 
 /// Runs `suno conformance` in a folder; the exit code, stdout and stderr.
 fn conformance(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
@@ -28,22 +31,40 @@ fn the_cases_are_built_in() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// `suno listen --json` on a free port that prints into a file; the process and its callback URL.
+fn listening(folder: &Path, events: &Path) -> (Process, String) {
+    let store = format!("sqlite:{}", folder.join("suno.db").display());
+    let mut command = suno(&["listen", "--json", "--addr", "localhost:0"]);
+    command
+        .args(["--store", &store, "--webhook-key-env", "TEST_WEBHOOK_KEY"])
+        .env("TEST_WEBHOOK_KEY", KEY)
+        .stdout(File::create(events).unwrap())
+        .stderr(Stdio::null());
+    let process = Process::start(&mut command).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let printed = fs::read_to_string(events).unwrap();
+        if let Some((line, _)) = printed.split_once('\n') {
+            let line: Value = serde_json::from_str(line).unwrap();
+            return (process, line["url"].as_str().unwrap().to_owned());
+        }
+        assert!(Instant::now() < deadline, "it does not listen");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn suno_listen_conforms() {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("stderr");
-    let file = File::create(&log).unwrap();
-    let (process, address) = listen_with(
-        &folder.path().join("suno.db"),
-        &["--webhook-key-env", "TEST_WEBHOOK_KEY"],
-        |command| command.stderr(Stdio::from(file)),
-    );
-    let url = format!("http://{address}/suno/callback");
+    let events = folder.path().join("events.jsonl");
+    let (process, url) = listening(folder.path(), &events);
     let arguments = [
         "--target",
         &url,
         "--webhook-key-env",
         "TEST_WEBHOOK_KEY",
+        "--events",
+        events.to_str().unwrap(),
         "--format",
         "json",
     ];

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-
 use suno_testkit::process::Stop;
 
 use super::verdict::{Bounds, Figures};

@@ -11,8 +11,8 @@ use suno_callback::{
     StoreError, Verification, async_trait, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
-use suno_testkit::altered::{Alteration, AlteredStore};
 use suno_testkit::callback::KEY;
+use suno_testkit::wrapper::{Faults, Wrapped, Wrapper};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,7 +45,8 @@ pub(crate) async fn receive(variant: Variant, file: &Path) -> Result<()> {
     match settling(variant) {
         Some(settling) => serve_until_stopped(store, Songs::open(file, settling)?).await,
         None if variant == Variant::AnswersEarly => {
-            let late = Arc::new(AlteredStore(LateStore { store }));
+            let faults = Faults::default();
+            let late = Arc::new(Wrapped(LateStore { store, faults }));
             serve_until_stopped(late, handler_fn(printed)).await
         }
         None => serve_until_stopped(store, handler_fn(printed_or_killed)).await,
@@ -85,12 +86,17 @@ async fn printed_or_killed(event: Event) -> Result<(), HandlerError> {
 #[derive(Debug)]
 struct LateStore {
     store: Arc<SqliteStore>,
+    faults: Faults,
 }
 
 #[async_trait]
-impl Alteration for LateStore {
-    fn store(&self) -> &dyn IdempotencyStore {
+impl Wrapper for LateStore {
+    fn inner(&self) -> &dyn IdempotencyStore {
         &*self.store
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {

@@ -1,10 +1,10 @@
-//! Stores around other stores, and faults that a test puts between the two.
+//! Stores that wrap other stores, and faults that a test puts between the two.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::{Future, pending};
 use std::ops::Deref;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,16 +52,22 @@ macro_rules! wrapper {
     ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         const OPERATIONS: &[&str] = &[$(stringify!($name)),*];
 
-        /// A store around another one. What it does not write itself goes to that one.
+        /// A store that wraps another one: an operation that it does not implement is passed on.
         #[async_trait]
-        pub(crate) trait Wrapper: Debug + Send + Sync {
-            /// The store to which operations go.
+        pub trait Wrapper: Debug + Send + Sync {
+            /// The store that is wrapped.
             fn inner(&self) -> &dyn IdempotencyStore;
 
-            /// What goes wrong on the way.
+            /// The faults between the two.
             fn faults(&self) -> &Faults;
 
-            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+            $(
+            /// The operation of this name, as the wrapper does it.
+            ///
+            /// # Errors
+            ///
+            /// Those of the wrapped store and of the wrapper.
+            async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
                 self.inner().$name($($argument),*).await
             })*
         }
@@ -72,7 +78,7 @@ with_operations!(wrapper);
 
 /// The store that a [`Wrapper`] makes.
 #[derive(Debug, Default)]
-pub(crate) struct Wrapped<W>(pub(crate) W);
+pub struct Wrapped<W>(pub W);
 
 impl<W> Deref for Wrapped<W> {
     type Target = W;
@@ -96,9 +102,10 @@ macro_rules! store {
 
 with_operations!(store);
 
-/// What an operation does wrong.
+/// A fault of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+#[non_exhaustive]
+pub enum Fault {
     /// It fails, and nothing is done.
     Fails(StoreErrorKind),
     /// It is done and reported as failed: the answer is lost.
@@ -114,46 +121,56 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const FAILS: Self = Self::Fails(StoreErrorKind::Unavailable);
+    /// The operation fails, and a later try may succeed.
+    pub const FAILS: Self = Self::Fails(StoreErrorKind::Unavailable);
 }
 
 /// The faults of a store, by the names of its operations.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub struct Faults {
     of: watch::Sender<BTreeMap<&'static str, Fault>>,
     times: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl Faults {
-    /// From now on, an operation goes wrong.
-    pub(crate) fn set(&self, operation: &'static str, fault: Fault) {
+    /// From now on, an operation has a fault.
+    ///
+    /// # Panics
+    ///
+    /// If there is no operation of this name.
+    pub fn set(&self, operation: &'static str, fault: Fault) {
         assert!(OPERATIONS.contains(&operation), "{operation}");
         self.of.send_modify(|of| {
             of.insert(operation, fault);
         });
     }
 
-    /// From now on, every operation goes wrong.
-    pub(crate) fn set_all(&self, fault: Fault) {
+    /// From now on, every operation has a fault.
+    pub fn set_all(&self, fault: Fault) {
         OPERATIONS.iter().for_each(|name| self.set(name, fault));
     }
 
-    /// From now on, all is well.
-    pub(crate) fn mend(&self) {
+    /// From now on, no operation has a fault.
+    pub fn mend(&self) {
         self.of.send_modify(BTreeMap::clear);
     }
 
-    /// How often an operation was asked for.
-    pub(crate) fn times(&self, operation: &'static str) -> usize {
+    /// How often an operation was called.
+    ///
+    /// # Panics
+    ///
+    /// If there is no operation of this name.
+    pub fn times(&self, operation: &'static str) -> usize {
         assert!(OPERATIONS.contains(&operation), "{operation}");
-        let times = self.times.lock().unwrap();
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         times.get(operation).copied().unwrap_or_default()
     }
 
     async fn mended(&self, operation: &'static str) {
         let mut of = self.of.subscribe();
         let is_well = |of: &BTreeMap<_, _>| !of.contains_key(operation);
-        of.wait_for(is_well).await.unwrap();
+        // The sender is a part of this value, so that it cannot be gone.
+        let _ = of.wait_for(is_well).await;
     }
 
     async fn around<T>(
@@ -161,7 +178,12 @@ impl Faults {
         name: &'static str,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        *self.times.lock().unwrap().entry(name).or_default() += 1;
+        *self
+            .times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name)
+            .or_default() += 1;
         let fault = self.of.borrow().get(name).copied();
         match fault {
             None => operation.await,
