@@ -29,7 +29,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     // It builds its bodies by itself: a mistake shared with suno-types would cancel itself out.
     ("suno-emulator", &[]),
     (
-        "suno-cli",
+        "suno-command",
         &[
             "suno-callback",
             "suno-client",

@@ -1,6 +1,7 @@
 //! Checks of this workspace. Nothing here is needed to use the crates.
 
 pub mod conformance;
+pub mod features;
 pub mod layers;
 pub mod simulate;
 

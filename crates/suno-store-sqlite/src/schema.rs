@@ -67,6 +67,11 @@ fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
 /// Creates the file such that only its owner can read it: it holds titles and lyrics. A file that is
 /// there is left as it is.
 fn make_private(path: &Path) -> Result<(), StoreError> {
+    // To SQLite this is no file, so one of this name would be made and left behind.
+    if path == Path::new(":memory:") {
+        let reason = "it is no file: nothing in it would last";
+        return Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason));
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -87,6 +87,7 @@ fn a_folder_that_does_not_exist_is_an_error_that_can_be_tried_again() {
 fn what_is_no_file_is_refused_since_nothing_in_it_would_last() {
     let err = SqliteStore::open(":memory:").unwrap_err();
     assert_eq!(err.kind(), StoreErrorKind::Unavailable);
+    assert!(!fs::exists(":memory:").unwrap(), "a file was left behind");
 }
 
 #[cfg(unix)]
