@@ -1,4 +1,4 @@
-//! Reading a body within its bound, into memory of its own.
+//! Reads a body within its size limit, into its own memory.
 
 use std::future::pending;
 use std::pin::pin;
@@ -10,29 +10,30 @@ use tokio::task::yield_now;
 
 use crate::room::{Place, Room};
 
-/// How much room is made for a body before it is there, whatever length its head claims.
+/// The maximum memory that is reserved for a body in advance, whatever length its head announces.
 const CAPACITY_MAX: usize = 16 * 1_024;
-/// The bytes of a body that need no place in the room. No callback that was ever seen has as many.
+/// The bytes of a body that do not count against the shared room. No callback observed so far was
+/// this large.
 const SMALL_BYTES_MAX: usize = 64 * 1_024;
-/// How many bytes of a large body are read before others have a turn.
+/// The number of bytes of a large body that are read before other tasks run.
 const TURN_BYTES: usize = 64 * 1_024;
 
-/// Why there is no body.
+/// The reason why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// It has more bytes than allowed.
+    /// It exceeds the maximum size.
     TooLarge,
-    /// Its sender broke off.
+    /// Its sender closed the connection early.
     Broken,
     /// It is large, and other bodies needed its room.
     NoRoom,
 }
 
-/// Reads a body of at most `bytes_max` bytes. A large one is given up if it loses its place in `room`,
-/// where it takes as much as its head announces from its first bytes on.
+/// Reads a body of at most `bytes_max` bytes. Gives up on a large body if it loses its place in
+/// `room`, where it takes as much as its head announces from its first bytes on.
 ///
-/// The bytes are copied: those that a server hands over are a part of the buffer that it reads
-/// into, and would keep all of it, and have the server make another, for as long as they wait.
+/// The bytes are copied: a server hands over parts of its read buffer. While they wait, they would
+/// keep the whole buffer alive and make the server allocate another one.
 pub(crate) async fn read<B: Body>(
     body: B,
     bytes_max: usize,
@@ -43,7 +44,7 @@ pub(crate) async fn read<B: Body>(
     let announced = announced.min(bytes_max);
     let mut bytes = Vec::with_capacity(announced.min(CAPACITY_MAX));
     let mut place = None;
-    // How many bytes may be there without another place, and until others have a turn.
+    // The number of bytes that may be read before more room is needed and other tasks run.
     let (mut covered, mut turn_ends) = (SMALL_BYTES_MAX, TURN_BYTES);
     loop {
         let frame = tokio::select! {
@@ -54,7 +55,7 @@ pub(crate) async fn read<B: Body>(
                 Some(frame) => frame.map_err(|_| Unreadable::Broken)?,
             },
         };
-        // Trailers say nothing that is asked for.
+        // Trailers contain nothing that is needed.
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -69,7 +70,7 @@ pub(crate) async fn read<B: Body>(
             covered = needed;
         }
         bytes.put(data);
-        // Those who have lost their places give up their bytes before more are read.
+        // A body that has lost its place must free its bytes before more are read.
         if is_large || bytes.len() >= turn_ends {
             turn_ends = bytes.len() + TURN_BYTES;
             yield_now().await;
@@ -77,7 +78,7 @@ pub(crate) async fn read<B: Body>(
     }
 }
 
-/// Resolves when a place is lost.
+/// Resolves when the place is lost.
 async fn lost(place: &Option<Place>) {
     match place {
         Some(place) => place.lost().await,

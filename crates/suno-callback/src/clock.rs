@@ -1,4 +1,4 @@
-//! Where the time comes from.
+//! The source of the time.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -7,18 +7,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// The time of the system and a clock that never goes back. Tests bring their own.
+/// Provides the system time, and a monotonic clock that never goes back. Tests use their own.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The time of the system. People and programs set it, so that it may step in either direction:
-    /// it is for timestamps that others read, not for measuring.
+    /// Returns the system time. People and programs set it, so it may jump in either direction: use
+    /// it for timestamps that others read, not to measure durations.
     fn now(&self) -> Timestamp;
 
-    /// The time since some fixed moment. It never goes back, and steps of the system clock do not
-    /// change it.
+    /// Returns the time since some fixed moment. It never goes back, and changes to the system
+    /// clock do not affect it.
     ///
-    /// Without an implementation of its own, a clock takes the time of tokio, which tests can pause.
+    /// By default this uses tokio's time, which tests can pause.
     fn monotonic(&self) -> Duration {
-        /// Added so that a clock that was paused before the start does not read zero.
+        /// The offset makes sure that a clock that was paused before the start does not return
+        /// zero.
         const BEFORE_START: Duration = Duration::from_secs(86_400);
         static START: OnceLock<Instant> = OnceLock::new();
         let start = *START.get_or_init(|| Instant::from_std(std::time::Instant::now()));
@@ -26,21 +27,21 @@ pub trait Clock: fmt::Debug + Send + Sync {
     }
 }
 
-/// The clock of the machine.
+/// The clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the place where time comes in"
+        reason = "this is the only place that reads the system clock"
     )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 }
 
-/// The moment `wait` after `start`, or decades later if that cannot be expressed.
+/// Returns the moment `wait` after `start`, or one decades later if that overflows.
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
     start.checked_add(wait).unwrap_or_else(|| start + FAR)

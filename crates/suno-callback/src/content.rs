@@ -1,36 +1,36 @@
-//! What a body says, as far as stores and the order of stages need it.
+//! The content of a body, as far as stores and the order of stages need it.
 
 use sha2::{Digest, Sha256};
 use suno_types::{Callback, CallbackRef, Code, DecodeError, Peek, TaskId, TrackRef};
 
 use crate::key::EventKey;
 
-/// What was made of a body.
+/// The decoded content of a body.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Content {
-    /// It reports a stage of a task.
+    /// A report of a stage of a task.
     #[non_exhaustive]
     Event {
         /// The task and the stage.
         key: EventKey,
         /// The code that was sent.
         code: Code,
-        /// The fingerprint of what was said.
+        /// The fingerprint of the reported content.
         semantic: Fingerprint,
     },
-    /// The sender could be trusted but not understood: keep the bytes.
+    /// A body from a trusted sender that could not be decoded; its bytes are kept.
     #[non_exhaustive]
     Quarantined {
         /// The task, if at least that could be read.
         task_id: Option<TaskId>,
-        /// What was not understood.
+        /// The reason why the body could not be decoded.
         reason: DecodeError,
     },
 }
 
 impl Content {
-    /// The event that a callback reports.
+    /// Creates the content for the event that a callback reports.
     pub(crate) fn event(callback: &CallbackRef<'_>) -> Self {
         Self::Event {
             semantic: Fingerprint::semantic(callback.code(), callback.tracks()),
@@ -39,7 +39,7 @@ impl Content {
         }
     }
 
-    /// Decodes a body; one that cannot be decoded may still name a task.
+    /// Decodes a body. If that fails, still tries to read the task.
     pub(crate) fn decode(body: &[u8]) -> Self {
         match CallbackRef::decode(body) {
             Ok(callback) => Self::event(&callback),
@@ -50,7 +50,7 @@ impl Content {
         }
     }
 
-    /// The event that an owned callback reports.
+    /// Creates the content for the event that an owned callback reports.
     pub(crate) fn of_callback(callback: &Callback) -> Self {
         let tracks = callback.tracks.iter().map(TrackRef::from);
         Self::Event {
@@ -60,14 +60,14 @@ impl Content {
         }
     }
 
-    /// The content of a body that cannot be decoded, but may name a task.
+    /// Creates the content for a body that cannot be decoded but may name a task.
     pub(crate) fn undecodable(reason: DecodeError, task_id: Option<&str>) -> Self {
         let task_id = task_id.and_then(|id| TaskId::new(id).ok());
         Self::Quarantined { task_id, reason }
     }
 }
 
-/// 16 bytes that stand for what was said.
+/// A hash of 16 bytes that identifies what was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
 
@@ -78,13 +78,14 @@ impl Fingerprint {
         Self(bytes)
     }
 
-    /// Of the bytes.
+    /// Hashes the raw bytes.
     pub(crate) fn strict(body: &[u8]) -> Self {
         Self::of(Sha256::new_with_prefix(body))
     }
 
-    /// Of what the body says: code, track ids, durations, and which tracks are ready. URLs do not
-    /// count, since the provider may sign them anew for each delivery; nor does the form of the body.
+    /// Hashes the meaning of the body: code, track ids, durations, and which tracks are ready. URLs
+    /// are left out, since the provider may sign them anew for each delivery, and so is the
+    /// formatting of the body.
     fn semantic<'a>(code: Code, tracks: impl Iterator<Item = TrackRef<'a>>) -> Self {
         let mut hash = Sha256::new();
         hash.update(code.0.to_be_bytes());
@@ -103,7 +104,8 @@ impl Fingerprint {
 mod tests {
     use super::*;
 
-    /// Fingerprints are kept in files, and compared with those of later versions.
+    /// Fingerprints are stored in files and compared with those of later versions, so they must not
+    /// change.
     #[test]
     fn what_is_said_has_the_fingerprint_that_it_always_had() {
         let hash = [
@@ -112,7 +114,7 @@ mod tests {
             b"t-1",
             &198.44_f64.to_be_bytes(),
             &[1],
-            // A track of which nothing is known.
+            // A track about which nothing is known.
             &0_u64.to_be_bytes(),
             &(-1.0_f64).to_be_bytes(),
             &[0],

@@ -1,4 +1,4 @@
-//! A delivery: one POST as it was received, and what was made of it.
+//! A delivery: one POST as it was received, with its decoded content.
 
 use std::fmt;
 
@@ -11,34 +11,34 @@ use crate::key::SubmitId;
 use crate::origin::{Source, VerifiedBy};
 use crate::store::QuarantinedDelivery;
 
-/// One delivery, ready to be accepted into a store.
+/// One delivery, ready to be stored.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Delivery {
     /// The body as it was received.
     pub raw: Bytes,
-    /// When it was received.
+    /// The time at which it was received.
     pub received_at: Timestamp,
-    /// How it became known.
+    /// The way in which it became known.
     pub source: Source,
-    /// What spoke for the sender.
+    /// The methods by which the sender was verified.
     pub verified_by: VerifiedBy,
-    /// The submit that the callback URL named, if it named one.
+    /// The submit named in the callback URL, if any.
     pub submit: Option<SubmitId>,
     /// The fingerprint of the bytes.
     pub strict: Fingerprint,
-    /// True if the provider's record must confirm what it says before it counts against other stages
-    /// of its task.
+    /// Whether the provider's record must confirm the event before it affects other stages of its
+    /// task.
     pub unconfirmed: bool,
-    /// What was made of the body.
+    /// The decoded content of the body.
     pub content: Content,
 }
 
 impl Delivery {
-    /// Decodes a body whose sender the caller vouches for. A body that cannot be decoded becomes
+    /// Decodes a body whose sender the caller has verified. A body that cannot be decoded becomes
     /// [`Content::Quarantined`].
     ///
-    /// A callback from the network goes through [`Receiver::verify`](crate::Receiver::verify) instead.
+    /// Use [`Receiver::verify`](crate::Receiver::verify) instead for a callback from the network.
     #[must_use]
     pub fn decode(body: Bytes, received_at: Timestamp) -> Self {
         let content = Content::decode(&body);
@@ -63,8 +63,8 @@ impl Delivery {
         }
     }
 
-    /// What the provider's record says, as if it had come by a callback. `None` if the record
-    /// shows no stage yet.
+    /// Converts the provider's record into the delivery of the corresponding callback. Returns
+    /// `None` if the record shows no stage yet.
     #[must_use]
     pub fn from_record(record: &TaskRecord, received_at: Timestamp) -> Option<Self> {
         let callback = record.to_callback()?;
@@ -78,8 +78,8 @@ impl Delivery {
         Some(delivery)
     }
 
-    /// Decodes what is in quarantine anew, as this version understands it. `None` if it still cannot be
-    /// decoded.
+    /// Decodes a quarantined delivery again, with the rules of this version. Returns `None` if it
+    /// still cannot be decoded.
     #[must_use]
     pub fn from_quarantine(quarantined: &QuarantinedDelivery) -> Option<Self> {
         let content = Content::decode(&quarantined.raw);
@@ -92,7 +92,7 @@ impl Delivery {
         Some(delivery)
     }
 
-    /// The same with the submit that the callback URL named.
+    /// Sets the submit that the callback URL named.
     #[must_use]
     pub fn with_submit(mut self, submit: Option<SubmitId>) -> Self {
         self.submit = submit;
@@ -106,7 +106,7 @@ impl Delivery {
         self
     }
 
-    /// The task, if it could be read.
+    /// Returns the task, if it could be read.
     #[must_use]
     pub fn task_id(&self) -> Option<&TaskId> {
         match &self.content {
@@ -116,7 +116,7 @@ impl Delivery {
     }
 }
 
-/// Without the body.
+/// Leaves out the body.
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")

@@ -1,4 +1,4 @@
-//! An event: what handlers are given.
+//! An event, as handlers receive it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::key::{EventId, EventKey};
 use crate::origin::{Source, VerifiedBy};
 use crate::store::Ticket;
 
-/// A stage of a task that is to be handled.
+/// A stage of a task, ready to be handled.
 #[derive(Clone)]
 pub struct Event {
     pub(crate) ticket: Ticket,
@@ -24,7 +24,7 @@ pub struct Event {
     pub(crate) is_settled: Arc<AtomicBool>,
 }
 
-/// Without what the provider said: titles and lyrics belong to somebody, and URLs may be signed.
+/// Leaves out the provider's content: titles and lyrics belong to users, and URLs may be signed.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
@@ -46,16 +46,16 @@ impl Event {
         self.ticket.event
     }
 
-    /// The proof that this process may handle the event: what a store needs to record its end in a
-    /// transaction of the handler's own.
+    /// The proof that this process may handle the event. With it, a handler can record the end of
+    /// the event in the store as part of its own transaction.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
         self.ticket
     }
 
-    /// Says that the handler has recorded the end of the event itself, in a transaction that is
-    /// committed. The dispatcher settles nothing then, whatever the handler returns. Without this
-    /// call it settles as usual, which changes nothing any more.
+    /// Reports that the handler has recorded the end of the event itself, in a committed
+    /// transaction. The dispatcher then settles nothing, whatever the handler returns. Without this
+    /// call the dispatcher settles as usual, which then has no effect.
     pub fn set_settled(&self) {
         self.is_settled.store(true, Ordering::Release);
     }
@@ -64,7 +64,7 @@ impl Event {
         self.is_settled.load(Ordering::Acquire)
     }
 
-    /// What makes it the same event on every attempt: the key to be idempotent by.
+    /// The identity of the event, the same on every attempt: use it to make the handler idempotent.
     #[must_use]
     pub fn key(&self) -> &EventKey {
         &self.key
@@ -82,37 +82,39 @@ impl Event {
         self.key.stage()
     }
 
-    /// What the provider said.
+    /// The decoded callback.
     #[must_use]
     pub fn callback(&self) -> &Callback {
         &self.callback
     }
 
-    /// The tracks, in the order of their places.
+    /// Returns the tracks in the order of their positions.
     #[must_use]
     pub fn tracks(&self) -> &[Track] {
         &self.callback.tracks
     }
 
-    /// How often the event was claimed since it was stored or redriven, this time included: 1 at first.
+    /// The number of times the event was claimed since it was stored or redriven, including this
+    /// one. It is 1 at first.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// How the event became known.
+    /// The way in which the event became known.
     #[must_use]
     pub fn source(&self) -> Source {
         self.source
     }
 
-    /// How the sender was verified. A signature does not cover the body (`PROTOCOL.md 3`).
+    /// The methods by which the sender was verified. A signature does not cover the body
+    /// (`PROTOCOL.md 3`).
     #[must_use]
     pub fn verified_by(&self) -> VerifiedBy {
         self.verified_by
     }
 
-    /// When the first delivery of the event was received.
+    /// The time at which the first delivery of the event was received.
     #[must_use]
     pub fn received_at(&self) -> Timestamp {
         self.received_at

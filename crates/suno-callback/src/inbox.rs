@@ -1,4 +1,4 @@
-//! The way into a store: concurrent deliveries share one commit.
+//! The entry to a store: concurrent deliveries share one commit.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,24 +17,24 @@ use crate::origin::Source;
 use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
 use crate::throttle::Throttle;
 
-/// How many deliveries go into one commit at most.
+/// The maximum number of deliveries in one commit.
 const BATCH_MAX: usize = 512;
-/// How many deliveries wait for a commit at most.
+/// The maximum number of deliveries that wait for a commit.
 const WAITING_MAX: usize = 4_096;
-/// The bytes that a delivery counts for in addition to its body.
+/// The bytes that a delivery counts in addition to its body.
 const DELIVERY_BYTES: usize = 1_024;
 
-/// A store and what gathers deliveries in front of it.
+/// A store, with a queue that groups deliveries into commits.
 ///
-/// What arrives while a commit is under way goes into the next one; nothing waits on purpose.
+/// Deliveries that arrive during a commit go into the next one; no delivery is delayed on purpose.
 /// Clones share the store.
 ///
-/// Neither a store that hangs nor one that panics stops the inbox: the deliveries of that commit
-/// fail, and the next ones are tried again.
+/// A store that hangs or panics does not stop the inbox: the deliveries of that commit fail, and
+/// later ones are tried again.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     waiting: mpsc::Sender<Waiting>,
-    /// One permit for each byte that may still wait.
+    /// One permit for each byte that may still be queued.
     room: Arc<Semaphore>,
     store: Arc<dyn IdempotencyStore>,
     needs_confirmation: Arc<AtomicBool>,
@@ -46,25 +46,25 @@ struct Waiting {
     answer: Answer,
 }
 
-/// The caller that waits for an answer, and the room that its delivery takes until then.
+/// The caller that waits for an answer, and the room that its delivery occupies until then.
 #[derive(Debug)]
 struct Answer {
     sender: oneshot::Sender<Result<Accepted, AcceptError>>,
     _room: OwnedSemaphorePermit,
 }
 
-/// A delivery was not stored: answer 503, so that the provider sends it again.
+/// An error: a delivery was not stored. Respond with 503, so that the provider sends it again.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// Too many deliveries wait already, or they have too many bytes.
+    /// Too many deliveries are already waiting, or they have too many bytes.
     #[error("too many deliveries wait to be stored")]
     Busy,
-    /// The store took longer than a commit or an answer may take. It may have taken the delivery all
-    /// the same.
+    /// The store took longer than a commit or a response may take. It may still have stored the
+    /// delivery.
     #[error("the store took too long to answer in time")]
     TooSlow,
-    /// The store could not take it.
+    /// The store could not store the delivery.
     #[error("the delivery could not be stored")]
     Store(#[source] Arc<StoreError>),
     /// The inbox was shut down.
@@ -73,24 +73,24 @@ pub enum AcceptError {
 }
 
 impl Inbox {
-    /// The most bytes of deliveries that wait to be stored: 64 MiB, where each delivery counts for its
-    /// body and 1 KiB.
+    /// The maximum number of bytes of deliveries that wait to be stored: 64 MiB. Each delivery
+    /// counts for its body and 1 KiB.
     pub const WAITING_BYTES_MAX: usize = 64 << 20;
-    /// The longest time that a store may take for a commit. It is shorter than the time that a sender
-    /// waits for its answer, so that later deliveries do not wait for a store that hangs.
+    /// The maximum time that a store may take for a commit. It is shorter than the time that a
+    /// sender waits for a response, so that later deliveries do not wait for a store that hangs.
     pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
 
-    /// Starts gathering for a store, on the current tokio runtime; ends when the last clone is
+    /// Starts the queue for a store on the current tokio runtime. It ends when the last clone is
     /// dropped.
     #[must_use]
     pub fn start(store: Arc<dyn IdempotencyStore>) -> Self {
         Self::start_observed(store, |_, _| {})
     }
 
-    /// The same, where `observe` is told of every delivery that was committed and what it was, before
-    /// its sender is answered: for figures, or to tell of deliveries that contradict each other. It
-    /// must not wait. What it is told may be told again, if the process ends before the sender is
-    /// answered.
+    /// Like [`start`](Self::start), but calls `observe` for every committed delivery with its
+    /// outcome, before the sender is answered. Use it for metrics, or to report deliveries that
+    /// contradict each other. It must not block. It may be called again for the same delivery if
+    /// the process ends before the sender is answered.
     #[must_use]
     pub fn start_observed(
         store: Arc<dyn IdempotencyStore>,
@@ -106,8 +106,8 @@ impl Inbox {
         }
     }
 
-    /// Marks every callback that is accepted from now on as [`Delivery::unconfirmed`], also those
-    /// that clones accept.
+    /// Marks every callback that is accepted from now on as [`Delivery::unconfirmed`], including
+    /// those accepted by clones.
     #[must_use]
     pub fn with_confirmation(self) -> Self {
         self.require_confirmation();
@@ -119,20 +119,21 @@ impl Inbox {
         self.needs_confirmation.store(true, Ordering::Relaxed);
     }
 
-    /// Stores a delivery; returns after the commit.
+    /// Stores a delivery; returns after it is committed.
     ///
-    /// Dropping the future does not take the delivery back: it is stored or not, and the provider,
-    /// unanswered, sends it again.
+    /// Dropping the future does not cancel the delivery: it may or may not be stored, and the
+    /// provider sends it again because it got no response.
     ///
     /// # Errors
     ///
-    /// [`AcceptError`]; the delivery may be sent again.
+    /// Returns [`AcceptError`] if the delivery was not stored, or not in time; it may be sent
+    /// again.
     pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
         self.hand_over(delivery)?.await
     }
 
-    /// Hands a delivery over, and returns the future of what [`accept`](Self::accept) returns. The
-    /// delivery is not a part of that future.
+    /// Queues a delivery, and returns a future with the result of [`accept`](Self::accept). The
+    /// delivery is not part of that future.
     pub(crate) fn hand_over(
         &self,
         mut delivery: Delivery,
@@ -155,7 +156,7 @@ impl Inbox {
         Ok(async { answered.await.unwrap_or(Err(AcceptError::Closed)) })
     }
 
-    /// Room for a delivery. One that is larger than all the room there is takes all of it.
+    /// Reserves room for a delivery. A delivery larger than the whole room occupies all of it.
     fn room_for(&self, delivery: &Delivery) -> Result<OwnedSemaphorePermit, AcceptError> {
         let bytes = delivery.raw.len().saturating_add(DELIVERY_BYTES);
         let bytes = u32::try_from(bytes.min(Self::WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
@@ -163,7 +164,7 @@ impl Inbox {
         room.map_err(|_| AcceptError::Busy)
     }
 
-    /// The store behind.
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn IdempotencyStore> {
         &self.store
@@ -189,26 +190,26 @@ async fn commit_all(
                 observe(delivery, *accepted);
             }
         }
-        // Freed before the answers are sent, which frees their room for others.
+        // Freed before the answers are sent, which also frees the room of their deliveries.
         drop(deliveries);
         for (answer, result) in answers.into_iter().zip(results) {
-            // Nobody waits any more if the request was cancelled; the event is stored all the same.
+            // If the request was cancelled, its receiver is gone; the event is stored all the same.
             let _ = answer.sender.send(result);
         }
     }
 }
 
-/// Tells of what an operator should know: it may be the only trace of a forgery.
+/// Logs outcomes that an operator should know: they may be the only trace of a forgery.
 fn tell(delivery: &Delivery, accepted: Accepted, throttle: &Throttle) {
     let Content::Event { key, .. } = &delivery.content else {
         return;
     };
     let what = match accepted {
-        Accepted::Conflict => "a delivery says something else than the event; it is kept beside it",
+        Accepted::Conflict => "a delivery differs from the stored event; it is kept as a conflict",
         Accepted::Late if key.stage().is_terminal() => {
-            "complete and failed were both delivered; the first one counts"
+            "both complete and failed were delivered; the first one counts"
         }
-        Accepted::Dropped => "a delivery was dropped: too many say something else than the event",
+        Accepted::Dropped => "a delivery was dropped: too many deliveries differ from the event",
         _ => return,
     };
     if throttle.admits(what) {
@@ -217,7 +218,8 @@ fn tell(delivery: &Delivery, accepted: Accepted, throttle: &Throttle) {
     }
 }
 
-/// Commits a batch at once; if the store refuses it because of one of them, each by itself.
+/// Commits a batch at once. If the store rejects it because of one delivery, commits each
+/// separately.
 async fn commit(
     store: &dyn IdempotencyStore,
     deliveries: &[Delivery],
@@ -247,8 +249,8 @@ async fn commit(
     results
 }
 
-/// Calls the store, and returns one result for each delivery. A store that panics, or that has not
-/// finished at the deadline, has failed.
+/// Calls the store, and returns one result for each delivery. A store that panics, or that does not
+/// finish by the deadline, has failed.
 async fn accept(
     store: &dyn IdempotencyStore,
     deliveries: &[Delivery],
@@ -258,11 +260,12 @@ async fn accept(
         let err = StoreError::new(StoreErrorKind::Unavailable).with_source(reason);
         Err(AcceptError::Store(Arc::new(err)))
     };
-    // A store can panic when it is called, polled or dropped: all of that happens in `catch_panic`.
+    // A store can panic when it is called, polled or dropped: all three happen inside
+    // `catch_panic`.
     let accepting = async { timeout_at(deadline, store.accept(deliveries)).await };
     match catch_panic(accepting).await {
         Some(Ok(Ok(accepted))) if accepted.len() == deliveries.len() => Ok(accepted),
-        Some(Ok(Ok(_))) => broken("the store did not say of each delivery what it was"),
+        Some(Ok(Ok(_))) => broken("the store did not return one answer for each delivery"),
         Some(Ok(Err(err))) => Err(AcceptError::Store(Arc::new(err))),
         Some(Err(_)) => Err(AcceptError::TooSlow),
         None => broken("the store panicked"),
@@ -272,7 +275,7 @@ async fn accept(
 /// Resolves to `None` if the future panics.
 async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    // It is not polled again after a panic, so that its broken state is never seen.
+    // It is not polled again after a panic, so that its broken state is never used.
     poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Some),

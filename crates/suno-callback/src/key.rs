@@ -1,11 +1,11 @@
-//! What identifies an event and a submit.
+//! The identities of events and submits.
 
 use std::fmt;
 use std::str::FromStr;
 
 use suno_types::{Stage, TaskId};
 
-/// What makes an event the same event: the task and the stage.
+/// The identity of an event: its task and its stage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey {
     task_id: TaskId,
@@ -13,19 +13,19 @@ pub struct EventKey {
 }
 
 impl EventKey {
-    /// The key of a task's stage.
+    /// Creates the key of a task's stage.
     #[must_use]
     pub fn new(task_id: TaskId, stage: Stage) -> Self {
         Self { task_id, stage }
     }
 
-    /// The task.
+    /// Returns the task.
     #[must_use]
     pub fn task_id(&self) -> &TaskId {
         &self.task_id
     }
 
-    /// The stage.
+    /// Returns the stage.
     #[must_use]
     pub fn stage(&self) -> &Stage {
         &self.stage
@@ -38,8 +38,8 @@ impl fmt::Display for EventKey {
     }
 }
 
-/// The store's number of an event, or of an entry of the quarantine. Numbers grow in the order of
-/// arrival and are never used twice.
+/// The number that the store gives to an event or to a quarantine entry. Numbers increase in the
+/// order of arrival and are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct EventId(pub i64);
 
@@ -49,25 +49,26 @@ impl fmt::Display for EventId {
     }
 }
 
-/// The name that a submit has before the provider names its task. It is the last segment of the
-/// callback URL, and as unguessable as the bytes that it is made of.
+/// The id of a submit, chosen before the provider assigns a task id. It is the last segment of
+/// the callback URL, and as hard to guess as the bytes that it is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubmitId([u8; 16]);
 
-/// Text that is not a [`SubmitId`].
+/// An error: the text is not a [`SubmitId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the name of a submit is 32 lower-case hexadecimal digits")]
+#[error("a submit id must consist of 32 lower-case hexadecimal digits")]
 #[non_exhaustive]
 pub struct InvalidSubmitId;
 
 impl SubmitId {
-    /// A name of random bytes. Anyone who can guess them can claim a task for a submit.
+    /// Creates an id from random bytes. Anyone who can guess them can claim a task for the
+    /// submit.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for stores.
+    /// Returns the bytes, for stores.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 16] {
         &self.0

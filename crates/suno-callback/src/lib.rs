@@ -10,32 +10,33 @@
 //! | I want to … | use |
 //! | --- | --- |
 //! | receive callbacks and handle them | [`Pipeline`] |
-//! | say what to do at each stage | [`CallbackHandler`], [`handler_fn`] |
-//! | say how senders are verified | [`Verification`] |
+//! | define what happens at each stage | [`CallbackHandler`], [`handler_fn`] |
+//! | choose how senders are verified | [`Verification`] |
 //! | mount the receiver in axum, hyper or tower | `router`, `CallbackService` |
 //! | mount it anywhere else | [`Receiver::receive_plain`] |
 //! | submit without paying twice | `Pipeline::submit`, `Submitter` |
 //! | keep events in another database | [`IdempotencyStore`], and the suite in `conformance` |
-//! | look into the store, or handle dead letters again | [`IdempotencyStore::list`], [`redrive_where`] |
+//! | inspect the store, or handle dead letters again | [`IdempotencyStore::list`], [`redrive_where`] |
 //!
-//! A pipeline consists of parts that can also be used alone: [`Receiver`] answers the provider, and a
-//! 200 leaves only after the event is committed; [`Dispatcher`] claims events and runs the handler until
-//! it succeeds or gives up; [`Reconciler`] asks about tasks whose callbacks are missing; [`Retention`]
-//! purges what is old.
+//! A pipeline consists of parts that can also be used alone: [`Receiver`] answers the provider,
+//! with 200 only after the event is committed; [`Dispatcher`] claims events and runs the handler
+//! until it succeeds or gives up; [`Reconciler`] asks the provider about tasks whose callbacks are
+//! missing; [`Retention`] purges old events.
 //!
-//! A handler runs **at least once**: again if it failed, or if the process ended before its success was
-//! recorded. [`Event::key`] stays the same, so that a handler can make its effect idempotent.
+//! A handler runs **at least once**: it runs again if it failed, or if the process ended before its
+//! success was recorded. [`Event::key`] stays the same, so that a handler can make its effect
+//! idempotent.
 //!
-//! This crate knows no SQL. Durable stores are crates of their own.
+//! This crate contains no SQL. Durable stores are separate crates.
 //!
 //! # Features
 //!
-//! None is on by default, and each only adds.
+//! None is enabled by default, and each only adds items.
 //!
 //! * `axum`: `router`, the routes of a receiver for an axum application.
 //! * `client`: `Submitter`, and `suno_client::Client` as a [`RecordInfo`].
 //! * `conformance`: the suite that decides whether a store keeps the contract.
-//! * `hyper`: `serve`, and `CallbackService` for a hyper server of the caller's own.
+//! * `hyper`: `serve`, and `CallbackService` for your own hyper server.
 //! * `tls`: `serve` over TLS, with rustls.
 //! * `tower`: `CallbackService` as a tower service.
 //!
@@ -120,7 +121,7 @@ mod throttle;
 mod verify;
 
 pub use async_trait::async_trait;
-// They stand in public signatures.
+// These appear in public signatures.
 #[cfg(feature = "client")]
 pub use suno_client;
 pub use {bytes, http, jiff, suno_types};

@@ -1,35 +1,37 @@
-//! What people do with a store when something went wrong: redrive and requeue in bulk, in small steps
-//! beside everything else that uses the store.
+//! Operations for people after something went wrong: redriving and requeuing in bulk, in small
+//! steps that leave the store usable for others.
 
 use crate::delivery::Delivery;
 use crate::store::{
     Accepted, EventFilter, IdempotencyStore, ListRequest, Redrive, Redriven, StoreError,
 };
 
-/// How many events or entries are taken in one step.
+/// The number of events or entries in one step.
 const STEP: u32 = 256;
 
-/// What became of the events of a filter.
+/// The outcome of redriving the events of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RedriveReport {
-    /// Ready again.
+    /// Events that are ready again.
     pub ready: u64,
-    /// Not settled: they are handled anyway.
+    /// Events that were not settled: they are handled anyway.
     pub not_settled: u64,
-    /// Left as they are, because a later stage of their task is done.
+    /// Events left unchanged, because a later stage of their task is done.
     pub superseded: u64,
-    /// Without a body, or purged meanwhile.
+    /// Events without a body, or purged in the meantime.
     pub gone: u64,
 }
 
-/// Makes all settled events that `filter` contains ready again, such as the dead letters of one day.
+/// Makes all settled events that match `filter` ready again, such as the dead letters of one day.
 ///
-/// Each event is checked again when it is redriven, so that what others do meanwhile is respected.
+/// Each event is checked again when it is redriven, so that changes by others in the meantime are
+/// respected.
 ///
 /// # Errors
 ///
-/// [`StoreError`]: a part may be redriven. Doing it again redrives the rest.
+/// Returns [`StoreError`] if the store failed; some events may be redriven. Repeating the call
+/// redrives the rest.
 pub async fn redrive_where(
     store: &dyn IdempotencyStore,
     filter: EventFilter,
@@ -61,28 +63,30 @@ impl RedriveReport {
     }
 }
 
-/// What became of the quarantine.
+/// The outcome of requeuing the quarantine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RequeueReport {
-    /// Understood now, and accepted.
+    /// Deliveries that can be decoded now, and were accepted.
     pub accepted: u64,
-    /// Still in quarantine.
+    /// Deliveries that are still in quarantine.
     pub kept: u64,
 }
 
-/// Decodes the whole quarantine anew and accepts what this version understands: after an upgrade, or
-/// when a task has lost events to age. With `must_confirm`, what is accepted is unconfirmed.
+/// Decodes the whole quarantine again and accepts what this version can decode. Use it after an
+/// upgrade, or when old events of a task were purged. With `must_confirm`, the accepted events are
+/// unconfirmed.
 ///
 /// # Errors
 ///
-/// [`StoreError`]: a part may be requeued. Doing it again requeues the rest.
+/// Returns [`StoreError`] if the store failed; some entries may be requeued. Repeating the call
+/// requeues the rest.
 pub async fn requeue_quarantine(
     store: &dyn IdempotencyStore,
     must_confirm: bool,
 ) -> Result<RequeueReport, StoreError> {
     let mut report = RequeueReport::default();
-    // Entries that stay in quarantine get a new number: none is looked at twice.
+    // Entries that stay in quarantine get a new number, so the loop must not look at them twice.
     let (mut after, mut left) = (None, store.counts().await?.quarantined);
     while left > 0 {
         let page = store.quarantine(after, STEP).await?;
@@ -128,7 +132,7 @@ mod tests {
         Delivery::decode(body.into(), jiff::Timestamp::UNIX_EPOCH)
     }
 
-    /// Claims everything and makes it a dead letter.
+    /// Claims every event and makes it a dead letter.
     async fn bury_all(store: &MemoryStore) {
         let claim = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(60), 10_000);
         let claims = store.claim(&claim).await.unwrap().claims;

@@ -1,19 +1,19 @@
-//! How a delivery became known, and how its sender was verified.
+//! The source of a delivery, and how its sender was verified.
 
 use std::fmt;
 
-/// How an event became known.
+/// The way in which an event became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {
     /// The provider sent a callback.
     Callback,
-    /// The provider was asked.
+    /// The provider was asked for its record.
     Poll,
 }
 
 impl Source {
-    /// The source as one word: `callback` or `poll`.
+    /// Returns the source as one word: `callback` or `poll`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,26 +29,27 @@ impl fmt::Display for Source {
     }
 }
 
-/// What spoke for a delivery.
+/// The methods by which a delivery was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct VerifiedBy {
-    /// The webhook signature: task and moment, not the body.
+    /// The webhook signature. It covers the task and the time, not the body.
     pub signature: bool,
     /// The token in the URL.
     pub token: bool,
-    /// The provider's record of the task, which was asked for: it speaks for what is said as well.
+    /// The provider's record of the task, which was requested. It also verifies the content.
     pub record: bool,
 }
 
 impl VerifiedBy {
-    /// The methods as bits, for stores.
+    /// Returns the methods as bits, for stores.
     #[must_use]
     pub fn bits(self) -> u8 {
         u8::from(self.signature) | u8::from(self.token) << 1 | u8::from(self.record) << 2
     }
 
-    /// The methods from [`bits`](Self::bits); bits that this version does not know are dropped.
+    /// Creates the methods from [`bits`](Self::bits). Bits that this version does not know are
+    /// dropped.
     #[must_use]
     pub fn from_bits(bits: u8) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! All parts between the provider and a handler, wired, started and stopped together.
+//! Wires, starts and stops all parts between the provider and a handler.
 
 use std::fmt;
 #[cfg(feature = "hyper")]
@@ -18,13 +18,14 @@ use crate::running::Running;
 use crate::store::{Accepted, IdempotencyStore};
 use crate::verify::Verification;
 
-/// A change of the settings of one part.
+/// A change to the settings of one part.
 type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
 
-/// A receiver, a dispatcher and what belongs to them, at work on one store.
+/// A receiver and a dispatcher on one store, with the background tasks they need.
 ///
-/// It is the ordinary way to use this crate. It purges what is old ([`Retention`]) and, with a client,
-/// asks about tasks whose callbacks are missing ([`Reconciler`]). The parts can also be wired by hand.
+/// This is the usual way to use the crate. It purges old events ([`Retention`]) and, with a client,
+/// asks the provider about tasks whose callbacks are missing ([`Reconciler`]). The parts can also
+/// be wired by hand.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -49,7 +50,7 @@ type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "dropping it stops what was started"]
+#[must_use = "dropping the pipeline stops everything it started"]
 pub struct Pipeline {
     inbox: Inbox,
     receiver: Receiver,
@@ -61,7 +62,7 @@ pub struct Pipeline {
 }
 
 /// The settings of a [`Pipeline`], in any order.
-#[must_use = "it does nothing before `start`"]
+#[must_use = "the pipeline does nothing before `start`"]
 pub struct PipelineBuilder {
     store: Arc<dyn IdempotencyStore>,
     handler: Arc<dyn CallbackHandler>,
@@ -78,20 +79,21 @@ pub struct PipelineBuilder {
     retention: Change<Retention>,
 }
 
-/// Settings of a [`Pipeline`] that contradict each other.
+/// An error: the settings of a [`Pipeline`] contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPipeline {
-    /// Events are to be confirmed, but nobody can be asked.
+    /// Confirmation is on, but there is no source of records to confirm events with.
     #[error(
-        "confirmation needs the provider's records; give the pipeline a client with with_client, or \
-         another source with with_records"
+        "confirmation needs the provider's records; pass a client to with_client, or another source \
+         to with_records"
     )]
     NoRecords,
 }
 
 impl Pipeline {
-    /// A pipeline that accepts what `verification` trusts into `store` and hands it to `handler`.
+    /// Creates a pipeline that stores what `verification` accepts in `store` and passes it to
+    /// `handler`.
     pub fn builder(
         store: Arc<dyn IdempotencyStore>,
         handler: impl CallbackHandler,
@@ -114,13 +116,13 @@ impl Pipeline {
         }
     }
 
-    /// The receiver, for a server of the caller's own. Clones accept into the same store.
+    /// Returns the receiver, for your own server. Clones accept into the same store.
     #[must_use]
     pub fn receiver(&self) -> Receiver {
         self.receiver.clone()
     }
 
-    /// The store.
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn IdempotencyStore> {
         self.inbox.store()
@@ -130,7 +132,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`SubmitError`], also if the pipeline has no client.
+    /// Returns [`SubmitError`] if the submit failed, or if the pipeline has no client.
     #[cfg(feature = "client")]
     pub async fn submit(
         &self,
@@ -142,7 +144,7 @@ impl Pipeline {
         }
     }
 
-    /// The submitter, if the pipeline has a client. Clones can be passed to other tasks.
+    /// Returns the submitter if the pipeline has a client. Clones can be moved to other tasks.
     #[cfg(feature = "client")]
     #[must_use]
     pub fn submitter(&self) -> Option<&Submitter> {
@@ -150,17 +152,18 @@ impl Pipeline {
     }
 
     /// Serves callbacks over HTTP until `stop` resolves, with the defaults of
-    /// [`Serve`](crate::serve::Serve), and answers what is under way before it returns. Everything else
-    /// goes on until [`stop`](Self::stop).
+    /// [`Serve`](crate::serve::Serve). Finishes requests in progress before it returns. The other
+    /// parts keep running until [`stop`](Self::stop).
     #[cfg(feature = "hyper")]
     pub async fn serve(&self, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
         crate::serve::serve(listener, self.receiver(), stop).await;
     }
 
-    /// Stops everything: claims no more events, waits for the handlers that run, and settles what they
-    /// did. Stop the server first, so that what it answers with 200 is still dispatched before the end.
+    /// Stops everything: claims no more events, waits for the running handlers, and settles their
+    /// events. Stop the server first, so that callbacks that it answers with 200 can still be
+    /// dispatched.
     ///
-    /// What is not handled by then is handled after the next start.
+    /// Events that are unhandled by then are handled after a restart.
     pub async fn stop(self) {
         let stop = async |part: Option<Running>| {
             if let Some(part) = part {
@@ -176,7 +179,8 @@ impl Pipeline {
 }
 
 impl PipelineBuilder {
-    /// Submits with this client, and asks it about tasks whose callbacks are missing.
+    /// Submits with this client, and uses it to ask the provider about tasks whose callbacks are
+    /// missing.
     #[cfg(feature = "client")]
     pub fn with_client(mut self, client: suno_client::Client) -> Self {
         self.records = Some(Arc::new(client.clone()));
@@ -184,26 +188,27 @@ impl PipelineBuilder {
         self
     }
 
-    /// Asks `records` about tasks whose callbacks are missing.
+    /// Uses `records` to ask about tasks whose callbacks are missing.
     pub fn with_records(mut self, records: impl RecordInfo) -> Self {
         self.records = Some(Arc::new(records));
         self
     }
 
-    /// Asks for the provider's record before each event is handled, because a signature does not cover
-    /// the body; see [`Reconciler::confirm`]. It needs a client or another source of records.
+    /// Checks each event against the provider's record before it is handled, because a signature
+    /// does not cover the body; see [`Reconciler::confirm`]. Needs a client or another source of
+    /// records.
     pub fn with_confirmation(mut self) -> Self {
         self.must_confirm = true;
         self
     }
 
-    /// Purges nothing: another process does, or the store may grow without bound.
+    /// Disables purging, for when another process purges the store or it may grow without bound.
     pub fn without_retention(mut self) -> Self {
         self.has_retention = false;
         self
     }
 
-    /// Calls `observe` for every delivery that was committed; see
+    /// Calls `observe` for every committed delivery; see
     /// [`Inbox::start_observed`](crate::Inbox::start_observed).
     pub fn with_observer(
         mut self,
@@ -262,7 +267,8 @@ impl PipelineBuilder {
     ///
     /// # Errors
     ///
-    /// [`InvalidPipeline`] if settings contradict each other; nothing was started.
+    /// Returns [`InvalidPipeline`] if settings contradict each other; nothing has been started
+    /// then.
     pub fn start(self) -> Result<Pipeline, InvalidPipeline> {
         if self.must_confirm && self.records.is_none() {
             return Err(InvalidPipeline::NoRecords);
@@ -293,7 +299,7 @@ impl PipelineBuilder {
     }
 }
 
-/// Without the settings of the parts, which are changes that were not made yet.
+/// Leaves out the settings of the parts: they are functions that have not run yet.
 impl fmt::Debug for PipelineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PipelineBuilder")

@@ -1,5 +1,5 @@
-//! The receiver without types of the `http` crate: for servers that use another version of it or none,
-//! for queues, and for functions in a cloud.
+//! The receiver without types of the `http` crate: for servers that use another version of that
+//! crate or none, for queues, and for cloud functions.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -12,7 +12,7 @@ use crate::receiver::{AdmittedRequest, Receiver};
 pub struct PlainResponse {
     /// The status code, such as 200.
     pub status: u16,
-    /// The header lines to send, names in lower case. There is no `content-length` among them.
+    /// The headers to send, with names in lower case. `content-length` is not included.
     pub headers: Vec<(String, String)>,
     /// The body to send: JSON.
     pub body: Bytes,
@@ -34,9 +34,11 @@ impl From<Response<Bytes>> for PlainResponse {
 }
 
 impl Receiver {
-    /// Answers a request given in plain types. Otherwise it is [`receive`](Self::receive).
+    /// Answers a request given in plain types. Apart from that, it works like
+    /// [`receive`](Self::receive).
     ///
-    /// `target` is the path, and the query if there is one. Pass all headers, a pair for each line.
+    /// `target` is the path, and the query if there is one. Pass all headers, one pair for each
+    /// line.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -66,12 +68,12 @@ impl Receiver {
         }
     }
 
-    /// Checks a head given in plain types, before its body is read. Otherwise it is
-    /// [`admit`](Self::admit); [`receive_body`](Self::receive_body) is the next step.
+    /// Checks a head given in plain types, before its body is read. Apart from that, it works like
+    /// [`admit`](Self::admit); call [`receive_body`](Self::receive_body) next.
     ///
     /// # Errors
     ///
-    /// The response to send, if the request is refused.
+    /// Returns the response to send if the request is rejected.
     pub fn admit_plain<'a>(
         &self,
         method: &str,
@@ -82,7 +84,7 @@ impl Receiver {
         let request = headers.into_iter().fold(request, |request, (name, value)| {
             request.header(name, value)
         });
-        // No server passes on a line that is not valid HTTP.
+        // Servers do not pass on a line that is not valid HTTP.
         let Ok(request) = request.body(()) else {
             return Err(Self::refuse(StatusCode::BAD_REQUEST).into());
         };

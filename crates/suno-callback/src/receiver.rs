@@ -1,4 +1,4 @@
-//! The whole of receiving: a request in, an answer out.
+//! Receives callbacks: turns each request into a stored delivery and a response.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,25 +19,25 @@ use crate::store::Accepted;
 use crate::throttle::Throttle;
 use crate::verify::{Credentials, Refusal, Verification};
 
-/// Answers the provider's callbacks, whatever serves them.
+/// Answers the provider's callbacks, independent of the server.
 ///
-/// | what came | answer |
+/// | request | response |
 /// | --- | --- |
-/// | a new event, a duplicate, a late stage, the same key with another payload | 200 |
-/// | trusted, but not decodable: kept raw | 200 |
-/// | not signed, wrong token, timestamp outside the window | 401 |
-/// | no single task id that a signature could be checked against; two `Host` headers | 400 |
+/// | a new event, a duplicate, a late stage, or a known key with another payload | 200 |
+/// | from a trusted sender, but not decodable: stored raw | 200 |
+/// | missing or wrong signature, wrong token, or timestamp outside the window | 401 |
+/// | no single task id to check a signature against, or two `Host` headers | 400 |
 /// | another path 404, method 405, too large 413 | |
-/// | other content type, other charset than UTF-8, an encoded body | 415 |
-/// | the store failed, the answer budget ran out, too many or too large ones wait | 503 with `Retry-After` |
+/// | another content type, a charset other than UTF-8, or an encoded body | 415 |
+/// | the store failed, the time limit for the response passed, or the waiting deliveries are too many or too large | 503 with `Retry-After` |
 ///
-/// No answer says what was expected.
+/// No response reveals what was expected.
 ///
-/// Cheap checks come first. [`admit`](Self::admit) checks everything that needs no body, such as the
-/// token, and the form and the time of the signature, so that the body of a request without them is
-/// never read. An adapter that reads bodies itself calls `admit`, reads the
-/// body, and calls [`receive_body`](Self::receive_body); [`receive`](Self::receive) does both for a
-/// request whose body is there already.
+/// Cheap checks run first. [`admit`](Self::admit) checks everything that does not need the body,
+/// such as the token, and the form and the time of the signature, so the body of a request that
+/// fails these checks is never read. An adapter that reads bodies itself calls `admit`, reads the
+/// body, and calls [`receive_body`](Self::receive_body). [`receive`](Self::receive) does both for a
+/// request whose body is already in memory.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     inbox: Inbox,
@@ -50,19 +50,19 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// The path that is served unless set otherwise.
+    /// The default path.
     pub const PATH: &str = "/suno/callback";
-    /// How many bytes a body may have unless set otherwise: 1 MiB.
+    /// The default maximum size of a body, in bytes: 1 MiB.
     pub const BODY_BYTES_MAX: usize = 1 << 20;
-    /// How long an answer may take unless set otherwise. The provider waits for 15 s
-    /// (`PROTOCOL.md 2`).
+    /// The default time limit for a response. The provider waits for 15 s (`PROTOCOL.md 2`).
     pub const ANSWER_BUDGET: Duration = Duration::from_secs(10);
-    /// How much of the answer budget is left for storing at least, however long the body took.
+    /// The minimum part of the time limit that is reserved for storing, however long reading the
+    /// body took.
     pub const STORING_MIN: Duration = Duration::from_secs(2);
-    /// What `Retry-After` says, in seconds.
+    /// The value of `Retry-After`, in seconds.
     const RETRY_AFTER_SECONDS: &str = "5";
 
-    /// A receiver that stores into `inbox` what `verification` trusts.
+    /// Creates a receiver that stores in `inbox` the deliveries that `verification` accepts.
     #[must_use]
     pub fn new(inbox: Inbox, verification: Verification) -> Self {
         Self {
@@ -76,8 +76,9 @@ impl Receiver {
         }
     }
 
-    /// The path of the callback URL. With a token, the URL is this path, a slash and the token. A
-    /// slash and the [`SubmitId`] of a submit may follow; see [`Submitter`](crate::Submitter).
+    /// Sets the path of the callback URL. With a token, the URL ends in this path, a slash and the
+    /// token. A slash and the [`SubmitId`] of a submit may follow; see
+    /// [`Submitter`](crate::Submitter).
     #[must_use]
     pub fn with_path(mut self, path: &str) -> Self {
         self.path = match path.trim_matches('/') {
@@ -87,45 +88,46 @@ impl Receiver {
         self
     }
 
-    /// How many bytes a body may have.
+    /// Sets the maximum size of a body, in bytes.
     #[must_use]
     pub fn with_body_bytes_max(mut self, bytes_max: usize) -> Self {
         self.body_bytes_max = bytes_max;
         self
     }
 
-    /// How long an answer may take, counted from [`admit`](Self::admit), or from the call of
-    /// [`receive`](Self::receive) or [`accept`](Self::accept). Of that, at least
-    /// [`STORING_MIN`](Self::STORING_MIN) is left for storing, or the whole budget if it is smaller.
+    /// Sets the time limit for a response, counted from [`admit`](Self::admit), or from the call of
+    /// [`receive`](Self::receive) or [`accept`](Self::accept). At least
+    /// [`STORING_MIN`](Self::STORING_MIN) of it is reserved for storing, or all of it if it is
+    /// shorter.
     #[must_use]
     pub fn with_answer_budget(mut self, budget: Duration) -> Self {
         self.answer_budget = budget;
         self
     }
 
-    /// Where the time comes from.
+    /// Sets the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The path of the callback URL, without a slash at its end.
+    /// Returns the path of the callback URL, without a trailing slash.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// How many bytes a body may have: for adapters, which must not buffer more.
+    /// Returns the maximum size of a body, in bytes. Adapters must not buffer more.
     #[must_use]
     pub fn body_bytes_max(&self) -> usize {
         self.body_bytes_max
     }
 
-    /// Answers a request. A 200 leaves only after the event is committed.
+    /// Answers a request. Returns 200 only after the event is committed.
     pub async fn receive(&self, request: Request<Bytes>) -> Response<Bytes> {
-        // The head is not kept while waiting for the store: it is made of parts of the buffer that
-        // the server reads into, which would have to make another one for the connection.
+        // The head must be dropped before waiting for the store: it borrows parts of the server's
+        // read buffer, and the server would have to allocate another buffer for the connection.
         let (admitted, body) = {
             let (head, body) = request.into_parts();
             (self.admit(&head), body)
@@ -136,20 +138,20 @@ impl Receiver {
         }
     }
 
-    /// Checks everything about a request but its body, so that adapters need not read the body of
-    /// a request that is refused anyway. The cheapest checks come first: the path, the method, the
-    /// content type, the encoding and the length; then the signature headers and their time; then
-    /// the token.
+    /// Checks everything about a request except its body, so that adapters need not read the body
+    /// of a request that is rejected anyway. The cheapest checks run first: the path, the method,
+    /// the content type, the encoding and the length; then the signature headers and their time;
+    /// then the token.
     ///
     /// # Errors
     ///
-    /// The answer, if the request is refused.
+    /// Returns the response to send if the request is rejected.
     pub fn admit(&self, head: &Parts) -> Result<AdmittedRequest, Box<Response<Bytes>>> {
         self.admitted(head)
             .map_err(|problem| Box::new(self.answer(problem)))
     }
 
-    /// Answers a request that was admitted. A 200 leaves only after the event is committed.
+    /// Answers a request that was admitted. Returns 200 only after the event is committed.
     pub async fn receive_body(&self, request: AdmittedRequest, body: Bytes) -> Response<Bytes> {
         let begun = request.begun;
         let accepted = match self.delivery(request, body) {
@@ -168,34 +170,35 @@ impl Receiver {
         }
     }
 
-    /// The answer to a request whose body could not be read, for adapters.
+    /// Returns the response to a request whose body could not be read, for adapters.
     #[must_use]
     pub fn refuse(status: StatusCode) -> Response<Bytes> {
         Problem::Status(status).into_response()
     }
 
-    /// Verifies the sender of a body and decodes the body. What cannot be decoded is to be quarantined,
-    /// since its sender is trusted.
+    /// Verifies the sender of a body and decodes the body. If the body cannot be decoded, the
+    /// delivery is to be quarantined, because its sender is trusted.
     ///
     /// # Errors
     ///
-    /// [`Refusal`], which never says what was expected.
+    /// Returns [`Refusal`] if the sender cannot be verified. It never reveals what was expected.
     pub fn verify(&self, request: &AdmittedRequest, body: Bytes) -> Result<Delivery, Refusal> {
         let (content, verified_by) = self.verification.verify_body(&request.credentials, &body)?;
         let delivery = Delivery::new(content, body, self.now(), verified_by);
         Ok(delivery.with_submit(request.submit))
     }
 
-    /// Stores a delivery. Returns after the commit.
+    /// Stores a delivery. Returns after it is committed.
     ///
     /// # Errors
     ///
-    /// [`AcceptError`] if the store failed, the answer budget ran out, or too many wait.
+    /// Returns [`AcceptError`] if the store failed, the time limit passed, or too many deliveries
+    /// are waiting. The delivery may be sent again.
     pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
         self.accept_since(delivery, Instant::now()).await
     }
 
-    /// Hands the delivery over at once, so that the future that waits for the answer is small.
+    /// Moves the delivery out at once, to keep the future that waits for the result small.
     fn accept_since(
         &self,
         delivery: Delivery,
@@ -210,7 +213,7 @@ impl Receiver {
         }
     }
 
-    /// Answers, and logs what an operator should know, within a bound.
+    /// Builds the response, and logs rejections and failures with a rate limit.
     fn answer(&self, problem: Problem) -> Response<Bytes> {
         match &problem {
             Problem::Refused(refusal) => {
@@ -218,15 +221,15 @@ impl Receiver {
                     Refusal::Signature(err) => err.to_string(),
                     refusal => refusal.to_string(),
                 };
-                if self.throttle.admits(format!("callback refused: {reason}")) {
+                if self.throttle.admits(format!("callback rejected: {reason}")) {
                     let err = refusal as &dyn std::error::Error;
-                    tracing::warn!(err, "callback refused");
+                    tracing::warn!(err, "callback rejected");
                 }
             }
             Problem::NotStored(err) => {
                 if self.throttle.admits(format!("callback not stored: {err}")) {
                     let err = err as &dyn std::error::Error;
-                    tracing::warn!(err, "callback not stored; it will be sent again");
+                    tracing::warn!(err, "callback not stored; the provider will send it again");
                 }
             }
             Problem::Status(_) | Problem::Charset | Problem::Encoding | Problem::TwoHosts => {}
@@ -242,7 +245,7 @@ impl Receiver {
         u64::try_from(self.now().as_second()).unwrap_or_default()
     }
 
-    /// Checks the head.
+    /// Checks the head of a request.
     fn admitted(&self, head: &Parts) -> Result<AdmittedRequest, Problem> {
         if head.headers.get_all(HOST).iter().nth(1).is_some() {
             return Err(Problem::TwoHosts);
@@ -274,18 +277,18 @@ impl Receiver {
         }
         let delivery = self.verify(&request, body)?;
         if let crate::Content::Quarantined { reason, .. } = &delivery.content
-            && self.throttle.admits("callback not understood")
+            && self.throttle.admits("callback could not be decoded")
         {
-            tracing::warn!(%reason, "callback not understood; kept in quarantine");
+            tracing::warn!(%reason, "callback could not be decoded; kept in quarantine");
         }
         Ok(delivery)
     }
 }
 
-/// A request whose head was checked: the proof that [`Receiver::admit`] returns. It owns what it needs
-/// of the head, so that the head can be dropped before the body is read.
+/// A request whose head passed all checks: the proof that [`Receiver::admit`] returns. It owns the
+/// parts of the head that it needs, so that the head can be dropped before the body is read.
 ///
-/// The time that an answer may take is counted from the moment at which it was made.
+/// The time limit for the response is counted from its creation.
 #[derive(Debug, Clone)]
 pub struct AdmittedRequest {
     credentials: Credentials,
@@ -293,11 +296,11 @@ pub struct AdmittedRequest {
     begun: Instant,
 }
 
-/// The rest of the path after the base: `[/TOKEN][/SUBMIT]`, with or without a slash at the end.
+/// The rest of the path after the base: `[/TOKEN][/SUBMIT]`, with or without a trailing slash.
 #[derive(Debug, PartialEq, Eq)]
 struct Address<'a> {
-    /// The segment in which a token is expected. Empty if the path has no such segment: the answer is
-    /// then 401 and not 404.
+    /// The segment in which a token is expected. Empty if the path has no such segment, so that the
+    /// response is 401 and not 404.
     token: Option<&'a str>,
     submit: Option<SubmitId>,
 }
@@ -313,7 +316,7 @@ impl<'a> Address<'a> {
         let token = has_token.then(|| next().unwrap_or_default());
         let submit = match next() {
             None => None,
-            // A sender may write the digits in either case.
+            // Senders may write the digits in either case.
             Some(segment) => Some(segment.to_ascii_lowercase().parse().ok()?),
         };
         next().is_none().then_some(Self { token, submit })
@@ -325,7 +328,8 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// Fails unless the body is plain JSON in UTF-8 as far as the head says. No type at all will do.
+/// Checks that the body is uncompressed JSON in UTF-8, according to the head. The content type may
+/// be missing.
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     for content_type in headers.get_all(CONTENT_TYPE) {
         let mut parts = content_type.as_bytes().split(|byte| *byte == b';');
@@ -347,8 +351,8 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// True unless the parameter of the content type names another charset than UTF-8, which some
-/// senders write without the hyphen.
+/// Whether the charset in the content type is UTF-8 or missing. Some senders write UTF-8 without
+/// the hyphen.
 fn is_utf8_or_no_charset(parameter: &[u8]) -> bool {
     let mut parts = parameter.splitn(2, |byte| *byte == b'=');
     let mut part = || parts.next().unwrap_or_default().trim_ascii();
@@ -363,14 +367,15 @@ fn is_utf8_or_no_charset(parameter: &[u8]) -> bool {
     value.eq_ignore_ascii_case(b"utf-8") || value.eq_ignore_ascii_case(b"utf8")
 }
 
-/// Why a request is not answered with 200.
+/// The reason why a request is not answered with 200.
 enum Problem {
     Status(StatusCode),
-    /// The content type names another charset than UTF-8.
+    /// The charset in the content type is not UTF-8.
     Charset,
-    /// The body is compressed, or encoded otherwise.
+    /// The body is compressed or otherwise encoded.
     Encoding,
-    /// The head names two hosts: which one a proxy before this took is not known.
+    /// The head names two hosts, so it is unclear which of them a proxy in front of this server
+    /// used.
     TwoHosts,
     Refused(Refusal),
     NotStored(AcceptError),
@@ -426,7 +431,7 @@ impl Problem {
     }
 }
 
-/// One body for each status, which never says what was expected.
+/// Returns the body for a status. It never reveals what was expected.
 fn body_of(status: StatusCode) -> &'static str {
     match status.as_u16() {
         400 => r#"{"error":"the body names no single task"}"#,

@@ -1,5 +1,5 @@
-//! Forgets what is old, in the background. What that is, and that nothing unsettled is ever touched,
-//! is the contract of [`IdempotencyStore::purge`].
+//! Purges old events in the background. The contract of [`IdempotencyStore::purge`] defines what is
+//! old, and that unsettled events are never touched.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use tokio::sync::watch;
 use crate::running::Running;
 use crate::store::{IdempotencyStore, PurgeRequest, Purged};
 
-/// Purges a store at the start and then in intervals.
+/// Purges a store at the start and then at regular intervals.
 ///
-/// A body is what costs room; a key is what tells a repeated delivery from a new event. So bodies go
-/// first, and keys only when no delivery of theirs can come any more.
+/// Bodies take up most of the space. Keys distinguish a repeated delivery from a new event. So
+/// bodies are purged first, and keys only when no more deliveries of them can arrive.
 ///
-/// Purging goes in steps of [`PurgeRequest::EVENTS_MAX`] events with a pause between them, so that
-/// deliveries are stored meanwhile. If the store fails, it is tried again after the interval. Several
-/// processes may do this on one store.
+/// Purging runs in steps of [`PurgeRequest::EVENTS_MAX`] events with a pause between them, so that
+/// deliveries can be stored in between. If the store fails, it is tried again after the interval.
+/// Several processes may purge one store.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -54,14 +54,15 @@ impl fmt::Debug for Retention {
 }
 
 impl Retention {
-    /// How long to wait between two rounds unless set otherwise.
+    /// The default interval between two rounds.
     pub const INTERVAL: Duration = Duration::from_secs(3_600);
-    /// How many steps a round has at most; what is left then waits for the next one.
+    /// The maximum number of steps of a round; the rest waits for the next round.
     pub const STEPS_MAX: u32 = 10_000;
-    /// How long to leave the store to others after each step.
+    /// The pause after each step, in which others can use the store.
     const STEP_PAUSE: Duration = Duration::from_millis(10);
 
-    /// Purges `store` of what is older than [`PurgeRequest`] says.
+    /// Creates a retention that purges from `store` what is older than the defaults of
+    /// [`PurgeRequest`].
     #[must_use]
     pub fn new(store: Arc<dyn IdempotencyStore>) -> Self {
         Self {
@@ -71,42 +72,42 @@ impl Retention {
         }
     }
 
-    /// How long a key is known after the first delivery; a delivery that comes later is a new event.
+    /// Sets how long a key is kept after the first delivery. A later delivery is a new event.
     #[must_use]
     pub fn with_keys_for(mut self, age: Duration) -> Self {
         self.request.keys_after = age;
         self
     }
 
-    /// How long a body is kept after it was received, but never longer than its key.
+    /// Sets how long a body is kept after it was received, but never longer than its key.
     #[must_use]
     pub fn with_bodies_for(mut self, age: Duration) -> Self {
         self.request.bodies_after = age;
         self
     }
 
-    /// How long to wait between two rounds.
+    /// Sets the interval between two rounds.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// How long a dead letter is kept after it was stored.
+    /// Sets how long a dead letter is kept after it was stored.
     #[must_use]
     pub fn with_dead_letters_for(mut self, age: Duration) -> Self {
         self.request.dead_after = age;
         self
     }
 
-    /// How long a delivery stays in quarantine.
+    /// Sets how long a delivery is kept in quarantine.
     #[must_use]
     pub fn with_quarantine_for(mut self, age: Duration) -> Self {
         self.request.quarantined_after = age;
         self
     }
 
-    /// Starts on the current tokio runtime. A stop does not wait for the step that is under way: the
+    /// Starts purging on the current tokio runtime. A stop does not wait for the current step: the
     /// store completes it or not.
     pub fn start(self) -> Running {
         Running::start(|stopped| self.run(stopped))
@@ -121,13 +122,13 @@ impl Retention {
         };
         tokio::select! {
             biased;
-            // The sender is only ever dropped, never used: any change is the end.
+            // The sender is never used, only dropped: any change means the end.
             _ = stopped.changed() => {}
             () = rounds => {}
         }
     }
 
-    /// Purges step by step until nothing more is left.
+    /// Purges step by step until nothing old is left.
     async fn round(&self) {
         let mut all = Purged::default();
         for _ in 0..Self::STEPS_MAX {
@@ -158,7 +159,7 @@ impl Retention {
             tracing::warn!(
                 dead_letters,
                 quarantined,
-                "old deliveries that were never handled are purged"
+                "quarantined deliveries that were never handled are purged"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! Room for the large bodies that are being read: a bound for all of them together. A body whose head
-//! was admitted may still be from a stranger, who may send it slowly.
+//! Limits the total size of the large bodies that are being read. A body whose head was admitted
+//! may still be from an unverified sender, which may send it slowly.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,10 +16,10 @@ pub(crate) struct Room {
 
 #[derive(Default)]
 struct Readers {
-    /// The bytes for which they have taken room.
+    /// The number of bytes that they have reserved.
     bytes: usize,
     next: u64,
-    /// By the order in which they began.
+    /// Ordered by the time at which they began.
     by_age: BTreeMap<u64, Reader>,
 }
 
@@ -37,7 +37,7 @@ impl Room {
         }
     }
 
-    /// Begins to read a body that is large.
+    /// Adds a large body.
     pub(crate) fn enter(&self) -> Place {
         let lost = Arc::new(Notify::new());
         let mut readers = self.readers();
@@ -57,7 +57,8 @@ impl Room {
     }
 
     fn readers(&self) -> MutexGuard<'_, Readers> {
-        // Nothing panics while it is held, so that a poisoned lock still holds good data.
+        // No code panics while it holds the lock, so the data behind a poisoned lock is still
+        // valid.
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,7 +79,7 @@ impl Readers {
     }
 }
 
-/// The place of one body in the room. Dropping it gives the room back.
+/// The place of one body in the room. Dropping it frees the place.
 pub(crate) struct Place {
     room: Room,
     number: u64,
@@ -86,8 +87,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Takes room for more bytes. If there is not enough, the body that has been read for longest loses
-    /// its place, which may be this one. The only body in the room may have any size.
+    /// Reserves room for more bytes. If there is not enough, the body that has been read for
+    /// longest loses its place, which may be this one. The only body in the room may have any size.
     pub(crate) fn grow(&self, bytes: usize) {
         let mut readers = self.room.readers();
         if let Some(reader) = readers.by_age.get_mut(&self.number) {
@@ -137,7 +138,7 @@ mod tests {
         assert!(![&first, &second, &third].into_iter().any(is_lost));
         third.grow(1);
         assert!(is_lost(&first) && !is_lost(&second) && !is_lost(&third));
-        // The oldest may be the one that grows.
+        // The oldest body may be the one that grows.
         second.grow(50);
         assert!(is_lost(&second) && !is_lost(&third));
     }

@@ -4,13 +4,14 @@ use axum::Router;
 
 use crate::service::CallbackService;
 
-/// The routes of a receiver, to be merged or nested into those of an application. They take every URL
-/// that a receiver takes: its path, and what a token and [`Submitter`](crate::Submitter) append to it.
+/// Returns the routes of a receiver, to be merged or nested into those of an application. They
+/// match every URL that the receiver accepts: its path, with what a token and
+/// [`Submitter`](crate::Submitter) append to it.
 ///
-/// Nested, the callback URL begins with the prefix: nested under `/hooks`, a receiver with the path
-/// `/suno/callback` is reached at `/hooks/suno/callback`.
+/// If they are nested, the callback URL begins with the prefix: nested under `/hooks`, a receiver
+/// with the path `/suno/callback` has the URL path `/hooks/suno/callback`.
 ///
-/// `axum::serve` bounds neither the number of connections nor the time that a head may take: put a
+/// `axum::serve` limits neither the number of connections nor the time that a head may take: put a
 /// proxy in front of it, or use the module `serve`.
 ///
 /// ```
@@ -34,7 +35,7 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let service = receiver.into();
-    // Braces are placeholders in a route.
+    // In a route, braces would be placeholders.
     let path = service.path().replace('{', "{{").replace('}', "}}");
     let mut router = Router::new()
         .route_service(&format!("{path}/"), service.clone())

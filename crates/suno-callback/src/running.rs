@@ -1,4 +1,4 @@
-//! What runs in the background until it is stopped.
+//! Handles for background tasks that run until they are stopped.
 
 use std::future::Future;
 
@@ -7,17 +7,18 @@ use tokio::task::JoinHandle;
 
 use crate::simulation;
 
-/// A dispatcher or a retention at work. Dropping it stops it without waiting.
+/// A running background task, such as a dispatcher, a reconciler or a retention. Dropping it
+/// stops the task without waiting.
 #[derive(Debug)]
-#[must_use = "dropping it stops what was started"]
+#[must_use = "dropping it stops the background task"]
 pub struct Running {
     stop: watch::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    /// Starts a task on the current tokio runtime. The receiver that it is given changes once: at
-    /// the stop, when its sender is dropped.
+    /// Starts a task on the current tokio runtime. Its receiver changes once: at the stop, when
+    /// the sender is dropped.
     pub(crate) fn start<T>(task: impl FnOnce(watch::Receiver<()>) -> T) -> Self
     where
         T: Future<Output = ()> + Send + 'static,
@@ -29,7 +30,7 @@ impl Running {
         }
     }
 
-    /// Stops it, and waits for what it had begun.
+    /// Stops the task, and waits for the work that it had begun.
     pub async fn stop(self) {
         drop(self.stop);
         if let Err(err) = self.task.await {

@@ -1,4 +1,4 @@
-//! A receiver as a service of hyper and of tower: it reads a body within its bounds, and answers.
+//! A receiver as a service for hyper and tower: it reads a body within its limits, and answers.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,17 +17,17 @@ use crate::clock::after;
 use crate::receiver::{AdmittedRequest, Receiver};
 use crate::room::Room;
 
-/// A [`Receiver`] as a service: of hyper with the feature `hyper`, of tower (so also of axum) with
-/// the feature `tower`.
+/// A [`Receiver`] as a service: for hyper with the feature `hyper`, for tower (and so for axum)
+/// with the feature `tower`.
 ///
-/// A request whose head [`Receiver::admit`] refuses is answered before its body is read. Of the
-/// others, never more is buffered than [`Receiver::with_body_bytes_max`] allows, and never for
-/// longer than [`with_body_timeout`](Self::with_body_timeout). All bodies together have at most
-/// [`LARGE_BODIES_BYTES_MAX`](Self::LARGE_BODIES_BYTES_MAX) above their first 64 KiB: if that is used
-/// up, the body that has been read for longest is given up and answered 503.
+/// A request whose head [`Receiver::admit`] rejects is answered before its body is read. For the
+/// others, it never buffers more than [`Receiver::with_body_bytes_max`] allows, and never for
+/// longer than [`with_body_timeout`](Self::with_body_timeout). All bodies together may use
+/// [`LARGE_BODIES_BYTES_MAX`](Self::LARGE_BODIES_BYTES_MAX) above their first 64 KiB. If that limit
+/// is reached, the body that has been read for longest is dropped and answered with 503.
 ///
-/// What serves it must bound what comes before: how many connections there are, and how long a head
-/// may take. The module `serve` does both.
+/// The server must limit the earlier steps: the number of connections, and the time that a head may
+/// take. The module `serve` does both.
 #[derive(Debug, Clone)]
 pub struct CallbackService {
     receiver: Receiver,
@@ -35,27 +35,28 @@ pub struct CallbackService {
     room: Room,
 }
 
-/// A request that was admitted. Its body is a `B`, which is `Bytes` once it was read.
+/// A request that was admitted. Its body is a `B`, which is `Bytes` after it was read.
 pub(crate) struct Admitted<B = Bytes> {
-    /// Boxed, since it passes through several futures, each of which would have room for it.
+    /// Boxed, because it passes through several futures, and each would reserve space for it.
     request: Box<AdmittedRequest>,
     body: B,
 }
 
-/// The answer to a request that was refused.
+/// The response to a request that was rejected.
 pub(crate) type Refused = Box<Response<Full<Bytes>>>;
 
-/// An answer that is on its way.
+/// A response that is being computed.
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 impl CallbackService {
-    /// How long a body may take unless set otherwise.
+    /// The default time limit for a body.
     pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-    /// The most bytes of large bodies that are buffered while they are read: 64 MiB, for all requests of
-    /// a service and its clones together. The first 64 KiB of each body do not count.
+    /// The maximum number of bytes of large bodies that are buffered while they are read: 64 MiB,
+    /// shared by all requests of a service and its clones. The first 64 KiB of each body do not
+    /// count.
     pub const LARGE_BODIES_BYTES_MAX: usize = 64 << 20;
 
-    /// The service of a receiver.
+    /// Creates the service of a receiver.
     #[must_use]
     pub fn new(receiver: Receiver) -> Self {
         Self {
@@ -65,20 +66,21 @@ impl CallbackService {
         }
     }
 
-    /// See [`Receiver::path`].
+    /// Returns the path; see [`Receiver::path`].
     #[must_use]
     pub fn path(&self) -> &str {
         self.receiver.path()
     }
 
-    /// How long a body may take, from its head to its end; after that the answer is 408.
+    /// Sets the time limit for a body, from the end of its head to its last byte. After that the
+    /// response is 408.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;
         self
     }
 
-    /// Answers a request. A 200 leaves only after the event is committed.
+    /// Answers a request. Returns 200 only after the event is committed.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body + Send,
@@ -104,8 +106,8 @@ impl CallbackService {
         }
     }
 
-    /// The first step: checks the head, and drops it, see [`Receiver::receive`]. It is no future, so
-    /// that the future of the answer has no room for a head.
+    /// The first step: checks the head, and drops it; see [`Receiver::receive`]. It is not a
+    /// future, so that the future of the response needs no space for a head.
     pub(crate) fn admit<B>(&self, request: Request<B>) -> Result<Admitted<B>, Refused> {
         let (head, body) = request.into_parts();
         match self.receiver.admit(&head) {
@@ -140,12 +142,12 @@ impl CallbackService {
         Err(Self::refuse(status))
     }
 
-    /// The answer to a request that the receiver is not asked about.
+    /// Builds the response to a request that does not reach the receiver.
     pub(crate) fn refuse(status: StatusCode) -> Refused {
         Box::new(Receiver::refuse(status).map(Full::new))
     }
 
-    /// The third step: what the receiver answers.
+    /// The third step: lets the receiver answer.
     pub(crate) async fn receive(&self, admitted: Admitted) -> Response<Full<Bytes>> {
         let Admitted { request, body } = admitted;
         self.receiver
@@ -198,7 +200,7 @@ where
     type Error = Infallible;
     type Future = Answering;
 
-    /// Always ready: too many deliveries at once are answered with 503.
+    /// Always ready: if too many deliveries arrive at once, they are answered with 503.
     fn poll_ready(
         &mut self,
         _: &mut std::task::Context<'_>,
@@ -218,7 +220,7 @@ mod tests {
     use super::*;
     use crate::{Inbox, MemoryStore, Verification};
 
-    /// With 1,100 to 1,600 an idle connection took up to 900 bytes more: `cargo xtask footprint`.
+    /// With 1,100 to 1,600, an idle connection used up to 900 bytes more: `cargo xtask footprint`.
     const FUTURE_BYTES_MAX: usize = 900;
 
     #[tokio::test]

@@ -1,12 +1,12 @@
-//! How a simulated world decides when the tasks of this crate take their steps. Without the feature
-//! `simulation` it costs nothing: a task is what it was.
+//! Lets a simulated world decide when the tasks of this crate take their steps. Without the feature
+//! `simulation` it has no cost: a task is spawned unchanged.
 
 use std::future::Future;
 
 use tokio::task::JoinHandle;
 
-/// Spawns a task on the current tokio runtime, which belongs to the same simulated process as the one
-/// that spawns it.
+/// Spawns a task on the current tokio runtime. It belongs to the same simulated process as its
+/// parent.
 pub(crate) fn spawn<F>(task: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -15,13 +15,13 @@ where
     tokio::spawn(gated(task))
 }
 
-/// The task as it is to be spawned.
+/// Wraps a task for spawning.
 #[cfg(not(feature = "simulation"))]
 pub(crate) fn gated<F>(task: F) -> F {
     task
 }
 
-/// A mistake that a simulation puts in, to see whether it is found.
+/// A bug that a simulation injects, to check that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     not(feature = "simulation"),
@@ -29,24 +29,25 @@ pub(crate) fn gated<F>(task: F) -> F {
 )]
 #[non_exhaustive]
 pub enum Mutation {
-    /// After a claim that granted something, nothing is claimed for a third of a lease or until a
+    /// After a claim that granted something, no event is claimed for a third of a lease or until a
     /// handler ends.
     OneClaimPerTurn,
-    /// Handlers go on when their lease has ended, and begin beside another one of the same event.
+    /// Handlers continue after their lease has ended, and start beside another one for the same
+    /// event.
     RunsWithoutLease,
-    /// The provider's wait is kept however long it is.
+    /// The wait that the provider asks for is obeyed, however long it is.
     UnboundedWait,
-    /// An event is a dead letter after ten attempts, and stays one when it is confirmed.
+    /// An event becomes a dead letter after ten attempts, and stays one when it is confirmed.
     TenAttempts,
-    /// The store in memory grants what is ready in the order of its numbers.
+    /// The store in memory grants ready events in the order of their numbers.
     GrantsByNumber,
     /// Suspected events are not claimed alone.
     SuspectsTogether,
-    /// A task is given up by its age alone.
+    /// A task is given up because of its age alone.
     GivenUpByAge,
 }
 
-/// True if a simulation has put the mistake in.
+/// Whether a simulation has injected the bug.
 #[cfg(not(feature = "simulation"))]
 pub(crate) const fn mutated(_: Mutation) -> bool {
     false
@@ -73,13 +74,13 @@ mod world {
         static CURRENT: RefCell<Option<Arc<dyn Gate>>> = const { RefCell::new(None) };
     }
 
-    /// A simulated process, which decides when its tasks may go on.
+    /// A simulated process, which decides when its tasks may continue.
     pub trait Gate: fmt::Debug + Send + Sync {
-        /// Ready if the task that asks may take a step now. Never, once the process is dead.
+        /// Ready if the task that asks may take a step now. Never ready once the process is dead.
         fn poll_step(&self, cx: &mut Context<'_>) -> Poll<()>;
     }
 
-    /// The task as one of a process: so are all tasks that it spawns.
+    /// Makes the task belong to a process, together with all tasks that it spawns.
     pub fn enter<F: Future>(gate: Arc<dyn Gate>, task: F) -> impl Future<Output = F::Output> {
         Gated {
             gate: Some(gate),
@@ -87,7 +88,7 @@ mod world {
         }
     }
 
-    /// Puts these mistakes in, and no others, on this thread.
+    /// Injects exactly these bugs on this thread.
     pub fn mutate(mutations: &[Mutation]) {
         let bits = mutations.iter().map(|mutation| 1 << *mutation as u32);
         MUTATIONS.set(bits.sum());

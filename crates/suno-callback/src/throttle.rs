@@ -1,4 +1,5 @@
-//! Log lines that anybody can cause: some for each reason in a while, and how many were left out.
+//! Limits log lines that any sender can cause: logs a few for each reason in a window, and counts
+//! the rest.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,15 +12,15 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock::after;
 use crate::simulation;
 
-/// How long the lines of a reason are counted together.
+/// The length of the window in which lines of a reason are counted together.
 const WINDOW: Duration = Duration::from_secs(10);
-/// How many lines of a reason are logged in that time; the others are counted.
+/// The maximum number of lines of a reason that are logged in a window; the others are counted.
 const LINES_MAX: u32 = 5;
-/// How many reasons are told apart; the others are counted as one.
+/// The maximum number of reasons that are counted separately; the others share one count.
 const REASONS_MAX: usize = 32;
 const OTHER_REASONS: &str = "other reasons";
 
-/// Says which lines are logged. Clones count together.
+/// Decides which lines are logged. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Throttle(Arc<Mutex<HashMap<Cow<'static, str>, Window>>>);
 
@@ -31,8 +32,8 @@ struct Window {
 }
 
 impl Throttle {
-    /// True if a line for this reason is to be logged. If not, it is counted, and a line at the end of
-    /// the window says how many were.
+    /// Whether to log a line for this reason. If not, the line is counted, and a line at the end of
+    /// the window reports the count.
     pub(crate) fn admits(&self, reason: impl Into<Cow<'static, str>>) -> bool {
         let now = Instant::now();
         let mut reason = reason.into();
@@ -62,7 +63,7 @@ impl Throttle {
         false
     }
 
-    /// Ends the window of a reason when it is over. Without a runtime, the next line does.
+    /// Ends the window of a reason when it is over. Without a runtime, the next line ends it.
     fn sum_up_at(&self, ends: Instant, reason: Cow<'static, str>) {
         if Handle::try_current().is_err() {
             return;
@@ -92,7 +93,7 @@ fn sum_up(reason: &str, window: Option<Window>) {
         tracing::warn!(
             left_out,
             seconds,
-            "more of the same was not logged: {reason}"
+            "more lines of this reason were not logged: {reason}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! How the sender of a callback is verified: by a signature, a token in the URL, or both.
+//! Verifies the sender of a callback: by a signature, a token in the URL, or both.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,12 +12,13 @@ use suno_types::{CallbackRef, DecodeError, Peek};
 use crate::content::Content;
 use crate::origin::VerifiedBy;
 
-/// The most bytes of a body that is decoded before its signature is verified. Nearly every callback is
-/// smaller, and decoding it reads the task that the signature is for as well. In a larger body the task
-/// is looked for first, which takes a third more time, so that only signed bodies are decoded.
+/// The maximum size of a body that is decoded before its signature is verified, in bytes. Nearly
+/// every callback is smaller, and decoding also yields the task id that the signature covers. In a
+/// larger body, the task id is searched first, which takes a third more time, so that only signed
+/// bodies are decoded.
 const DECODED_UNVERIFIED_BYTES_MAX: usize = 16 * 1_024;
 
-/// How deliveries are verified. Every method that is set must agree.
+/// The methods by which deliveries are verified. Every configured method must succeed.
 #[derive(Debug, Clone)]
 pub struct Verification {
     keys: Vec<WebhookKey>,
@@ -25,17 +26,17 @@ pub struct Verification {
     window: Duration,
 }
 
-/// An unguessable last segment of the callback URL's path. It is never shown.
+/// An unguessable last segment of the callback URL's path. It is never displayed.
 #[derive(Clone)]
 pub struct Token {
-    /// Hashed, so that a comparison tells nothing of how much was right.
+    /// Hashed, so that the time of a comparison does not reveal how much of a guess was right.
     hash: [u8; 32],
 }
 
-/// A token that could be guessed, or that cannot stand in a URL.
+/// An error: the token could be guessed, or contains characters that are not allowed in a URL path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a token is {} to {} letters, digits, '-' or '_'",
+    "a token must consist of {} to {} letters, digits, '-' or '_'",
     Token::CHARS_MIN,
     Token::CHARS_MAX
 )]
@@ -43,16 +44,16 @@ pub struct Token {
 pub struct InvalidToken;
 
 impl Token {
-    /// How many characters a token has at least: 16 characters of base64 are 96 bits.
+    /// The minimum length of a token, in characters: 16 characters of base64 are 96 bits.
     pub const CHARS_MIN: usize = 16;
-    /// How many characters a token has at most.
+    /// The maximum length of a token, in characters.
     pub const CHARS_MAX: usize = 256;
 
-    /// The token, if it is long enough and fits into a path.
+    /// Creates a token, if it is long enough and fits into a path.
     ///
     /// # Errors
     ///
-    /// [`InvalidToken`] unless it is 16 to 256 letters, digits, `-` or `_`.
+    /// Returns [`InvalidToken`] unless the text consists of 16 to 256 letters, digits, `-` or `_`.
     pub fn new(token: &str) -> Result<Self, InvalidToken> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if !(Self::CHARS_MIN..=Self::CHARS_MAX).contains(&token.len()) || !token.bytes().all(fits) {
@@ -77,14 +78,14 @@ impl Token {
     }
 }
 
-/// Settings by which no callback could be verified.
+/// An error: no callback could be verified with these settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidVerification {
-    /// There is neither a key nor a token.
+    /// Neither a key nor a token is set.
     #[error("callbacks cannot be verified: there is neither a webhook key nor a token")]
     Nothing,
-    /// A key is empty or white space.
+    /// A key is empty or only white space.
     #[error("the webhook key is blank")]
     BlankKey,
 }
@@ -95,23 +96,23 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why a delivery is not taken. It never says what was expected.
+/// The reason why a delivery is rejected. It never reveals what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The signature does not speak for the delivery.
+    /// The signature is not valid for the delivery.
     #[error("the delivery is not signed by a known key")]
     Signature(#[source] SignatureError),
-    /// The URL does not carry the token.
+    /// The URL does not contain the token.
     #[error("the path does not end in the token")]
     Token,
-    /// There is no task id that a signature could be checked against.
+    /// There is no single task id to check a signature against.
     #[error("the body names no single task")]
     Unverifiable(#[source] DecodeError),
 }
 
-/// The credentials in the head of a request. The token was checked. The signature has the right form
-/// and time, and can be verified when the task is known, which only the body names.
+/// The credentials from the head of a request. The token was already checked. The signature has a
+/// valid form and time; it can be verified when the task is known, which only the body names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Credentials {
     has_token: bool,
@@ -119,11 +120,11 @@ pub(crate) struct Credentials {
 }
 
 impl Verification {
-    /// How far a timestamp may be from now, each way, unless set otherwise.
+    /// The default maximum difference between a timestamp and now, in either direction.
     pub const WINDOW: Duration = Duration::from_secs(300);
 
-    /// Accepts callbacks that are signed with this webhook key. A blank key verifies nothing: everyone
-    /// knows it. To have that refused before the start, use [`new`](Self::new).
+    /// Accepts callbacks signed with this webhook key. A blank key is public knowledge, so it never
+    /// verifies. To reject a blank key before the start, use [`new`](Self::new).
     #[must_use]
     pub fn webhook_key(key: impl AsRef<[u8]>) -> Self {
         Self::dangerous_none().with_webhook_key(key)
@@ -135,12 +136,13 @@ impl Verification {
         Self::dangerous_none().with_token(token)
     }
 
-    /// Accepts callbacks that are signed with one of these webhook keys, if there are any, and whose URL
-    /// ends in this token, if there is one. For settings that are optional in the caller's configuration.
+    /// Accepts callbacks that are signed with one of these webhook keys, if there are any, and
+    /// whose URL ends in this token, if there is one. Use it if both are optional in your
+    /// configuration.
     ///
     /// # Errors
     ///
-    /// [`InvalidVerification`] if there is neither a key nor a token, or a key is blank.
+    /// Returns [`InvalidVerification`] if there is neither a key nor a token, or if a key is blank.
     pub fn new<K: AsRef<[u8]>>(
         webhook_keys: impl IntoIterator<Item = K>,
         token: impl Into<Option<Token>>,
@@ -169,40 +171,40 @@ impl Verification {
         }
     }
 
-    /// Also accepts signatures of this key, so that keys can be rotated: add the new one, change
-    /// it at the provider, remove the old one.
+    /// Also accepts signatures with this key, to rotate keys: add the new key, change it at the
+    /// provider, remove the old one.
     #[must_use]
     pub fn with_webhook_key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.keys.push(WebhookKey::new(key));
         self
     }
 
-    /// Also demands a token at the end of the callback URL's path.
+    /// Also requires a token at the end of the callback URL's path.
     #[must_use]
     pub fn with_token(mut self, token: Token) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// How far a timestamp may be from now, each way.
+    /// Sets the maximum difference between a timestamp and now, in either direction.
     #[must_use]
     pub fn with_window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// True if nothing is verified.
+    /// Whether every callback is accepted unverified.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.keys.is_empty() && self.token.is_none()
     }
 
-    /// True if the path must end in a token.
+    /// Whether the path must end in a token.
     pub(crate) fn has_token(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Verifies what can be verified without the body.
+    /// Verifies everything that does not need the body.
     pub(crate) fn verify_head(
         &self,
         segment: Option<&str>,
@@ -233,8 +235,8 @@ impl Verification {
             .map_err(Refusal::Signature)
     }
 
-    /// Verifies the rest and decodes the body, in one pass where possible: a signature is for the task
-    /// that the body names.
+    /// Verifies the signature and decodes the body, in one pass if possible: the signature covers
+    /// the task id that only the body contains.
     pub(crate) fn verify_body(
         &self,
         credentials: &Credentials,
@@ -253,7 +255,7 @@ impl Verification {
         Ok((self.read(body, unverified)?, verified_by))
     }
 
-    /// Decodes the body. `unverified` is the signature if it is still to be verified.
+    /// Decodes the body. `unverified` is the signature, if it must still be verified.
     fn read(&self, body: &[u8], unverified: Option<&SentSignature>) -> Result<Content, Refusal> {
         match CallbackRef::decode(body) {
             Ok(callback) => {
@@ -261,15 +263,15 @@ impl Verification {
                 Ok(Content::event(&callback))
             }
             Err(reason) => {
-                // A body that cannot be decoded may name its task all the same.
+                // A body that cannot be decoded may still name its task.
                 let task_id = self.find_task(body, unverified)?;
                 Ok(Content::undecodable(reason, task_id.as_deref()))
             }
         }
     }
 
-    /// Finds the task that the body names, and verifies that the signature is for it. `None` if no
-    /// single task is named, and there is nothing to verify.
+    /// Finds the task that the body names, and verifies that the signature covers it. Returns
+    /// `None` if the body does not name a single task and no signature needs to be verified.
     fn find_task<'a>(
         &self,
         body: &'a [u8],
@@ -312,7 +314,7 @@ mod tests {
     const NOW: u64 = 1_780_000_000;
     const KEY: &str = "whk-amber-otter";
 
-    /// How long the fastest of some attempts takes.
+    /// Returns the shortest time of several attempts.
     fn fastest(attempt: impl Fn()) -> Duration {
         let attempts = (0..20).map(|_| {
             let begun = Instant::now();

@@ -11,12 +11,12 @@ use tokio::sync::{oneshot, watch};
 
 use crate::span::Span;
 
-/// How long a line on stdin may be.
+/// The maximum length of a line on stdin, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1_024;
-/// The reason of an acknowledgement that gives none.
+/// The default reason of an acknowledgement.
 const NO_REASON: &str = "the reader gave no reason";
 
-/// What a reader says of an event.
+/// The reader's answer about an event.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Acknowledgement {
@@ -36,14 +36,14 @@ enum Acknowledgement {
 
 type Outcome = Result<(), HandlerError>;
 
-/// The events that were printed and not acknowledged yet.
+/// The events that were printed but are not yet acknowledged.
 #[derive(Debug, Clone)]
 pub(crate) struct Acknowledgements {
     waiting: Arc<Mutex<HashMap<i64, oneshot::Sender<Outcome>>>>,
     ended: watch::Receiver<bool>,
 }
 
-/// An event that is about to be printed. Dropping it forgets it.
+/// An event that is about to be printed. Dropping it stops waiting for its acknowledgement.
 pub(crate) struct Unacknowledged {
     all: Acknowledgements,
     event: i64,
@@ -51,7 +51,7 @@ pub(crate) struct Unacknowledged {
 }
 
 impl Acknowledgements {
-    /// Begins to read stdin, in a thread of its own.
+    /// Starts reading stdin on a separate thread.
     pub(crate) fn start() -> io::Result<Self> {
         let waiting = Arc::default();
         let (end, ended) = watch::channel(false);
@@ -66,7 +66,7 @@ impl Acknowledgements {
         Ok(all)
     }
 
-    /// Expects what is said of an event.
+    /// Registers an event, before it is printed.
     pub(crate) fn expect(&self, event: EventId) -> Unacknowledged {
         let (tell, outcome) = oneshot::channel();
         self.waiting().insert(event.0, tell);
@@ -77,24 +77,24 @@ impl Acknowledgements {
         }
     }
 
-    /// Resolves when stdin has ended: nothing will be acknowledged any more.
+    /// Resolves when stdin has ended and there can be no more acknowledgements.
     pub(crate) async fn ended(&self) {
         let mut ended = self.ended.clone();
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
-    /// Takes line after line, to the end.
+    /// Reads and processes lines until stdin ends.
     fn read(&self, stdin: &mut impl BufRead) {
         let mut line = Vec::new();
         loop {
             match read_line(stdin, &mut line) {
                 Ok(Line::End) => return,
                 Ok(Line::Whole) => self.take_line(&line),
-                Ok(Line::TooLong) => tracing::warn!(
-                    "a line on stdin has more than {LINE_BYTES_MAX} bytes; it is ignored"
-                ),
+                Ok(Line::TooLong) => {
+                    tracing::warn!("ignored a line on stdin of more than {LINE_BYTES_MAX} bytes")
+                }
                 Err(err) => {
-                    tracing::error!(%err, "stdin cannot be read");
+                    tracing::error!(%err, "cannot read stdin");
                     return;
                 }
             }
@@ -105,19 +105,20 @@ impl Acknowledgements {
         if line.trim_ascii().is_empty() {
             return;
         }
-        // What was written may be anything, and is not shown.
+        // The line can contain anything, so it is not logged.
         let Some((event, outcome)) = outcome(line) else {
             tracing::warn!(
-                "a line on stdin is no acknowledgement, such as {{\"ack\":1}}; it is ignored"
+                "ignored a line on stdin that is not an acknowledgement, such as {{\"ack\":1}}"
             );
             return;
         };
         match self.waiting().remove(&event) {
-            // Nobody waits if the claim was lost meanwhile: the event is printed again.
+            // If the claim was lost in the meantime, the receiver is gone; the event is printed
+            // again.
             Some(tell) => drop(tell.send(outcome)),
             None => tracing::warn!(
                 event,
-                "an acknowledgement names an event that is not waiting for one; it is ignored"
+                "ignored an acknowledgement of an event that is not waiting for one"
             ),
         }
     }
@@ -127,18 +128,18 @@ impl Acknowledgements {
     }
 }
 
-/// What was read.
+/// The result of reading a line.
 enum Line {
     Whole,
     TooLong,
     End,
 }
 
-/// Reads the next line into `line`. Of one that is too long the rest is passed over, since it could
-/// look like another line.
+/// Reads the next line into `line`. The rest of a line that is too long is skipped, because it
+/// could look like another line.
 fn read_line(stdin: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Line> {
     line.clear();
-    // The newline does not count.
+    // The newline is not counted.
     let read = stdin.take(LINE_BYTES_MAX + 1).read_until(b'\n', line)?;
     Ok(if read == 0 {
         Line::End
@@ -150,7 +151,8 @@ fn read_line(stdin: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Line> {
     })
 }
 
-/// The event that a line speaks of, and what it says. `None` if it is no acknowledgement.
+/// Parses a line into an event id and an answer. Returns `None` if the line is not an
+/// acknowledgement.
 fn outcome(line: &[u8]) -> Option<(i64, Outcome)> {
     let reason = |reason: Option<String>| reason.unwrap_or_else(|| NO_REASON.to_owned());
     Some(match serde_json::from_slice(line).ok()? {
@@ -176,11 +178,11 @@ fn outcome(line: &[u8]) -> Option<(i64, Outcome)> {
 }
 
 impl Unacknowledged {
-    /// What the reader says. Pending for ever if it never says anything.
+    /// Waits for the reader's answer. Pending forever if there is none.
     pub(crate) async fn outcome(mut self) -> Outcome {
         match (&mut self.outcome).await {
             Ok(outcome) => outcome,
-            // The same event was printed again: that one waits.
+            // If the same event was printed again, the later print waits for the answer.
             Err(_) => std::future::pending().await,
         }
     }
@@ -188,7 +190,7 @@ impl Unacknowledged {
 
 impl Drop for Unacknowledged {
     fn drop(&mut self) {
-        // Another attempt of the same event may wait under its number by now.
+        // By now, another attempt of the same event may be registered under this id.
         self.outcome.close();
         let mut waiting = self.all.waiting();
         if waiting

@@ -1,4 +1,4 @@
-//! What went wrong with the provider, and what to do next.
+//! Explains errors of the provider, and what to do next.
 
 use anyhow::anyhow;
 use suno_client::{ClientError, ErrorKind, TaskFailure, WaitError};
@@ -6,7 +6,7 @@ use suno_types::{Meaning, Place, Provider};
 
 use crate::failure::Failure;
 
-/// A request that failed. What was found wrong before anything was sent is a matter of usage.
+/// Converts a failed request. Errors found before anything was sent are usage errors.
 pub(crate) fn failure(err: ClientError) -> Failure {
     let local = err.code().is_none() && err.http_status().is_none();
     let is_usage = match err.kind() {
@@ -22,7 +22,7 @@ pub(crate) fn failure(err: ClientError) -> Failure {
     }
 }
 
-/// A task that failed.
+/// Converts a failed task.
 pub(crate) fn task_failure(failure: &TaskFailure, provider: Provider) -> Failure {
     let meaning = failure
         .code()
@@ -33,14 +33,14 @@ pub(crate) fn task_failure(failure: &TaskFailure, provider: Provider) -> Failure
         Some(Meaning::Refunded) => "submit again",
         Some(Meaning::Copyright) => "submit again with other audio or lyrics, which costs again",
         Some(Meaning::FetchFailed) => {
-            "check that anybody can fetch --upload-url, and submit again, which costs again"
+            "check that the file at --upload-url is public, and submit again, which costs again"
         }
         _ => "submit again, which costs again unless `suno credits` shows a refund",
     };
     Failure::failed(anyhow!("the task failed: {failure}{what}; {next}"))
 }
 
-/// A wait that ended before the task; `again` is the command to go on with.
+/// Converts a wait that ended before the task; `again` is the command that continues it.
 pub(crate) fn unfinished(err: &WaitError, again: &str) -> Failure {
     let next = match err {
         WaitError::NotVisible { .. } => format!("also check --provider, or try again: `{again}`"),
@@ -59,7 +59,7 @@ pub(crate) fn unfinished(err: &WaitError, again: &str) -> Failure {
     Failure::failed(anyhow!("{err}{last}{cause}; {next}"))
 }
 
-/// The word for a wait that ended before the task, as `--json` prints it.
+/// Returns the word for a wait that ended before the task, as `--json` prints it.
 pub(crate) fn reason(err: &WaitError) -> &'static str {
     match err {
         WaitError::Deadline { .. } => "deadline",
@@ -68,7 +68,7 @@ pub(crate) fn reason(err: &WaitError) -> &'static str {
     }
 }
 
-/// The error with its causes, the provider's words, and what to do.
+/// Formats the error with its causes, the provider's words, and what to do.
 fn with_advice(err: &ClientError) -> anyhow::Error {
     let mut text = chain(err);
     if let Some(msg) = err.msg() {
@@ -90,11 +90,11 @@ fn chain(err: &ClientError) -> String {
     text
 }
 
-/// What to do next, where the error alone does not say.
+/// Returns what to do next, if the error alone does not say so.
 fn next(err: &ClientError) -> Option<&'static str> {
     if err.is_ambiguous() {
         return Some(
-            "before submitting again, see whether its callback comes, or look at the provider's own list of tasks",
+            "before submitting again, check whether the callback arrives, or look at the task list on the provider's website",
         );
     }
     match err.kind() {
@@ -102,7 +102,7 @@ fn next(err: &ClientError) -> Option<&'static str> {
         ErrorKind::Connect | ErrorKind::NotJson | ErrorKind::UnexpectedAnswer => {
             Some("check SUNO_BASE_URL and the network")
         }
-        ErrorKind::OutOfCredits => Some("charge up the account; `suno credits` shows what is left"),
+        ErrorKind::OutOfCredits => Some("top up the account; `suno credits` shows what is left"),
         ErrorKind::RateLimited | ErrorKind::Maintenance | ErrorKind::Server => {
             Some("try again later")
         }

@@ -1,11 +1,11 @@
-//! How a command fails: one line on stderr and an exit code.
+//! Reports the failure of a command: one line on stderr and an exit code.
 
 use std::io;
 use std::process::ExitCode;
 
 use crate::{log, output};
 
-/// Why a command ends without having done its job.
+/// The reason why a command could not do its job.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
@@ -13,14 +13,14 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The exit code of wrong usage or configuration.
+    /// The exit code for wrong usage or configuration.
     pub(crate) const USAGE: u8 = 2;
-    /// The exit code of a task or a job that failed.
+    /// The exit code for a failed task or job.
     const FAILED: u8 = 1;
-    /// The exit code if nobody reads stdout any more: `EX_IOERR` of sysexits.
+    /// The exit code when stdout is closed: `EX_IOERR` of sysexits.
     const UNREAD: u8 = 74;
 
-    /// The task or the job failed.
+    /// Creates the failure of a task or a job.
     pub(crate) fn failed(err: impl Into<anyhow::Error>) -> Self {
         Self {
             code: Self::FAILED,
@@ -28,7 +28,7 @@ impl Failure {
         }
     }
 
-    /// Something about the call or its environment has to be changed first.
+    /// Creates the failure of a command whose arguments or environment must be corrected.
     pub(crate) fn usage(err: impl Into<anyhow::Error>) -> Self {
         Self {
             code: Self::USAGE,
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// Nobody reads what is printed, or it cannot be written.
+    /// Creates the failure of a command whose stdout is closed or cannot be written.
     pub(crate) fn unread(err: impl Into<anyhow::Error>) -> Self {
         Self {
             code: Self::UNREAD,
@@ -44,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// A command that was run for the user failed: its exit code is passed on.
+    /// Creates the failure of a command that was run for the user; its exit code is passed on.
     pub(crate) fn of_command(code: i32, err: impl Into<anyhow::Error>) -> Self {
         Self {
             code: u8::try_from(code).unwrap_or(Self::FAILED),
@@ -52,14 +52,14 @@ impl Failure {
         }
     }
 
-    /// Says what was being done.
+    /// Adds what was being done.
     pub(crate) fn context(mut self, what: impl Into<String>) -> Self {
         self.err = self.err.context(what.into());
         self
     }
 
-    /// Prints the line and returns the exit code. A reader that has gone away is no failure, unless
-    /// the lines were the job.
+    /// Prints the line and returns the exit code. A closed stdout is only an error if printing was
+    /// the job.
     pub(crate) fn report(self) -> ExitCode {
         if self.code != Self::UNREAD && is_broken_pipe(&self.err) {
             return ExitCode::SUCCESS;
@@ -70,8 +70,8 @@ impl Failure {
     }
 }
 
-/// True if this process could not write. The pipe of a connection can break as well: an error that
-/// merely has such a cause is a failure.
+/// Whether this process itself could not write to stdout. A connection can break its pipe as well,
+/// so an error that merely has such a cause still counts as a failure.
 fn is_broken_pipe(err: &anyhow::Error) -> bool {
     err.downcast_ref::<io::Error>()
         .is_some_and(|err| err.kind() == io::ErrorKind::BrokenPipe)

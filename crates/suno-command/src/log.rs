@@ -1,8 +1,8 @@
-//! Logs on stderr, from a thread of its own: a program that reads stderr slowly, or not at all, holds
-//! up nothing.
+//! Writes logs to stderr from a separate thread: a program that reads stderr slowly, or not at all,
+//! delays nothing.
 //!
-//! The appenders that exist either wait for the reader or print to stdout when they give up, which
-//! belongs to the lines of `--json`.
+//! The existing appenders either wait for the reader or fall back to printing on stdout, which is
+//! reserved for the lines of `--json`.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,18 +13,19 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless `RUST_LOG` says otherwise.
+/// The log filter, unless `RUST_LOG` is set.
 const FILTER: &str = "warn";
-/// How many lines wait for the reader of stderr; further ones are dropped and counted.
+/// The maximum number of lines that wait for the reader of stderr; further lines are dropped and
+/// counted.
 const LINES_MAX: usize = 1_024;
-/// How many bytes of a line are kept.
+/// The maximum number of bytes of a line; the rest is cut off.
 const LINE_BYTES_MAX: usize = 16 * 1_024;
-/// How long the end of the process waits for the last lines to be written.
+/// The time that the end of the process waits for the last lines to be written.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// Where lines wait to be written.
+/// The queue of lines to be written.
 #[derive(Debug, Clone)]
 struct Log {
     waiting: SyncSender<Waiting>,
@@ -33,7 +34,7 @@ struct Log {
 
 enum Waiting {
     Line(Vec<u8>),
-    /// Answered when everything before it is written.
+    /// Answered when every earlier line is written.
     Flush(SyncSender<()>),
 }
 
@@ -45,22 +46,22 @@ pub(crate) fn start() {
         .with_writer(|| log().clone())
         .with_ansi(has_colors())
         .init();
-    // What the standard library prints of a panic would wait for the reader.
+    // The default panic hook would wait for the reader of stderr.
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!("{panic}");
     }));
 }
 
-/// Writes a line for people, as soon as what was logged before it is written.
+/// Writes a line for people, after everything logged before it.
 pub(crate) fn line(text: &str) {
     log().take(format!("{text}\n").into_bytes());
 }
 
-/// Waits until everything is written, or stderr was not read for a second.
+/// Waits until everything is written, or until stderr has not been read for a second.
 pub(crate) fn flush() {
     let (written, is_written) = sync_channel(1);
     let mut flush = Waiting::Flush(written);
-    // There is room as soon as a line is written.
+    // A slot in the queue becomes free as soon as a line is written.
     for _ in 0..10 {
         match log().waiting.try_send(flush) {
             Ok(()) => {
@@ -74,8 +75,8 @@ pub(crate) fn flush() {
     }
 }
 
-/// True if what is written to stderr may be coloured: it is a terminal that can show it, and nobody
-/// asked for none (<https://no-color.org>).
+/// Whether output on stderr may be coloured: stderr is a terminal that supports it, and `NO_COLOR` is
+/// not set (<https://no-color.org>).
 fn has_colors() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -86,7 +87,7 @@ fn log() -> &'static Log {
     LOG.get_or_init(|| {
         let (log, lines) = Log::new(LINES_MAX);
         let dropped = log.dropped.clone();
-        // Without a thread, nothing is logged: everything else goes on.
+        // If the thread cannot start, nothing is logged, but everything else goes on.
         let _ = thread::Builder::new()
             .name("stderr".to_owned())
             .spawn(move || write_all(&lines, &dropped, &mut io::stderr()));
@@ -113,7 +114,7 @@ impl Log {
 }
 
 impl Write for Log {
-    /// Takes a line: the formatter writes each at once.
+    /// Queues a line: the formatter writes each line with one call.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.take(line.to_vec());
         Ok(line.len())
@@ -126,7 +127,7 @@ impl Write for Log {
 
 fn write_all(lines: &Receiver<Waiting>, dropped: &AtomicU64, out: &mut impl Write) {
     while let Ok(waiting) = lines.recv() {
-        // Nobody is left to tell if stderr is closed.
+        // If stderr is closed, there is nowhere to report it.
         match waiting {
             Waiting::Line(line) => drop(out.write_all(&line)),
             Waiting::Flush(written) => drop(written.send(())),
@@ -143,7 +144,8 @@ fn write_all(lines: &Receiver<Waiting>, dropped: &AtomicU64, out: &mut impl Writ
 mod tests {
     use super::*;
 
-    /// What is written of lines for which there are `lines_max` places, if nothing was read before.
+    /// Returns what is written if `lines_max` lines fit in the queue and all lines are queued before
+    /// the first is read.
     fn written(lines_max: usize, lines: &[&str]) -> String {
         let (log, waiting) = Log::new(lines_max);
         for line in lines {

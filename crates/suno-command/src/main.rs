@@ -1,5 +1,5 @@
-//! The command `suno`: arguments, environment, signals and the terminal. What it does is in the
-//! libraries.
+//! The command `suno`: arguments, environment, signals and the terminal. The work itself is done by
+//! the libraries.
 
 mod acknowledging;
 mod address;
@@ -25,11 +25,11 @@ use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
 ///
-/// Exit codes: 0 done; 1 the task or the job failed, or a stop took too long; 2 wrong usage or
-/// configuration; 74 nobody reads the lines of `suno listen` any more; 128 and the number of a second
-/// signal that ended it at once.
+/// Exit codes: 0 success; 1 the task or the job failed, or a stop took too long; 2 wrong usage or
+/// configuration; 74 the reader of `suno listen` has closed stdout; 128 plus the number of a second
+/// signal that ended the process at once.
 ///
-/// Logs go to stderr; RUST_LOG says how much, such as RUST_LOG=debug.
+/// Logs go to stderr; set RUST_LOG to change how much is logged, such as RUST_LOG=debug.
 #[derive(Debug, Parser)]
 #[command(
     name = "suno",
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(err) => {
-            // Help and version are no errors; and nobody is left to tell of a closed pipe.
+            // Help and version are not errors, and a closed stdout cannot be reported.
             let _ = err.print();
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
         }

@@ -1,4 +1,4 @@
-//! What is printed: results on stdout, for people or as JSON lines; logs on stderr.
+//! Formats and prints results on stdout, for people or as JSON lines. Logs go to stderr.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use serde::Serialize;
 use suno_callback::{Accepted, Content, Delivery, Event, EventKey, VerifiedBy};
 use suno_types::{Code, Track};
 
-/// Prints one line at once.
+/// Prints one line and flushes it.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;
     stdout.flush()
 }
 
-/// Words of others as they may reach a terminal or a line: no control sequence, no line end, and
-/// nothing that turns the direction of the text.
+/// Makes untrusted text safe for a terminal or a line: replaces control characters, line ends, and
+/// characters that change the direction of text.
 pub(crate) fn visible(text: &str) -> String {
     let shown = |c: char| match is_unsafe(c) {
         true => char::REPLACEMENT_CHARACTER,
@@ -25,20 +25,20 @@ pub(crate) fn visible(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// True for what some reader takes for the end of a line or some terminal for a command: the control
-/// characters, U+2028 and U+2029, and those that turn the direction of text.
+/// Whether some reader takes a character for a line end, or some terminal for a command: control
+/// characters, U+2028 and U+2029, and those that change the direction of text.
 fn is_unsafe(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Prints one object as one line.
+/// Prints one object as a JSON line.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     line(&json_line(value)?)
 }
 
-/// One object as one line, for every reader: what [`visible`] replaces is escaped. None of it can stand
-/// outside of a string.
+/// Encodes an object as a JSON line that is safe for every reader: the characters that [`visible`]
+/// replaces are escaped. They can only occur inside strings.
 pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
     let json = serde_json::to_string(value)?;
     if !json.contains(is_unsafe) {
@@ -47,7 +47,7 @@ pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
     let mut line = String::with_capacity(json.len() + 64);
     for c in json.chars() {
         match is_unsafe(c) {
-            // All of them have four digits.
+            // All of these characters have four hexadecimal digits.
             true => line += &format!("\\u{:04x}", u32::from(c)),
             false => line.push(c),
         }
@@ -55,7 +55,7 @@ pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(line)
 }
 
-/// One line of `suno listen --json`, and the first word of what it means.
+/// One line of `suno listen --json`; its field `event` names the kind.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Line<'a> {
@@ -63,21 +63,21 @@ pub(crate) enum Line<'a> {
         url: &'a str,
     },
     Handled {
-        /// What an acknowledgement names the event by.
+        /// The id that an acknowledgement must name.
         id: i64,
         task_id: &'a str,
         stage: &'a str,
         code: i64,
         msg: &'a str,
         source: &'a str,
-        /// What spoke for the sender: signature, token, record.
+        /// How the sender was verified: signature, token, record.
         verified_by: Vec<&'a str>,
         attempt: u32,
         tracks: Vec<TrackLine<'a>>,
     },
-    /// A delivery says something else than the event that is known.
+    /// A delivery whose content differs from that of the known event.
     Conflict(Odd<'a>),
-    /// Complete and failed were both delivered for a task.
+    /// Both complete and failed were delivered for one task.
     Contradiction(Odd<'a>),
     Submitted {
         task_id: &'a str,
@@ -107,7 +107,7 @@ pub(crate) enum Line<'a> {
     },
 }
 
-/// A delivery that is not what the others say.
+/// A delivery that contradicts an earlier one.
 #[derive(Debug, Serialize)]
 pub(crate) struct Odd<'a> {
     task_id: &'a str,
@@ -127,7 +127,7 @@ impl<'a> Odd<'a> {
     }
 }
 
-/// A track in a line. What is not known is null; an empty URL is not known either.
+/// A track in a line. Unknown values are null, and so is an empty URL.
 #[derive(Debug, Serialize)]
 pub(crate) struct TrackLine<'a> {
     id: Option<&'a str>,
@@ -192,11 +192,10 @@ fn verified_by(by: VerifiedBy) -> Vec<&'static str> {
     .collect()
 }
 
-/// A handled event as one line for people.
+/// Formats a handled event as one line for people.
 pub(crate) fn sentence(event: &Event) -> String {
     let callback = event.callback();
-    // The word for a stage can be anything that the sender chose: nothing of it reaches a terminal
-    // as a control sequence.
+    // The sender chooses the word for a stage, so control sequences must not reach the terminal.
     let stage = event.stage().as_str().escape_debug().to_string();
     let mut text = format!("{} {stage:<8}", event.task_id());
     if callback.code != Code::SUCCESS {
@@ -214,11 +213,11 @@ pub(crate) fn sentence(event: &Event) -> String {
     text
 }
 
-/// How many characters of a task id a line for people has: enough to tell tasks apart.
+/// The number of characters of a task id in a line for people: enough to distinguish tasks.
 const SHORT_ID_CHARS: usize = 8;
 
-/// The beginning of a line about a callback, for people: the time of day in UTC, a short task id and
-/// the stage.
+/// Formats the beginning of a line about a callback, for people: the time of day in UTC, a short task
+/// id and the stage.
 pub(crate) fn beginning(at: Timestamp, task_id: Option<&str>, stage: &str) -> String {
     let short = task_id.unwrap_or("-").chars().take(SHORT_ID_CHARS);
     let (short, stage) = (visible(&short.collect::<String>()), visible(stage));
@@ -226,7 +225,7 @@ pub(crate) fn beginning(at: Timestamp, task_id: Option<&str>, stage: &str) -> St
     format!("{time} {short:<SHORT_ID_CHARS$} {stage:<8} ")
 }
 
-/// A duration for people: "3 ms" or "15.0 s".
+/// Formats a duration for people: "3 ms" or "15.0 s".
 pub(crate) fn duration(duration: Duration) -> String {
     match duration.as_millis() {
         ms @ 0..1_000 => format!("{ms} ms"),
@@ -234,7 +233,7 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// An accepted callback as one line for people. `now` is when it was stored.
+/// Formats an accepted callback as one line for people. `now` is when it was stored.
 pub(crate) fn accepted(delivery: &Delivery, accepted: Accepted, now: Timestamp) -> String {
     let (task_id, stage) = match &delivery.content {
         Content::Event { key, .. } => (Some(key.task_id()), key.stage().as_str()),
@@ -250,7 +249,7 @@ pub(crate) fn accepted(delivery: &Delivery, accepted: Accepted, now: Timestamp) 
     if let Content::Quarantined { reason, .. } = &delivery.content {
         text += &format!(", {}", visible(&reason.to_string()));
     }
-    // A clock that was set back makes it negative.
+    // The difference is negative if the clock was set back.
     let taken = Duration::try_from(now.duration_since(delivery.received_at)).unwrap_or_default();
     text + &format!(" in {}", duration(taken))
 }

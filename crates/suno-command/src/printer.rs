@@ -1,5 +1,5 @@
-//! Lines on stdout from a thread of their own: a reader that is slow must hold up nothing but the
-//! handlers that wait for it.
+//! Prints lines on stdout from a separate thread: a slow reader must delay only the handlers that
+//! wait for it.
 
 use std::io;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::output;
 
-/// How many lines wait for the reader at most; further handlers wait.
+/// The maximum number of lines that wait for the reader; further handlers wait.
 const WAITING_MAX: usize = 16;
 
-/// Prints lines, one after the other.
+/// Prints lines in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Printer {
     lines: mpsc::Sender<Line>,
@@ -25,7 +25,7 @@ struct Line {
 }
 
 impl Printer {
-    /// Starts the thread. It ends with the process, or when stdout fails.
+    /// Starts the thread. It ends with the process, or when writing to stdout fails.
     pub(crate) fn start() -> io::Result<Self> {
         let (lines, mut waiting) = mpsc::channel::<Line>(WAITING_MAX);
         let (fail, failed) = watch::channel(None);
@@ -37,15 +37,15 @@ impl Printer {
                         fail.send_replace(Some(Arc::new(err)));
                         return;
                     }
-                    // Nobody waits any more if the handler was cancelled.
+                    // If the handler was cancelled, its receiver is gone.
                     let _ = line.written.send(());
                 }
             })?;
         Ok(Self { lines, failed })
     }
 
-    /// Resolves when the line is written. If stdout has failed it never does: the process is about
-    /// to stop, and what was not written is handled after the next start.
+    /// Resolves when the line is written. Never resolves if stdout has failed: the process is
+    /// about to stop, and events that were not written are handled after a restart.
     pub(crate) async fn print(&self, text: String) {
         let (written, is_written) = oneshot::channel();
         let handed_over = self.lines.send(Line { text, written }).await.is_ok();
@@ -54,13 +54,13 @@ impl Printer {
         }
     }
 
-    /// Prints a line if there is a place for it: what waits for nobody may be lost.
+    /// Queues a line if there is room, and drops it otherwise: no handler depends on it.
     pub(crate) fn print_if_possible(&self, text: String) {
         let (written, _) = oneshot::channel();
         let _ = self.lines.try_send(Line { text, written });
     }
 
-    /// Resolves when stdout has failed, with what was in the way.
+    /// Resolves when writing to stdout has failed, with the error.
     pub(crate) async fn failed(&self) -> Arc<io::Error> {
         let mut failed = self.failed.clone();
         match failed.wait_for(Option::is_some).await.as_deref() {

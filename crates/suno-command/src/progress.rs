@@ -1,4 +1,4 @@
-//! How far a job has come, on stderr: a spinner on a terminal, plain lines elsewhere.
+//! Shows the progress of a job on stderr: a spinner on a terminal, plain lines elsewhere.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use suno_client::DownloadProgress;
 
 use crate::log;
 
-/// How often the spinner turns.
+/// The interval at which the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Tells how far a job has come.
+/// Shows the progress of a job.
 #[derive(Debug)]
 pub(crate) struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Begins to tell.
+    /// Starts the display.
     pub(crate) fn start() -> Self {
         if !io::stderr().is_terminal() {
             return Self(None);
@@ -28,14 +28,14 @@ impl Progress {
         Self(Some(bar))
     }
 
-    /// What is being waited for now. Said on a terminal only.
+    /// Shows what the job is waiting for. Terminal only.
     pub(crate) fn wait_for(&self, what: &str) {
         if let Some(bar) = &self.0 {
             bar.set_message(what.to_owned());
         }
     }
 
-    /// How far a download has come, whenever it is called. Said on a terminal only.
+    /// Returns a callback that shows the progress of a download. Terminal only.
     pub(crate) fn downloading(&self, name: &str) -> impl FnMut(DownloadProgress) + Send + use<> {
         let what = format!("downloading {name}");
         self.wait_for(&what);
@@ -50,7 +50,7 @@ impl Progress {
         }
     }
 
-    /// What has happened.
+    /// Reports a finished step.
     pub(crate) fn step(&self, what: &str) {
         match &self.0 {
             Some(bar) => bar.println(what),

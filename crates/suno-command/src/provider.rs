@@ -1,4 +1,4 @@
-//! The client that commands use, from arguments and environment.
+//! Builds the client that commands use, from arguments and environment.
 
 use suno_client::{ApiKey, Client, ClientBuilder};
 use suno_types::Provider;
@@ -8,7 +8,7 @@ use crate::advice;
 use crate::environment;
 use crate::failure::Failure;
 
-/// Whose codes to go by.
+/// The provider, which decides the meaning of its codes.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Profile {
     /// kie.ai
@@ -17,7 +17,7 @@ enum Profile {
     Sunoapi,
 }
 
-/// Who is asked, and with which key.
+/// The options for the provider and its key.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Arguments {
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// The same choice as arguments to type, where it is not the default.
+    /// Formats the choice as command-line arguments; empty for the default.
     pub(crate) fn words(&self) -> &'static str {
         match self.provider {
             Profile::Kie => "",
@@ -42,11 +42,14 @@ impl Arguments {
         }
     }
 
-    /// The client.
+    /// Builds the client.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let key = environment::required(environment::API_KEY)?;
         let key = ApiKey::new(key).map_err(|err| {
-            Failure::usage(err).context(format!("{} holds no key", environment::API_KEY))
+            Failure::usage(err).context(format!(
+                "{} does not contain an API key",
+                environment::API_KEY
+            ))
         })?;
         let builder = Client::builder(self.provider(), key);
         match environment::optional(environment::BASE_URL)? {
@@ -56,7 +59,8 @@ impl Arguments {
     }
 }
 
-/// The client at another address. One on this machine may hand out media of this machine.
+/// Points the client to another address. A server on this machine may refer to media on
+/// this machine.
 pub(crate) fn at(builder: ClientBuilder, url: &str) -> Result<Client, Failure> {
     let builder = builder.base_url(url);
     let is_local = Url::parse(url).is_ok_and(|url| is_loopback(&url));
@@ -66,7 +70,7 @@ pub(crate) fn at(builder: ClientBuilder, url: &str) -> Result<Client, Failure> {
         builder
     };
     builder.build().map_err(|err| {
-        advice::failure(err).context(format!("{} cannot be used", environment::BASE_URL))
+        advice::failure(err).context(format!("{} is not usable", environment::BASE_URL))
     })
 }
 

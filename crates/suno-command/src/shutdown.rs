@@ -1,4 +1,4 @@
-//! When to stop, and by when.
+//! Handles requests to stop, and their time limit.
 
 use std::process;
 use std::sync::Arc;
@@ -12,11 +12,10 @@ use tokio::time::Instant;
 use crate::failure::Failure;
 use crate::log;
 
-/// How much longer than it may take a stop can take before the process ends all the same: whatever
-/// hangs is not waited for.
+/// How far a stop may exceed its time limit before the process exits regardless of what still hangs.
 const HANGING_MAX: Duration = Duration::from_secs(1);
 
-/// Resolves when the process is asked to stop. Clones resolve together.
+/// Resolves when the process is asked to stop. All clones resolve together.
 #[derive(Debug, Clone)]
 pub(crate) struct Shutdown {
     asked: watch::Receiver<()>,
@@ -25,12 +24,13 @@ pub(crate) struct Shutdown {
 }
 
 impl Shutdown {
-    /// How long a stop may take unless set otherwise.
+    /// The default time limit for a stop.
     pub(crate) const GRACE: Duration = Duration::from_secs(20);
 
-    /// Listens for Ctrl-C, SIGTERM and SIGHUP from here on, so that no signal is missed later. After
-    /// the first one, a second one ends the process at once, and so does a stop that takes longer
-    /// than `grace`. A thread of its own sees to that, whatever the others are doing.
+    /// Listens for Ctrl-C, SIGTERM and SIGHUP from this call on, so that no later signal is missed.
+    /// After the first signal, the process exits at once if a second one arrives or if the stop
+    /// takes longer than `grace`. A separate thread enforces this, whatever the other threads are
+    /// doing.
     pub(crate) fn listen(grace: Duration) -> Result<Self, Failure> {
         let (stop, asked) = watch::channel(());
         let ask = Arc::new(Notify::new());
@@ -51,20 +51,21 @@ impl Shutdown {
         Ok(Self { asked, ask, grace })
     }
 
-    /// Stops as a signal does.
+    /// Requests a stop, as a signal does.
     pub(crate) fn ask(&self) {
         self.ask.notify_one();
     }
 
-    /// Resolves when the process is asked to stop, with the time by which it must have.
+    /// Resolves when the process is asked to stop, and returns the time by which it must have
+    /// stopped.
     pub(crate) async fn requested(mut self) -> Instant {
-        // The sender is only ever dropped: the error is the news.
+        // The sender is never used, only dropped, so the error is the signal.
         let _ = self.asked.changed().await;
         Instant::now() + self.grace
     }
 }
 
-/// Tells when the process is asked to stop, and ends the process if it does not end by itself.
+/// Reports that the process is asked to stop, and exits if the process does not do so in time.
 async fn end(mut signals: Signals, asks: &Notify, stop: watch::Sender<()>, grace: Duration) {
     let was_signalled = tokio::select! {
         _ = signals.next() => true,
@@ -79,11 +80,11 @@ async fn end(mut signals: Signals, asks: &Notify, stop: watch::Sender<()>, grace
     };
     let ends = grace.saturating_add(HANGING_MAX);
     let (code, why) = match tokio::time::timeout(ends, second).await {
-        Ok(signal) => (128 + signal, "a second signal came"),
-        Err(_) => (1, "the time for the stop is over"),
+        Ok(signal) => (128 + signal, "a second signal arrived"),
+        Err(_) => (1, "the time limit for the stop has passed"),
     };
     log::line(&format!(
-        "suno: stopped at once: {why}; what was not finished is done again after the next start"
+        "suno: stopped at once: {why}; unfinished work is repeated after a restart"
     ));
     log::flush();
     process::exit(code);
@@ -112,7 +113,7 @@ impl Signals {
         Ok((runtime, signals))
     }
 
-    /// The number of the next signal.
+    /// Waits for the next signal and returns its number.
     async fn next(&mut self) -> i32 {
         tokio::select! {
             _ = self.hang_up.recv() => 1,

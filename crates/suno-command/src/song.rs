@@ -1,4 +1,4 @@
-//! A finished task: downloaded, and told on stdout.
+//! Downloads a finished task, and prints it on stdout.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::log;
 use crate::output::{self, Line, TrackLine};
 use crate::progress::Progress;
 
-/// Tells of a finished task: its tracks, and where their audio was saved if `dir` is given.
+/// Prints a finished task: its tracks, and where their audio was saved if `dir` is given.
 pub(crate) async fn tell(
     client: &Client,
     record: &TaskRecord,
@@ -33,10 +33,10 @@ pub(crate) async fn tell(
     }
 }
 
-/// A track's place and the file of its audio.
+/// A track's position and its audio file.
 pub(crate) type Saved = (usize, PathBuf);
 
-/// Makes the folder for downloads, before anything is done that it would be too late for.
+/// Creates the download folder first, so that a wrong path fails before the task is paid for.
 pub(crate) fn make_folder(dir: Option<&Path>) -> Result<(), Failure> {
     let Some(dir) = dir else { return Ok(()) };
     std::fs::create_dir_all(dir).map_err(|err| {
@@ -44,7 +44,7 @@ pub(crate) fn make_folder(dir: Option<&Path>) -> Result<(), Failure> {
     })
 }
 
-/// Downloads every ready track into a folder, which is made if it is not there.
+/// Downloads every ready track into a folder, which is created if it does not exist.
 pub(crate) async fn download(
     client: &Client,
     tracks: &[Track],
@@ -64,7 +64,7 @@ pub(crate) async fn download(
             })?;
         if !download.is_size_checked {
             progress.step(&format!(
-                "{name} was saved, but its host did not say how large it is: it may be cut off"
+                "{name} was saved, but the server did not send its length, so it may be truncated"
             ));
         }
         saved.push((track.position, download.path));
@@ -89,7 +89,7 @@ fn tell_json(record: &TaskRecord, saved: &[Saved]) -> std::io::Result<()> {
     })
 }
 
-/// Title, tags, duration and file of each track, for people.
+/// Prints title, tags, duration and file of each track, for people.
 pub(crate) fn tell_tracks(tracks: &[Track], saved: &[Saved]) -> std::io::Result<()> {
     for track in tracks {
         let title = output::visible(track.title.as_deref().unwrap_or("(no title)"));
@@ -112,7 +112,7 @@ pub(crate) fn tell_tracks(tracks: &[Track], saved: &[Saved]) -> std::io::Result<
     Ok(())
 }
 
-/// A task that was just submitted, told on stdout at once, so that its id is not lost.
+/// Prints a new task on stdout at once, so that its id is not lost.
 pub(crate) fn tell_submitted(task_id: &TaskId, json: bool) -> Result<(), Failure> {
     let id = task_id.as_str();
     let told = if json {
@@ -121,7 +121,8 @@ pub(crate) fn tell_submitted(task_id: &TaskId, json: bool) -> Result<(), Failure
         output::line(&format!("{id} submitted"))
     };
     let Err(err) = told else { return Ok(()) };
-    // Never silent, even if the reader is gone: the task is paid for, and its id is all there is.
+    // The task is paid for, and its id exists nowhere else: if stdout is closed, print it on
+    // stderr.
     let lost = format!("{id} was submitted, but stdout cannot be written: {err}");
     if err.kind() == std::io::ErrorKind::BrokenPipe {
         log::line(&format!("suno: {lost}"));

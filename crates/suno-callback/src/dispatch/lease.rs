@@ -1,5 +1,5 @@
-//! The leases of claimed events: how long each certainly holds, and the heartbeat that extends them.
-//! The heartbeat is a task of its own, so that nothing else can delay it.
+//! The leases of claimed events, and the heartbeat that extends them. The heartbeat is a separate
+//! task, so that nothing else can delay it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -15,7 +15,7 @@ use crate::key::EventId;
 use crate::simulation;
 use crate::store::{Extended, IdempotencyStore, Ticket};
 
-/// How long to wait before claims that could not be extended are tried again, at most.
+/// The maximum time to wait before a failed extension of claims is repeated.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// The claims that a worker holds.
@@ -30,15 +30,15 @@ struct HeldClaim {
     validity: watch::Sender<Validity>,
 }
 
-/// How long a claim certainly holds.
+/// The time until which a claim certainly holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Validity {
     Until(Instant),
-    /// Another worker has the event.
+    /// Another worker has claimed the event.
     Lost,
 }
 
-/// One claim, as its handler sees it.
+/// One claim, as its handler watches it.
 #[derive(Debug)]
 pub(super) struct Lease(watch::Receiver<Validity>);
 
@@ -52,8 +52,8 @@ impl Lease {
             };
             tokio::select! {
                 biased;
-                // First, so that a claim that was renewed in time goes on although the process stood
-                // still until after its former end.
+                // Checked first, so that a claim that was renewed in time continues even if the
+                // process was suspended past its former end.
                 changed = self.0.changed() => if changed.is_err() { return },
                 () = sleep_until(end) => return,
             }
@@ -63,12 +63,12 @@ impl Lease {
 
 impl Leases {
     fn held(&self) -> MutexGuard<'_, BTreeMap<EventId, HeldClaim>> {
-        // Every change is one assignment.
+        // No invariant spans two assignments, so a poisoned lock is harmless.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a claim that holds until `end`. If a claim of the event is held, the new one takes its
-    /// place, also for the handler that watches it.
+    /// Adds a claim that holds until `end`. If a claim of the event is already held, the new one
+    /// replaces it, also for the handler that watches it.
     pub(super) fn add(&self, ticket: Ticket, end: Instant) {
         let validity = Validity::Until(end);
         match self.held().entry(ticket.event) {
@@ -83,19 +83,19 @@ impl Leases {
         }
     }
 
-    /// Watches the claim of an event. One that is not held has ended.
+    /// Returns a watch on the claim of an event. A claim that is not held counts as ended.
     pub(super) fn watch(&self, event: EventId) -> Lease {
         let held = self.held();
         let validity = held.get(&event).map(|claim| claim.validity.subscribe());
         Lease(validity.unwrap_or_else(|| watch::Sender::new(Validity::Lost).subscribe()))
     }
 
-    /// Forgets a claim, because it is settled or lost.
+    /// Removes a claim that is settled or lost.
     pub(super) fn remove(&self, event: EventId) {
         self.held().remove(&event);
     }
 
-    /// True if another worker has the event.
+    /// Whether another worker has claimed the event.
     pub(super) fn is_lost(&self, event: EventId) -> bool {
         let held = self.held();
         held.get(&event)
@@ -110,7 +110,8 @@ impl Leases {
         live.map(|claim| claim.ticket).collect()
     }
 
-    /// Records the answers to an extension. A claim that was renewed in the meantime is left as it is.
+    /// Records the answers to an extension. A claim that was renewed in the meantime stays
+    /// unchanged.
     fn record_extension(&self, tickets: &[Ticket], answers: &[Extended], end: Instant) {
         let held = self.held();
         for (ticket, answer) in tickets.iter().zip(answers) {
@@ -142,7 +143,7 @@ impl Leases {
                 sleep_until(next).await;
                 let begun = Instant::now();
                 next = match leases.extend_all(&*store, lease).await {
-                    // However long the store took, leases are extended every third.
+                    // The interval does not depend on how long the store takes.
                     true => after(begun, lease / 3),
                     false => after(Instant::now(), RETRY_PAUSE.min(lease / 10)),
                 };
@@ -150,15 +151,15 @@ impl Leases {
         })
     }
 
-    /// Extends all claims. Returns false if the store could not be asked.
+    /// Extends all claims. Returns false if the store did not answer.
     async fn extend_all(&self, store: &dyn IdempotencyStore, lease: Duration) -> bool {
         let tickets = self.tickets();
         if tickets.is_empty() {
             return true;
         }
-        // Counted from before the request: the store counts from a later moment.
+        // Counted from before the request, because the store counts from a later moment.
         let end = after(Instant::now(), lease);
-        // Short enough that a store which answers nothing for half of a lease ends none.
+        // Short enough that no lease ends, even if the store does not answer for half of it.
         match timeout(lease / 6, store.extend(&tickets, lease)).await {
             Ok(Ok(answers)) => {
                 self.record_extension(&tickets, &answers, end);
@@ -195,7 +196,7 @@ mod tests {
         }
     }
 
-    /// True if it resolves without waiting.
+    /// Whether the future resolves without waiting.
     async fn is_over(ended: impl Future<Output = ()>) -> bool {
         tokio::select! {
             biased;
@@ -210,7 +211,8 @@ mod tests {
         leases.add(ticket(1), Instant::now() + LEASE);
         let mut ended = pin!(leases.watch(EventId(1)).ended());
         assert!(!is_over(&mut ended).await);
-        // The process stands still; the first that runs then is what claims the event again.
+        // While the process is suspended, nothing runs; the first task to run afterwards claims the
+        // event again.
         tokio::time::advance(LEASE + LEASE).await;
         leases.add(ticket(2), Instant::now() + LEASE);
         assert!(!is_over(&mut ended).await);

@@ -1,4 +1,4 @@
-//! Claims events and runs the handler on them, until each is settled.
+//! Claims events and runs the handler on them until each is settled.
 
 mod lease;
 mod retry;
@@ -19,13 +19,13 @@ use crate::store::bounds::LEASE_MAX;
 /// Claims events and runs a [`CallbackHandler`] on them.
 ///
 /// Events of one task are handled one at a time and in the order of their stages; different tasks
-/// are handled at the same time. A failure is retried with back-off until the event is as old as
-/// [`with_retry_for`](Self::with_retry_for) says; then it is a dead letter. A panic is a failure, and
-/// so is a handler that takes longer than its [time-out](Self::with_handler_timeout).
+/// are handled concurrently. A failed event is retried with back-off until it reaches the age set
+/// with [`with_retry_for`](Self::with_retry_for); then it becomes a dead letter. A panic counts as
+/// a failure, and so does a handler that exceeds its [time-out](Self::with_handler_timeout).
 ///
-/// A handler runs only while its claim certainly holds: it is cancelled, where it waits, when the
-/// lease ends before it could be extended. So two handlers of one event do not run at the same time,
-/// except that one which blocks its thread cannot be cancelled.
+/// A handler runs only while its claim certainly holds: if the lease ends before it could be
+/// extended, the handler is cancelled at its next await point. So two handlers never run for one
+/// event at the same time, unless one blocks its thread and cannot be cancelled.
 #[derive(Clone)]
 pub struct Dispatcher {
     inbox: Inbox,
@@ -52,32 +52,33 @@ impl fmt::Debug for Dispatcher {
 }
 
 impl Dispatcher {
-    /// How many handlers run at the same time unless set otherwise.
+    /// The default maximum number of handlers that run at the same time.
     pub const HANDLERS_MAX: usize = 16;
-    /// How long a handler may take for one event unless set otherwise.
+    /// The default time limit for a handler and one event.
     pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(600);
-    /// For how long a failing event is retried unless set otherwise: a day.
+    /// The default time for which a failing event is retried: a day.
     pub const RETRY_FOR: Duration = Duration::from_secs(86_400);
-    /// How long a claim lasts unless set otherwise. It is extended while the handler runs.
+    /// The default lease of a claim. It is extended while the handler runs.
     pub const LEASE: Duration = Duration::from_secs(60);
-    /// The shortest lease: it has to be extended in time.
+    /// The minimum lease, which leaves enough time to extend it.
     pub const LEASE_MIN: Duration = Duration::from_millis(100);
-    /// How many claims of an event may lapse in a row: then handling it probably ends the process, and
-    /// it is a dead letter. The first ones happen beside other events, the others while nothing else
-    /// runs.
+    /// The number of claims in a row that may lapse. After that, handling the event probably
+    /// crashes the process, so it becomes a dead letter. The first of these claims run beside other
+    /// events, the later ones alone.
     pub const LAPSES_MAX: u32 = 5;
-    /// How long handlers and settlements may take after a stop, unless set otherwise.
+    /// The default time limit for handlers and settlements after a stop.
     pub const STOP_GRACE: Duration = Duration::from_secs(10);
-    /// How long the first retry waits at most; each further one waits twice as long.
+    /// The maximum wait before the first retry; it doubles with each further retry.
     pub const BACKOFF_MIN: Duration = Duration::from_secs(1);
-    /// How long a retry waits at most.
+    /// The maximum wait before any retry.
     pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
-    /// How long the store may take for an operation.
+    /// The time limit for an operation of the store.
     pub const STORE_TIMEOUT: Duration = Duration::from_secs(10);
-    /// After how long without a free place for a handler that is logged, and how often.
+    /// The time without a free handler slot after which a warning is logged, and the interval at
+    /// which it is repeated.
     pub const FULL_WARNING: Duration = Duration::from_secs(60);
 
-    /// A dispatcher of the events in `inbox` to `handler`.
+    /// Creates a dispatcher that passes the events in `inbox` to `handler`.
     #[must_use]
     pub fn new(inbox: Inbox, handler: impl CallbackHandler) -> Self {
         Self {
@@ -94,55 +95,56 @@ impl Dispatcher {
         }
     }
 
-    /// How many handlers run at the same time.
+    /// Sets the maximum number of handlers that run at the same time.
     #[must_use]
     pub fn with_handlers_max(mut self, handlers_max: usize) -> Self {
         self.settings.handlers_max = handlers_max.max(1);
         self
     }
 
-    /// How long a handler may take for one event. It is cancelled then, which is a failure.
+    /// Sets the time limit for a handler and one event. A handler that exceeds it is cancelled,
+    /// which counts as a failure.
     #[must_use]
     pub fn with_handler_timeout(mut self, timeout: Duration) -> Self {
         self.settings.handler_timeout = timeout;
         self
     }
 
-    /// For how long a failing event is retried, from when it was stored or redriven. The last attempt
-    /// is made at the end of that time.
+    /// Sets how long a failing event is retried, counted from when it was stored or redriven. The
+    /// last attempt is made at the end of that time.
     #[must_use]
     pub fn with_retry_for(mut self, retry_for: Duration) -> Self {
         self.settings.retry_for = retry_for;
         self
     }
 
-    /// How often an event is attempted at most, within the time that it is retried for. Without this
-    /// setting, only the time counts.
+    /// Sets the maximum number of attempts within the time for retries. By default only the time is
+    /// limited.
     #[must_use]
     pub fn with_attempts_max(mut self, attempts_max: u32) -> Self {
         self.settings.attempts_max = attempts_max.max(1);
         self
     }
 
-    /// How long a claim lasts, from 100 ms to an hour. If this process dies, its events are handled
-    /// again after that.
+    /// Sets the lease of a claim, from 100 ms to an hour. If this process dies, its events are
+    /// handled again after that time.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.settings.lease = lease.clamp(Self::LEASE_MIN, LEASE_MAX);
         self
     }
 
-    /// How long handlers and settlements may take after a stop. Handlers that take longer are
-    /// cancelled, and their events handled again after the next start.
+    /// Sets the time limit for handlers and settlements after a stop. Handlers that exceed it are
+    /// cancelled, and their events are handled again after a restart.
     #[must_use]
     pub fn with_stop_grace(mut self, grace: Duration) -> Self {
         self.settings.stop_grace = grace;
         self
     }
 
-    /// Starts on the current tokio runtime.
+    /// Starts dispatching on the current tokio runtime.
     ///
-    /// A stop ends claiming, waits for the handlers that run, and settles what they did.
+    /// A stop ends claiming, waits for the running handlers, and settles their events.
     pub fn start(self) -> Running {
         Running::start(|stopped| Worker::new(self).run(stopped))
     }

@@ -1,4 +1,4 @@
-//! What becomes of an event after an attempt failed: a plain function of data.
+//! Decides what happens to an event after a failed attempt, as a pure function.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use crate::handler::{HandlerError, Verdict};
 use crate::simulation::{Mutation, mutated};
 use crate::store::{DeadCause, Settlement};
 
-/// Settles a failed attempt. `age` is the age of the event now; `dice` is from 0 to 1.
+/// Decides how to settle a failed attempt. `age` is the current age of the event; `dice` is from
+/// 0 to 1.
 pub(super) fn after_failure(
     settings: &Settings,
     attempt: u32,
@@ -33,12 +34,12 @@ pub(super) fn after_failure(
         Verdict::RetryAfter(wait) => wait,
         _ => backoff(attempt, dice),
     };
-    // The last attempt is made at the end, not given up because the next wait would be too long.
+    // The last attempt is made at the end of the time, even if the next wait would be longer.
     let after = wait.min(settings.retry_for.saturating_sub(age));
     Settlement::Retry { after, reason }
 }
 
-/// How long to wait before another attempt: doubling, with full jitter.
+/// Returns the wait before the next attempt: it doubles each time, with full jitter.
 fn backoff(attempt: u32, dice: f64) -> Duration {
     let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
     let ceiling = Dispatcher::BACKOFF_MIN.saturating_mul(doubled);

@@ -15,7 +15,7 @@ use crate::key::EventId;
 use crate::simulation::{Mutation, mutated};
 use crate::store::{Claim, Settlement, Ticket};
 
-/// A claimed event for which something runs.
+/// A claimed event whose work is running.
 #[derive(Debug)]
 pub(super) struct RunningEvent {
     pub(super) ticket: Ticket,
@@ -41,7 +41,7 @@ pub(super) enum Work {
 /// The outcome of the work.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// The handler returned, or took too long.
+    /// The handler returned or exceeded its time limit.
     Handled(Result<(), HandlerError>),
     /// The claim ended before the handler did.
     Lapsed,
@@ -63,13 +63,13 @@ impl RunningEvent {
         }
     }
 
-    /// The age of the event now.
+    /// Returns the current age of the event.
     pub(super) fn age(&self) -> Duration {
         self.age.saturating_add(self.begun.elapsed())
     }
 }
 
-/// The event of a claim.
+/// Decodes the event of a claim.
 pub(super) fn event(claim: &Claim) -> Result<Event, suno_types::DecodeError> {
     Ok(Event {
         ticket: claim.ticket,
@@ -83,7 +83,7 @@ pub(super) fn event(claim: &Claim) -> Result<Event, suno_types::DecodeError> {
     })
 }
 
-/// Runs the handler on an event, while the claim holds and for no longer than `limit`.
+/// Runs the handler on an event, while the claim holds and for at most `limit`.
 pub(super) async fn run(
     handler: Arc<dyn CallbackHandler>,
     event: Arc<Event>,
@@ -93,7 +93,8 @@ pub(super) async fn run(
     let deadline = after(Instant::now(), limit);
     let outcome = tokio::select! {
         biased;
-        // First, so that a process that stood still runs no handler whose claim has ended.
+        // Checked first, so that a process that was suspended does not run a handler whose
+        // claim has ended.
         () = lease.ended(), if !mutated(Mutation::RunsWithoutLease) => Outcome::Lapsed,
         () = sleep_until(deadline) => {
             let reason = format!("the handler took longer than {limit:?}");
@@ -104,7 +105,7 @@ pub(super) async fn run(
     (event.id(), outcome)
 }
 
-/// Tells the handler of a dead letter, while the claim holds and for no longer than `limit`.
+/// Notifies the handler of a dead letter, while the claim holds and for at most `limit`.
 pub(super) async fn bury(
     handler: Arc<dyn CallbackHandler>,
     letter: DeadLetter,

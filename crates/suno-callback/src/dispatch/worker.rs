@@ -1,5 +1,5 @@
-//! The loop of a dispatcher: it settles what has finished, claims while there are free places, and
-//! waits for whichever comes first.
+//! The main loop of a dispatcher: it settles finished events, claims new ones while there are free
+//! slots, and waits for the next change.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::pending;
@@ -25,14 +25,14 @@ use crate::store::{
     StoreErrorKind, Ticket, WorkerId,
 };
 
-/// How long to wait after the store failed.
+/// The wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// How long a wait for new events lasts at most. The store says when there is something to claim: this
-/// only bounds what a store that says nothing costs.
+/// The maximum length of a wait for new events. The store reports when there is something to claim;
+/// this only limits the delay if a store fails to.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// How long the last settlements may take when the grace of a stop is over.
+/// The time limit for the last settlements after the grace period of a stop is over.
 const LAST_SETTLEMENT: Duration = Duration::from_secs(2);
-/// How long cancelled handlers may take to end.
+/// The time limit for cancelled handlers to end.
 const CANCELLING: Duration = Duration::from_secs(1);
 
 type Finished = Result<(Id, (EventId, Outcome)), JoinError>;
@@ -41,29 +41,29 @@ pub(super) struct Worker {
     dispatcher: Dispatcher,
     store: Arc<dyn IdempotencyStore>,
     id: WorkerId,
-    /// The number of the next request, or of one that was not answered.
+    /// The number of the next request, or of the last one if it was not answered.
     number: u64,
     tasks: JoinSet<(EventId, Outcome)>,
-    /// Which event a task is for; a panic leaves nothing else.
+    /// The event that each task works on: after a panic, this is the only record of it.
     event_of: HashMap<Id, EventId>,
     running: BTreeMap<EventId, RunningEvent>,
-    /// The tasks of what runs.
+    /// The tasks that are running.
     busy_tasks: HashSet<TaskId>,
-    /// A suspected event that runs: nothing else is claimed beside it.
+    /// The suspected event that is running, if any: no other event is claimed beside it.
     runs_alone: Option<EventId>,
-    /// Claims whose task has a handler here that cannot be cancelled.
+    /// Claims of tasks for which a handler is still running here that cannot be cancelled.
     held_back: Vec<Claim>,
     /// Settlements that the store has not recorded yet.
     unsettled: Vec<(Ticket, Settlement)>,
     leases: Leases,
     heartbeat: JoinHandle<()>,
-    /// The last request was not answered.
+    /// Whether the last request got no answer.
     is_unanswered: bool,
     is_stopping: bool,
     may_have_more: bool,
-    /// An event is ready that must be claimed alone.
+    /// Whether an event is ready that must be claimed alone.
     is_suspected: bool,
-    /// The store failed: nothing is asked of it before.
+    /// The time before which the store is not asked, because it failed.
     paused_until: Option<Instant>,
     full_since: Option<Instant>,
 }
@@ -112,7 +112,7 @@ impl Worker {
                 let exchange = self.exchange(self.wanted());
                 tokio::select! {
                     biased;
-                    // The sender is only ever dropped, never used: any news is the end.
+                    // The sender is never used, only dropped: any change means the end.
                     _ = stopped.changed() => break,
                     () = exchange => {}
                 }
@@ -144,7 +144,7 @@ impl Worker {
         &self.dispatcher.settings
     }
 
-    /// How many events could be claimed.
+    /// Returns how many events may be claimed now.
     fn wanted(&self) -> usize {
         let isolates = self.is_suspected && !self.running.is_empty();
         if isolates || self.runs_alone.is_some() {
@@ -159,7 +159,7 @@ impl Worker {
         something && self.paused_until.is_none()
     }
 
-    /// Handles the end of every spawned task that has ended.
+    /// Handles every spawned task that has ended.
     fn absorb(&mut self) {
         while let Some(finished) = self.tasks.try_join_next_with_id() {
             self.finish(finished);
@@ -184,7 +184,7 @@ impl Worker {
         self.paused_until = Some(after(Instant::now(), STORE_PAUSE));
     }
 
-    /// When the loop has something to do although nothing happens.
+    /// Returns the time at which the loop must act even if nothing happens.
     fn alarm(&self) -> Option<Instant> {
         let full = self.full_since;
         let warning = full.map(|since| after(since, Dispatcher::FULL_WARNING));
@@ -200,17 +200,18 @@ impl Worker {
             let seconds = Dispatcher::FULL_WARNING.as_secs();
             tracing::warn!(
                 handlers,
-                "no handler has ended for {seconds} s and nothing can be claimed: other events wait"
+                "no handler has ended for {seconds} s and no slot is free: other events are waiting"
             );
             self.full_since = Some(now);
         }
     }
 
-    /// Settles what has finished, and claims at most `events_max` events: one operation of the store.
+    /// Settles finished events, and claims at most `events_max` events, in one operation of the
+    /// store.
     async fn exchange(&mut self, events_max: usize) {
         let settlements = self.unsettled.clone();
         let request = self.request(events_max, settlements.clone());
-        // Leases are counted from before the request: the store grants them later.
+        // Leases are counted from before the request, because the store grants them later.
         let asked_at = Instant::now();
         match self.ask(&request).await {
             Ok(claims) => self.take_in(claims, &settlements, asked_at, events_max),
@@ -227,8 +228,8 @@ impl Worker {
             .with_settlements(settlements)
     }
 
-    /// Asks the store once. Without an answer, the next request has the same number, so that the
-    /// store can repeat what it granted.
+    /// Sends one request to the store. If it gets no answer, the next request has the same number,
+    /// so that the store can repeat the claims that it granted.
     async fn ask(&mut self, request: &ClaimRequest) -> Result<Claims, Option<StoreErrorKind>> {
         self.is_unanswered = true;
         match timeout(Dispatcher::STORE_TIMEOUT, self.store.claim(request)).await {
@@ -251,7 +252,7 @@ impl Worker {
         }
     }
 
-    /// Takes in the answer to a request that settled the first of what is unsettled.
+    /// Processes the answer to a request that contained the first of the unsettled settlements.
     fn take_in(
         &mut self,
         claims: Claims,
@@ -264,18 +265,18 @@ impl Worker {
         self.take_claims(claims, asked_at, events_max);
     }
 
-    /// Takes in how settlements ended. What is settled needs no lease any more.
+    /// Processes the results of settlements. A settled event needs no lease any more.
     fn take_settled(&self, settlements: &[(Ticket, Settlement)], settled: &[Settled]) {
         for ((ticket, _), settled) in settlements.iter().zip(settled) {
             self.leases.remove(ticket.event);
             if *settled == Settled::Lost {
-                tracing::warn!(event = %ticket.event, "settled too late: it is handled again");
+                tracing::warn!(event = %ticket.event, "settled too late: the event is handled again");
             }
         }
     }
 
-    /// Settles one by one, since the store refused one of them for good: that one is given up, so
-    /// that its claim lapses.
+    /// Settles the events separately, because the store permanently rejected one settlement. That
+    /// one is dropped, so that its claim lapses.
     async fn settle_each(&mut self, settlements: Vec<(Ticket, Settlement)>) {
         for one in settlements {
             let event = one.0.event;
@@ -283,10 +284,11 @@ impl Worker {
             let request = self.request(0, alone.clone());
             let asked_at = Instant::now();
             match self.ask(&request).await {
-                // It may repeat what was granted to a request whose answer was lost.
+                // The answer may repeat claims that were granted to a request whose answer was
+                // lost.
                 Ok(claims) => self.take_in(claims, &alone, asked_at, 0),
                 Err(Some(StoreErrorKind::Refused)) => {
-                    tracing::error!(%event, "a settlement was refused: the event is handled again");
+                    tracing::error!(%event, "a settlement was rejected: the event is handled again");
                     self.unsettled.drain(..1);
                     self.leases.remove(event);
                 }
@@ -309,8 +311,8 @@ impl Worker {
                 .add(claim.ticket, after(asked_at, claim.holds_for));
             let running = self.running.get_mut(&claim.ticket.event);
             match running.filter(|_| !mutated(Mutation::RunsWithoutLease)) {
-                // Its handler still runs here and goes on, with the new claim: a second one never
-                // begins beside it.
+                // The event's handler is still running here and continues under the new claim: a
+                // second one never starts beside it.
                 Some(running) => running.ticket = claim.ticket,
                 None => self.begin(claim),
             }
@@ -326,7 +328,7 @@ impl Worker {
     fn begin(&mut self, claim: Claim) {
         let is_busy = self.busy_tasks.contains(claim.key.task_id());
         if is_busy && !mutated(Mutation::RunsWithoutLease) {
-            // A handler of this task blocks its thread, and cannot be cancelled. An earlier claim of
+            // A handler of this task blocks its thread and cannot be cancelled. An earlier claim of
             // the same event is void.
             let event = claim.ticket.event;
             self.held_back.retain(|held| held.ticket.event != event);
@@ -337,7 +339,7 @@ impl Worker {
             Err(err) => {
                 let (cause, reason) = (
                     DeadCause::Unreadable,
-                    format!("it cannot be decoded: {err}"),
+                    format!("the body cannot be decoded: {err}"),
                 );
                 let running = RunningEvent::new(&claim, None);
                 return self.bury(running, claim.key, Settlement::Dead { cause, reason });
@@ -346,7 +348,7 @@ impl Worker {
         let running = RunningEvent::new(&claim, Some(event.clone()));
         if claim.lapses >= Dispatcher::LAPSES_MAX {
             let reason =
-                "its claims lapsed while nothing else ran: handling it may end the process";
+                "its claims lapsed while nothing else ran: handling it probably ends the process";
             let (cause, reason) = (DeadCause::Lapsed, reason.to_owned());
             return self.bury(running, claim.key, Settlement::Dead { cause, reason });
         }
@@ -356,7 +358,7 @@ impl Worker {
         self.spawn(running, run(handler, event, lease, limit));
     }
 
-    /// Tells the handler of a dead letter; it is settled when the handler has been told.
+    /// Notifies the handler of a dead letter, which is settled after that.
     fn bury(&mut self, mut running: RunningEvent, key: EventKey, settlement: Settlement) {
         let Settlement::Dead { cause, reason } = &settlement else {
             return self.settle(running.ticket, settlement);
@@ -410,7 +412,7 @@ impl Worker {
             .runs_alone
             .filter(|alone| *alone != running.ticket.event);
         match outcome {
-            // A stop is no failure of the event: it costs no attempt.
+            // A stop is not a failure of the event, so it does not count as an attempt.
             None => self.settle(running.ticket, Settlement::Release),
             Some(outcome) => self.conclude(running, outcome),
         }
@@ -437,8 +439,8 @@ impl Worker {
         }
     }
 
-    /// The claim could not be extended in time, so the handler was cancelled. If nobody has taken the
-    /// event, it is retried.
+    /// The claim could not be extended in time, so the handler was cancelled. Unless another worker
+    /// has claimed the event, it is retried.
     fn give_back(&mut self, ticket: Ticket, attempt: u32) {
         if self.leases.is_lost(ticket.event) {
             return self.leases.remove(ticket.event);
@@ -453,7 +455,7 @@ impl Worker {
         let (ticket, attempt, age) = (running.ticket, running.attempt, running.age());
         let settlement = after_failure(self.settings(), attempt, age, err, fastrand::f64());
         if let Settlement::Retry { after, reason } = &settlement {
-            tracing::warn!(event = %ticket.event, attempt, reason, wait = ?after, "handling failed; it is retried");
+            tracing::warn!(event = %ticket.event, attempt, reason, wait = ?after, "handling failed; the event is retried");
         }
         match running.event.as_ref().map(|event| event.key().clone()) {
             Some(key) => self.bury(running, key, settlement),
@@ -465,21 +467,22 @@ impl Worker {
         self.unsettled.push((ticket, settlement));
     }
 
-    /// Begins claims that were held back, now that a handler has ended.
+    /// Starts the claims that were held back, because a handler has ended.
     fn begin_held_back(&mut self) {
         for claim in std::mem::take(&mut self.held_back) {
             self.begin(claim);
         }
     }
 
-    /// Waits for the handlers that run, settles what they did, and cancels those that take too long.
+    /// Waits for the running handlers, settles their events, and cancels handlers that exceed the
+    /// time limit.
     async fn wind_down(mut self, deadline: Instant) {
         self.is_stopping = true;
         for claim in std::mem::take(&mut self.held_back) {
             self.settle(claim.ticket, Settlement::Release);
         }
-        // A request whose answer was not waited for may have been granted claims: asked once more,
-        // the store repeats them, and they are released.
+        // The last request may have been granted claims although its answer was not awaited. If it
+        // is sent again, the store repeats them, and they are released.
         let mut takes_back = self.is_unanswered;
         loop {
             self.absorb();
@@ -510,13 +513,14 @@ impl Worker {
             let events = self.unsettled.len();
             tracing::warn!(
                 events,
-                "stopped before the store recorded what became of events: they are handled again"
+                "stopped before the store recorded the results of some events: they are handled again"
             );
         }
     }
 
-    /// Cancels the handlers that run. Those that have ended meanwhile count as they ended. One that
-    /// blocks its thread cannot be cancelled: its claim is kept until the lease ends.
+    /// Cancels the running handlers. Those that have ended in the meantime count with their
+    /// results. A handler that blocks its thread cannot be cancelled: its claim is kept until the
+    /// lease ends.
     async fn cancel(&mut self) {
         self.absorb();
         self.tasks.abort_all();
@@ -527,13 +531,16 @@ impl Worker {
         };
         if timeout(CANCELLING, all_ended).await.is_err() {
             let handlers = self.running.len();
-            tracing::warn!(handlers, "handlers do not end: they block their threads");
+            tracing::warn!(
+                handlers,
+                "some handlers do not end: they block their threads"
+            );
         }
     }
 }
 
-/// Waits until there may be something to claim. A store that does not say so in time is taken for one
-/// that has failed: it may hang, and never say so.
+/// Waits until there may be something to claim. A store that does not answer in time is treated as
+/// failed: it may hang and never answer.
 async fn wait(store: &dyn IdempotencyStore, sleeps: Option<Duration>) -> Result<(), StoreError> {
     if let Some(pause) = sleeps {
         sleep(pause).await;
@@ -546,7 +553,7 @@ async fn wait(store: &dyn IdempotencyStore, sleeps: Option<Duration>) -> Result<
     }
 }
 
-/// Waits for a wait that may be there.
+/// Waits on an optional timer; never resolves without one.
 async fn woken<F>(waiting: &mut Option<F>) -> F::Output
 where
     F: Future + Unpin,

@@ -1,4 +1,4 @@
-//! What a handler is told when something ends without success.
+//! Notifications for handlers about events and tasks that ended without success.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::key::{EventId, EventKey};
 use crate::store::DeadCause;
 
-/// An event that is not retried any more. It is kept, and a person can redrive it.
+/// An event that is not retried any more. It is kept, and can be redriven.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct DeadLetter {
@@ -20,22 +20,22 @@ pub struct DeadLetter {
     pub key: EventKey,
     /// What made it a dead letter.
     pub cause: DeadCause,
-    /// Why the last attempt failed, for people.
+    /// The reason why the last attempt failed, for people.
     pub reason: String,
-    /// How often it was attempted.
+    /// The number of attempts.
     pub attempts: u32,
     pub(crate) event: Option<Arc<Event>>,
 }
 
 impl DeadLetter {
-    /// What the provider said, if it can be decoded.
+    /// The callback, if it can be decoded.
     #[must_use]
     pub fn event(&self) -> Option<&Event> {
         self.event.as_deref()
     }
 }
 
-/// Without what the provider said.
+/// Leaves out the callback.
 impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadLetter")
@@ -48,14 +48,14 @@ impl fmt::Debug for DeadLetter {
     }
 }
 
-/// A submitted task about which the provider is not asked any more, although it has not ended.
+/// A submitted task that has not ended and about which the provider is not asked any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GivenUpTask {
     /// The task.
     pub task_id: TaskId,
-    /// How long its callbacks were expected.
+    /// The time for which its callbacks were expected.
     pub age: Duration,
-    /// How often the provider has answered that it has not ended, or that it does not know the task.
+    /// The number of times the provider answered that the task has not ended or is unknown.
     pub answers: u32,
 }

@@ -1,22 +1,22 @@
-//! Why handling failed, and whether it is tried again.
+//! The error of a handler, and whether the event is retried.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Handling failed, and what to do about it.
+/// The error that a handler returns, with what to do about the event.
 ///
-/// Any error turns into one by `?`, and is tried again with back-off.
+/// `?` converts any error into one, and the event is retried with back-off.
 ///
-/// Its text, with that of its causes, is logged and kept with the event for people, up to
-/// [`REASON_CHARS_MAX`](Self::REASON_CHARS_MAX) characters. URLs in it are cut off behind their host,
-/// since those of media may be signed; other secrets do not belong in it.
+/// Its text and those of its causes are logged, and stored with the event for people, up to
+/// [`REASON_CHARS_MAX`](Self::REASON_CHARS_MAX) characters. URLs in it are cut off after the host,
+/// since media URLs may be signed. Keep other secrets out of it.
 pub struct HandlerError {
     cause: Box<dyn Error + Send + Sync>,
     verdict: Verdict,
 }
 
-/// What to do after a failure.
+/// The action to take after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Retry,
@@ -25,22 +25,22 @@ pub(crate) enum Verdict {
 }
 
 impl HandlerError {
-    /// How many characters of the text are logged and kept.
+    /// The maximum length of the text that is logged and stored, in characters.
     pub const REASON_CHARS_MAX: usize = 1_000;
 
-    /// Try again, with back-off.
+    /// Creates an error after which the event is retried with back-off.
     #[must_use]
     pub fn retry(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(cause, Verdict::Retry)
     }
 
-    /// Try again, not before this much time has passed.
+    /// Creates an error after which the event is retried, but not before this time has passed.
     #[must_use]
     pub fn retry_after(wait: Duration, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(cause, Verdict::RetryAfter(wait))
     }
 
-    /// Never try again: keep the event as a dead letter.
+    /// Creates an error after which the event is not retried, but kept as a dead letter.
     #[must_use]
     pub fn give_up(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(cause, Verdict::GiveUp)
@@ -57,7 +57,7 @@ impl HandlerError {
         self.verdict
     }
 
-    /// The text as it may be logged and kept.
+    /// Returns the text as it may be logged and stored.
     pub(crate) fn reason(&self) -> String {
         without_paths(&self.to_string())
             .chars()
@@ -67,7 +67,7 @@ impl HandlerError {
     }
 }
 
-/// A text whose URLs end behind their host, and have no user in front of it.
+/// Cuts off every URL in a text after its host, and removes the user before the host.
 fn without_paths(text: &str) -> String {
     const ENDS_URL: [char; 8] = ['"', '\'', '<', '>', '(', ')', '[', ']'];
     let mut shown = String::with_capacity(text.len());
@@ -88,7 +88,7 @@ fn without_paths(text: &str) -> String {
     shown + rest
 }
 
-/// Every error type, `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` and `&str`.
+/// Converts every error type, `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` and `&str`.
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for HandlerError {
     fn from(err: E) -> Self {
         Self::retry(err)

@@ -1,4 +1,4 @@
-//! Handlers behind pointers, and several handlers as one.
+//! Implements handlers for pointers to handlers, and for several handlers in a row.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
 use crate::event::Event;
 
-/// Implements every method by the same method of other handlers, one after the other, up to the
-/// first failure.
+/// Implements each method by calling the same method of other handlers, one after the other,
+/// until one fails.
 macro_rules! forward {
     ([$($generics:tt)*] $type:ty, $this:ident => $($handler:expr),+) => {
         forward!(

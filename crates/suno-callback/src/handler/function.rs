@@ -1,4 +1,4 @@
-//! A handler from a function.
+//! Turns a function into a handler.
 
 use std::future::Future;
 

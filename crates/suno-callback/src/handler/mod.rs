@@ -1,4 +1,4 @@
-//! What a user of this crate implements: what to do at each stage.
+//! The trait that users of this crate implement to act on each stage.
 
 mod dead_letter;
 mod error;
@@ -17,21 +17,21 @@ pub use timeout::with_timeout;
 
 use crate::event::Event;
 
-/// What to do at the stages of a task.
+/// Defines what to do at the stages of a task.
 ///
-/// A handler runs at least once for each event: again if it failed, or if the process died before
-/// its success was recorded. Make the effect idempotent by [`Event::key`], such as by a unique
-/// column with the task and the stage.
+/// A handler runs at least once for each event: it runs again if it failed, or if the process died
+/// before its success was recorded. Make the effect idempotent by [`Event::key`], for example with
+/// a unique column for the task and the stage.
 ///
-/// `on_complete` and `on_failed` must be written, because a task whose failure is not handled waits
-/// for ever; the other stages are skipped unless they are written.
+/// `on_complete` and `on_failed` are required, because a user would wait forever for a task whose
+/// failure is not handled. The other stages are skipped by default.
 ///
 /// A handler that writes into the same database as the store can record the end of the event in its
 /// own transaction: see [`Event::ticket`] and [`Event::set_settled`].
 ///
-/// A tuple of two to four handlers is a handler: it runs them one after the other, and the first
-/// failure is the result, so that those after it are not run. A retry runs **all** of them again:
-/// each must be idempotent by itself. `Arc<H>` and `Box<H>` are handlers too, also of
+/// A tuple of two to four handlers is a handler. It runs them one after the other and returns the
+/// first failure; the handlers after it do not run. A retry runs **all** of them again, so each
+/// must be idempotent on its own. `Arc<H>` and `Box<H>` are handlers too, also of
 /// `dyn CallbackHandler`.
 ///
 /// ```
@@ -61,7 +61,7 @@ use crate::event::Event;
 )]
 #[async_trait]
 pub trait CallbackHandler: Send + Sync + 'static {
-    /// Titles, tags and lyrics are there; no audio yet.
+    /// Titles, tags and lyrics are available, but no audio yet.
     async fn on_text(&self, event: &Event) -> Result<(), HandlerError> {
         let _ = event;
         Ok(())
@@ -76,7 +76,7 @@ pub trait CallbackHandler: Send + Sync + 'static {
     /// Every track is ready.
     async fn on_complete(&self, event: &Event) -> Result<(), HandlerError>;
 
-    /// The task failed. If the code's meaning is not that the credits were refunded, they were not.
+    /// The task failed. The credits were not refunded, unless the code's meaning says so.
     async fn on_failed(&self, event: &Event) -> Result<(), HandlerError>;
 
     /// A stage that this version does not know.
@@ -85,8 +85,8 @@ pub trait CallbackHandler: Send + Sync + 'static {
         Ok(())
     }
 
-    /// An event is about to become a dead letter. It is called at least once for each, before the
-    /// store records it. Unless it is written, it logs at ERROR.
+    /// An event is about to become a dead letter. Called at least once for each, before the store
+    /// records it. By default, it logs at ERROR.
     async fn on_dead_letter(&self, letter: &DeadLetter) {
         let DeadLetter {
             id,
@@ -95,18 +95,18 @@ pub trait CallbackHandler: Send + Sync + 'static {
             reason,
             ..
         } = letter;
-        tracing::error!(event = %id, %key, %cause, reason, "dead letter: redrive it when what caused it is mended");
+        tracing::error!(event = %id, %key, %cause, reason, "dead letter: fix the cause, then redrive the event");
     }
 
-    /// The [`Reconciler`](crate::Reconciler) gives up a task. It is called at least once for each,
-    /// before the store forgets the task. Unless it is written, it logs at ERROR.
+    /// The [`Reconciler`](crate::Reconciler) gives up a task. Called at least once for each, before
+    /// the store forgets the task. By default, it logs at ERROR.
     async fn on_given_up(&self, task: &GivenUpTask) {
         let GivenUpTask { task_id, age, .. } = task;
-        tracing::error!(%task_id, ?age, "given up: the provider does not report an end of the task");
+        tracing::error!(%task_id, ?age, "gave up on the task: the provider does not report that it ended");
     }
 }
 
-/// Hands an event to the method for its stage.
+/// Calls the method for the stage of an event.
 pub(crate) async fn handle(
     handler: &dyn CallbackHandler,
     event: &Event,

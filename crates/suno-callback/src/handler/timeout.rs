@@ -1,4 +1,4 @@
-//! A bound on how long a handler may take.
+//! Limits the time that a handler may take.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use super::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
 use crate::event::Event;
 
-/// A handler that is cancelled when one event takes it longer than `limit`; that is a failure,
-/// which is tried again with back-off.
+/// A handler that is cancelled if one event takes longer than `limit`. That counts as a failure,
+/// which is retried with back-off.
 ///
-/// Cancelled means that its future is dropped where it waits. What it had begun elsewhere, such as a
-/// request to another service, may go on; a handler that never waits cannot be cancelled.
+/// To cancel means to drop the handler's future at an await point. Work that it started elsewhere,
+/// such as a request to another service, may continue. A handler that never awaits cannot be
+/// cancelled.
 pub fn with_timeout(handler: impl CallbackHandler, limit: Duration) -> impl CallbackHandler {
     WithTimeout { handler, limit }
 }

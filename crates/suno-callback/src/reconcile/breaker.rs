@@ -1,4 +1,4 @@
-//! A circuit breaker in front of the provider: when asking keeps failing, it is asked less.
+//! A circuit breaker for requests to the provider: if they keep failing, fewer are sent.
 
 use std::time::Duration;
 
@@ -6,14 +6,15 @@ use tokio::time::Instant;
 
 use crate::clock::after;
 
-/// After how many failures in a row nothing is asked for a while.
+/// The number of failures in a row after which requests pause.
 const FAILURES_MAX: u32 = 5;
-/// How long the first pause is; each further one twice as long.
+/// The length of the first pause; it doubles with each further pause.
 const PAUSE_MIN: Duration = Duration::from_secs(10);
-/// How long a pause is at most.
+/// The maximum length of a pause.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(300);
 
-/// Counts failures in a row. While it is open, one question is let through after each pause.
+/// Counts failures in a row. While the breaker is open, one request is let through after each
+/// pause.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
@@ -21,8 +22,9 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether a question may be asked now; otherwise, how long to wait. A question that is let
-    /// through while the breaker is open holds up the others until it ends or the pause is over.
+    /// Whether a request may be sent now; if not, returns how long to wait. A request that is
+    /// let through while the breaker is open blocks the others until it ends or the pause is
+    /// over.
     pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         match self.open_until {
             Some(until) if until > now => Err(until - now),
@@ -34,7 +36,7 @@ impl Breaker {
         }
     }
 
-    /// How many questions may be asked at once, of `asking_max`.
+    /// Returns how many requests may run at once, out of `asking_max`.
     pub(super) fn places(&self, now: Instant, asking_max: usize) -> Result<usize, Duration> {
         match self.open_until {
             Some(until) if until > now => Err(until - now),
@@ -43,13 +45,13 @@ impl Breaker {
         }
     }
 
-    /// Takes in that the provider has answered. True if the breaker was open.
+    /// Records that the provider answered. Returns true if the breaker was open.
     pub(super) fn succeeded(&mut self) -> bool {
         self.failures = 0;
         self.open_until.take().is_some()
     }
 
-    /// Takes in that the provider has not answered. True if this opens the breaker.
+    /// Records that the provider did not answer. Returns true if this opens the breaker.
     pub(super) fn failed(&mut self, now: Instant) -> bool {
         self.failures = self.failures.saturating_add(1);
         let opens = self.failures == FAILURES_MAX;

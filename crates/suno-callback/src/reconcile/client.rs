@@ -1,4 +1,4 @@
-//! `suno_client` asks the provider.
+//! Implements [`RecordInfo`](crate::RecordInfo) for the client of `suno_client`.
 
 use async_trait::async_trait;
 use suno_client::Client;

@@ -1,4 +1,4 @@
-//! A handler that gets only what the provider's record confirms.
+//! A handler that receives only events confirmed by the provider's record.
 
 use std::time::Duration;
 
@@ -10,36 +10,38 @@ use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handle};
 use crate::simulation::{Mutation, mutated};
 
-/// The longest wait for a record that does not show yet what a callback says.
+/// The maximum wait for a record that does not show yet what a callback reports.
 const WAIT_MAX: Duration = Duration::from_secs(300);
-/// The first wait; each further one is twice as long.
+/// The first wait; it doubles with each further one.
 const WAIT_MIN: Duration = Duration::from_secs(10);
 
 impl Reconciler {
-    /// Returns a handler that gets only what the provider's record of the task shows, because a
+    /// Returns a handler that receives only what the provider's record of the task shows, because a
     /// signature does not cover the body (`PROTOCOL.md 3.4`): anyone who has seen one signed
     /// callback can send any body for that task.
     ///
-    /// Before an event is handled, the provider is asked about its task, and the event is given
-    /// with what the record says; [`VerifiedBy::record`](crate::VerifiedBy::record) is set then.
-    /// It costs one request for each event.
+    /// Before an event is handled, this requests the record of its task, and passes on the event
+    /// with the content of the record; [`VerifiedBy::record`](crate::VerifiedBy::record) is then
+    /// set. This costs one request for each event.
     ///
-    /// * A last stage that the record denies, such as completion of a task that failed, is a dead
-    ///   letter; the last stage that the record shows is stored as if it had been polled, and
-    ///   handled.
-    /// * What the record does not show yet is asked about again after 10 s to 5 min, or as soon as
-    ///   another delivery of the event comes. If the record does not show it for as long as the
-    ///   dispatcher retries, it is a dead letter; a record that shows it later brings it back.
-    /// * An earlier stage of a task that failed in the meantime is passed over.
-    /// * No record shows a stage that this version does not know: the handler gets it as it was
-    ///   received, and `VerifiedBy::record` is not set.
+    /// * If the record denies a terminal stage, such as completion of a task that failed, the event
+    ///   becomes a dead letter. The terminal stage that the record shows is then stored as if it
+    ///   had been polled, and handled.
+    /// * If the record does not show a stage yet, it is requested again after 10 s to 5 min, or as
+    ///   soon as another delivery of the event arrives. If the record does not show the stage for
+    ///   as long as the dispatcher retries, the event becomes a dead letter; a later record that
+    ///   shows the stage revives it.
+    /// * An earlier stage is skipped if its task has failed in the meantime.
+    /// * Records never show a stage that this version does not know. The handler receives it as it
+    ///   was delivered, and `VerifiedBy::record` is not set.
     ///
-    /// Events that came by a poll are the record's words already.
+    /// Events from a poll already contain the content of the record.
     ///
-    /// From this call on, what this reconciler's inbox accepts from callbacks is unconfirmed: it makes
-    /// no other stage late and supersedes none before it is confirmed and handled. So a forged body
-    /// costs a request, and neither delays nor suppresses a genuine one. Processes that only receive
-    /// call [`Inbox::with_confirmation`](crate::Inbox::with_confirmation).
+    /// From this call on, callbacks that this reconciler's inbox accepts are unconfirmed: an
+    /// unconfirmed event neither makes another stage late nor supersedes one before it is confirmed
+    /// and handled. So a forged body costs a request, but neither delays nor suppresses a genuine
+    /// event. Processes that only receive must call
+    /// [`Inbox::with_confirmation`](crate::Inbox::with_confirmation).
     pub fn confirm(&self, handler: impl CallbackHandler) -> impl CallbackHandler {
         self.inbox.require_confirmation();
         Confirmed {
@@ -88,16 +90,16 @@ impl<H: CallbackHandler> Confirmed<H> {
     }
 }
 
-/// Whether a record agrees with the stage that a callback reports.
+/// The relation between a record and the stage that a callback reports.
 #[derive(Debug, PartialEq, Eq)]
 enum Shown {
-    /// The task has come so far.
+    /// The task has reached the stage.
     Confirms,
-    /// The task has ended otherwise.
+    /// The task has ended in the other terminal stage.
     Denies,
-    /// The task has failed since, so that an earlier stage is pointless.
+    /// The task has failed since, so an earlier stage no longer matters.
     PassesOver,
-    /// The task has not come so far.
+    /// The task has not reached the stage.
     NotYet,
 }
 
@@ -112,7 +114,7 @@ fn compare(claimed: &Stage, shown: Option<&Stage>) -> Shown {
     }
 }
 
-/// The event in the words of a record that has come at least as far.
+/// Rebuilds the event from a record that has reached at least its stage.
 fn confirmed(event: &Event, record: &TaskRecord) -> Option<Event> {
     let mut callback = record.to_callback()?;
     if callback.stage() != *event.stage() {
@@ -124,7 +126,7 @@ fn confirmed(event: &Event, record: &TaskRecord) -> Option<Event> {
     Some(confirmed)
 }
 
-/// How long to wait after an attempt.
+/// Returns the wait after an attempt.
 fn wait(attempt: u32) -> Duration {
     let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
     WAIT_MIN.saturating_mul(doubled).min(WAIT_MAX)

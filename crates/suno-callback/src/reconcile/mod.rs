@@ -35,21 +35,21 @@ use crate::store::{
 /// Asks the provider about expected tasks whose last callback is overdue, and about tasks for which
 /// callbacks report both completion and failure.
 ///
-/// The answer goes through the same [`Inbox::accept`] as a callback, so that a handler sees no
-/// difference but [`Source::Poll`](crate::Source::Poll), and a callback that arrives later is a
+/// The record goes through the same [`Inbox::accept`] as a callback, so that a handler sees no
+/// difference except [`Source::Poll`](crate::Source::Poll), and a callback that arrives later is a
 /// duplicate. A lost callback costs minutes, not the song.
 ///
-/// Where complete and failed contradict each other, the record decides: if it is for the one that
-/// came second and was superseded, that one is handled as well. So a handler may be told of a
-/// failure first and of completion later; to have every callback checked before it is handled, see
+/// If complete and failed contradict each other, the record decides: if it confirms the one that
+/// arrived second and was superseded, that one is handled as well. So a handler may see a failure
+/// first and completion later. To check every callback before it is handled, see
 /// [`confirm`](Self::confirm).
 ///
 /// A task is given up when its callbacks have been expected for a day and the provider has answered
-/// several times that it has not ended: never because a clock was set, nor because the provider could
-/// not be asked. [`CallbackHandler::on_given_up`] is told then.
+/// several times that it has not ended. It is never given up because a clock was changed or because
+/// the provider could not be reached. [`CallbackHandler::on_given_up`] is then called.
 ///
-/// One for each process is enough. Several share the store: a task that one of them asks about is
-/// left alone by the others.
+/// One reconciler per process is enough. Several share the store: while one of them asks about a
+/// task, the others leave it alone.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -111,15 +111,16 @@ impl fmt::Debug for Reconciler {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Round {
-    /// How many tasks were asked about.
+    /// The number of tasks that were asked about.
     pub asked: usize,
-    /// How many of them had ended without a callback that said so.
+    /// The number of them that had ended without a callback that reported it.
     pub recovered: usize,
-    /// How many contradictions were decided for the stage that had been superseded.
+    /// The number of contradictions that were decided in favour of the superseded stage.
     pub decided: usize,
-    /// How many could not be asked about, or whose answer could not be stored.
+    /// The number of tasks that could not be asked about, or whose record could not be stored.
     pub failed: usize,
-    /// How many were given up: the provider does not report an end of them.
+    /// The number of tasks that were given up, because the provider does not report that they
+    /// ended.
     pub given_up: usize,
 }
 
@@ -147,7 +148,7 @@ enum Found {
     GivenUp,
 }
 
-/// Why a task could not be reconciled this time.
+/// The reason why a task could not be reconciled this time.
 #[derive(Debug, thiserror::Error)]
 enum Obstacle {
     #[error(transparent)]
@@ -164,7 +165,7 @@ impl Obstacle {
         tracing::warn!(err, %task_id, "not reconciled; trying again");
     }
 
-    /// How long the provider asked to wait.
+    /// Returns how long the provider asked to wait.
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::CouldNotAsk(err) => err.retry_after(),
@@ -174,34 +175,35 @@ impl Obstacle {
 }
 
 impl Reconciler {
-    /// How long after a submit its task is asked about, if its last callback has not come: most
-    /// tasks end within 4 minutes (`PROTOCOL.md 4.14`).
+    /// The default time after a submit when the provider is asked about its task, if the last
+    /// callback has not arrived: most tasks end within 4 minutes (`PROTOCOL.md 4.14`).
     pub const DUE_AFTER: Duration = Duration::from_secs(180);
-    /// How long to wait at most before the store is asked again which tasks are due, unless set
-    /// otherwise. It is asked earlier when it has said that one becomes due.
+    /// The default maximum time between two requests to the store for due tasks. The store is asked
+    /// earlier if it has announced that a task becomes due.
     pub const INTERVAL: Duration = Duration::from_secs(30);
-    /// How long to wait at least before a task is asked about again.
+    /// The minimum time before the provider is asked about a task again.
     pub const PAUSE_MIN: Duration = Duration::from_secs(30);
-    /// How long to wait at most, whatever the provider asks for.
+    /// The maximum time, whatever the provider asks for.
     pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-    /// How long a task is expected before it may be given up.
+    /// The minimum time for which a task is expected before it may be given up.
     pub const AGE_MAX: Duration = Duration::from_secs(86_400);
-    /// How often the provider has answered about a task before it may be given up.
+    /// The minimum number of answers about a task before it may be given up.
     pub const ANSWERS_MIN: u32 = 5;
-    /// How many tasks are asked about in one [`round`](Self::round).
+    /// The maximum number of tasks in one [`round`](Self::round).
     pub const TASKS_MAX: usize = 64;
-    /// How many tasks are asked about at the same time.
+    /// The maximum number of tasks that are asked about at the same time.
     pub const ASKING_MAX: usize = 16;
-    /// How long one question may take.
+    /// The time limit for one request to the provider.
     pub const ASK_TIMEOUT: Duration = Duration::from_secs(60);
-    /// How long a task that is asked about is left alone by others.
+    /// The lease of a task that is being asked about: other reconcilers leave it alone.
     pub const LEASE: Duration = Duration::from_secs(300);
-    /// How long the store may take for an operation.
+    /// The time limit for an operation of the store.
     pub const STORE_TIMEOUT: Duration = Duration::from_secs(10);
-    /// Pauses are up to this much longer, so that tasks do not stay in step.
+    /// Pauses are longer by a random fraction of up to this much, so that tasks do not stay in
+    /// step.
     const JITTER: f64 = 0.1;
 
-    /// Asks `records` about what is due in the store of `inbox`.
+    /// Creates a reconciler that asks `records` about tasks that are due in the store of `inbox`.
     #[must_use]
     pub fn new(inbox: Inbox, records: impl RecordInfo) -> Self {
         Self {
@@ -214,29 +216,30 @@ impl Reconciler {
         }
     }
 
-    /// Tells a handler of tasks that are given up; without one, they are logged at ERROR.
+    /// Sets the handler that is notified of tasks that are given up. Without one, they are logged
+    /// at ERROR.
     #[must_use]
     pub fn with_handler(mut self, handler: Arc<dyn CallbackHandler>) -> Self {
         self.handler = Some(handler);
         self
     }
 
-    /// How long to wait at most before the store is asked again which tasks are due.
+    /// Sets the maximum time between two requests to the store for due tasks.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// Sets the clock for the times at which records are received.
+    /// Sets the clock that provides the time at which records are received.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Starts on the current tokio runtime. A stop drops what is being asked; another process takes
-    /// it up when the lease ends.
+    /// Starts reconciling on the current tokio runtime. A stop drops the requests in progress;
+    /// another process repeats them when the lease ends.
     pub fn start(self) -> Running {
         Running::start(|stopped| self.run(stopped))
     }
@@ -254,15 +257,15 @@ impl Reconciler {
             };
             tokio::select! {
                 biased;
-                // The sender is only ever dropped, never used: any change is the end.
+                // The sender is never used, only dropped: any change means the end.
                 _ = stopped.changed() => return,
                 () = step => {}
             }
         }
     }
 
-    /// Takes due tasks while there are free places, and begins to ask about them. Returns how long to
-    /// wait before the next look, unless a question ends earlier.
+    /// Takes due tasks while there are free slots, and starts to ask about them. Returns how long
+    /// to wait before the next look, unless a request ends earlier.
     async fn take(&self, asking: &mut JoinSet<Found>, asking_max: usize) -> Duration {
         let places = match self.breaker().places(Instant::now(), asking_max) {
             Ok(places) => places.saturating_sub(asking.len()),
@@ -304,16 +307,16 @@ impl Reconciler {
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        // Every change is whole before anything could panic.
+        // No data is left half-changed when something panics.
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks about at most [`TASKS_MAX`](Self::TASKS_MAX) tasks that are due, once.
+    /// Asks once about at most [`TASKS_MAX`](Self::TASKS_MAX) tasks that are due.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the store could not be read. What goes wrong with single tasks is logged,
-    /// counted, and tried again later.
+    /// Returns [`StoreError`] if the due tasks could not be read. Failures of single tasks are
+    /// logged, counted, and retried later.
     pub async fn round(&self) -> Result<Round, StoreError> {
         let mut due = self.due(Self::TASKS_MAX).await?.tasks.into_iter();
         let (mut round, mut asking) = (Round::default(), JoinSet::new());
@@ -381,7 +384,7 @@ impl Reconciler {
             let err = &err as &dyn std::error::Error;
             tracing::warn!(
                 err,
-                "what was learned of a task could not be recorded; it is asked about again"
+                "the result for a task could not be recorded; the provider is asked again"
             );
         }
     }
@@ -396,39 +399,42 @@ impl Reconciler {
             Some(handler) => {
                 let telling = handler.on_given_up(&given_up);
                 if timeout(Self::ASK_TIMEOUT, telling).await.is_err() {
-                    tracing::error!(task_id = %given_up.task_id, "the handler took too long to be told of a task that is given up");
+                    tracing::error!(task_id = %given_up.task_id, "the handler took too long when it was notified of a task that is given up");
                 }
             }
             None => tracing::error!(
                 task_id = %given_up.task_id,
                 age = ?given_up.age,
-                "given up: the provider does not report an end of the task"
+                "gave up on the task: the provider does not report that it ended"
             ),
         }
     }
 
-    /// Asks the provider about a task, unless asking has failed so often that it waits.
+    /// Asks the provider about a task, unless the circuit breaker is open.
     async fn ask(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
         self.breaker().admit(Instant::now()).map_err(|wait| {
-            CouldNotAsk::new("asking has failed several times; it waits")
+            CouldNotAsk::new("several requests failed in a row; waiting before the next one")
                 .with_retry_after(Some(wait))
         })?;
         let asked = timeout(Self::ASK_TIMEOUT, self.records.record(task_id)).await;
-        let asked = asked.unwrap_or_else(|_| Err(CouldNotAsk::new("there was no answer in time")));
+        let asked =
+            asked.unwrap_or_else(|_| Err(CouldNotAsk::new("the provider did not answer in time")));
         let now = Instant::now();
         match &asked {
             Ok(_) if self.breaker().succeeded() => {
                 tracing::info!("the provider answers again");
             }
             Err(_) if self.breaker().failed(now) => {
-                tracing::warn!("the provider does not answer: it is asked less until it does");
+                tracing::warn!(
+                    "the provider does not answer: fewer requests are sent until it does"
+                );
             }
             _ => {}
         }
         asked
     }
 
-    /// Asks, and stores what is found.
+    /// Requests the record and stores it.
     async fn learn(&self, task_id: &TaskId) -> Result<Found, Obstacle> {
         match self.ask(task_id).await? {
             Some(record) => self.take_in(&record).await,
@@ -436,7 +442,7 @@ impl Reconciler {
         }
     }
 
-    /// Stores what a record says, and decides for it where callbacks say something else.
+    /// Stores a record, and makes it decide if callbacks contradict it.
     async fn take_in(&self, record: &TaskRecord) -> Result<Found, Obstacle> {
         let accepted = self.accept(record).await?;
         let Some(stage) = record.stage().filter(suno_types::Stage::is_terminal) else {
@@ -455,7 +461,7 @@ impl Reconciler {
         })
     }
 
-    /// Stores what a record says, if it says anything yet.
+    /// Stores a record, if it shows a stage yet.
     async fn accept(&self, record: &TaskRecord) -> Result<Option<Accepted>, AcceptError> {
         match Delivery::from_record(record, self.clock.now()) {
             Some(delivery) => {
@@ -468,15 +474,15 @@ impl Reconciler {
     }
 }
 
-/// The result of asking about a task, also if that panicked.
+/// Returns the result of asking about a task, even if that panicked.
 fn found(ended: Result<Found, JoinError>) -> Found {
     ended.unwrap_or_else(|err| {
-        tracing::error!(%err, "asking about a task ended unexpectedly");
+        tracing::error!(%err, "the request about a task ended unexpectedly");
         Found::Failed
     })
 }
 
-/// How long to wait before a task of such an age is asked about again: a tenth of its age, within
+/// Returns the time before a task of this age is asked about again: a tenth of its age, within
 /// bounds, and a little longer. `dice` is from 0 to 1.
 fn pause(age: Duration, dice: f64) -> Duration {
     let pause = (age / 10).clamp(Reconciler::PAUSE_MIN, Reconciler::PAUSE_MAX);

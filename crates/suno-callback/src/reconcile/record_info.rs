@@ -1,4 +1,4 @@
-//! Asking the provider about a task.
+//! The source of the provider's records.
 
 use std::error::Error;
 use std::fmt;
@@ -8,27 +8,28 @@ use std::time::Duration;
 use async_trait::async_trait;
 use suno_types::{TaskId, TaskRecord};
 
-/// Asks the provider about a task.
+/// Requests the provider's record of a task.
 ///
-/// With the feature `client`, `suno_client::Client` does.
+/// With the feature `client`, `suno_client::Client` implements it.
 ///
 /// # Contract
 ///
-/// * The answer comes from the provider itself: it is believed over every callback.
-/// * `None` means that the provider does not know the task, or not yet (`PROTOCOL.md 4.6`).
-/// * A failed task is an answer; [`CouldNotAsk`] says nothing of the task.
-/// * An answer or an error comes within a minute.
+/// * The answer must come from the provider itself: it overrides every callback.
+/// * `None` means that the provider does not know the task, or does not know it yet
+///   (`PROTOCOL.md 4.6`).
+/// * A failed task is an answer. [`CouldNotAsk`] means nothing about the task.
+/// * An answer or an error is returned within a minute.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be asked for records",
     note = "suno_client::Client implements `RecordInfo` with the feature `client` of suno-callback"
 )]
 #[async_trait]
 pub trait RecordInfo: fmt::Debug + Send + Sync + 'static {
-    /// Asks once how a task stands.
+    /// Requests the record of a task once.
     ///
     /// # Errors
     ///
-    /// [`CouldNotAsk`] if there was no answer.
+    /// Returns [`CouldNotAsk`] if there was no answer. The caller may ask again later.
     async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk>;
 }
 
@@ -39,7 +40,7 @@ impl<R: RecordInfo + ?Sized> RecordInfo for Arc<R> {
     }
 }
 
-/// The provider could not be asked.
+/// An error: the provider did not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the provider could not be asked about the task")]
 pub struct CouldNotAsk {
@@ -49,7 +50,7 @@ pub struct CouldNotAsk {
 }
 
 impl CouldNotAsk {
-    /// An error with what caused it, which must hold neither a key nor a URL.
+    /// Creates an error with its cause, which must contain neither a key nor a URL.
     #[must_use]
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
@@ -58,14 +59,14 @@ impl CouldNotAsk {
         }
     }
 
-    /// The same with how long the provider asked to wait.
+    /// Adds how long the provider asked to wait.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
     }
 
-    /// How long the provider asked to wait.
+    /// Returns how long the provider asked to wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after

@@ -1,4 +1,4 @@
-//! Submits that are recorded before they are sent.
+//! Records submits before they are sent.
 
 use std::error::Error;
 use std::fmt;
@@ -13,11 +13,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::key::SubmitId;
 use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError};
 
-/// Submits tasks, and records each submit in the store before it is sent and after the answer.
+/// Submits tasks, and records each submit in the store before it is sent and after the response.
 ///
-/// The name of the submit is appended to the path of the request's callback URL, where
-/// [`Receiver`](crate::Receiver) reads it: if the answer to a submit is lost, the first callback of its
-/// task makes the task known.
+/// It appends the submit id to the path of the request's callback URL, where
+/// [`Receiver`](crate::Receiver) reads it: if the response to a submit is lost, the first callback
+/// of its task makes the task known.
 ///
 /// ```no_run
 /// # use std::sync::Arc;
@@ -55,7 +55,7 @@ pub struct Submitter {
 }
 
 impl Submitter {
-    /// Submits with `client`, and writes into `store`.
+    /// Creates a submitter that submits with `client` and records in `store`.
     #[must_use]
     pub fn new(client: Client, store: Arc<dyn IdempotencyStore>) -> Self {
         Self {
@@ -66,29 +66,32 @@ impl Submitter {
         }
     }
 
-    /// How long after its submit a task is asked about if its last callback has not come.
+    /// Sets how long after a submit the provider is asked about its task if the last callback has
+    /// not arrived.
     #[must_use]
     pub fn with_due_after(mut self, due_after: Duration) -> Self {
         self.due_after = due_after;
         self
     }
 
-    /// Sets the clock for the times of submits.
+    /// Sets the clock that provides the times of submits.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Records the submit, sends it, and expects its task.
+    /// Records the submit, sends it, and registers its task as expected.
     ///
-    /// If the task was made but could not be recorded, that is logged and not an error: its first
-    /// callback makes it known.
+    /// If the task was created but could not be recorded, this is logged and is not an error: the
+    /// first callback makes the task known.
     ///
     /// # Errors
     ///
-    /// [`SubmitError`]. If it [`is_ambiguous`](SubmitError::is_ambiguous), the submit stays among
-    /// [`IdempotencyStore::open_intents`] until a callback of its task arrives.
+    /// Returns [`SubmitError`] if no task id was received. If the error
+    /// [`is_ambiguous`](SubmitError::is_ambiguous), the submit remains in
+    /// [`IdempotencyStore::open_intents`] until a callback of its task arrives; do not submit again
+    /// before you have checked.
     pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, SubmitError> {
         let submit = new_submit_id()?;
         let url = named(request.callback_url(), submit);
@@ -117,12 +120,11 @@ impl Submitter {
         }
     }
 
-    /// Removes the intent. If that fails, the submit stays among the open intents, which is the safe
-    /// side.
+    /// Removes the intent. If that fails, the submit remains in the open intents, which is safe.
     async fn withdraw(&self, submit: SubmitId) {
         if let Err(err) = self.store.withdraw(submit).await {
             let err = &err as &dyn Error;
-            tracing::warn!(err, %submit, "nothing was submitted, but its intent could not be removed");
+            tracing::warn!(err, %submit, "the submit was not sent, but its intent could not be removed");
         }
     }
 }
@@ -135,22 +137,22 @@ fn new_submit_id() -> Result<SubmitId, SubmitError> {
     }
 }
 
-/// Appends the name of a submit to the path of a callback URL.
+/// Appends a submit id to the path of a callback URL.
 fn named(url: &str, submit: SubmitId) -> String {
     let path_end = url.find(['?', '#']).unwrap_or(url.len());
     let (path, rest) = url.split_at(path_end);
     format!("{}/{submit}{rest}", path.trim_end_matches('/'))
 }
 
-/// A submit that returned no task id.
+/// An error: a submit returned no task id.
 pub struct SubmitError(Problem);
 
 #[derive(Debug)]
 enum Problem {
     NoClient,
-    /// The system gave no random bytes.
+    /// The operating system provided no random bytes.
     Random(String),
-    /// The callback URL is not valid with the name of the submit appended.
+    /// Appending the submit id made the callback URL invalid.
     Field(InvalidField),
     Ledger(StoreError),
     Client(Box<ClientError>, SubmitId),
@@ -161,13 +163,13 @@ impl SubmitError {
         Self(Problem::NoClient)
     }
 
-    /// True if the task may exist and may have been paid for. Otherwise nothing was done.
+    /// Whether the task may exist and may have been paid for. If not, the submit had no effect.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         self.client_error().is_some_and(ClientError::is_ambiguous)
     }
 
-    /// The name under which the submit was recorded, if it was.
+    /// Returns the id under which the submit was recorded, if it was.
     #[must_use]
     pub fn submit_id(&self) -> Option<SubmitId> {
         match &self.0 {
@@ -176,7 +178,7 @@ impl SubmitError {
         }
     }
 
-    /// What the client says, if it was asked to submit.
+    /// Returns the client's error, if the client was used.
     #[must_use]
     pub fn client_error(&self) -> Option<&ClientError> {
         match &self.0 {
@@ -198,7 +200,8 @@ impl From<StoreError> for SubmitError {
     }
 }
 
-/// With its cause, since a web framework prints `Display` alone. It shows neither the key nor a URL.
+/// Includes the cause, since web frameworks print only `Display`. It contains neither the key nor a
+/// URL.
 impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

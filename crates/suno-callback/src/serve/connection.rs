@@ -1,4 +1,4 @@
-//! One connection: the TLS handshake if there is one, then HTTP until either side ends it.
+//! One connection: the TLS handshake if there is one, then HTTP until either side closes it.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -23,7 +23,7 @@ use crate::service::{Admitted, CallbackService, Refused};
 
 const HEAD_TOO_LARGE: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
 
-/// What all connections share.
+/// The settings and counters that all connections share.
 pub(super) struct Served {
     pub(super) service: CallbackService,
     pub(super) header_timeout: Duration,
@@ -31,16 +31,17 @@ pub(super) struct Served {
     pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
 }
 
-/// What a connection needs besides its stream. There may be many, and most are idle: it is small.
+/// The data that a connection needs besides its stream. There may be many connections, most of them
+/// idle, so it is small.
 pub(super) struct Connection {
     pub(super) served: Arc<Served>,
     pub(super) progress: Arc<Progress>,
 }
 
 impl Connection {
-    /// Talks until either side ends it.
+    /// Serves the connection until either side closes it.
     pub(super) fn run(self, stream: TcpStream) -> impl Future<Output = ()> {
-        // Answers are small: waiting to fill a packet only delays them.
+        // Responses are small: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         self.talk(stream)
     }
@@ -54,7 +55,7 @@ impl Connection {
     async fn talk(self, stream: TcpStream) {
         match self.served.tls {
             None => self.talk_http(stream).await,
-            // Boxed, so that a connection without TLS does not keep room for it.
+            // Boxed, so that a connection without TLS does not reserve space for it.
             Some(_) => Box::pin(self.talk_tls(stream)).await,
         }
     }
@@ -67,7 +68,7 @@ impl Connection {
         let handshake = tokio::select! {
             biased;
             handshake = acceptor.accept(stream) => handshake,
-            // Nothing was asked yet.
+            // The sender has not sent a request yet.
             () = self.progress.stopping() => return,
         };
         match handshake {
@@ -82,9 +83,9 @@ impl Connection {
     fn talk_http(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> impl Future<Output = ()> {
         let Self { served, progress } = self;
         let stop = progress.clone();
-        // Boxed, so that a connection that is idle does not keep the room of an answer. The head is
-        // checked before, so that the box is small. Idle connections keep large buffers of which few
-        // pages are touched, and an answer uses memory between them: a large one touches more pages.
+        // Boxed, so that an idle connection does not reserve the space of a response. The head is
+        // checked first, so that the box is small. Idle connections have large buffers with few
+        // touched pages, and a response uses memory between them: a large one touches more pages.
         let service = service_fn(move |request| {
             progress.set(Turn::Body(Instant::now()));
             let admitted = match head_bytes(&request) > Serve::HEAD_BYTES_MAX {
@@ -94,7 +95,7 @@ impl Connection {
             Box::pin(answer(served.clone(), progress.clone(), admitted))
         });
         let mut connection = http1::Builder::new()
-            // `Progress` bounds the head, and more.
+            // `Progress` limits the time for the head, and more.
             .header_read_timeout(None)
             .max_buf_size(Serve::HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
@@ -111,8 +112,8 @@ impl Connection {
     }
 }
 
-/// How many bytes the head of a request has, as it is usually written. The server's own bound is one
-/// of the buffer: it lets more pass if that comes at once.
+/// Returns the size of a request's head in bytes, as it is usually written. The server's own limit
+/// applies to its buffer: it lets a longer head pass if the head arrives at once.
 fn head_bytes<B>(request: &Request<B>) -> usize {
     // Spaces, line ends and the version.
     const LINE: usize = " ".len() + " HTTP/1.1\r\n".len() + "\r\n".len();

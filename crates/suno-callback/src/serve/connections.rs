@@ -1,5 +1,5 @@
-//! The connections that are open, on whom each of them waits, and which of them is closed when
-//! there is no room.
+//! The open connections: which side each of them waits for, and which one to close when there is
+//! no room.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,30 +13,30 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock::after;
 
-/// On whom a connection waits, and since when.
+/// The side that a connection waits for, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// On the sender, until a handshake or a head is complete; and, since an answer that is not
-    /// taken keeps the next head from being read, until the answers before it are taken.
+    /// Waits for the sender to complete a handshake or a head. Also covers a sender that does not
+    /// read its responses, because the next head is not read before they are written.
     Head(Instant),
-    /// On the sender, until a body is complete.
+    /// Waits for the sender to complete a body.
     Body(Instant),
-    /// On the receiver, until it has an answer.
+    /// Waits for the receiver to respond.
     Answer,
 }
 
-/// What a connection is told to do. What was said is not taken back.
+/// The order given to a connection. An order is never withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Order {
     GoOn,
-    /// End after what it is answering.
+    /// Close after the current response.
     Stop,
-    /// End at once.
+    /// Close at once.
     Close,
 }
 
-/// How far a connection is, and whether it is to end. Shared between the connection and those who
-/// may end it.
+/// The progress of a connection, and whether it is to be closed. Shared between the connection and
+/// those that may close it.
 #[derive(Debug)]
 pub(super) struct Progress {
     state: Mutex<State>,
@@ -46,7 +46,7 @@ pub(super) struct Progress {
 struct State {
     turn: Turn,
     order: Order,
-    /// Whom to tell of another order.
+    /// Woken when the order changes.
     waker: Option<Waker>,
 }
 
@@ -69,8 +69,8 @@ impl Progress {
         self.state().turn = turn;
     }
 
-    /// Since when the sender has kept the receiver waiting. Of a connection that is about to be
-    /// closed nothing is to be waited for.
+    /// Returns since when the sender has kept the receiver waiting; `None` for a connection that
+    /// is about to be closed.
     fn waits_since(&self) -> Option<Instant> {
         let state = self.state();
         match state.turn {
@@ -80,11 +80,11 @@ impl Progress {
         }
     }
 
-    /// When the sender will have taken longer than `limit` for a head, as far as is known `now`.
+    /// Returns when the sender will have exceeded `limit` for a head, as far as is known `now`.
     fn overdue_at(&self, now: Instant, limit: Duration) -> Instant {
         match self.state().turn {
             Turn::Head(since) => after(since, limit),
-            // No head that begins from now on is due before.
+            // A head that begins from now on is not due earlier.
             Turn::Body(_) | Turn::Answer => after(now, limit),
         }
     }
@@ -97,7 +97,8 @@ impl Progress {
         }
     }
 
-    /// What the connection is to do; its task is woken when that changes, also from stop to close.
+    /// Returns the order for the connection. Its task is woken when the order changes, also from
+    /// stop to close.
     fn order(&self, cx: &Context<'_>) -> Order {
         let mut state = self.state();
         let known = state.waker.as_ref();
@@ -107,12 +108,12 @@ impl Progress {
         state.order
     }
 
-    /// True once the connection is to end; until then its task is woken when it is.
+    /// Whether the connection is to be closed. If not, its task is woken when it is.
     pub(super) fn is_stopping(&self, cx: &Context<'_>) -> bool {
         self.order(cx) != Order::GoOn
     }
 
-    /// Resolves when the connection is to end.
+    /// Resolves when the connection is to be closed.
     #[cfg(feature = "tls")]
     pub(super) async fn stopping(&self) {
         std::future::poll_fn(|cx| match self.is_stopping(cx) {
@@ -123,30 +124,30 @@ impl Progress {
     }
 }
 
-/// The connections that are open. Dropping it closes them.
+/// The open connections. Dropping this closes them.
 #[derive(Debug)]
 pub(super) struct Connections {
     connections_max: usize,
-    /// How long a sender may take for a head.
+    /// The time limit for a head.
     header_timeout: Duration,
-    /// Each has a slot; most are idle, so that there is as little as possible for each of them.
+    /// One slot for each connection. Most are idle, so a slot is as small as possible.
     slots: Vec<Option<Arc<Progress>>>,
-    /// The places of the slots that are empty.
+    /// The indices of the empty slots.
     free: Vec<usize>,
     ended: Arc<Ended>,
-    /// No sender has taken too long before then. One timer for all of them.
+    /// No sender exceeds its time limit before this. One timer serves all connections.
     overdue_at: Instant,
 }
 
-/// The places of the slots whose connections have ended.
+/// The indices of the slots whose connections have ended.
 #[derive(Debug, Default)]
 struct Ended {
     places: Mutex<Vec<usize>>,
-    /// Told of each.
+    /// Notified of each.
     told: Notify,
 }
 
-/// Belongs to a connection, and frees its slot in the end, however that comes.
+/// Belongs to a connection, and frees its slot when the connection ends for any reason.
 struct Slot {
     place: usize,
     ended: Arc<Ended>,
@@ -166,8 +167,8 @@ impl Drop for Connections {
 }
 
 impl Connections {
-    /// How long to wait before looking again for a connection to close, while every one of them
-    /// waits for the receiver.
+    /// The wait before looking again for a connection to close, while all of them wait for the
+    /// receiver.
     const FULL_PAUSE: Duration = Duration::from_millis(10);
 
     pub(super) fn new(connections_max: usize, header_timeout: Duration) -> Self {
@@ -212,15 +213,15 @@ impl Connections {
         });
     }
 
-    /// Closes those whose senders take too long; resolves when one has ended or may have been
-    /// closed, and never while there is none.
+    /// Closes connections whose senders exceed their time limit. Resolves when a connection has
+    /// ended or may have been closed, and never while there are none.
     pub(super) async fn tend(&mut self) {
         if self.count() == 0 {
             return std::future::pending().await;
         }
         tokio::select! {
             biased;
-            // First, so that it comes to its turn however many connections end.
+            // Polled first, so that it is not starved however many connections end.
             () = sleep_until(self.overdue_at) => self.close_overdue(),
             () = self.ended.told.notified() => self.forget_ended(),
         }
@@ -232,7 +233,7 @@ impl Connections {
         for progress in self.open() {
             let overdue_at = progress.overdue_at(now, self.header_timeout);
             if overdue_at <= now {
-                tracing::debug!("a connection is closed: its sender took too long");
+                tracing::debug!("closing a connection: its sender took too long");
                 progress.tell(Order::Close);
             } else {
                 next = next.min(overdue_at);
@@ -241,7 +242,7 @@ impl Connections {
         self.overdue_at = next;
     }
 
-    /// Has all of them end after what they are answering.
+    /// Makes all connections close after their current response.
     pub(super) fn stop(&self) {
         self.tell(Order::Stop);
     }
@@ -265,7 +266,7 @@ impl Connections {
         }
     }
 
-    /// Resolves when there is room for one more, if need be after closing one.
+    /// Resolves when there is room for another connection, after closing one if necessary.
     pub(super) async fn make_room(&mut self) {
         self.forget_ended();
         while self.count() >= self.connections_max {
@@ -273,28 +274,29 @@ impl Connections {
         }
     }
 
-    /// Closes the connection whose sender has kept the receiver waiting longest, if there is one,
-    /// and waits until some connection has ended, for at most `pause`.
+    /// Closes the connection whose sender has kept the receiver waiting longest, if any, and waits
+    /// until some connection has ended, for at most `pause`.
     pub(super) async fn close_one(&mut self, pause: Duration) {
         let waiting = self
             .open()
             .filter_map(|progress| Some((progress.waits_since()?, progress)));
         if let Some((_, progress)) = waiting.min_by_key(|(since, _)| *since) {
-            tracing::debug!("a connection is closed to make room: its sender took longest");
+            tracing::debug!("closing a connection to make room: its sender took longest");
             progress.tell(Order::Close);
         }
-        // Nobody says when a connection begins to wait for its sender: hence the pause.
+        // Nothing signals when a connection starts to wait for its sender, so this polls with a
+        // pause.
         let _ = tokio::time::timeout(pause, self.tend()).await;
     }
 }
 
 pin_project! {
-    /// A connection, until it ends by itself or is closed.
+    /// Runs a connection until it ends or is closed.
     struct Closable<F> {
         #[pin]
         connection: F,
         progress: Arc<Progress>,
-        // Freed last, when the connection is gone.
+        // Dropped last, after the connection.
         _slot: Slot,
     }
 }
@@ -311,7 +313,7 @@ impl<F: Future<Output = ()>> Future for Closable<F> {
     }
 }
 
-/// What is behind the lock, which nothing here leaves half-written.
+/// No code here leaves the data behind the lock half-written.
 fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

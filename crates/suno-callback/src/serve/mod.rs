@@ -1,6 +1,6 @@
-//! Serves a [`Receiver`] over HTTP/1.1 with hyper, within bounds on what senders can make it hold.
-//! It routes nothing and serves nothing else: for that, mount a
-//! [`CallbackService`] in a server of yours.
+//! Serves a [`Receiver`] over HTTP/1.1 with hyper, with limits on the resources that senders can
+//! use. It serves nothing else and has no routes: for those, mount a [`CallbackService`] in your
+//! own server.
 
 mod connection;
 mod connections;
@@ -26,35 +26,35 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, stop: impl Future<
     Serve::new(listener, receiver).run(stop).await;
 }
 
-/// How many connections may wait to be accepted. When there are more, the kernel drops what comes, and
-/// senders try again only after a second: most systems wait with 128 or 1,024 unless asked.
+/// The maximum number of connections that wait to be accepted. Beyond that, the kernel drops new
+/// connections, and senders retry only after a second. The default of most systems is 128 or 1,024.
 const BACKLOG: u32 = 4_096;
 
-/// A listener for [`Serve`] that stands thousands of connections at once. The kernel may have a lower
-/// bound (`net.core.somaxconn`). To be called on a tokio runtime.
+/// Creates a listener for [`Serve`] that can queue thousands of connections. The kernel may have a
+/// lower limit (`net.core.somaxconn`). Must be called on a tokio runtime.
 ///
 /// # Errors
 ///
-/// That of the operating system, if it cannot listen on `addr`.
+/// Returns the operating system's error if it cannot listen on `addr`.
 pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = match addr {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // As TcpListener::bind: elsewhere it would let two processes listen on one port.
+    // As in TcpListener::bind: on other systems this option would let two processes listen on one
+    // port.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)
 }
 
-/// A server for a [`Receiver`], and its bounds.
+/// A server for a [`Receiver`], with its limits.
 ///
-/// No sender can hold up the others. A connection whose sender takes too long, for a head, for a
-/// body or for taking its answers, is closed. When as many connections are open as may be, or the
-/// process has no file handles left, the one whose sender has kept the receiver waiting longest is
-/// closed for the new one: an idle one, then, or a slow one, and never one whose callback is being
-/// stored.
+/// No sender can block the others. A connection is closed if its sender takes too long to send a
+/// head or a body, or to read its responses. If the maximum number of connections is open, or the
+/// process has no file handles left, a new connection replaces the one whose sender has kept the
+/// receiver waiting longest: an idle or a slow one, but never one whose callback is being stored.
 ///
 /// ```no_run
 /// # async fn run(receiver: suno_callback::Receiver) -> std::io::Result<()> {
@@ -91,22 +91,22 @@ impl fmt::Debug for Serve {
 }
 
 impl Serve {
-    /// How many connections are open at the same time unless set otherwise.
+    /// The default maximum number of open connections.
     pub const CONNECTIONS_MAX: usize = 1_024;
-    /// How long a head may take unless set otherwise.
+    /// The default time limit for a head.
     pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-    /// How long a body may take unless set otherwise.
+    /// The default time limit for a body.
     pub const BODY_TIMEOUT: Duration = CallbackService::BODY_TIMEOUT;
-    /// How long requests may go on after the stop unless set otherwise.
+    /// The default time limit for requests in progress after a stop.
     pub const STOP_GRACE: Duration = Duration::from_secs(10);
-    /// How many bytes a head may have; a longer one is answered 431.
+    /// The maximum size of a head, in bytes; a longer one is answered with 431.
     pub const HEAD_BYTES_MAX: usize = 64 * 1_024;
-    /// How long to wait after a connection could not be accepted and none could be closed.
+    /// The wait after a connection could not be accepted and none could be closed.
     const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-    /// How often at most the log says that connections cannot be accepted.
+    /// The minimum interval between log lines about connections that cannot be accepted.
     const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-    /// A server of `receiver` behind `listener`.
+    /// Creates a server that passes the requests on `listener` to `receiver`.
     #[must_use]
     pub fn new(listener: TcpListener, receiver: Receiver) -> Self {
         Self {
@@ -122,39 +122,40 @@ impl Serve {
         }
     }
 
-    /// How many connections are open at the same time, at least one. Each may hold a head and a
-    /// body in memory.
+    /// Sets the maximum number of open connections, at least one. Each may hold a head and a body
+    /// in memory.
     #[must_use]
     pub fn with_connections_max(mut self, connections_max: usize) -> Self {
         self.connections_max = connections_max.max(1);
         self
     }
 
-    /// How long a sender may take until its next head is complete, counted from the connection, the
-    /// TLS handshake or the answer before it. So it also bounds how long a connection is kept idle,
-    /// how long a handshake takes, and how long answers are not taken.
+    /// Sets the time within which a sender must complete its next head, counted from the
+    /// connection, the TLS handshake or the previous response. So it also limits how long an idle
+    /// connection is kept, how long a handshake takes, and how long responses remain unread.
     #[must_use]
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
         self.served.header_timeout = timeout;
         self
     }
 
-    /// How long a body may take, from its head to its end; after that the answer is 408.
+    /// Sets the time limit for a body, from the end of its head to its last byte. After that the
+    /// response is 408.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
         self.served.service = self.served.service.with_body_timeout(timeout);
         self
     }
 
-    /// How long requests may go on after the stop.
+    /// Sets the time limit for requests in progress after a stop.
     #[must_use]
     pub fn with_stop_grace(mut self, grace: Duration) -> Self {
         self.stop_grace = grace;
         self
     }
 
-    /// Serves over TLS. Certificates, keys and the crypto provider are those of `config`; its ALPN
-    /// protocols are replaced by HTTP/1.1, the only one that is spoken here.
+    /// Serves over TLS. Certificates, keys and the crypto provider are those of `config`. Its ALPN
+    /// protocols are replaced by HTTP/1.1, the only one that is supported here.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(mut self, mut config: tokio_rustls::rustls::ServerConfig) -> Self {
@@ -163,7 +164,8 @@ impl Serve {
         self
     }
 
-    /// Serves until `stop` resolves; then stops accepting, answers what is under way, and returns.
+    /// Serves until `stop` resolves; then stops accepting, finishes the requests in progress, and
+    /// returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let served = Arc::new(self.served);
         let mut connections = Connections::new(self.connections_max, served.header_timeout);
@@ -200,7 +202,7 @@ impl Serve {
     }
 }
 
-/// Makes room for a connection and begins it.
+/// Makes room for a connection and starts it.
 async fn take<F>(
     accepted: io::Result<(TcpStream, SocketAddr)>,
     connections: &mut Connections,
@@ -217,7 +219,7 @@ async fn take<F>(
         Err(err) if is_of_one_connection(&err) => {
             tracing::debug!(%err, "a connection ended before it was accepted");
         }
-        // Most likely for want of file handles.
+        // The likely cause is a lack of file handles.
         Err(err) => {
             if warned_at.is_none_or(|at| at.elapsed() >= Serve::WARNING_INTERVAL) {
                 tracing::warn!(%err, "a connection could not be accepted");
@@ -228,7 +230,7 @@ async fn take<F>(
     }
 }
 
-/// True if it says nothing about the connections that come next.
+/// Whether the error concerns only this connection and not the next ones.
 fn is_of_one_connection(err: &io::Error) -> bool {
     matches!(
         err.kind(),

@@ -1,4 +1,4 @@
-//! Claims: the right to handle an event until a lease ends, and how they end.
+//! Claims: the right to handle an event until a lease ends, and how claims end.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,32 +9,33 @@ use jiff::Timestamp;
 use crate::key::{EventId, EventKey};
 use crate::origin::{Source, VerifiedBy};
 
-/// The name of one that claims: unique among all dispatchers of a store, and new with each start.
+/// The name of a claiming worker: unique among all dispatchers of a store, and new after each
+/// start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct WorkerId(pub u64);
 
-/// What a worker has finished, and what it claims.
+/// A request to settle finished events and to claim new ones.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClaimRequest {
-    /// Who claims.
+    /// The worker that claims.
     pub worker: WorkerId,
-    /// The number of this request, which a worker repeats if it got no answer. The next request has a
+    /// The number of this request. A worker that got no answer repeats it. The next request has a
     /// greater one.
     pub number: u64,
-    /// How long the claims hold unless they are extended, at most
+    /// The lease of the claims until they are extended, at most
     /// [`LEASE_MAX`](super::bounds::LEASE_MAX).
     pub lease: Duration,
-    /// How many events to claim at most. With 0, the request only settles.
+    /// The maximum number of events to claim. With 0, the request only settles.
     pub events_max: usize,
-    /// How many claims the worker still holds after the settlements of this request.
+    /// The number of claims that the worker still holds after the settlements of this request.
     pub running: usize,
-    /// What is settled before anything is claimed.
+    /// The settlements to apply before anything is claimed.
     pub settlements: Vec<(Ticket, Settlement)>,
 }
 
 impl ClaimRequest {
-    /// A request of a worker that holds no claims and settles nothing.
+    /// Creates a request of a worker that holds no claims and settles nothing.
     #[must_use]
     pub fn new(worker: WorkerId, number: u64, lease: Duration, events_max: usize) -> Self {
         Self {
@@ -47,14 +48,14 @@ impl ClaimRequest {
         }
     }
 
-    /// The same with how many claims the worker still holds.
+    /// Sets the number of claims that the worker still holds.
     #[must_use]
     pub fn with_running(mut self, running: usize) -> Self {
         self.running = running;
         self
     }
 
-    /// The same with what is settled first.
+    /// Sets the settlements to apply first.
     #[must_use]
     pub fn with_settlements(mut self, settlements: Vec<(Ticket, Settlement)>) -> Self {
         self.settlements = settlements;
@@ -66,15 +67,17 @@ impl ClaimRequest {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Claims {
-    /// What became of the settlements, in their order.
+    /// The results of the settlements, in their order.
     pub settled: Vec<Settled>,
     /// The claims that were granted.
     pub claims: Vec<Claim>,
-    /// True if more events may be ready now.
+    /// Whether more events may be ready now.
     pub more: bool,
-    /// True if a suspected event is ready that this worker can claim only when it runs nothing else.
+    /// Whether a suspected event is ready that this worker can claim only when it runs nothing
+    /// else.
     pub suspected: bool,
-    /// After what time the next event becomes ready, as far as is known now. `None` if none waits.
+    /// The time until the next event becomes ready, as far as is known now. `None` if no event is
+    /// waiting.
     pub next_due: Option<Duration>,
 }
 
@@ -84,31 +87,31 @@ pub struct Claims {
 pub struct Claim {
     /// The proof of the claim.
     pub ticket: Ticket,
-    /// How long the claim holds, from the moment at which the request was made.
+    /// The time for which the claim holds, counted from the request.
     pub holds_for: Duration,
     /// The task and the stage.
     pub key: EventKey,
     /// The body as it was received.
     pub raw: Bytes,
-    /// How often the event was claimed, this time included.
+    /// The number of times the event was claimed, including this one.
     pub attempt: u32,
-    /// How many claims have lapsed in a row before this one.
+    /// The number of claims in a row that lapsed before this one.
     pub lapses: u32,
-    /// How long ago the event was stored or redriven.
+    /// The time since the event was stored or redriven.
     pub age: Duration,
-    /// How the event became known.
+    /// The way in which the event became known.
     pub source: Source,
-    /// How the sender was verified.
+    /// The methods by which the sender was verified.
     pub verified_by: VerifiedBy,
-    /// True if the provider's record must confirm the event.
+    /// Whether the provider's record must confirm the event.
     pub unconfirmed: bool,
-    /// When the first delivery was received.
+    /// The time at which the first delivery was received.
     pub received_at: Timestamp,
 }
 
 impl Claim {
-    /// A first claim of an event that came by a callback in 1970, verified by nothing: stores set
-    /// the other fields.
+    /// Creates a first claim of an event that arrived by a callback in 1970 and is unverified.
+    /// Stores set the other fields.
     #[must_use]
     pub fn new(ticket: Ticket, key: EventKey, raw: impl Into<Bytes>) -> Self {
         Self {
@@ -127,7 +130,7 @@ impl Claim {
     }
 }
 
-/// Without the body.
+/// Leaves out the body.
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claim")
@@ -141,58 +144,59 @@ impl fmt::Debug for Claim {
 
 /// The proof of a claim: a fencing token.
 ///
-/// The epoch grows with every claim of an event. With the worker in it, an epoch that a database lost
-/// in a failover and gives again does not make an old ticket valid.
+/// The epoch grows with every claim of an event. A database may lose an epoch in a failover and
+/// assign it again; with the worker in it, an old ticket stays invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// The event.
     pub event: EventId,
-    /// Which claim of the event.
+    /// The epoch of the claim.
     pub epoch: u32,
-    /// Who claimed it.
+    /// The worker that claimed the event.
     pub worker: WorkerId,
 }
 
-/// How a claim ended.
+/// The end of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Settlement {
     /// The event was handled.
     Done,
-    /// Handling failed; the event is ready again after a wait.
+    /// Handling failed; the event becomes ready again after a wait.
     Retry {
-        /// How long to wait, at most [`RETRY_AFTER_MAX`](super::bounds::RETRY_AFTER_MAX).
+        /// The time to wait, at most [`RETRY_AFTER_MAX`](super::bounds::RETRY_AFTER_MAX).
         after: Duration,
-        /// Why it failed, for people.
+        /// The reason why it failed, for people.
         reason: String,
     },
-    /// Handling failed for good; the event is kept as a dead letter.
+    /// Handling failed permanently; the event is kept as a dead letter.
     Dead {
-        /// What made it a dead letter.
+        /// The cause that made it a dead letter.
         cause: DeadCause,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
-    /// The event was not handled: it is ready, and the claim counts neither as attempt nor as lapse.
+    /// The event was not handled: it becomes ready, and the claim counts neither as an attempt nor
+    /// as a lapse.
     Release,
 }
 
-/// What made an event a dead letter.
+/// The cause that made an event a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadCause {
     /// The handler gave it up.
     GivenUp,
-    /// It was retried for as long as the dispatcher retries.
+    /// The time or the number of attempts for retries ran out.
     Exhausted,
-    /// Its claims lapsed while nothing else was claimed: handling it probably ends the process.
+    /// Its claims lapsed while nothing else was claimed: handling it probably crashes the process.
     Lapsed,
     /// Its record cannot be read.
     Unreadable,
 }
 
 impl DeadCause {
-    /// Every cause.
+    /// All causes.
     pub const ALL: [Self; 4] = [
         Self::GivenUp,
         Self::Exhausted,
@@ -200,7 +204,7 @@ impl DeadCause {
         Self::Unreadable,
     ];
 
-    /// The cause as one word: `given_up`, `exhausted`, `lapsed` or `unreadable`.
+    /// Returns the cause as one word: `given_up`, `exhausted`, `lapsed` or `unreadable`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -211,7 +215,7 @@ impl DeadCause {
         }
     }
 
-    /// The cause of a word.
+    /// Parses the word of a cause.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.as_str() == word)
@@ -224,19 +228,19 @@ impl fmt::Display for DeadCause {
     }
 }
 
-/// What became of a settlement.
+/// The result of a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Settled {
-    /// It is recorded.
+    /// The settlement is recorded.
     Settled,
-    /// The same ticket had settled the event before. Nothing changed.
+    /// The same ticket had already settled the event. Nothing changed.
     AlreadySettled,
-    /// Another claim was granted, or there is no such event. Nothing changed.
+    /// Another claim was granted, or the event does not exist. Nothing changed.
     Lost,
 }
 
-/// What became of an extension.
+/// The result of an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Extended {

@@ -1,9 +1,9 @@
-//! Why a store could not do what was asked.
+//! The error of a store.
 
 use std::error::Error;
 
-/// A store could not do what was asked. Nothing of it was done, unless the kind is
-/// [`Unavailable`](StoreErrorKind::Unavailable): then that is not known.
+/// The store could not perform an operation. The operation had no effect, unless the kind is
+/// [`Unavailable`](StoreErrorKind::Unavailable): then its effect is unknown.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct StoreError {
@@ -12,56 +12,57 @@ pub struct StoreError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What is in the way of a store.
+/// The kind of a store's error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// The store cannot be reached or opened, or another process keeps it busy.
     #[error("the store is not available")]
     Unavailable,
-    /// There is no room left.
+    /// There is no space left.
     #[error("the store is full; free disk space")]
     Full,
     /// The store cannot be written to.
     #[error("the store is read-only; check the permissions of its file and folder")]
     ReadOnly,
-    /// What is stored cannot be trusted any more.
-    #[error("the store is damaged, or is no store; restore it from a backup")]
+    /// The stored data is damaged.
+    #[error("the store is damaged or not a store; restore it from a backup")]
     Corrupt,
     /// The store was written by a newer version of this program.
     #[error("the store was written by a newer version; upgrade this program")]
     NewerVersion,
-    /// One of the things to store was refused; others may be taken.
-    #[error("the store refused what was to be stored")]
+    /// The store rejected one of several items; it may accept the others.
+    #[error("the store rejected an item")]
     Refused,
 }
 
 impl StoreError {
-    /// An error without a cause.
+    /// Creates an error without a cause.
     #[must_use]
     pub fn new(kind: StoreErrorKind) -> Self {
         Self { kind, source: None }
     }
 
-    /// The same with what caused it.
+    /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The store has not answered within the caller's time: what was asked for may have been done.
+    /// Creates the error of a store that has not answered within the caller's time limit: the
+    /// operation may have been performed.
     pub(crate) fn unanswered() -> Self {
-        Self::new(StoreErrorKind::Unavailable).with_source("it did not answer in time")
+        Self::new(StoreErrorKind::Unavailable).with_source("the store did not answer in time")
     }
 
-    /// What is in the way.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }
 
-    /// True if the same may work later, without anybody doing anything.
+    /// Whether the same operation may succeed later without any intervention.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, StoreErrorKind::Unavailable)

@@ -1,4 +1,4 @@
-//! Looking into a store, redriving, deciding and purging: for people, tools and retention.
+//! Inspecting a store, redriving, deciding and purging: for people, tools and retention.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,31 +25,31 @@ pub struct EventRecord {
     pub code: Code,
     /// Its state.
     pub state: EventState,
-    /// How often it was claimed since it was stored or redriven.
+    /// The number of times it was claimed since it was stored or redriven.
     pub attempts: u32,
-    /// How many claims have lapsed in a row.
+    /// The number of claims in a row that lapsed.
     pub lapses: u32,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub reason: Option<String>,
-    /// What made it a dead letter, if it is one.
+    /// The cause that made it a dead letter, if it is one.
     pub dead_cause: Option<DeadCause>,
-    /// How it became known.
+    /// The way in which it became known.
     pub source: Source,
-    /// How the sender was verified.
+    /// The methods by which the sender was verified.
     pub verified_by: VerifiedBy,
-    /// True if the provider's record must confirm it.
+    /// Whether the provider's record must confirm it.
     pub unconfirmed: bool,
-    /// When the first delivery was received.
+    /// The time at which the first delivery was received.
     pub received_at: Timestamp,
-    /// How many deliveries of the same key that say something else are kept, or were until they were
-    /// purged.
+    /// The number of deliveries of the same key with different content that are kept, or were kept
+    /// until they were purged.
     pub conflicts: u32,
-    /// The body, where it was asked for and until it is purged.
+    /// The body, if it was requested and is not purged.
     pub raw: Option<Bytes>,
 }
 
 impl EventRecord {
-    /// The record of an event that was not claimed yet; stores set the other fields.
+    /// Creates the record of an event that was not claimed yet. Stores set the other fields.
     #[must_use]
     pub fn new(id: EventId, key: EventKey, code: Code, received_at: Timestamp) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl EventRecord {
     }
 }
 
-/// Without the body.
+/// Leaves out the body.
 impl fmt::Debug for EventRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventRecord")
@@ -89,7 +89,8 @@ impl fmt::Debug for EventRecord {
     }
 }
 
-/// A delivery in quarantine: it could be trusted but not understood, or is one too many for its task.
+/// A delivery in quarantine: it is from a trusted sender but could not be decoded, or its task had
+/// too many events.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuarantinedDelivery {
@@ -97,21 +98,20 @@ pub struct QuarantinedDelivery {
     pub id: EventId,
     /// The task, if it could be read.
     pub task_id: Option<TaskId>,
-    /// What was not understood.
+    /// The reason why it could not be decoded.
     pub reason: String,
-    /// When it was received.
+    /// The time at which it was received.
     pub received_at: Timestamp,
-    /// How it became known.
+    /// The way in which it became known.
     pub source: Source,
-    /// How the sender was verified.
+    /// The methods by which the sender was verified.
     pub verified_by: VerifiedBy,
     /// The body as it was received.
     pub raw: Bytes,
 }
 
 impl QuarantinedDelivery {
-    /// An entry of the quarantine that came by a callback, verified by nothing; stores set the other
-    /// fields.
+    /// Creates a quarantine entry of an unverified callback. Stores set the other fields.
     #[must_use]
     pub fn new(
         id: EventId,
@@ -131,7 +131,8 @@ impl QuarantinedDelivery {
         }
     }
 
-    /// The entry of a delivery that was not understood, or is one too many for its task.
+    /// Creates the entry of a delivery that could not be decoded, or whose task has too many
+    /// events.
     #[must_use]
     pub fn of(id: EventId, delivery: &Delivery) -> Self {
         let reason = match &delivery.content {
@@ -152,7 +153,7 @@ impl QuarantinedDelivery {
     }
 }
 
-/// Without the body.
+/// Leaves out the body.
 impl fmt::Debug for QuarantinedDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QuarantinedDelivery")
@@ -163,7 +164,7 @@ impl fmt::Debug for QuarantinedDelivery {
     }
 }
 
-/// A state without how long it lasts: what lists are filtered by.
+/// The name of a state, without its duration: lists are filtered by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StateName {
@@ -171,18 +172,18 @@ pub enum StateName {
     Ready,
     /// It is claimed, whether or not the lease has ended.
     Claimed,
-    /// It waits for another attempt.
+    /// It waits for a retry.
     Waiting,
     /// It was handled.
     Done,
     /// It is a dead letter.
     Dead,
-    /// A later stage of its task made it pointless.
+    /// A later stage of its task superseded it.
     Superseded,
 }
 
 impl StateName {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 6] = [
         Self::Ready,
         Self::Claimed,
@@ -192,7 +193,8 @@ impl StateName {
         Self::Superseded,
     ];
 
-    /// The state as one word: `ready`, `claimed`, `waiting`, `done`, `dead` or `superseded`.
+    /// Returns the state as one word: `ready`, `claimed`, `waiting`, `done`, `dead` or
+    /// `superseded`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -225,7 +227,7 @@ impl fmt::Display for StateName {
     }
 }
 
-/// Which events a list contains. Without any condition, all of them.
+/// The conditions for the events in a list. Without any, it contains all events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct EventFilter {
@@ -233,14 +235,14 @@ pub struct EventFilter {
     pub state: Option<StateName>,
     /// Only events of this stage.
     pub stage: Option<Stage>,
-    /// Only events that were received at this time or later.
+    /// Only events received at this time or later.
     pub received_from: Option<Timestamp>,
-    /// Only events that were received before this time.
+    /// Only events received before this time.
     pub received_before: Option<Timestamp>,
 }
 
 impl EventFilter {
-    /// Events in a state.
+    /// Creates a filter for a state.
     #[must_use]
     pub fn in_state(state: StateName) -> Self {
         Self {
@@ -249,14 +251,14 @@ impl EventFilter {
         }
     }
 
-    /// The same, and only events of `stage`.
+    /// Adds the condition that events have the stage `stage`.
     #[must_use]
     pub fn with_stage(mut self, stage: Stage) -> Self {
         self.stage = Some(stage);
         self
     }
 
-    /// The same, and only events that were received from `from` until before `before`.
+    /// Adds the condition that events were received from `from` until before `before`.
     #[must_use]
     pub fn with_received(mut self, from: Option<Timestamp>, before: Option<Timestamp>) -> Self {
         self.received_from = from;
@@ -264,7 +266,7 @@ impl EventFilter {
         self
     }
 
-    /// True if the filter contains an event.
+    /// Whether an event matches the filter.
     #[must_use]
     pub fn contains(&self, state: EventState, stage: &Stage, received_at: Timestamp) -> bool {
         self.state
@@ -277,20 +279,20 @@ impl EventFilter {
     }
 }
 
-/// A part of a list.
+/// A request for one page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ListRequest {
     /// Only events after this one.
     pub after: Option<EventId>,
-    /// How many events at most.
+    /// The maximum number of events.
     pub events_max: u32,
-    /// Which events.
+    /// The filter.
     pub filter: EventFilter,
 }
 
 impl ListRequest {
-    /// The first events that `filter` contains.
+    /// Requests the first events that match `filter`.
     #[must_use]
     pub fn first(events_max: u32, filter: EventFilter) -> Self {
         Self {
@@ -300,14 +302,14 @@ impl ListRequest {
         }
     }
 
-    /// True if an event belongs to the list after [`after`](Self::after).
+    /// Whether an event belongs to the list after [`after`](Self::after).
     #[must_use]
     pub fn contains(&self, event: &EventRecord) -> bool {
         let (state, stage) = (event.state, event.key.stage());
         Some(event.id) > self.after && self.filter.contains(state, stage, event.received_at)
     }
 
-    /// The same, from an event on, such as [`Page::next`].
+    /// Continues the list after an event, such as [`Page::next`].
     #[must_use]
     pub fn with_after(mut self, after: EventId) -> Self {
         self.after = Some(after);
@@ -315,24 +317,25 @@ impl ListRequest {
     }
 }
 
-/// A part of a list, and where it goes on.
+/// One page of a list, with the cursor for the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The records.
     pub records: Vec<T>,
-    /// The list goes on after this number. `None` if this was the end.
+    /// The cursor: the next page begins after this number. `None` at the end of the list.
     pub next: Option<EventId>,
 }
 
 impl<T> Page<T> {
-    /// A page.
+    /// Creates a page.
     #[must_use]
     pub fn new(records: Vec<T>, next: Option<EventId>) -> Self {
         Self { records, next }
     }
 
-    /// The first of the records, and where they go on. `id` is what they are ordered by.
+    /// Creates a page from the first of the records, with a cursor if there are more. `id` returns
+    /// the number by which they are ordered.
     #[must_use]
     pub fn first_of(
         records: impl IntoIterator<Item = T>,
@@ -346,72 +349,72 @@ impl<T> Page<T> {
     }
 }
 
-/// Which settled events are redriven.
+/// The settled events that a redrive includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Redrive {
-    /// Only those that no done event of a later stage supersedes.
+    /// Only events that are not superseded by a done event of a later stage.
     #[default]
     Current,
-    /// All of them: the handler is told of an earlier stage after a later one.
+    /// All events: the handler may receive an earlier stage after a later one.
     EvenIfSuperseded,
 }
 
-/// What became of a redrive.
+/// The result of a redrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Redriven {
     /// The event is ready again.
     Ready,
-    /// The event is not settled: it will be handled anyway.
+    /// The event is not settled, so it will be handled anyway.
     NotSettled,
-    /// A later stage of its task is done. The event was left as it is.
+    /// A later stage of its task is done, so the event was left unchanged.
     Superseded,
-    /// There is no such event, or its body was purged.
+    /// The event does not exist, or its body was purged.
     Gone,
 }
 
-/// What became of a decision.
+/// The result of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Decision {
-    /// The event was superseded, and is ready now.
+    /// The event was superseded and is now ready.
     Ready,
-    /// The event is handled already, will be, or is a dead letter: it needed no decision.
+    /// The event is handled, will be handled, or is a dead letter, so no decision was needed.
     Unchanged,
-    /// There is no such event, or its body was purged.
+    /// The event does not exist, or its body was purged.
     Gone,
 }
 
-/// What to forget. Only settled events are forgotten. Ages are counted by the store's clock, from the
-/// moment at which the event was stored.
+/// The ages at which data is purged. Only settled events are purged. Ages are measured with the
+/// store's clock, from the moment when the event was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PurgeRequest {
-    /// Bodies of events that are done or superseded and as old as this.
+    /// The minimum age of bodies of events that are done or superseded.
     pub bodies_after: Duration,
-    /// Keys of events that are done or superseded and as old as this, and intents. A delivery of a
-    /// purged key is a new event.
+    /// The minimum age of keys of events that are done or superseded, and of intents. A delivery of
+    /// a purged key is a new event.
     pub keys_after: Duration,
-    /// Dead letters as old as this, with key and body.
+    /// The minimum age of dead letters, which are purged with key and body.
     pub dead_after: Duration,
-    /// Entries of the quarantine as old as this.
+    /// The minimum age of quarantine entries.
     pub quarantined_after: Duration,
-    /// How many events to look at in one step.
+    /// The maximum number of events to look at in one step.
     pub events_max: u32,
 }
 
 impl PurgeRequest {
-    /// How long a key is known unless set otherwise: 30 days. The provider ends its retries within
-    /// minutes, and its media after 14 days.
+    /// The default age of keys: 30 days. The provider stops retrying within minutes, and deletes
+    /// its media after 14 days.
     pub const KEYS_AFTER: Duration = Duration::from_secs(30 * 86_400);
-    /// How long a body is kept unless set otherwise: 14 days.
+    /// The default age of bodies: 14 days.
     pub const BODIES_AFTER: Duration = Duration::from_secs(14 * 86_400);
-    /// How long a dead letter is kept unless set otherwise: 90 days.
+    /// The default age of dead letters: 90 days.
     pub const DEAD_AFTER: Duration = Duration::from_secs(90 * 86_400);
-    /// How long an entry of the quarantine is kept unless set otherwise: 90 days.
+    /// The default age of quarantine entries: 90 days.
     pub const QUARANTINED_AFTER: Duration = Duration::from_secs(90 * 86_400);
-    /// How many events are looked at in one step unless set otherwise.
+    /// The default number of events in one step.
     pub const EVENTS_MAX: u32 = 250;
 }
 
@@ -427,7 +430,7 @@ impl Default for PurgeRequest {
     }
 }
 
-/// What was forgotten.
+/// The numbers of purged items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Purged {
@@ -439,11 +442,11 @@ pub struct Purged {
     pub dead: u64,
     /// Entries of the quarantine.
     pub quarantined: u64,
-    /// True if there is more to forget.
+    /// Whether there is more to purge.
     pub more: bool,
 }
 
-/// How many events there are.
+/// The number of events in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
@@ -451,7 +454,7 @@ pub struct Counts {
     pub ready: u64,
     /// Claimed, whether or not the lease has ended.
     pub claimed: u64,
-    /// Waiting for another attempt.
+    /// Waiting for a retry.
     pub waiting: u64,
     /// Handled.
     pub done: u64,
@@ -461,12 +464,12 @@ pub struct Counts {
     pub superseded: u64,
     /// In quarantine.
     pub quarantined: u64,
-    /// Deliveries that were dropped beyond a bound since the store was created.
+    /// Deliveries dropped because of a limit since the store was created.
     pub dropped: u64,
 }
 
 impl Counts {
-    /// The count of a state.
+    /// Returns the count of a state.
     pub fn of(&mut self, state: StateName) -> &mut u64 {
         match state {
             StateName::Ready => &mut self.ready,

@@ -1,4 +1,4 @@
-//! Submits and due tasks: which tasks are expected, and when to ask about them.
+//! Submits and due tasks: which tasks are expected, and when to ask the provider about them.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::key::SubmitId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Intent {
-    /// Its name.
+    /// Its id.
     pub submit: SubmitId,
     /// The caller's time, for people.
     pub intended_at: Timestamp,
-    /// How long after now its task is due, if a callback makes the task known.
+    /// The delay from now after which its task becomes due, if a callback makes the task known.
     pub due_after: Duration,
 }
 
 impl Intent {
-    /// A submit whose task is due `due_after` later.
+    /// Creates a submit whose task becomes due after `due_after`.
     #[must_use]
     pub fn new(submit: SubmitId, intended_at: Timestamp, due_after: Duration) -> Self {
         Self {
@@ -31,22 +31,22 @@ impl Intent {
     }
 }
 
-/// An intent whose task is not known.
+/// An intent whose task is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenIntent {
-    /// The store's number of the intent. Numbers grow in the order of recording.
+    /// The store's number of the intent. Numbers increase in the order of recording.
     pub number: u64,
-    /// Its name.
+    /// Its id.
     pub submit: SubmitId,
-    /// When it was recorded, by the caller's time.
+    /// The time at which it was recorded, by the caller's clock.
     pub intended_at: Timestamp,
-    /// How long it has been open.
+    /// The time since it was recorded.
     pub open_for: Duration,
 }
 
 impl OpenIntent {
-    /// An intent that has been open for some time.
+    /// Creates an intent that has been open for some time.
     #[must_use]
     pub fn new(number: u64, submit: SubmitId, intended_at: Timestamp, open_for: Duration) -> Self {
         Self {
@@ -64,14 +64,14 @@ impl OpenIntent {
 pub struct ExpectedTask {
     /// The task.
     pub task_id: TaskId,
-    /// The submit that made it, if that was recorded.
+    /// The submit that created it, if that was recorded.
     pub submit: Option<SubmitId>,
-    /// How long after now it is due.
+    /// The delay from now after which it becomes due.
     pub due_after: Duration,
 }
 
 impl ExpectedTask {
-    /// A task that is due `due_after` later.
+    /// Creates a task that becomes due after `due_after`.
     #[must_use]
     pub fn new(task_id: TaskId, due_after: Duration) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl ExpectedTask {
         }
     }
 
-    /// The same with the submit that made it.
+    /// Sets the submit that created the task.
     #[must_use]
     pub fn with_submit(mut self, submit: SubmitId) -> Self {
         self.submit = Some(submit);
@@ -89,18 +89,19 @@ impl ExpectedTask {
     }
 }
 
-/// Which due tasks to take.
+/// A request for due tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DueRequest {
-    /// How long they are left to the caller, at most [`LEASE_MAX`](super::bounds::LEASE_MAX).
+    /// The time for which the caller has the tasks alone, at most
+    /// [`LEASE_MAX`](super::bounds::LEASE_MAX).
     pub lease: Duration,
-    /// How many at most.
+    /// The maximum number of tasks.
     pub tasks_max: usize,
 }
 
 impl DueRequest {
-    /// Takes at most `tasks_max` tasks for `lease`.
+    /// Requests at most `tasks_max` tasks for `lease`.
     #[must_use]
     pub fn new(lease: Duration, tasks_max: usize) -> Self {
         Self { lease, tasks_max }
@@ -113,26 +114,27 @@ impl DueRequest {
 pub struct DueTasks {
     /// The tasks that were taken.
     pub tasks: Vec<DueTask>,
-    /// True if more may be due now.
+    /// Whether more tasks may be due now.
     pub more: bool,
-    /// After what time the next task is due, as far as is known now. `None` if none is expected.
+    /// The time until the next task becomes due, as far as is known now. `None` if no task is
+    /// expected.
     pub next_due: Option<Duration>,
 }
 
-/// A task about which the provider is to be asked.
+/// A task to ask the provider about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DueTask {
     /// The proof that it was taken.
     pub ticket: DueTicket,
-    /// How long its callbacks have been expected.
+    /// The time for which its callbacks have been expected.
     pub age: Duration,
-    /// How often the provider has answered about it, as [`Postponement`] says.
+    /// The number of answers from the provider about it; see [`Postponement`].
     pub answers: u32,
 }
 
 impl DueTask {
-    /// A task that was taken.
+    /// Creates a task that was taken with this ticket.
     #[must_use]
     pub fn new(ticket: DueTicket, age: Duration, answers: u32) -> Self {
         Self {
@@ -148,22 +150,22 @@ impl DueTask {
 pub struct DueTicket {
     /// The task.
     pub task_id: TaskId,
-    /// How often the task was taken, this time included.
+    /// The number of times the task was taken, including this one.
     pub epoch: u32,
 }
 
-/// When a task is due again.
+/// The time at which a task becomes due again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Postponement {
-    /// After what pause, at most [`POSTPONE_MAX`](super::bounds::POSTPONE_MAX).
+    /// The pause, at most [`POSTPONE_MAX`](super::bounds::POSTPONE_MAX).
     pub after: Duration,
-    /// True if the provider has answered, which the store counts.
+    /// Whether the provider answered, which the store counts.
     pub is_answered: bool,
 }
 
 impl Postponement {
-    /// Due again after a pause, because the provider answered that the task has not ended.
+    /// Postpones a task because the provider answered that it has not ended.
     #[must_use]
     pub fn answered(after: Duration) -> Self {
         Self {
@@ -172,7 +174,7 @@ impl Postponement {
         }
     }
 
-    /// Due again after a pause, because the provider could not be asked.
+    /// Postpones a task because the provider did not answer.
     #[must_use]
     pub fn unanswered(after: Duration) -> Self {
         Self {

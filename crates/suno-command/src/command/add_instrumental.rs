@@ -1,4 +1,4 @@
-//! `suno add-instrumental`: submits a task.
+//! `suno add-instrumental`: submits one task.
 
 use anyhow::anyhow;
 use suno_client::Client;
@@ -10,10 +10,10 @@ use crate::progress::Progress;
 use crate::shutdown::Shutdown;
 use crate::{advice, provider, song};
 
-/// Submit a task that makes an instrumental for uploaded audio.
+/// Submit a task that adds an instrumental to uploaded audio.
 ///
-/// A submit spends credits and is never sent twice by itself. If its outcome is not known, the
-/// error says so.
+/// A submit spends credits, so it is never repeated automatically. If it is unclear whether
+/// the provider accepted it, the error says so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -22,10 +22,10 @@ Example:
     --title 'Harbour lights' --tags 'warm, acoustic' --negative-tags 'heavy drums' \\
     --callback-url https://app.example.com/suno/callback --wait --download songs")]
 pub(crate) struct Arguments {
-    /// Where the provider fetches the audio
+    /// URL from which the provider downloads the audio
     #[arg(long, value_name = "URL")]
     upload_url: String,
-    /// The title, up to 100 characters
+    /// Title, up to 100 characters
     #[arg(long)]
     title: String,
     /// Styles to follow, separated by commas
@@ -34,25 +34,25 @@ pub(crate) struct Arguments {
     /// Styles to avoid
     #[arg(long)]
     negative_tags: String,
-    /// Where the provider POSTs callbacks
+    /// URL to which the provider posts callbacks
     #[arg(long, value_name = "URL")]
     callback_url: String,
-    /// The model, such as V5; without it the provider chooses
+    /// Model, such as V5; the provider chooses if it is omitted
     #[arg(long)]
     model: Option<String>,
-    /// The voice of sung parts
+    /// Voice of sung parts
     #[arg(long, value_enum)]
     vocal_gender: Option<Gender>,
-    /// How closely styles are followed, 0 to 1 in steps of 0.01
+    /// How closely to follow the styles, from 0 to 1 in steps of 0.01
     #[arg(long, value_name = "WEIGHT")]
     style_weight: Option<f64>,
-    /// How unusual the result may be, 0 to 1 in steps of 0.01
+    /// How unusual the result may be, from 0 to 1 in steps of 0.01
     #[arg(long, value_name = "WEIGHT")]
     weirdness: Option<f64>,
-    /// How closely the audio is followed, 0 to 1 in steps of 0.01
+    /// How closely to follow the audio, from 0 to 1 in steps of 0.01
     #[arg(long, value_name = "WEIGHT")]
     audio_weight: Option<f64>,
-    /// Wait until the task has ended; --download does as well
+    /// Wait until the task ends; implied by --download
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
@@ -93,14 +93,14 @@ async fn submit(
     let progress = Progress::start();
     progress.wait_for("submitting");
     tokio::select! {
-        // What has come is told before anything else.
+        // First, so that a result that has already arrived is reported despite the stop.
         biased;
         submitted = client.submit(request) => {
             Ok(submitted.map_err(advice::failure)?.task_id)
         }
         _ = shutdown.requested() => Err(Failure::failed(anyhow!(
-            "stopped while submitting; the task may exist and may have been paid for: before \
-             submitting again, see whether its callback comes"
+            "stopped during the submit; the task may exist and may have been paid for: before \
+             submitting again, check whether its callback arrives"
         ))),
     }
 }

@@ -1,4 +1,4 @@
-//! `suno conformance`: runs the conformance cases, which are built in, against a receiver.
+//! `suno conformance`: runs the built-in conformance cases, optionally against a receiver.
 
 use std::io::{self, Write};
 
@@ -8,17 +8,16 @@ use suno_conformance::{ConformanceError, Fixtures};
 use crate::environment;
 use crate::failure::Failure;
 
-/// Test a receiver of callbacks, in any language, with the conformance cases.
+/// Test a callback receiver, written in any language, with the conformance cases.
 ///
-/// With --target, the cases for receivers are sent over HTTP to a receiver that is running, as the
-/// provider would send them: signed with its webhook key, with new task ids and the current time.
-/// Without --target, every case is run in this process against the Rust crates that this command is
-/// built with.
+/// With --target, sends the receiver cases over HTTP to a running receiver, as the provider would:
+/// signed with its webhook key, with new task ids and the current time. Without --target, runs every
+/// case in this process against the Rust crates that this command is built with.
 ///
-/// The cases are built in; --fixtures reads others from a folder. A case that cannot run against the
-/// target, such as one that needs a second webhook key, is reported as not applicable.
+/// The cases are built in; --fixtures reads them from a folder instead. A case that cannot run
+/// against the target, such as one that needs a second webhook key, is reported as not applicable.
 ///
-/// Exit codes: 0 every case passed; 1 a case failed; 2 nothing could be run.
+/// Exit codes: 0 every case passed; 1 a case failed; 2 no case could be run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -39,7 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let options = arguments
         .arguments
         .options(Fixtures::Embedded, environment::named_by)?;
-    // The cases start runtimes of their own.
+    // The cases start their own async runtimes.
     let running = tokio::task::spawn_blocking(move || {
         let mut report = Vec::new();
         let result = suno_conformance::run(options, &mut report);

@@ -1,10 +1,10 @@
-//! `suno credits`: what the account has left.
+//! `suno credits`: prints the remaining credits of the account.
 
 use crate::failure::Failure;
 use crate::output::{self, Line};
 use crate::{advice, provider};
 
-/// Print how many credits the account has left.
+/// Print how many credits are left in the account.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:

@@ -1,4 +1,4 @@
-//! `suno demo`: the whole job on this machine, with the public API of the crates alone.
+//! `suno demo`: the whole job on this machine, using only the public API of the crates.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,22 +20,22 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::{advice, output, provider, song};
 
-/// How much faster than real the emulated task lives: about 5 s instead of 90 s.
+/// The speed of the emulated task relative to the provider: it takes about 5 s instead of 90 s.
 const SPEED: f64 = 20.0;
-/// How long to wait for the last callback.
+/// The time to wait for the last callback.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Do the whole job once, on this machine: submit, receive signed callbacks, download.
+/// Run the whole job once on this machine: submit, receive signed callbacks, download.
 ///
 /// Starts an emulator of the provider and a receiver on free loopback ports, submits a task over
-/// HTTP, handles every callback once, downloads the tracks, and prints what was made. Needs no
+/// HTTP, handles every callback once, downloads the tracks, and prints the result. Needs no
 /// account and no network.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   suno demo --dir /tmp/suno-demo")]
 pub(crate) struct Arguments {
-    /// Where files go: the inbox and the audio; a fresh temporary folder if not given
+    /// Folder for the inbox and the audio; a new temporary folder if omitted
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -69,7 +69,7 @@ fn folder(dir: Option<PathBuf>) -> Result<PathBuf, Failure> {
     Ok(dir)
 }
 
-/// A receiver that listens, and the events that its handler was given.
+/// A running receiver and the events that its handler received.
 struct Receiving {
     url: String,
     events: mpsc::UnboundedReceiver<(Instant, Event)>,
@@ -86,7 +86,7 @@ impl Receiving {
         })?;
         let key = emulator
             .webhook_key()
-            .ok_or_else(|| Failure::failed(anyhow!("the emulator signs nothing")))?;
+            .ok_or_else(|| Failure::failed(anyhow!("the emulator does not sign callbacks")))?;
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|err| Failure::failed(err).context("the receiver cannot listen"))?;
@@ -124,7 +124,7 @@ fn client(emulator: &Emulator) -> Result<Client, Failure> {
     provider::at(Client::builder(Provider::Kie, key), emulator.base_url())
 }
 
-/// Submits, follows the callbacks, and downloads.
+/// Submits a task, follows its callbacks, and downloads its tracks.
 async fn job(
     emulator: &Emulator,
     client: &Client,
@@ -148,7 +148,7 @@ async fn job(
     progress.wait_for("waiting for callbacks");
     let stages = follow(&submitted.task_id, receiving, started, progress).await?;
     let Some((_, last)) = stages.last() else {
-        return Err(Failure::failed(anyhow!("no callback came")));
+        return Err(Failure::failed(anyhow!("no callback arrived")));
     };
     let saved = song::download(client, last.tracks(), dir, progress).await?;
     Ok(Done {
@@ -158,10 +158,10 @@ async fn job(
     })
 }
 
-/// A stage, and how long after the submit it was handled.
+/// A stage, and the time between the submit and its handling.
 type Handled = (Duration, Event);
 
-/// The stages of the task, the last one being complete.
+/// The stages of the task; the last one is complete.
 async fn follow(
     task_id: &TaskId,
     receiving: &mut Receiving,
@@ -193,13 +193,13 @@ async fn follow(
     match tokio::time::timeout(DEADLINE, all).await {
         Ok(followed) => followed.map(|()| stages),
         Err(_) => Err(Failure::failed(anyhow!(
-            "the callbacks did not all come within {} s",
+            "not every callback arrived within {} s",
             DEADLINE.as_secs()
         ))),
     }
 }
 
-/// What the demo made.
+/// The result of the demo.
 struct Done {
     task_id: TaskId,
     stages: Vec<Handled>,

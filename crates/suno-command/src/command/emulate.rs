@@ -1,4 +1,4 @@
-//! `suno emulate`: the provider on a desk.
+//! `suno emulate`: an emulator of the provider on this machine.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,16 +19,15 @@ mod activity;
 
 use activity::ActivityLine;
 
-/// Run an emulator of the provider: tasks, signed callbacks, polling and media, without an account.
+/// Emulate the provider without an account: tasks, signed callbacks, polling and media.
 ///
-/// Prints what a client needs as lines that a shell understands, and serves until Ctrl-C. With a
-/// command after --, runs it with these variables set, stops when it ends, and ends with its exit
-/// code.
+/// Prints the base URL and keys as shell variables, and serves until Ctrl-C. With a command after --,
+/// runs it with these variables set, stops when it ends, and returns its exit code.
 ///
 /// Writes a line to stderr for each submit and for each attempt to deliver a callback: the time in UTC,
-/// the first characters of the task id, the stage, the destination, and the HTTP status of the answer or
-/// the reason why there was none. A path that may hold a token is shown as /…, and a query is never
-/// shown. If stderr is read too slowly, lines are dropped and counted.
+/// the first characters of the task id, the stage, the destination, and either the HTTP status of the
+/// response or the reason why there was none. A path that may contain a token is shown as /…, and a
+/// query is never shown. If stderr is read too slowly, lines are dropped and counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,44 +37,44 @@ Examples:
 
 The words of --scenario are listed at BASE_URL/_emulator/words and in docs/EMULATOR.md.")]
 pub(crate) struct Arguments {
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address::parse)]
     addr: SocketAddr,
     /// Allow an address that other machines can reach
     #[arg(long)]
     allow_public: bool,
-    /// The URL under which others reach the emulator, for the media URLs in its bodies
+    /// URL under which other machines reach the emulator, for the media URLs in its bodies
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// Whose dialect to speak
+    /// Which provider to emulate
     #[arg(long, value_enum, default_value = "kie")]
     provider: Dialect,
-    /// The environment variable with the API key; without it, a fresh one is made
+    /// Environment variable with the API key; a new key is generated if omitted
     #[arg(long, value_name = "NAME")]
     api_key_env: Option<String>,
-    /// The environment variable with the webhook key; without it, a fresh one is made
+    /// Environment variable with the webhook key; a new key is generated if omitted
     #[arg(long, value_name = "NAME")]
     webhook_key_env: Option<String>,
-    /// Sign no callbacks, as for an account without a webhook key
+    /// Do not sign callbacks, like an account without a webhook key
     #[arg(long, conflicts_with = "webhook_key_env")]
     no_webhook_key: bool,
-    /// How many times faster than real a task's life is
+    /// How many times faster than the provider tasks run
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     speed: Speed,
-    /// Time stands still until POST /_emulator/clock/advance moves it; it begins now, or at this
-    /// moment in milliseconds since 1970
+    /// Freeze the clock, and advance it with POST /_emulator/clock/advance; it starts at this time in
+    /// milliseconds since 1970, or now if omitted
     #[arg(long, value_name = "UNIX_MS", num_args = 0..=1, require_equals = true, conflicts_with = "speed")]
     driven_clock: Option<Option<u64>>,
-    /// The number that ids, times and chance follow from; differs with every start if not given
+    /// Random seed, for ids, times and random choices; differs with every start if omitted
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// What happens to tasks that choose nothing by themselves: words, separated by commas
+    /// Default scenario for tasks that do not name one: words, separated by commas
     #[arg(long, value_name = "WORDS")]
     scenario: Option<String>,
-    /// A file with a script that tasks can choose; give it several times for several
+    /// File with a script that tasks can name; may be repeated
     #[arg(long, value_name = "FILE")]
     script: Vec<PathBuf>,
-    /// The pauses before the retries of a failed callback; as many retries as pauses
+    /// Pauses before the retries of a failed callback; there are as many retries as pauses
     #[arg(
         long,
         value_name = "TIMES",
@@ -83,28 +82,28 @@ pub(crate) struct Arguments {
         default_value = "5s,15s,45s"
     )]
     retry_pauses: Vec<Span>,
-    /// Send the later stages of a task although a callback failed for good
+    /// Send the later stages of a task even after the last retry of a callback failed
     #[arg(long)]
     later_stages_after_failure: bool,
-    /// A file with certificates in PEM that https:// callback URLs may have besides the system's
+    /// File with extra trusted CA certificates (PEM) for https:// callback URLs
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
-    /// Take any number of submits and polls
+    /// Accept any number of submits and polls
     #[arg(long)]
     no_rate_limits: bool,
-    /// Bodies as the provider's pages describe them, instead of as they were observed
+    /// Send bodies as the provider documents them, instead of as they were observed
     #[arg(long)]
     documented: bool,
-    /// How many credits the account begins with
+    /// Initial credits of the account
     #[arg(long, value_name = "CREDITS")]
     credits: Option<u64>,
-    /// Write the lines on stderr as one JSON object each
+    /// Write each line on stderr as a JSON object
     #[arg(long, conflicts_with = "quiet")]
     json: bool,
-    /// Write no lines about submits and callbacks to stderr
+    /// Do not write lines about submits and callbacks to stderr
     #[arg(long)]
     quiet: bool,
-    /// A command to run against the emulator, and its arguments
+    /// Command to run against the emulator, and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -113,7 +112,7 @@ pub(crate) struct Arguments {
 enum Dialect {
     /// kie.ai: signs callbacks
     Kie,
-    /// sunoapi.org: signs nothing
+    /// sunoapi.org: does not sign callbacks
     Sunoapi,
 }
 
@@ -127,7 +126,7 @@ impl std::str::FromStr for Speed {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.trim_end_matches('x').parse::<f64>() {
             Ok(factor) if factor > 0.0 && factor <= 1_000.0 => Ok(Self(factor)),
-            _ => Err("a speed is a number above 0 and up to 1000, such as 10 or 10x"),
+            _ => Err("the speed must be a number above 0 and up to 1000, such as 10 or 10x"),
         }
     }
 }
@@ -218,7 +217,7 @@ fn with_keys(mut config: Config, arguments: &Arguments) -> Result<Config, Failur
     Ok(config)
 }
 
-/// What is said in words and in files.
+/// Adds the settings that are given as scenario words and as files.
 fn with_files(mut config: Config, arguments: &Arguments) -> Result<Config, Failure> {
     if let Some(words) = &arguments.scenario {
         config = config.with_scenario(words);
@@ -247,7 +246,7 @@ fn script(file: &Path) -> Result<Script, Failure> {
         .map_err(|err| Failure::usage(err).context(format!("in the script {}", file.display())))
 }
 
-/// An emulator that does not start is a matter of configuration.
+/// Reports an emulator that did not start as a configuration error.
 pub(crate) fn not_started(err: EmulatorError) -> Failure {
     let what = match err {
         EmulatorError::NotLoopback { .. } => "the emulator did not start without --allow-public",
@@ -256,7 +255,7 @@ pub(crate) fn not_started(err: EmulatorError) -> Failure {
     Failure::usage(err).context(what)
 }
 
-/// What a client needs.
+/// The environment variables that a client needs.
 fn variables(emulator: &Emulator) -> Vec<(&'static str, &str)> {
     let mut variables = vec![
         (environment::BASE_URL, emulator.base_url()),
@@ -293,6 +292,6 @@ async fn run_command(
             code,
             anyhow!("{program} ended with exit code {code}"),
         )),
-        None => Err(Failure::failed(anyhow!("{program} was ended by a signal"))),
+        None => Err(Failure::failed(anyhow!("{program} was killed by a signal"))),
     }
 }

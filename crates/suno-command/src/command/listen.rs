@@ -25,78 +25,78 @@ use crate::shutdown::Shutdown;
 use crate::span::Span;
 use crate::{address, environment, log, provider};
 
-/// How long lines that are being written may take after a stop.
+/// The time that lines already being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
-/// How much of the time for a stop is left for closing the store.
+/// The part of the time for a stop that is reserved for closing the store.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Receive callbacks, store them durably, and print every handled event.
 ///
-/// An event is answered with 200 when it is on disk. Without --ack it is handled when its line is
-/// written to stdout: what a reader had not yet read when it ended is not written again, so that a pipe
-/// is at most once beyond the last line read.
+/// A callback is answered with 200 when it is on disk. Without --ack, an event counts as handled when
+/// its line is written to stdout. Lines in the pipe that the reader had not read when it ended are not
+/// written again, so beyond the last line read, delivery is at most once.
 ///
-/// With --ack an event is handled when the reader says so, with a line on stdin: {"ack":ID}, or
-/// {"retry":ID,"after":"10s"}, or {"dead":ID,"reason":"…"}, where ID is the "id" of its line. What is not
-/// acknowledged is printed again after the next start, so that a reader must know what it has done.
-/// At most 16 events are unacknowledged at a time.
+/// With --ack, an event counts as handled when the reader writes a line to stdin: {"ack":ID}, or
+/// {"retry":ID,"after":"10s"}, or {"dead":ID,"reason":"…"}, where ID is the "id" of the event's line.
+/// Events that are not acknowledged are printed again after a restart, so the reader must remember what
+/// it has done. At most 16 events are unacknowledged at a time.
 ///
 /// A signature covers the task and the second, not the body: anyone who has seen one signed callback can
 /// send another body for the same task within five minutes. --confirm asks the provider's record before
-/// an event is printed; "verified_by" in each line says what spoke for it. A delivery that does not fit
-/// what is known is a line of its own ("event":"conflict" or "contradiction") and a warning.
+/// an event is printed; "verified_by" in each line names what verified it. A delivery that contradicts
+/// an earlier one is printed as a line of its own ("event":"conflict" or "contradiction") and logged as
+/// a warning.
 ///
-/// Without --json or --ack, each callback that was stored is a line on stderr: the time in UTC, the first
-/// characters of the task id, the stage, what it was accepted as (new, duplicate, late, conflict,
-/// quarantined, dropped), and how long storing it took. Callbacks that are refused or could not be stored are
-/// warnings, a few for each reason in 10 s, and the rest is counted.
+/// Without --json or --ack, each stored callback is a line on stderr: the time in UTC, the first
+/// characters of the task id, the stage, how it was accepted (new, duplicate, late, conflict,
+/// quarantined, dropped), and how long storing it took. Callbacks that are rejected or could not be
+/// stored are warnings: a few for each reason in 10 s, and the rest is counted.
 ///
-/// Read stderr, or send it to a file: lines that nobody reads are dropped, and counted.
+/// Read stderr, or redirect it to a file: lines that are not read are dropped and counted.
 ///
 /// Old events are purged: their bodies after 14 days and their keys after 30 days. Dead letters and
-/// deliveries in quarantine are kept for 90 days. An event that still has to be handled is never
-/// purged.
+/// quarantined deliveries are kept for 90 days. An event that still has to be handled is never purged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   export SUNO_WEBHOOK_KEY=…            # from the provider's settings page
   suno listen --webhook-key-env SUNO_WEBHOOK_KEY --json")]
 pub(crate) struct Arguments {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address::parse)]
     addr: SocketAddr,
-    /// The path of the callback URL; with a token, the URL is the path, a slash and the token
+    /// Path of the callback URL; with a token, the URL ends in the path, a slash and the token
     #[arg(long, value_name = "PATH", default_value = Receiver::PATH)]
     path: CallbackPath,
-    /// Where events are kept: sqlite: and a file
+    /// Store for events: sqlite: and a file
     #[arg(long, value_name = "STORE", default_value = "sqlite:suno.db")]
     store: StoreUrl,
-    /// The environment variable with a webhook key; give it twice while keys are rotated
+    /// Environment variable with a webhook key; give it twice during a key rotation
     #[arg(long, value_name = "NAME")]
     webhook_key_env: Vec<String>,
-    /// The environment variable with the token at the end of the callback URL
+    /// Environment variable with the token at the end of the callback URL
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
-    /// Accept callbacks that cannot be verified; for experiments only
+    /// Accept callbacks without verifying them; for experiments only
     #[arg(long, conflicts_with_all = ["webhook_key_env", "token_env"])]
     insecure_accept_unverified: bool,
-    /// How long until the events of a process that died are handled by another one, such as 60s; from
-    /// 100ms to 1h
+    /// Lease: how long before another process may take over the events of a crashed one, such as 60s;
+    /// from 100ms to 1h
     #[arg(long, value_name = "TIME", default_value = "60s")]
     lease: Span,
-    /// How long a stop may take at most; what is not finished then is done again after the next start
+    /// Time limit for a stop; work that is unfinished by then is repeated after a restart
     #[arg(long, value_name = "TIME", default_value = "20s")]
     stop_grace: Span,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Write no lines about accepted callbacks to stderr; warnings are still written
+    /// Do not write lines about accepted callbacks to stderr; warnings are still written
     #[arg(long)]
     quiet: bool,
-    /// Count an event as handled only when it is acknowledged on stdin; prints JSON
+    /// Treat an event as handled only when it is acknowledged on stdin; implies --json
     #[arg(long)]
     ack: bool,
-    /// Ask the provider's record about each event before it is printed; needs SUNO_API_KEY
+    /// Check each event against the provider's record before it is printed; needs SUNO_API_KEY
     #[arg(long)]
     confirm: bool,
     #[command(flatten)]
@@ -115,12 +115,12 @@ impl std::str::FromStr for CallbackPath {
         if text.starts_with('/') && text.chars().all(plain) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("a path starts with '/' and has no '?', '#', '%' or spaces")
+            Err("the path must start with '/' and must not contain '?', '#', '%' or spaces")
         }
     }
 }
 
-/// Where events are kept.
+/// The store for events.
 #[derive(Debug, Clone)]
 struct StoreUrl(String);
 
@@ -130,7 +130,7 @@ impl std::str::FromStr for StoreUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("sqlite:") {
             Some(path) if !path.is_empty() => Ok(Self(path.to_owned())),
-            _ => Err("a store is written as sqlite:FILE, such as sqlite:suno.db"),
+            _ => Err("the store must be written as sqlite:FILE, such as sqlite:suno.db"),
         }
     }
 }
@@ -173,7 +173,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let all = async { tokio::join!(server, pipeline.stop()) };
     if timeout_at(deadline, all).await.is_err() {
         tracing::warn!(
-            "stopped before everything had ended; it is done again after the next start"
+            "stopped before everything had finished; the unfinished work is repeated after a restart"
         );
     }
     ended
@@ -195,7 +195,7 @@ fn pipeline(
         .dispatcher(move |dispatcher| {
             dispatcher
                 .with_lease(lease)
-                // A reader may pause for as long as it likes: its events wait.
+                // A reader may pause as long as it likes: its events wait.
                 .with_handler_timeout(Duration::MAX)
                 .with_stop_grace(printing)
         });
@@ -206,13 +206,13 @@ fn pipeline(
     builder.start().map_err(Failure::failed)
 }
 
-/// The lines on stdout, and what is said of them on stdin.
+/// The lines on stdout and their acknowledgements on stdin.
 #[derive(Debug, Clone)]
 struct Lines {
     printer: Printer,
     acknowledgements: Option<Acknowledgements>,
     json: bool,
-    /// Whether accepted callbacks are lines on stderr.
+    /// Whether a line is written to stderr for each accepted callback.
     has_accepted: bool,
 }
 
@@ -229,7 +229,7 @@ impl Lines {
         })
     }
 
-    /// Prints events and, if they are to be acknowledged, waits for that.
+    /// Prints events and, with `--ack`, waits for their acknowledgement.
     fn handler(&self) -> impl CallbackHandler {
         let lines = self.clone();
         handler_fn(move |event: Event| {
@@ -246,8 +246,8 @@ impl Lines {
         })
     }
 
-    /// Prints deliveries that do not fit what is known. They are logged, too, and kept in the store: a
-    /// reader that is slow may miss a line. For people, every accepted callback is a line on stderr.
+    /// Prints deliveries that contradict earlier ones. They are also logged and kept in the store,
+    /// because a slow reader may miss a line. For people, every accepted callback is a line on stderr.
     fn observer(&self) -> impl Fn(&Delivery, Accepted) + Send + Sync + 'static {
         let Self {
             printer,
@@ -267,7 +267,8 @@ impl Lines {
         }
     }
 
-    /// Resolves when nobody reads any more, or nothing will be acknowledged any more.
+    /// Resolves when stdout is closed, or when stdin has ended and there can be no more
+    /// acknowledgements.
     async fn failed(&self) -> Failure {
         let stdin_ended = async {
             match &self.acknowledgements {
@@ -280,14 +281,14 @@ impl Lines {
                 Failure::unread(err).context("stdout cannot be written")
             }
             () = stdin_ended => Failure::unread(anyhow!(
-                "stdin has ended: nothing is acknowledged any more; what was not is printed again \
-                 after the next start"
+                "stdin has ended, so no more events can be acknowledged; unacknowledged events are \
+                 printed again after a restart"
             )),
         }
     }
 }
 
-/// The line about a delivery that does not fit what is known.
+/// Builds the line about a delivery that contradicts an earlier one.
 fn odd(delivery: &Delivery, accepted: Accepted) -> Option<Line<'_>> {
     let Content::Event { key, .. } = &delivery.content else {
         return None;
@@ -314,8 +315,9 @@ fn verification(arguments: &Arguments) -> Result<Verification, Failure> {
     }
     Verification::new(keys, token).map_err(|err| {
         Failure::usage(err).context(format!(
-            "put the webhook key into an environment variable and name it with --webhook-key-env {}, \
-             or a token with --token-env NAME (or pass --insecure-accept-unverified for an experiment)",
+            "no verification method is configured; put the webhook key into an environment variable and \
+             name it with --webhook-key-env {}, or a token with --token-env NAME (for experiments, pass \
+             --insecure-accept-unverified)",
             environment::WEBHOOK_KEY
         ))
     })
@@ -323,7 +325,8 @@ fn verification(arguments: &Arguments) -> Result<Verification, Failure> {
 
 fn token(text: &str) -> Result<Token, Failure> {
     Token::new(text).map_err(|err| {
-        Failure::usage(err).context("the variable that --token-env names holds no valid token")
+        Failure::usage(err)
+            .context("the variable named by --token-env does not contain a valid token")
     })
 }
 
@@ -335,7 +338,7 @@ fn announce(url: &str, json: bool) -> io::Result<()> {
     }
 }
 
-/// A handled event as it is printed.
+/// Builds the line about a handled event.
 fn line(event: &Event, json: bool) -> Result<String, HandlerError> {
     if json {
         Ok(output::json_line(&Line::from(event))?)

@@ -1,4 +1,4 @@
-//! One file for each command: its arguments, its help and what it calls.
+//! One file for each command: its arguments, its help, and the library calls it makes.
 
 pub(crate) mod add_instrumental;
 pub(crate) mod conformance;

@@ -1,4 +1,4 @@
-//! `suno wait`: waits for the end of a task by polling.
+//! `suno wait`: polls a task until it ends.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,17 @@ use crate::shutdown::Shutdown;
 use crate::span::Span;
 use crate::{advice, provider, song};
 
-/// Wait until a task has ended, by polling, and print what it made.
+/// Wait until a task ends, by polling, and print the result.
 ///
-/// The exit code is 0 if the task is complete, and 1 if it failed or had not ended at the deadline.
+/// The exit code is 0 if the task completed, and 1 if it failed or was still running at the
+/// deadline.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   export SUNO_API_KEY=…
   suno wait 5c79f0a3b1d24e6f8a9b0c1d2e3f4a5b --deadline 10m --download songs")]
 pub(crate) struct Arguments {
-    /// The task
+    /// Task id
     #[arg(value_name = "TASK_ID")]
     task_id: TaskId,
     #[command(flatten)]
@@ -31,19 +32,19 @@ pub(crate) struct Arguments {
     provider: provider::Arguments,
 }
 
-/// How to wait, and what to do then.
+/// The options for waiting, and for what follows.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Waiting {
-    /// How long to wait at most, such as 90s, 15m or 1h
+    /// Maximum time to wait, such as 90s, 15m or 1h
     #[arg(long, value_name = "TIME", default_value = "15m")]
     deadline: Span,
-    /// How long to wait between polls; the provider advises 30s
+    /// Time between polls; the provider recommends 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
     interval: Span,
     /// Download the finished tracks into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) download: Option<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -60,12 +61,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     finish(&client, &task_id, &waiting, &provider, shutdown).await
 }
 
-/// The command to go on waiting with.
+/// Returns the command that continues the wait.
 pub(crate) fn again(task_id: &TaskId, provider: &provider::Arguments) -> String {
     format!("suno wait {task_id}{}", provider.words())
 }
 
-/// Waits for a task and tells what became of it.
+/// Waits for a task and prints its result.
 pub(crate) async fn finish(
     client: &Client,
     task_id: &TaskId,
@@ -90,12 +91,12 @@ pub(crate) async fn finish(
             if waiting.json {
                 tell_unfinished(task_id, "stopped").map_err(Failure::failed)?;
             }
-            Err(Failure::failed(anyhow!("stopped before the end; go on with `{again}`")))
+            Err(Failure::failed(anyhow!("stopped before the task ended; go on with `{again}`")))
         }
     }
 }
 
-/// Follows a task to its end, and tells each status on the way.
+/// Polls a task until it ends, and reports each status.
 async fn watch(
     client: &Client,
     task_id: &TaskId,
@@ -125,7 +126,7 @@ async fn watch(
     }
 }
 
-/// What is waited for, and how far it is.
+/// Describes the current wait and the progress of the task.
 fn sentence(record: &TaskRecord) -> String {
     let ready = record
         .tracks
@@ -140,7 +141,8 @@ fn sentence(record: &TaskRecord) -> String {
     )
 }
 
-/// How the wait ended without a finished task, told on stdout to programs, and as a failure.
+/// Reports a wait that ended without a finished task: as a line on stdout with `--json`, and as a
+/// failure.
 fn told(err: &WaitError, client: &Client, json: bool, again: &str) -> Result<Failure, Failure> {
     let failed = err.failure();
     if json {

@@ -94,7 +94,7 @@ fn a_flood_of_refusals_is_some_lines() {
     }
     process.signal("TERM");
     let log = process.stderr();
-    let refusals = log.matches("callback refused").count();
+    let refusals = log.matches("callback rejected").count();
     assert!((1..=20).contains(&refusals), "{log}");
 }
 
@@ -125,7 +125,7 @@ fn a_second_signal_ends_it_at_once() {
     }
     process.signal("TERM");
     assert_eq!(process.wait(), 128 + 15);
-    assert!(process.stderr().contains("a second signal came"));
+    assert!(process.stderr().contains("a second signal arrived"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The lines on stderr about submits and attempts to deliver callbacks.
 //!
-//! They carry no secret: of a callback URL, which may hold a token, only what cannot be one is shown.
+//! They contain no secrets: a callback URL may contain a token, so only those of its parts are shown
+//! that cannot be one.
 
 use std::time::Duration;
 
@@ -11,9 +12,9 @@ use url::Url;
 
 use crate::output::{self, visible};
 
-/// How many characters of a reason are shown.
+/// The maximum length of a reason, in characters.
 const REASON_CHARS_MAX: usize = 200;
-/// The segments of a path that are shown, apart from versions such as `v1`. Any other segment may be a
+/// The path segments that are shown, in addition to versions such as `v1`. Any other segment may be a
 /// token.
 const PATH_WORDS: [&str; 13] = [
     "api",
@@ -31,19 +32,19 @@ const PATH_WORDS: [&str; 13] = [
     "webhooks",
 ];
 
-/// One activity. As JSON, all fields are always there; what does not apply is null.
+/// One activity. In JSON all fields are always present; those that do not apply are null.
 #[derive(Debug, Serialize)]
 pub(super) struct ActivityLine<'a> {
     event: &'static str,
-    /// When the submit was received, or the attempt sent.
+    /// The time at which the submit was received or the attempt was sent.
     at: String,
     task_id: Option<&'a str>,
     stage: Option<&'a str>,
-    /// Where the callbacks of the task go.
+    /// The destination of the task's callbacks.
     to: Option<String>,
-    /// The HTTP status of the answer: the emulator's to a submit, the destination's to an attempt.
+    /// The HTTP status of the response: the emulator's for a submit, the destination's for an attempt.
     status: Option<u16>,
-    /// Why a submit was refused, or an attempt was not answered.
+    /// The reason why a submit was rejected or an attempt got no response.
     reason: Option<String>,
     duration_ms: Option<f64>,
     attempt: Option<u32>,
@@ -55,7 +56,7 @@ pub(super) struct ActivityLine<'a> {
 }
 
 impl<'a> ActivityLine<'a> {
-    /// `None` for an activity that this version does not know.
+    /// Returns `None` for an activity that this version does not know.
     pub(super) fn new(activity: &'a Activity) -> Option<Self> {
         match activity {
             Activity::Submit(submit) => Some(Self::of_submit(submit)),
@@ -71,7 +72,7 @@ impl<'a> ActivityLine<'a> {
                 let message = submit.message.as_deref().unwrap_or_default();
                 Some(shortened(&format!("code {code}: {message}")))
             }
-            (None, _) => Some("the connection was closed without an answer".to_owned()),
+            (None, _) => Some("the connection was closed without a response".to_owned()),
         };
         Self {
             task_id: submit.task_id.as_deref(),
@@ -87,14 +88,14 @@ impl<'a> ActivityLine<'a> {
             AttemptOutcome::Answered { status } => (Some(*status), None),
             AttemptOutcome::TimedOut => {
                 let seconds = Config::ANSWER_TIMEOUT.as_secs();
-                (None, Some(format!("no answer in {seconds} s")))
+                (None, Some(format!("no response in {seconds} s")))
             }
             AttemptOutcome::Failed { reason } => (None, Some(shortened(plain(reason)))),
             AttemptOutcome::Dropped => (None, Some("not sent".to_owned())),
             _ => (None, None),
         };
         let was_sent = attempt.outcome != AttemptOutcome::Dropped;
-        // Nothing takes time while a driven clock stands still.
+        // While the clock is frozen, no duration can be measured.
         let duration = Some(attempt.duration).filter(|duration| !duration.is_zero());
         Self {
             task_id: Some(&attempt.task_id),
@@ -129,7 +130,7 @@ impl<'a> ActivityLine<'a> {
         }
     }
 
-    /// The line for people.
+    /// Formats the activity as a line for people.
     pub(super) fn sentence(&self) -> String {
         let mut text =
             output::beginning(self.sent_at, self.task_id, self.stage.unwrap_or(self.event));
@@ -151,7 +152,8 @@ impl<'a> ActivityLine<'a> {
     }
 }
 
-/// Scheme, host, port and path of a URL. Neither user nor query, and no path that may hold a token.
+/// Shortens a URL to scheme, host, port and path. Leaves out user and query, and a path that may
+/// contain a token.
 fn destination(url: &str) -> String {
     let Ok(url) = Url::parse(url) else {
         return "…".to_owned();
@@ -167,7 +169,7 @@ fn destination(url: &str) -> String {
     text
 }
 
-/// True for a segment of a path that is certainly no token.
+/// Whether a path segment is certainly not a token.
 fn is_word(segment: &str) -> bool {
     let is_version = |digits: &str| digits.len() == 1 && digits.bytes().all(|b| b.is_ascii_digit());
     segment.is_empty()
@@ -175,14 +177,14 @@ fn is_word(segment: &str) -> bool {
         || segment.strip_prefix('v').is_some_and(is_version)
 }
 
-/// A reason without the number that the system adds: "Connection refused (os error 111)".
+/// Removes the number that the system adds to a reason: "Connection refused (os error 111)".
 fn plain(reason: &str) -> &str {
     reason
         .split_once(" (os error")
         .map_or(reason, |(reason, _)| reason)
 }
 
-/// The beginning of a reason, in lower case as in the middle of a sentence.
+/// Shortens a reason, and puts it in lower case for the middle of a sentence.
 fn shortened(reason: &str) -> String {
     let mut chars = reason.chars().take(REASON_CHARS_MAX);
     let first = chars.next().map(|first| first.to_ascii_lowercase());
