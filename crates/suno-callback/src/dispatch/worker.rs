@@ -1,6 +1,9 @@
 //! The main loop of a dispatcher: it settles finished events, claims new ones while there are free
 //! slots, and waits for the next change.
 
+mod exchange;
+mod stop;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use std::time::Duration;
 use suno_types::TaskId;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::lease::Leases;
 use super::retry::after_failure;
@@ -20,20 +23,13 @@ use crate::handler::{DeadLetter, HandlerError};
 use crate::key::{EventId, EventKey};
 use crate::simulation::{Mutation, gated, mutated};
 use crate::store::bounds::LAPSES_SUSPECT;
-use crate::store::{
-    Claim, ClaimRequest, Claims, DeadCause, IdempotencyStore, Settled, Settlement, StoreError,
-    StoreErrorKind, Ticket, WorkerId,
-};
+use crate::store::{Claim, DeadCause, IdempotencyStore, Settlement, StoreError, Ticket, WorkerId};
 
 /// The wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The maximum length of a wait for new events. The store reports when there is something to claim;
 /// this only limits the delay if a store fails to.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// The time limit for the last settlements after the grace period of a stop is over.
-const LAST_SETTLEMENT: Duration = Duration::from_secs(2);
-/// The time limit for cancelled handlers to end.
-const CANCELLING: Duration = Duration::from_secs(1);
 
 type Finished = Result<(Id, (EventId, Outcome)), JoinError>;
 
@@ -206,120 +202,6 @@ impl Worker {
         }
     }
 
-    /// Settles finished events, and claims at most `events_max` events, in one operation of the
-    /// store.
-    async fn exchange(&mut self, events_max: usize) {
-        let settlements = self.unsettled.clone();
-        let request = self.request(events_max, settlements.clone());
-        // Leases are counted from before the request, because the store grants them later.
-        let asked_at = Instant::now();
-        match self.ask(&request).await {
-            Ok(claims) => self.take_in(claims, &settlements, asked_at, events_max),
-            Err(Some(StoreErrorKind::Refused)) if !settlements.is_empty() => {
-                self.settle_each(settlements).await;
-            }
-            Err(_) => self.pause(),
-        }
-    }
-
-    fn request(&self, events_max: usize, settlements: Vec<(Ticket, Settlement)>) -> ClaimRequest {
-        ClaimRequest::new(self.id, self.number, self.settings().lease, events_max)
-            .with_running(self.running.len() + self.held_back.len())
-            .with_settlements(settlements)
-    }
-
-    /// Sends one request to the store. If it gets no answer, the next request has the same number,
-    /// so that the store can repeat the claims that it granted.
-    async fn ask(&mut self, request: &ClaimRequest) -> Result<Claims, Option<StoreErrorKind>> {
-        self.is_unanswered = true;
-        match timeout(Dispatcher::STORE_TIMEOUT, self.store.claim(request)).await {
-            Ok(Ok(claims)) => {
-                self.is_unanswered = false;
-                self.number += 1;
-                Ok(claims)
-            }
-            Ok(Err(err)) => {
-                report(
-                    &err,
-                    "events could not be settled and claimed; trying again",
-                );
-                Err(Some(err.kind()))
-            }
-            Err(_) => {
-                tracing::error!("the store does not answer; trying again");
-                Err(None)
-            }
-        }
-    }
-
-    /// Processes the answer to a request that contained the first of the unsettled settlements.
-    fn take_in(
-        &mut self,
-        claims: Claims,
-        settlements: &[(Ticket, Settlement)],
-        asked_at: Instant,
-        events_max: usize,
-    ) {
-        self.unsettled.drain(..settlements.len());
-        self.take_settled(settlements, &claims.settled);
-        self.take_claims(claims, asked_at, events_max);
-    }
-
-    /// Processes the results of settlements. A settled event needs no lease any more.
-    fn take_settled(&self, settlements: &[(Ticket, Settlement)], settled: &[Settled]) {
-        for ((ticket, _), settled) in settlements.iter().zip(settled) {
-            self.leases.remove(ticket.event);
-            if *settled == Settled::Lost {
-                tracing::warn!(event = %ticket.event, "settled too late: the event is handled again");
-            }
-        }
-    }
-
-    /// Settles the events separately, because the store permanently rejected one settlement. That
-    /// one is dropped, so that its claim lapses.
-    async fn settle_each(&mut self, settlements: Vec<(Ticket, Settlement)>) {
-        for one in settlements {
-            let event = one.0.event;
-            let alone = vec![one];
-            let request = self.request(0, alone.clone());
-            let asked_at = Instant::now();
-            match self.ask(&request).await {
-                // The answer may repeat claims that were granted to a request whose answer was
-                // lost.
-                Ok(claims) => self.take_in(claims, &alone, asked_at, 0),
-                Err(Some(StoreErrorKind::Refused)) => {
-                    tracing::error!(%event, "a settlement was rejected: the event is handled again");
-                    self.unsettled.drain(..1);
-                    self.leases.remove(event);
-                }
-                Err(_) => return self.pause(),
-            }
-        }
-    }
-
-    fn take_claims(&mut self, claims: Claims, asked_at: Instant, events_max: usize) {
-        if events_max > 0 {
-            self.is_suspected = claims.suspected;
-            self.may_have_more = claims.more;
-        }
-        for claim in claims.claims {
-            if self.is_stopping && !self.running.contains_key(&claim.ticket.event) {
-                self.settle(claim.ticket, Settlement::Release);
-                continue;
-            }
-            self.leases
-                .add(claim.ticket, after(asked_at, claim.holds_for));
-            let running = self.running.get_mut(&claim.ticket.event);
-            match running.filter(|_| !mutated(Mutation::RunsWithoutLease)) {
-                // The event's handler is still running here and continues under the new claim: a
-                // second one never starts beside it.
-                Some(running) => running.ticket = claim.ticket,
-                None => self.begin(claim),
-            }
-        }
-        self.note_whether_full();
-    }
-
     fn note_whether_full(&mut self) {
         let since = self.full_since.unwrap_or_else(Instant::now);
         self.full_since = (self.wanted() == 0).then_some(since);
@@ -471,70 +353,6 @@ impl Worker {
     fn begin_held_back(&mut self) {
         for claim in std::mem::take(&mut self.held_back) {
             self.begin(claim);
-        }
-    }
-
-    /// Waits for the running handlers, settles their events, and cancels handlers that exceed the
-    /// time limit.
-    async fn wind_down(mut self, deadline: Instant) {
-        self.is_stopping = true;
-        for claim in std::mem::take(&mut self.held_back) {
-            self.settle(claim.ticket, Settlement::Release);
-        }
-        // The last request may have been granted claims although its answer was not awaited. If it
-        // is sent again, the store repeats them, and they are released.
-        let mut takes_back = self.is_unanswered;
-        loop {
-            self.absorb();
-            let has_to_ask = takes_back || !self.unsettled.is_empty();
-            if self.running.is_empty() && !has_to_ask {
-                return;
-            }
-            if has_to_ask && self.paused_until.is_none() {
-                takes_back = false;
-                match timeout_at(deadline, self.exchange(0)).await {
-                    Ok(()) => continue,
-                    Err(_) => break,
-                }
-            }
-            tokio::select! {
-                biased;
-                Some(finished) = self.tasks.join_next_with_id() => self.finish(finished),
-                () = sleep_until(deadline) => break,
-                () = sleep_until(self.paused_until.unwrap_or(deadline)) => self.paused_until = None,
-            }
-        }
-        self.cancel().await;
-        if self.unsettled.is_empty() {
-            return;
-        }
-        let _ = timeout(LAST_SETTLEMENT, self.exchange(0)).await;
-        if !self.unsettled.is_empty() {
-            let events = self.unsettled.len();
-            tracing::warn!(
-                events,
-                "stopped before the store recorded the results of some events: they are handled again"
-            );
-        }
-    }
-
-    /// Cancels the running handlers. Those that have ended in the meantime count with their
-    /// results. A handler that blocks its thread cannot be cancelled: its claim is kept until the
-    /// lease ends.
-    async fn cancel(&mut self) {
-        self.absorb();
-        self.tasks.abort_all();
-        let all_ended = async {
-            while let Some(finished) = self.tasks.join_next_with_id().await {
-                self.finish(finished);
-            }
-        };
-        if timeout(CANCELLING, all_ended).await.is_err() {
-            let handlers = self.running.len();
-            tracing::warn!(
-                handlers,
-                "some handlers do not end: they block their threads"
-            );
         }
     }
 }

@@ -5,6 +5,7 @@ mod breaker;
 mod client;
 mod confirm;
 mod record_info;
+mod round;
 #[cfg(feature = "client")]
 mod submitter;
 
@@ -19,6 +20,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use breaker::Breaker;
 pub use record_info::{CouldNotAsk, RecordInfo};
+pub use round::Round;
+use round::{Found, Obstacle};
 #[cfg(feature = "client")]
 pub use submitter::{SubmitError, Submitter};
 
@@ -104,73 +107,6 @@ impl fmt::Debug for Reconciler {
             .field("records", &self.records)
             .field("interval", &self.interval)
             .finish_non_exhaustive()
-    }
-}
-
-/// The results of one [`round`](Reconciler::round).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Round {
-    /// The number of tasks that were asked about.
-    pub asked: usize,
-    /// The number of them that had ended without a callback that reported it.
-    pub recovered: usize,
-    /// The number of contradictions that were decided in favour of the superseded stage.
-    pub decided: usize,
-    /// The number of tasks that could not be asked about, or whose record could not be stored.
-    pub failed: usize,
-    /// The number of tasks that were given up, because the provider does not report that they
-    /// ended.
-    pub given_up: usize,
-}
-
-impl Round {
-    fn add(&mut self, found: Found) {
-        self.asked += 1;
-        match found {
-            Found::Running => {}
-            Found::Ended { recovered, decided } => {
-                self.recovered += usize::from(recovered);
-                self.decided += usize::from(decided);
-            }
-            Found::Failed => self.failed += 1,
-            Found::GivenUp => self.given_up += 1,
-        }
-    }
-}
-
-/// The result of asking about one task.
-#[derive(Debug, Clone, Copy)]
-enum Found {
-    Running,
-    Ended { recovered: bool, decided: bool },
-    Failed,
-    GivenUp,
-}
-
-/// The reason why a task could not be reconciled this time.
-#[derive(Debug, thiserror::Error)]
-enum Obstacle {
-    #[error(transparent)]
-    CouldNotAsk(#[from] CouldNotAsk),
-    #[error(transparent)]
-    NotAccepted(#[from] AcceptError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Obstacle {
-    fn report(&self, task_id: &TaskId) {
-        let err = self as &dyn std::error::Error;
-        tracing::warn!(err, %task_id, "not reconciled; trying again");
-    }
-
-    /// Returns how long the provider asked to wait.
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::CouldNotAsk(err) => err.retry_after(),
-            _ => None,
-        }
     }
 }
 

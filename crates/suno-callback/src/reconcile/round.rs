@@ -1,0 +1,76 @@
+//! The results of asking.
+
+use std::time::Duration;
+
+use suno_types::TaskId;
+
+use super::record_info::CouldNotAsk;
+use crate::inbox::AcceptError;
+use crate::store::StoreError;
+
+/// The results of one [`round`](crate::Reconciler::round).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Round {
+    /// The number of tasks that were asked about.
+    pub asked: usize,
+    /// The number of them that had ended without a callback that reported it.
+    pub recovered: usize,
+    /// The number of contradictions that were decided in favour of the superseded stage.
+    pub decided: usize,
+    /// The number of tasks that could not be asked about, or whose record could not be stored.
+    pub failed: usize,
+    /// The number of tasks that were given up, because the provider does not report that they
+    /// ended.
+    pub given_up: usize,
+}
+
+impl Round {
+    pub(super) fn add(&mut self, found: Found) {
+        self.asked += 1;
+        match found {
+            Found::Running => {}
+            Found::Ended { recovered, decided } => {
+                self.recovered += usize::from(recovered);
+                self.decided += usize::from(decided);
+            }
+            Found::Failed => self.failed += 1,
+            Found::GivenUp => self.given_up += 1,
+        }
+    }
+}
+
+/// The result of asking about one task.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found {
+    Running,
+    Ended { recovered: bool, decided: bool },
+    Failed,
+    GivenUp,
+}
+
+/// The reason why a task could not be reconciled this time.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Obstacle {
+    #[error(transparent)]
+    CouldNotAsk(#[from] CouldNotAsk),
+    #[error(transparent)]
+    NotAccepted(#[from] AcceptError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Obstacle {
+    pub(super) fn report(&self, task_id: &TaskId) {
+        let err = self as &dyn std::error::Error;
+        tracing::warn!(err, %task_id, "not reconciled; trying again");
+    }
+
+    /// Returns how long the provider asked to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::CouldNotAsk(err) => err.retry_after(),
+            _ => None,
+        }
+    }
+}
