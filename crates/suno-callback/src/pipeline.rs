@@ -20,6 +20,8 @@ use crate::verify::Verification;
 
 /// A change to the settings of one part.
 type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
+/// Is called for every delivery that was committed.
+type Observer = Box<dyn Fn(&Delivery, Accepted) + Send + Sync>;
 
 /// A receiver and a dispatcher on one store, with the background tasks they need.
 ///
@@ -72,7 +74,7 @@ pub struct PipelineBuilder {
     client: Option<suno_client::Client>,
     must_confirm: bool,
     has_retention: bool,
-    observer: Box<dyn Fn(&Delivery, Accepted) + Send + Sync>,
+    observer: Observer,
     receiver: Change<Receiver>,
     dispatcher: Change<Dispatcher>,
     reconciler: Change<Reconciler>,
