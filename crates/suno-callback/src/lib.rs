@@ -83,6 +83,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod body;
 mod clock;

@@ -76,6 +76,8 @@
 //! Numbers such as `PROTOCOL.md 2.4` in this documentation refer to statements in
 //! `docs/PROTOCOL.md`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod address;
 mod answer;
 mod client;

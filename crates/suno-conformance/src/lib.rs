@@ -9,6 +9,8 @@
 //!
 //! The commands `suno conformance` and `cargo xtask conformance` are thin callers of [`run`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod case;
 #[cfg(feature = "cli")]
 mod cli;

@@ -27,6 +27,8 @@
 //! Numbers such as `PROTOCOL.md 1.2` refer to the provider's behaviour in `docs/PROTOCOL.md`. With
 //! the feature `tls`, callbacks can go to `https://` URLs.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod background;
 mod body;
 mod clock;

@@ -19,6 +19,25 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features
+//!
+//! * `bundled` (default): compiles SQLite in, which needs a C compiler. Without it, the SQLite of the
+//!   system is linked, which must be 3.37 or later and at least what the version of [`rusqlite`] in use
+//!   asks for (3.45.3 for the newest). Prefer 3.51.3 or later, which cannot corrupt a file that several
+//!   connections write (the [WAL-reset bug](https://www.sqlite.org/wal.html#walresetbug), very rare).
+//!
+//! # Beside other users of SQLite
+//!
+//! A program can contain only one version of `libsqlite3-sys`. This crate accepts `rusqlite` 0.32 to
+//! 0.43, and cargo chooses the version that fits sqlx (0.8 or later), diesel (2.2 or later) or the
+//! program's own `rusqlite`. Use `suno_store_sqlite::rusqlite` in code that shares a transaction with the
+//! store.
+//!
+//! If cargo still reports two packages that link to `sqlite3`, the other crate needs a version outside
+//! this range: update it. An older `rusqlite` bundles an older SQLite: 3.46.0 beside sqlx 0.8.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
 mod claim;

@@ -26,6 +26,8 @@
 //!
 //! * `signature`: sign and verify `X-Webhook-Signature`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod callback;
 mod code;
 mod envelope;
