@@ -168,7 +168,7 @@ CREATE TABLE intents (
     submit BLOB NOT NULL UNIQUE,
     intended_at INTEGER NOT NULL,
     stored_at INTEGER NOT NULL,
-    -- The delay or time after which its task is due.
+    -- The time at which its task becomes due.
     due INTEGER NOT NULL,
     -- Reserved for the application's own name of the submit; not written yet.
     reference TEXT
