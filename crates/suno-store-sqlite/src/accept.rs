@@ -1,4 +1,4 @@
-//! Storing deliveries.
+//! Stores deliveries.
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 use suno_callback::bounds::{
@@ -45,7 +45,7 @@ fn insert_event<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<Cached
     )
 }
 
-/// What a delivery says of an event.
+/// The content of a delivery about an event.
 #[derive(Clone, Copy)]
 struct Says<'a> {
     delivery: &'a Delivery,
@@ -54,14 +54,16 @@ struct Says<'a> {
     semantic: Fingerprint,
 }
 
-/// A transaction that stores deliveries, with the statements that each of them needs.
+/// A transaction that stores deliveries, with the prepared statements that it needs for each.
 struct Accepting<'a, 'w> {
     work: &'a mut Work<'w>,
     siblings: Siblings<'w>,
     event: CachedStatement<'w>,
-    /// The events that came too late. As the others they are ready once all are stored.
+    /// The late events. Like the others, they are ready until all deliveries of the slice are
+    /// stored.
     late: Vec<i64>,
-    /// The events that are not the only ones of their tasks, since the slice began.
+    /// The events that have gained a sibling since the slice began, so that they are not the only
+    /// ones of their tasks any more.
     of_one_task: Vec<i64>,
 }
 
@@ -96,7 +98,7 @@ impl Accepting<'_, '_> {
         let siblings = self.siblings.of(self.work.keys, hash, task_id.as_str())?;
         if let Some(known) = siblings.iter().find(|known| known.stage == *stage) {
             if known.id >= first && known.unconfirmed && !says.delivery.unconfirmed {
-                // Confirmed by a delivery of the same slice: it needs its state for that.
+                // The event was confirmed by a delivery of the same slice, which needs its state.
                 self.open(first)?;
             }
             return accept_again(self.work, known, &siblings, says);
@@ -120,7 +122,8 @@ impl Accepting<'_, '_> {
     }
 
     fn is_late(&self, siblings: &[StoredSibling], says: Says<'_>) -> Result<bool> {
-        // Those of this slice have no state yet; for lateness it does not matter: they are not done.
+        // Events of this slice have no state yet. For lateness that does not matter: they are not
+        // done.
         let stage = says.key.stage();
         Ok(siblings.iter().any(|sibling| {
             let counts = !sibling.unconfirmed || sibling.state == crate::row::DONE;
@@ -150,7 +153,7 @@ impl Accepting<'_, '_> {
         Ok(event)
     }
 
-    /// Makes the events of this slice ready that are not yet, all at once.
+    /// Makes the events of this slice ready that have no state yet, all at once.
     fn open(&mut self, first: i64) -> Result<()> {
         if self.work.keys.next_event() > first {
             self.work
@@ -171,7 +174,7 @@ impl Accepting<'_, '_> {
     }
 }
 
-/// Another delivery of a known event.
+/// Stores another delivery of a known event.
 fn accept_again(
     work: &mut Work<'_>,
     known: &StoredSibling,
@@ -192,7 +195,7 @@ fn accept_again(
     Ok(accepted)
 }
 
-/// Keeps a delivery beside the event, unless it says what is known.
+/// Keeps a delivery with its event, unless its content is already known.
 fn add_conflict(work: &mut Work<'_>, event: i64, says: Says<'_>) -> Result<Accepted> {
     let transaction = work.transaction;
     let (strict, semantic) = (says.delivery.strict.0, says.semantic.0);
@@ -235,7 +238,7 @@ fn conflicts_of(transaction: &Transaction<'_>, event: i64) -> rusqlite::Result<u
         .query_row([event], |row| row.get(0))
 }
 
-/// Makes an event that waits ready at once, within a bound.
+/// Ends the wait of an event early, within a limit.
 fn nudge(work: &mut Work<'_>, event: i64) -> Result<()> {
     let nudged = work
         .transaction
@@ -253,7 +256,7 @@ fn nudge(work: &mut Work<'_>, event: i64) -> Result<()> {
     Ok(())
 }
 
-/// Puts what a confirmed delivery says in the place of an unconfirmed event.
+/// Replaces the content of an unconfirmed event by that of a confirmed delivery.
 fn confirm(work: &mut Work<'_>, known: &StoredSibling, says: Says<'_>) -> Result<()> {
     let (transaction, event) = (work.transaction, known.id);
     keep_former(transaction, event, says)?;
@@ -282,7 +285,7 @@ fn confirm(work: &mut Work<'_>, known: &StoredSibling, says: Says<'_>) -> Result
     Ok(())
 }
 
-/// Keeps what an unconfirmed event said as a conflict, if the record says something else.
+/// Keeps the content of an unconfirmed event as a conflict, if the record differs from it.
 fn keep_former(transaction: &Transaction<'_>, event: i64, says: Says<'_>) -> Result<()> {
     let (strict, semantic) = (says.delivery.strict.0, says.semantic.0);
     transaction
@@ -303,7 +306,7 @@ fn keep_former(transaction: &Transaction<'_>, event: i64, says: Says<'_>) -> Res
     Ok(())
 }
 
-/// Keeps a delivery as it came, within a bound.
+/// Keeps a delivery as it was received, within a limit.
 pub(crate) fn put_in_quarantine(
     work: &mut Work<'_>,
     delivery: &Delivery,

@@ -1,4 +1,4 @@
-//! Claiming: requests that may be repeated, and when there is something to claim.
+//! Claims events: answers repeated requests, and reports when there is something to claim.
 
 use rusqlite::{OptionalExtension, Transaction};
 use suno_callback::{Claim, ClaimRequest, Claims, Ticket, WorkerId};
@@ -10,11 +10,11 @@ use crate::lease::{Event, Lease};
 use crate::settle::settle;
 use crate::work::Work;
 
-/// How many workers are remembered with their last request.
+/// The number of workers whose last request is remembered.
 const WORKERS_MAX: usize = 64;
 
-/// The last request of each worker and what it was granted, so that an answer which got lost can be
-/// repeated. In memory, because a worker that has lost its process asks no more.
+/// The last request of each worker and the claims that it was granted, so that a lost answer can be
+/// repeated. It is kept in memory, because a worker does not outlive its process.
 #[derive(Debug, Default)]
 pub(crate) struct LastRequests(Vec<LastRequest>);
 
@@ -43,7 +43,7 @@ impl LastRequests {
     }
 }
 
-/// Settles, and claims the events whose turn it is.
+/// Applies the settlements, and claims the events whose turn it is.
 pub(crate) fn claim(work: &mut Work<'_>, request: &ClaimRequest) -> Result<Claims> {
     let settled = request
         .settlements
@@ -65,7 +65,7 @@ pub(crate) fn claim(work: &mut Work<'_>, request: &ClaimRequest) -> Result<Claim
     Ok(claims)
 }
 
-/// What the request was granted, if it was answered before.
+/// Returns the claims that the request was granted, if it was answered before.
 fn granted_before(work: &Work<'_>, request: &ClaimRequest) -> Option<Vec<Ticket>> {
     let last = work.requests.of(request.worker)?;
     match last.number.cmp(&request.number) {
@@ -91,7 +91,7 @@ fn still_held(work: &mut Work<'_>, granted: &[Ticket]) -> Result<Claims> {
     Ok(claims)
 }
 
-/// After what time the next event becomes ready; zero if one is.
+/// Returns the time until the next event becomes ready; zero if one is ready.
 pub(crate) fn next_due(
     transaction: &Transaction<'_>,
     now: Micros,

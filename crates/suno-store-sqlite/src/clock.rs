@@ -1,18 +1,20 @@
-//! The store's clock: it never goes back, and steps of the system clock do not move it.
+//! The store's clock: it never goes back, and changes to the system clock do not affect it.
 //!
-//! Its time is the system's plus an offset that is kept in the file, so that all processes on the file
-//! share it. Each process compares how far that time has moved with its own monotonic clock. If they
-//! differ by more than [`STEP`], the system clock was set: the offset takes up the difference, and the
-//! other processes see the new offset.
+//! Its time is the system's plus an offset that is stored in the file, so that all processes that
+//! use the file share it. Each process compares how far that time has moved with its own monotonic
+//! clock. If they differ by more than [`STEP`], the system clock was set: the offset absorbs the
+//! difference, and the other processes read the new offset.
 //!
-//! A process that has just opened the file has nothing to compare with. It starts at the latest time
-//! in the file or later, but no later than [`GAP_MAX`] after it: time during which no process used the
-//! file counts as an hour at most, so that a clock that is wrong at the start ages nothing.
+//! A process that has just opened the file has nothing to compare with. It starts at the latest
+//! time in the file or later, but no later than [`GAP_MAX`] after it: time during which no process
+//! used the file counts as at most an hour, so that a clock that is wrong at the start makes
+//! nothing old.
 //!
-//! What remains: if the system clock is set while other processes use the file, and a process opens it
-//! before one of them has used it again, that process takes the step for time that has passed. Claims
-//! of the others can lapse up to that much (and at most an hour) too early. They use the file at least
-//! every third of a lease, and cancel their handlers when they find their claims lost.
+//! One case remains: if the system clock is set while other processes use the file, and a process
+//! opens it before one of them has used it again, that process takes the jump for elapsed time.
+//! Claims of the others can then lapse too early, by the size of the jump and at most an hour. The
+//! others use the file at least every third of a lease, and cancel their handlers when they find
+//! their claims lost.
 
 use std::time::Duration;
 
@@ -21,17 +23,18 @@ use suno_callback::Clock;
 
 use crate::error::Result;
 
-/// A moment of the store's clock, or of the system's, in microseconds.
+/// A time of the store's clock or of the system's, in microseconds.
 pub(crate) type Micros = i64;
 
-/// By how much the system clock and the monotonic clock may move apart between two operations.
+/// The maximum difference between the system clock and the monotonic clock that may arise between
+/// two operations without counting as a change of the system clock.
 const STEP: Micros = 1_000_000;
-/// How long a time without any process counts at most.
+/// The maximum that counts for a time without any process.
 const GAP_MAX: Micros = 3_600_000_000;
-/// How old the time in the file may become before it is written again.
+/// The maximum age of the time in the file before it is written again.
 const WRITTEN_EVERY: Micros = 1_000_000;
 
-/// What the clocks of this process show.
+/// The readings of this process's clocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading {
     system: Micros,
@@ -47,10 +50,10 @@ impl Reading {
     }
 }
 
-/// What a process remembers of the store's clock.
+/// The state of the store's clock that a process remembers.
 #[derive(Debug, Default)]
 pub(crate) struct StoreClock {
-    /// The store's time at a moment of the monotonic clock.
+    /// The store's time at a reading of the monotonic clock.
     anchor: Option<(Micros, Duration)>,
 }
 
@@ -62,7 +65,7 @@ struct Kept {
 }
 
 impl StoreClock {
-    /// The present moment, in a transaction that writes.
+    /// Returns the current time, in a transaction that writes.
     pub(crate) fn now(
         &mut self,
         transaction: &Transaction<'_>,
@@ -78,7 +81,7 @@ impl StoreClock {
         Ok(now)
     }
 
-    /// The present moment, in a transaction that only reads.
+    /// Returns the current time, in a transaction that only reads.
     pub(crate) fn peek(
         &mut self,
         transaction: &Transaction<'_>,
@@ -103,7 +106,7 @@ impl StoreClock {
         };
         let now = now.max(kept.clock);
         self.anchor = Some((now, reading.monotonic));
-        // Within a step's tolerance the offset stays as it is.
+        // Within the tolerance of a step, the offset does not change.
         let is_off = now.abs_diff(by_system) > STEP.unsigned_abs();
         let offset = if is_off {
             now - reading.system
@@ -126,17 +129,17 @@ impl Kept {
     }
 }
 
-/// A duration in microseconds.
+/// Converts a duration to microseconds.
 pub(crate) fn micros(duration: Duration) -> Micros {
     Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
 
-/// The moment after a wait.
+/// Returns the time after a wait.
 pub(crate) fn after(now: Micros, wait: Duration) -> Micros {
     now.saturating_add(micros(wait))
 }
 
-/// How long it is until a moment; zero if it is over.
+/// Returns the duration until a time; zero if it has passed.
 pub(crate) fn left(now: Micros, until: Micros) -> Duration {
     Duration::from_micros(until.saturating_sub(now).max(0).unsigned_abs())
 }
@@ -148,7 +151,7 @@ mod tests {
     const SECOND: Micros = 1_000_000;
     const DAY: Micros = 86_400 * SECOND;
 
-    /// Processes on one file, on one machine.
+    /// Processes on one machine that share one file.
     struct Machine {
         kept: Kept,
         reading: Reading,

@@ -1,16 +1,16 @@
-//! What went wrong in a transaction, and what it means to users of the store.
+//! The error of a transaction, and its meaning for users of the store.
 
 use rusqlite::ErrorCode;
 use suno_callback::{StoreError, StoreErrorKind};
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// Why an operation failed.
+/// The reason why an operation failed.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// SQLite says so.
+    /// SQLite returned an error.
     Sqlite(rusqlite::Error),
-    /// A row that this program does not write.
+    /// A row contains a value that this program never writes.
     Damaged(&'static str),
     /// A kind of content that this version of the store does not know.
     Unknown,
@@ -34,7 +34,7 @@ impl From<Error> for StoreError {
 }
 
 impl Error {
-    /// True if the row of one event cannot be read, while others can.
+    /// Whether only the row of one event cannot be read, so that others can.
     pub(crate) fn is_of_one_row(&self) -> bool {
         match self {
             Self::Damaged(_) => true,
@@ -46,7 +46,7 @@ impl Error {
     }
 }
 
-/// Sorts an error of SQLite by what can be done about it.
+/// Classifies an error of SQLite by what the caller can do about it.
 fn kind(err: &rusqlite::Error) -> StoreErrorKind {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
@@ -61,10 +61,11 @@ fn kind(err: &rusqlite::Error) -> StoreErrorKind {
             | Utf8Error(..)
     );
     match err.sqlite_error_code() {
-        // A value that this program never writes, or none where there always is one.
+        // A value that this program never writes, or a missing value that is always
+        // present.
         None if is_damage => StoreErrorKind::Corrupt,
         Some(ErrorCode::DiskFull) => StoreErrorKind::Full,
-        // What cannot be opened beside a file that is open are its -wal and -shm.
+        // If opening fails although the file is open, the cause is its -wal or -shm.
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             StoreErrorKind::ReadOnly
         }
@@ -76,7 +77,7 @@ fn kind(err: &rusqlite::Error) -> StoreErrorKind {
     }
 }
 
-/// Sorts an error of SQLite.
+/// Classifies an error of SQLite.
 pub(crate) fn store_error(err: rusqlite::Error) -> StoreError {
     Error::from(err).into()
 }

@@ -1,8 +1,8 @@
-//! The file behind a connection, and the log (`-wal`) beside it: whether they are still the ones
-//! that were opened.
+//! The file of a connection, and its log (`-wal`): checks that they are still the ones that were
+//! opened.
 //!
-//! A connection goes on writing to files that were removed or replaced, and nothing of that would
-//! be there after the next start. So each transaction begins by looking.
+//! A connection keeps writing to files that were removed or replaced, and these writes would be
+//! lost after a restart. So each transaction checks the files first.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use suno_callback::{StoreError, StoreErrorKind};
 
 use crate::error::store_error;
 
-/// Opens a file: to write or to read.
+/// Opens a file for writing or reading.
 pub(crate) type Open = fn(&Path) -> Result<Connection, StoreError>;
 
-/// A connection and the files that it was opened on.
+/// A connection and the files on which it was opened.
 pub(crate) struct OpenFile {
     path: PathBuf,
     log_path: PathBuf,
     open: Open,
-    /// `None` after they were given up and before others could be opened.
+    /// `None` between closing the old files and opening others.
     connection: Option<Connection>,
     file: Identity,
     log: Option<Identity>,
-    /// The file was emptied in place: whatever is in it now, the log does not go with it.
+    /// The file was emptied in place: the log does not belong to its new content.
     emptied: bool,
 }
 
@@ -33,7 +33,9 @@ impl OpenFile {
     pub(crate) fn open(path: &Path, open: Open) -> Result<Self, StoreError> {
         let connection = open(path)?;
         let Some((file, _)) = Identity::of(path) else {
-            return Err(unavailable("it is no file: nothing in it would last"));
+            return Err(unavailable(
+                "not a regular file: its contents would be lost",
+            ));
         };
         let log_path = log_path(path);
         Ok(Self {
@@ -47,13 +49,13 @@ impl OpenFile {
         })
     }
 
-    /// The connection to the file that is there now, and whether it is another one than last time.
+    /// Returns the connection to the current file, and whether it is another file than last time.
     ///
-    /// * A file that was removed or emptied is not made anew: what it remembered would be handled
-    ///   again. It is used again when it has been put back.
-    /// * Another file in its place is opened, unless the log of the old one is still beside it: its
-    ///   pages would be read into the new one.
-    /// * When the log was removed, what is in it is first brought into the file.
+    /// * A file that was removed or emptied is not created again, because the events that it
+    ///   remembered would be handled again. It is used again when it has been put back.
+    /// * A file that replaced it is opened, unless the log of the old file is still present: its
+    ///   pages would be read into the new file.
+    /// * If the log was removed, its contents are first written to the file.
     pub(crate) fn connection(&mut self) -> Result<(&mut Connection, bool), StoreError> {
         let Some((file, bytes)) = Identity::of(&self.path) else {
             return Err(unavailable(
@@ -65,14 +67,14 @@ impl OpenFile {
         if bytes == 0 || self.emptied {
             self.give_up();
             return Err(unavailable(
-                "the file was emptied; remove its -wal and -shm and move a backup in its place, \
+                "the file was emptied; remove its -wal and -shm and put a backup in its place, \
                  or restart to begin with an empty one",
             ));
         }
         if file != self.file {
             if log == self.log && log_bytes.is_some_and(|bytes| bytes > 0) {
                 return Err(unavailable(
-                    "the file was replaced, and the -wal beside it goes with the old one; remove \
+                    "the file was replaced, but its -wal belongs to the old file; remove \
                      its -wal and -shm too, or put the old file back",
                 ));
             }
@@ -94,7 +96,8 @@ impl OpenFile {
         Ok((self.connection.insert(connection), is_another))
     }
 
-    /// Brings what is in the log into the file, although the log can no longer be found there.
+    /// Writes the contents of the log to the file, although the log no longer has a name in the
+    /// folder.
     fn save_log(&self) -> Result<(), StoreError> {
         let Some(connection) = self.connection.as_ref().filter(|_| self.log.is_some()) else {
             return Ok(());
@@ -106,23 +109,23 @@ impl OpenFile {
             .map_err(store_error)?;
         if is_busy {
             return Err(unavailable(
-                "the -wal of the file was removed, and what was in it could not be saved yet",
+                "the -wal of the file was removed, and its contents could not be saved yet",
             ));
         }
-        tracing::warn!("the -wal of the store was removed; what was in it is in the file now");
+        tracing::warn!("the -wal of the store was removed; its contents are now in the file");
         Ok(())
     }
 
-    /// Closes the connection, and leaves the files that are there now alone.
+    /// Closes the connection without touching the files that are there now.
     fn give_up(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // It fails only for a setting that SQLite does not know.
+            // This fails only for a setting that SQLite does not know.
             let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
     }
 }
 
-/// Where SQLite keeps the log: beside the file itself, not beside a link to it.
+/// Returns the path of SQLite's log: it is next to the file itself, not next to a link to it.
 fn log_path(path: &Path) -> PathBuf {
     let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut log = file.into_os_string();
@@ -134,7 +137,7 @@ fn unavailable(reason: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable).with_source(reason)
 }
 
-/// What makes a file the same file.
+/// Identifies a file independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -142,7 +145,7 @@ struct Identity {
 }
 
 impl Identity {
-    /// Of the file that is there, with how many bytes it has.
+    /// Returns the identity of the current file, and its size in bytes.
     #[cfg(unix)]
     fn of(path: &Path) -> Option<(Self, u64)> {
         use std::os::unix::fs::MetadataExt;
@@ -155,7 +158,7 @@ impl Identity {
         Some((identity, metadata.len()))
     }
 
-    /// Elsewhere a file that is open cannot be removed.
+    /// On other systems, an open file cannot be removed.
     #[cfg(not(unix))]
     fn of(path: &Path) -> Option<(Self, u64)> {
         let metadata = fs::metadata(path).ok()?;

@@ -1,4 +1,4 @@
-//! Granting claims: whichever became ready first, and a bounded number of looks.
+//! Grants claims in the order in which events became ready, with a limited number of candidates.
 
 use std::collections::VecDeque;
 
@@ -14,10 +14,11 @@ use crate::siblings::{Siblings, at};
 use crate::state::{self, ClaimedReady};
 use crate::work::Work;
 
-/// How many events are looked at for one claim. Each is claimed, parked or buried, or is a suspected
-/// one: a look is nearly never in vain.
+/// The maximum number of events that are looked at for one claim. Each of them is claimed, parked,
+/// made a dead letter, or suspected: a look is hardly ever wasted.
 const LOOKED_AT_MAX: u32 = 4_096;
-/// How many candidates of a table are read at first at least. Each further read is twice as many.
+/// The minimum number of candidates that are read from a table at first. Each further read is twice
+/// as large.
 const READ_MIN: u32 = 4;
 
 /// An event that may be claimed now.
@@ -25,21 +26,21 @@ struct Candidate {
     id: i64,
     since: Micros,
     is_ready: bool,
-    /// True if it is the only event of its task and was never claimed.
+    /// Whether it is the only event of its task and was never claimed.
     is_only: bool,
     /// `None` if the event of this row is missing.
     task_hash: Option<i64>,
 }
 
-/// What a look at a candidate came to.
+/// The result of looking at a candidate.
 enum Looked {
     Granted(Claim),
     Suspected,
-    /// It is not a candidate any more.
+    /// It is no longer a candidate.
     PutAside,
 }
 
-/// Grants what a request asks for.
+/// Grants the claims of a request.
 pub(crate) fn grant(work: &mut Work<'_>, request: &ClaimRequest) -> Result<Claims> {
     let mut granting = Granting {
         event: Event::statement(work.transaction)?,
@@ -55,23 +56,23 @@ pub(crate) fn grant(work: &mut Work<'_>, request: &ClaimRequest) -> Result<Claim
     Ok(granting.claims)
 }
 
-/// A transaction that grants claims, with the statements that each of them needs.
+/// A transaction that grants claims, with the prepared statements that it needs for each.
 struct Granting<'a, 'w> {
     work: &'a mut Work<'w>,
     request: &'a ClaimRequest,
     event: CachedStatement<'w>,
     claim: CachedStatement<'w>,
-    /// When the leases end.
+    /// The time at which the leases end.
     until: Micros,
     claims: Claims,
-    /// The events of `ready` that were claimed. Their rows are still there.
+    /// The events of `ready` that were claimed. Their rows still exist.
     taken: Vec<i64>,
 }
 
 impl Granting<'_, '_> {
-    /// Looks at candidates in their order; true if there may be more.
+    /// Looks at candidates in their order. Returns true if there may be more.
     fn run(&mut self) -> Result<bool> {
-        // One more than can be granted, to know whether there are more.
+        // One more than can be granted, to find out whether there are more.
         let granted_max = u32::try_from(self.request.events_max).unwrap_or(LOOKED_AT_MAX);
         let mut candidates = Candidates::new(self.work.now, granted_max.saturating_add(1));
         for _ in 0..LOOKED_AT_MAX {
@@ -103,7 +104,7 @@ impl Granting<'_, '_> {
             return Ok(Looked::PutAside);
         };
         let looked = if candidate.is_only {
-            // Nearly always: nothing else has to be looked up.
+            // The usual case: nothing else needs to be looked up.
             self.grant(candidate, task_hash, 0).map(Looked::Granted)
         } else {
             self.look_at_task(candidate, task_hash)
@@ -121,7 +122,7 @@ impl Granting<'_, '_> {
         let mut siblings = Siblings::new(self.work.transaction)?;
         let stored = siblings.of_event(self.work.keys, task_hash, candidate.id)?;
         let now = at(&stored, self.work.now)?;
-        // Claimed, superseded or parked by an earlier look of this claim.
+        // Already claimed, superseded or parked earlier in this request.
         let is_open = stored
             .iter()
             .zip(&now)
@@ -134,7 +135,7 @@ impl Granting<'_, '_> {
             return Ok(Looked::PutAside);
         };
         if stored[turn.claim].id != candidate.id {
-            // It is met by itself, in the order in which it became ready.
+            // That event is a candidate itself, in the order in which it became ready.
             return Ok(Looked::PutAside);
         }
         let mut lapses = 0;
@@ -186,7 +187,7 @@ impl Granting<'_, '_> {
         Lease::of(self.work.transaction, event)?.ok_or(Error::Damaged("an event has no state"))
     }
 
-    /// Deletes the rows of `ready` that were taken, those with consecutive numbers together.
+    /// Deletes the claimed rows of `ready`; consecutive numbers are deleted together.
     fn delete_taken(&mut self) -> Result<()> {
         self.taken.sort_unstable();
         let mut delete = self
@@ -200,17 +201,18 @@ impl Granting<'_, '_> {
     }
 }
 
-/// The candidates, those first that became ready first: merged from the tables `ready` and `later`.
+/// The candidates, in the order in which they became ready: merged from the tables `ready` and
+/// `later`.
 struct Candidates {
     now: Micros,
     ready: Queue,
     later: Queue,
 }
 
-/// The candidates of one table, read some at a time.
+/// The candidates of one table, read in batches.
 struct Queue {
     read: VecDeque<Candidate>,
-    /// Since when the last one that was read is ready, and its number.
+    /// The time since when the last candidate read is ready, and its number.
     after: (Micros, i64),
     read_next: u32,
     is_at_end: bool,
@@ -259,7 +261,7 @@ impl Candidates {
 }
 
 impl Queue {
-    /// Reads some, if all that were read are taken.
+    /// Reads a batch, if all candidates read so far are used.
     fn fill(
         &mut self,
         read: impl FnOnce((Micros, i64), u32) -> rusqlite::Result<VecDeque<Candidate>>,
@@ -297,7 +299,7 @@ impl Candidate {
         })
     }
 
-    /// Its place in the order of claims.
+    /// Its position in the order of claims.
     fn place(&self) -> (Micros, i64) {
         (self.since, self.id)
     }
@@ -312,7 +314,7 @@ fn lapses_of(work: &Work<'_>, event: i64) -> Result<u32> {
     Ok(lapses.unwrap_or(0))
 }
 
-/// A row without an event cannot be handled, and would be met again and again.
+/// A row without an event cannot be handled, and would be found again and again.
 fn forget_orphan(transaction: &Transaction<'_>, event: i64) -> Result<()> {
     for sql in [
         "DELETE FROM ready WHERE event_id = ?1",
@@ -327,13 +329,13 @@ fn forget_orphan(transaction: &Transaction<'_>, event: i64) -> Result<()> {
     Ok(())
 }
 
-/// Makes an event that cannot be read a dead letter, so that it does not hold up the others.
+/// Makes an event that cannot be read a dead letter, so that it does not block the others.
 fn bury_damaged(work: &mut Work<'_>, candidate: &Candidate, err: &Error) -> Result<()> {
     let event = candidate.id;
     tracing::error!(
         event,
         ?err,
-        "the store is damaged: an event cannot be read, and is a dead letter"
+        "the store is damaged: an event cannot be read and becomes a dead letter"
     );
     state::move_to_later(work, event)?;
     let reason = "its record in the store is damaged";

@@ -1,4 +1,4 @@
-//! Looking into the file: events, the quarantine, counts.
+//! Inspects the file: events, the quarantine, counts.
 
 use rusqlite::{Params, Row, Transaction, params};
 use suno_callback::{
@@ -13,10 +13,10 @@ use crate::keys::Keys;
 use crate::row::{self, source, state, task_hash, time};
 use crate::work::Work;
 
-/// How many events are looked at for one page of a filtered list.
+/// The maximum number of events that are looked at for one page of a filtered list.
 const LOOKED_AT_MAX: u32 = 4_096;
 
-/// All events of a task, with their bodies.
+/// Returns all events of a task, with their bodies.
 pub(crate) fn find(work: &mut Work<'_>, task_id: &TaskId) -> Result<Vec<EventRecord>> {
     work.keys.catch_up(work.transaction)?;
     let events = {
@@ -32,12 +32,12 @@ pub(crate) fn find(work: &mut Work<'_>, task_id: &TaskId) -> Result<Vec<EventRec
     Ok(found)
 }
 
-/// A page of events, without their bodies.
+/// Returns a page of events, without their bodies.
 pub(crate) fn list(work: &mut Work<'_>, request: &ListRequest) -> Result<Page<EventRecord>> {
     let is_filtered = request.filter != suno_callback::EventFilter::default();
     let looked_at_max = match is_filtered {
         true => LOOKED_AT_MAX,
-        // One more tells whether the list goes on.
+        // One more shows whether the list continues.
         false => request.events_max.saturating_add(1),
     };
     let sql = format!(
@@ -63,7 +63,7 @@ pub(crate) fn list(work: &mut Work<'_>, request: &ListRequest) -> Result<Page<Ev
     Ok(Page::new(records, next))
 }
 
-/// The numbers of events that may be in a state: at most `?2` after `?1`.
+/// Returns the numbers of events that may be in a state: at most `?2` after `?1`.
 fn numbers_of(state: Option<StateName>) -> &'static str {
     match state {
         Some(StateName::Dead) => {
@@ -85,7 +85,7 @@ fn numbers_of(state: Option<StateName>) -> &'static str {
     }
 }
 
-/// The columns of an event; the body is the last one.
+/// The columns of an event; the body comes last.
 const EVENT: &str = "SELECT id, task_id, stage, code,
     CASE WHEN later.event_id IS NOT NULL THEN later.state
          WHEN ready.event_id IS NOT NULL THEN 0
@@ -98,12 +98,12 @@ const EVENT: &str = "SELECT id, task_id, stage, code,
     source, verified_by, events.unconfirmed, events.received_at,
     (SELECT count(*) FROM conflicts WHERE conflicts.event_id = events.id)";
 
-/// Events with their states.
+/// Reads events with their states.
 const FROM_EVENTS: &str = "FROM events
     LEFT JOIN later ON later.event_id = id LEFT JOIN ready ON ready.event_id = id
     LEFT JOIN settled ON settled.event_id = id LEFT JOIN dead ON dead.event_id = id";
 
-/// The row of an event.
+/// Reads the row of an event.
 struct EventRow {
     id: i64,
     task_id: String,
@@ -172,7 +172,7 @@ fn records(
     rows.map(|row| row?.into_record(now)).collect()
 }
 
-/// A page of the quarantine.
+/// Returns a page of the quarantine.
 pub(crate) fn quarantine(
     work: &mut Work<'_>,
     after: Option<EventId>,
@@ -210,7 +210,7 @@ fn quarantined(row: &Row<'_>) -> Result<QuarantinedDelivery> {
     Ok(entry)
 }
 
-/// How many events there are, by state.
+/// Counts the events by state.
 pub(crate) fn counts(work: &mut Work<'_>) -> Result<Counts> {
     let mut statement = work.transaction.prepare_cached(
         "SELECT (SELECT count(*) FROM ready) + (SELECT count(*) FROM later WHERE state = 0),

@@ -1,14 +1,14 @@
-//! Which events a task has: the structure that dedupes.
+//! Finds the events of a task: the index that detects duplicates.
 //!
-//! Task ids are random, so that an index over them would write another page for nearly every event.
+//! Task ids are random, so an index over them would write another page for nearly every event.
 //! Instead, a transaction that stores events appends their hashes to `key_log` in one row, and the
 //! writer keeps those keys in memory. When there are many, they are merged into the table `keys` in
-//! sorted slices, a slice with each commit: neighbours share pages, and no commit takes long.
+//! sorted slices, one slice with each commit: neighbours share pages, and no commit takes long.
 //!
-//! Memory is never trusted alone. Every transaction begins by reading what other processes have
-//! appended to the log, and after a failure everything is read again; the log is short, so that this
-//! takes some milliseconds however many events are stored. A merge that is interrupted begins anew,
-//! and merging a key twice does nothing. A key may outlive its event: the rows decide.
+//! The keys in memory are never trusted alone. Every transaction first reads what other processes
+//! have appended to the log, and after a failure everything is read again. The log is short, so
+//! this takes some milliseconds however many events are stored. An interrupted merge is restarted,
+//! and merging a key twice has no effect. A key may outlive its event: the rows decide.
 
 use std::collections::BTreeSet;
 
@@ -16,28 +16,29 @@ use rusqlite::{CachedStatement, OptionalExtension, Transaction, params, params_f
 
 use crate::error::{Error, Result};
 
-/// How many keys are kept in memory before they are merged: this many at least, and this many at most,
-/// 25 bytes each. In between there are so many that some of them go into each page of the table, which
-/// is read and written for them.
+/// The minimum and the maximum number of keys that are kept in memory before they are merged, at 25
+/// bytes each. In between, the number is chosen so that several of them fall into each page of the
+/// table that is read and written for them.
 const UNMERGED_MIN: usize = 131_072;
 const UNMERGED_MAX: usize = 524_288;
-/// How many merged keys there are for each key that is kept in memory.
+/// The number of merged keys for each key that is kept in memory.
 const MERGED_FOR_EACH: i64 = 16;
-/// How many keys are merged in one transaction at least, and at most.
+/// The minimum and the maximum number of keys that are merged in one transaction.
 const SLICE_MIN: usize = 64;
 const SLICE_MAX: usize = 1_024;
-/// How many keys one statement merges: finding the place of the next one begins at the last one then.
+/// The number of keys that one statement merges: the search for the place of the next key starts at
+/// the last one.
 const MERGED_AT_ONCE: usize = 32;
-/// How many keys a purge step looks at: four times as many as it purges, so that a fifth of the keys
-/// at most are of purged events.
+/// The number of keys that a purge step looks at: four times as many as it purges, so that at most
+/// a fifth of the keys belong to purged events.
 const SWEPT_AT_ONCE: i64 = 1_000;
-/// How many bytes a hash has in the log.
+/// The size of a hash in the log, in bytes.
 const HASH_BYTES: usize = 8;
 
-/// The hash of a task id, and an event of that task.
+/// The hash of a task id, with an event of that task.
 type Key = (i64, i64);
 
-/// The keys that are not merged.
+/// The keys that are not merged yet.
 #[derive(Debug)]
 pub(crate) struct Keys {
     unmerged: BTreeSet<Key>,
@@ -46,18 +47,18 @@ pub(crate) struct Keys {
     merged_through: i64,
     /// The last event whose key was read from the log, or that was purged.
     taken_through: i64,
-    /// Up to here events may have been purged.
+    /// Events up to this number may have been purged.
     purged_through: i64,
     /// The hashes of the events that this transaction has stored so far.
     appended: Vec<u8>,
     unmerged_min: usize,
 }
 
-/// A merge that has begun.
+/// A merge in progress.
 #[derive(Debug)]
 struct Merge {
     sorted: Vec<Key>,
-    /// How many of them are merged.
+    /// The number of them that are merged.
     merged: usize,
     /// The last event of the merge.
     through: i64,
@@ -87,8 +88,8 @@ impl Keys {
         };
     }
 
-    /// Reads what was appended since the last transaction, by whichever process. Must be called in
-    /// every transaction before anything is looked up.
+    /// Reads what any process appended since the last transaction. Must be called in every
+    /// transaction before any lookup.
     pub(crate) fn catch_up(&mut self, transaction: &Transaction<'_>) -> Result<()> {
         let (merged_through, numbered_through) = transaction
             .prepare_cached("SELECT merged_through, numbered_through FROM marks")?
@@ -134,20 +135,20 @@ impl Keys {
         Ok(())
     }
 
-    /// The number of the next event.
+    /// Returns the number of the next event.
     pub(crate) fn next_event(&self) -> i64 {
         self.taken_through + 1
     }
 
-    /// Notes an event that was stored, with the next number.
+    /// Records a stored event under the next number.
     pub(crate) fn add(&mut self, task_hash: i64) {
         self.taken_through += 1;
         self.unmerged.insert((task_hash, self.taken_through));
         self.appended.extend(task_hash.to_le_bytes());
     }
 
-    /// Appends the keys of the events that were stored to the log, and merges a slice if there is
-    /// something to merge: always more than was stored.
+    /// Appends the keys of the stored events to the log, and merges a slice if a merge is due:
+    /// always more keys than were stored.
     pub(crate) fn write(&mut self, transaction: &Transaction<'_>) -> Result<()> {
         let appended = std::mem::take(&mut self.appended);
         let stored = appended.len() / HASH_BYTES;
@@ -160,7 +161,7 @@ impl Keys {
         self.merge(transaction, stored)
     }
 
-    /// The statement that finds merged keys, for [`of_task`](Self::of_task).
+    /// Prepares the statement that finds merged keys, for [`of_task`](Self::of_task).
     pub(crate) fn merged<'t>(
         transaction: &'t Transaction<'_>,
     ) -> rusqlite::Result<CachedStatement<'t>> {
@@ -168,8 +169,8 @@ impl Keys {
             .prepare_cached("SELECT event_id FROM keys WHERE task_hash = ?1 ORDER BY event_id")
     }
 
-    /// The events that may be of a task, in the order of their arrival. Hashes can collide, and
-    /// events can be purged: the rows decide.
+    /// Returns the events that may belong to a task, in the order of their arrival. Hashes can
+    /// collide, and events can be purged: the rows decide.
     pub(crate) fn of_task(
         &self,
         merged: &mut CachedStatement<'_>,
@@ -182,7 +183,7 @@ impl Keys {
                 events.push(row.get(0)?);
             }
         }
-        // A merge that has begun has put some into the table already.
+        // A merge in progress has already inserted some into the table.
         let in_table = events.last().copied().unwrap_or(i64::MIN);
         let merging = self
             .merging
@@ -196,7 +197,7 @@ impl Keys {
         Ok(events)
     }
 
-    /// How many keys are kept in memory before they are merged.
+    /// Returns the number of keys that are kept in memory before they are merged.
     fn unmerged_max(&self) -> usize {
         let merged = self.merged_through - self.purged_through;
         let share = usize::try_from(merged / MERGED_FOR_EACH).unwrap_or(0);
@@ -246,7 +247,7 @@ impl Merge {
     }
 }
 
-/// Inserts keys that are sorted, unless their events were purged.
+/// Inserts sorted keys, unless their events were purged.
 fn insert(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Result<()> {
     const ONE: &str = "(?, ?)";
     let insert = |places: &str| format!("INSERT OR IGNORE INTO keys VALUES {places}");
@@ -268,8 +269,8 @@ fn insert(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The keys whose events are there. Only events up to a mark can have been purged, so that nearly
-/// always nothing has to be looked up.
+/// Returns the keys whose events exist. Only events up to a mark can have been purged, so usually
+/// no lookup is needed.
 fn without_purged(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Result<Vec<Key>> {
     let numbered_through: i64 = transaction
         .prepare_cached("SELECT numbered_through FROM marks")?
@@ -285,8 +286,9 @@ fn without_purged(transaction: &Transaction<'_>, keys: &[Key]) -> rusqlite::Resu
     Ok(kept)
 }
 
-/// Deletes the keys of some purged events: the next ones in the order of the table, so that few pages
-/// change. A key that outlives its event does no harm, and each is met again after a round.
+/// Deletes the keys of some purged events: the next ones in the order of the table, so that few
+/// pages change. A key that outlives its event does no harm, and each is checked again after a full
+/// pass.
 pub(crate) fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let from: i64 = transaction
         .prepare_cached("SELECT swept_through FROM marks")?
@@ -310,8 +312,8 @@ pub(crate) fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Keeps the numbers up to `last` from being given again. Must be called before events up to that
-/// number are purged.
+/// Prevents numbers up to `last` from being reused. Must be called before events up to that number
+/// are purged.
 pub(crate) fn before_purge(transaction: &Transaction<'_>, last: i64) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("UPDATE marks SET numbered_through = max(numbered_through, ?1)")?
@@ -330,8 +332,8 @@ mod tests {
 
     const UNMERGED: usize = 4 * SLICE_MIN;
 
-    /// A file of which each connection has keys of its own, as processes have. They are merged when
-    /// there are so many that it takes several transactions.
+    /// A file on which each connection has its own keys, like separate processes. There are so many
+    /// keys that merging them takes several transactions.
     fn process(dir: &tempfile::TempDir) -> (Connection, Keys) {
         let connection = schema::open(&dir.path().join("suno.db")).unwrap();
         let keys = Keys {
@@ -392,7 +394,7 @@ mod tests {
             .unwrap();
         assert!(merged > 1_800, "{merged}");
         assert!(processes.iter().all(|(_, keys)| keys.unmerged.len() < 300));
-        // So does one that begins now.
+        // A connection that opens now does so too.
         let (mut connection, mut keys) = process(&dir);
         let transaction = connection.transaction().unwrap();
         keys.catch_up(&transaction).unwrap();

@@ -1,4 +1,4 @@
-//! A claim as it is given out: what was accepted, and the lease on it.
+//! Reads a claim: the accepted delivery and its lease.
 
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::row::{CLAIMED, source, task_id, time, worker};
 use crate::state::ClaimedReady;
 
-/// What was accepted.
+/// The accepted delivery.
 pub(crate) struct Event {
     key: EventKey,
     source: Source,
@@ -60,7 +60,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// The first one of an event.
+    /// Creates the first claim of an event.
     pub(crate) fn first(claimed: &ClaimedReady) -> Self {
         Self {
             state: CLAIMED,

@@ -16,9 +16,9 @@ use crate::row::{DONE, task_hash, task_id, time, time_column};
 use crate::siblings::Siblings;
 use crate::work::Work;
 
-/// How many due tasks are looked at in one transaction.
+/// The maximum number of due tasks that are looked at in one transaction.
 const LOOKED_AT_MAX: usize = 1_024;
-/// The shortest lease: a task that is taken is not due at the same moment.
+/// The minimum lease: a task that is taken must not be due at the same moment.
 const LEASE_MIN: Duration = Duration::from_micros(1);
 
 /// Records that a submit is about to be sent.
@@ -45,7 +45,7 @@ pub(crate) fn withdraw(work: &mut Work<'_>, submit: SubmitId) -> Result<()> {
     Ok(())
 }
 
-/// The intents that have been open for some time.
+/// Returns the intents that have been open for some time.
 pub(crate) fn open_intents(
     work: &mut Work<'_>,
     open_for: Duration,
@@ -95,7 +95,7 @@ pub(crate) fn meet(work: &mut Work<'_>, delivery: &Delivery) -> Result<()> {
     }
 }
 
-/// Expects callbacks of a task.
+/// Registers a task whose callbacks are expected.
 pub(crate) fn expect(work: &mut Work<'_>, task: &ExpectedTask) -> Result<()> {
     if let Some(submit) = task.submit {
         withdraw(work, submit)?;
@@ -126,7 +126,7 @@ struct DueRow {
     answers: u32,
 }
 
-/// Takes tasks about which the provider is to be asked, and forgets those that need no asking.
+/// Takes tasks to ask the provider about, and removes those that need no request.
 pub(crate) fn due(work: &mut Work<'_>, request: &DueRequest) -> Result<DueTasks> {
     let mut siblings = Siblings::new(work.transaction)?;
     let mut due = DueTasks::default();
@@ -151,7 +151,7 @@ pub(crate) fn due(work: &mut Work<'_>, request: &DueRequest) -> Result<DueTasks>
     Ok(due)
 }
 
-/// What is due, the one first that has been due longest.
+/// Selects due tasks in the order in which they became due.
 fn due_rows(work: &Work<'_>) -> Result<Vec<DueRow>> {
     let mut statement = work.transaction.prepare_cached(
         "SELECT task_id, expected_since, answers FROM expected
@@ -196,7 +196,7 @@ fn take(work: &Work<'_>, row: DueRow, lease: Duration) -> Result<DueTask> {
     Ok(DueTask::new(ticket, age, row.answers))
 }
 
-/// True if the provider's record can teach nothing new about a task.
+/// Whether the provider's record cannot add anything new about a task.
 fn is_decided(work: &Work<'_>, siblings: &mut Siblings<'_>, task_id: &TaskId) -> Result<bool> {
     let hash = task_hash(task_id);
     let events = siblings.of(work.keys, hash, task_id.as_str())?;
@@ -207,7 +207,7 @@ fn is_decided(work: &Work<'_>, siblings: &mut Siblings<'_>, task_id: &TaskId) ->
     })
 }
 
-/// Makes a task due again; false if the ticket is lost.
+/// Makes a task due again. Returns false if the ticket is lost.
 pub(crate) fn postpone(
     work: &mut Work<'_>,
     ticket: &DueTicket,
@@ -228,7 +228,7 @@ pub(crate) fn postpone(
     Ok(changed == 1)
 }
 
-/// Forgets a task; false if the ticket is lost.
+/// Removes a task. Returns false if the ticket is lost.
 pub(crate) fn finish(work: &mut Work<'_>, ticket: &DueTicket) -> Result<bool> {
     let changed = work
         .transaction

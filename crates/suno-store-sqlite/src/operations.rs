@@ -1,4 +1,4 @@
-//! What people and the reconciler change: redriving, requeuing, deciding.
+//! Changes made by people and by the reconciler: redriving, requeuing, deciding.
 
 use rusqlite::{OptionalExtension, params};
 use suno_callback::{Accepted, Decision, Delivery, EventId, Redrive, Redriven};
@@ -38,7 +38,7 @@ pub(crate) fn redrive(work: &mut Work<'_>, event: EventId, redrive: Redrive) -> 
     Ok(Redriven::Ready)
 }
 
-/// Accepts what is in quarantine as it is understood now.
+/// Accepts a quarantined delivery with its new decoding.
 pub(crate) fn requeue(
     work: &mut Work<'_>,
     entry: EventId,
@@ -55,7 +55,7 @@ pub(crate) fn requeue(
     Ok(accepted.first().copied())
 }
 
-/// Decides for one of the last stages of a task.
+/// Decides for one of the terminal stages of a task.
 pub(crate) fn decide(work: &mut Work<'_>, task_id: &TaskId, stage: &Stage) -> Result<Decision> {
     let hash = task_hash(task_id);
     let siblings = Siblings::new(work.transaction)?.of(work.keys, hash, task_id.as_str())?;

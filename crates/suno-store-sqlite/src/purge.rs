@@ -1,7 +1,7 @@
-//! Forgetting what is old, in steps that look at a bounded number of rows.
+//! Purges old data, in steps that look at a limited number of rows.
 //!
-//! Events are stored in the order of the store's time, so that the oldest come first in each table:
-//! a step begins at the start and ends at the first row that is not old enough.
+//! Events are stored in the order of the store's time, so the oldest are first in each table: a
+//! step begins at the start and ends at the first row that is not old enough.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::keys;
 use crate::work::Work;
 
-/// Forgets a step of what is old.
+/// Purges one step of old data.
 pub(crate) fn purge(work: &mut Work<'_>, request: &PurgeRequest) -> Result<Purged> {
     let mut purged = Purged::default();
     purge_keys(work, request, &mut purged)?;
@@ -27,12 +27,12 @@ pub(crate) fn purge(work: &mut Work<'_>, request: &PurgeRequest) -> Result<Purge
     Ok(purged)
 }
 
-/// What was stored at this moment or earlier is as old as that.
+/// Data stored at this time or earlier has reached the given age.
 fn before(work: &Work<'_>, age: Duration) -> Micros {
     work.now.saturating_sub(micros(age))
 }
 
-/// The oldest rows of a table that are old enough, at most one more than may be purged.
+/// Selects the oldest rows of a table that are old enough, at most one more than may be purged.
 fn oldest(work: &Work<'_>, sql: &str, before: Micros, max: u32) -> Result<Vec<i64>> {
     let mut statement = work.transaction.prepare_cached(sql)?;
     let mut rows = statement.query([i64::from(max) + 1])?;
@@ -103,7 +103,7 @@ fn purge_bodies(work: &mut Work<'_>, request: &PurgeRequest, purged: &mut Purged
     Ok(())
 }
 
-/// Purges the bodies of an event, and says how many there were.
+/// Purges the bodies of an event, and returns how many there were.
 fn purge_bodies_of(work: &mut Work<'_>, event: i64) -> Result<u64> {
     let mut bodies = 0;
     for sql in [
@@ -118,7 +118,7 @@ fn purge_bodies_of(work: &mut Work<'_>, event: i64) -> Result<u64> {
     Ok(bodies)
 }
 
-/// Deletes everything of an event.
+/// Deletes all rows of an event.
 fn forget(work: &mut Work<'_>, event: i64, from_state: &str) -> Result<()> {
     for sql in [
         "DELETE FROM conflicts WHERE event_id = ?1",

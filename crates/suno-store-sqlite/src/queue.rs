@@ -1,9 +1,10 @@
-//! Taking turns with other processes that write into the same file.
+//! Shares the right to write fairly with other processes that use the same file.
 //!
 //! SQLite gives the right to write to the process that asks first when it is free. A process that
-//! writes one transaction after the other is nearly always the first itself, and others wait for
-//! seconds. So a process that waits holds a lock on a file beside the store (`-queue`), and one that
-//! wants to write lets those that wait begin first. The lock keeps nobody from writing: without it turns are only less fair.
+//! writes one transaction after the other is nearly always first itself, and others wait for
+//! seconds. So a waiting process locks a file beside the store (`-queue`), and a process that wants
+//! to write lets the waiting ones go first. The lock does not prevent writing: without it, turns
+//! are only less fair.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
@@ -15,18 +16,19 @@ use suno_callback::StoreError;
 
 use crate::error::store_error;
 
-/// How long to wait for the right to write, or for another process that has the file to itself.
+/// The time limit for getting the right to write, or for another process that has exclusive access
+/// to the file.
 const BUSY_MAX: Duration = Duration::from_secs(5);
-/// How long to wait before looking again.
+/// The wait before the next look.
 const LOOK: Duration = Duration::from_micros(500);
-/// How often to look at most whether others still wait to begin: one that stands still holds up
-/// nobody for longer.
+/// The maximum number of looks at whether other processes still wait: a suspended process delays
+/// the others no longer than that.
 const LOOKS_MAX: u32 = 40;
 
-/// The file in which processes say that they wait.
+/// The file with which processes announce that they wait.
 pub(crate) struct Queue(Option<File>);
 
-/// Says that this process waits, until it is dropped.
+/// Announces that this process waits, until it is dropped.
 struct Waiting<'q>(&'q Queue);
 
 impl Queue {
@@ -35,13 +37,13 @@ impl Queue {
         file.push("-queue");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
-        // Nobody else may say that they wait.
+        // Other processes cannot announce that they wait in the meantime.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         Self(options.open(file).ok())
     }
 
-    /// Begins a transaction that may write, after others that wait for it.
+    /// Begins a transaction that may write, after others that wait for one.
     pub(crate) fn begin<'c>(
         &self,
         connection: &'c mut Connection,
@@ -51,7 +53,7 @@ impl Queue {
         connection.transaction_with_behavior(TransactionBehavior::Immediate)
     }
 
-    /// False if some still wait after all looks.
+    /// Returns false if some still wait after all looks.
     fn let_others_begin(&self) -> bool {
         let Some(file) = &self.0 else { return true };
         for _ in 0..LOOKS_MAX {
@@ -68,7 +70,7 @@ impl Queue {
 
     fn wait(&self) -> Waiting<'_> {
         if let Some(file) = &self.0 {
-            // It fails while another process looks: it waits unseen then, for this once.
+            // This fails while another process looks: this wait then goes unnoticed once.
             let _ = file.try_lock_shared();
         }
         Waiting(self)
@@ -83,8 +85,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Has a connection wait for others by looking often: SQLite itself waits longer each time, and would
-/// miss its turn.
+/// Makes a connection wait for others by polling often: SQLite itself waits longer each time, and
+/// would miss its turn.
 pub(crate) fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_handler(Some(|looks: i32| {
         thread::sleep(LOOK);
@@ -92,14 +94,16 @@ pub(crate) fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<(
     }))
 }
 
-/// Begins a transaction for [`settle_in`](crate::settle_in) on a connection of the caller's own, in
-/// turn with those of the store: a plain `BEGIN IMMEDIATE` can wait for seconds beside a busy one.
+/// Begins a transaction for [`settle_in`](crate::settle_in) on your own connection, in turn with
+/// those of the store: a plain `BEGIN IMMEDIATE` can wait for seconds while the store is busy.
 ///
-/// From then on the connection waits for others for up to 5 s, whatever busy timeout it had.
+/// From then on the connection waits for others for up to 5 s, whatever its busy timeout was
+/// before.
 ///
 /// # Errors
 ///
-/// [`StoreError`] if the file was busy for longer, or SQLite fails.
+/// Returns [`StoreError`] if the file was busy for longer, or if SQLite fails. No transaction is
+/// open then.
 pub fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
     wait_for_others(connection).map_err(store_error)?;
     let queue = connection.path().map(|path| Queue::beside(Path::new(path)));

@@ -1,4 +1,4 @@
-//! How values are stored in columns.
+//! Converts values to columns and back.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ pub(crate) const DONE: i64 = 3;
 pub(crate) const DEAD: i64 = 4;
 pub(crate) const SUPERSEDED: i64 = 5;
 
-/// The state that is stored as `state` and `due`, as it is now.
+/// Reads the current state from the columns `state` and `due`.
 pub(crate) fn state(state: i64, due: Micros, now: Micros) -> Result<EventState> {
     Ok(match state {
         READY => EventState::Ready,
@@ -32,22 +32,22 @@ pub(crate) fn state(state: i64, due: Micros, now: Micros) -> Result<EventState> 
     })
 }
 
-/// A caller's time as it is stored: microseconds since 1970.
+/// Converts a caller's time to its stored form: microseconds since 1970.
 pub(crate) fn time_column(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
-/// A stored time of a caller.
+/// Reads a caller's time.
 pub(crate) fn time(column: i64) -> Result<Timestamp> {
     Timestamp::from_microsecond(column).map_err(|_| Error::Damaged("a stored time is out of range"))
 }
 
-/// A stored task id.
+/// Reads a task id.
 pub(crate) fn task_id(column: String) -> Result<TaskId> {
-    TaskId::new(column).map_err(|_| Error::Damaged("a stored task id is not one"))
+    TaskId::new(column).map_err(|_| Error::Damaged("a stored task id is not valid"))
 }
 
-/// A source as it is stored.
+/// Converts a source to its stored form.
 pub(crate) fn source_column(source: Source) -> i64 {
     match source {
         Source::Poll => 1,
@@ -55,7 +55,7 @@ pub(crate) fn source_column(source: Source) -> i64 {
     }
 }
 
-/// A stored source.
+/// Reads a source.
 pub(crate) fn source(column: i64) -> Source {
     match column {
         1 => Source::Poll,
@@ -63,17 +63,18 @@ pub(crate) fn source(column: i64) -> Source {
     }
 }
 
-/// A worker as it is stored.
+/// Converts a worker to its stored form.
 pub(crate) fn worker_column(worker: WorkerId) -> i64 {
     worker.0.cast_signed()
 }
 
-/// A stored worker.
+/// Reads a worker.
 pub(crate) fn worker(column: i64) -> WorkerId {
     WorkerId(column.cast_unsigned())
 }
 
-/// 64 bits of a hash of a task id. Ids may share them: the id decides.
+/// Returns 64 bits of a hash of a task id. Several ids may have the same: compare the ids
+/// as well.
 pub(crate) fn task_hash(task_id: &TaskId) -> i64 {
     let hash = Sha256::digest(task_id.as_str());
     let mut bytes = [0; 8];

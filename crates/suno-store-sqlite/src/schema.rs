@@ -1,4 +1,4 @@
-//! Opening the file: settings and migrations.
+//! Opens the file: settings and migrations.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -11,22 +11,22 @@ use suno_callback::{StoreError, StoreErrorKind};
 use crate::error::store_error;
 use crate::queue::{Queue, wait_for_others};
 
-/// How many statements a connection keeps prepared: more than there are in this crate.
+/// The number of prepared statements that a connection keeps: more than this crate contains.
 const STATEMENTS_MAX: usize = 128;
-/// How many pages the log has when they are copied into the file: a commit that copies them takes
-/// some milliseconds, and so do those that wait for it.
+/// The number of pages in the log at which they are copied into the file. A commit that copies them
+/// takes some milliseconds, and so do the commits that wait for it.
 const CHECKPOINT_PAGES: i32 = 500;
-/// How many KiB of pages the connection that writes keeps at most: the keys of 300,000 events.
+/// The maximum size of the writing connection's page cache, in KiB: the keys of 300,000 events.
 const CACHE_KIB: i32 = 8 * 1_024;
 /// `PRAGMA application_id` of our files: "Suno" in ASCII.
 const APPLICATION_ID: i32 = 0x5375_6e6f;
 /// `PRAGMA user_version` of a file with this schema.
 const VERSION: i32 = 5;
 const SCHEMA: &str = include_str!("schema.sql");
-/// To how many bytes the log is cut when it begins anew after a long reader made it grow.
+/// The size to which the log is cut when it restarts after a long reader made it grow, in bytes.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
-/// Opens the file or creates it, and sets it to be durable.
+/// Opens the file or creates it, and makes it durable.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let connection = open_to_write(path)?;
     connection
@@ -46,7 +46,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
 fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     make_private(path)?;
     let mut connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
-    // SQLite opens a file that it may not write to read it, and never tries again.
+    // SQLite opens a file without write permission for reading, and never tries again.
     if connection.is_readonly(MAIN_DB).map_err(store_error)? {
         return Err(StoreError::new(StoreErrorKind::ReadOnly));
     }
@@ -64,8 +64,8 @@ fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Creates the file such that only its owner can read it: it holds titles and lyrics. A file that is
-/// there is left as it is.
+/// Creates the file so that only its owner can read it, because it contains titles and lyrics. An
+/// existing file is not changed.
 fn make_private(path: &Path) -> Result<(), StoreError> {
     // To SQLite this is no file, so one of this name would be made and left behind.
     if path == Path::new(":memory:") {
@@ -84,16 +84,16 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
                 .metadata()
                 .is_ok_and(|file| !file.is_file() && !file.is_dir()) =>
         {
-            let reason = "it is no regular file, but a pipe or a device";
+            let reason = "not a regular file, but a pipe or a device";
             Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason))
         }
-        // It is there, or SQLite says why it cannot be.
+        // The file exists, or SQLite will report why it cannot be created.
         _ => Ok(()),
     }
 }
 
-/// Switches to a write-ahead log. SQLite does not fail if it could not: it answers with the mode that
-/// is used.
+/// Switches to a write-ahead log. SQLite does not return an error if that fails: it returns the
+/// mode that is used.
 fn use_log(connection: &Connection) -> Result<(), StoreError> {
     let mode: String = connection
         .query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))
@@ -102,13 +102,13 @@ fn use_log(connection: &Connection) -> Result<(), StoreError> {
         let reason = format!("the file cannot have a write-ahead log; its journal mode is {mode}");
         return Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason));
     }
-    // The log is there from the first time that anything is read.
+    // The log exists as soon as anything has been read.
     connection
         .query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))
         .map_err(store_error)
 }
 
-/// Opens the file for a simulation: nothing is synced, and closing it leaves the log.
+/// Opens the file for a simulation: nothing is synced, and closing it leaves the log in place.
 #[cfg(feature = "simulation")]
 pub(crate) fn open_inline(path: &Path) -> Result<Connection, StoreError> {
     let connection = open_to_write(path)?;
@@ -119,8 +119,9 @@ pub(crate) fn open_inline(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Says why a file could not be opened, in the words of the system: SQLite does not pass them on. The
-/// file itself is not opened here: closing it would end the locks of other handles of this process.
+/// Returns the system's reason why a file could not be opened, because SQLite does not pass it on.
+/// Does not open the file itself: closing it would release the locks of other handles of this
+/// process.
 fn cannot_open(path: &Path, err: rusqlite::Error) -> StoreError {
     match std::fs::metadata(path) {
         Err(cause) => system_error(cause),
@@ -146,9 +147,9 @@ fn is_denied(err: &std::io::Error) -> bool {
     )
 }
 
-/// Has a statement prepared once. Without the stability guarantee, SQLite prepares a statement anew
-/// for each value that is bound, wherever a value might let it choose another plan, which is
-/// most of the work then; `cargo xtask instructions` sees it.
+/// Keeps SQLite from preparing a statement more than once. Without the stability guarantee, SQLite
+/// prepares a statement again for each bound value that might allow another plan, which is then
+/// most of the work; `cargo xtask instructions` shows the difference.
 fn keep_statements(connection: &Connection) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection
@@ -157,14 +158,14 @@ fn keep_statements(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens the file once more, to read.
+/// Opens the file once more, for reading.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
     wait_for_others(&mut connection).map_err(store_error)?;
     connection
         .pragma_update(None, "query_only", true)
         .map_err(store_error)?;
-    // The connection that writes takes care of the log.
+    // The writing connection maintains the log.
     leave_log(&connection)?;
     keep_statements(&connection)?;
     Ok(connection)
@@ -178,8 +179,8 @@ fn leave_log(connection: &Connection) -> Result<(), StoreError> {
 }
 
 fn create(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
-    // With the right to write, so that of two processes that start at once the second waits and finds
-    // it done.
+    // Takes the right to write, so that of two processes that start at the same time the second
+    // waits and finds the work done.
     let transaction = Queue::beside(path).begin(connection).map_err(store_error)?;
     let pragma = |name| {
         transaction
@@ -204,19 +205,21 @@ fn create(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
     transaction.commit().map_err(store_error)
 }
 
-/// Whether a file that is there can be used.
+/// Whether an existing file can be used.
 fn check(application_id: i32, version: i32) -> Result<(), StoreError> {
     if application_id != APPLICATION_ID {
         let reason = "the file is a database of another program";
         return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
     }
     if version > VERSION {
-        let reason = format!("its schema is version {version}, this program knows up to {VERSION}");
+        let reason = format!(
+            "its schema has version {version}; this program supports versions up to {VERSION}"
+        );
         return Err(StoreError::new(StoreErrorKind::NewerVersion).with_source(reason));
     }
     if version < VERSION {
         let reason = format!(
-            "its schema is version {version}, from before the first release; begin with a new file"
+            "its schema has version {version}, which is older than the first release; begin with a new file"
         );
         return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
     }
@@ -232,7 +235,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("suno.db");
         drop(open(&path).unwrap());
-        // The same as a file without the right to write, for whoever has every right.
+        // Simulates a file without write permission, for users such as root who have every
+        // permission.
         let to_read = format!("file:{}?mode=ro", path.display());
         let err = open(Path::new(&to_read)).unwrap_err();
         assert_eq!(err.kind(), StoreErrorKind::ReadOnly);

@@ -1,12 +1,13 @@
--- Times are microseconds of the store's own clock (see clock.rs), except received_at and intended_at,
--- which are the caller's and are only shown to people.
+-- Times are in microseconds of the store's own clock (see clock.rs), except received_at and
+-- intended_at: those are the caller's times and are only shown to people.
 
--- What was received. A row is appended, and changes only if the record confirms it or its body is
+-- Received deliveries. A row is appended, and changes only if the record confirms it or its body is
 -- purged.
 CREATE TABLE events (
-    -- Numbers grow, and are not used again after a purge; see numbered_through.
+    -- Numbers increase, and are not reused after a purge; see numbered_through.
     id INTEGER PRIMARY KEY,
-    -- 64 bits of a hash of the task id: narrow keys find a task's events, and the id decides.
+    -- 64 bits of a hash of the task id. Narrow keys find the events of a task; then task_id
+    -- decides.
     task_hash INTEGER NOT NULL,
     task_id TEXT NOT NULL,
     stage TEXT NOT NULL,
@@ -15,53 +16,54 @@ CREATE TABLE events (
     verified_by INTEGER NOT NULL,
     -- 1 if the provider's record must confirm it.
     unconfirmed INTEGER NOT NULL,
-    -- How often a delivery made it ready before its wait ended.
+    -- The number of deliveries that ended its wait early.
     nudges INTEGER NOT NULL DEFAULT 0,
     received_at INTEGER NOT NULL,
     stored_at INTEGER NOT NULL,
     strict BLOB NOT NULL,
     semantic BLOB NOT NULL,
-    -- Room for what a callback says beside its stage; not written yet.
+    -- Reserved for further contents of a callback; not written yet.
     product TEXT,
     query TEXT,
     reference TEXT,
     revision INTEGER NOT NULL DEFAULT 0,
-    -- The body as it was received; null when it was purged. The last column, so that the others are
-    -- read without it.
+    -- The body as it was received; null after it was purged. The last column, so that the others
+    -- can be read without it.
     raw BLOB
 ) STRICT;
 
--- The state of an event is a row in one of four tables. They are narrow, since states change often.
+-- The state of an event is a row in one of four tables. They are narrow, because states change
+-- often.
 
--- Ready, and never claimed. Scanned from the start: the oldest come first.
+-- Ready, and never claimed. Scanned from the start, which has the oldest.
 CREATE TABLE ready (
     event_id INTEGER PRIMARY KEY,
-    -- When the event was stored.
+    -- The time at which the event was stored.
     since INTEGER NOT NULL,
-    -- 1 while it is the only event that its task ever had: then its turn has come, and nothing has to
+    -- 1 if it is the only event that its task ever had: then it is its turn, and nothing needs to
     -- be looked up.
     is_only INTEGER NOT NULL
 ) STRICT;
 
--- Claimed, waiting for another attempt, or ready again.
+-- Claimed, waiting for a retry, or ready again.
 CREATE TABLE later (
     event_id INTEGER PRIMARY KEY,
     task_hash INTEGER NOT NULL,
     -- 0 ready, 1 claimed, 2 waiting.
     state INTEGER NOT NULL,
-    -- When it is or becomes claimable: since when it is ready, the end of the lease or of the wait.
-    -- Null while another event of the task is claimed: it is parked then.
+    -- The time at which it is or becomes claimable: since when it is ready, or the end of the lease
+    -- or of the wait. Null while another event of the task is claimed: the event is then parked.
     due INTEGER,
     -- The due time of a parked event.
     since INTEGER NOT NULL,
-    -- 1 if other events of its task may be open that it supersedes when it is done.
+    -- 1 if the task may have other open events that this one supersedes when it is done.
     supersedes INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     lapses INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
     worker INTEGER NOT NULL,
     stored_at INTEGER NOT NULL,
-    -- When the event was stored or redriven.
+    -- The time at which the event was stored or redriven.
     open_since INTEGER NOT NULL,
     reason TEXT
 ) STRICT;
@@ -93,16 +95,16 @@ CREATE TABLE dead (
     reason TEXT
 ) STRICT;
 
--- Finds the events of a task. Hashes are random, so that writing each key at once would change a page
--- for nearly every event: keys are merged in sorted slices instead; see keys.rs.
+-- Finds the events of a task. Hashes are random, so writing each key at once would change a page
+-- for nearly every event. Instead, keys are merged in sorted slices; see keys.rs.
 CREATE TABLE keys (
     task_hash INTEGER NOT NULL,
     event_id INTEGER NOT NULL,
     PRIMARY KEY (task_hash, event_id)
 ) STRICT, WITHOUT ROWID;
 
--- The keys that are not merged: for each transaction that stored events, their task hashes in the
--- order of their numbers, 8 bytes each.
+-- The keys that are not merged yet: for each transaction that stored events, their task hashes in
+-- the order of their numbers, 8 bytes each.
 CREATE TABLE key_log (
     first_event INTEGER PRIMARY KEY,
     hashes BLOB NOT NULL
@@ -110,21 +112,21 @@ CREATE TABLE key_log (
 
 CREATE TABLE marks (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    -- The store's clock: the latest time that was written, to the second, and what to add to the
+    -- The store's clock: the latest time that was written, to the second, and the offset from the
     -- system's time.
     clock INTEGER NOT NULL,
     clock_offset INTEGER NOT NULL,
     -- The last event whose key is in keys.
     merged_through INTEGER NOT NULL,
-    -- Up to here numbers are not given again, since their events may have been purged.
+    -- Numbers up to this one are not reused, because their events may have been purged.
     numbered_through INTEGER NOT NULL,
-    -- Up to here bodies were purged.
+    -- Bodies up to this event were purged.
     bodies_through INTEGER NOT NULL,
-    -- Up to this hash keys were swept.
+    -- Keys up to this hash were swept.
     swept_through INTEGER NOT NULL,
-    -- How often expected tasks were taken: the epoch of the latest ticket.
+    -- The number of times that expected tasks were taken: the epoch of the latest ticket.
     due_epoch INTEGER NOT NULL,
-    -- How many events are done and superseded, and how many deliveries were dropped.
+    -- The numbers of events that are done and superseded, and of deliveries that were dropped.
     done INTEGER NOT NULL,
     superseded INTEGER NOT NULL,
     dropped INTEGER NOT NULL
@@ -132,7 +134,7 @@ CREATE TABLE marks (
 
 INSERT INTO marks VALUES (1, 0, 0, 0, 0, 0, -9223372036854775808, 0, 0, 0, 0);
 
--- Deliveries of a known key that say something else.
+-- Deliveries of a known key with different content.
 CREATE TABLE conflicts (
     id INTEGER PRIMARY KEY,
     event_id INTEGER NOT NULL,
@@ -141,13 +143,13 @@ CREATE TABLE conflicts (
     received_at INTEGER NOT NULL,
     strict BLOB NOT NULL,
     semantic BLOB NOT NULL,
-    -- Null when it was purged.
+    -- Null after it was purged.
     raw BLOB
 ) STRICT;
 
 CREATE INDEX conflicts_of_event ON conflicts (event_id);
 
--- Deliveries that could be trusted but not understood, or were too many for their task.
+-- Deliveries from a trusted sender that could not be decoded, or that were too many for their task.
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     strict BLOB NOT NULL UNIQUE,
@@ -160,15 +162,15 @@ CREATE TABLE quarantine (
     raw BLOB NOT NULL
 ) STRICT;
 
--- Submits that were about to be sent and whose task is not known.
+-- Submits that were about to be sent and whose task is unknown.
 CREATE TABLE intents (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     submit BLOB NOT NULL UNIQUE,
     intended_at INTEGER NOT NULL,
     stored_at INTEGER NOT NULL,
-    -- When its task is due.
+    -- The time at which its task becomes due.
     due INTEGER NOT NULL,
-    -- Room for the application's own name of the submit; not written yet.
+    -- Reserved for the application's own name of the submit; not written yet.
     reference TEXT
 ) STRICT;
 
@@ -176,11 +178,11 @@ CREATE TABLE intents (
 CREATE TABLE expected (
     task_id TEXT PRIMARY KEY,
     expected_since INTEGER NOT NULL,
-    -- When the provider is to be asked; while it is being asked, the end of the lease.
+    -- The time at which the provider is to be asked; while it is being asked, the end of the lease.
     due INTEGER NOT NULL,
-    -- That of the latest ticket; 0 if the task was not taken yet.
+    -- The epoch of the latest ticket; 0 if the task was not taken yet.
     epoch INTEGER NOT NULL DEFAULT 0,
-    -- How often the provider has answered.
+    -- The number of answers from the provider.
     answers INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 

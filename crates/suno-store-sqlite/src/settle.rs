@@ -1,4 +1,4 @@
-//! Extending and settling claims, only for the ticket of the latest one.
+//! Extends and settles claims, for the ticket of the latest claim only.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use suno_callback::bounds::{LEASE_MAX, RETRY_AFTER_MAX};
@@ -13,7 +13,7 @@ use crate::siblings::{Siblings, at};
 use crate::state::{self, Held};
 use crate::work::Work;
 
-/// Makes claims hold for `lease` from now on.
+/// Extends claims to `lease` from now.
 pub(crate) fn extend(
     work: &mut Work<'_>,
     tickets: &[Ticket],
@@ -40,7 +40,7 @@ pub(crate) fn extend(
     Ok(extended)
 }
 
-/// The event that a ticket holds, locked by the transaction.
+/// The event of a valid ticket, locked by the transaction.
 fn held(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Held>> {
     let (event, epoch, worker) = (ticket.event.0, ticket.epoch, worker_column(ticket.worker));
     let held = work
@@ -65,7 +65,7 @@ fn held(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Held>> {
     Ok(held)
 }
 
-/// Records how a claim ended.
+/// Records the end of a claim.
 pub(crate) fn settle(
     work: &mut Work<'_>,
     ticket: &Ticket,
@@ -90,7 +90,8 @@ pub(crate) fn settle(
             failed(work, event, due, reason)?;
         }
         Settlement::Dead { cause, reason } => state::bury(work, event, *cause, reason)?,
-        // Release, and what this version does not know: as if it had not been claimed.
+        // A release, or an end that this version does not know: the event is ready as if it had not
+        // been claimed.
         _ => release(work, event)?,
     }
     state::unpark(work, held.task_hash)?;
@@ -111,9 +112,9 @@ fn release(work: &mut Work<'_>, event: i64) -> Result<()> {
     state::set(work, event, READY, work.now)
 }
 
-/// Supersedes what an event makes pointless now that it is done.
+/// Supersedes other events of the task, because an event is done.
 fn supersede_others(work: &mut Work<'_>, event: i64, task_hash: i64) -> Result<()> {
-    // In a transaction of somebody else's, nothing was read before.
+    // In the caller's own transaction, nothing was read before.
     work.keys.catch_up(work.transaction)?;
     let siblings = Siblings::new(work.transaction)?.of_event(work.keys, task_hash, event)?;
     let now = at(&siblings, work.now)?;
@@ -129,7 +130,7 @@ fn supersede_others(work: &mut Work<'_>, event: i64, task_hash: i64) -> Result<(
     Ok(())
 }
 
-/// What to answer to a ticket that does not hold its event.
+/// Returns the answer to a ticket that is not valid any more.
 fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled> {
     let has: bool = transaction
         .prepare_cached(
@@ -151,22 +152,22 @@ fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled
     })
 }
 
-/// Records in a transaction of the caller's own that an event was handled.
+/// Records in the caller's own transaction that an event was handled.
 ///
-/// The transaction is on a connection of the caller to the file of the store, so that what the handler
-/// writes into tables of its own there and the end of the event are one commit: whatever happens, both
-/// are there or neither is. Call [`Event::set_settled`](suno_callback::Event::set_settled) after the
-/// commit.
+/// The transaction runs on a connection of the caller to the store's file. So the handler's writes
+/// to its own tables in that file and the end of the event are one commit: either both happen or
+/// neither. Call [`Event::set_settled`](suno_callback::Event::set_settled) after the commit.
 ///
-/// If the answer is not [`Settled`](Settled::Settled), the transaction must be rolled back: another
-/// worker has the event, or it was handled already.
+/// If the result is not [`Settled`](Settled::Settled), roll back the transaction: another worker
+/// has claimed the event, or it was already handled.
 ///
-/// Begin the transaction with [`begin`](crate::begin), and keep it short: while it is open, no other
-/// process can write into the file, and callbacks are answered with 503 when that takes too long.
+/// Begin the transaction with [`begin`](crate::begin), and keep it short: while it is open, no
+/// other process can write to the file, and if that takes too long, callbacks are answered with
+/// 503.
 ///
 /// # Errors
 ///
-/// [`StoreError`]; the transaction must be rolled back.
+/// Returns [`StoreError`] if the store failed; roll back the transaction.
 pub fn settle_in(
     transaction: &Transaction<'_>,
     ticket: &Ticket,
@@ -182,4 +183,4 @@ pub fn settle_in(
     Ok(settled?)
 }
 
-const _: () = assert!(CLAIMED == 1, "the statements above name it");
+const _: () = assert!(CLAIMED == 1, "the statements above use this name");

@@ -1,4 +1,4 @@
-//! The events of one task.
+//! Reads the events of one task.
 
 use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
 use suno_callback::Sibling;
@@ -18,7 +18,7 @@ pub(crate) struct StoredSibling {
     due: Micros,
 }
 
-/// Finds the events of tasks, any number of them in one transaction.
+/// Finds the events of any number of tasks in one transaction.
 pub(crate) struct Siblings<'t> {
     merged: CachedStatement<'t>,
     event: CachedStatement<'t>,
@@ -45,7 +45,7 @@ impl<'t> Siblings<'t> {
         })
     }
 
-    /// All events of the task of an event, in the order of their arrival.
+    /// Returns all events of the task of an event, in the order of their arrival.
     pub(crate) fn of_event(
         &mut self,
         keys: &Keys,
@@ -56,7 +56,7 @@ impl<'t> Siblings<'t> {
         self.of(keys, task_hash, &task_id)
     }
 
-    /// All events of a task, in the order of their arrival.
+    /// Returns all events of a task, in the order of their arrival.
     pub(crate) fn of(
         &mut self,
         keys: &Keys,
@@ -86,14 +86,14 @@ impl StoredSibling {
         })
     }
 
-    /// The event as the rules of the contract see it.
+    /// Returns the event as the rules of the contract see it.
     pub(crate) fn at(&self, now: Micros) -> Result<Sibling> {
         let state = state(self.state, self.due, now)?;
         Ok(Sibling::new(self.stage.clone(), state, self.unconfirmed))
     }
 }
 
-/// All of them.
+/// Converts all of them.
 pub(crate) fn at(siblings: &[StoredSibling], now: Micros) -> Result<Vec<Sibling>> {
     siblings.iter().map(|sibling| sibling.at(now)).collect()
 }

@@ -1,5 +1,5 @@
-//! How the state of an event changes: rows that move between the tables `ready`, `later`, `settled`
-//! and `dead`.
+//! Changes the state of events: moves rows between the tables `ready`, `later`, `settled` and
+//! `dead`.
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 use suno_callback::{DeadCause, WorkerId};
@@ -22,7 +22,7 @@ pub(crate) struct Held {
     pub(crate) reason: Option<String>,
 }
 
-/// An event of `ready` that is claimed now.
+/// An event of `ready` that is being claimed.
 pub(crate) struct ClaimedReady {
     pub(crate) event: i64,
     pub(crate) task_hash: i64,
@@ -32,7 +32,7 @@ pub(crate) struct ClaimedReady {
     pub(crate) worker: WorkerId,
 }
 
-/// Supersedes an event that is ready, parked or waits.
+/// Supersedes an event that is ready, parked or waiting.
 pub(crate) fn supersede(work: &mut Work<'_>, event: i64) -> Result<()> {
     let from_ready = work
         .transaction
@@ -74,7 +74,7 @@ pub(crate) fn finish(work: &mut Work<'_>, held: &Held) -> Result<()> {
     look_at_bodies_from(work, held.event)
 }
 
-/// Moves an event that is not claimed from `later` to `settled`; false if it is not there.
+/// Moves an event that is not claimed from `later` to `settled`. Returns false if it is not there.
 fn close(work: &mut Work<'_>, event: i64) -> Result<bool> {
     let moved = work
         .transaction
@@ -108,8 +108,8 @@ pub(crate) fn bury(work: &mut Work<'_>, event: i64, cause: DeadCause, reason: &s
     forget_later(work, event)
 }
 
-/// Bodies are purged in the order of numbers: if that is past an event which is settled only now, it
-/// goes back.
+/// Bodies are purged in the order of numbers. If the purge has already passed an event that is
+/// settled only now, it must go back.
 fn look_at_bodies_from(work: &mut Work<'_>, event: i64) -> Result<()> {
     let bodies_through = match work.bodies_through {
         Some(bodies_through) => bodies_through,
@@ -128,7 +128,7 @@ fn look_at_bodies_from(work: &mut Work<'_>, event: i64) -> Result<()> {
     Ok(())
 }
 
-/// Makes a settled event ready, with everything counted from zero. Its epoch goes on, so that no
+/// Makes a settled event ready, with everything counted from zero. Its epoch continues, so that no
 /// earlier ticket is valid. `siblings` are all events of its task.
 pub(crate) fn reopen(work: &mut Work<'_>, event: i64, siblings: &[StoredSibling]) -> Result<()> {
     for claimed in siblings.iter().filter(|sibling| sibling.state == CLAIMED) {
@@ -162,7 +162,7 @@ pub(crate) fn reopen(work: &mut Work<'_>, event: i64, siblings: &[StoredSibling]
     Ok(())
 }
 
-/// Takes an event out of the order of claims until the claimed event of its task is settled.
+/// Removes an event from the order of claims until the claimed event of its task is settled.
 pub(crate) fn park(work: &mut Work<'_>, event: i64, is_ready: bool) -> Result<()> {
     if is_ready {
         move_to_later(work, event)?;
@@ -176,7 +176,7 @@ pub(crate) fn park(work: &mut Work<'_>, event: i64, is_ready: bool) -> Result<()
     Ok(())
 }
 
-/// Moves an event from `ready` to `later`, where it is ready as well.
+/// Moves an event from `ready` to `later`, where it is still ready.
 pub(crate) fn move_to_later(work: &mut Work<'_>, event: i64) -> Result<()> {
     work.transaction
         .prepare_cached(
@@ -192,7 +192,7 @@ pub(crate) fn move_to_later(work: &mut Work<'_>, event: i64) -> Result<()> {
     Ok(())
 }
 
-/// The statement that claims an event of `ready`, whose row the caller deletes.
+/// Prepares the statement that claims an event of `ready`. The caller must delete its row.
 pub(crate) fn claim_ready<'t>(
     transaction: &'t Transaction<'_>,
 ) -> rusqlite::Result<CachedStatement<'t>> {
@@ -204,7 +204,7 @@ pub(crate) fn claim_ready<'t>(
 }
 
 impl ClaimedReady {
-    /// Writes the claim, by the statement of [`claim_ready`].
+    /// Writes the claim, using the statement of [`claim_ready`].
     pub(crate) fn write(&self, statement: &mut CachedStatement<'_>) -> rusqlite::Result<()> {
         statement.execute(params![
             self.event,
@@ -220,7 +220,7 @@ impl ClaimedReady {
 
 /// Puts the parked events of a task back into the order of claims.
 pub(crate) fn unpark(work: &mut Work<'_>, task_hash: i64) -> Result<()> {
-    // Nearly never is anything parked, and looking takes longer than all else of a settlement.
+    // Events are hardly ever parked, and this search takes longer than the rest of a settlement.
     let has_parked = match work.has_parked {
         Some(has_parked) => has_parked,
         None => work

@@ -1,4 +1,4 @@
-//! The store as its users see it.
+//! The public store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,25 +22,25 @@ use crate::{accept, claim, inspect, ledger, operations, purge, settle};
 
 /// A durable store in one SQLite file.
 ///
-/// The file, with its `-wal` and `-shm` neighbours, belongs on a local disk: SQLite's locks do not hold
-/// on network file systems. Processes of one machine can share it.
+/// Keep the file, with its `-wal` and `-shm` files, on a local disk: SQLite's locks do not work on
+/// network file systems. Processes on one machine can share it.
 ///
-/// The latest events may be in the `-wal` only, while the store is open and after a crash. To copy the
-/// file then, take the `-wal` along; to put a backup in its place, remove `-wal` and `-shm` first.
-/// Dropping the store closes the file, which writes everything into it and removes both; it waits some
-/// seconds for that at most.
+/// While the store is open and after a crash, the latest events may be only in the `-wal`. To copy
+/// the file then, copy the `-wal` as well; to restore a backup, remove `-wal` and `-shm` first.
+/// Dropping the store closes the file, which writes everything to it and removes both; the drop
+/// waits for that for at most some seconds.
 ///
 /// # Time
 ///
-/// Leases and waits are measured by a clock of the store's own, which all processes on the file share.
-/// It never goes back and does not follow steps of the system clock. Time during which no process has
-/// the file open counts for an hour at most.
+/// Leases and waits are measured with the store's own clock, which all processes that use the file
+/// share. It never goes back, and changes to the system clock do not affect it. Time during which
+/// no process has the file open counts as at most an hour.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     watch: Watch,
-    // Closed before the one that writes, which tidies up if it is the last.
+    // Closed before the writing connection, which tidies up if it is the last one.
     reader: Thread<Remembered>,
     writer: Thread<Remembered>,
 }
@@ -50,17 +50,18 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the file cannot be opened or written, is not an SQLite database or one of
-    /// another program, or was written by another version of this crate that this one cannot read.
+    /// Returns [`StoreError`] if the file cannot be opened or written, is not an SQLite database,
+    /// belongs to another program, or was written by a version of this crate that this one cannot
+    /// read.
     pub fn open(path: impl AsRef<Path>) -> std::result::Result<Self, StoreError> {
         Self::open_with_clock(path, SystemClock)
     }
 
-    /// The same with another clock than the system's.
+    /// Opens the file with another clock than the system's.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// As for [`open`](Self::open).
     pub fn open_with_clock(
         path: impl AsRef<Path>,
         clock: impl Clock + 'static,
@@ -71,12 +72,12 @@ impl SqliteStore {
         Ok(Self::new(path, Arc::new(clock), reader, writer, true))
     }
 
-    /// A store without threads, for a simulation: operations run at once, nothing is synced, and
-    /// closing it leaves the files as a killed process would.
+    /// Opens a store without threads, for a simulation: operations run at once, nothing is synced,
+    /// and closing it leaves the files as a killed process would.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// As for [`open`](Self::open).
     #[cfg(feature = "simulation")]
     #[doc(hidden)]
     pub fn open_inline(
@@ -108,7 +109,7 @@ impl SqliteStore {
         }
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -125,7 +126,7 @@ impl SqliteStore {
             .await
     }
 
-    /// The same for what may make events claimable.
+    /// Runs an operation that may make events claimable.
     async fn write_and_wake<T, F>(&self, operation: F) -> std::result::Result<T, StoreError>
     where
         T: Send + 'static,

@@ -1,4 +1,4 @@
-//! Where transactions run: in a thread with a connection of its own, or, for a simulation, at once.
+//! Runs transactions: in a thread with its own connection or, for a simulation, at once.
 
 use std::fmt;
 use std::iter;
@@ -17,25 +17,27 @@ use crate::file::OpenFile;
 use crate::queue::Queue;
 use crate::schema;
 
-/// How many operations wait for a thread at most; further ones wait for a place.
+/// The maximum number of operations that wait for a thread; further ones wait for a place in the
+/// queue.
 const WAITING_MAX: usize = 256;
-/// How long an operation waits for a place.
+/// The time limit for getting a place in the queue.
 const PLACE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many operations share a transaction at most.
+/// The maximum number of operations that share a transaction.
 const TOGETHER_MAX: usize = 64;
-/// How long dropping the handle waits at most for what was waiting, and for the file to be closed.
+/// The maximum time that dropping the handle waits for queued operations, and for the file to be
+/// closed.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
-/// Something to do in a transaction, and who waits for it.
+/// A queued operation, with the channel to its caller.
 trait Job<M>: Send {
-    /// Does it; false if it failed.
+    /// Runs it. Returns false if it failed.
     fn run(&mut self, transaction: &Transaction<'_>, memory: &mut M) -> bool;
 
-    /// Tells who waits how it ended; `failed` if the transaction was not committed.
+    /// Sends the result to the caller. `failed` is set if the transaction was not committed.
     fn tell(self: Box<Self>, failed: Option<StoreError>);
 }
 
-/// An operation, its result, and where that goes.
+/// An operation, its result, and the channel for that.
 struct Operation<T, F> {
     operation: Option<F>,
     result: Option<Result<T>>,
@@ -60,44 +62,44 @@ where
             (Some(Err(err)), _) => Err(err.into()),
             (_, Some(failed)) => Err(failed),
             (Some(Ok(value)), None) => Ok(value),
-            (None, None) => Err(unavailable("the operation was not begun")),
+            (None, None) => Err(unavailable("the operation did not start")),
         };
-        // Nobody waits if the caller was cancelled; the work is done all the same.
+        // If the caller was cancelled, its receiver is gone; the work is done all the same.
         let _ = self.answer.send(result);
     }
 }
 
 type Jobs<M> = Vec<Box<dyn Job<M>>>;
 
-/// What is remembered from one transaction to the next.
+/// The state that is kept between transactions.
 pub(crate) trait Memory: Default + Send + 'static {
-    /// Forgets what the operations of a transaction that failed may have changed.
+    /// Forgets everything that the operations of a failed transaction may have changed.
     fn forget(&mut self);
 }
 
-/// A file with what is remembered of it.
+/// A file with its kept state.
 struct Executor<M> {
     file: OpenFile,
     memory: M,
-    /// Where it takes its turn to write; `None` if it only reads.
+    /// The queue for the right to write; `None` if it only reads.
     queue: Option<Queue>,
 }
 
-/// Runs operations on a file, in the order in which they are asked for.
+/// Runs operations on a file, in the order of their arrival.
 pub(crate) struct Thread<M> {
     inner: Inner<M>,
 }
 
 enum Inner<M> {
-    /// In a thread of its own. It ends when the handle is dropped and what was waiting is done;
-    /// dropping waits for that, so that a process that ends has closed the file.
+    /// Runs in a separate thread. It ends when the handle is dropped and the queued operations are
+    /// done. Dropping waits for that, so that a process closes the file before it ends.
     Threaded {
-        /// `None` while the handle is dropped.
+        /// `None` while the handle is being dropped.
         jobs: Option<mpsc::Sender<Box<dyn Job<M>>>>,
-        /// Hangs up when the file is closed. Only the end asks: the lock makes it shareable.
+        /// Disconnects when the file is closed. Only the drop uses it: the lock makes it `Sync`.
         closed: Mutex<std_mpsc::Receiver<()>>,
     },
-    /// At once, in the task that asks.
+    /// Runs at once, in the calling task.
     #[cfg(feature = "simulation")]
     Inline(Box<Mutex<Executor<M>>>),
 }
@@ -108,7 +110,7 @@ impl<M> Drop for Thread<M> {
             not(feature = "simulation"),
             expect(
                 irrefutable_let_patterns,
-                reason = "with a simulation there are two forms"
+                reason = "with a simulation there are two variants"
             )
         )]
         if let Inner::Threaded { jobs, closed } = &mut self.inner {
@@ -127,20 +129,20 @@ impl<M> fmt::Debug for Thread<M> {
 }
 
 impl<M: Memory> Thread<M> {
-    /// A thread that writes. Its transactions are immediate: one that began by reading could fail
-    /// to write beside another process.
+    /// Starts a thread that writes. Its transactions are immediate: one that began by reading could
+    /// fail to write while another process writes.
     pub(crate) fn writer(path: &Path) -> std::result::Result<Self, StoreError> {
         let file = OpenFile::open(path, schema::open)?;
         Self::start(file, "suno-sqlite-write", Some(Queue::beside(path)))
     }
 
-    /// A thread that reads, and does not wait for the one that writes.
+    /// Starts a thread that reads, and does not wait for the one that writes.
     pub(crate) fn reader(path: &Path) -> std::result::Result<Self, StoreError> {
         let file = OpenFile::open(path, schema::open_reader)?;
         Self::start(file, "suno-sqlite-read", None)
     }
 
-    /// The same without a thread.
+    /// Does the same without a thread.
     #[cfg(feature = "simulation")]
     pub(crate) fn inline(
         path: &Path,
@@ -188,8 +190,8 @@ impl<M: Memory> Thread<M> {
         })
     }
 
-    /// Runs an operation in a transaction that is committed if it succeeds. Dropping the future does
-    /// not stop an operation that has its place.
+    /// Runs an operation in a transaction that is committed if it succeeds. Dropping the future
+    /// does not stop an operation that is already queued.
     pub(crate) async fn run<T, F>(&self, operation: F) -> std::result::Result<T, StoreError>
     where
         T: Send + 'static,
@@ -216,9 +218,11 @@ impl<M: Memory> Thread<M> {
                 match timeout(PLACE_TIMEOUT, jobs.send(job)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return Err(unavailable("the store is closing")),
-                    Err(_) => return Err(unavailable("too many operations wait for the file")),
+                    Err(_) => {
+                        return Err(unavailable("too many operations are waiting for the file"));
+                    }
                 }
-                // Where both share a core, the thread begins now, and syncs while others are served.
+                // If both share a core, the thread starts now, and syncs while other tasks run.
                 thread::yield_now();
             }
             #[cfg(feature = "simulation")]
@@ -238,8 +242,8 @@ fn unavailable(reason: &'static str) -> StoreError {
 }
 
 impl<M: Memory> Executor<M> {
-    /// Runs a job, and those that wait after it, in one transaction: they share its sync. One that
-    /// fails does not keep the others from being committed.
+    /// Runs a job, and those queued after it, in one transaction, so that they share its sync. A
+    /// job that fails does not prevent the others from being committed.
     fn run_together(
         &mut self,
         mut first: Box<dyn Job<M>>,
@@ -256,8 +260,8 @@ impl<M: Memory> Executor<M> {
         }
     }
 
-    /// Runs a job, and others that are added. If the first one fails, the transaction ends: it is
-    /// nearly always the only one, and needs no savepoint then.
+    /// Runs a job, and others that are added. If the first one fails, the transaction ends: usually
+    /// it is the only one, and so needs no savepoint.
     fn transact(
         &mut self,
         first: &mut dyn Job<M>,
@@ -288,7 +292,7 @@ impl<M: Memory> Executor<M> {
     }
 }
 
-/// Runs a job such that, if it fails, nothing of it is left in the transaction.
+/// Runs a job so that a failure leaves no changes in the transaction.
 fn run_apart<M: Memory>(
     transaction: &Transaction<'_>,
     memory: &mut M,
@@ -304,7 +308,7 @@ fn run_apart<M: Memory>(
     execute("RELEASE job")
 }
 
-/// The same error for another caller.
+/// Copies an error for another caller.
 fn again(err: &StoreError) -> StoreError {
     let cause = std::error::Error::source(err).map_or_else(String::new, ToString::to_string);
     StoreError::new(err.kind()).with_source(cause)
@@ -314,7 +318,7 @@ fn again(err: &StoreError) -> StoreError {
 mod tests {
     use super::*;
 
-    /// What these tests remember.
+    /// The kept state of these tests.
     #[derive(Default)]
     struct Nothing;
 
@@ -322,7 +326,7 @@ mod tests {
         fn forget(&mut self) {}
     }
 
-    /// Writes into a file that has an entry, without a thread.
+    /// Writes to a file with an entry, without a thread.
     fn writer(dir: &tempfile::TempDir) -> Executor<Nothing> {
         let file = OpenFile::open(&dir.path().join("suno.db"), schema::open).unwrap();
         let mut writer = Executor {

@@ -1,5 +1,5 @@
-//! Waiting for something to claim: woken by other handles of this process, and by looking where
-//! another process may have written.
+//! Waits for something to claim: woken by other handles of this process, and by polling for writes
+//! of other processes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,8 +13,8 @@ use suno_callback::StoreError;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// How often to look for what another process has written. SQLite tells nobody, and a look reads two
-/// rows.
+/// The interval of polling for writes of other processes. SQLite does not announce them, and a poll
+/// reads two rows.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The handles of this process on each file.
@@ -28,7 +28,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// A watch of a file that is there, shared by all handles of this process.
+    /// The watch of an existing file, shared by all handles of this process.
     pub(crate) fn of(path: &Path, has_other_processes: bool) -> Self {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,12 +43,12 @@ impl Watch {
         }
     }
 
-    /// Wakes all handles of this process that wait.
+    /// Wakes all waiting handles of this process.
     pub(crate) fn wake(&self) {
         self.changed.notify_waiters();
     }
 
-    /// Waits until the next event is due, or for `at_most`. `next_due` says how long that is.
+    /// Waits until the next event is due, or for `at_most`. `next_due` returns the time until then.
     pub(crate) async fn wait<F>(
         &self,
         at_most: Duration,
@@ -59,7 +59,7 @@ impl Watch {
     {
         let start = Instant::now();
         loop {
-            // Registered before the look, so that no change between the two is missed.
+            // Registered before the check, so that no change in between is missed.
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
             let due = next_due().await?.unwrap_or(Duration::MAX);
@@ -71,7 +71,7 @@ impl Watch {
             if self.has_other_processes {
                 pause = pause.min(LOOK_INTERVAL);
             }
-            // Timers count in milliseconds: less than one would look again and again.
+            // Timers count in milliseconds: a shorter wait would poll again and again.
             if timeout(pause.max(Duration::from_millis(1)), changed)
                 .await
                 .is_ok()

@@ -1,4 +1,4 @@
-//! What every operation works with: its transaction, the keys, and the present moment.
+//! The context of every operation: its transaction, the keys, and the current time.
 
 use rusqlite::Transaction;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::keys::Keys;
 use crate::thread::Memory;
 
-/// What a handle remembers from one transaction to the next.
+/// The state that a handle keeps between transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     keys: Keys,
@@ -29,13 +29,13 @@ pub(crate) struct Work<'w> {
     pub(crate) requests: &'w mut LastRequests,
     pub(crate) now: Micros,
     pub(crate) tally: Tally,
-    /// The mark of purged bodies, once an operation has read it.
+    /// The mark of purged bodies, after an operation has read it.
     pub(crate) bodies_through: Option<i64>,
-    /// True if any event is parked, once an operation has looked.
+    /// Whether any event is parked, after an operation has checked.
     pub(crate) has_parked: Option<bool>,
 }
 
-/// What changes in the counts that are kept, since counting rows would take too long.
+/// Changes to the stored counts: counting rows instead would take too long.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) done: i64,

@@ -59,7 +59,7 @@ async fn a_new_event_is_stored(bench: &dyn Bench) -> Verdict {
         .await
 }
 
-/// Brings one delivery often and at the same time, and counts how often it was new.
+/// Sends one delivery many times concurrently, and counts how often it was new.
 async fn race(task: &str, stores: &[Arc<dyn IdempotencyStore>]) -> Result<usize, Failed> {
     const RACERS: usize = 16;
     let mut racers = tokio::task::JoinSet::new();
@@ -141,7 +141,7 @@ async fn the_same_said_in_other_bytes_is_a_duplicate(bench: &dyn Bench) -> Verdi
     expect("conflicts", scene.find_one("t").await?.conflicts, 0)
 }
 
-/// A later version may find other words in the same bytes.
+/// A later version may decode other words from the same bytes.
 async fn the_same_bytes_are_a_duplicate_however_they_were_understood(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     scene.accept(delivery("t", "complete")).await?;
@@ -257,7 +257,7 @@ async fn every_order_of_arrival_ends_the_same(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-/// Every order of four words.
+/// Returns every order of four words.
 fn permutations(words: [&'static str; 4]) -> Vec<[&'static str; 4]> {
     let places = (0..256_usize).map(|number| [0, 2, 4, 6].map(|shift| number >> shift & 3));
     places

@@ -1,4 +1,4 @@
-//! What a store keeps at most, and for how long at most.
+//! Cases for the limits on what a store keeps, and for how long.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ cases! {
 
 const DAYS: Duration = Duration::from_secs(30 * 86_400);
 
-/// Conflicts of one event up to the bound.
+/// Stores conflicts of one event up to the limit.
 async fn fill_with_conflicts(scene: &Scene<'_>) -> Result<u32, Failed> {
     scene.accept(delivery_of("t", "complete", 0)).await?;
     let bound = u32::try_from(CONFLICTS_OF_EVENT_MAX).unwrap_or(u32::MAX);

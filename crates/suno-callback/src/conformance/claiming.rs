@@ -1,4 +1,5 @@
-//! Claiming: that a claim is one, what it carries, and that a lost answer loses nothing.
+//! Cases for claims: that they are exclusive, what they contain, and that a lost answer
+//! loses nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ fn tickets(claims: &[Claim]) -> Vec<Ticket> {
     claims.iter().map(|claim| claim.ticket).collect()
 }
 
-/// Claims one event many times at once, and counts how often it was granted.
+/// Claims one event many times concurrently, and counts how often it was granted.
 async fn race(stores: &[Arc<dyn IdempotencyStore>]) -> Result<usize, Failed> {
     let mut racers = tokio::task::JoinSet::new();
     for number in 0..16 {
@@ -153,7 +154,7 @@ async fn a_claim_says_whether_there_is_more_and_when(bench: &dyn Bench) -> Verdi
     expect("there is more", claims.more, true)?;
     let [b] = scene.claim_exactly().await?;
     scene.settle(b.ticket, retry(40)).await?;
-    // What waits for 40 s comes before the lease that ends in 60 s, and then the lease.
+    // The event that waits for 40 s becomes ready before the lease that ends in 60 s.
     for (pass, next) in [(0, 40), (30, 10)] {
         scene.pass(pass).await;
         expect("claims", scene.claim_keys(9).await?, Vec::new())?;

@@ -1,4 +1,4 @@
-//! A clock that moves only when it is told to, for benches.
+//! A clock for benches that moves only on command.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
 
-/// A clock that moves only when it is told to. Clones show the same time.
+/// A clock that moves only on command. Clones show the same time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,7 +39,8 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that has run for a day, so that a store cannot take zero for the present.
+    /// Creates a clock that has run for a day, so that a store cannot mistake zero for
+    /// the present.
     #[must_use]
     pub fn new() -> Self {
         let times = Times {

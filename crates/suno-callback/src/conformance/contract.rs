@@ -1,6 +1,6 @@
-//! The sentences of the contract, read from where they are written.
+//! The sentences of the contract, read from their source.
 
-/// The file with the contract.
+/// The source file that contains the contract.
 const SOURCE: &str = include_str!("../store/mod.rs");
 
 /// A numbered sentence of the contract.
@@ -11,7 +11,7 @@ pub(super) struct Sentence {
     pub(super) text: String,
 }
 
-/// The sentences in the order of the contract.
+/// Returns the sentences in the order of the contract.
 pub(super) fn sentences() -> Vec<Sentence> {
     let mut sentences: Vec<Sentence> = Vec::new();
     let mut is_inside = false;
@@ -35,12 +35,12 @@ pub(super) fn sentences() -> Vec<Sentence> {
     sentences
 }
 
-/// The number and the beginning of a sentence, if the line is one.
+/// Returns the number and the beginning of a sentence, if the line starts one.
 fn numbered(line: &'static str) -> Option<(&'static str, &'static str)> {
     line.strip_prefix("* **")?.split_once("** ")
 }
 
-/// A line without the targets of its links and without backticks.
+/// Removes the targets of links and the backticks from a line.
 fn plain(line: &str) -> String {
     let mut text = String::new();
     let mut rest = line;

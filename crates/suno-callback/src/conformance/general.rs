@@ -1,4 +1,4 @@
-//! Operations are atomic, survive the process, and measure time by the store's own clock.
+//! Cases for atomicity, durability and the store's own clock.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -31,14 +31,15 @@ cases! {
     steps_of_the_system_clock_change_nothing: "G3",
 }
 
-/// Polls an operation so many times and then drops it. True if it has finished.
+/// Polls an operation a given number of times and then drops it. Returns true if it has
+/// finished.
 fn cut_off(operation: impl Future, polls: usize) -> bool {
     let mut operation = pin!(operation);
     let mut context = Context::from_waker(Waker::noop());
     (0..polls).any(|_| operation.as_mut().poll(&mut context).is_ready())
 }
 
-/// The number of polls after which operations are cut off, at most.
+/// The maximum number of polls after which operations are dropped.
 const POLLS_MAX: usize = 5;
 
 async fn a_slice_that_is_cut_off_is_stored_completely_or_not_at_all(bench: &dyn Bench) -> Verdict {
@@ -213,7 +214,8 @@ async fn intents_and_expected_tasks_survive_the_process(bench: &dyn Bench) -> Ve
     expect("the ticket from before holds", postponed, true)
 }
 
-/// Whatever people set their clocks to, and whenever the provider says that it sent something.
+/// Independent of the system time, and of the time that the provider claims to have sent
+/// something.
 async fn the_time_of_receipt_decides_nothing(bench: &dyn Bench) -> Verdict {
     const FAR: i64 = 3_000_000_000;
     let scene = Scene::fresh(bench).await?;

@@ -1,4 +1,4 @@
-//! Looking into a store: pages, filters and counts.
+//! Cases for inspecting a store: pages, filters and counts.
 
 use super::scene::{Scene, at, dead, delivery, delivery_at, expect, raw_delivery, retry, wrong};
 use super::{Bench, Failed, Verdict, cases};
@@ -16,10 +16,10 @@ cases! {
     the_events_of_a_task_are_found_in_the_order_of_arrival: "I2",
 }
 
-/// More pages than any case can need.
+/// More pages than any case needs.
 const PAGES_MAX: usize = 100;
 
-/// Every event that a filter contains, in pages of `events_max`.
+/// Returns every event that matches a filter, in pages of `events_max`.
 async fn listed(
     scene: &Scene<'_>,
     events_max: u32,
@@ -41,7 +41,7 @@ async fn listed(
     wrong("the list has no end")
 }
 
-/// The tasks of the events that a filter contains.
+/// Returns the tasks of the events that match a filter.
 async fn tasks(scene: &Scene<'_>, filter: EventFilter) -> Result<Vec<String>, Failed> {
     let events = listed(scene, 2, &filter).await?;
     Ok(events
@@ -71,7 +71,7 @@ async fn pages_neither_repeat_nor_skip(bench: &dyn Bench) -> Verdict {
         }
         let Some(next) = page.next else { break };
         request = request.with_after(next);
-        // What changes or arrives in the meantime moves nothing.
+        // Changes and arrivals in the meantime must not move any record.
         scene.accept(delivery("t3", "first")).await?;
         for claim in scene.claim(1).await? {
             scene.settle(claim.ticket, Settlement::Done).await?;
@@ -102,7 +102,8 @@ async fn pages_of_the_quarantine_neither_repeat_nor_skip(bench: &dyn Bench) -> V
     expect("bodies", bodies, expected)
 }
 
-/// A task in each state, named for it. The event of `superseded` has the stage `first`.
+/// Creates a task in each state, named after the state. The event of `superseded` has the stage
+/// `first`.
 async fn one_of_each_state(scene: &Scene<'_>) -> Verdict {
     scene
         .accept_tasks(&["done", "dead", "waiting", "claimed"])
@@ -133,7 +134,8 @@ async fn a_list_contains_the_events_of_a_state(bench: &dyn Bench) -> Verdict {
     }
     let all = tasks(&scene, EventFilter::default()).await?;
     expect("without a condition", all.len(), 7)?;
-    // A claim whose lease has ended is a claim until it is taken, and a retry that is due waits.
+    // A claim whose lease has ended still counts as claimed until it is taken, and a retry that
+    // is due still counts as waiting.
     scene.pass(100).await;
     for state in [StateName::Claimed, StateName::Waiting] {
         let found = tasks(&scene, EventFilter::in_state(state)).await?;

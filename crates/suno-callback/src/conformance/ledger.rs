@@ -1,4 +1,4 @@
-//! Submits and due tasks.
+//! Cases for submits and due tasks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Scene<'_> {
         )
     }
 
-    /// Takes due tasks, in as many requests as the store wants.
+    /// Takes due tasks, in as many requests as the store needs.
     async fn due(&self, tasks_max: usize) -> Result<Vec<DueTask>, Failed> {
         let mut due = Vec::new();
         for _ in 0..100 {
@@ -86,7 +86,7 @@ impl Scene<'_> {
         expect(&format!("due tasks {what}"), due, tasks.to_vec())
     }
 
-    /// Takes the one task that is due.
+    /// Takes the only task that is due.
     async fn due_one(&self) -> Result<DueTicket, Failed> {
         match &self.due(9).await?[..] {
             [due] => Ok(due.ticket.clone()),
@@ -163,7 +163,7 @@ async fn a_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> Verdic
     scene.expect_due("before the delay ends", &[]).await?;
     scene.pass(6).await;
     scene.expect_due("after it", &["t"]).await?;
-    // Another delivery finds no intent to close.
+    // Another delivery must not find an intent to close.
     scene.accept(first).await?;
     scene.expect_due("after another delivery", &[]).await
 }
@@ -171,7 +171,7 @@ async fn a_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> Verdic
 async fn a_quarantined_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     scene.intend(1).await?;
-    // Trusted, not understood, but the task can be read.
+    // Trusted and not decodable, but the task can be read.
     let strange = raw_delivery(r#"{"code":{},"data":{"task_id":"u"}}"#, 0);
     scene.accept(strange.with_submit(Some(submit(1)))).await?;
     scene.expect_open(&[]).await?;
@@ -293,7 +293,7 @@ async fn racing_for_due_tasks_gives_each_to_one(bench: &dyn Bench) -> Verdict {
         let due = raced.map_err(|err| Failed::Wrong(err.to_string()))??;
         taken.extend(due.tasks.into_iter().map(|due| due.ticket.task_id));
     }
-    // A store may leave some for the next request.
+    // A store may leave some tasks for the next request.
     let rest = scene.due(TASKS).await?;
     taken.extend(rest.into_iter().map(|due| due.ticket.task_id));
     let distinct: BTreeSet<_> = taken.iter().collect();
@@ -318,7 +318,7 @@ async fn a_task_with_its_last_event_needs_no_asking(bench: &dyn Bench) -> Verdic
     scene.settle(claims[1].ticket, dead()).await?;
     scene.pass(5).await;
     scene.expect_due("after the delay", &[]).await?;
-    // They are forgotten: what happens to them later does not bring them back.
+    // The tasks are forgotten: later changes to them do not bring them back.
     scene.accept_stages("ready", &["failed"]).await?;
     scene.pass(1_000).await;
     scene.expect_due("later", &[]).await

@@ -1,10 +1,10 @@
-//! The suite that decides whether a store keeps the contract of
-//! [`IdempotencyStore`]. Its one entry point is [`check`].
+//! The suite that decides whether a store keeps the contract of [`IdempotencyStore`]. Its only
+//! entry point is [`check`].
 //!
 //! Each case names the sentence of the contract that it tests, such as `C8`.
 //!
-//! A store that forgets at the end of its process is checked on a [`VolatileBench`]. A durable one needs
-//! a [`Bench`] of its own, which also opens it again.
+//! A store that loses its data at the end of its process is checked on a [`VolatileBench`]. A
+//! durable store needs its own [`Bench`], which can also reopen it.
 
 mod accepting;
 mod bounds;
@@ -40,39 +40,40 @@ pub use volatile::VolatileBench;
 use crate::key::EventId;
 use crate::store::{IdempotencyStore, StoreError};
 
-/// Where the stores of the cases come from, and what else the suite can do to them.
+/// Creates the stores for the cases, and manipulates their environment.
 ///
-/// The last three methods are optional: the cases that need them are not applicable without them.
+/// The last three methods are optional: cases that need them are reported as not applicable without
+/// them.
 #[async_trait]
 pub trait Bench: Send + Sync {
     /// Returns an empty store.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]: the case counts as broken.
+    /// Returns [`StoreError`] if the store cannot be created; the case then counts as broken.
     async fn fresh(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError>;
 
-    /// Returns the same store after its process has ended, as far as that can be simulated: drops
-    /// everything in memory and opens the store again. `None` if the store is not durable.
+    /// Reopens the same store after the simulated end of its process: drops everything in memory
+    /// and opens the store again. Returns `None` if the store is not durable.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]: the case counts as broken.
+    /// Returns [`StoreError`] if the store cannot be opened; the case then counts as broken.
     async fn reopen(
         &self,
         store: Arc<dyn IdempotencyStore>,
     ) -> Result<Option<Arc<dyn IdempotencyStore>>, StoreError>;
 
-    /// Lets time pass for the stores, by moving their clock or by waiting. The cases pass hours and
-    /// days, so that a clock that can be moved is what one wants, such as [`ManualClock`].
+    /// Lets time pass for the stores, by moving their clock or by waiting. The cases need hours and
+    /// days, so use a clock that can be moved, such as [`ManualClock`].
     async fn pass(&self, time: Duration);
 
-    /// Returns a second instance of the same store, as another process would open it. `None` if
-    /// that is not possible.
+    /// Opens a second instance of the same store, as another process would. Returns `None` if that
+    /// is not possible.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]: the case counts as broken.
+    /// Returns [`StoreError`] if the instance cannot be opened; the case then counts as broken.
     async fn another(
         &self,
         store: &Arc<dyn IdempotencyStore>,
@@ -81,8 +82,8 @@ pub trait Bench: Send + Sync {
         Ok(None)
     }
 
-    /// Sets the system time forward or back, while the time that has passed stays as it is. Returns
-    /// false if that is not possible.
+    /// Sets the system time forward or back, without changing the elapsed time. Returns false if
+    /// that is not possible.
     async fn step_wall_clock(&self, seconds: i64) -> bool {
         let _ = seconds;
         false
@@ -98,10 +99,10 @@ pub trait Bench: Send + Sync {
 
 /// The result of a case.
 type Verdict = Result<(), Failed>;
-// Not `Send`: a sequence that is being simplified is not.
+// Not `Send`, because a sequence that is being simplified is not.
 type CaseFuture<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 
-/// A case: the sentence of the contract that it tests, and how.
+/// A case: the sentence of the contract that it tests, and the test.
 struct Case {
     name: &'static str,
     sentence: &'static str,
@@ -121,7 +122,7 @@ macro_rules! cases {
 
 use cases;
 
-/// The cases of every file, in the order of the contract.
+/// Returns the cases of every file, in the order of the contract.
 const FILES: &[&[Case]] = &[
     general::CASES,
     accepting::CASES,
@@ -141,11 +142,11 @@ const FILES: &[&[Case]] = &[
 /// The reason why a case did not pass.
 #[derive(Debug)]
 enum Failed {
-    /// The store did something else.
+    /// The store did not do what was expected.
     Wrong(String),
     /// The store returned an error.
     Store(StoreError),
-    /// The bench cannot do what the case needs: the case does not count.
+    /// The bench cannot do what the case needs, so the case does not count.
     NotApplicable,
 }
 
@@ -173,12 +174,12 @@ impl fmt::Display for Failed {
 
 /// Runs every case against fresh stores, one after the other.
 ///
-/// The runtime needs a timer: some cases wait for a moment.
+/// The runtime needs a timer, because some cases wait for a moment.
 pub async fn check(bench: &dyn Bench) -> Report {
     run(bench, |_| true).await
 }
 
-/// Runs the cases of these names only, to see what a store does in them.
+/// Runs only the cases with these names, to observe a store in them.
 pub async fn check_only(bench: &dyn Bench, cases: &[&str]) -> Report {
     run(bench, |case| cases.contains(&case.name)).await
 }

@@ -1,4 +1,4 @@
-//! Which event is claimed next: within a task, among tasks, and alone.
+//! Cases for the order of claims: within a task, across tasks, and alone.
 
 use super::scene::{OTHER, Scene, complete, delivery, expect, keys, retry, unconfirmed};
 use super::{Bench, Verdict, cases};
@@ -217,7 +217,7 @@ async fn a_suspected_event_is_not_added_to_other_claims(bench: &dyn Bench) -> Ve
     scene.pass(30).await;
     scene.accept_tasks(&["b"]).await?;
     scene.pass(30).await;
-    // The suspected one became ready later, so that it is not the first.
+    // The suspected event became ready later, so that it is not the first.
     let claims = scene.ask(&scene.request(9)).await?;
     expect("claims", keys(&claims.claims), complete(&["b"]))?;
     expect("it says so", claims.suspected, true)?;

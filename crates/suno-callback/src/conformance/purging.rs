@@ -1,4 +1,4 @@
-//! Purging: what is old is forgotten, and only if nothing more is to be done about it.
+//! Cases for purging: old data is removed, but only if it needs no more handling.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ cases! {
     what_is_not_settled_does_not_hide_what_is_old: "I8",
 }
 
-/// More steps than any case can need.
+/// More steps than any case needs.
 const STEPS_MAX: usize = 100;
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// Forgets nothing, whatever its age.
+/// Purges nothing, whatever its age.
 fn nothing() -> PurgeRequest {
     PurgeRequest {
         bodies_after: NEVER,
@@ -39,7 +39,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Bodies that are 100 s old.
+/// Purges bodies that are 100 s old.
 fn bodies() -> PurgeRequest {
     PurgeRequest {
         bodies_after: seconds(100),
@@ -47,7 +47,7 @@ fn bodies() -> PurgeRequest {
     }
 }
 
-/// Bodies and keys that are 100 s old.
+/// Purges bodies and keys that are 100 s old.
 fn keys() -> PurgeRequest {
     PurgeRequest {
         keys_after: seconds(100),
@@ -55,7 +55,7 @@ fn keys() -> PurgeRequest {
     }
 }
 
-/// Purges in as many steps as the store wants, and adds up what it forgot.
+/// Purges in as many steps as the store needs, and adds up the counts.
 async fn purge(scene: &Scene<'_>, request: PurgeRequest) -> Result<Purged, Failed> {
     let mut sum = Purged::default();
     for _ in 0..STEPS_MAX {
@@ -74,7 +74,7 @@ async fn purge(scene: &Scene<'_>, request: PurgeRequest) -> Result<Purged, Faile
     wrong("purging says without end that there is more")
 }
 
-/// A task whose event was handled, with a conflict.
+/// Creates a task whose event was handled, with a conflict.
 async fn handled(scene: &Scene<'_>, task: &str) -> Verdict {
     for duration in [10, 11] {
         scene
@@ -87,7 +87,7 @@ async fn handled(scene: &Scene<'_>, task: &str) -> Verdict {
     Ok(())
 }
 
-/// A handled task that is 100 s old, and one that is new.
+/// Creates a handled task that is 100 s old, and a new one.
 async fn an_old_and_a_new_task(scene: &Scene<'_>) -> Verdict {
     handled(scene, "old").await?;
     scene.pass(100).await;
@@ -162,7 +162,7 @@ async fn the_number_of_a_purged_event_is_not_used_again(bench: &dyn Bench) -> Ve
     handled(&scene, "t").await?;
     let before = scene.find_one("t").await?.id;
     scene.pass(100).await;
-    // Nothing is left, and a ticket of the purged event must not fit the next one.
+    // Nothing is left, and a ticket of the purged event must not match the next one.
     purge(&scene, keys()).await?;
     expect("events", scene.find("t").await?.len(), 0)?;
     scene.accept(delivery("u", "complete")).await?;

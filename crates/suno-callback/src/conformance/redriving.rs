@@ -1,4 +1,4 @@
-//! Making events ready again: redriving, requeuing and deciding.
+//! Cases for making events ready again: redriving, requeuing and deciding.
 
 use suno_types::Stage;
 
@@ -142,7 +142,7 @@ async fn a_requeued_delivery_is_accepted_as_it_is_understood_now(bench: &dyn Ben
     )?;
     let again = scene.store.requeue(entry, &understood).await?;
     expect("requeued again", again, None)?;
-    // The bytes are not known to the quarantine any more.
+    // The quarantine must not remember the bytes.
     let accepted = scene.accept(raw_delivery("{", 0)).await?;
     expect("the bytes again", accepted, Accepted::Quarantined)?;
     expect("in quarantine", scene.counts().await?.quarantined, 1)

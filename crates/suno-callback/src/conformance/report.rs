@@ -5,7 +5,8 @@ use std::fmt;
 use super::contract::sentences;
 use super::{Case, Failed, Verdict};
 
-/// The verdicts of the suite. As text, it lists what is broken and what could not be tried.
+/// The verdicts of the suite. As text, it lists the failed cases and those that could not
+/// be tried.
 #[derive(Debug, Default)]
 pub struct Report {
     kept: Vec<&'static str>,
@@ -23,7 +24,7 @@ pub struct Broken {
     pub id: &'static str,
     /// The sentence.
     pub sentence: String,
-    /// A description of what the store did.
+    /// A description of what the store did wrong.
     pub what: String,
 }
 
@@ -34,13 +35,14 @@ impl Report {
         &self.kept
     }
 
-    /// The cases that could not be tried, because the bench cannot do what they need.
+    /// The cases that could not be tried, because the bench does not support what they
+    /// need.
     #[must_use]
     pub fn not_applicable(&self) -> &[&'static str] {
         &self.not_applicable
     }
 
-    /// The cases that the store fails; empty if it keeps the contract.
+    /// The cases that the store fails. Empty if it keeps the contract.
     #[must_use]
     pub fn broken(&self) -> &[Broken] {
         &self.broken

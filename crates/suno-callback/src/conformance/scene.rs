@@ -1,5 +1,5 @@
 //! The vocabulary of the cases: deliveries, a store with short names for its operations, and
-//! expectations whose messages say what the store did instead.
+//! expectations whose messages describe what the store did instead.
 
 use std::cell::Cell;
 use std::fmt;
@@ -20,9 +20,9 @@ use crate::store::{
 
 /// The lease of claims in the cases.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
-/// The error that a measured duration may have: the clock of a real store runs on.
+/// The tolerance for measured durations, because the clock of a real store keeps running.
 const TOLERANCE: Duration = Duration::from_secs(1);
-/// The number of times in a row that a store may say that there is more. There are never so many
+/// The number of times in a row that a store may report that there is more. No case has so many
 /// events.
 const ROUNDS_MAX: usize = 10_000;
 
@@ -30,25 +30,25 @@ const ROUNDS_MAX: usize = 10_000;
 pub(super) const WORKER: WorkerId = WorkerId(1);
 /// Another worker that claims.
 pub(super) const OTHER: WorkerId = WorkerId(2);
-/// A worker that only settles, so that the numbers of the other workers stay as they are.
+/// A worker that only settles, so that the request numbers of the other workers do not change.
 const CLERK: WorkerId = WorkerId(3);
 
-/// A time of receipt, in seconds after some day.
+/// Returns a time of receipt, in seconds after a fixed day.
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + seconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// A delivery of a stage.
+/// Creates a delivery of a stage.
 pub(super) fn delivery(task: &str, word: &str) -> Delivery {
     delivery_of(task, word, 10)
 }
 
-/// A delivery of a stage that says that the track lasts `duration` seconds.
+/// Creates a delivery of a stage with a track of `duration` seconds.
 pub(super) fn delivery_of(task: &str, word: &str, duration: u32) -> Delivery {
     delivery_at(task, word, duration, 0)
 }
 
-/// A delivery that was received at a time.
+/// Creates a delivery that was received at a given time.
 pub(super) fn delivery_at(task: &str, word: &str, duration: u32, seconds: i64) -> Delivery {
     let (code, word) = match word {
         "failed" => (501, "error"),
@@ -63,12 +63,12 @@ pub(super) fn delivery_at(task: &str, word: &str, duration: u32, seconds: i64) -
     )
 }
 
-/// A delivery of any body.
+/// Creates a delivery with any body.
 pub(super) fn raw_delivery(body: impl Into<Bytes>, seconds: i64) -> Delivery {
     Delivery::decode(body.into(), at(seconds))
 }
 
-/// A delivery of a stage that the provider's record must confirm.
+/// Creates a delivery of a stage that the provider's record must confirm.
 pub(super) fn unconfirmed(task: &str, word: &str, duration: u32) -> Delivery {
     delivery_of(task, word, duration).with_unconfirmed(true)
 }
@@ -77,7 +77,7 @@ pub(super) fn task_id(task: &str) -> Result<TaskId, Failed> {
     TaskId::new(task).map_err(|err| Failed::Wrong(format!("the case is broken: {err}")))
 }
 
-/// A retry after some seconds.
+/// Creates a retry after some seconds.
 pub(super) fn retry(seconds: u64) -> Settlement {
     Settlement::Retry {
         after: Duration::from_secs(seconds),
@@ -92,7 +92,7 @@ pub(super) fn dead() -> Settlement {
     }
 }
 
-/// A store and short words for what is done with it.
+/// A store with short methods for its operations.
 pub(super) struct Scene<'a> {
     pub(super) store: Arc<dyn IdempotencyStore>,
     pub(super) bench: &'a dyn Bench,
@@ -109,7 +109,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// The store after its process has ended.
+    /// Reopens the store, as after the end of its process.
     pub(super) async fn reopen(self) -> Result<Self, Failed> {
         let store = self.bench.reopen(self.store).await?;
         Ok(Self {
@@ -118,7 +118,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// Another instance of the store, as another process would open it.
+    /// Opens another instance of the store, as another process would.
     pub(super) async fn another(&self) -> Result<Arc<dyn IdempotencyStore>, Failed> {
         let another = self.bench.another(&self.store).await?;
         another.ok_or(Failed::NotApplicable)
@@ -142,7 +142,7 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// Accepts the last stage of each task.
+    /// Accepts the terminal stage of each task.
     pub(super) async fn accept_tasks(&self, tasks: &[&str]) -> Verdict {
         for task in tasks {
             self.accept(delivery(task, "complete")).await?;
@@ -150,13 +150,13 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// The next request of [`WORKER`].
+    /// Creates the next request of [`WORKER`].
     pub(super) fn request(&self, events_max: usize) -> ClaimRequest {
         self.last_number.set(self.last_number.get() + 1);
         ClaimRequest::new(WORKER, self.last_number.get(), LEASE, events_max)
     }
 
-    /// Sends one request, and checks that the answer has the size that was asked for.
+    /// Sends one request, and checks that the answer has at most the requested size.
     pub(super) async fn ask(&self, request: &ClaimRequest) -> Result<Claims, Failed> {
         let claims = self.store.claim(request).await?;
         let is_bounded = claims.claims.len() <= request.events_max;
@@ -166,7 +166,7 @@ impl<'a> Scene<'a> {
         Ok(claims)
     }
 
-    /// Claims at most `events_max` events, in as many requests as the store wants.
+    /// Claims at most `events_max` events, in as many requests as the store needs.
     pub(super) async fn claim(&self, events_max: usize) -> Result<Vec<Claim>, Failed> {
         let mut claims: Vec<Claim> = Vec::new();
         for _ in 0..ROUNDS_MAX {
@@ -186,7 +186,7 @@ impl<'a> Scene<'a> {
         Ok(keys(&self.claim(events_max).await?))
     }
 
-    /// Claims so many events.
+    /// Claims the given number of events.
     pub(super) async fn claim_exactly<const N: usize>(&self) -> Result<[Claim; N], Failed> {
         let claims = self.claim(N).await?;
         claims.try_into().or_else(|claims: Vec<_>| {
@@ -194,7 +194,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// Claims the one event that there is to claim.
+    /// Claims the only event that is ready.
     pub(super) async fn claim_one(&self) -> Result<Claim, Failed> {
         let claims = self.claim(10).await?;
         let [claim] = <[Claim; 1]>::try_from(claims)
@@ -202,14 +202,14 @@ impl<'a> Scene<'a> {
         Ok(claim)
     }
 
-    /// Claims the one event that there is to claim, which must be of this key.
+    /// Claims the only event that is ready, which must have this key.
     pub(super) async fn claim_key(&self, key: &str) -> Result<Claim, Failed> {
         let claim = self.claim_one().await?;
         expect("the claimed event", claim.key.to_string(), key.to_owned())?;
         Ok(claim)
     }
 
-    /// Expects that there is nothing to claim.
+    /// Expects that no event can be claimed.
     pub(super) async fn expect_no_claim(&self, when: &str) -> Verdict {
         let keys = self.claim_keys(10).await?;
         expect(&format!("claims {when}"), keys, Vec::new())
@@ -226,7 +226,7 @@ impl<'a> Scene<'a> {
         only(&self.ask(&request).await?.settled, "settlements")
     }
 
-    /// Claims the one event that there is to claim, and settles it.
+    /// Claims the only event that is ready, and settles it.
     pub(super) async fn handle(&self, settlement: Settlement) -> Result<Ticket, Failed> {
         let ticket = self.claim_one().await?.ticket;
         let settled = self.settle(ticket, settlement).await?;
@@ -234,7 +234,7 @@ impl<'a> Scene<'a> {
         Ok(ticket)
     }
 
-    /// Claims the one event that there is to claim until its lease has ended, so many times.
+    /// Claims the only event that is ready and lets its lease end, the given number of times.
     pub(super) async fn lapse(&self, times: u32) -> Verdict {
         for _ in 0..times {
             self.claim_one().await?;
@@ -249,18 +249,18 @@ impl<'a> Scene<'a> {
         only(&self.store.extend(&[ticket], lease).await?, "extensions")
     }
 
-    /// The events of a task.
+    /// Returns the events of a task.
     pub(super) async fn find(&self, task: &str) -> Result<Vec<EventRecord>, Failed> {
         Ok(self.store.find(&task_id(task)?).await?)
     }
 
-    /// The first event of a task.
+    /// Returns the first event of a task.
     pub(super) async fn find_one(&self, task: &str) -> Result<EventRecord, Failed> {
         let found = self.find(task).await?.into_iter().next();
         found.ok_or_else(|| Failed::Wrong(format!("the task {task} has no event")))
     }
 
-    /// The event of a task's stage.
+    /// Returns the event of a task's stage.
     pub(super) async fn find_stage(&self, task: &str, word: &str) -> Result<EventRecord, Failed> {
         let found = self.find(task).await?;
         let mut of_stage = found
@@ -275,7 +275,7 @@ impl<'a> Scene<'a> {
         only(&self.store.redrive(&[event], how).await?, "redrives")
     }
 
-    /// Expects the stages of a task, in the order of arrival, in these states.
+    /// Expects that a task has these stages, in the order of arrival, in these states.
     pub(super) async fn expect_states(&self, task: &str, states: &[(&str, StateName)]) -> Verdict {
         let found = self.find(task).await?;
         let found: Vec<_> = found
@@ -297,12 +297,12 @@ fn only<T: Copy>(answers: &[T], what: &str) -> Result<T, Failed> {
     }
 }
 
-/// The keys of claims, in their order.
+/// Returns the keys of claims, in their order.
 pub(super) fn keys(claims: &[Claim]) -> Vec<String> {
     claims.iter().map(|claim| claim.key.to_string()).collect()
 }
 
-/// The keys of the last stages of tasks.
+/// Returns the keys of the terminal stages of tasks.
 pub(super) fn complete(tasks: &[&str]) -> Vec<String> {
     tasks
         .iter()
@@ -314,7 +314,7 @@ pub(super) fn wrong<T>(what: impl Into<String>) -> Result<T, Failed> {
     Err(Failed::Wrong(what.into()))
 }
 
-/// Fails unless both are equal.
+/// Fails unless both values are equal.
 pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> Verdict {
     if found == expected {
         return Ok(());
@@ -322,7 +322,7 @@ pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: 
     wrong(format!("{what}: expected {expected:?}, got {found:?}"))
 }
 
-/// Fails unless a duration is so many seconds, give or take one.
+/// Fails unless a duration is the given number of seconds, plus or minus one.
 pub(super) fn expect_near(what: &str, found: Duration, seconds: u64) -> Verdict {
     let expected = Duration::from_secs(seconds);
     if found.abs_diff(expected) <= TOLERANCE {

@@ -1,4 +1,4 @@
-//! Settling: only the ticket of the latest claim counts.
+//! Cases for settling: only the ticket of the latest claim counts.
 
 use std::time::Duration;
 
@@ -254,7 +254,7 @@ async fn settlements_come_before_the_claims_of_their_request(bench: &dyn Bench) 
     expect("claims", keys(&claims.claims), expected)
 }
 
-/// The answer was lost, and the worker sends the request again.
+/// The answer was lost, so the worker repeats the request.
 async fn a_repeated_request_settles_once(bench: &dyn Bench) -> Verdict {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a", "b"]).await?;

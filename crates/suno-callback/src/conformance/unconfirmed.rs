@@ -1,4 +1,4 @@
-//! Events that the provider's record must confirm.
+//! Cases for events that the provider's record must confirm.
 
 use super::scene::{Scene, dead, delivery, delivery_of, expect, expect_near, retry, unconfirmed};
 use super::{Bench, Verdict, cases};
@@ -25,7 +25,7 @@ cases! {
     an_unconfirmed_stage_supersedes_what_waits_only_when_it_is_done: "C5",
 }
 
-/// A delivery made from the provider's record.
+/// Creates a delivery from the provider's record.
 fn confirmation(task: &str, word: &str, duration: u32) -> Result<Delivery, super::Failed> {
     let mut delivery = delivery_of(task, word, duration);
     delivery.source = Source::Poll;
@@ -107,7 +107,7 @@ async fn a_confirmation_that_says_the_same_confirms(bench: &dyn Bench) -> Verdic
     let event = scene.find_one("t").await?;
     expect("unconfirmed", event.unconfirmed, false)?;
     expect("conflicts", event.conflicts, 0)?;
-    // From now on it counts.
+    // From now on the event affects the others.
     let accepted = scene.accept(delivery("t", "text")).await?;
     expect("an earlier stage", accepted, Accepted::Late)
 }

@@ -1,4 +1,4 @@
-//! A bench for stores that forget at the end of the process.
+//! A bench for stores that lose their data at the end of the process.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use jiff::SignedDuration;
 use super::{Bench, ManualClock};
 use crate::store::{IdempotencyStore, StoreError};
 
-/// A bench for stores that forget at the end of the process, with a clock that it moves.
+/// A bench for stores that lose their data at the end of the process, with a clock that
+/// it controls.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -34,7 +35,8 @@ impl<F> VolatileBench<F>
 where
     F: Fn(ManualClock) -> Arc<dyn IdempotencyStore> + Send + Sync,
 {
-    /// A bench whose stores `make` makes, each with the clock of the bench.
+    /// Creates a bench whose stores are created by `make`, each with the clock of the
+    /// bench.
     pub fn new(make: F) -> Self {
         let clock = ManualClock::new();
         Self { clock, make }

@@ -1,7 +1,7 @@
-//! Waiting for something to claim.
+//! Cases for waiting until there is something to claim.
 //!
-//! No case depends on how fast a store is: each wait could last much longer than it is given, and a
-//! store that returns for the right reason does so long before.
+//! No case depends on the speed of a store: each wait has a much longer limit than it needs, and a
+//! store that returns for the right reason returns long before.
 
 use std::future::Future;
 use std::time::Duration;
@@ -23,9 +23,9 @@ cases! {
     what_people_make_ready_ends_a_wait: "C12",
 }
 
-/// The time that the waits could last.
+/// The time limit of the waits.
 const LONG: Duration = Duration::from_secs(600);
-/// The time after which a wait that should have ended counts as one that does not end.
+/// The time after which a wait that should have ended counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The steps in which time passes during a wait.
 const STEP: Duration = Duration::from_millis(20);
@@ -50,7 +50,7 @@ async fn expect_woken_by_time(scene: &Scene<'_>, key: &str) -> Verdict {
             if !claims.is_empty() {
                 return expect("claims", claims, vec![key.to_owned()]);
             }
-            // A store may return early; it need not do so at once.
+            // A store may return early, but it need not return at once.
             tokio::task::yield_now().await;
         }
     };

@@ -1,10 +1,10 @@
-//! Which event of a task may be claimed: the rule that every store follows, as a plain function.
+//! Decides which event of a task may be claimed: the rule for every store, as a pure function.
 
 use std::time::Duration;
 
 use suno_types::Stage;
 
-/// The state of an event, and for how long it lasts.
+/// The state of an event, with its remaining duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventState {
@@ -12,42 +12,42 @@ pub enum EventState {
     Ready,
     /// It is claimed.
     Claimed {
-        /// How long the claim still holds; zero if it has lapsed.
+        /// The remaining time of the claim; zero if it has lapsed.
         holds_for: Duration,
     },
-    /// Handling failed, and it waits for another attempt.
+    /// Handling failed, and the event waits for a retry.
     Waiting {
-        /// How long it still waits; zero if it can be claimed.
+        /// The remaining wait; zero if the event can be claimed.
         ready_in: Duration,
     },
     /// It was handled.
     Done,
     /// It is a dead letter.
     Dead,
-    /// A later stage of its task made it pointless.
+    /// A later stage of its task superseded it.
     Superseded,
 }
 
 impl EventState {
-    /// True if nothing more is to be done.
+    /// Whether the event needs no more handling.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Done | Self::Dead | Self::Superseded)
     }
 
-    /// True while a claim holds.
+    /// Whether the event has a claim that still holds.
     #[must_use]
     pub fn is_held(&self) -> bool {
         matches!(self, Self::Claimed { holds_for } if !holds_for.is_zero())
     }
 
-    /// True for a claim whose lease has ended.
+    /// Whether the event has a claim whose lease has ended.
     #[must_use]
     pub fn is_lapsed(&self) -> bool {
         matches!(self, Self::Claimed { holds_for } if holds_for.is_zero())
     }
 
-    /// True if the event by itself could be claimed.
+    /// Whether the event could be claimed if its task had no other events.
     #[must_use]
     pub fn is_claimable(&self) -> bool {
         match self {
@@ -58,7 +58,7 @@ impl EventState {
     }
 }
 
-/// An event of a task, as far as it matters to the other events of the task.
+/// An event of a task, as far as it affects the other events of the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sibling {
@@ -66,12 +66,12 @@ pub struct Sibling {
     pub stage: Stage,
     /// Its state.
     pub state: EventState,
-    /// True if the provider's record must confirm it.
+    /// Whether the provider's record must confirm it.
     pub unconfirmed: bool,
 }
 
 impl Sibling {
-    /// An event of a stage and in a state.
+    /// Creates a sibling of a stage and in a state.
     #[must_use]
     pub fn new(stage: Stage, state: EventState, unconfirmed: bool) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Sibling {
         }
     }
 
-    /// True if this event makes one of `stage` late, or supersedes it: it belongs to a later stage,
+    /// Whether this event makes one of `stage` late, or supersedes it: it belongs to a later stage,
     /// and is done or not unconfirmed.
     #[must_use]
     pub fn supersedes(&self, stage: &Stage) -> bool {
@@ -90,21 +90,22 @@ impl Sibling {
     }
 }
 
-/// What a claim does to the events of one task.
+/// The effects of a claim on the events of one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Turn {
     /// The event to claim.
     pub claim: usize,
-    /// The events that this makes pointless: earlier stages that wait for another attempt.
+    /// The events that are superseded: earlier stages that wait for a retry.
     pub supersede: Vec<usize>,
 }
 
-/// Decides which of a task's events, given in the order of their arrival, may be claimed.
+/// Decides which event of a task may be claimed. The events are given in the order of their
+/// arrival.
 ///
-/// None, while one of them is held. Otherwise one whose claim has lapsed, so that its ticket is void
-/// before a sibling is claimed; then the claimable one of the earliest stage. Stages that are not
-/// known come first, in the order of their arrival.
+/// No event may be claimed while another one of the task is. Otherwise an event whose claim has
+/// lapsed goes first, so that its ticket is void before a sibling is claimed; then the claimable
+/// event of the earliest stage. Unknown stages go first, in the order of their arrival.
 #[must_use]
 pub fn turn(events: &[Sibling]) -> Option<Turn> {
     if events.iter().any(|event| event.state.is_held()) {

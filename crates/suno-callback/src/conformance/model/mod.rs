@@ -1,4 +1,4 @@
-//! Any sequence of operations does to a store what it does to a plain model of the contract.
+//! Compares a store with a plain model of the contract, after any sequence of operations.
 
 mod operation;
 mod plain;
@@ -16,11 +16,11 @@ cases! {
     any_sequence_of_operations_does_what_the_contract_says: "G1",
 }
 
-/// The number of sequences that are tried.
+/// The number of sequences to try.
 const SEQUENCES: u32 = 96;
-/// The number of operations in a sequence, at most.
+/// The maximum number of operations in a sequence.
 const OPERATIONS_MAX: usize = 50;
-/// The number of simpler sequences that are tried when one fails.
+/// The maximum number of simpler sequences to try when one fails.
 const SIMPLER_MAX: usize = 512;
 
 async fn any_sequence_of_operations_does_what_the_contract_says(bench: &dyn Bench) -> Verdict {
@@ -38,7 +38,7 @@ async fn any_sequence_of_operations_does_what_the_contract_says(bench: &dyn Benc
     Ok(())
 }
 
-/// The simplest sequence that still fails, and how it does.
+/// Returns the simplest sequence that still fails, with its failure.
 async fn simplest<T>(bench: &dyn Bench, mut tree: T, mut failed: Failed) -> Failed
 where
     T: ValueTree<Value = Vec<operation::Operation>>,

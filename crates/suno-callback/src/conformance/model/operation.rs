@@ -20,7 +20,7 @@ pub(super) enum Operation {
         duration: u32,
         unconfirmed: bool,
     },
-    /// A worker settles some of the tickets that were granted, and claims.
+    /// A worker settles some of its tickets, and claims.
     Claim {
         worker: u64,
         events_max: usize,
@@ -48,7 +48,7 @@ pub(super) enum Operation {
     },
 }
 
-/// How a claim is settled.
+/// The way in which a claim is settled.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum How {
     Done,

@@ -1,6 +1,6 @@
-//! The contract as a plain model: a list of events, looked through from the beginning each time.
+//! The contract as a plain model: a list of events, scanned from the beginning each time.
 //!
-//! It shares no code with the stores, so that no mistake is made on both sides.
+//! It shares no code with the stores, so that a mistake cannot be in both.
 
 use suno_types::Stage;
 
@@ -11,13 +11,13 @@ use crate::store::{Accepted, Decision, Extended, Redrive, Redriven, Settled, Sta
 /// The lease of claims in the model, in seconds.
 pub(super) const LEASE: u64 = 60;
 
-/// An event; its number is its place in the list.
+/// An event; its number is its index in the list.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
     pub(super) task: usize,
     pub(super) stage: Stage,
     pub(super) unconfirmed: bool,
-    /// What the event says, and then what its conflicts say.
+    /// The content of the event, followed by that of its conflicts.
     pub(super) said: Vec<u32>,
     pub(super) state: State,
     pub(super) attempts: u32,
@@ -27,7 +27,7 @@ pub(super) struct Event {
     latest: Option<usize>,
 }
 
-/// A state with the second at which it began or ends.
+/// A state with the second at which it began or will end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Ready(u64),
@@ -54,7 +54,7 @@ impl State {
         matches!(self, Self::Done | Self::Dead | Self::Superseded)
     }
 
-    /// When the event became ready to be claimed, if it is.
+    /// Returns when the event became ready to be claimed, if it has.
     fn ready_since(self, now: u64) -> Option<u64> {
         match self {
             Self::Ready(at) | Self::Claimed(at) | Self::Waiting(at) => (at <= now).then_some(at),
@@ -89,7 +89,7 @@ impl Event {
 pub(super) struct Model {
     pub(super) events: Vec<Event>,
     pub(super) now: u64,
-    /// The event of each ticket that was granted.
+    /// The event of each granted ticket.
     tickets: Vec<usize>,
 }
 
@@ -155,7 +155,7 @@ impl Model {
         Accepted::Conflict
     }
 
-    /// Claims events and returns their places in the order of the claims.
+    /// Claims events and returns their indices in the order of the claims.
     pub(super) fn claim(&mut self, events_max: usize, is_running: bool) -> Vec<usize> {
         let mut queue: Vec<_> = (0..self.events.len())
             .filter_map(|place| Some((self.events[place].state.ready_since(self.now)?, place)))
@@ -184,7 +184,7 @@ impl Model {
         claimed
     }
 
-    /// The event of a task that may be claimed.
+    /// Returns the event of a task that may be claimed.
     fn turn(&self, task: usize) -> Option<usize> {
         let of_task = |place: &usize| self.events[*place].task == task;
         let places = || (0..self.events.len()).filter(of_task);
@@ -217,14 +217,14 @@ impl Model {
         }
     }
 
-    /// The event that a ticket holds.
+    /// Returns the event whose current ticket this is.
     fn held(&mut self, ticket: usize) -> Option<&mut Event> {
         let event = &mut self.events[self.tickets[ticket]];
         let is_claimed = matches!(event.state, State::Claimed(_));
         (is_claimed && event.latest == Some(ticket)).then_some(event)
     }
 
-    /// True if a claim still holds.
+    /// Whether a claim still holds.
     pub(super) fn holds(&mut self, ticket: usize) -> bool {
         let now = self.now;
         let held = self.held(ticket);
@@ -291,7 +291,7 @@ impl Model {
         Redriven::Ready
     }
 
-    /// Decides for a last stage.
+    /// Decides for a terminal stage.
     pub(super) fn decide(&mut self, task: usize, stage: &Stage) -> Decision {
         let Some(place) = self.place(task, stage) else {
             return Decision::Gone;

@@ -1,4 +1,4 @@
-//! Plays a sequence on a store and on the model, and compares their answers.
+//! Runs a sequence on a store and on the model, and compares their answers.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::store::{
     Claim, ClaimRequest, EventRecord, EventState, Redrive, StateName, Ticket, WorkerId,
 };
 
-/// The last request of a worker, and what it was granted.
+/// The last request of a worker, and the claims that it was granted.
 struct LastRequest {
     request: ClaimRequest,
     /// The settlements, with the tickets as numbers of the model.
@@ -24,7 +24,7 @@ struct LastRequest {
 struct Play<'a> {
     scene: Scene<'a>,
     model: Model,
-    /// The tickets that the store granted, each at the place of its number in the model.
+    /// The tickets that the store granted; the index is the ticket's number in the model.
     tickets: Vec<Ticket>,
     last: HashMap<u64, LastRequest>,
 }
@@ -37,7 +37,7 @@ pub(super) async fn play(bench: &dyn Bench, operations: &[Operation]) -> Verdict
         last: HashMap::new(),
     };
     for operation in operations {
-        // No two operations happen at the same moment.
+        // No two operations may happen at the same moment.
         play.pass(1).await;
         play.step(operation).await?;
     }
@@ -92,7 +92,7 @@ impl Play<'_> {
         expect("accept", found, expected)
     }
 
-    /// The numbers of the tickets to settle. None before the first was granted.
+    /// Returns the numbers of the tickets to settle. Empty before the first was granted.
     fn numbers(&self, settlements: &[(Index, How)]) -> Vec<(usize, How)> {
         let granted = self.tickets.len();
         settlements
@@ -207,7 +207,7 @@ impl Play<'_> {
         expect("decide", found, self.model.decide(task, &stage))
     }
 
-    /// Compares what the store and the model have of a task.
+    /// Compares the events of a task in the store and in the model.
     async fn compare(&self, task: usize) -> Verdict {
         let of_task = self.model.events.iter().filter(|event| event.task == task);
         let expected: Vec<_> = of_task.collect();

@@ -8,11 +8,11 @@ use crate::simulation::{Mutation, mutated};
 use crate::store::rules::ClaimRound;
 use crate::store::{Claim, ClaimRequest, Claims, Extended, Settled, Settlement, Ticket};
 
-/// The number of events that one claim looks at, at most.
+/// The maximum number of events that one claim looks at.
 const LOOKED_AT_MAX: usize = 4_096;
 
 impl Events {
-    /// After what time the next event is ready. `None` if the queue is empty.
+    /// Returns the time until the next event becomes ready. `None` if the queue is empty.
     pub(super) fn ready_in(&self, now: Duration) -> Option<Duration> {
         let (due, _) = self.queue.first()?;
         Some(due.saturating_sub(now))
@@ -47,7 +47,7 @@ impl Events {
         round.into_claims()
     }
 
-    /// What is in the queue from a place on.
+    /// Returns the entries of the queue from a position on.
     fn next_queued(
         &self,
         from: (Duration, EventId),

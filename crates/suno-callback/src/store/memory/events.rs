@@ -1,4 +1,4 @@
-//! The events in memory, and what accepting a delivery does to them.
+//! The events in memory, and the effect of a delivery on them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,15 +12,16 @@ use crate::key::EventId;
 use crate::store::Accepted;
 use crate::store::rules::{LastRequests, Ledger, Quarantine, StoredEvent, TaskEvents};
 
-/// Events that are or become claimable, by the moment at which they do.
+/// Events that are or will become claimable, ordered by the time of that.
 type Queue = BTreeSet<(Duration, EventId)>;
 
-// It has no `Debug`, nor has an event: what is stored must not be logged by mistake.
+// Neither this nor an event implements `Debug`, so that stored data cannot be logged by mistake.
 #[derive(Default)]
 pub(super) struct Events {
-    /// The events of each task. Nothing depends on the order of the tasks, which differs between runs.
+    /// The events of each task. The order of the tasks differs between runs, but nothing depends on
+    /// it.
     pub(super) tasks: HashMap<Arc<str>, TaskEvents>,
-    /// The number and the task of each event, in the order of the numbers, in which they are added.
+    /// The number and the task of each event, ordered by number, which is the order of insertion.
     pub(super) numbered: Vec<(EventId, Arc<str>)>,
     pub(super) queue: Queue,
     pub(super) quarantine: Quarantine,
@@ -31,7 +32,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// The events of all tasks in the order of their numbers, after one of them.
+    /// Iterates over the events of all tasks in the order of their numbers, starting after one of
+    /// them.
     pub(super) fn after(&self, after: Option<EventId>) -> impl Iterator<Item = &StoredEvent> {
         let is_before = |(id, _): &(EventId, _)| after.is_some_and(|after| *id <= after);
         let first = self.numbered.partition_point(is_before);
@@ -41,13 +43,13 @@ impl Events {
         })
     }
 
-    /// The task of an event.
+    /// Returns the task of an event.
     pub(super) fn task_of(&self, id: EventId) -> Option<&Arc<str>> {
         let place = self.numbered.binary_search_by_key(&id, |(id, _)| *id);
         Some(&self.numbered[place.ok()?].1)
     }
 
-    /// Changes the events of a task, and what is in the queue of them.
+    /// Changes the events of a task, and updates their entries in the queue.
     pub(super) fn change<T>(
         &mut self,
         task_id: &str,
@@ -68,7 +70,7 @@ impl Events {
     }
 
     pub(super) fn accept(&mut self, delivery: &Delivery, now: Duration) -> Accepted {
-        // A number that nothing had before, and that perhaps nothing gets.
+        // Returns a number that was never used before. It may remain unused.
         self.last_id += 1;
         let id = EventId(self.last_id);
         self.ledger.meet(delivery);
@@ -100,7 +102,7 @@ impl Events {
     }
 }
 
-/// Changes the events of a task, and what is in the queue of them.
+/// Changes the events of a task, and updates their entries in the queue.
 fn change_queued<T>(
     queue: &mut Queue,
     task: &mut TaskEvents,

@@ -61,7 +61,7 @@ impl Events {
 
     pub(super) fn purge(&mut self, request: &PurgeRequest, now: Duration) -> Purged {
         let mut step = PurgeStep::new(request, now);
-        // The oldest first. What a purge forgets is settled, and settled events are not in the queue.
+        // The oldest first. Purged events are settled, and settled events are not in the queue.
         self.numbered.retain(|(id, task_id)| {
             let Some(task) = self.tasks.get_mut(task_id) else {
                 return false;

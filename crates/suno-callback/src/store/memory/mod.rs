@@ -1,5 +1,5 @@
-//! A store in memory: for tests, and to read the contract in code. It forgets at the end of the
-//! process, so that a 200 means nothing after a restart.
+//! A store in memory: for tests, and as a readable version of the contract. Its data is lost at
+//! the end of the process, so a 200 means nothing after a restart.
 
 mod claims;
 mod events;
@@ -32,7 +32,7 @@ pub struct MemoryStore {
     changed: Notify,
 }
 
-/// Without what is stored.
+/// Leaves out the stored data.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
@@ -48,13 +48,13 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::with_clock(SystemClock)
     }
 
-    /// An empty store that measures durations by [`Clock::monotonic`] of `clock`.
+    /// Creates an empty store that measures durations by [`Clock::monotonic`] of `clock`.
     #[must_use]
     pub fn with_clock(clock: impl Clock + 'static) -> Self {
         Self {
@@ -64,14 +64,14 @@ impl MemoryStore {
         }
     }
 
-    /// The events, and the present moment.
+    /// Returns the events, and the current time of the store.
     fn lock(&self) -> (MutexGuard<'_, Events>, Duration) {
-        // Every operation leaves the state whole before anything could panic.
+        // No operation leaves the state inconsistent when something panics.
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         (events, self.clock.monotonic())
     }
 
-    /// Wakes those who wait if an event was added or became ready.
+    /// Wakes the waiting tasks if an event was added or became ready.
     fn wake(&self) {
         self.changed.notify_waiters();
     }
@@ -111,7 +111,7 @@ impl IdempotencyStore for MemoryStore {
     }
 
     async fn wait(&self, at_most: Duration) -> Result<(), StoreError> {
-        // Registered before the look, so that no change between the two is missed.
+        // Registered before the check, so that no change in between is missed.
         let mut changed = std::pin::pin!(self.changed.notified());
         changed.as_mut().enable();
         let ready_in = {

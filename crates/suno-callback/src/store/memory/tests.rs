@@ -1,4 +1,4 @@
-//! The store in memory keeps the contract.
+//! Checks that the store in memory keeps the contract.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ impl Bench for InMemory {
         Ok(Arc::new(MemoryStore::with_clock(self.0.clone())))
     }
 
-    /// As if the memory outlived the process.
+    /// Behaves as if the memory outlived the process.
     async fn reopen(
         &self,
         store: Arc<dyn IdempotencyStore>,

@@ -1,4 +1,4 @@
-//! An event as plain data, and what happens to it.
+//! An event as plain data, and the operations on it.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,16 +20,16 @@ use crate::store::{
     Settlement, Sibling, Ticket, WorkerId,
 };
 
-/// So that no claim lapses at the moment at which it is granted.
+/// The minimum lease: no claim may lapse at the moment at which it is granted.
 const LEASE_MIN: Duration = Duration::from_nanos(1);
 
-/// The state of an event, with moments of the store's clock.
+/// The state of an event, with times of the store's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoredState {
     /// It can be claimed.
     Ready {
-        /// The moment at which it became ready.
+        /// The time at which it became ready.
         since: Duration,
     },
     /// It is claimed.
@@ -37,7 +37,7 @@ pub enum StoredState {
         /// The end of the lease.
         until: Duration,
     },
-    /// Handling failed, and it waits for another attempt.
+    /// Handling failed, and the event waits for a retry.
     Waiting {
         /// The end of the wait.
         until: Duration,
@@ -46,12 +46,12 @@ pub enum StoredState {
     Done,
     /// It is a dead letter.
     Dead,
-    /// A later stage of its task made it pointless.
+    /// A later stage of its task superseded it.
     Superseded,
 }
 
 impl StoredState {
-    /// The state at a moment.
+    /// Returns the state at a time.
     #[must_use]
     pub fn at(self, now: Duration) -> EventState {
         match self {
@@ -82,7 +82,7 @@ impl Print {
     }
 }
 
-/// What was delivered for an event and says something else.
+/// A delivery for an event with different content.
 #[derive(Clone)]
 pub(super) struct Conflict {
     print: Print,
@@ -104,17 +104,17 @@ pub struct StoredEvent {
     pub raw: Option<Bytes>,
     /// The way in which the event became known.
     pub source: Source,
-    /// The way in which the sender was verified.
+    /// The methods by which the sender was verified.
     pub verified_by: VerifiedBy,
-    /// True if the provider's record must confirm it.
+    /// Whether the provider's record must confirm it.
     pub unconfirmed: bool,
     /// The time at which the first delivery was received.
     pub received_at: Timestamp,
     /// Its state.
     pub state: StoredState,
-    /// The moment at which it was stored.
+    /// The time at which it was stored.
     pub stored_at: Duration,
-    /// The moment at which it was stored or redriven.
+    /// The time at which it was stored or redriven.
     pub open_since: Duration,
     /// The number of claims since then.
     pub attempts: u32,
@@ -124,7 +124,7 @@ pub struct StoredEvent {
     pub epoch: u32,
     /// The worker that claimed it last.
     pub worker: WorkerId,
-    /// The reason for which the last attempt failed.
+    /// The reason why the last attempt failed.
     pub reason: Option<String>,
     /// The cause that made it a dead letter, if it is one.
     pub dead_cause: Option<DeadCause>,
@@ -133,7 +133,7 @@ pub struct StoredEvent {
     pub(super) conflicts: Vec<Conflict>,
 }
 
-/// Without the body.
+/// Leaves out the body.
 impl fmt::Debug for StoredEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredEvent")
@@ -147,8 +147,8 @@ impl fmt::Debug for StoredEvent {
 }
 
 impl StoredEvent {
-    /// The event that a delivery reports, ready, or superseded if it `is_late`. `None` if the delivery
-    /// was not understood.
+    /// Creates the event that a delivery reports: ready, or superseded if it `is_late`. Returns
+    /// `None` if the delivery could not be decoded.
     #[must_use]
     pub fn new(id: EventId, delivery: &Delivery, is_late: bool, now: Duration) -> Option<Self> {
         let Content::Event { key, code, .. } = &delivery.content else {
@@ -181,8 +181,8 @@ impl StoredEvent {
         })
     }
 
-    /// Accepts another delivery of the key (A3, A4, A7, A8), and returns what it was and how many
-    /// bodies were dropped.
+    /// Accepts another delivery of the key (A3, A4, A7, A8), and returns the outcome and the number
+    /// of bodies dropped.
     pub fn accept_again(&mut self, delivery: &Delivery, now: Duration) -> (Accepted, u64) {
         let Some(print) = print(delivery) else {
             return (Accepted::Quarantined, 0);
@@ -206,7 +206,7 @@ impl StoredEvent {
         }
     }
 
-    /// Keeps what says something else.
+    /// Keeps a delivery with different content.
     fn add_conflict(&mut self, raw: Option<Bytes>, print: Print) -> Accepted {
         let is_known = |conflict: &Conflict| conflict.print.says_the_same(print);
         if self.print.says_the_same(print) || self.conflicts.iter().any(is_known) {
@@ -219,7 +219,7 @@ impl StoredEvent {
         Accepted::Conflict
     }
 
-    /// Puts a confirmed body in the place of the unconfirmed one, and returns what became of that.
+    /// Replaces the unconfirmed body by a confirmed one, and returns the outcome for the old body.
     fn confirm(&mut self, delivery: &Delivery, print: Print, now: Duration) -> Accepted {
         let former = self.raw.replace(delivery.raw.clone());
         let former_print = std::mem::replace(&mut self.print, print);
@@ -263,7 +263,7 @@ impl StoredEvent {
         self.state = StoredState::Ready { since: now };
     }
 
-    /// The event as the other events of its task see it.
+    /// Returns the event as the other events of its task see it.
     #[must_use]
     pub fn sibling(&self, now: Duration) -> Sibling {
         Sibling::new(
@@ -273,8 +273,8 @@ impl StoredEvent {
         )
     }
 
-    /// The moment at which the event is or becomes ready, without regard to its task. Claims are
-    /// ordered by it (C6).
+    /// Returns the time at which the event is or becomes ready, ignoring the other events of its
+    /// task. Claims are ordered by it (C6).
     #[must_use]
     pub fn ready_at(&self) -> Option<Duration> {
         match self.state {
@@ -285,12 +285,13 @@ impl StoredEvent {
         }
     }
 
-    /// How many claims have lapsed in a row, this one included if it has lapsed.
+    /// Returns the number of claims in a row that have lapsed, including the current one if it has
+    /// lapsed.
     fn lapses_at(&self, now: Duration) -> u32 {
         self.lapses + u32::from(self.state.at(now).is_lapsed())
     }
 
-    /// True if the event must be claimed alone (C8).
+    /// Whether the event must be claimed alone (C8).
     #[must_use]
     pub fn is_suspected(&self, now: Duration) -> bool {
         self.lapses_at(now) >= LAPSES_SUSPECT && !mutated(Mutation::SuspectsTogether)
@@ -308,7 +309,7 @@ impl StoredEvent {
         self.to_claim(now)
     }
 
-    /// The claim that a ticket stands for, while it holds: what a repeated request is given (C9).
+    /// Returns the claim of a ticket while it holds: the answer to a repeated request (C9).
     #[must_use]
     pub fn held_claim(&self, ticket: &Ticket, now: Duration) -> Option<Claim> {
         let holds = self.is_held_by(ticket) && self.state.at(now).is_held();
@@ -331,7 +332,7 @@ impl StoredEvent {
         claim
     }
 
-    /// The ticket of the latest claim.
+    /// Returns the ticket of the latest claim.
     fn ticket(&self) -> Ticket {
         Ticket {
             event: self.id,
@@ -344,7 +345,7 @@ impl StoredEvent {
         *ticket == self.ticket() && matches!(self.state, StoredState::Claimed { .. })
     }
 
-    /// Makes a claim hold for `lease` from now on (S1).
+    /// Extends a claim to `lease` from now (S1).
     pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> Extended {
         if !self.is_held_by(ticket) {
             return Extended::Lost;
@@ -355,8 +356,8 @@ impl StoredEvent {
         Extended::Extended
     }
 
-    /// Settles a claim (S1, S2, S3). What a done event supersedes is for the store to change, by
-    /// [`superseded_by`](super::superseded_by).
+    /// Settles a claim (S1, S2, S3). The store itself must change the events that a done event
+    /// supersedes, using [`superseded_by`](super::superseded_by).
     pub fn settle(&mut self, ticket: &Ticket, settlement: &Settlement, now: Duration) -> Settled {
         if !self.is_held_by(ticket) {
             let has_settled = *ticket == self.ticket() && self.epoch > 0;
@@ -388,7 +389,7 @@ impl StoredEvent {
         Settled::Settled
     }
 
-    /// The event for lists, without its body.
+    /// Returns the event for lists, without its body.
     #[must_use]
     pub fn record(&self, now: Duration) -> EventRecord {
         let mut record = EventRecord::new(self.id, self.key.clone(), self.code, self.received_at);
@@ -404,7 +405,7 @@ impl StoredEvent {
         record
     }
 
-    /// The event with its body.
+    /// Returns the event with its body.
     #[must_use]
     pub fn record_with_body(&self, now: Duration) -> EventRecord {
         let mut record = self.record(now);
@@ -413,7 +414,7 @@ impl StoredEvent {
     }
 }
 
-/// The fingerprints of a delivery that was understood.
+/// Returns the fingerprints of a delivery that could be decoded.
 fn print(delivery: &Delivery) -> Option<Print> {
     match &delivery.content {
         Content::Event { semantic, .. } => Some(Print {

@@ -1,4 +1,4 @@
-//! Intents and expected tasks: a ledger in memory, for stores that keep theirs in memory as well.
+//! Intents and expected tasks: a ledger in memory, for stores that keep theirs in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,9 +15,9 @@ use crate::store::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
 };
 
-/// The number of tasks that one request looks at, at most.
+/// The maximum number of tasks that one request looks at.
 const LOOKED_AT_MAX: usize = 1_024;
-/// So that no lease ends at the moment at which it begins.
+/// The minimum lease: no lease may end at the moment at which it begins.
 const LEASE_MIN: Duration = Duration::from_nanos(1);
 
 /// Open intents and expected tasks in memory.
@@ -30,11 +30,12 @@ pub struct Ledger {
     tasks: BTreeMap<TaskId, StoredTask>,
     /// The tasks in the order in which they are due.
     queue: BTreeSet<(Duration, TaskId)>,
-    /// The epoch of the latest ticket of any task, so that no ticket outlives a task that is forgotten.
+    /// The epoch of the latest ticket of any task, so that a ticket becomes void when its task is
+    /// forgotten.
     last_epoch: u32,
 }
 
-/// Without the names of submits: who knows one can claim a task for it.
+/// Leaves out the submit ids: anyone who knows one can claim a task for it.
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger")
@@ -64,7 +65,7 @@ impl Ledger {
         self.intents.remove(&number)
     }
 
-    /// Lists open intents, the oldest first (L1).
+    /// Lists open intents, oldest first (L1).
     #[must_use]
     pub fn open_intents(
         &self,
@@ -81,7 +82,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Forgets old intents (L7).
+    /// Purges old intents (L7).
     pub fn purge(&mut self, step: &PurgeStep<'_>) {
         self.intents
             .retain(|_, intent| step.keeps_intent(intent.stored_at));
@@ -98,7 +99,7 @@ impl Ledger {
         }
     }
 
-    /// Expects a task, and closes its intent (L2).
+    /// Registers an expected task, and closes its intent (L2).
     pub fn expect(&mut self, task: &ExpectedTask, now: Duration) {
         if let Some(submit) = task.submit {
             self.close(submit);
@@ -119,7 +120,7 @@ impl Ledger {
         }
     }
 
-    /// Changes a task, and its place in the queue. `None` if it is not expected.
+    /// Changes a task, and updates its position in the queue. Returns `None` if it is not expected.
     fn change<T>(
         &mut self,
         task_id: &TaskId,
@@ -132,7 +133,7 @@ impl Ledger {
         Some(changed)
     }
 
-    /// Makes a task due again after a pause. False if the ticket is lost (L6).
+    /// Makes a task due again after a pause. Returns false if the ticket is lost (L6).
     pub fn postpone(
         &mut self,
         ticket: &DueTicket,
@@ -143,7 +144,7 @@ impl Ledger {
         self.change(&ticket.task_id, postpone).unwrap_or(false)
     }
 
-    /// Forgets a task. False if the ticket is lost (L6).
+    /// Removes a task. Returns false if the ticket is lost (L6).
     pub fn finish(&mut self, ticket: &DueTicket) -> bool {
         let task = self.tasks.get(&ticket.task_id);
         let is_held = task.is_some_and(|task| task.is_held_by(ticket));
@@ -153,8 +154,8 @@ impl Ledger {
         is_held
     }
 
-    /// Takes due tasks, the one that has been due longest first (L3, L4), and forgets those for
-    /// which `is_decided` returns true (L5).
+    /// Takes due tasks in the order in which they became due (L3, L4), and removes those for which
+    /// `is_decided` returns true (L5).
     pub fn due(
         &mut self,
         request: &DueRequest,
@@ -192,18 +193,18 @@ impl Ledger {
 struct StoredIntent {
     /// The store's number of the intent.
     number: u64,
-    /// The name of the submit.
+    /// The id of the submit.
     submit: SubmitId,
-    /// The caller's time at which it was recorded.
+    /// The time at which it was recorded, by the caller's clock.
     intended_at: Timestamp,
-    /// The moment at which it was stored.
+    /// The time at which it was stored, by the store's clock.
     stored_at: Duration,
-    /// The time from then until its task is due.
+    /// The delay from then until its task is due.
     due_after: Duration,
 }
 
 impl StoredIntent {
-    /// An intent that is recorded now.
+    /// Creates an intent that is recorded now.
     fn new(number: u64, intent: &Intent, now: Duration) -> Self {
         Self {
             number,
@@ -214,13 +215,13 @@ impl StoredIntent {
         }
     }
 
-    /// The intent for lists.
+    /// Returns the intent for lists.
     fn open(&self, now: Duration) -> OpenIntent {
         let open_for = now.saturating_sub(self.stored_at);
         OpenIntent::new(self.number, self.submit, self.intended_at, open_for)
     }
 
-    /// The task that a delivery has named (A12).
+    /// Returns the task for a delivery that names the intent (A12).
     fn into_task(self, task_id: &TaskId) -> StoredTask {
         StoredTask {
             task_id: task_id.clone(),
@@ -236,18 +237,18 @@ impl StoredIntent {
 struct StoredTask {
     /// The task.
     task_id: TaskId,
-    /// The moment since which it is expected.
+    /// The time since which it is expected.
     expected_since: Duration,
-    /// The moment at which it is due: what requests for due tasks are ordered by (L3).
+    /// The time at which it is due. Requests for due tasks are ordered by it (L3).
     due_at: Duration,
-    /// How often the provider has answered about it.
+    /// The number of answers from the provider about it.
     answers: u32,
     /// The epoch of the latest ticket; zero before the first.
     epoch: u32,
 }
 
 impl StoredTask {
-    /// A task that is expected from now on.
+    /// Creates a task that is expected from now on.
     fn new(task: &ExpectedTask, now: Duration) -> Self {
         Self {
             task_id: task.task_id.clone(),
@@ -258,8 +259,8 @@ impl StoredTask {
         }
     }
 
-    /// Takes the task. The epoch must be greater than that of any ticket of the task, also of those
-    /// from before it was forgotten (L6).
+    /// Takes the task. The epoch must be greater than that of any earlier ticket of the task,
+    /// including those from before it was forgotten (L6).
     fn take(&mut self, epoch: u32, lease: Duration, now: Duration) -> DueTask {
         self.epoch = epoch;
         self.due_at = now + lease.clamp(LEASE_MIN, LEASE_MAX);
@@ -268,12 +269,12 @@ impl StoredTask {
         DueTask::new(DueTicket { task_id, epoch }, age, self.answers)
     }
 
-    /// True if this is the ticket of the latest lease.
+    /// Whether this is the ticket of the latest lease.
     fn is_held_by(&self, ticket: &DueTicket) -> bool {
         self.task_id == ticket.task_id && self.epoch == ticket.epoch && self.epoch > 0
     }
 
-    /// Makes the task due again after a pause. False if the ticket is lost.
+    /// Makes the task due again after a pause. Returns false if the ticket is lost.
     fn postpone(&mut self, ticket: &DueTicket, postponement: Postponement, now: Duration) -> bool {
         let is_held = self.is_held_by(ticket);
         if is_held {

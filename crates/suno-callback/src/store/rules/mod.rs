@@ -1,10 +1,10 @@
-//! The rules of the contract as plain functions of data, one rule in one place: what a delivery, a
-//! claim or a settlement does to an event, and what the events of a task do to one another.
+//! The rules of the contract as pure functions, each rule in one place: the effect of a delivery, a
+//! claim or a settlement on an event, and the effects of the events of a task on one another.
 //!
-//! They know no storage. A store finds the [`TaskEvents`] of a task, keeps them, and goes through them
-//! in the order of [`TaskEvents::queue`]; the example `vec_store` shows a whole one. Moments are
-//! durations since some start of the store's clock. Stores that keep events in another form may still
-//! use the functions on [`Sibling`]s.
+//! They do not depend on any storage. A store looks up the [`TaskEvents`] of a task, stores them,
+//! and iterates over them in the order of [`TaskEvents::queue`]; the example `vec_store` shows a
+//! complete store. Times are durations since some start of the store's clock. Stores that keep
+//! events in another form can still use the functions on [`Sibling`]s.
 //!
 //! ```
 //! use std::time::Duration;
@@ -51,22 +51,22 @@ pub use task::TaskEvents;
 use super::bounds::EVENTS_OF_TASK_MAX;
 use super::{Decision, EventState, Sibling};
 
-/// The place of a delivery among the events of its task.
+/// How a delivery relates to the events of its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Arrival {
     /// A new event, and whether it is late (A5, A6).
     New {
-        /// True if it is stored as superseded.
+        /// Whether it is stored as superseded.
         is_late: bool,
     },
-    /// Another delivery of the event at this place (A2).
+    /// Another delivery of the event at this index (A2).
     Again(usize),
-    /// A key too many for its task (A10).
+    /// A key that exceeds the limit of its task (A10).
     TooMany,
 }
 
-/// Returns the place of a delivery of `stage` among the events of its task.
+/// Finds how a delivery of `stage` relates to the events of its task.
 #[must_use]
 pub fn arrival(siblings: &[Sibling], stage: &Stage) -> Arrival {
     if let Some(place) = siblings.iter().position(|known| known.stage == *stage) {
@@ -79,7 +79,7 @@ pub fn arrival(siblings: &[Sibling], stage: &Stage) -> Arrival {
     Arrival::New { is_late }
 }
 
-/// The open events that the event at the place `done` supersedes now that it is done (C5).
+/// Returns the open events that the event at index `done` supersedes now that it is done (C5).
 #[must_use]
 pub fn superseded_by(siblings: &[Sibling], done: usize) -> Vec<usize> {
     let is_superseded = |place: &usize| {
@@ -93,7 +93,7 @@ pub fn superseded_by(siblings: &[Sibling], done: usize) -> Vec<usize> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
-    /// The answer, if the event to redrive still has its body.
+    /// The answer, provided that the event to redrive still has its body.
     pub decision: Decision,
     /// The event to redrive.
     pub redrive: Option<usize>,
@@ -130,7 +130,7 @@ pub fn decide(siblings: &[Sibling], stage: &Stage) -> Choice {
     choice
 }
 
-/// True if the provider need not be asked about a task (L5).
+/// Whether the provider need not be asked about a task (L5).
 #[must_use]
 pub fn is_decided(siblings: &[Sibling]) -> bool {
     let mut last = siblings.iter().filter(|event| event.stage.is_terminal());

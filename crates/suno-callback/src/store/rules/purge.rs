@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{StoredEvent, StoredState};
 use crate::store::{PurgeRequest, Purged};
 
-/// A step of a purge: the store shows it what may be old, and removes what it does not keep.
+/// A step of a purge: the store passes it possibly old items, and removes those that it does not
+/// keep.
 #[derive(Debug)]
 pub struct PurgeStep<'a> {
     request: &'a PurgeRequest,
@@ -15,7 +16,7 @@ pub struct PurgeStep<'a> {
 }
 
 impl<'a> PurgeStep<'a> {
-    /// A step that has forgotten nothing yet.
+    /// Creates a step that has not purged anything yet.
     #[must_use]
     pub fn new(request: &'a PurgeRequest, now: Duration) -> Self {
         Self {
@@ -26,7 +27,7 @@ impl<'a> PurgeStep<'a> {
         }
     }
 
-    /// Forgets old bodies. False if the event itself is forgotten.
+    /// Purges old bodies. Returns false if the event itself must be removed.
     pub fn keeps_event(&mut self, event: &mut StoredEvent) -> bool {
         if !event.is_forgettable(self.request, self.now) {
             return true;
@@ -39,7 +40,7 @@ impl<'a> PurgeStep<'a> {
         !event.forget(self.request, self.now, &mut self.purged)
     }
 
-    /// False if an entry of the quarantine that was stored at a moment is forgotten.
+    /// Returns false if a quarantine entry stored at this time must be removed.
     pub fn keeps_entry(&mut self, stored_at: Duration) -> bool {
         if self.now.saturating_sub(stored_at) < self.request.quarantined_after {
             return true;
@@ -50,13 +51,13 @@ impl<'a> PurgeStep<'a> {
         is_left
     }
 
-    /// False if an intent that was stored at a moment is forgotten (L7).
+    /// Returns false if an intent stored at this time must be removed (L7).
     #[must_use]
     pub fn keeps_intent(&self, stored_at: Duration) -> bool {
         self.now.saturating_sub(stored_at) < self.request.keys_after
     }
 
-    /// Returns the counts of what this step has forgotten.
+    /// Returns the counts of purged items of this step.
     #[must_use]
     pub fn purged(self) -> Purged {
         self.purged
@@ -64,14 +65,15 @@ impl<'a> PurgeStep<'a> {
 }
 
 impl StoredEvent {
-    /// True if a purge forgets the event or its bodies.
+    /// Whether a purge removes the event or its bodies.
     #[must_use]
     pub fn is_forgettable(&self, request: &PurgeRequest, now: Duration) -> bool {
         let has_old_bodies = self.age(now) >= request.bodies_after && self.bodies() > 0;
         self.is_forgotten(request, now) || (self.is_past() && has_old_bodies)
     }
 
-    /// Forgets the bodies, and counts what was forgotten. True if the event is forgotten as well.
+    /// Removes the bodies, and counts the purged items. Returns true if the event must be removed
+    /// as well.
     fn forget(&mut self, request: &PurgeRequest, now: Duration, purged: &mut Purged) -> bool {
         purged.bodies += self.bodies();
         self.raw = None;
@@ -94,7 +96,7 @@ impl StoredEvent {
         matches!(self.state, StoredState::Done | StoredState::Superseded)
     }
 
-    /// True if the event itself is old enough.
+    /// Whether the event itself is old enough.
     fn is_forgotten(&self, request: &PurgeRequest, now: Duration) -> bool {
         match self.state {
             StoredState::Dead => self.age(now) >= request.dead_after,
@@ -102,7 +104,7 @@ impl StoredEvent {
         }
     }
 
-    /// The number of bodies that are kept, of the event and of its conflicts.
+    /// Returns the number of bodies that are kept, of the event and of its conflicts.
     fn bodies(&self) -> u64 {
         let conflicts = self.conflicts.iter().map(|conflict| &conflict.raw);
         conflicts.chain([&self.raw]).flatten().count() as u64

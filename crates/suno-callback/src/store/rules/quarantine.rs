@@ -1,4 +1,4 @@
-//! A quarantine in memory, for stores that keep theirs in memory as well.
+//! A quarantine in memory, for stores that keep theirs in memory.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -27,8 +27,8 @@ struct Entry {
 }
 
 impl Quarantine {
-    /// Keeps a delivery under the number `id`, once for each strict fingerprint and within the bound
-    /// (A9, A11). Returns what it was and how many bodies were dropped.
+    /// Keeps a delivery under the number `id`, once for each strict fingerprint and within the
+    /// limit (A9, A11). Returns the outcome and the number of bodies dropped.
     pub fn keep(&mut self, id: EventId, delivery: &Delivery, now: Duration) -> (Accepted, u64) {
         if self.known.contains(&delivery.strict) {
             return (Accepted::Quarantined, 0);
@@ -46,13 +46,13 @@ impl Quarantine {
         (Accepted::Quarantined, 0)
     }
 
-    /// Takes an entry out. False if there is no such entry.
+    /// Removes an entry. Returns false if it does not exist.
     pub fn take(&mut self, id: EventId) -> bool {
         let entry = self.entries.remove(&id);
         entry.is_some_and(|entry| self.known.remove(&entry.strict))
     }
 
-    /// A page of the entries, in the order of their numbers.
+    /// Returns a page of the entries, in the order of their numbers.
     #[must_use]
     pub fn page(&self, after: Option<EventId>, entries_max: u32) -> Page<QuarantinedDelivery> {
         let after = after.map_or(Unbounded, Excluded);
@@ -61,13 +61,13 @@ impl Quarantine {
         Page::first_of(entries, entries_max, |entry| entry.id)
     }
 
-    /// The number of entries.
+    /// Returns the number of entries.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.entries.len() as u64
     }
 
-    /// Forgets what is old.
+    /// Purges old entries.
     pub fn purge(&mut self, step: &mut PurgeStep<'_>) {
         let known = &mut self.known;
         self.entries.retain(|_, entry| {

@@ -1,16 +1,17 @@
-//! The last request of each worker, for answers that got lost (C9).
+//! The last request of each worker, needed when an answer was lost (C9).
 
 use crate::store::{ClaimRequest, Claims, Ticket, WorkerId};
 
-/// The number of workers whose last request is known.
+/// The number of workers whose last request is remembered.
 const WORKERS_MAX: usize = 64;
 
-/// The last request of each worker and what it was granted.
+/// The last request of each worker and the claims that it was granted.
 ///
-/// It may be kept in memory by the process whose workers claim: a worker does not outlive its process.
+/// The process whose workers claim may keep this in memory, because a worker does not outlive its
+/// process.
 #[derive(Debug, Default)]
 pub struct LastRequests {
-    /// The latest last.
+    /// Ordered from the oldest to the latest.
     requests: Vec<LastRequest>,
 }
 
@@ -22,9 +23,8 @@ struct LastRequest {
 }
 
 impl LastRequests {
-    /// Returns the tickets that were granted to a request that is repeated, and none to a request with
-    /// a smaller number than the last.
-    /// `None` if the request is a new one.
+    /// Returns the tickets that were granted to a repeated request, and none for a number smaller
+    /// than the last. Returns `None` if the request is new.
     #[must_use]
     pub fn granted(&self, request: &ClaimRequest) -> Option<Vec<Ticket>> {
         let is_of_worker = |last: &&LastRequest| last.worker == request.worker;
@@ -36,7 +36,7 @@ impl LastRequests {
         }
     }
 
-    /// Remembers what a request was granted.
+    /// Records the claims that a request was granted.
     pub fn remember(&mut self, request: &ClaimRequest, claims: &Claims) {
         self.requests.retain(|last| last.worker != request.worker);
         if self.requests.len() >= WORKERS_MAX {

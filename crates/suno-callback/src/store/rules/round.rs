@@ -1,4 +1,5 @@
-//! The claims of one request: how many, in which order, and which of them alone (C6, C7, C8).
+//! Selects the claims of one request: how many, in which order, and which of them alone (C6, C7,
+//! C8).
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use crate::store::{Claim, ClaimRequest, Claims, Settled};
 
 /// The claims of one request.
 ///
-/// The store goes through its events in the order of the moments at which they become ready, and of
-/// their numbers: it asks whether the round [`goes_on`](Self::goes_on), and then lets it
+/// The store iterates over its events, ordered by the time at which they become ready and by their
+/// numbers: it asks whether the round [`goes_on`](Self::goes_on), and then lets it
 /// [`look_at`](Self::look_at) the event.
 #[derive(Debug)]
 pub struct ClaimRound<'a> {
@@ -21,7 +22,7 @@ pub struct ClaimRound<'a> {
 }
 
 impl<'a> ClaimRound<'a> {
-    /// A round without claims, after the settlements of the request were applied.
+    /// Creates a round without claims, after the settlements of the request were applied.
     #[must_use]
     pub fn new(request: &'a ClaimRequest, settled: Vec<Settled>, now: Duration) -> Self {
         let claims = Claims {
@@ -36,7 +37,8 @@ impl<'a> ClaimRound<'a> {
         }
     }
 
-    /// True if an event that becomes ready at a moment is to be looked at. If not, no later one is.
+    /// Whether an event that becomes ready at this time must be looked at. If not, neither must any
+    /// later one.
     pub fn goes_on(&mut self, ready_at: Duration) -> bool {
         if self.is_over {
             return false;
@@ -50,7 +52,7 @@ impl<'a> ClaimRound<'a> {
         !self.is_over
     }
 
-    /// Looks at an event of a task, and claims it if it may be claimed now.
+    /// Looks at an event of a task, and claims it if that is possible now.
     pub fn look_at(&mut self, task: &mut TaskEvents, id: EventId) {
         let is_alone = self.request.running == 0 && self.claims.claims.is_empty();
         match task.look_at(id, self.request, is_alone, self.now) {
@@ -74,7 +76,8 @@ impl<'a> ClaimRound<'a> {
         self.is_over = true;
     }
 
-    /// The answer to a request that is repeated: the claims that it was granted and that still hold.
+    /// Returns the answer to a repeated request: the claims that it was granted and that still
+    /// hold.
     #[must_use]
     pub fn repeat(mut self, held: Vec<Claim>) -> Claims {
         self.claims.claims = held;
@@ -82,7 +85,7 @@ impl<'a> ClaimRound<'a> {
         self.claims
     }
 
-    /// The answer to the request.
+    /// Returns the answer to the request.
     #[must_use]
     pub fn into_claims(self) -> Claims {
         self.claims

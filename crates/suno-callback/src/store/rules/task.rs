@@ -1,4 +1,4 @@
-//! The events of one task as plain data, and what happens to them together.
+//! The events of one task as plain data, and the operations on them.
 
 use std::time::Duration;
 
@@ -20,24 +20,24 @@ use crate::store::{
 #[derive(Debug, Default, Clone)]
 #[non_exhaustive]
 pub struct TaskEvents {
-    /// Its events.
+    /// Returns its events.
     pub events: Vec<StoredEvent>,
 }
 
-/// The result of a look at an event.
+/// The result of looking at an event.
 pub(super) enum Look {
     Granted {
         claim: Claim,
         is_suspected: bool,
     },
-    /// It can only be claimed alone.
+    /// It can be claimed only alone.
     Suspected,
     /// It is not its turn.
     NotItsTurn,
 }
 
 impl TaskEvents {
-    /// True if there are events, and they belong to this task.
+    /// Whether there are events that all belong to this task.
     #[must_use]
     pub fn is_of(&self, task_id: &TaskId) -> bool {
         let first = self.events.first();
@@ -58,8 +58,9 @@ impl TaskEvents {
         }
     }
 
-    /// Accepts a delivery, and returns what it was and how many bodies were dropped. A new event gets
-    /// the number `id`. `None` if the delivery belongs in quarantine: the task has too many events.
+    /// Accepts a delivery, and returns the outcome and the number of bodies dropped. A new event
+    /// gets the number `id`. Returns `None` if the delivery must be quarantined, because the task
+    /// has too many events.
     pub fn accept(
         &mut self,
         id: EventId,
@@ -85,8 +86,9 @@ impl TaskEvents {
         }
     }
 
-    /// The events to look at for a claim, each with the moment at which it is or becomes ready. While
-    /// one is claimed it is the only one: no other can be claimed before it is settled or has lapsed.
+    /// Returns the events to look at for a claim, each with the time at which it is or becomes
+    /// ready. If one is claimed, it is the only one: no other can be claimed before it is settled
+    /// or has lapsed.
     pub fn queue(&self) -> impl Iterator<Item = (Duration, EventId)> + '_ {
         let is_claimed = |event: &StoredEvent| matches!(event.state, StoredState::Claimed { .. });
         let has_claimed = self.events.iter().any(is_claimed);
@@ -120,13 +122,13 @@ impl TaskEvents {
         }
     }
 
-    /// The claim that a ticket stands for, while it holds.
+    /// Returns the claim of a ticket while it holds.
     #[must_use]
     pub fn held_claim(&self, ticket: &Ticket, now: Duration) -> Option<Claim> {
         self.events[self.place(ticket.event)?].held_claim(ticket, now)
     }
 
-    /// Makes a claim hold for `lease` from now on.
+    /// Extends a claim to `lease` from now.
     pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> Extended {
         match self.place(ticket.event) {
             Some(place) => self.events[place].extend(ticket, lease, now),
@@ -134,7 +136,7 @@ impl TaskEvents {
         }
     }
 
-    /// Settles a claim. An event that is done supersedes what it makes pointless.
+    /// Settles a claim. A done event supersedes other events of the task.
     pub fn settle(&mut self, ticket: &Ticket, settlement: &Settlement, now: Duration) -> Settled {
         let Some(place) = self.place(ticket.event) else {
             return Settled::Lost;
@@ -155,7 +157,7 @@ impl TaskEvents {
         }
     }
 
-    /// Decides for one of the last stages.
+    /// Decides for one of the terminal stages.
     pub fn decide(&mut self, stage: &Stage, now: Duration) -> Decision {
         let choice = decide(&self.siblings(now), stage);
         if let Some(place) = choice.redrive {
@@ -168,13 +170,13 @@ impl TaskEvents {
         choice.decision
     }
 
-    /// True if the provider need not be asked about the task (L5).
+    /// Whether the provider need not be asked about the task (L5).
     #[must_use]
     pub fn is_decided(&self, now: Duration) -> bool {
         is_decided(&self.siblings(now))
     }
 
-    /// Forgets what is old. The store removes a task that has no events left.
+    /// Purges old data. The store removes a task that has no events left.
     pub fn purge(&mut self, step: &mut PurgeStep<'_>) {
         self.events.retain_mut(|event| step.keeps_event(event));
     }
