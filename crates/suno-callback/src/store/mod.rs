@@ -6,6 +6,7 @@ mod error;
 mod inspect;
 mod ledger;
 mod memory;
+mod quarantine;
 pub mod rules;
 mod turn;
 
@@ -20,13 +21,14 @@ pub use claim::{
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use inspect::{
-    Counts, Decision, EventFilter, EventRecord, ListRequest, Page, PurgeRequest, Purged,
-    QuarantinedDelivery, Redrive, Redriven, StateName,
+    Counts, Decision, EventFilter, EventRecord, ListRequest, Page, PurgeRequest, Purged, Redrive,
+    Redriven, StateName,
 };
 pub use ledger::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
 };
 pub use memory::MemoryStore;
+pub use quarantine::QuarantinedDelivery;
 pub use turn::{EventState, Sibling, Turn, turn};
 
 use crate::delivery::Delivery;
