@@ -33,6 +33,7 @@ mod ledger;
 mod operations;
 mod purge;
 mod queue;
+mod requests;
 mod row;
 mod schema;
 mod settle;
