@@ -1,10 +1,17 @@
-//! The arrows between the crates.
+//! The arrows between the crates, and between the files of each crate.
+
+mod circles;
+mod files;
+mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, PackageId};
+
+use self::files::Files;
 
 /// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
 /// a feature.
@@ -70,18 +77,29 @@ const RUNTIMES: [&str; 7] = [
 /// A crate and the crates that it depends on.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// Checks the workspace that the current folder belongs to.
+/// Checks the workspace that this program was built in.
 ///
 /// # Errors
 ///
 /// What is broken, or that the workspace cannot be read.
 pub fn run() -> Result<()> {
-    let (arrows, pulled_in) = workspace()?;
-    let broken = check(&arrows, &pulled_in);
+    let metadata = metadata()?;
+    let (arrows, pulled_in) = arrows(&metadata)?;
+    let mut broken = check(&arrows, &pulled_in);
+    let crates = sources(&metadata)?;
+    for (name, files) in &crates {
+        let circles = circles::circles(files);
+        broken.extend(circles.iter().map(|circle| format!("{name}: {circle}")));
+    }
     if !broken.is_empty() {
         bail!("the layers are broken:\n  {}", broken.join("\n  "));
     }
-    writeln!(io::stdout(), "{} crates keep to their arrows", arrows.len())?;
+    let mut out = io::stdout();
+    writeln!(out, "{} crates keep to their arrows", arrows.len())?;
+    for (name, files) in &crates {
+        let floors = circles::floors(files);
+        writeln!(out, "{name}: {} files on {floors} floors", files.len())?;
+    }
     Ok(())
 }
 
@@ -112,13 +130,28 @@ fn check(arrows: &Graph, pulled_in: &BTreeSet<String>) -> Vec<String> {
     broken
 }
 
-/// The arrows of the workspace, and all that the pure crate pulls in with all its features.
-fn workspace() -> Result<(Graph, BTreeSet<String>)> {
-    let metadata = MetadataCommand::new()
+fn metadata() -> Result<Metadata> {
+    MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .features(CargoOpt::AllFeatures)
         .exec()
-        .context("cannot read the workspace: cargo metadata failed")?;
+        .context("cannot read the workspace: cargo metadata failed")
+}
+
+/// The files of each crate.
+fn sources(metadata: &Metadata) -> Result<BTreeMap<String, Files>> {
+    let mut crates = BTreeMap::new();
+    for package in metadata.workspace_packages() {
+        let folder = package.manifest_path.with_file_name("src");
+        let modules = modules::read(&|file| fs::read_to_string(folder.join(file)).ok())
+            .with_context(|| format!("cannot read the files of {}", package.name))?;
+        crates.insert(package.name.to_string(), files::files(&modules));
+    }
+    Ok(crates)
+}
+
+/// The arrows of the workspace, and all that the pure crate pulls in with all its features.
+fn arrows(metadata: &Metadata) -> Result<(Graph, BTreeSet<String>)> {
     let members: BTreeSet<&str> = metadata
         .workspace_packages()
         .iter()
@@ -137,7 +170,7 @@ fn workspace() -> Result<(Graph, BTreeSet<String>)> {
             });
         arrows.insert(package.name.to_string(), dependencies.collect());
     }
-    let pure = pulled_in(&metadata, PURE)?;
+    let pure = pulled_in(metadata, PURE)?;
     Ok((arrows, pure))
 }
 
@@ -174,14 +207,30 @@ mod tests {
 
     #[test]
     fn the_workspace_keeps_to_its_arrows() {
-        let (arrows, pulled_in) = workspace().unwrap();
+        let (arrows, pulled_in) = arrows(&metadata().unwrap()).unwrap();
         assert_eq!(check(&arrows, &pulled_in), Vec::<String>::new());
         assert!(pulled_in.contains("serde"), "{pulled_in:?}");
     }
 
     #[test]
+    fn no_file_of_the_workspace_is_in_a_circle() {
+        let crates = sources(&metadata().unwrap()).unwrap();
+        for (name, files) in &crates {
+            let circles = circles::circles(files);
+            let found: Vec<String> = circles.iter().map(ToString::to_string).collect();
+            assert_eq!(found, Vec::<String>::new(), "{name}");
+        }
+        // What is read is not nothing.
+        let callback = &crates["suno-callback"];
+        assert!(
+            callback["delivery.rs"].contains_key("key.rs"),
+            "{callback:?}"
+        );
+    }
+
+    #[test]
     fn a_forbidden_arrow_a_runtime_and_an_unknown_crate_are_found() {
-        let (mut arrows, mut pulled_in) = workspace().unwrap();
+        let (mut arrows, mut pulled_in) = arrows(&metadata().unwrap()).unwrap();
         let types = arrows.get_mut("suno-types").unwrap();
         types.insert("suno-callback".to_owned());
         arrows.insert("suno-new".to_owned(), BTreeSet::new());

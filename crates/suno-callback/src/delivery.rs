@@ -9,7 +9,6 @@ use suno_types::{TaskId, TaskRecord};
 use crate::content::{Content, Fingerprint};
 use crate::key::SubmitId;
 use crate::origin::{Source, VerifiedBy};
-use crate::store::QuarantinedDelivery;
 
 /// One delivery, ready to be stored.
 #[derive(Clone)]
@@ -75,20 +74,6 @@ impl Delivery {
         };
         let mut delivery = Self::new(content, callback.encode().into(), received_at, verified_by);
         delivery.source = Source::Poll;
-        Some(delivery)
-    }
-
-    /// Decodes a quarantined delivery again, with the rules of this version. Returns `None` if it
-    /// still cannot be decoded.
-    #[must_use]
-    pub fn from_quarantine(quarantined: &QuarantinedDelivery) -> Option<Self> {
-        let content = Content::decode(&quarantined.raw);
-        if matches!(content, Content::Quarantined { .. }) {
-            return None;
-        }
-        let (raw, received_at) = (quarantined.raw.clone(), quarantined.received_at);
-        let mut delivery = Self::new(content, raw, received_at, quarantined.verified_by);
-        delivery.source = quarantined.source;
         Some(delivery)
     }
 

@@ -9,8 +9,7 @@ use jiff::Timestamp;
 use suno_callback::Clock;
 use tokio::time::Instant;
 
-use crate::plan::{FaultKind, Millis, Plan};
-use crate::store::millis;
+use crate::plan::{FaultKind, Millis, Plan, millis};
 
 pub(crate) const START_MS: u64 = 1_790_000_000_000;
 const UPTIME_MS: u64 = 86_400_000;

@@ -11,9 +11,9 @@ use std::{env, fs, thread};
 use serde::Deserialize;
 
 use crate::history::{Coverage, Outcome};
-use crate::node::lock;
 use crate::plan::{Plan, StoreKind, Work};
 use crate::run::{MUTANTS, run};
+use crate::world::node::lock;
 
 const THREADS: usize = 2;
 /// Every run of so many is done twice, and must come to the same.

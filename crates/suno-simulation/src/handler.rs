@@ -9,9 +9,9 @@ use suno_callback::*;
 use tokio::time::sleep;
 
 use crate::history::What;
-use crate::node::Life;
+use crate::ids::{index_of, key_of};
 use crate::plan::{FaultKind, Key, Millis, Work};
-use crate::world::{index_of, key_of};
+use crate::world::node::Life;
 
 const STEPS: u64 = 3;
 pub(crate) const PLANNED: &str = "a planned panic";

@@ -35,13 +35,15 @@
 mod check;
 mod clock;
 mod command;
+mod course;
 mod draw;
 mod handler;
 mod history;
-mod node;
+mod ids;
 mod plan;
 mod provider;
 mod run;
+mod services;
 mod store;
 mod world;
 

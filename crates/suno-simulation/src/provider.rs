@@ -14,9 +14,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::START_MS;
 use crate::history::{What, hash_of};
-use crate::node::Life;
+use crate::ids::{index_of, submit_id, task_id};
 use crate::plan::{Body, CallbackPlan, FaultKind, Key, StageName};
-use crate::world::{World, index_of, submit_id, task_id};
+use crate::world::World;
+use crate::world::node::Life;
 
 pub(crate) const KEY: &str = "whk-simulated";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);

@@ -16,6 +16,7 @@ use tracing::Level;
 use crate::handler::PLANNED;
 use crate::history::{Outcome, What};
 use crate::plan::Plan;
+use crate::services::services;
 use crate::world::World;
 
 /// How long a run may take in real time. Nearly all take less than a second, unless a task spins.
@@ -68,8 +69,8 @@ fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<Outcome> {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build()?;
     runtime.block_on(async {
-        let world =
-            World::new(plan, mutant, &dir.path().join("events.db")).map_err(io::Error::other)?;
+        let world = World::new(plan, mutant, &dir.path().join("events.db"), services)
+            .map_err(io::Error::other)?;
         let log = Log(world.clone());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::ERROR)

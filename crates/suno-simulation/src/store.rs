@@ -12,9 +12,9 @@ use suno_types::{Stage, TaskId};
 use tokio::time::sleep;
 
 use crate::history::{What, hash_of};
-use crate::node::Life;
-use crate::plan::{FaultKind, Key, Millis, StageName};
-use crate::world::{index_of, key_of, submit_id, task_id, task_of};
+use crate::ids::{index_of, key_of, submit_id, task_id, task_of};
+use crate::plan::{FaultKind, Key, Millis, StageName, millis};
+use crate::world::node::Life;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Double {
@@ -155,10 +155,6 @@ async fn pause(ms: Millis) {
     if ms > 0 {
         sleep(Duration::from_millis(ms)).await;
     }
-}
-
-pub(crate) fn millis(duration: Duration) -> Millis {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Implements the store by operations that are carried out `around` their faults. What follows the

@@ -1,7 +1,7 @@
 //! Claims events: answers repeated requests, and reports when there is something to claim.
 
 use rusqlite::{OptionalExtension, Transaction};
-use suno_callback::{Claim, ClaimRequest, Claims, Ticket, WorkerId};
+use suno_callback::{ClaimRequest, Claims, Ticket};
 
 use crate::clock::{Micros, left};
 use crate::error::Result;
@@ -9,39 +9,6 @@ use crate::grant::grant;
 use crate::lease::{Event, Lease};
 use crate::settle::settle;
 use crate::work::Work;
-
-/// The number of workers whose last request is remembered.
-const WORKERS_MAX: usize = 64;
-
-/// The last request of each worker and the claims that it was granted, so that a lost answer can be
-/// repeated. It is kept in memory, because a worker does not outlive its process.
-#[derive(Debug, Default)]
-pub(crate) struct LastRequests(Vec<LastRequest>);
-
-#[derive(Debug)]
-struct LastRequest {
-    worker: WorkerId,
-    number: u64,
-    granted: Vec<Ticket>,
-}
-
-impl LastRequests {
-    fn of(&self, worker: WorkerId) -> Option<&LastRequest> {
-        self.0.iter().find(|last| last.worker == worker)
-    }
-
-    fn remember(&mut self, request: &ClaimRequest, claims: &[Claim]) {
-        self.0.retain(|last| last.worker != request.worker);
-        if self.0.len() >= WORKERS_MAX {
-            self.0.remove(0);
-        }
-        self.0.push(LastRequest {
-            worker: request.worker,
-            number: request.number,
-            granted: claims.iter().map(|claim| claim.ticket).collect(),
-        });
-    }
-}
 
 /// Applies the settlements, and claims the events whose turn it is.
 pub(crate) fn claim(work: &mut Work<'_>, request: &ClaimRequest) -> Result<Claims> {

@@ -52,6 +52,7 @@ mod ledger;
 mod operations;
 mod purge;
 mod queue;
+mod requests;
 mod row;
 mod schema;
 mod settle;

@@ -4,10 +4,10 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use suno_callback::bounds::{LEASE_MAX, RETRY_AFTER_MAX};
 use suno_callback::{Extended, Settled, Settlement, StoreError, Ticket};
 
-use crate::claim::LastRequests;
 use crate::clock::{Micros, after};
 use crate::error::Result;
 use crate::keys::Keys;
+use crate::requests::LastRequests;
 use crate::row::{CLAIMED, READY, WAITING, worker_column};
 use crate::siblings::{Siblings, at};
 use crate::state::{self, Held};

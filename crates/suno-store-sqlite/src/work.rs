@@ -2,10 +2,10 @@
 
 use rusqlite::Transaction;
 
-use crate::claim::LastRequests;
 use crate::clock::{Micros, Reading, StoreClock};
 use crate::error::Result;
 use crate::keys::Keys;
+use crate::requests::LastRequests;
 use crate::thread::Memory;
 
 /// The state that a handle keeps between transactions.

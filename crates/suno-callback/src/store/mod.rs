@@ -7,6 +7,7 @@ mod inspect;
 mod ledger;
 mod memory;
 mod purge;
+mod quarantine;
 pub mod rules;
 mod turn;
 
@@ -21,14 +22,14 @@ pub use claim::{
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use inspect::{
-    Counts, Decision, EventFilter, EventRecord, ListRequest, Page, QuarantinedDelivery, Redrive,
-    Redriven, StateName,
+    Counts, Decision, EventFilter, EventRecord, ListRequest, Page, Redrive, Redriven, StateName,
 };
 pub use ledger::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
 };
 pub use memory::MemoryStore;
 pub use purge::{PurgeRequest, Purged};
+pub use quarantine::QuarantinedDelivery;
 pub use turn::{EventState, Sibling, Turn, turn};
 
 use crate::delivery::Delivery;

@@ -20,9 +20,8 @@ use suno_callback::bounds::LAPSES_SUSPECT;
 use suno_callback::*;
 
 use crate::history::*;
+use crate::ids::key_of;
 use crate::plan::*;
-use crate::store::millis;
-use crate::world::key_of;
 
 #[derive(Debug)]
 struct Event {

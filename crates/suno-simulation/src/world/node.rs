@@ -10,19 +10,19 @@ use suno_callback::simulation::{Gate, enter};
 use suno_callback::*;
 use tokio::time::sleep;
 
+use super::World;
 use crate::clock::MachineClock;
-use crate::handler::Handler;
 use crate::history::{Process, What};
 use crate::plan::{Fault, FaultKind};
-use crate::provider::{KEY, Provider};
-use crate::store::Double;
-use crate::world::World;
 
 pub(crate) struct Node {
     pub(crate) clock: MachineClock,
     life: Mutex<Option<Arc<Life>>>,
     lives: AtomicU32,
 }
+
+/// What runs in a process.
+pub(crate) type Services = (Receiver, Vec<Running>);
 
 pub(crate) struct Life {
     pub(crate) node: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Life {
     pub(crate) store: Arc<dyn IdempotencyStore>,
     pub(crate) operations: AtomicU64,
     steps: Mutex<Steps>,
-    services: Mutex<Option<(Receiver, Vec<Running>)>>,
+    services: Mutex<Option<Services>>,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ impl Life {
         life.record(What::Started);
         let started = life.clone();
         tokio::spawn(enter(life, async move {
-            *lock(&started.services) = Some(started.services());
+            *lock(&started.services) = Some((started.world.services)(&started));
         }));
     }
 
@@ -98,49 +98,6 @@ impl Life {
 
     pub(crate) fn record(&self, what: What) {
         self.world.record(Some(self.process()), what);
-    }
-
-    fn services(self: &Arc<Self>) -> (Receiver, Vec<Running>) {
-        let (plan, knobs) = (&self.world.plan.nodes[self.node], &self.world.plan.knobs);
-        let clock = self.world.nodes[self.node].clock.clone();
-        let store = Arc::new(Double::new(self.clone()));
-        let mut inbox = Inbox::start(store.clone());
-        let mut received = inbox.clone();
-        if knobs.confirm {
-            inbox = inbox.with_confirmation();
-        }
-        if self.world.forged_counts {
-            received = Inbox::start(store.clone());
-        }
-        let handler = Arc::new(Handler(self.clone()));
-        let reconciler = Reconciler::new(inbox.clone(), Provider(self.clone()))
-            .with_handler(handler.clone())
-            .with_interval(Duration::from_millis(knobs.reconcile_every_ms))
-            .with_clock(clock.clone());
-        let dispatcher = match knobs.confirm {
-            true => Dispatcher::new(inbox, reconciler.confirm(handler)),
-            false => Dispatcher::new(inbox, handler),
-        };
-        let dispatcher = dispatcher
-            .with_lease(Duration::from_millis(knobs.lease_ms))
-            .with_handlers_max(usize::try_from(knobs.handlers_max).unwrap_or(1))
-            .with_handler_timeout(Duration::from_millis(knobs.handler_timeout_ms))
-            .with_retry_for(Duration::from_millis(knobs.retry_for_ms));
-        let keys_for = Duration::from_millis(knobs.keys_for_ms);
-        let retention = Retention::new(store)
-            .with_keys_for(keys_for)
-            .with_bodies_for(keys_for / 2)
-            .with_dead_letters_for(keys_for * 2)
-            .with_interval(Duration::from_millis(knobs.purge_every_ms));
-        let dispatching = plan.dispatches.then(|| dispatcher.start());
-        let reconciling = plan.reconciles.then(|| reconciler.start());
-        let purging = plan.purges.then(|| retention.start());
-        let running = [dispatching, reconciling, purging];
-        let receiver = Receiver::new(received, Verification::webhook_key(KEY));
-        (
-            receiver.with_clock(clock),
-            running.into_iter().flatten().collect(),
-        )
     }
 
     pub(crate) fn receiver(&self) -> Option<Receiver> {
