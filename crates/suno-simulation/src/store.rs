@@ -1,5 +1,5 @@
-//! A store as one process sees it: operations fail, hang, are late or lose their answers; what is
-//! carried out goes into the history.
+//! A store as one process sees it: operations fail, hang, are late or lose their answers.
+//! Operations that are carried out are added to the history.
 
 use std::future::{Future, pending};
 use std::slice::from_ref;
@@ -29,7 +29,7 @@ impl Double {
         Self { life, last_request }
     }
 
-    /// Carries an operation out, with what goes wrong. It may outlive its caller.
+    /// Carries out an operation, with its faults. It may outlive its caller.
     async fn around<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -75,13 +75,13 @@ impl Double {
         }
     }
 
-    /// The answer, unless the process dies before it comes.
+    /// Returns the answer, unless the process dies first.
     async fn answer<T>(&self, done: Result<T, StoreError>, death: u64) -> Result<T, StoreError> {
         let dies = self.life.dies_of_commit(death);
         if dies { pending().await } else { done }
     }
 
-    /// Records how the events of tasks stand after an operation.
+    /// Records the states of the events of tasks after an operation.
     async fn show(&self, tasks: impl IntoIterator<Item = usize>) {
         let mut tasks: Vec<_> = tasks.into_iter().collect();
         tasks.sort_unstable();
@@ -161,9 +161,10 @@ pub(crate) fn millis(duration: Duration) -> Millis {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Implements the store by operations that are carried out `around` their faults. What follows the
-/// answer is done in the same step of the history. References are marked with `&`, and passed on as
-/// copies, which an operation keeps that outlives its caller; values after them are marked with `*`.
+/// Implements the store with operations that are carried out `around` their faults. The code after
+/// the answer runs in the same step of the history. Arguments marked with `&` are references: they
+/// are passed on as copies, which an operation keeps that outlives its caller. Arguments marked
+/// with `*` are values.
 macro_rules! operations {
     ($($name:ident(
         $($value:ident: $v:ty,)* $(&$reference:ident: $r:ty,)* $(*$last:ident: $l:ty,)?

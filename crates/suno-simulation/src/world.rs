@@ -1,4 +1,5 @@
-//! A world: it runs a plan from the first submit until everything has ended, or for a day more.
+//! A world: it executes a plan from the first submit until everything has ended, and for a day
+//! more.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,16 +20,16 @@ use crate::node::{Life, Node, lock};
 use crate::plan::{Act, ActKind, Fault, FaultKind, Key, Millis, Plan, StageName, StoreKind};
 use crate::store::{Double, millis};
 
-/// When tasks must be decided: after a day, and five answers with pauses of up to an hour.
+/// The time by which tasks must be decided: a day, and five answers with pauses of up to an hour.
 const DECIDED_WITHIN: Millis = 30 * 3_600_000;
 
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) nodes: Vec<Node>,
     store: Arc<dyn IdempotencyStore>,
-    /// Unconfirmed events count as confirmed, which is a mistake.
+    /// Unconfirmed events count as confirmed, which is an injected bug.
     pub(crate) forged_counts: bool,
-    /// The file of the store, which each process opens by itself.
+    /// The file of the store, which each process opens separately.
     file: PathBuf,
     start: Instant,
     checker: Mutex<Checker>,
@@ -37,7 +38,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world whose events are in `file`, if the plan says so.
+    /// Creates a world whose events are stored in `file`, if the plan says so.
     pub(crate) fn new(
         plan: &Plan,
         mutant: Option<&str>,
@@ -45,7 +46,7 @@ impl World {
     ) -> Result<Arc<Self>, StoreError> {
         let nodes = 0..plan.nodes.len();
         let is_file = plan.knobs.store == StoreKind::Sqlite;
-        // Processes on one file are on one machine.
+        // Processes that share a file are on one machine.
         let machine = |node| MachineClock::new(plan, Some(if is_file { 0 } else { node }));
         let mut server = MachineClock::new(plan, None);
         if mutant == Some("wall-clock") {
@@ -156,7 +157,7 @@ impl World {
         std::mem::take(&mut self.checker().outcome)
     }
 
-    /// Load and faults; then everything must end; then a day passes.
+    /// Applies load and faults; then everything must end; then a day passes.
     async fn phases(&self) {
         self.until(self.plan.knobs.heal_at_ms).await;
         let quiet_by = self.now() + self.plan.quiet_within();
@@ -174,7 +175,7 @@ impl World {
         }
     }
 
-    /// Submits a task: the intent is written down, the provider makes the task, and it is expected.
+    /// Submits a task: the intent is recorded, the provider creates the task, and it is expected.
     async fn submit(self: Arc<Self>, task: usize) {
         let plan = &self.plan.tasks[task];
         self.until(plan.submit_at_ms).await;
@@ -201,7 +202,7 @@ impl World {
         tokio::spawn(enter(life, submitting));
     }
 
-    /// A fault, from its begin to its end. What it does meanwhile is asked of the plan.
+    /// Applies a fault, from its start to its end. The plan decides what happens in between.
     async fn befall(self: Arc<Self>, fault: Fault) {
         use FaultKind::{CutOff, Death, DeathAfterCommit, DeathAtPoll, Stall, Stop};
         self.until(fault.at_ms).await;

@@ -1,4 +1,4 @@
-//! A store that changes some operations of another store and passes on the rest.
+//! A store that changes some operations of another store and delegates the rest.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use suno_callback::{
 };
 use suno_types::{Stage, TaskId};
 
-/// A change of a store: the operations that it does not implement are those of the store.
+/// An alteration of a store: the operations that it does not implement are those of the
+/// store.
 #[async_trait]
 pub trait Alteration: fmt::Debug + Send + Sync {
     /// The store that is changed.
@@ -21,7 +22,7 @@ pub trait Alteration: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of the store, or of the change.
+    /// Uses the store's operation, or that of the alteration.
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
         self.store().accept(deliveries).await
     }
@@ -30,7 +31,7 @@ pub trait Alteration: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of the store, or of the change.
+    /// Uses the store's operation, or that of the alteration.
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
         self.store().claim(request).await
     }
@@ -39,7 +40,7 @@ pub trait Alteration: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of the store, or of the change.
+    /// Uses the store's operation, or that of the alteration.
     async fn extend(
         &self,
         tickets: &[Ticket],

@@ -313,7 +313,9 @@ fn an_accepted_callback_is_called_what_it_was_and_a_flood_of_refused_ones_is_bou
         assert_eq!(status(&talk(address, forged.as_bytes())), 401);
     }
     let said = listener.stop();
-    let refused = said.iter().filter(|line| line.contains("callback rejected"));
+    let refused = said
+        .iter()
+        .filter(|line| line.contains("callback rejected"));
     assert!((1..10).contains(&refused.count()), "{said:?}");
 }
 
