@@ -1,4 +1,4 @@
-//! The arrows between the crates.
+//! `cargo xtask layers`: checks the dependencies between the crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, PackageId};
 
-/// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
-/// a feature.
+/// The crates of the workspace on which each crate may depend, apart from tests. A question mark
+/// means: only with a feature.
 const ARROWS: [(&str, &[&str]); 11] = [
     ("suno-types", &[]),
     ("suno-client", &["suno-types"]),
@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "suno-types",
         ],
     ),
-    // It builds its bodies by itself: a mistake shared with suno-types would cancel itself out.
+    // It builds its bodies independently: a mistake shared with suno-types would cancel itself out.
     ("suno-emulator", &[]),
     (
         "suno-cli",
@@ -39,7 +39,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "suno-types",
         ],
     ),
-    // Not published: what tests and tools share, what measures and breaks, and the caller of it.
+    // Not published: code shared by tests and tools, the trials, and the command that runs them.
     ("suno-testkit", &["suno-callback", "suno-types"]),
     (
         "suno-trials",
@@ -55,7 +55,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("xtask", &["suno-conformance", "suno-trials"]),
 ];
 
-/// The crate that does no I/O, and what it must not pull in, however indirectly.
+/// The crate that does no I/O, and the crates that it must not pull in, even indirectly.
 const PURE: &str = "suno-types";
 const RUNTIMES: [&str; 7] = [
     "async-io",
@@ -74,23 +74,27 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 ///
 /// # Errors
 ///
-/// What is broken, or that the workspace cannot be read.
+/// Returns an error that lists the violations, or if the workspace cannot be read.
 pub fn run() -> Result<()> {
     let (arrows, pulled_in) = workspace()?;
     let broken = check(&arrows, &pulled_in);
     if !broken.is_empty() {
         bail!("the layers are broken:\n  {}", broken.join("\n  "));
     }
-    writeln!(io::stdout(), "{} crates keep to their arrows", arrows.len())?;
+    writeln!(
+        io::stdout(),
+        "{} crates depend on each other only as allowed",
+        arrows.len()
+    )?;
     Ok(())
 }
 
-/// What is wrong, a sentence each.
+/// Returns the violations, one sentence each.
 fn check(arrows: &Graph, pulled_in: &BTreeSet<String>) -> Vec<String> {
     let mut broken = Vec::new();
     for (name, dependencies) in arrows {
         let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| known == name) else {
-            broken.push(format!("{name} has no row in the table of arrows"));
+            broken.push(format!("{name} has no row in the table of dependencies"));
             continue;
         };
         for dependency in dependencies {
@@ -102,7 +106,7 @@ fn check(arrows: &Graph, pulled_in: &BTreeSet<String>) -> Vec<String> {
     for (name, _) in ARROWS {
         if !arrows.contains_key(name) {
             broken.push(format!(
-                "{name} is in the table of arrows but not in the workspace"
+                "{name} is in the table of dependencies but not in the workspace"
             ));
         }
     }
@@ -112,7 +116,8 @@ fn check(arrows: &Graph, pulled_in: &BTreeSet<String>) -> Vec<String> {
     broken
 }
 
-/// The arrows of the workspace, and all that the pure crate pulls in with all its features.
+/// Reads the dependencies of the workspace, and everything that the pure crate pulls in with all
+/// its features.
 fn workspace() -> Result<(Graph, BTreeSet<String>)> {
     let metadata = MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
@@ -141,7 +146,7 @@ fn workspace() -> Result<(Graph, BTreeSet<String>)> {
     Ok((arrows, pure))
 }
 
-/// The names of all packages that a package pulls in, tests and build scripts aside.
+/// Returns the names of all packages that a package pulls in, apart from tests and build scripts.
 fn pulled_in(metadata: &Metadata, name: &str) -> Result<BTreeSet<String>> {
     let root = metadata
         .workspace_packages()

@@ -19,8 +19,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check that the crates depend on each other only along the arrows, and that suno-types
-    /// pulls in no async runtime
+    /// Check that the crates depend on each other only as allowed, and that suno-types pulls
+    /// in no async runtime
     Layers,
     Conformance(Box<Conformance>),
     #[command(flatten)]
