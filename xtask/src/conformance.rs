@@ -1,4 +1,4 @@
-//! The conformance cases of the repository.
+//! `cargo xtask conformance`: runs the conformance cases of the repository.
 
 use std::env;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 /// Run the conformance cases of fixtures/ against this workspace, or against a receiver over HTTP
 ///
-/// Exit codes: 0 every case passed; 1 a case failed; 2 nothing could be run.
+/// Exit codes: 0 every case passed; 1 a case failed; 2 no case could be run.
 #[derive(Debug, clap::Args)]
 pub struct Conformance {
     #[command(flatten)]
@@ -21,7 +21,7 @@ impl Conformance {
     ///
     /// # Errors
     ///
-    /// If nothing could be run.
+    /// Returns an error if no case could be run.
     pub fn run(&self) -> Result<ExitCode> {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
         let variable = |_: &str, name: &str| {

@@ -1,7 +1,8 @@
-//! Simulations, built for speed and with every check of a debug build.
+//! `cargo xtask simulate`: runs the simulations, built for speed and with every check of a debug
+//! build.
 //!
-//! They are a program of their own: what they switch on in the other crates must not reach the
-//! benchmarks.
+//! They are a separate program: the features that they enable in the other crates must not affect
+//! the benchmarks.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -10,27 +11,27 @@ use anyhow::{Context, Result};
 
 /// Run receivers, stores, clocks and faults in simulated time, and check every promise
 ///
-/// What breaks a promise is shrunk to a small plan; keep it in 'crates/suno-simulation/plans' when its cause is
-/// mended. Exit codes: 0 every promise was kept, or the mutant was found; 1 otherwise; 2 it could not
-/// be run.
+/// A plan that breaks a promise is shrunk; keep the result in 'crates/suno-simulation/plans' after
+/// fixing the cause. Exit codes: 0 every promise was kept, or the mutant was found; 1 otherwise; 2
+/// the simulation could not be run.
 #[derive(Debug, clap::Args, serde::Serialize)]
 pub struct Simulate {
-    /// The seed of the first run; the next ones follow
+    /// Seed of the first run; the next runs use the following numbers
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
-    /// How many runs over the store in memory
+    /// Number of runs with the store in memory
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     runs: u64,
-    /// How many runs over files of SQLite
+    /// Number of runs with SQLite files
     #[arg(long, value_name = "COUNT", default_value_t = 300)]
     sqlite_runs: u64,
-    /// Run this plan only
+    /// Run only this plan
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Print everything that happens in the plan, or in the run of the seed
     #[arg(long)]
     trace: bool,
-    /// Put a mistake in, which must be found
+    /// Inject a bug, which must be found
     #[arg(long, value_name = "NAME")]
     mutant: Option<String>,
 }
@@ -40,7 +41,7 @@ impl Simulate {
     ///
     /// # Errors
     ///
-    /// If it cannot be built or run.
+    /// Returns an error if it cannot be built or run.
     pub fn run(&self) -> Result<ExitCode> {
         let mut command = Command::new(env!("CARGO"));
         command

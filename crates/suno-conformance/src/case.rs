@@ -1,5 +1,5 @@
-//! A case as its file has it. The file is read strictly: a member that the runner does not know is an
-//! error, since a part of the case would be skipped otherwise.
+//! A case, as it is in its file. The file is parsed strictly: an unknown member is an error,
+//! because a part of the case would be skipped otherwise.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -8,19 +8,19 @@ use serde_json::Value;
 use crate::parts::Parts;
 use crate::{client, codes, decode, receiver, requests, verify};
 
-/// What a case stands for.
+/// The importance of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Level {
     /// A reader that differs loses data, money or safety.
     Must,
-    /// It is better so.
+    /// Recommended, but not required.
     Should,
 }
 
 impl Level {
-    /// The level as it stands in the file.
+    /// Returns the level as it is spelled in the file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Level {
     }
 }
 
-/// How sure the fact behind a case is.
+/// The evidence for the fact behind a case.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Evidence {
@@ -44,11 +44,11 @@ enum Evidence {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Case {
-    /// The path below the folder of all cases, without the ending.
+    /// The path below the root folder of the cases, without the extension.
     pub id: String,
-    /// What the case guards.
+    /// The purpose of the case.
     pub title: String,
-    /// How much it matters.
+    /// Its importance.
     pub level: Level,
     /// The number in `docs/PROTOCOL.md`.
     pub reference: String,
@@ -74,7 +74,7 @@ struct File {
     id: String,
     title: String,
     level: Level,
-    #[expect(dead_code, reason = "read, so that a word that is not known is found")]
+    #[expect(dead_code, reason = "read to reject unknown words")]
     evidence: Evidence,
     #[serde(rename = "ref")]
     reference: String,
@@ -83,19 +83,19 @@ struct File {
 }
 
 impl Case {
-    /// Reads the text of the case whose path is `id`.
+    /// Parses the text of the case whose path is `id`.
     ///
     /// # Errors
     ///
-    /// What is wrong with the file: it is no JSON, a member is missing or not known, the id is not
-    /// the path, or nothing can run its kind.
+    /// Returns an error if the file is not valid JSON, a member is missing or unknown, the id is
+    /// not the path, or no runner exists for its kind.
     pub(crate) fn parse(id: &str, json: &[u8]) -> Result<Self> {
-        let file: File = serde_json::from_slice(json).context("the file is no case")?;
+        let file: File = serde_json::from_slice(json).context("the file is not a case")?;
         ensure!(file.id == id, "the id is {:?} and not its path", file.id);
         ensure!(!file.title.is_empty(), "the title is empty");
         ensure!(
             is_reference(&file.reference),
-            "{:?} is no number of a statement",
+            "{:?} is not the number of a statement",
             file.reference
         );
         Ok(Self {

@@ -1,23 +1,23 @@
-//! The options of the commands that run the cases.
+//! The options shared by the commands that run the cases.
 
 use std::path::PathBuf;
 
 use crate::{ConformanceError, Events, Fixtures, Format, Options, Pattern, Target};
 
-/// The options of a command that runs the cases.
+/// Options of a command that runs the cases.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Arguments {
-    /// Run only cases whose id fits, such as 'receiver/*' or '*duplicate*'
+    /// Run only cases whose id matches, such as 'receiver/*' or '*duplicate*'
     #[arg(long, value_name = "GLOB")]
     filter: Option<Pattern>,
-    /// List the ids of the cases and run none
+    /// List the ids of the cases without running them
     #[arg(long)]
     list: bool,
-    /// The format of the report
+    /// Format of the report
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// A JSON object of ids and reasons: cases that are expected to fail
+    /// JSON object of ids and reasons: cases that are expected to fail
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
     /// Read the cases from this folder
@@ -27,28 +27,29 @@ pub struct Arguments {
     /// provider would
     #[arg(long, value_name = "URL")]
     target: Option<String>,
-    /// The environment variable with a webhook key of the target; repeat it for a second key
+    /// Environment variable with a webhook key of the target; repeat it for a second key
     #[arg(long, value_name = "NAME", requires = "target")]
     webhook_key_env: Vec<String>,
-    /// The environment variable with the token of the target
+    /// Environment variable with the token of the target
     #[arg(long, value_name = "NAME", requires = "target")]
     token_env: Option<String>,
-    /// Where the target lists the events that it handled, as JSON lines like those of
-    /// 'suno listen --json'
+    /// URL or file in which the target lists its handled events, as JSON lines like those of 'suno
+    /// listen --json'
     #[arg(long, value_name = "URL|FILE", requires = "target")]
     events: Option<Events>,
-    /// The largest body that the target accepts
+    /// Maximum size of a body that the target accepts, in bytes
     #[arg(long, value_name = "BYTES", requires = "target")]
     body_bytes_max: Option<usize>,
 }
 
 impl Arguments {
-    /// The options, with the cases of `fixtures` unless a folder was given. `variable` returns the
-    /// secret in an environment variable, from the name of the option and that of the variable.
+    /// Converts the arguments to options, with the cases of `fixtures` unless a folder was given.
+    /// `variable` reads a secret from an environment variable; its arguments are the name of the
+    /// option and that of the variable.
     ///
     /// # Errors
     ///
-    /// An error of `variable`, or if the URL of the target is invalid.
+    /// Returns the error of `variable`, or an error if the URL of the target is invalid.
     pub fn options<E: From<ConformanceError>>(
         &self,
         fixtures: Fixtures,

@@ -1,4 +1,4 @@
-//! Runs the cases of `codes/`: a code, who sent it and where it stood, to what it means.
+//! Runs the cases of `codes/`: a code, its sender and its place, to its meaning.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -41,10 +41,10 @@ pub(crate) struct Expect {
     is: Vec<String>,
 }
 
-/// A word, and whether it holds for a meaning.
+/// A predicate word, and a function that evaluates it for a meaning.
 type Question = (&'static str, fn(Meaning) -> bool);
 
-/// What can be asked of a meaning.
+/// The predicates of a meaning.
 const QUESTIONS: [Question; 8] = [
     ("success", Meaning::is_success),
     ("rate_limited", Meaning::is_rate_limited),
@@ -57,7 +57,7 @@ const QUESTIONS: [Question; 8] = [
 ];
 
 impl Case {
-    /// What was expected and did not come.
+    /// Returns the differences from what was expected.
     pub(crate) fn run(&self) -> Vec<String> {
         let Input {
             provider,

@@ -1,12 +1,12 @@
-//! Whether two JSON values say the same, and where they differ.
+//! Compares two JSON values, and describes their differences.
 
 use serde_json::Value;
 
-/// How long a value may be in a message.
+/// The maximum length of a value in a message.
 const SHOWN_CHARS_MAX: usize = 160;
 
-/// Where `got` differs from `expected`: a sentence for each place, such as `tracks[1].title`.
-/// Objects are compared without regard to order, numbers by value.
+/// Returns the differences between `got` and `expected`: a sentence for each place, such as
+/// `tracks[1].title`. Objects are compared without regard to order, numbers by value.
 pub(crate) fn differences(expected: &Value, got: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", expected, got, &mut found);
@@ -63,7 +63,7 @@ fn same(expected: &Value, got: &Value) -> bool {
     }
 }
 
-/// A value in a message, cut if it is long.
+/// Formats a value for a message, and cuts it off if it is long.
 pub(crate) fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN_CHARS_MAX) {

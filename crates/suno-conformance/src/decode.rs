@@ -41,7 +41,7 @@ pub(crate) struct EnvelopeInput {
     body: Body,
 }
 
-/// What an answer was asked for.
+/// The kind of request that was made.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Asked {
@@ -77,7 +77,7 @@ struct Problem {
     path: String,
 }
 
-/// A body that was decoded: its normalised form, what it is encoded to, and what that means.
+/// A decoded body: its normalised form, its encoding, and the meaning of that.
 struct Decoded {
     normal: Value,
     encoded: Vec<u8>,
@@ -85,7 +85,7 @@ struct Decoded {
 }
 
 impl CallbackCase {
-    /// What was expected and did not come.
+    /// Returns the differences from what was expected.
     pub(crate) fn run(&self) -> Vec<String> {
         let Body(body) = &self.input.0.body;
         self.expect.check(body, decode_callback(body))
@@ -103,7 +103,7 @@ fn decode_callback(body: &[u8]) -> Result<Decoded, DecodeError> {
 }
 
 impl RecordCase {
-    /// What was expected and did not come.
+    /// Returns the differences from what was expected.
     pub(crate) fn run(&self) -> Vec<String> {
         let Body(body) = &self.input.0.body;
         self.expect.check(body, envelope(body, normal::record))
@@ -111,7 +111,7 @@ impl RecordCase {
 }
 
 impl EnvelopeCase {
-    /// What was expected and did not come.
+    /// Returns the differences from what was expected.
     pub(crate) fn run(&self) -> Vec<String> {
         let Body(body) = &self.input.body;
         let decoded = match &self.input.asked {
@@ -174,7 +174,7 @@ impl Expect {
             (Self::Bad(bad), Err(err)) => {
                 let mut found = differences(&bad.normal(), &json!({"error": normal::error(&err)}));
                 if bad.is_unknown() {
-                    found.push(format!("{:?} is no kind of error", bad.error.kind));
+                    found.push(format!("{:?} is not a kind of error", bad.error.kind));
                 }
                 found
             }

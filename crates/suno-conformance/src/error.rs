@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why no case could be run: the cases, the expectations or the target cannot be read or reached, or
-/// no case is left after the filter.
+/// The reason why no case could be run: the cases, the expectations or the target cannot be read or
+/// reached, or no case matches the filter.
 ///
 /// A case that fails is not an error.
 pub struct ConformanceError(anyhow::Error);

@@ -1,5 +1,5 @@
-//! Cases that are expected to fail, each with its reason. They are held to it: one that passes is
-//! an error, so that the file cannot outlive its reasons.
+//! Cases that are expected to fail, each with its reason. A case in the list that passes is an
+//! error, so that the file cannot outlive its reasons.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,8 @@ impl Expectations {
     ///
     /// # Errors
     ///
-    /// An error if the file cannot be read, a reason is empty, or an id is not among `known`.
+    /// Returns an error if the file cannot be read, a reason is empty, or an id is not among
+    /// `known`.
     pub(crate) fn read<'a>(path: &Path, known: impl Iterator<Item = &'a str>) -> Result<Self> {
         let read = || Self::parse(&std::fs::read(path)?, known);
         read().with_context(|| format!("cannot read the expectations in {}", path.display()))
@@ -28,7 +29,7 @@ impl Expectations {
         let known: Vec<&str> = known.collect();
         for (id, reason) in &reasons {
             if !known.contains(&&**id) {
-                bail!("there is no case {id}");
+                bail!("unknown case {id}");
             }
             if reason.trim().is_empty() {
                 bail!("{id} has no reason");
@@ -37,13 +38,13 @@ impl Expectations {
         Ok(Self(reasons))
     }
 
-    /// Turns a failure that is expected into one, and an unexpected pass into a failure.
+    /// Turns an expected failure into its own outcome, and an unexpected pass into a failure.
     pub(crate) fn apply(&self, outcome: &mut Outcome) {
         let Some(reason) = self.0.get(&outcome.loaded.id) else {
             return;
         };
         match outcome.verdict {
-            // A file that cannot be read tests nothing, whatever is expected of it.
+            // A file that cannot be read tests nothing, so it always fails.
             Verdict::Failed(_) if outcome.loaded.case.is_ok() => {
                 outcome.verdict = Verdict::FailedAsExpected(reason.clone());
             }

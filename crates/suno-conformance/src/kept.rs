@@ -1,35 +1,37 @@
-//! Whether decoding and encoding again lost anything of what was sent.
+//! Checks that decoding and encoding loses nothing of the original body.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Where the id of a task can stand; it may move from one place to another.
+/// The places of a task id; it may move from one to another.
 const ID_PLACES: [&str; 4] = [
     "/taskId",
     "/data/taskId",
     "/data/task_id",
     "/data/response/taskId",
 ];
-/// Members in which an empty text stands for nothing.
+/// Members in which an empty text counts as absent.
 const NO_VALUE: [&str; 3] = ["/errorCode", "/failCode", "/id"];
-/// The text with JSON in it.
+/// The member whose text contains JSON.
 const RESULT_JSON: &str = "/data/resultJson";
 
-/// What was sent and does not stand at its place any more. `pointers` name values that must be
-/// there, exactly.
+/// Returns the values of the original body that are missing or different after encoding.
+/// `pointers` name values that must be kept exactly.
 pub(crate) fn lost(sent: &[u8], encoded: &[u8], pointers: &[String]) -> Vec<String> {
     let (Some(sent), Some(encoded)) = (Tree::parse(sent), Tree::parse(encoded)) else {
-        return vec!["what was sent or encoded is no JSON".to_owned()];
+        return vec!["the original or encoded body is not valid JSON".to_owned()];
     };
     let mut found = Vec::new();
     compare("", &sent, Some(&encoded), &mut found);
     for pointer in pointers {
         match (sent.at(pointer), encoded.at(pointer)) {
-            (None, _) => found.push(format!("the case is wrong: nothing was sent at {pointer}")),
+            (None, _) => found.push(format!(
+                "the case is wrong: the original body has no value at {pointer}"
+            )),
             (sent, encoded) if sent != encoded => {
-                found.push(format!("{pointer} was not kept as it was sent"));
+                found.push(format!("{pointer} was not kept unchanged"));
             }
             _ => {}
         }
@@ -58,8 +60,8 @@ fn compare(path: &str, sent: &Tree, encoded: Option<&Tree>, found: &mut Vec<Stri
         }
         (sent, Some(encoded)) if sent == encoded => {}
         (Tree::Text(sent), Some(Tree::Number(number))) if Number::parse(sent) == *number => {}
-        (_, Some(_)) => found.push(format!("{path} is another value after encoding")),
-        (_, None) => found.push(format!("{path} is gone after encoding")),
+        (_, Some(_)) => found.push(format!("{path} has another value after encoding")),
+        (_, None) => found.push(format!("{path} is missing after encoding")),
     }
 }
 
@@ -71,7 +73,7 @@ fn compare_result(path: &str, sent: &str, encoded: &str, found: &mut Vec<String>
         // Nothing was made yet.
         (None, Some(_)) if sent.is_empty() => {}
         (Some(sent), Some(encoded)) => compare(path, &sent, Some(&encoded), found),
-        _ => found.push(format!("{path} is no JSON text")),
+        _ => found.push(format!("{path} does not contain JSON text")),
     }
 }
 
@@ -126,7 +128,7 @@ impl Tree {
     }
 }
 
-/// A decimal number by its value: sign, digits without zeros at either end, power of ten.
+/// The value of a decimal number: sign, digits without zeros at either end, power of ten.
 #[derive(Debug, PartialEq)]
 struct Number {
     negative: bool,

@@ -1,13 +1,13 @@
 //! Conformance cases for receivers and clients of the Suno API, and their runner.
 //!
-//! A case is a JSON file: input and the result that must come of it. The cases of `receiver/` can be
-//! sent over HTTP to a receiver in any language, see [`Target`]; all cases can be run in this process
+//! A case is a JSON file: an input and the expected result. The cases of `receiver/` can be sent
+//! over HTTP to a receiver in any language, see [`Target`]; all cases can be run in this process
 //! against the crates of this workspace. `fixtures/README.md` describes the format of the files.
 //!
-//! No case passes by not running: a file that cannot be read or run fails, and a case that cannot run
-//! against a target is reported by name.
+//! No case passes without running: a file that cannot be read or run fails, and a case that cannot
+//! run against a target is reported by name.
 //!
-//! The commands `suno conformance` and `cargo xtask conformance` are thin callers of [`run`].
+//! The commands `suno conformance` and `cargo xtask conformance` are thin wrappers of [`run`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,4 +1,4 @@
-//! What was decoded, in the normalised form of the cases.
+//! Converts decoded values to the normalised form of the cases.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -55,12 +55,13 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-/// An error, without its path where the cases do not compare it.
+/// Converts an error, without its path if the cases do not compare it.
 pub(crate) fn error(err: &DecodeError) -> Value {
     json!({"kind": err.kind().as_str(), "path": path(err.kind().as_str(), err.path())})
 }
 
-/// The path of an error as far as it is compared: a reader cannot always know a place.
+/// Returns the path of an error, as far as it is compared: a reader cannot always
+/// determine it.
 pub(crate) fn path<'a>(kind: &str, path: &'a str) -> &'a str {
     let placeless = [
         DecodeErrorKind::NotUtf8,
@@ -108,7 +109,7 @@ fn created_at(created_at: Option<&CreatedAt>) -> Option<String> {
     created_at.and_then(CreatedAt::timestamp).map(rfc3339)
 }
 
-/// With milliseconds only if they are not zero.
+/// Includes milliseconds only if they are not zero.
 fn rfc3339(at: Timestamp) -> String {
     let form = if at.subsec_nanosecond() == 0 {
         "%Y-%m-%dT%H:%M:%SZ"

@@ -8,9 +8,9 @@ use crate::fixtures::Loaded;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Everything was as expected.
+    /// There were no differences.
     Passed,
-    /// Something was not as expected: a sentence for each difference.
+    /// There were differences: a sentence for each.
     Failed(Vec<String>),
     /// The case failed, and was expected to: the reason.
     FailedAsExpected(String),
@@ -19,7 +19,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Passed if nothing was found, failed otherwise.
+    /// Passed if there are no differences, failed otherwise.
     pub(crate) fn of(found: Vec<String>) -> Self {
         if found.is_empty() {
             Self::Passed
@@ -32,15 +32,15 @@ impl Verdict {
 /// A case that was run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The case, or what is wrong with its file.
+    /// The case, or the reason why its file is not one.
     pub(crate) loaded: Loaded,
     pub(crate) verdict: Verdict,
-    /// How long it took.
+    /// The time that it took.
     pub(crate) elapsed: Duration,
 }
 
 impl Loaded {
-    /// Runs the case in this process. A file that is no case fails.
+    /// Runs the case in this process. A file that is not a case fails.
     #[must_use]
     pub fn run(&self) -> Verdict {
         Verdict::of(match &self.case {

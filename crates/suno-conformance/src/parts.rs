@@ -15,7 +15,7 @@ pub(crate) struct Parts<I, E> {
 }
 
 impl<I: DeserializeOwned, E: DeserializeOwned> Parts<I, E> {
-    /// Reads both; the error says in which of them something is wrong.
+    /// Parses both; the error says in which of them something is wrong.
     pub(crate) fn parse(input: Value, expect: Value) -> Result<Self> {
         Ok(Self {
             input: serde_json::from_value(input).context("input")?,
@@ -24,7 +24,7 @@ impl<I: DeserializeOwned, E: DeserializeOwned> Parts<I, E> {
     }
 }
 
-/// Bytes as they go over the wire.
+/// Bytes as they are sent over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Body(pub(crate) Vec<u8>);
 
@@ -51,5 +51,5 @@ pub(crate) struct Key {
     pub(crate) text: String,
 }
 
-/// Name and value of each header, in order.
+/// The name and value of each header, in order.
 pub(crate) type Headers = Vec<(String, String)>;

@@ -1,4 +1,4 @@
-//! The report: for people, as JSON lines, or as JUnit XML.
+//! Writes the report: for people, as JSON lines, or as JUnit XML.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -16,15 +16,15 @@ use crate::outcome::{Outcome, Verdict};
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// One JUnit XML document.
     Junit,
 }
 
-/// How many cases came to what.
+/// The numbers of cases with each outcome.
 #[derive(Debug, Default, Clone, Copy)]
 struct Counts {
     passed: usize,
@@ -55,7 +55,7 @@ impl Counts {
     }
 }
 
-/// The kind of a case: the folders in its id.
+/// Returns the kind of a case: the folders in its id.
 fn kind(id: &str) -> &str {
     id.rsplit_once('/').map_or("", |(kind, _)| kind)
 }
@@ -71,7 +71,7 @@ fn by_kind(outcomes: &[Outcome]) -> BTreeMap<&str, Vec<&Outcome>> {
     kinds
 }
 
-/// Names the cases.
+/// Lists the cases.
 pub(crate) fn list(all: &[Loaded], format: Format, out: &mut dyn Write) -> io::Result<()> {
     for loaded in all {
         let (level, title) = head(loaded);
@@ -89,11 +89,11 @@ pub(crate) fn list(all: &[Loaded], format: Format, out: &mut dyn Write) -> io::R
 fn head(loaded: &Loaded) -> (&'static str, &str) {
     match &loaded.case {
         Ok(case) => (case.level.as_str(), &case.title),
-        Err(_) => (Level::Must.as_str(), "a file that is no case"),
+        Err(_) => (Level::Must.as_str(), "a file that is not a case"),
     }
 }
 
-/// Writes all outcomes, and what was not compared at all.
+/// Writes all outcomes, and what was not compared.
 pub(crate) fn write(
     outcomes: &[Outcome],
     notes: &[String],

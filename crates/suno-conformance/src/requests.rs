@@ -1,4 +1,4 @@
-//! Runs the cases of `requests/`: the fields of a submit to its body, or to the field that is out
+//! Runs the cases of `requests/`: the fields of a submit, to its body or to the field that is out
 //! of bounds.
 
 use serde::Deserialize;
@@ -13,12 +13,12 @@ pub(crate) type Case = Parts<Input, Expect>;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
-    #[expect(dead_code, reason = "read, so that a word that is not known is found")]
+    #[expect(dead_code, reason = "read to reject unknown words")]
     provider: Provider,
     fields: Fields,
 }
 
-/// Who is asked.
+/// The provider.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Provider {
@@ -87,7 +87,7 @@ struct Invalid {
 }
 
 impl Fields {
-    /// The request that a user of the crate would build from these fields.
+    /// Builds the request that a user of the crate would build from these fields.
     pub(crate) fn request(&self) -> Result<AddInstrumental, InvalidField> {
         let gender = self.vocal_gender.map(|gender| match gender {
             Gender::M => VocalGender::Male,
@@ -111,7 +111,7 @@ impl Fields {
 }
 
 impl Case {
-    /// What was expected and did not come.
+    /// Returns the differences from what was expected.
     pub(crate) fn run(&self) -> Vec<String> {
         let expected = match &self.expect {
             Expect::Body(ExpectBody { body_json }) => json!({"body_json": body_json}),
@@ -122,7 +122,7 @@ impl Case {
         let got = match self.input.fields.request() {
             Ok(request) => match serde_json::from_slice::<Value>(&request.encode()) {
                 Ok(body) => json!({"body_json": body}),
-                Err(err) => return vec![format!("the encoded body is no JSON: {err}")],
+                Err(err) => return vec![format!("the encoded body is not valid JSON: {err}")],
             },
             Err(err) => json!({"invalid": {"field": err.field(), "bound": err.bound()}}),
         };

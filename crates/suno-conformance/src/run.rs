@@ -1,4 +1,4 @@
-//! Reads the cases, runs those that fit and reports them.
+//! Reads the cases, runs those that match and reports the results.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ use crate::outcome::{Outcome, Verdict};
 use crate::report::{self, Format};
 use crate::select::Pattern;
 
-/// Which cases to run, against what, and how to report them.
+/// The cases to run, the target, and the form of the report.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// The cases.
     pub fixtures: Fixtures,
-    /// Only cases whose id fits this pattern.
+    /// Only cases whose id matches this pattern.
     pub filter: Option<Pattern>,
     /// Whether to list the ids of the cases instead of running them.
     pub list: bool,
@@ -34,7 +34,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options that run every case in this process and report to people.
+    /// Creates options that run every case in this process and report to people.
     #[must_use]
     pub fn new(fixtures: impl Into<Fixtures>) -> Self {
         Self {
@@ -50,12 +50,12 @@ impl Options {
 
 /// Runs or lists the cases and writes the report to `out`. Returns false if a case failed.
 ///
-/// It blocks, and starts async runtimes of its own: call it outside of one.
+/// It blocks, and starts its own async runtimes: call it outside of one.
 ///
 /// # Errors
 ///
-/// An error if nothing could be run: the cases, the expectations or the target cannot be read or
-/// reached, no case fits the filter, or none is applicable to the target.
+/// Returns an error if no case could be run: the cases, the expectations or the target cannot be
+/// read or reached, no case matches the filter, or none is applicable to the target.
 ///
 /// ```
 /// use suno_conformance::{Fixtures, Options, run};
@@ -86,7 +86,7 @@ fn run_all(options: Options, out: &mut dyn Write) -> Result<bool> {
             && (options.target.is_none() || live::is_concerned(loaded))
     });
     if all.is_empty() {
-        bail!("no case fits");
+        bail!("no case matches");
     }
     if options.list {
         report::list(&all, options.format, out)?;
@@ -106,7 +106,7 @@ fn run_all(options: Options, out: &mut dyn Write) -> Result<bool> {
         .iter()
         .all(|outcome| matches!(outcome.verdict, Verdict::NotApplicable(_)))
     {
-        bail!("no case is applicable, so that nothing was run");
+        bail!("no case is applicable, so no case was run");
     }
     Ok(!outcomes
         .iter()

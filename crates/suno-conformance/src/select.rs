@@ -1,9 +1,9 @@
-//! Which cases to run.
+//! Selects the cases to run.
 
 use std::convert::Infallible;
 use std::str::FromStr;
 
-/// A pattern of ids: `*` stands for any characters, slashes too, and `?` for one.
+/// A pattern for ids: `*` matches any characters including slashes, and `?` matches one.
 #[derive(Debug, Clone)]
 pub struct Pattern(String);
 
@@ -16,14 +16,14 @@ impl FromStr for Pattern {
 }
 
 impl Pattern {
-    /// True if the whole of `id` fits.
+    /// Whether the pattern matches the whole of `id`.
     #[must_use]
     pub fn fits(&self, id: &str) -> bool {
         fits(self.0.as_bytes(), id.as_bytes())
     }
 }
 
-/// Goes back to the last `*` where the two part, so that the time is at most quadratic.
+/// After a mismatch, goes back to the last `*`, so that the time is at most quadratic.
 fn fits(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut seen) = (0, 0);
     let mut star = None;

@@ -1,4 +1,4 @@
-//! Runs the cases of `verify/`: keys, headers and a clock to a verdict.
+//! Runs the cases of `verify/`: keys, headers and a clock, to a verdict.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ impl Word {
 }
 
 impl Case {
-    /// What was expected and did not come.
+    /// Returns the differences from what was expected.
     pub(crate) fn run(&self) -> Vec<String> {
         let expected = match &self.expect {
             Expect::Verified(Verified { verified, key }) => {
@@ -116,6 +116,6 @@ fn word(err: SignatureError) -> &'static str {
         SignatureError::BadTimestamp => "bad_timestamp",
         SignatureError::OutsideWindow => "outside_window",
         SignatureError::BadSignature => "bad_signature",
-        _ => "a refusal that this runner does not know",
+        _ => "a rejection that this runner does not know",
     }
 }

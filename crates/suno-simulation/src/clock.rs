@@ -1,4 +1,4 @@
-//! The clocks of a world: the wall clock of each node, which is set, and the store's.
+//! The clocks of a world: the wall clock of each node, which can be set, and the store's.
 
 use std::iter;
 use std::ops::Range;
@@ -17,9 +17,9 @@ const UPTIME_MS: u64 = 86_400_000;
 #[derive(Debug, Clone)]
 pub(crate) struct MachineClock {
     start: Instant,
-    /// When the wall clock is ahead of the truth, and how far.
+    /// The time at which the wall clock is ahead of the true time, and by how much.
     ahead: Arc<[(Range<Millis>, i64)]>,
-    /// The monotonic time follows the wall clock, which is a mistake.
+    /// The monotonic time follows the wall clock, which is an injected bug.
     pub(crate) follows_wall: bool,
 }
 

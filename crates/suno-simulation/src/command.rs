@@ -1,5 +1,5 @@
-//! Many runs, on two threads, and what they came to. A plan that breaks a promise is made smaller, so
-//! that a reader sees why.
+//! Executes many runs on two threads and reports the results. A plan that breaks a promise is
+//! shrunk, so that the cause is easier to see.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -16,10 +16,10 @@ use crate::run::{MUTANTS, run};
 use crate::world::node::lock;
 
 const THREADS: usize = 2;
-/// Every run of so many is done twice, and must come to the same.
+/// One in this many runs is repeated, and must have the same result.
 const TWICE: u64 = 100;
 const COVERAGE_FROM_RUNS: u64 = 5_000;
-/// How many runs shrinking takes at most.
+/// The maximum number of runs for shrinking.
 const SHRINKING_RUNS_MAX: usize = 250;
 
 #[derive(Default, Deserialize)]
@@ -33,12 +33,13 @@ struct Options {
     mutant: Option<String>,
 }
 
-/// Runs what the options say, which are those of `cargo xtask simulate` in JSON, and prints what it
-/// came to. True if every promise was kept or, with a mutant, if the mistake was found.
+/// Executes the runs selected by the options, which are those of `cargo xtask simulate` in JSON,
+/// and prints the results. Returns true if every promise was kept or, with a mutant, if the bug was
+/// found.
 ///
 /// # Errors
 ///
-/// If the options or a plan cannot be read, or nothing can be printed.
+/// Returns an error if the options or a plan cannot be read, or if printing fails.
 pub fn simulate(options: &str, out: &mut dyn Write) -> io::Result<bool> {
     let options: Options = serde_json::from_str(options)?;
     if let Some(path) = &options.plan {
@@ -50,10 +51,10 @@ pub fn simulate(options: &str, out: &mut dyn Write) -> io::Result<bool> {
     let mutant = options.mutant.as_deref();
     let is_mutated = mutant.is_some();
     if is_mutated && !MUTANTS.iter().any(|(word, _)| Some(*word) == mutant) {
-        return Err(io::Error::other("there is no such mutant"));
+        return Err(io::Error::other("unknown mutant"));
     }
     for path in kept_plans()? {
-        // A plan that has the name of a mutant was shrunk from a run that found it.
+        // A plan that is named after a mutant was shrunk from a run that found it.
         if is_mutated && path.file_stem() != mutant.map(OsStr::new) {
             continue;
         }
@@ -138,7 +139,7 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
         let (tasks, faults, path) = (small.tasks.len(), small.faults.len(), path.display());
         writeln!(
             out,
-            "shrunk to {tasks} tasks and {faults} faults; see again:"
+            "shrunk to {tasks} tasks and {faults} faults; to run it again:"
         )?;
         writeln!(out, "  cargo xtask simulate --trace --plan {path}")?;
         return Ok(false);
@@ -154,7 +155,7 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
     Ok(too_rare.is_empty())
 }
 
-/// Leaves out what a plan can do without that breaks a promise, as long as it breaks the same one.
+/// Removes the parts of a plan that are not needed to break the same promise.
 fn shrink(plan: &Plan, row: Option<&str>, mutant: Option<&str>) -> Plan {
     let mut runs = 0..SHRINKING_RUNS_MAX;
     let mut fails = |plan: &Plan| runs.next().is_some() && run(plan, mutant).row() == row;
@@ -184,7 +185,7 @@ fn shrink(plan: &Plan, row: Option<&str>, mutant: Option<&str>) -> Plan {
     plan
 }
 
-/// Leaves out halves of a list, then quarters, and so on.
+/// Removes halves of a list, then quarters, and so on.
 fn without<T>(
     plan: &mut Plan,
     fails: &mut impl FnMut(&Plan) -> bool,

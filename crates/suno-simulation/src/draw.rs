@@ -8,8 +8,8 @@ use crate::plan::*;
 const DAY: Millis = 86_400_000;
 const ALWAYS: u32 = u32::MAX;
 
-/// What goes wrong, and the faults that it consists of; their numbers are drawn. In each run, some
-/// of it is switched off: where everything goes wrong at once, one fault hides another.
+/// Kinds of trouble, with the faults that they consist of; the number of each is drawn. Each run
+/// disables some of them: if everything goes wrong at once, one fault hides another.
 const TROUBLES: [(&str, &[FaultKind]); 17] = [
     (
         "store errors",
@@ -39,7 +39,7 @@ impl Plan {
             seed,
             ..Draw::default()
         };
-        // None in a twentieth of the runs, one in a third, and otherwise about a third of them.
+        // None in a twentieth of the runs, one in a third, and about a third of them otherwise.
         let mut troubles = match draw.range(0, 99) {
             0..5 => Vec::new(),
             5..38 => vec![draw.pick(&TROUBLES)],
@@ -48,7 +48,7 @@ impl Plan {
         draw.nodes = draw.pick(&[1, 1, 2, 2, 3]);
         let has = |name: &str| troubles.iter().any(|(trouble, _)| *trouble == name);
         if store == StoreKind::Sqlite && (has("deaths") || has("stops") || has("killers")) {
-            // A process that opens the file takes a step of the clock for time that has passed.
+            // A process that opens the file takes a change of the clock for elapsed time.
             troubles.retain(|(trouble, _)| *trouble != "wall steps");
         }
         draw.troubles = troubles;
@@ -66,7 +66,7 @@ impl Plan {
     }
 }
 
-/// A stream of numbers from which a plan is drawn.
+/// A stream of random numbers from which a plan is drawn.
 #[derive(Default)]
 struct Draw {
     seed: u64,
@@ -76,14 +76,14 @@ struct Draw {
 }
 
 impl Draw {
-    /// A number from `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, both included.
     fn range(&mut self, low: u64, high: u64) -> u64 {
         self.drawn += 1;
         low + dice(self.seed, "plan", [self.drawn, 0]) % (high - low + 1)
     }
 
-    /// A number from `low` to `high` whose magnitude is uniform, so that small ones are as frequent as
-    /// large ones.
+    /// Returns a number from `low` to `high` whose magnitude is uniform, so that small numbers are
+    /// as frequent as large ones.
     fn magnitude(&mut self, low: u64, high: u64) -> u64 {
         if low == high {
             return low;
@@ -92,7 +92,8 @@ impl Draw {
         self.range(base, high.min(2 * base - 1))
     }
 
-    /// A magnitude from the first bounds in `percent` of a hundred cases, or from the second.
+    /// Returns a magnitude from the first bounds in `percent` of a hundred cases, or else from the
+    /// second.
     fn either(&mut self, percent: u64, bounds: (u64, u64), others: (u64, u64)) -> u64 {
         let (low, high) = [others, bounds][usize::from(self.percent(percent))];
         self.magnitude(low, high)
@@ -110,12 +111,12 @@ impl Draw {
         of[self.place(of.len())]
     }
 
-    /// True in `percent` of a hundred cases of runs that have a trouble.
+    /// Returns true in `percent` of a hundred cases, if the run has a trouble.
     fn has(&mut self, name: &str, percent: u64) -> bool {
         self.troubles.iter().any(|(trouble, _)| *trouble == name) && self.percent(percent)
     }
 
-    /// A magnitude from the first bounds in runs that have a trouble, or from the second.
+    /// Returns a magnitude from the first bounds if the run has a trouble, or else from the second.
     fn if_has(&mut self, name: &str, bounds: (u64, u64), others: (u64, u64)) -> u64 {
         let percent = u64::from(self.has(name, 100)) * 100;
         self.either(percent, bounds, others)
@@ -138,8 +139,8 @@ impl Draw {
     }
 
     fn knobs(&mut self, store: StoreKind) -> Knobs {
-        // A day of short leases takes long to simulate, and so does one of a store that is asked
-        // each second in vain.
+        // A day of short leases takes long to simulate, and so does a day of polling an empty store
+        // each second.
         let one_more_day = !self.has("cut off", 100) && self.percent(20);
         let lease_min = if one_more_day { 60_000 } else { 2_000 };
         Knobs {

@@ -1,4 +1,4 @@
-//! The handlers of a node: they take steps, fail, hang, panic, or end their process.
+//! The handlers of a node: they take steps, fail, hang, panic, or kill their process.
 
 use std::future::pending;
 use std::panic::panic_any;
@@ -19,7 +19,7 @@ pub(crate) const PLANNED: &str = "a planned panic";
 #[derive(Debug)]
 pub(crate) struct Handler(pub(crate) Arc<Life>);
 
-/// Records that a handler was cancelled, if it is dropped.
+/// When dropped, records that a handler was cancelled.
 struct Guard<'a>(&'a Life, Ticket, Key);
 
 impl Drop for Guard<'_> {

@@ -1,4 +1,4 @@
-//! What happened in a run, entry by entry, and how much many runs have tried.
+//! The history of a run, entry by entry, and the coverage of many runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use suno_callback::*;
 
 use crate::plan::{Body, FaultKind, Key, Millis};
 
-/// A process: its node, and how often the node had been started before.
+/// A process: its node, and the number of earlier starts of the node.
 pub(crate) type Process = (usize, u32);
 
 #[derive(Debug)]
@@ -20,22 +20,23 @@ pub(crate) struct Entry {
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "some fields are for the readers of a trace only")]
+#[expect(dead_code, reason = "some fields are only for readers of a trace")]
 pub(crate) enum What {
     Submitted(usize),
     Sent(Key, Body, usize),
-    /// The hash of its body, and the status of the answer, or 0.
+    /// The hash of its body, and the status of the response, or 0.
     Answered(u64, u16),
 
-    // Operations of the store, when they are carried out.
-    /// The key, unless it was not understood, the hash of the body, and whether it is unconfirmed.
+    // Operations of the store, at the time they are carried out.
+    /// The key, unless it could not be decoded, the hash of the body, and whether it is
+    /// unconfirmed.
     Accepted(Option<Key>, u64, bool, Accepted),
-    /// True if the claim was granted before, to the same request.
+    /// Whether the claim was already granted to the same request.
     Granted(Claim, bool),
-    /// The end of a request that was granted something.
+    /// The end of a request that was granted claims.
     Claimed,
     Settled(Ticket, Settlement, Settled),
-    /// Whether the claim holds for so long from now on.
+    /// Whether the claim is extended to this duration from now.
     Extended(Ticket, Millis, bool),
     Redriven(EventId, Redrive, Redriven),
     Decided(Key, Decision),
@@ -50,7 +51,7 @@ pub(crate) enum What {
     Stepped(Ticket, Key),
     Ended(Ticket, Key, &'static str),
     Cancelled(Ticket, Key),
-    /// A handler is told of a dead letter, and of a task that is given up.
+    /// A handler is notified of a dead letter, or of a task that is given up.
     ToldDead(EventId, DeadCause),
     ToldGivenUp(usize),
 
@@ -68,7 +69,7 @@ pub(crate) enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) state: StateName,
-    /// When the state ends by itself, or has ended; otherwise 0.
+    /// The time at which the state ends without an operation; otherwise 0.
     pub(crate) until: Millis,
     pub(crate) attempts: u32,
     pub(crate) lapses: u32,
@@ -76,15 +77,15 @@ pub(crate) struct Shown {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// The row of the first promise that was not kept, and what happened. The row is "Sound" if the run
-    /// itself has failed.
+    /// The row of the first broken promise, and what happened. The row is "Sound" if the run itself
+    /// has failed.
     pub(crate) violation: Option<(&'static str, String)>,
     pub(crate) history: Vec<Entry>,
     pub(crate) coverage: Coverage,
 }
 
 impl Outcome {
-    /// Notes that a promise is broken, unless another one was broken before.
+    /// Records a broken promise, unless another one was broken before.
     pub(crate) fn fail(&mut self, row: &'static str, text: impl Into<String>) {
         self.violation.get_or_insert_with(|| (row, text.into()));
     }
@@ -118,15 +119,15 @@ impl fmt::Display for Entry {
     }
 }
 
-/// A number that is the same in each run of a program.
+/// Returns a hash that is the same in each run of a program.
 pub(crate) fn hash_of(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
 }
 
-/// A number that depends on a seed, a purpose and two counters only: leaving out one item of a plan
-/// does not change what happens to the others.
+/// Returns a number that depends only on a seed, a purpose and two counters: leaving out one item
+/// of a plan does not change the others.
 pub(crate) fn dice(seed: u64, purpose: &str, counters: [u64; 2]) -> u64 {
     let take = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
     let hash = purpose.bytes().fold(mix(seed), take);
@@ -141,7 +142,7 @@ fn mix(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// What must happen in at least some of many runs.
+/// The events that must occur in at least some of many runs.
 pub(crate) const SOMETIMES: &str = "answer 200, accepted New, accepted Duplicate, \
     accepted Conflict, accepted Late, accepted Confirmed, accepted Quarantined, \
     claim after 0 lapses, claim after 1 lapses, claim after 2 lapses, claim repeated, \
@@ -165,7 +166,7 @@ impl Coverage {
         }
     }
 
-    /// What happened in too few of so many runs: in fewer than five of a thousand.
+    /// Returns the events that occurred in too few of many runs: in fewer than five of a thousand.
     pub(crate) fn too_rare(&self, runs: u64) -> Vec<&'static str> {
         let in_runs = |name: &str| self.0.get(name).map_or(0, |(_, runs)| *runs);
         let names = SOMETIMES.split(", ");

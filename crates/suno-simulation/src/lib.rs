@@ -1,36 +1,36 @@
 //! Deterministic simulation: receivers, dispatchers and reconcilers on one store, while clocks are
-//! set, processes die or stand still, and the store, the provider and the handlers fail. What happens
-//! is checked against what the workspace promises.
+//! set, processes die or are suspended, and the store, the provider and the handlers fail. The
+//! history is checked against the promises of the workspace.
 //!
-//! A plan is drawn from a seed, and says everything that happens in a run. A run takes place in one
-//! thread, in simulated time: hours pass in milliseconds, and the same plan always has the same
-//! history. It ends at the first promise that is broken.
+//! A plan is drawn from a seed, and determines everything that happens in a run. A run takes place
+//! in one thread, in simulated time: hours pass in milliseconds, and the same plan always has the
+//! same history. It ends at the first broken promise.
 //!
-//! `cargo xtask simulate` does many runs. What breaks a promise is shrunk to a small plan, which is
-//! kept in `plans/` and run first from then on.
+//! `cargo xtask simulate` executes many runs. A plan that breaks a promise is shrunk to a small
+//! one, which is stored in `plans/` and run first from then on.
 //!
 //! # What is checked
 //!
 //! | row | promise |
 //! | --- | --- |
-//! | S1 | what is answered with 200 is stored |
-//! | S2 | one key is one event until it is old; what is not old is not forgotten |
+//! | S1 | a callback that is answered with 200 is stored |
+//! | S2 | one key is one event until it is old; an event that is not old is not forgotten |
 //! | S3 | at most one handler takes steps for a task, in all processes together |
 //! | S4 | only the latest claim extends and settles |
 //! | S5 | a repeated request gets the same claims, and attempts and lapses are counted once |
-//! | S6 | no earlier stage is handled after a later one, unless a person says so |
-//! | S7 | each delivery is accounted for, and counts agree with what is shown |
-//! | S8 | an event is a dead letter only if a handler gave it up, after the time for retries, or after claims that lapsed while nothing else was claimed; and a handler was told |
-//! | S9 | what nothing has confirmed makes no other stage late |
+//! | S6 | no earlier stage is handled after a later one, unless a person requests it |
+//! | S7 | each delivery is accounted for, and counts agree with lists |
+//! | S8 | an event is a dead letter only if a handler gave it up, after the time for retries, or after claims that lapsed while nothing else was claimed; and a handler was notified |
+//! | S9 | an unconfirmed event makes no other stage late |
 //! | E1 | every event ends, a bounded time after the last fault |
-//! | E2 | every expected task is handled to its end, or a handler is told that it is given up |
-//! | E3 | what is ready is claimed within a second while a healthy process has a free place |
-//! | E4 | what became ready first is claimed first |
-//! | E5 | no wait, pause or age is further off than its bound, whatever a clock or a header says |
-//! | E7 | nothing is logged at ERROR while nothing is wrong |
+//! | E2 | every expected task is handled to its end, or a handler is notified that it is given up |
+//! | E3 | a ready event is claimed within a second while a healthy process has a free slot |
+//! | E4 | the event that became ready first is claimed first |
+//! | E5 | no wait, pause or age exceeds its bound, whatever a clock or a header says |
+//! | E7 | nothing is logged at ERROR while there is no fault |
 //!
-//! Clocks are set, and what is measured must not change (`docs/ARCHITECTURE.md`, "Time"). No clock is
-//! set in runs over SQLite in which processes start later.
+//! Clocks are set, and measured durations must not change (`docs/ARCHITECTURE.md`, "Time"). No
+//! clock is set in runs over SQLite in which processes start later.
 
 mod check;
 mod clock;

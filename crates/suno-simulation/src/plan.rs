@@ -1,5 +1,5 @@
-//! The plan of a run: everything that happens in it, as data. A run depends on its plan alone.
-//! Moments count in milliseconds from the start of the run.
+//! The plan of a run: everything that happens in it, as data. A run depends only on its plan.
+//! Times are in milliseconds from the start of the run.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,10 +15,10 @@ pub(crate) fn millis(duration: Duration) -> Millis {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// Decides what the plan leaves open, such as the delay of each operation.
+    /// The seed for everything that the plan leaves open, such as the delay of each operation.
     pub(crate) seed: u64,
     pub(crate) knobs: Knobs,
-    /// The processes. The first one dispatches and is healthy in the end.
+    /// The processes. The first one dispatches and is healthy at the end.
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) tasks: Vec<TaskPlan>,
     pub(crate) faults: Vec<Fault>,
@@ -35,16 +35,16 @@ pub(crate) struct Knobs {
     pub(crate) handler_timeout_ms: Millis,
     pub(crate) retry_for_ms: Millis,
     pub(crate) reconcile_every_ms: Millis,
-    /// How long after its submit the provider is asked about a task.
+    /// The delay after a submit when the provider is asked about its task.
     pub(crate) due_after_ms: Millis,
     pub(crate) keys_for_ms: Millis,
     pub(crate) purge_every_ms: Millis,
-    /// How long an operation of the store takes at most without a fault.
+    /// The maximum duration of an operation of the store without a fault.
     pub(crate) op_delay_ms: Millis,
-    /// In how many of a hundred polls a task has to wait although it could go on.
+    /// The percentage of polls in which a task that could continue has to wait.
     pub(crate) noise_percent: u64,
     pub(crate) noise_ms: Millis,
-    /// When all faults end.
+    /// The time at which all faults end.
     pub(crate) heal_at_ms: Millis,
     /// The run lasts until every task must be decided.
     pub(crate) one_more_day: bool,
@@ -70,9 +70,9 @@ pub(crate) struct NodePlan {
 pub(crate) struct TaskPlan {
     pub(crate) submit_at_ms: Millis,
     pub(crate) submitter: usize,
-    /// The answer to the submit is lost, so that only the callback makes the task known.
+    /// The response to the submit is lost, so that only the callback makes the task known.
     pub(crate) answer_lost: bool,
-    /// When the provider reaches the stages, after the submit.
+    /// The times after the submit at which the provider reaches the stages.
     pub(crate) stages: Vec<(Millis, StageName)>,
     pub(crate) callbacks: Vec<CallbackPlan>,
     pub(crate) work: Work,
@@ -87,7 +87,7 @@ pub(crate) enum StageName {
     Other,
 }
 
-/// What identifies an event: the place of its task in the plan, and its stage.
+/// The identity of an event: the index of its task in the plan, and its stage.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) task: usize,
@@ -99,16 +99,16 @@ pub(crate) struct CallbackPlan {
     pub(crate) after_ms: Millis,
     pub(crate) stage: StageName,
     pub(crate) body: Body,
-    /// The node that gets it first.
+    /// The node that receives it first.
     pub(crate) node: usize,
-    /// It is not sent again if there is no 200.
+    /// It is not sent again if the response is not 200.
     pub(crate) once: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Body {
     Genuine,
-    /// The truth in other words: URLs are signed anew.
+    /// The true content in another form: URLs are signed anew.
     Renewed,
     /// Something else, with a valid signature.
     Forged,
@@ -138,34 +138,35 @@ pub(crate) struct Fault {
     pub(crate) for_ms: Millis,
     /// The node that has it. `None`: all.
     pub(crate) node: Option<usize>,
-    /// How many of a hundred operations of the store go wrong, if it is a fault of the store.
+    /// The percentage of store operations that go wrong, if it is a fault of the store.
     pub(crate) percent: u64,
     pub(crate) kind: FaultKind,
 }
 
-/// Those of the store come first, and all that hold up events.
+/// Faults of the store come first; they all delay events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
 pub(crate) enum FaultKind {
-    /// An operation of the store is not carried out, and answered with an error.
+    /// An operation of the store is not carried out, and returns an error.
     Refuses,
-    /// It is carried out, and answered with an error.
+    /// It is carried out, and returns an error.
     LosesAnswer,
     StoreFull,
-    /// It is carried out after so long, and answered after as long again.
+    /// It is carried out after this time, and answered after the same time again.
     Delays(Millis),
-    /// It is carried out after so long although its caller may not wait any more.
+    /// It is carried out after this time, even if its caller has stopped waiting.
     CarriesOutLate(Millis),
     /// It is carried out when the fault ends.
     Hangs,
     HangsForEver,
     Stall,
-    /// The node cannot reach the store, not even when the other faults end.
+    /// The node cannot reach the store, not even after the other faults end.
     CutOff,
-    /// The process dies now. It is started again at the end of the fault, as after the next three.
+    /// The process dies now. It is started again at the end of the fault, like after the next
+    /// three.
     Death,
-    /// It dies at one of about so many polls of its tasks.
+    /// It dies at one of about this many polls of its tasks.
     DeathAtPoll(u64),
-    /// It dies after one of about so many operations of the store, before that is answered.
+    /// It dies after one of about this many operations of the store, before the answer.
     DeathAfterCommit(u64),
     Stop,
     /// The wall clock of the node is set, and set back at the end.
@@ -202,7 +203,7 @@ impl Plan {
         }
     }
 
-    /// How long after the last fault every event has ended.
+    /// The time after the last fault by which every event has ended.
     pub(crate) fn quiet_within(&self) -> Millis {
         const RETRY_PAUSE: Millis = 600_000;
         let knobs = &self.knobs;
@@ -225,7 +226,7 @@ impl Plan {
         late + knobs.retry_for_ms + RETRY_PAUSE + 4 * knobs.lease_ms + works
     }
 
-    /// True if nothing goes wrong, not even in handlers.
+    /// Whether nothing goes wrong, not even in handlers.
     pub(crate) fn is_calm(&self) -> bool {
         self.faults.is_empty()
             && self.tasks.iter().all(|task| {
@@ -243,20 +244,20 @@ impl FaultKind {
         self < Self::Stall
     }
 
-    /// True if events may have to wait because of it.
+    /// Whether events may have to wait because of the fault.
     pub(crate) fn holds_up(self) -> bool {
         self <= Self::Stall
     }
 }
 
 impl TaskPlan {
-    /// The stage at which the task truly ends.
+    /// Returns the stage at which the task truly ends.
     pub(crate) fn end(&self) -> Option<StageName> {
         let (_, last) = self.stages.last()?;
         last.stage().is_terminal().then_some(*last)
     }
 
-    /// True if a callback says that the task ends otherwise than it does.
+    /// Whether a callback reports another end than the true one.
     pub(crate) fn has_forged_end(&self) -> bool {
         self.callbacks.iter().any(|callback| {
             let is_end = callback.stage.stage().is_terminal();

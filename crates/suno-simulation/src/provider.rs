@@ -1,4 +1,4 @@
-//! The provider: it is asked about tasks, and sends callbacks.
+//! The simulated provider: it answers requests about tasks, and sends callbacks.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use crate::world::node::Life;
 
 pub(crate) const KEY: &str = "whk-simulated";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// After how many seconds a callback is sent, and again if it was not answered with 200.
+/// The delays in seconds at which a callback is sent, and repeated if the response was
+/// not 200.
 const SENT_AFTER: [u64; 4] = [0, 5, 30, 120];
 
 #[derive(Debug)]
@@ -45,7 +46,7 @@ impl RecordInfo for Provider {
             if fault.kind == ProviderHangs {
                 pending().await
             }
-            return Err(CouldNotAsk::new("it is away").with_retry_after(wait));
+            return Err(CouldNotAsk::new("the provider is away").with_retry_after(wait));
         }
         let stage = world.stage_of(task);
         let answer = match stage {
@@ -66,7 +67,7 @@ impl World {
         reached.map(|(_, stage)| *stage)
     }
 
-    /// Sends a callback of a task, and again until it is answered with 200.
+    /// Sends a callback of a task, and repeats it until the response is 200.
     pub(crate) async fn send(self: Arc<Self>, task: usize, number: usize) {
         let plan = &self.plan.tasks[task].callbacks[number];
         let stage = plan.stage;
@@ -89,7 +90,7 @@ impl World {
         }
     }
 
-    /// Delivers a callback once, and returns the status of the answer if there is one.
+    /// Delivers a callback once, and returns the status of the response, if any.
     async fn deliver(&self, task: usize, node: usize, says: Body, body: &Bytes) -> Option<u16> {
         let life = self.nodes[node].life()?;
         let receiver = life.receiver()?;

@@ -1,4 +1,4 @@
-//! Runs one plan on a runtime of its own, whose time is simulated.
+//! Executes one plan on its own runtime with simulated time.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -19,18 +19,18 @@ use crate::plan::Plan;
 use crate::services::services;
 use crate::world::World;
 
-/// How long a run may take in real time. Nearly all take less than a second, unless a task spins.
+/// The maximum real time of a run. Nearly all take less than a second, unless a task spins.
 const REAL_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Mistakes that the simulation must find: each is how an earlier version behaved. They are in the
-/// product, and some of them also or only in the world.
+/// Bugs that the simulation must find: each is the behaviour of an earlier version. They are
+/// injected into the product, and some of them also or only into the world.
 pub(crate) const MUTANTS: [(&str, Option<Mutation>); 8] = [
     ("one-claim-per-turn", Some(Mutation::OneClaimPerTurn)),
     ("runs-without-lease", Some(Mutation::RunsWithoutLease)),
     ("unbounded-wait", Some(Mutation::UnboundedWait)),
     ("ten-attempts", Some(Mutation::TenAttempts)),
     ("grants-by-number", Some(Mutation::GrantsByNumber)),
-    // The store counts by a wall clock.
+    // The store measures time with a wall clock.
     ("wall-clock", Some(Mutation::GivenUpByAge)),
     ("suspects-together", Some(Mutation::SuspectsTogether)),
     // Unconfirmed events count as confirmed.
@@ -41,7 +41,7 @@ thread_local! {
     static HAS_PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a plan. A run that does not end within half a minute ends the program.
+/// Executes a plan. A run that does not end within half a minute ends the program.
 pub(crate) fn run(plan: &Plan, mutant: Option<&str>) -> Outcome {
     let _watched = watch(plan);
     watch_panics();
@@ -82,7 +82,7 @@ fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<Outcome> {
     })
 }
 
-/// Ends the program unless what is returned is dropped in time.
+/// Ends the program unless the returned guard is dropped in time.
 fn watch(plan: &Plan) -> mpsc::Sender<()> {
     let (running, ended) = mpsc::channel();
     let (seed, store) = (plan.seed, plan.knobs.store);
@@ -96,7 +96,7 @@ fn watch(plan: &Plan) -> mpsc::Sender<()> {
     running
 }
 
-/// Notes panics that no plan speaks of, and does not print those that one does.
+/// Records panics that are not part of a plan, and does not print those that are.
 fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,5 +1,5 @@
-//! A store as one process sees it: operations fail, hang, are late or lose their answers; what is
-//! carried out goes into the history.
+//! A store as one process sees it: operations fail, hang, are late or lose their answers.
+//! Operations that are carried out are added to the history.
 
 use std::future::{Future, pending};
 use std::slice::from_ref;
@@ -29,7 +29,7 @@ impl Double {
         Self { life, last_request }
     }
 
-    /// Carries an operation out, with what goes wrong. It may outlive its caller.
+    /// Carries out an operation, with its faults. It may outlive its caller.
     async fn around<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -75,13 +75,13 @@ impl Double {
         }
     }
 
-    /// The answer, unless the process dies before it comes.
+    /// Returns the answer, unless the process dies first.
     async fn answer<T>(&self, done: Result<T, StoreError>, death: u64) -> Result<T, StoreError> {
         let dies = self.life.dies_of_commit(death);
         if dies { pending().await } else { done }
     }
 
-    /// Records how the events of tasks stand after an operation.
+    /// Records the states of the events of tasks after an operation.
     async fn show(&self, tasks: impl IntoIterator<Item = usize>) {
         let mut tasks: Vec<_> = tasks.into_iter().collect();
         tasks.sort_unstable();

@@ -8,17 +8,17 @@ use anyhow::{Context, Result, ensure};
 use suno_types::TaskId;
 use suno_types::signature::WebhookKey;
 
-/// The webhook key of receivers that are tested.
+/// The webhook key of receivers under test.
 pub const KEY: &str = "whk-testkit";
-/// From here on a body has two tracks.
+/// The size from which on a body has two tracks.
 const TWO_TRACKS_BYTES: usize = 1_150;
 
-/// A placeholder for an id: as long as one, and nowhere else in a request.
+/// A placeholder for an id: it has the same length, and occurs nowhere else in a request.
 const ID: &str = "TTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTT";
 const TIMESTAMP: &str = "SSSSSSSSSS";
 const SIGNATURE: &str = "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM";
 
-/// The body of a complete callback with one or two tracks and lyrics that fill it up to `bytes`.
+/// Returns the body of a complete callback with one or two tracks, padded with lyrics to `bytes`.
 #[must_use]
 pub fn body(task: &str, bytes: usize) -> String {
     let write = |lyrics: &str| {
@@ -46,7 +46,8 @@ pub fn body(task: &str, bytes: usize) -> String {
     write(&lyrics)
 }
 
-/// A request that is written once, and changed in a few places for each event: fast enough for a load.
+/// A request that is built once, and patched in a few places for each event: fast enough for a load
+/// test.
 #[derive(Debug)]
 pub struct SignedRequest {
     bytes: Vec<u8>,
@@ -57,11 +58,11 @@ pub struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// A request with a body of about this size, signed with [`KEY`].
+    /// Creates a request with a body of about this size, signed with [`KEY`].
     ///
     /// # Errors
     ///
-    /// If a part of the request cannot be found in it.
+    /// Returns an error if a part of the request cannot be found in it.
     pub fn new(body_bytes: usize) -> Result<Self> {
         let body = body(ID, body_bytes);
         let text = format!(
@@ -74,7 +75,11 @@ impl SignedRequest {
             let found = text.match_indices(name);
             found.map(|(at, _)| at..at + name.len()).collect()
         };
-        let one = |name| places(name).pop().context("a request lacks a part");
+        let one = |name| {
+            places(name)
+                .pop()
+                .context("a part of the request is missing")
+        };
         Ok(Self {
             ids: places(ID),
             timestamp: one(TIMESTAMP)?,
@@ -84,13 +89,13 @@ impl SignedRequest {
         })
     }
 
-    /// The request for a task whose id has 32 characters, signed now.
+    /// Returns the request for a task whose id has 32 characters, signed now.
     ///
     /// # Errors
     ///
-    /// If the id is another one.
+    /// Returns an error if the id has another length.
     pub fn for_task(&mut self, task: &str) -> Result<&[u8]> {
-        ensure!(task.len() == ID.len(), "a task id of another length");
+        ensure!(task.len() == ID.len(), "the task id has another length");
         let now = SystemTime::UNIX_EPOCH.elapsed()?.as_secs();
         let signature = self.key.sign(&TaskId::new(task)?, now);
         for place in &self.ids {
@@ -102,7 +107,7 @@ impl SignedRequest {
     }
 }
 
-/// A small complete callback of a task, signed now.
+/// Returns a small complete callback of a task, signed now.
 #[must_use]
 pub fn request(address: SocketAddr, key: &WebhookKey, task: &str) -> Vec<u8> {
     let body = format!(
@@ -111,7 +116,7 @@ pub fn request(address: SocketAddr, key: &WebhookKey, task: &str) -> Vec<u8> {
     (head(address, &signature_headers(key, task), body.len()) + &body).into_bytes()
 }
 
-/// The head of a callback; `headers` is nothing or whole header lines.
+/// Returns the head of a callback; `headers` is empty or consists of whole header lines.
 #[must_use]
 pub fn head(address: SocketAddr, headers: &str, body_bytes: usize) -> String {
     format!(
@@ -120,7 +125,7 @@ pub fn head(address: SocketAddr, headers: &str, body_bytes: usize) -> String {
     )
 }
 
-/// The header lines of a signature that is made now. What is no task id is not signed.
+/// Returns the header lines of a signature made now. Text that is not a task id is not signed.
 #[must_use]
 pub fn signature_headers(key: &WebhookKey, task: &str) -> String {
     let now = SystemTime::UNIX_EPOCH

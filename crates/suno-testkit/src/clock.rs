@@ -1,4 +1,4 @@
-//! A clock that moves only when it is told to.
+//! A clock that moves only on command.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,18 +7,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use suno_callback::Clock;
 
-/// A clock that is set and stepped by hand. Clones are the same clock.
+/// A clock that is set and advanced by hand. Clones are the same clock.
 #[derive(Debug, Clone)]
 pub struct HandClock(Arc<AtomicI64>);
 
 impl HandClock {
-    /// A clock that shows this many milliseconds since 1970.
+    /// Creates a clock that shows this many milliseconds since 1970.
     #[must_use]
     pub fn at_millis(millis: i64) -> Self {
         Self(Arc::new(AtomicI64::new(millis)))
     }
 
-    /// Moves the clock forward.
+    /// Advances the clock.
     pub fn step(&self, by: Duration) {
         let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.fetch_add(millis, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on plain sockets, so that a test decides about every byte.
+//! HTTP/1.1 on plain sockets, so that a test controls every byte.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 ///
 /// # Errors
 ///
-/// The error of the socket.
+/// Returns the error of the socket.
 pub fn connect(address: SocketAddr, at_most: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, at_most)?;
     stream.set_read_timeout(Some(at_most))?;
@@ -17,7 +17,8 @@ pub fn connect(address: SocketAddr, at_most: Duration) -> io::Result<TcpStream> 
     Ok(stream)
 }
 
-/// Reads the next answer and returns its status; `None` if the connection ended before the answer did.
+/// Reads the next response and returns its status; `None` if the connection ended before the
+/// response did.
 pub fn status(reader: &mut BufReader<TcpStream>) -> Option<u16> {
     let mut line = String::new();
     read_line(reader, &mut line)?;
@@ -38,18 +39,18 @@ pub fn status(reader: &mut BufReader<TcpStream>) -> Option<u16> {
     Some(status)
 }
 
-/// The status in the first line of an answer.
+/// Returns the status in the first line of a response.
 #[must_use]
 pub fn status_of(answer: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
-/// Sends bytes on a connection of their own and returns everything that is answered until the other
-/// side closes it.
+/// Sends bytes on a new connection and returns everything that is received until the other side
+/// closes it.
 ///
 /// # Errors
 ///
-/// The error of the socket, also if it takes longer than `at_most`.
+/// Returns the error of the socket, also if it takes longer than `at_most`.
 pub fn talk(address: SocketAddr, bytes: &[u8], at_most: Duration) -> io::Result<Vec<u8>> {
     let mut stream = connect(address, at_most)?;
     stream.write_all(bytes)?;

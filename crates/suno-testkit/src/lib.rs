@@ -1,7 +1,7 @@
-//! What the tests and tools of this workspace share.
+//! Code that is shared by the tests and tools of this workspace.
 //!
-//! Only integration tests (`tests/`) and tools may use it. In the unit tests of a crate that this one
-//! depends on, that crate would be there twice, with types that do not fit each other.
+//! Only integration tests (`tests/`) and tools may use it. In the unit tests of a crate that this
+//! one depends on, that crate would exist twice, with incompatible types.
 
 pub mod callback;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! Processes that are killed when they are dropped, the lines that they print, and their figures in
+//! Processes that are killed when they are dropped, with their output lines and their figures in
 //! `/proc`.
 
 use std::fs;
@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-/// How often a process is asked whether it has ended.
+/// The interval at which a process is polled for its end.
 const TICK: Duration = Duration::from_millis(10);
 /// The unit of times in `/proc/PID/stat` on Linux.
 const CLOCK_TICK: Duration = Duration::from_millis(10);
 
-/// Lines and the moments at which they were read. It ends with the output of the process.
+/// Lines with the times at which they were read. It ends with the output of the process.
 pub type Lines = Receiver<(Instant, String)>;
 
 /// A process. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process(Child);
 
-/// How a process was stopped.
+/// The way in which a process was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "every way is judged")]
+#[expect(clippy::exhaustive_enums, reason = "every way is checked")]
 pub enum Stop {
-    /// It ended without a failure, this long after it was asked to.
+    /// It ended without a failure, this long after the request.
     After(Duration),
-    /// It had ended before it was asked to, or ended with a failure.
+    /// It had ended before the request, or ended with a failure.
     Failed(ExitStatus),
     /// It had to be killed.
     Killed,
@@ -39,7 +39,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If the program cannot be started.
+    /// Returns an error if the program cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
         let program = command.get_program().to_owned();
         let child = command
@@ -48,17 +48,17 @@ impl Process {
         Ok(Self(child))
     }
 
-    /// Its stdin, if that is a pipe that was not taken yet.
+    /// Takes its stdin, if that is a pipe and was not taken before.
     pub fn stdin(&mut self) -> Option<ChildStdin> {
         self.0.stdin.take()
     }
 
-    /// Its stdout, if that is a pipe that was not taken yet.
+    /// Takes its stdout, if that is a pipe and was not taken before.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
         self.0.stdout.take()
     }
 
-    /// Its stderr, if that is a pipe that was not taken yet.
+    /// Takes its stderr, if that is a pipe and was not taken before.
     pub fn stderr(&mut self) -> Option<ChildStderr> {
         self.0.stderr.take()
     }
@@ -67,7 +67,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If its stdout is no pipe or was taken already.
+    /// Returns an error if its stdout is not a pipe or was taken before.
     pub fn lines(&mut self) -> Result<Lines> {
         let stdout = self.stdout().context("the process has no stdout")?;
         Ok(lines(stdout))
@@ -77,7 +77,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If it cannot be sent.
+    /// Returns an error if the signal cannot be sent.
     pub fn signal(&self, name: &str) -> Result<()> {
         let (signal, id) = (format!("-{name}"), self.0.id().to_string());
         let sent = Command::new("kill").args([signal, id]).status();
@@ -90,7 +90,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If it cannot be killed.
+    /// Returns an error if the process cannot be killed.
     pub fn kill(&mut self) -> Result<()> {
         self.0.kill().context("cannot kill the process")?;
         self.wait()?;
@@ -101,16 +101,16 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If the system cannot tell.
+    /// Returns an error if the system cannot report its end.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         self.0.wait().context("cannot wait for the process")
     }
 
-    /// Asks it to end with SIGTERM, waits at most so long, and kills it then.
+    /// Sends SIGTERM, waits at most this long, and then kills it.
     ///
     /// # Errors
     ///
-    /// If it cannot be asked.
+    /// Returns an error if the signal cannot be sent.
     pub fn stop(mut self, at_most: Duration) -> Result<Stop> {
         if let Some(status) = self.0.try_wait()? {
             return Ok(Stop::Failed(status));
@@ -127,25 +127,26 @@ impl Process {
         Ok(Stop::Killed)
     }
 
-    /// How many bytes of it are in memory; `None` where there is no `/proc`, or it has ended.
+    /// Returns the number of its bytes in memory; `None` if `/proc` does not exist, or if it has
+    /// ended.
     #[must_use]
     pub fn resident_bytes(&self) -> Option<u64> {
         kibibytes(&self.read("status")?, "VmRSS:")
     }
 
-    /// The largest number of bytes that were in memory at any time.
+    /// Returns the largest number of its bytes in memory at any time.
     #[must_use]
     pub fn peak_bytes(&self) -> Option<u64> {
         kibibytes(&self.read("status")?, "VmHWM:")
     }
 
-    /// How many bytes it has written to disk.
+    /// Returns the number of bytes that it has written to disk.
     #[must_use]
     pub fn written_bytes(&self) -> Option<u64> {
         field(&self.read("io")?, "write_bytes:")?.parse().ok()
     }
 
-    /// How long its threads were on a core, all together.
+    /// Returns the total CPU time of its threads.
     #[must_use]
     pub fn cpu(&self) -> Option<Duration> {
         cpu_of(&self.read("stat")?)
@@ -164,7 +165,7 @@ impl Drop for Process {
     }
 }
 
-/// Reads lines in a thread. A line that was cut off by a kill was not printed.
+/// Reads lines in a thread. A line that was truncated by a kill counts as not printed.
 #[must_use]
 pub fn lines(output: impl Read + Send + 'static) -> Lines {
     let (sender, lines) = mpsc::channel();
@@ -178,13 +179,13 @@ pub fn lines(output: impl Read + Send + 'static) -> Lines {
     lines
 }
 
-/// How long the threads of this process were on a core, all together.
+/// Returns the total CPU time of the threads of this process.
 #[must_use]
 pub fn own_cpu() -> Option<Duration> {
     cpu_of(&read("self", "stat")?)
 }
 
-/// How many bytes of this process are in memory.
+/// Returns the number of bytes of this process in memory.
 #[must_use]
 pub fn own_resident_bytes() -> Option<u64> {
     kibibytes(&read("self", "status")?, "VmRSS:")
@@ -194,7 +195,7 @@ fn read(process: &str, file: &str) -> Option<String> {
     fs::read_to_string(format!("/proc/{process}/{file}")).ok()
 }
 
-/// The value in the line of a name.
+/// Returns the value in the line with a given name.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = text.lines();
     lines
@@ -208,7 +209,7 @@ fn kibibytes(status: &str, name: &str) -> Option<u64> {
 }
 
 fn cpu_of(stat: &str) -> Option<Duration> {
-    // The name is in brackets, and may hold anything.
+    // The name is in brackets, and may contain any character.
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut times = fields
         .split(' ')

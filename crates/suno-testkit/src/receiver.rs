@@ -1,4 +1,4 @@
-//! Receivers in processes of their own: `suno listen`, or a part of the program that runs.
+//! Receivers in separate processes: `suno listen`, or a part of the running program.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::callback::KEY;
 use crate::process::{Lines, Process};
 
 const KEY_VARIABLE: &str = "SUNO_TESTKIT_KEY";
-/// How long a receiver may take to start.
+/// The time limit for the start of a receiver.
 const START: Duration = Duration::from_secs(20);
 
-/// How a receiver is started. It verifies with [`KEY`].
+/// The way in which a receiver is started. It verifies with [`KEY`].
 #[derive(Debug)]
 pub struct ReceiverCommand {
     program: PathBuf,
@@ -25,21 +25,21 @@ pub struct ReceiverCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "the two that receivers are built with"
+    reason = "the two profiles with which receivers are built"
 )]
 pub enum Profile {
     /// Without optimisations.
     Debug,
-    /// With them.
+    /// With optimisations.
     Release,
 }
 
 impl ReceiverCommand {
-    /// This program with other arguments.
+    /// Starts this program with other arguments.
     ///
     /// # Errors
     ///
-    /// If the path of this program is not known.
+    /// Returns an error if the path of this program is unknown.
     pub fn of_this_program<const N: usize>(arguments: [String; N]) -> Result<Self> {
         Ok(Self {
             program: std::env::current_exe().context("cannot find this program")?,
@@ -47,11 +47,11 @@ impl ReceiverCommand {
         })
     }
 
-    /// `suno listen` on a free port, built first.
+    /// Starts `suno listen` on a free port, after building it.
     ///
     /// # Errors
     ///
-    /// If it cannot be built.
+    /// Returns an error if it cannot be built.
     pub fn listen(store: &Path, profile: Profile) -> Result<Self> {
         let arguments = [
             "listen",
@@ -72,7 +72,7 @@ impl ReceiverCommand {
         })
     }
 
-    /// The command, with its stdout in a pipe.
+    /// Returns the command, with its stdout in a pipe.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -106,15 +106,15 @@ fn build_suno(profile: Profile) -> Result<PathBuf> {
     Ok(metadata.target_directory.join(folder).join("suno").into())
 }
 
-/// A receiver that runs, and the lines that it prints after the first.
+/// A running receiver, and the lines that it prints after the first.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ReceiverProcess {
     /// The process.
     pub process: Process,
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
-    /// What it prints.
+    /// Its printed lines.
     pub lines: Lines,
 }
 
@@ -123,7 +123,7 @@ impl ReceiverProcess {
     ///
     /// # Errors
     ///
-    /// If it cannot be started, or does not say in time where it listens.
+    /// Returns an error if it cannot be started, or does not report its address in time.
     pub fn start(command: &mut Command) -> Result<Self> {
         let mut process = Process::start(command)?;
         let lines = process.lines()?;
@@ -138,21 +138,21 @@ impl ReceiverProcess {
     }
 }
 
-/// The address in the first line of a receiver.
+/// Returns the address in the first line of a receiver.
 ///
 /// # Errors
 ///
-/// If there is none.
+/// Returns an error if there is none.
 pub fn address_of(line: &str) -> Result<SocketAddr> {
     let listening: serde_json::Value =
-        serde_json::from_str(line).context("the receiver did not say where it listens")?;
+        serde_json::from_str(line).context("the receiver did not report its address")?;
     listening["url"]
         .as_str()
         .and_then(|url| url.strip_prefix("http://")?.split('/').next()?.parse().ok())
-        .context("the receiver did not say where it listens")
+        .context("the receiver did not report its address")
 }
 
-/// The task in a line that reports a handled event.
+/// Returns the task in a line that reports a handled event.
 #[must_use]
 pub fn handled_task(line: &str) -> Option<String> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;

@@ -1,6 +1,6 @@
-//! Measures this workspace and tries to break it: `cargo xtask bench`, `crash`, `abuse` and the like.
+//! Measures this workspace and tries to break it: `cargo xtask bench`, `crash`, `abuse` and others.
 //!
-//! Some trials run parts of themselves in processes of their own. Those are hidden commands, so that a
+//! Some trials run parts of themselves in separate processes. Those are hidden commands, so a
 //! program that offers [`Trial`] as its command line offers them too.
 
 pub mod abuse;
@@ -25,90 +25,90 @@ use anyhow::Result;
 pub enum Trial {
     #[allow(
         missing_docs,
-        reason = "the help of a command is that of its arguments"
+        reason = "the help of a command is the help of its arguments"
     )]
     Crash(crash::Crash),
     #[allow(
         missing_docs,
-        reason = "the help of a command is that of its arguments"
+        reason = "the help of a command is the help of its arguments"
     )]
     EndToEnd(endtoend::EndToEnd),
     #[allow(
         missing_docs,
-        reason = "the help of a command is that of its arguments"
+        reason = "the help of a command is the help of its arguments"
     )]
     Bench(Box<bench::Bench>),
     #[allow(
         missing_docs,
-        reason = "the help of a command is that of its arguments"
+        reason = "the help of a command is the help of its arguments"
     )]
     Instructions(instructions::Instructions),
     #[allow(
         missing_docs,
-        reason = "the help of a command is that of its arguments"
+        reason = "the help of a command is the help of its arguments"
     )]
     Footprint(footprint::Footprint),
     #[allow(
         missing_docs,
-        reason = "the help of a command is that of its arguments"
+        reason = "the help of a command is the help of its arguments"
     )]
     Abuse(abuse::Abuse),
-    /// A part of a trial, in a process of its own
+    /// Part of a trial, in a separate process
     #[command(flatten)]
     Part(Part),
 }
 
-/// Parts of trials that run in processes of their own.
+/// Parts of trials that run in separate processes.
 #[derive(Debug, clap::Subcommand)]
 #[non_exhaustive]
 pub enum Part {
     /// A server to measure, for 'bench'
     #[command(hide = true)]
     BenchSubject {
-        /// The server
+        /// Server to run
         subject: bench::Subject,
-        /// Where it stores
+        /// Folder for its data
         dir: PathBuf,
     },
-    /// The load, for 'bench'
+    /// Load, for 'bench'
     #[command(hide = true)]
     BenchLoad(bench::Load),
     /// A store that grows, for 'bench growth'
     #[command(hide = true)]
     BenchGrow(bench::Growing),
-    /// A provider to ask, for 'bench client'
+    /// Provider to poll, for 'bench client'
     #[command(hide = true)]
     BenchProvider,
-    /// A client that asks, for 'bench client'
+    /// Polling client, for 'bench client'
     #[command(hide = true)]
     BenchAsk(bench::Asking),
-    /// The work whose instructions are counted, for 'instructions'
+    /// Work whose instructions are counted, for 'instructions'
     #[command(hide = true)]
     InstructionsWork(instructions::Work),
-    /// A receiver that is not 'suno listen', for 'crash'
+    /// Receiver that differs from 'suno listen', for 'crash'
     #[command(hide = true)]
     CrashReceiver {
         /// How it differs
         variant: crash::Variant,
-        /// The file of its store
+        /// File of its store
         store: PathBuf,
     },
-    /// A receiver that is broken, for 'abuse'
+    /// Receiver with a known defect, for 'abuse'
     #[command(hide = true)]
     AbuseReceiver {
-        /// What is broken
+        /// The defect
         defect: abuse::Defect,
-        /// The file of its store
+        /// File of its store
         store: PathBuf,
     },
 }
 
 impl Trial {
-    /// Runs the command. Success: everything is as it should be.
+    /// Runs the command. Returns success if no problem was found.
     ///
     /// # Errors
     ///
-    /// If it could not be run.
+    /// Returns an error if it could not be run.
     pub fn run(self, out: &mut dyn Write) -> Result<ExitCode> {
         let good = match self {
             Self::Crash(crash) => crash.run(out)?,

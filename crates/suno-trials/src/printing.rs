@@ -1,4 +1,5 @@
-//! The lines of receivers that are parts of this program: like those of `suno listen --json`.
+//! Prints the lines of receivers that are parts of this program: like those of
+//! `suno listen --json`.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -6,7 +7,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use suno_callback::{Event, Receiver};
 
-/// Prints where the receiver listens.
+/// Prints the address on which the receiver listens.
 pub(crate) fn print_listening(address: SocketAddr) -> io::Result<()> {
     let url = format!("http://{address}{}", Receiver::PATH);
     print(&json!({"event": "listening", "url": url}))

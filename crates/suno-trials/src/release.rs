@@ -1,4 +1,4 @@
-//! This program, built for release: what is measured is never a debug build.
+//! Builds this program for release: debug builds are never measured.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Metadata;
 
-/// Builds it, and returns where it is.
+/// Builds it, and returns its path.
 pub(crate) fn build(metadata: &Metadata) -> Result<PathBuf> {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--release", "--quiet", "--package", "xtask"])
@@ -19,7 +19,7 @@ pub(crate) fn build(metadata: &Metadata) -> Result<PathBuf> {
     Ok(metadata.target_directory.join("release/xtask").into())
 }
 
-/// The compiler that builds it, as it names itself.
+/// Returns the version of the compiler, as it prints it.
 pub(crate) fn compiler() -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
@@ -27,6 +27,6 @@ pub(crate) fn compiler() -> Result<String> {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .context("cannot run rustc")?;
-    let version = String::from_utf8(output.stdout).context("rustc says no text")?;
+    let version = String::from_utf8(output.stdout).context("rustc printed no text")?;
     Ok(version.trim().to_owned())
 }

@@ -374,7 +374,7 @@ async fn a_task_that_is_given_up_is_logged_as_an_error_unless_a_handler_takes_it
         let running = reconciler.start();
         pass(3 * 86_400).await;
         running.stop().await;
-        let lines = logs.lines("ERROR", "given up");
+        let lines = logs.lines("ERROR", "gave up on the task");
         assert_eq!(lines.len(), number + 1, "{lines:?}");
         assert!(lines[number].contains(TASK));
     }

@@ -164,7 +164,7 @@ async fn a_minute_without_a_free_place_is_logged_again_and_again() {
     let running = dispatcher.with_handlers_max(2).start();
     let warned = async |seconds| {
         pass(seconds).await;
-        logs.lines("WARN", "other events wait").len()
+        logs.lines("WARN", "other events are waiting").len()
     };
     assert_eq!(warned(59).await, 0);
     assert_eq!(warned(2).await, 1);

@@ -179,7 +179,7 @@ async fn receiving_logs_no_secret() {
     assert_eq!(answer.status(), 503);
     let expected = [
         "accepted",
-        "refused",
+        "rejected",
         "quarantine",
         "not stored",
         "the store is full",
@@ -216,7 +216,7 @@ async fn serving_logs_no_secret() {
     // It is no HTTP at all, and the connection ends with an error.
     talk(address, b"canary \x00\r\n\r\n".to_vec()).await;
     server.abort();
-    shown.assert_silent_but_for(&["accepted", "refused", "connection ended"]);
+    shown.assert_silent_but_for(&["accepted", "rejected", "connection ended"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,4 @@
-//! Runs the cases of `client/`: a call against a provider that answers by a script, over a real
-//! connection.
+//! Runs the cases of `client/`: a call to a scripted provider, over a real connection.
 
 mod normal;
 mod request;
@@ -22,7 +21,7 @@ use script::{Exchange, ScriptedProvider};
 
 pub(super) type Case = Parts<Input, Expect>;
 
-/// How long a call may take.
+/// The time limit for a call.
 const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Deserialize)]
@@ -65,7 +64,7 @@ pub(super) struct Expect {
 }
 
 impl Case {
-    /// What was expected and did not come.
+    /// Returns the differences from what was expected.
     pub(super) fn run(&self) -> Vec<String> {
         let play = || {
             let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -94,7 +93,7 @@ impl Case {
             .iter()
             .any(|secret| said.contains(secret))
         {
-            found.push("the error says what it must not say".to_owned());
+            found.push("the error contains a text that it must not contain".to_owned());
         }
         Ok(found)
     }
@@ -114,7 +113,7 @@ impl Input {
         Ok(client)
     }
 
-    /// Makes the call; the outcome in the form of the cases.
+    /// Makes the call, and returns the outcome in the form of the cases.
     async fn call(&self, base_url: &str) -> Result<Value> {
         let client = self.client(base_url)?;
         Ok(match &self.call {

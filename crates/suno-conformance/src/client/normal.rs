@@ -1,4 +1,4 @@
-//! What a call came to, in the form of the cases.
+//! Converts the outcome of a call to the form of the cases.
 
 use serde_json::{Value, json};
 use suno_client::{ClientError, ErrorKind, WaitError};
@@ -74,8 +74,8 @@ fn error(err: &ClientError) -> Value {
     }})
 }
 
-/// The word of the cases for the kind of an error. They have one of their own for a submit whose
-/// connection ended (`PROTOCOL.md 7.37`).
+/// Returns the word of the cases for the kind of an error. They have a separate one for a submit
+/// whose connection ended (`PROTOCOL.md 7.37`).
 fn kind(err: &ClientError) -> &'static str {
     match err.kind() {
         ErrorKind::Interrupted if err.is_ambiguous() => "ambiguous",
@@ -83,7 +83,7 @@ fn kind(err: &ClientError) -> &'static str {
     }
 }
 
-/// Everything that an error says, to people and to logs.
+/// Returns every text of an error, as shown to people and in logs.
 fn said(err: &ClientError) -> String {
     let mut said = format!("{err} {err:?}");
     let mut source = std::error::Error::source(err);
@@ -94,7 +94,7 @@ fn said(err: &ClientError) -> String {
     said
 }
 
-/// Takes what an error says out of the outcome.
+/// Removes the texts of an error from the outcome.
 pub(super) fn take_said(got: &mut Value) -> String {
     let said = got.as_object_mut().and_then(|got| got.remove("said"));
     said.as_ref()
@@ -103,7 +103,7 @@ pub(super) fn take_said(got: &mut Value) -> String {
         .to_owned()
 }
 
-/// Where a case asks for no kind of error, none is compared.
+/// If a case names no kind of error, the kind is not compared.
 pub(super) fn leave_out_kind(expected: &Value, got: &mut Value) {
     let asked = expected.pointer("/error/kind").is_some();
     if let (Some(_), false, Some(error)) = (

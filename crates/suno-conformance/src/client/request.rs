@@ -1,4 +1,4 @@
-//! A request as it arrived, and whether it is the one that was expected.
+//! Reads a request, and compares it with the expected one.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,12 +12,12 @@ use url::form_urlencoded;
 use crate::compare::differences;
 use crate::parts::Headers;
 
-/// How long a head may be.
+/// The maximum size of a head, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-/// How long a body may be.
+/// The maximum size of a body, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// The request that has to come.
+/// The expected request.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExpectRequest {
@@ -29,7 +29,7 @@ pub(super) struct ExpectRequest {
     body_json: Option<Value>,
 }
 
-/// A request that came.
+/// The received request.
 pub(super) struct Arrived {
     method: String,
     path: String,
@@ -39,7 +39,8 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
-    /// Reads a request to its end. `None` if the connection was closed before the first byte.
+    /// Reads a request to its end. Returns `None` if the connection was closed before the
+    /// first byte.
     pub(super) async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -55,11 +56,11 @@ impl Arrived {
             }
         }
         let mut arrived = Self::parse(&String::from_utf8_lossy(&head))
-            .ok_or_else(|| io::Error::other("the head is no head of a request"))?;
+            .ok_or_else(|| io::Error::other("the head is not valid"))?;
         let length = arrived.header("content-length").map_or(Ok(0), str::parse);
         match length {
             Ok(length @ ..=BODY_BYTES_MAX) => arrived.body.resize(length, 0),
-            _ => return Err(io::Error::other("the body has no length that can be read")),
+            _ => return Err(io::Error::other("the body has no readable length")),
         }
         stream.read_exact(&mut arrived.body).await?;
         Ok(Some(arrived))
@@ -95,7 +96,7 @@ impl Arrived {
 }
 
 impl ExpectRequest {
-    /// Where the request differs from what was expected.
+    /// Returns the differences from the expected request.
     pub(super) fn judge(&self, arrived: &Arrived) -> Vec<String> {
         let mut expected = json!({"method": self.method, "path": self.path});
         let mut got = json!({"method": arrived.method, "path": arrived.path});

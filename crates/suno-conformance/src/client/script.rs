@@ -1,4 +1,4 @@
-//! A provider that answers by a script.
+//! A provider that responds according to a script.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::request::{Arrived, ExpectRequest};
 use crate::parts::{Body, Headers};
 
-/// A request that has to come, and what is answered.
+/// An expected request, and the response to it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Exchange {
@@ -59,12 +59,12 @@ struct Refuse {
     refuse_connection: bool,
 }
 
-/// What came of a script.
+/// The result of a script.
 #[derive(Debug, Default)]
 pub(super) struct Played {
-    /// How many requests arrived.
+    /// The number of requests that arrived.
     pub(super) requests: usize,
-    /// What was expected of them and did not come.
+    /// The differences from the expected requests.
     pub(super) found: Vec<String>,
 }
 
@@ -86,13 +86,13 @@ impl ScriptedProvider {
         let base_url = format!("http://{}", listener.local_addr()?);
         let refuses = exchanges.iter().any(|one| one.respond.is_refusal());
         if refuses && exchanges.len() != 1 {
-            bail!("the case is wrong: nobody listens, and somebody answers");
+            bail!("the case is wrong: it has a response although no server listens");
         }
         let script = Arc::new(Script {
             exchanges: exchanges.to_vec(),
             played: Mutex::default(),
         });
-        // Without the listener, nobody listens there.
+        // After the listener is dropped, connections are refused.
         let listening = (!refuses).then(|| tokio::spawn(script.clone().listen(listener)));
         Ok(Self {
             base_url,
@@ -105,7 +105,7 @@ impl ScriptedProvider {
         &self.base_url
     }
 
-    /// What came of the script.
+    /// Returns the result of the script.
     pub(super) fn end(self) -> Played {
         let mut played = std::mem::take(&mut *self.script.played());
         let answered = self
@@ -151,7 +151,7 @@ impl Script {
         }
     }
 
-    /// Answers the requests of a connection, until one side closes it.
+    /// Answers the requests of a connection, until either side closes it.
     async fn serve(&self, stream: TcpStream) -> Result<()> {
         let mut stream = BufReader::new(stream);
         while let Some(arrived) = Arrived::read(&mut stream).await.context("reading")? {
@@ -170,7 +170,7 @@ impl Script {
         Ok(())
     }
 
-    /// The exchange that is next, after its request was judged.
+    /// Returns the next exchange, after checking its request.
     fn take(&self, arrived: &Arrived) -> Option<&Exchange> {
         let mut played = self.played();
         let place = played.requests;
@@ -207,7 +207,7 @@ impl Respond {
         )
     }
 
-    /// True if the connection stays open.
+    /// Returns true if the connection stays open.
     async fn send(&self, stream: &mut TcpStream) -> io::Result<bool> {
         let (status, headers, Body(body), cut) = match self {
             Self::Whole(whole) => (whole.status, &whole.headers, &whole.body, None),
@@ -219,7 +219,7 @@ impl Respond {
             ),
             Self::CutAtOnce(CutAtOnce { cut_after_bytes: 0 }) => return Ok(false),
             Self::CutAtOnce(_) | Self::Refuse(_) => {
-                return Err(io::Error::other("the case does not say what is answered"));
+                return Err(io::Error::other("the case does not contain a response"));
             }
         };
         let mut answer = format!("HTTP/1.1 {status} Scripted\r\n");

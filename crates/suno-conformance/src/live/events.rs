@@ -1,4 +1,4 @@
-//! Watches what a target handles.
+//! Watches the events that a target handles.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -13,34 +13,34 @@ use super::send::Sender;
 use super::target::{Events, Target};
 use crate::receiver::Handled;
 
-/// How long an event may take from its answer to the list.
+/// The maximum time between the response to a delivery and the listing of its event.
 const EVENT_TIME_MAX: Duration = Duration::from_secs(3);
-/// How many events may take too long before none is waited for any more: the run has failed then,
-/// and need not take minutes.
+/// The number of waits that may time out; after that, none is made: the run has failed, and need
+/// not take minutes.
 const LATE_MAX: usize = 5;
-/// How long nothing may come before everything counts as handled.
+/// The time without new events after which everything counts as handled.
 const QUIET: Duration = Duration::from_secs(1);
-/// How long to wait for that at most.
+/// The maximum time to wait for that.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(10);
-/// How often the list is looked at.
+/// The interval at which the list is read.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// What a target lists.
+/// The list of a target's events.
 pub(super) struct Watch<'a> {
     events: Option<&'a Events>,
     seen: Vec<Handled>,
-    /// How much of a file was read.
+    /// The number of bytes of a file that were read.
     offset: u64,
-    /// How many waits were in vain.
+    /// The number of waits that timed out.
     late: usize,
 }
 
 impl<'a> Watch<'a> {
-    /// Begins to watch; what was listed before is left out where it can be.
+    /// Starts watching. Ignores events that were listed before, if that is possible.
     ///
     /// # Errors
     ///
-    /// An error if the list cannot be read.
+    /// Returns an error if the list cannot be read.
     pub(super) async fn start(target: &'a Target, sender: &Sender) -> Result<Self> {
         let mut watch = Self {
             events: target.events.as_ref(),
@@ -56,12 +56,12 @@ impl<'a> Watch<'a> {
         Ok(watch)
     }
 
-    /// Everything that was handled, in order.
+    /// Returns all handled events, in order.
     pub(super) fn seen(&self) -> &[Handled] {
         &self.seen
     }
 
-    /// Waits until all of `due` was handled, or it took too long.
+    /// Waits until all events of `due` are handled, or until that takes too long.
     pub(super) async fn wait_for(&mut self, due: &[Handled], sender: &Sender) -> Result<()> {
         let deadline = Instant::now() + EVENT_TIME_MAX;
         while self.events.is_some() && self.late < LATE_MAX {
@@ -78,7 +78,7 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Waits until nothing new comes.
+    /// Waits until no new events are listed.
     pub(super) async fn settle(&mut self, sender: &Sender) -> Result<()> {
         let deadline = Instant::now() + SETTLE_TIME_MAX;
         let mut quiet_since = Instant::now();
@@ -93,7 +93,7 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Takes in what is listed by now.
+    /// Reads the events that are listed by now.
     async fn look(&mut self, sender: &Sender) -> Result<()> {
         match self.events {
             Some(Events::Url(url)) => {
@@ -116,7 +116,7 @@ fn cannot_read(place: &dyn std::fmt::Display) -> String {
     format!("the events in {place} cannot be read")
 }
 
-/// What stands in a file behind `offset`, up to the end of the last line that is whole.
+/// Returns the contents of a file after `offset`, up to the end of the last complete line.
 fn whole_lines(path: &Path, offset: u64) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(offset))?;
@@ -127,7 +127,7 @@ fn whole_lines(path: &Path, offset: u64) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The handled events among lines of JSON; other events are passed over.
+/// Returns the handled events among JSON lines; other events are skipped.
 fn parse(lines: &[u8]) -> Result<Vec<Handled>> {
     let mut handled = Vec::new();
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
@@ -135,9 +135,10 @@ fn parse(lines: &[u8]) -> Result<Vec<Handled>> {
             continue;
         }
         let event: Value = match serde_json::from_slice(line) {
-            // A list may be read while its last line is being written: that one comes next time.
+            // The list may be read while its last line is being written: that line is read next
+            // time.
             Err(err) if err.is_eof() && !line.ends_with(b"\n") => continue,
-            read => read.context("an event is no JSON object")?,
+            read => read.context("an event is not a JSON object")?,
         };
         if event["event"] != "handled" {
             continue;
@@ -147,8 +148,8 @@ fn parse(lines: &[u8]) -> Result<Vec<Handled>> {
     Ok(handled)
 }
 
-/// A handled event. One whose stage or code is none stands for itself, so that its case fails and
-/// shows it.
+/// A handled event. If its stage or code is missing, it is kept as it is, so that its case fails
+/// and shows it.
 fn read(event: &Value) -> Option<Handled> {
     let task_id = event["task_id"].as_str()?.to_owned();
     let (stage, code) = match (event["stage"].as_str(), event["code"].as_i64()) {

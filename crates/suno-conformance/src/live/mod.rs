@@ -1,5 +1,5 @@
 //! Runs the cases of `receiver/` against a receiver elsewhere, over HTTP, as the provider would
-//! send them: with fresh task ids, the real time, and the receiver's own keys.
+//! send them: with new task ids, the current time, and the receiver's own keys.
 
 mod events;
 mod plan;
@@ -21,7 +21,7 @@ use plan::Plan;
 use send::Sender;
 pub use target::{Events, Target};
 
-/// True for cases that a live run has to do with. What cannot be read is never left out.
+/// Whether a live run includes a case. Files that cannot be read are always included.
 pub(super) fn is_concerned(loaded: &Loaded) -> bool {
     match &loaded.case {
         Ok(case) => matches!(case.kind, Kind::Receiver(_)),
@@ -29,11 +29,13 @@ pub(super) fn is_concerned(loaded: &Loaded) -> bool {
     }
 }
 
-/// What a live run does not compare.
+/// Names what a live run does not compare.
 pub(super) fn notes(target: &Target) -> Vec<String> {
-    let mut notes = vec!["what is quarantined and where tasks stand was not compared".to_owned()];
+    let mut notes =
+        vec!["quarantined deliveries and the progress of tasks were not compared".to_owned()];
     if target.events.is_none() {
-        let note = "what was handled, how often and in which order was not compared: give --events";
+        let note =
+            "the handled events, their number and their order were not compared: pass --events";
         notes.push(note.to_owned());
     }
     notes
@@ -43,7 +45,7 @@ pub(super) fn notes(target: &Target) -> Vec<String> {
 ///
 /// # Errors
 ///
-/// An error if the target or its events cannot be reached at all.
+/// Returns an error if the target or its events cannot be reached at all.
 pub(super) fn run(all: Vec<Loaded>, target: &Target) -> Result<Vec<Outcome>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -57,7 +59,7 @@ pub(super) fn run(all: Vec<Loaded>, target: &Target) -> Result<Vec<Outcome>> {
         for loaded in all {
             driven.push(run.drive(loaded).await?);
         }
-        // What must not be handled may still be on its way.
+        // Events that must not be handled may still be on their way.
         run.watch.settle(&run.sender).await?;
         Ok(driven.into_iter().map(|driven| run.judge(driven)).collect())
     })
@@ -69,14 +71,14 @@ struct Run<'a> {
     sender: Sender,
 }
 
-/// A case that was driven and is still to be judged by the events of the whole run.
+/// A case that was sent and must still be checked against the events of the whole run.
 struct Driven {
     loaded: Loaded,
     elapsed: Duration,
     course: Course,
 }
 
-/// How a case went.
+/// The result of a case.
 enum Course {
     Played(Plan, Vec<String>),
     NotApplicable(String),
@@ -100,7 +102,7 @@ impl Run<'_> {
     async fn take(&mut self, kind: &Kind) -> Result<Course> {
         let Kind::Receiver(case) = kind else {
             return Ok(Course::NotApplicable(
-                "it is no case of a receiver".to_owned(),
+                "not a case for a receiver".to_owned(),
             ));
         };
         let now = SystemClock.now().as_second().unsigned_abs();
@@ -113,7 +115,7 @@ impl Run<'_> {
         })
     }
 
-    /// Sends the steps, and waits between them for what has to be handled.
+    /// Sends the steps, and waits between them for the events that must be handled.
     async fn play(&mut self, plan: &Plan) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut due = Vec::new();

@@ -1,5 +1,5 @@
-//! A case as it is sent to a receiver with a real clock, its own keys and a memory of former runs.
-//! The rules stand in `fixtures/README.md`.
+//! Adapts a case to a receiver with a real clock, its own keys and events of earlier runs.
+//! `fixtures/README.md` describes the rules.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,15 @@ use super::sign::signature;
 use super::target::Target;
 use crate::receiver::{Case, Expect, ExpectAnswer, Handled, PATH, Sign, Step};
 
-/// How far a timestamp may be from the clock (`PROTOCOL.md 7.26`).
+/// The maximum difference between a timestamp and the clock (`PROTOCOL.md 7.26`).
 const WINDOW_SECONDS: i64 = 300;
-/// What a delivery may take, and how far two clocks may differ, without changing the outcome.
+/// The time that a delivery may take, and the maximum difference between two clocks, without
+/// affecting the outcome.
 const SLACK_SECONDS: i64 = 60;
-/// How long a task id is that is replaced.
+/// The length of the task ids that are replaced.
 const ID_DIGITS: usize = 32;
 
-/// The requests of a case, and what has to come of them.
+/// The requests of a case, and the expected results.
 pub(super) struct Plan {
     pub(super) steps: Vec<PlannedStep>,
     expect: Expect,
@@ -31,18 +32,18 @@ pub(super) struct PlannedStep {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     pub(super) expect: ExpectAnswer,
-    /// What has to be handled because of this step.
+    /// The events that must be handled because of this step.
     pub(super) event: Option<Handled>,
-    /// The next step follows at once.
+    /// Whether the next step follows at once.
     pub(super) with_next: bool,
 }
 
 impl Plan {
-    /// The plan of a case that is sent at `now`.
+    /// Creates the plan of a case that is sent at `now`.
     ///
     /// # Errors
     ///
-    /// Why the case cannot be run against this target.
+    /// The reason why the case cannot be run against this target.
     pub(super) fn new(case: &Case, target: &Target, now: u64) -> Result<Self, String> {
         applicable(case, target)?;
         let mut rewriter = Rewriter {
@@ -72,7 +73,7 @@ impl Plan {
         })
     }
 
-    /// What was handled otherwise than expected, among everything that the target handled.
+    /// Returns the differences from the expected events, among all events that the target handled.
     pub(super) fn judge_handled(&self, seen: &[Handled]) -> Vec<String> {
         let ours = seen
             .iter()
@@ -82,7 +83,7 @@ impl Plan {
     }
 }
 
-/// The event that a step brings, if it is a new one. Only to know what to wait for.
+/// Returns the event of a step, if it is a new one. Used only to know what to wait for.
 fn event(step: &PlannedStep) -> Option<Handled> {
     let taken = step.expect.status == 200;
     let callback = taken.then(|| Callback::decode(&step.body).ok()).flatten();
@@ -93,11 +94,11 @@ fn applicable(case: &Case, target: &Target) -> Result<(), String> {
     let input = &case.input;
     let needed = input.keys.len();
     let reason = if input.steps.len() != case.expect.answers.len() {
-        "the case does not expect one answer to each step".to_owned()
+        "the case does not expect one answer for each step".to_owned()
     } else if input.steps.iter().any(|step| step.restart) {
-        "somebody would have to restart the target".to_owned()
+        "the target would have to be restarted".to_owned()
     } else if input.steps.iter().any(|step| step.store_down) {
-        "somebody would have to make the target's store fail".to_owned()
+        "the target's store would have to fail".to_owned()
     } else if needed > target.keys.len() {
         format!("it needs {needed} webhook key(s) of the target: give --webhook-key-env")
     } else if needed == 0 && !target.keys.is_empty() {
@@ -107,23 +108,25 @@ fn applicable(case: &Case, target: &Target) -> Result<(), String> {
     } else if input.token.is_none() && target.token.is_some() {
         "it is for a receiver without a token".to_owned()
     } else if input.body_bytes_max.is_some() && target.body_bytes_max.is_none() {
-        "it needs the largest body that the target takes: give --body-bytes-max".to_owned()
+        "it needs the maximum size of a body that the target accepts: give --body-bytes-max"
+            .to_owned()
     } else if input.steps.iter().any(is_on_the_edge) {
-        "its timestamp is on the edge of the window, which a clock that runs cannot hold".to_owned()
+        "its timestamp is at the edge of the window, and a running clock could move it across"
+            .to_owned()
     } else {
         return Ok(());
     };
     Err(reason)
 }
 
-/// How far the timestamp of a step is from its clock.
+/// Returns the difference between a step's timestamp and its clock.
 fn distance(step: &Step, sign: &Sign) -> i64 {
     i64::try_from(sign.timestamp)
         .unwrap_or(i64::MAX)
         .saturating_sub(step.at.into())
 }
 
-/// True for timestamps that are inside the window, and might no longer be when they arrive.
+/// Whether a timestamp is inside the window, but might be outside when it arrives.
 fn is_on_the_edge(step: &Step) -> bool {
     let distance = step
         .sign
@@ -140,7 +143,7 @@ struct Rewriter<'a> {
 }
 
 impl Rewriter<'_> {
-    /// The id that stands for `id` in this run.
+    /// Returns the replacement of `id` in this run.
     fn id(&mut self, id: &str) -> String {
         if !is_id(id) {
             return id.to_owned();
@@ -170,7 +173,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// `/callback` becomes the target's own path, and the case's token its own token.
+    /// `/callback` is replaced by the target's own path, and the case's token by its own token.
     fn path(&self, path: &str) -> String {
         let own = self.target.url.path().trim_end_matches('/');
         let rest = match path.strip_prefix(PATH) {
@@ -183,7 +186,7 @@ impl Rewriter<'_> {
             rest.strip_prefix('/'),
         ) {
             (Some(token), Some(own_token), Some(segment)) if token.starts_with(segment) => {
-                // The beginning of the token stays a beginning of the token.
+                // A prefix of the token is replaced by a prefix of the target's token.
                 let missing = token.len() - segment.len();
                 let kept = own_token.len().saturating_sub(missing);
                 format!("{own}/{}", own_token.get(..kept).unwrap_or(own_token))
@@ -208,7 +211,8 @@ impl Rewriter<'_> {
         headers
     }
 
-    /// As far from the real time as the case says; what is outside the window is clearly outside.
+    /// The timestamp keeps its distance from the clock. One outside the window is moved clearly
+    /// outside.
     fn timestamp(&self, step: &Step, sign: &Sign) -> u64 {
         let distance = distance(step, sign);
         let clearly = if distance.abs() > WINDOW_SECONDS {
@@ -219,7 +223,7 @@ impl Rewriter<'_> {
         self.now.saturating_add_signed(clearly)
     }
 
-    /// The target's own n-th key for the n-th of the case; other keys stay.
+    /// The n-th key of the case is replaced by the target's n-th key; other keys are kept.
     fn key<'k>(&'k self, key: &'k str) -> &'k str {
         let place = self
             .case
@@ -251,7 +255,7 @@ impl Rewriter<'_> {
         rewritten
     }
 
-    /// The secrets of this run in the place of those of the case.
+    /// Replaces the secrets of the case by those of this run.
     fn excludes(&mut self, step: &Step, texts: &[String]) -> Vec<String> {
         let mut excludes = Vec::new();
         for text in texts {
@@ -266,7 +270,7 @@ impl Rewriter<'_> {
     }
 }
 
-/// Puts a value into the first header of that name, or behind all others.
+/// Sets the value of the first header of that name, or appends the header.
 fn set_first(headers: &mut Vec<(String, String)>, name: &str, value: String) {
     match headers
         .iter_mut()

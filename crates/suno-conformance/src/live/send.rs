@@ -1,4 +1,4 @@
-//! Sends requests as the provider does: HTTP/1.1, a connection for each.
+//! Sends requests as the provider does: over HTTP/1.1, with a new connection for each.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -20,19 +20,19 @@ use super::plan::PlannedStep;
 use super::target::Target;
 use crate::receiver::Answer;
 
-/// How long a connection may take.
+/// The time limit for a connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-/// How long an answer may be.
+/// The maximum size of a response.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// How long a list of events may be.
+/// The maximum size of a list of events.
 const EVENTS_BYTES_MAX: usize = 64 << 20;
 
-/// A stream to the other side.
+/// A stream to the server.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Where requests go.
+/// The destination of requests.
 pub(super) struct Sender {
     url: Uri,
     tls: TlsConnector,
@@ -40,7 +40,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Makes sure that the target can be reached at all.
+    /// Checks that the target can be reached at all.
     pub(super) async fn new(target: &Target) -> Result<Self> {
         let sender = Self {
             url: target.url.clone(),
@@ -52,11 +52,11 @@ impl Sender {
         Ok(sender)
     }
 
-    /// Sends a step and returns the answer.
+    /// Sends a step and returns the response.
     ///
     /// # Errors
     ///
-    /// A sentence if there is no answer in time.
+    /// Returns a sentence if there is no response in time.
     pub(super) async fn send(&self, step: &PlannedStep) -> Result<Answer, String> {
         let mut request = Request::builder().method(&*step.method).uri(&*step.path);
         for (name, value) in &step.headers {
@@ -65,7 +65,7 @@ impl Sender {
         let request = request
             .body(Bytes::from(step.body.clone()))
             .map_err(|err| format!("the request cannot be sent: {err}"))?;
-        // Names go out in the letters of the case, as far as they are all small or not.
+        // Header names are sent in the case of the fixture: all lower case or not.
         let capitals = step
             .headers
             .iter()
@@ -78,14 +78,14 @@ impl Sender {
         }
     }
 
-    /// The text that a `GET` is answered with.
+    /// Returns the text of the response to a `GET`.
     pub(super) async fn fetch(&self, url: &Uri) -> Result<Vec<u8>> {
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         let request = Request::get(path).body(Bytes::new())?;
         let exchange = self.exchange(url, request, false, EVENTS_BYTES_MAX);
         let answer = timeout(self.answer_time_max, exchange).await??;
         if answer.status != 200 {
-            bail!("{url} is answered with {}", answer.status);
+            bail!("{url} responded with {}", answer.status);
         }
         Ok(answer.body)
     }
@@ -97,7 +97,7 @@ impl Sender {
         capitals: bool,
         bytes_max: usize,
     ) -> Result<Answer> {
-        let host = url.authority().context("the URL names no host")?;
+        let host = url.authority().context("the URL has no host")?;
         request
             .headers_mut()
             .insert(http::header::HOST, host.as_str().parse()?);
@@ -126,7 +126,7 @@ impl Sender {
     }
 
     async fn connect(&self, url: &Uri) -> Result<Box<dyn Stream>> {
-        let host = url.host().context("the URL names no host")?;
+        let host = url.host().context("the URL has no host")?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let secure = url.scheme_str() == Some("https");
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -146,7 +146,7 @@ impl Sender {
 }
 
 fn unreadable(err: impl Display) -> anyhow::Error {
-    anyhow::anyhow!("the answer cannot be read: {err}")
+    anyhow::anyhow!("cannot read the response: {err}")
 }
 
 fn tls() -> Result<rustls::ClientConfig> {
@@ -159,7 +159,7 @@ fn tls() -> Result<rustls::ClientConfig> {
     Ok(config)
 }
 
-/// A task that ends with its handle.
+/// A task that is aborted when its handle is dropped.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The value of `X-Webhook-Signature`.
+/// Returns the value of `X-Webhook-Signature`.
 pub(super) fn signature(key: &str, task_id: &str, timestamp: u64) -> String {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key of any length");

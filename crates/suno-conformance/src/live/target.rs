@@ -1,4 +1,4 @@
-//! The receiver under test, and where it lists its events.
+//! The receiver under test, and its list of events.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use http::Uri;
 
 use crate::error::ConformanceError;
 
-/// How long the provider waits for an answer (`PROTOCOL.md 2.2`).
+/// The time that the provider waits for a response (`PROTOCOL.md 2.2`).
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
-/// A receiver to test over HTTP, in any language, and the secrets that it needs for that.
+/// A receiver to test over HTTP, in any language, with the secrets that this needs.
 ///
 /// ```
 /// # fn main() -> Result<(), suno_conformance::ConformanceError> {
@@ -33,12 +33,12 @@ pub struct Target {
     pub(super) answer_time_max: Duration,
 }
 
-/// Where a target lists the events that it handled, as JSON lines such as
+/// The place in which a target lists its handled events, as JSON lines such as
 /// `{"event":"handled","task_id":"…","stage":"complete","code":200}`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Events {
-    /// A URL that answers a `GET` request with all lines.
+    /// A URL that responds to a `GET` request with all lines.
     Url(Uri),
     /// A file to which the target appends a line for each event.
     File(PathBuf),
@@ -58,11 +58,11 @@ impl std::str::FromStr for Events {
 }
 
 impl Target {
-    /// A receiver with the callback URL `url`, which is given without its token.
+    /// Creates a target with the callback URL `url`, which must not contain its token.
     ///
     /// # Errors
     ///
-    /// An error unless it is an absolute `http` or `https` URL without a query.
+    /// Returns an error unless it is an absolute `http` or `https` URL without a query.
     pub fn new(url: &str) -> Result<Self, ConformanceError> {
         let parsed = url.parse();
         let url: Uri = parsed.with_context(|| format!("{url:?} is not a valid URL"))?;
@@ -80,35 +80,35 @@ impl Target {
         })
     }
 
-    /// A further webhook key that the receiver accepts.
+    /// Adds a webhook key that the receiver accepts.
     #[must_use]
     pub fn with_webhook_key(mut self, key: impl Into<String>) -> Self {
         self.keys.push(key.into());
         self
     }
 
-    /// The token that the receiver expects after its path.
+    /// Sets the token that the receiver expects after its path.
     #[must_use]
     pub fn with_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// Where the receiver lists the events that it handled. Without it, only answers are compared.
+    /// Sets where the receiver lists its handled events. Without it, only responses are compared.
     #[must_use]
     pub fn with_events(mut self, events: Events) -> Self {
         self.events = Some(events);
         self
     }
 
-    /// The largest body that the receiver takes.
+    /// Sets the maximum size of a body that the receiver accepts, in bytes.
     #[must_use]
     pub fn with_body_bytes_max(mut self, bytes_max: usize) -> Self {
         self.body_bytes_max = Some(bytes_max);
         self
     }
 
-    /// How long the receiver may take to answer. The provider waits 15 seconds.
+    /// Sets the time limit for a response. The provider waits 15 seconds.
     #[must_use]
     pub fn with_answer_time_max(mut self, time_max: Duration) -> Self {
         self.answer_time_max = time_max;
@@ -116,7 +116,7 @@ impl Target {
     }
 }
 
-/// Without the keys and the token.
+/// Leaves out the keys and the token.
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Target")

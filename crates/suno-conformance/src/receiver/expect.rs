@@ -1,4 +1,4 @@
-//! What has to come out of deliveries, and whether it did.
+//! The expected results of deliveries, and their comparison with the actual ones.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use suno_types::Callback;
 use crate::compare::differences;
 use crate::parts::Headers;
 
-/// What has to come out.
+/// The expected results.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expect {
@@ -19,7 +19,7 @@ pub(crate) struct Expect {
     projection: BTreeMap<String, Standing>,
 }
 
-/// What has to be answered to a step.
+/// The expected response to a step.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectAnswer {
@@ -41,7 +41,7 @@ pub(crate) struct Handled {
     pub(crate) code: i64,
 }
 
-/// Where a task stands.
+/// The progress of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Standing {
@@ -50,7 +50,7 @@ pub(super) struct Standing {
     tracks_ready: Option<usize>,
 }
 
-/// What was answered.
+/// The actual response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -79,7 +79,7 @@ impl Standing {
 }
 
 impl Expect {
-    /// What is wrong with the case itself.
+    /// Returns what is wrong with the case itself.
     pub(super) fn flaws(&self, steps: usize) -> Vec<String> {
         match self.answers.len() {
             answers if answers == steps => Vec::new(),
@@ -116,7 +116,7 @@ impl Expect {
 }
 
 impl ExpectAnswer {
-    /// What was expected of the answer to step `place` and did not come.
+    /// Returns the differences from the expected response to step `place`.
     pub(crate) fn judge(&self, place: usize, answer: &Answer) -> Vec<String> {
         let mut found = Vec::new();
         if self.status != answer.status {
@@ -147,7 +147,7 @@ impl ExpectAnswer {
             .any(|secret| texts.iter().any(|text| text.contains(secret)))
         {
             found.push(format!(
-                "answers[{place}]: the answer shows what it must not show"
+                "answers[{place}]: the response contains a text that it must not contain"
             ));
         }
         found

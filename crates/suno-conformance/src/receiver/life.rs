@@ -1,4 +1,4 @@
-//! One life of a receiver: from a start to the end of its process.
+//! One life of a receiver: from its start to the end of its process.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use tokio::time::timeout;
 use super::watched::{Seen, WatchedStore};
 use super::{Answer, Input, PATH, Step};
 
-/// How long handling may take.
+/// The time limit for handling.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where events are kept.
+/// The store for events.
 #[derive(Debug)]
 pub(super) enum StoreKind {
     Memory,
@@ -39,7 +39,7 @@ impl StoreKind {
     }
 }
 
-/// A clock that is set.
+/// A clock that is set by the case.
 #[derive(Debug, Clone, Default)]
 struct SetClock(Arc<AtomicI64>);
 
@@ -49,7 +49,7 @@ impl Clock for SetClock {
     }
 }
 
-/// A receiver, its dispatcher and their store. It has a runtime of its own, so that its end ends
+/// A receiver, its dispatcher and their store. It has its own runtime, so that dropping it ends
 /// everything that it started.
 pub(super) struct Life {
     receiver: Receiver,
@@ -113,12 +113,12 @@ impl Life {
         })
     }
 
-    /// How many bodies are kept raw.
+    /// Returns the number of bodies that are kept raw.
     pub(super) fn quarantined(&self) -> Result<u64> {
         Ok(self.runtime.block_on(self.store.counts())?.quarantined)
     }
 
-    /// Handles everything that can be handled.
+    /// Handles every event that can be handled.
     pub(super) fn handle_all(&self) -> Result<()> {
         self.runtime.block_on(async {
             let mut idle = std::pin::pin!(self.store.idle().notified());

@@ -1,5 +1,5 @@
-//! Runs the cases of `receiver/` in process: deliveries to answers, handled events and where each
-//! task stands, once with the store in memory and once with the durable one.
+//! Runs the cases of `receiver/` in process: deliveries to responses, handled events and the
+//! progress of each task, once with the store in memory and once with the durable one.
 
 mod expect;
 mod life;
@@ -46,7 +46,7 @@ pub(super) struct Step {
     pub(super) store_down: bool,
 }
 
-/// How a step was signed.
+/// The signature of a step.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sign {
@@ -56,10 +56,10 @@ pub(super) struct Sign {
 }
 
 impl Case {
-    /// What was expected and did not come.
+    /// Returns the differences from what was expected.
     pub(super) fn run(&self) -> Vec<String> {
         let mut found = self.expect.flaws(self.input.steps.len());
-        // A store in memory has nothing left after a restart; that is not its fault.
+        // A store in memory loses its data in a restart, which is not a failure.
         if !self.input.steps.iter().any(|step| step.restart) {
             found.extend(self.run_with(&StoreKind::Memory, "memory"));
         }
@@ -120,14 +120,14 @@ impl Case {
     }
 }
 
-/// What came of all steps.
+/// The results of all steps.
 struct Played {
     answers: Vec<Answer>,
     handled: Vec<Callback>,
     quarantined: u64,
 }
 
-/// Where each task stands after what was handled.
+/// Derives the progress of each task from the handled events.
 fn projection(handled: &[Callback]) -> BTreeMap<String, expect::Standing> {
     let mut tasks: BTreeMap<String, TaskProgress> = BTreeMap::new();
     for callback in handled {

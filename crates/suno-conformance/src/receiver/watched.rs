@@ -13,11 +13,11 @@ use suno_callback::{
 use suno_types::{Callback, Stage, TaskId};
 use tokio::sync::Notify;
 
-/// How many events reach the handler at most. A receiver that hands over more does not end by
-/// itself, and has failed the case.
+/// The maximum number of events that reach the handler. A receiver that passes on more never
+/// ends, and has failed the case.
 const HANDLED_MAX: usize = 64;
 
-/// What happened in a case, over all lives of its receiver. Clones share it.
+/// The history of a case, over all lives of its receiver. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen(Arc<Record>);
 
@@ -28,12 +28,12 @@ struct Record {
 }
 
 impl Seen {
-    /// From now on, the store refuses everything, or no longer does.
+    /// Makes the store refuse everything from now on, or work again.
     pub(super) fn set_down(&self, down: bool) {
         self.0.down.store(down, Ordering::SeqCst);
     }
 
-    /// Notes an event that reached the handler.
+    /// Records an event that reached the handler.
     pub(super) fn note_handled(&self, callback: Callback) {
         lock(&self.0.handled).push(callback);
     }
@@ -42,7 +42,7 @@ impl Seen {
         lock(&self.0.handled).len() >= HANDLED_MAX
     }
 
-    /// The events that reached the handler, in order.
+    /// Returns the events that reached the handler, in order.
     pub(super) fn handled(&self) -> Vec<Callback> {
         lock(&self.0.handled).clone()
     }
@@ -57,7 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct WatchedStore {
     store: Box<dyn IdempotencyStore>,
     seen: Seen,
-    /// How many claims are not settled.
+    /// The number of claims that are not settled.
     claimed: AtomicUsize,
     idle: Notify,
 }
@@ -84,7 +84,8 @@ impl WatchedStore {
         Ok(())
     }
 
-    /// Takes in what a request settled and claimed, and returns how many claims are left.
+    /// Records the settlements and claims of a request, and returns the number of claims
+    /// left.
     fn count(&self, request: &ClaimRequest, claims: &Claims) -> usize {
         let settled = request.settlements.len();
         let before = self.claimed.fetch_sub(settled, Ordering::SeqCst) - settled;

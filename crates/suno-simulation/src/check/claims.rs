@@ -1,8 +1,9 @@
-//! Claims and settlements: fencing, attempts, and dead letters.
+//! Checks claims and settlements: fencing, attempts, and dead letters.
 
 use super::*;
 
-/// How many claims of an event lapse while nothing else is claimed, before it is a dead letter.
+/// The number of claims of an event that lapse while nothing else is claimed, before it becomes
+/// a dead letter.
 const LONE_LAPSES: u32 = Dispatcher::LAPSES_MAX - LAPSES_SUSPECT;
 
 impl Checker {
@@ -46,7 +47,8 @@ impl Checker {
         });
     }
 
-    /// True if the worker holds no other claims. From now on, those that it holds are not alone.
+    /// Whether the worker holds no other claims. From now on, the claims that it holds are not
+    /// alone.
     fn is_alone(&mut self, ticket: Ticket) -> bool {
         let mut is_alone = true;
         for lease in self.events.values_mut().flat_map(|event| &mut event.lease) {
@@ -85,7 +87,7 @@ impl Checker {
         self.tasks[event.key.task].free_since = self.at;
     }
 
-    /// Whether the event may end so.
+    /// Whether the event may end in this way.
     fn is_right(&mut self, ticket: Ticket, end: &Settlement) {
         let Some(event) = self.events.get(&ticket.event) else {
             return;
@@ -106,7 +108,7 @@ impl Checker {
                 promise!(self, E5: is_bounded, "{key:?}: a retry waits for {after:?}");
             }
             Settlement::Dead { cause, .. } => {
-                promise!(self, S8: event.told_dead, "{key:?} is dead: no handler was told");
+                promise!(self, S8: event.told_dead, "{key:?} is dead: no handler was notified");
                 let is_denied = knobs.confirm && plan.end() != Some(key.stage);
                 let is_right = match cause {
                     DeadCause::Exhausted => age >= knobs.retry_for_ms,

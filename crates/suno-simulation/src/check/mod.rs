@@ -1,6 +1,6 @@
 //! Checks each entry as it is added to the history, so that a run stops where a promise is broken.
 
-/// Notes that a promise is broken, unless it holds or another one was broken before.
+/// Records a broken promise, unless the condition holds or another promise was broken before.
 macro_rules! promise {
     ($checker:expr, $row:ident: $holds:expr, $($text:tt)*) => {
         if !$holds {
@@ -28,23 +28,23 @@ struct Event {
     key: Key,
     shown: Shown,
     stored_at: Millis,
-    /// When it was stored, redriven or decided.
+    /// The time at which it was stored, redriven or decided.
     open_since: Millis,
-    /// When it became claimable, or does.
+    /// The time at which it became or becomes claimable.
     ready_at: Millis,
-    /// The same, if what made it ready again does not count because it was ready already. A store may
-    /// order by either.
+    /// The same time, but ignoring what made it ready while it was already ready. A store may order
+    /// by either.
     ready_first_at: Millis,
-    /// How many claims have lapsed in a row beside which its worker held no others.
+    /// The number of claims in a row that lapsed while their worker held no others.
     lone_lapses: u32,
     lease: Option<Lease>,
-    /// The ticket of the latest claim, also when it is settled.
+    /// The ticket of the latest claim, even if it is settled.
     latest: Option<Ticket>,
     settled_by: Option<Ticket>,
     begun: u32,
     told_dead: bool,
     gave_up: Option<Ticket>,
-    /// A person has said that it is handled although a later stage was.
+    /// A person requested that it is handled although a later stage was.
     may_go_back: bool,
 }
 
@@ -60,40 +60,40 @@ struct Lease {
 #[derive(Debug, Default, Clone)]
 struct Task {
     submitted_at: Option<Millis>,
-    /// When its submit was written down, which its age is counted from.
+    /// The time at which its submit was recorded. Its age is counted from then.
     intended_at: Option<Millis>,
     expected_at: Option<Millis>,
     is_told_given_up: bool,
     answers: u32,
-    /// An event of a last stage was stored.
+    /// A terminal event was stored.
     has_end: bool,
-    /// When a claim of it was settled last.
+    /// The time at which a claim of it was last settled.
     free_since: Millis,
 }
 
-/// The history of one run, what is known from it, and the first promise that it breaks.
+/// The history of one run, the state derived from it, and the first promise that was broken.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     plan: Plan,
-    /// When the present entry was added, and by which process.
+    /// The time of the current entry, and its process.
     at: Millis,
     by: Process,
     pub(crate) outcome: Outcome,
     events: BTreeMap<EventId, Event>,
     tasks: Vec<Task>,
     committed: BTreeSet<u64>,
-    /// The keys that are known, and whether something else than a callback confirms them.
+    /// The known keys, and whether a source other than a callback confirms them.
     stored: BTreeMap<Key, bool>,
     running: BTreeSet<Process>,
-    /// How many faults are going on that may hold up events.
+    /// The number of faults in progress that may delay events.
     faults: i64,
-    /// Until when something was wrong that did so.
+    /// The time until which such a fault lasted.
     excused_until: Millis,
-    /// Until when no healthy process had a free place.
+    /// The time until which no healthy process had a free slot.
     full_until: Millis,
-    /// The latest moment since which an event of the present request was ready.
+    /// The latest time since which an event of the current request was ready.
     granted_ready_at: Option<Millis>,
-    /// The claims of the handlers that run, and whether another worker has claimed their task since.
+    /// The claims of the running handlers, and whether another worker has claimed their task since.
     handlers: BTreeMap<(Process, usize), (Ticket, bool)>,
 }
 
@@ -137,7 +137,7 @@ impl Checker {
         self.outcome.history.push(entry);
     }
 
-    /// Changes what is known of an event, unless it is forgotten.
+    /// Changes the known state of an event, unless it is forgotten.
     fn change(&mut self, event: &EventId, change: impl FnOnce(&mut Event)) {
         if let Some(event) = self.events.get_mut(event) {
             change(event);
@@ -165,7 +165,7 @@ impl Checker {
         }
     }
 
-    /// A later stage that is confirmed or done makes an event late, and nothing else does.
+    /// An event is late only because of a later stage that is confirmed or done.
     fn is_superseded(&self, key: Key) -> bool {
         let is_done = |key: Key| self.find(key, |event| event.shown.state == StateName::Done);
         self.stored.iter().any(|(other, is_confirmed)| {
@@ -180,7 +180,7 @@ impl Checker {
         events.any(|event| event.key == key && is(event))
     }
 
-    /// The task of an event, and how often handlers of it have begun.
+    /// The task of an event, and how often its handlers have started.
     pub(crate) fn event(&self, event: EventId) -> Option<(usize, u32)> {
         let event = self.events.get(&event)?;
         Some((event.key.task, event.begun))
@@ -248,7 +248,7 @@ impl Checker {
         known.shown = shown;
     }
 
-    /// An event may only be forgotten when it is settled and old.
+    /// An event may be forgotten only if it is settled and old.
     fn gone(&mut self, event: EventId) {
         let Some(event) = self.events.remove(&event) else {
             return;
@@ -269,7 +269,7 @@ fn is_open(state: StateName) -> bool {
     matches!(state, Ready | Claimed | Waiting)
 }
 
-/// The state that a record shows. One that has ended by itself keeps its end.
+/// The state that a record shows. A state that has ended keeps its end.
 fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
     let state = StateName::from(record.state);
     let ended = before.filter(|before| before.state == state && before.until <= now);

@@ -1,16 +1,17 @@
-//! Promptness and order: how long what is ready waits for a claim.
+//! Checks promptness and order: how long ready events wait for a claim.
 
 use super::*;
 
-/// How long a ready event waits for a healthy process that has a free place.
+/// The maximum time that a ready event waits for a healthy process with a free slot.
 const PROMPT: Millis = 1_000;
-/// How long processes need after a fault: the time-out of the store and the pause after it.
+/// The time that processes need after a fault: the time-out of the store and the pause after it.
 const RECOVERY: Millis = 13_000;
-/// How long a process waits at most for a store that does not say that there is something to claim.
+/// The maximum time that a process waits for a store that does not report that there is something
+/// to claim.
 const HANGING: Millis = 60_000;
 
 impl Checker {
-    /// Takes in what may excuse a wait.
+    /// Records entries that may excuse a wait.
     pub(super) fn take_world(&mut self, entry: &Entry) {
         let mut excused_until = entry.at;
         match &entry.what {
@@ -39,7 +40,7 @@ impl Checker {
     }
 
     fn has_free_place(&self) -> bool {
-        // A handler ends a moment after its lease.
+        // A handler ends shortly after its lease.
         let now = self.at.saturating_sub(self.plan.knobs.noise_ms);
         let leases = self.events.values().filter_map(|event| event.lease);
         let held: Vec<_> = leases.filter(|lease| lease.until >= now).collect();
@@ -49,7 +50,7 @@ impl Checker {
         })
     }
 
-    /// An event that is suspected of ending its process makes others wait.
+    /// A suspected event makes others wait.
     fn has_suspect(&self) -> bool {
         self.events.values().any(|event| {
             let lapses = event.shown.lapses + u32::from(event.lease.is_some());
@@ -74,14 +75,15 @@ impl Checker {
             let since = (event.ready_at.max(self.tasks[key.task].free_since))
                 .max(self.full_until)
                 .max(recovered_at);
-            let (waited, text) = (at.saturating_sub(since), "while a place was free");
+            let (waited, text) = (at.saturating_sub(since), "while a slot was free");
             let is_prompt =
                 waited <= PROMPT + 8 * (self.plan.knobs.op_delay_ms + self.plan.knobs.noise_ms);
             promise!(self, E3: is_prompt, "{key:?} was ready for {waited} ms {text}");
         }
     }
 
-    /// The end of a request: whatever is left was ready later than what was granted.
+    /// At the end of a request, all remaining events became ready later than those that were
+    /// granted.
     pub(super) fn claimed(&mut self) {
         let at = self.at;
         let Some(granted) = self.granted_ready_at.take() else {
@@ -101,7 +103,7 @@ impl Checker {
         }
     }
 
-    /// True if an event is the first of its task, and no claim of the task stands in its way.
+    /// Whether an event is the first of its task, and no claim of the task blocks it.
     fn is_its_turn(&self, at: Millis, id: EventId, event: &Event) -> bool {
         let place = |id: EventId, event: &Event| (event.key.stage.stage().rank(), id);
         let mut events = self.events.iter();

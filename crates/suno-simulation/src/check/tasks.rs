@@ -1,12 +1,12 @@
-//! What becomes of tasks: their handlers run one at a time and never back, each event and each task
-//! comes to an end, and no time stays wrong.
+//! Checks tasks: their handlers run one at a time and never go back, each event and each task ends,
+//! and no wrong time persists.
 
 use super::*;
 
 const PAUSE_MAX: Millis = Reconciler::PAUSE_MAX.as_millis() as Millis * 11 / 10 + 1;
 
 impl Checker {
-    /// Takes in what is written down and asked about tasks.
+    /// Records submits, and requests to the provider about tasks.
     pub(super) fn ledger(&mut self, what: &What) {
         let at = self.at;
         match what {
@@ -51,7 +51,7 @@ impl Checker {
     pub(crate) fn all_are_decided(&mut self) {
         for task in 0..self.tasks.len() {
             let is_decided = self.tasks[task].expected_at.is_none() || self.is_decided(task);
-            promise!(self, E2: is_decided, "no handler knows how task {task} has ended");
+            promise!(self, E2: is_decided, "no handler learned how task {task} has ended");
         }
     }
 
@@ -63,14 +63,14 @@ impl Checker {
         let key = Key { task, stage };
         let is_handled =
             |event: &Event| matches!(event.shown.state, StateName::Done | StateName::Dead);
-        // A forged end may have been believed, and an event may be forgotten.
+        // A forged end may have been accepted, and an event may be forgotten.
         let is_misled = plan.has_forged_end() && !self.plan.knobs.confirm && known.has_end;
         let may_purge = self.plan.knobs.keys_for_ms < 10 * 86_400_000;
         let is_forgotten = may_purge && !self.find(key, |_| true);
         self.find(key, is_handled) || is_misled || is_forgotten
     }
 
-    /// The store counts what it shows.
+    /// The store's counts must match its lists.
     pub(crate) fn counts_agree(&mut self, mut counts: Counts) {
         for state in StateName::ALL {
             let is_its = |event: &&Event| event.shown.state == state;
@@ -119,14 +119,14 @@ impl Checker {
         }
     }
 
-    /// No other worker has claimed the task of a handler that takes a step.
+    /// A handler takes a step only if no other worker has claimed its task.
     fn is_fresh(&mut self, ticket: Ticket, key: Key) {
         let handler = self.handlers.get(&(self.by, key.task));
         let is_stale = handler.is_some_and(|(_, is_stale)| *is_stale);
         promise!(self, S3: !is_stale, "{ticket:?} goes on although its task is claimed by another");
     }
 
-    /// No later stage of the task is done.
+    /// No later stage of the task may be done.
     fn goes_forward(&mut self, ticket: Ticket, key: Key) {
         let rank = key.stage.stage().rank();
         let is_later = |event: &&Event| {
@@ -136,7 +136,7 @@ impl Checker {
         let later = self.events.values().find(is_later).map(|event| event.key);
         let event = self.events.get(&ticket.event);
         if later.is_some() && event.is_some_and(|event| event.may_go_back) {
-            self.exempt("S6: a person said so");
+            self.exempt("S6: a person requested it");
         } else {
             promise!(self, S6: later.is_none(), "{key:?} is handled after {later:?}");
         }

@@ -1,4 +1,4 @@
-//! A process: it takes steps, stands still, dies at any of them, and is started again.
+//! A process: it takes steps, is suspended, dies at any step, and is started again.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -39,7 +39,7 @@ struct Steps {
     is_dead: bool,
     waiting: Vec<Waker>,
     polls: u64,
-    /// The task that asked last has been held up.
+    /// Whether the task that asked last was delayed.
     held_up: bool,
 }
 
@@ -53,7 +53,7 @@ impl Node {
         lock(&self.life).clone()
     }
 
-    /// Drops what runs, so that nothing refers to the world any more.
+    /// Drops everything that runs, so that nothing refers to the world any more.
     pub(crate) fn end(&self) {
         if let Some(life) = lock(&self.life).take() {
             lock(&life.services).take();
@@ -63,7 +63,7 @@ impl Node {
 }
 
 impl Life {
-    /// Starts a process on a node, unless one runs there.
+    /// Starts a process on a node, unless one is running there.
     pub(crate) fn start(world: &Arc<World>, node: usize) {
         let machine = &world.nodes[node];
         if world.is_over() || machine.life().is_some() {
@@ -109,7 +109,7 @@ impl Life {
         lock(&self.steps).is_dead
     }
 
-    /// True if the process dies before an operation is answered that was carried out.
+    /// Whether the process dies before the answer to an operation that was carried out.
     pub(crate) fn dies_of_commit(&self, dice: u64) -> bool {
         let dies = |fault: &Fault| match fault.kind {
             FaultKind::DeathAfterCommit(of) => dice.is_multiple_of(of),
@@ -121,7 +121,7 @@ impl Life {
         self.is_dead()
     }
 
-    /// No task of the process takes another step.
+    /// From now on, no task of the process takes another step.
     pub(crate) fn die(&self, how: &'static str) {
         if std::mem::replace(&mut lock(&self.steps).is_dead, true) {
             return;
@@ -139,7 +139,8 @@ impl Life {
         self.die("stopped");
     }
 
-    /// The process goes on: whatever has become ready is polled in a random order.
+    /// Resumes the process: all tasks that have become ready are polled in a random
+    /// order.
     pub(crate) fn resume(&self) {
         let waiting = std::mem::take(&mut lock(&self.steps).waiting);
         let mut waiting: Vec<_> = (0_u64..).zip(waiting).collect();
@@ -176,7 +177,7 @@ impl Gate for Life {
             steps.waiting.push(cx.waker().clone());
             return Poll::Pending;
         }
-        // A task that could go on is held up now and then, but not twice in a row.
+        // A task that could continue is sometimes delayed, but not twice in a row.
         let knobs = &self.world.plan.knobs;
         let is_noisy = dice("noise") % 100 < knobs.noise_percent;
         steps.held_up = !steps.held_up && is_noisy;
@@ -193,7 +194,7 @@ impl Gate for Life {
     }
 }
 
-/// A mutex that is never poisoned: nothing panics while it is locked.
+/// A mutex that is never poisoned, because nothing panics while it is locked.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! How long the disk takes during a scenario. A signed callback is answered after a sync, and a machine
-//! that is busy can delay the syncs of every process. The figure is shown and not judged.
+//! Measures the disk during a scenario. A signed callback is answered after a sync, and a busy
+//! machine can delay the syncs of every process. The figure is shown but not judged.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-/// How long after the one before each sync begins.
+/// The time from the start of one sync to the start of the next.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// A thread that writes and syncs a few bytes of a file of its own.
+/// A thread that writes a few bytes to its own file and syncs it.
 pub(super) struct Syncs(JoinHandle<io::Result<Duration>>);
 
-/// Starts to sync a file in `dir`, until `until`.
+/// Starts to sync a file in `dir` repeatedly, until `until`.
 pub(super) fn begin(dir: &Path, until: Instant) -> Syncs {
     let file = dir.join("synced");
     Syncs(thread::spawn(move || {
@@ -34,7 +34,7 @@ pub(super) fn begin(dir: &Path, until: Instant) -> Syncs {
 }
 
 impl Syncs {
-    /// Waits for the last sync, and returns how long the slowest took.
+    /// Waits for the last sync, and returns the duration of the slowest.
     pub(super) fn slowest(self) -> Result<Duration> {
         let slowest = self.0.join();
         Ok(slowest.map_err(|_| anyhow!("the thread that syncs panicked"))??)

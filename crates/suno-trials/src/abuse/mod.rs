@@ -1,10 +1,11 @@
-//! `cargo xtask abuse`: loads `suno listen` as strangers on the Internet could, beside a sender that
-//! signs, and checks that the sender is answered in time, that its events are handled, and how much
-//! memory the process takes.
+//! `cargo xtask abuse`: loads `suno listen` as strangers on the Internet could, while a legitimate
+//! sender sends signed callbacks. Checks that the sender is answered in time and that its events
+//! are handled, and measures the memory of the process.
 //!
-//! It does not search for new attacks. Each scenario is a known one, and all connections, requests and
-//! bytes are bounded, so that it can run on a machine that others use. Strangers and sender share the
-//! machine with the receiver: compare a figure with `quiet` of the same run, not with another run.
+//! It does not search for new attacks. Each scenario is a known one, and all connections, requests
+//! and bytes are limited, so that it can run on a machine that is also used by others. Strangers
+//! and sender share the machine with the receiver: compare a figure with `quiet` of the same run,
+//! not with another run.
 
 mod disk;
 mod pace;
@@ -28,17 +29,18 @@ pub(crate) use self::receiver::receive;
 use self::scenario::Scenario;
 use self::verdict::Bounds;
 
-/// How long a scenario may last, in seconds.
+/// The maximum duration of a scenario, in seconds.
 const SECONDS_MAX: u64 = 60;
-/// By how much the bound on time can be multiplied at most.
+/// The maximum factor for the time limit.
 const SLACK_MAX: i64 = 20;
 
-/// Load `suno listen` as strangers could, beside a sender that signs
+/// Load `suno listen` as strangers could, while signed callbacks arrive
 ///
-/// Prints a table. Exit codes: 0 all bounds held; 1 a bound did not hold; 2 it could not be run.
+/// Prints a table. Exit codes: 0 all limits were kept; 1 a limit was exceeded; 2 the test could not
+/// be run.
 #[derive(Debug, clap::Args)]
 pub struct Abuse {
-    /// How long each scenario lasts
+    /// Duration of each scenario
     #[arg(
         long,
         value_name = "SECONDS",
@@ -46,10 +48,10 @@ pub struct Abuse {
         default_value_t = 5
     )]
     seconds: u64,
-    /// Test a receiver that is broken, which must be caught: exit code 1
+    /// Test a receiver with a known defect, which must be detected: exit code 1
     #[arg(long = "break", value_name = "WHAT")]
     broken: Option<Defect>,
-    /// By how much to multiply the bound on time, for machines that are slow or that others use
+    /// Factor for the time limit, for machines that are slow or shared
     #[arg(
         long,
         value_name = "TIMES",
@@ -63,20 +65,21 @@ pub struct Abuse {
 }
 
 impl Abuse {
-    /// Runs the scenarios one after the other, each against a process of its own, and reports. Returns
-    /// true if all bounds held.
+    /// Runs the scenarios one after the other, each against its own process, and reports. Returns
+    /// true if all limits were kept.
     ///
     /// # Errors
     ///
-    /// If the receiver cannot be built or started, the strangers could send nothing, or a broken
-    /// receiver does not hold the bounds without strangers either, so that the run would show nothing.
+    /// Returns an error if the receiver cannot be built or started, if the strangers could send
+    /// nothing, or if a defective receiver exceeds the limits even without strangers, so that the
+    /// run would show nothing.
     pub fn run(&self, out: &mut dyn Write) -> Result<bool> {
         let duration = Duration::from_secs(self.seconds);
         let quiet = stage::run(Scenario::Quiet, self.broken, duration)?;
         let bounds = Bounds::after(&quiet).with_slack(self.slack);
         ensure!(
             self.broken.is_none() || bounds.judge(&quiet).is_empty(),
-            "the broken receiver does not hold the bounds without strangers: {}",
+            "the defective receiver exceeds the limits even without strangers: {}",
             bounds.judge(&quiet).join("; ")
         );
         let mut all = vec![quiet];

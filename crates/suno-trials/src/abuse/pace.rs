@@ -1,15 +1,16 @@
-//! How many bytes strangers may send together.
+//! Limits the number of bytes that all strangers send together.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait before looking again whether more may be sent.
+/// The wait before checking again whether more may be sent.
 const TICK: Duration = Duration::from_millis(1);
 
-/// A bound on the bytes that several connections send in a second. They take turns in the order in
-/// which they ask, a whole request each, so that some requests are complete long before all are.
+/// A limit on the bytes that several connections send per second. They take turns in the order of
+/// their requests, each for a whole request, so that some requests are complete long before all
+/// are.
 #[derive(Debug)]
 pub(super) struct Pace {
     begun: Instant,
@@ -28,7 +29,8 @@ impl Pace {
         }
     }
 
-    /// Waits until a request of so many bytes may be sent. Returns false if that is not before `until`.
+    /// Waits until a request of this many bytes may be sent. Returns false if that is not possible
+    /// before `until`.
     pub(super) fn take(&self, bytes: u64, until: Instant) -> bool {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -45,13 +47,13 @@ impl Pace {
         }
     }
 
-    /// Gives back what was taken and not sent.
+    /// Returns bytes that were reserved but not sent.
     pub(super) fn give_back(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
-/// How many bytes may have been sent after some time.
+/// Returns the number of bytes that may have been sent after some time.
 fn allowance(bytes_per_second: u64, elapsed: Duration) -> u64 {
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     bytes_per_second.saturating_mul(micros) / 1_000_000

@@ -1,4 +1,4 @@
-//! Receivers that are broken on purpose, to show that the bounds find them.
+//! Receivers with known defects, to show that the limits detect them.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -23,18 +23,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::scenario::Scenario;
 use crate::printing::{print_handled, print_listening};
 
-/// What is broken in a receiver.
+/// The defect of a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum Defect {
-    /// Each body is read and decoded before its headers are looked at
+    /// Each body is read and decoded before its headers are checked
     HeaderChecks,
-    /// Each refused request is a line that is written to stderr before the answer
+    /// Each rejected request writes a line to stderr before the response
     LogThread,
 }
 
 impl Defect {
-    /// The scenario that must find it.
+    /// Returns the scenario that must detect it.
     pub(super) fn caught_by(self) -> Scenario {
         match self {
             Self::HeaderChecks => Scenario::Unsigned,
@@ -50,11 +50,11 @@ impl fmt::Display for Defect {
     }
 }
 
-/// Receives until it is asked to stop, and prints what it handles.
+/// Receives until it is asked to stop, and prints the handled events.
 ///
 /// # Errors
 ///
-/// If it cannot listen or open the store.
+/// Returns an error if it cannot listen or open the store.
 pub(crate) async fn receive(defect: Defect, file: &Path) -> Result<()> {
     let store = Arc::new(SqliteStore::open(file)?);
     let pipeline = Pipeline::builder(store, Printer, Verification::webhook_key(KEY)).start()?;
@@ -99,7 +99,7 @@ async fn log_before_the_answer(
     if response.status() != StatusCode::OK {
         let _ = writeln!(
             io::stderr(),
-            "a callback was refused: {}",
+            "a callback was rejected: {}",
             response.status()
         );
     }

@@ -1,4 +1,4 @@
-//! The figures as a table or as JSON.
+//! Prints the figures as a table or as JSON.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub(super) fn write(
     }
     writeln!(
         out,
-        "\nsigned: printed of those that were due. sync: the slowest sync of another file meanwhile, not judged.\n\
+        "\nsigned: printed, of those that were due. sync: the slowest sync of another file in the meantime, not judged.\n\
          handled: the slowest of the events sent at the end.\n\
          Bounds: p99 {:.1} ms, peak {:.0} MiB.",
         millis(bounds.p99_max),
@@ -55,7 +55,7 @@ pub(super) fn write(
     if all.iter().any(|figures| figures.peak_bytes.is_none()) {
         writeln!(
             out,
-            "Where no peak is shown, memory was not measured: there is no /proc, or the process had ended."
+            "If no peak is shown, memory was not measured: /proc does not exist, or the process had ended."
         )?;
     }
     for figures in all {
@@ -92,7 +92,7 @@ fn json_of(bounds: &Bounds, all: &[Figures]) -> Value {
     })
 }
 
-/// What strangers were answered, such as '401: 12'.
+/// Formats the responses to strangers, such as '401: 12'.
 fn statuses(figures: &Figures) -> String {
     let counts = figures.stranger_statuses.iter();
     let counts: Vec<_> = counts

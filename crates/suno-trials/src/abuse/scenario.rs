@@ -1,4 +1,4 @@
-//! What strangers do.
+//! The scenarios: what strangers send.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use clap::ValueEnum;
 /// A way to load the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Scenario {
-    /// Nobody else sends: the reference.
+    /// No strangers send: the reference.
     Quiet,
     /// Large bodies without signature headers.
     Unsigned,
-    /// Bodies whose signature has the right form and time, and was made with another key.
+    /// Bodies with a signature of the right form and time, but made with another key.
     Forged,
     /// Bodies that lack their last byte.
     HalfSent,
     /// Small requests without a signature, as fast as they are answered.
     Refusals,
-    /// One signed pair of headers, sent again and again with other stages and other bodies.
+    /// One pair of signature headers, sent repeatedly with other stages and other bodies.
     Stages,
 }
 
 impl Scenario {
-    /// True if what the strangers send may be stored: a signature does not cover the body, so that a
+    /// Whether the strangers' requests may be stored: a signature does not cover the body, so a
     /// replayed one proves its task.
     pub(super) fn may_store(self) -> bool {
         self == Self::Stages

@@ -1,4 +1,4 @@
-//! The provider's part: signed callbacks at a steady pace, whatever strangers do meanwhile.
+//! The legitimate sender: signed callbacks at a steady pace, regardless of the strangers.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,26 +11,27 @@ use suno_testkit::callback::{KEY, request};
 use suno_testkit::http::{connect, status};
 use suno_types::signature::WebhookKey;
 
-/// How long after the one before each callback is sent.
+/// The time from one callback to the next.
 const INTERVAL: Duration = Duration::from_millis(20);
-/// How many connections take turns, so that a slow answer does not hold up the next callback.
+/// The number of connections that take turns, so that a slow response does not delay the next
+/// callback.
 const CONNECTIONS: u32 = 4;
-/// How long an answer may take before the connection is given up: less than the provider waits, so
-/// that a receiver that hangs does not hold up the run.
+/// The time limit for a response before the connection is dropped. It is less than the provider
+/// waits, so that a receiver that hangs does not delay the run.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// How many events are sent at the end, to see how soon they are handled.
+/// The number of events that are sent at the end, to measure how soon they are handled.
 const PROBES: u64 = 10;
-/// The first letter of the task ids of probes; those of the steady sender begin with a 0.
+/// The first letter of the task ids of probes; those of the steady sender begin with 0.
 const PROBE: char = 'f';
 
-/// What became of signed callbacks.
+/// The results of signed callbacks.
 #[derive(Debug)]
 pub(super) struct Answers {
-    /// How many were due, whether they could be sent or not.
+    /// The number that were due, whether or not they could be sent.
     pub(super) due: u64,
-    /// The tasks that were answered with 200, and when.
+    /// The tasks that were answered with 200, with the time of the response.
     pub(super) accepted: Vec<(String, Instant)>,
-    /// How long each took from the moment at which it was due, in microseconds.
+    /// The duration of each from the time at which it was due, in microseconds.
     pub(super) micros: Histogram<u64>,
 }
 
@@ -49,7 +50,7 @@ impl Answers {
         Ok(self.micros.add(other.micros)?)
     }
 
-    /// The time within which a part of the callbacks was answered.
+    /// Returns the time within which the given share of the callbacks was answered.
     pub(super) fn quantile(&self, part: f64) -> Duration {
         Duration::from_micros(self.micros.value_at_quantile(part))
     }
@@ -68,7 +69,7 @@ pub(super) fn begin(address: SocketAddr, begun: Instant, until: Instant) -> Sign
 }
 
 impl SignedLoad {
-    /// Waits for the last answers.
+    /// Waits for the last responses.
     pub(super) fn end(self) -> Result<Answers> {
         let mut all = Answers::new()?;
         for connection in self.0 {
@@ -79,8 +80,8 @@ impl SignedLoad {
     }
 }
 
-/// Sends a few events of tasks of their own, one after the other. If one is not answered with 200, the
-/// others are counted as due and not sent, so that a receiver that hangs is waited for once.
+/// Sends a few events of new tasks, one after the other. If one is not answered with 200, the
+/// others count as due but are not sent, so that the run waits for a hanging receiver only once.
 pub(super) fn probe(address: SocketAddr) -> Result<Answers> {
     let mut sender = Sender::new(address);
     let mut answers = Answers::new()?;
@@ -110,8 +111,8 @@ impl Sender {
         }
     }
 
-    /// Sends each callback at its time, or late if the answer before it was. Those that could not be
-    /// sent before the end are counted as due and not as accepted.
+    /// Sends each callback at its time, or late if the previous response was late. Callbacks that
+    /// could not be sent before the end count as due and not as accepted.
     fn send_until(mut self, place: u32, first: Instant, until: Instant) -> Result<Answers> {
         let mut answers = Answers::new()?;
         let mut due = first;
@@ -152,7 +153,7 @@ impl Sender {
     }
 }
 
-/// Counts a callback with the time since it was due.
+/// Records a callback with the time since it was due.
 fn record(answers: &mut Answers, due: Instant) -> Result<()> {
     answers.due += 1;
     let micros = u64::try_from(due.elapsed().as_micros())?;

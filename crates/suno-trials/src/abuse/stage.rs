@@ -1,4 +1,4 @@
-//! One scenario from the start of a process to its end.
+//! Runs one scenario, from the start of a process to its end.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,13 @@ use super::subject::Subject;
 use super::verdict::{Figures, HANDLED_MAX, STOP_MAX};
 use super::{disk, signed, strangers};
 
-/// How long the lines of the steady sender may take, at most, after all was answered.
+/// The maximum time until the lines of the steady sender are printed, after everything
+/// was answered.
 const PRINTED_MAX: Duration = Duration::from_secs(5);
-/// How long a broken receiver is waited for: whether it stops is not judged.
+/// The time to wait for a defective receiver: whether it stops is not judged.
 const BROKEN_STOP_MAX: Duration = Duration::from_secs(2);
 
-/// Runs a scenario against a process of its own.
+/// Runs a scenario against its own process.
 pub(super) fn run(
     scenario: Scenario,
     defect: Option<Defect>,
@@ -29,7 +30,7 @@ pub(super) fn run(
     let syncs = disk::begin(dir.path(), until);
     let others = strangers::begin(scenario, address, begun, until)?;
     let answers = signed::begin(address, begun, until).end()?;
-    // What strangers have opened stays open until the process has ended.
+    // Connections of strangers stay open until the process has ended.
     let mut others = others.end()?;
     let slowest_sync = syncs.slowest()?;
     ensure!(

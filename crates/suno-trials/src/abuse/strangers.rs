@@ -1,4 +1,5 @@
-//! The strangers: connections whose requests no key has signed, or that repeat what a key has signed.
+//! The strangers: connections whose requests are not signed with a known key, or replay a
+//! signature.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write};
@@ -22,47 +23,48 @@ const BYTES_PER_SECOND: u64 = 10_000_000;
 const HALF_SENT_BYTES_PER_SECOND: u64 = 100_000_000;
 /// How many connections are paced.
 const PACED_CONNECTIONS: u64 = 64;
-/// How big a body without signature headers is: as big as one may be.
+/// The size of a body without signature headers: the maximum.
 const UNSIGNED_BODY_BYTES: usize = 1 << 20;
-/// How big a body with a wrong signature is.
+/// The size of a body with a wrong signature.
 const FORGED_BODY_BYTES: usize = 64 << 10;
-/// How many bytes are sent at once, so that little is sent to a receiver that has refused the head.
+/// The number of bytes sent at once. It is small, so that little is sent to a receiver that has
+/// rejected the head.
 const PIECE_BYTES: usize = 64 << 10;
-/// How many connections send all but the last byte of a body.
+/// The number of connections that send all but the last byte of a body.
 const HALF_SENT_CONNECTIONS: u64 = 1_000;
-/// How big that body is.
+/// The size of that body.
 const HALF_SENT_BODY_BYTES: usize = 1 << 20;
-/// How many threads open those connections.
+/// The number of threads that open those connections.
 const HALF_SENT_THREADS: u64 = 8;
-/// How many connections send small requests.
+/// The number of connections that send small requests.
 const REFUSAL_CONNECTIONS: u64 = 8;
-/// How many connections repeat a signature.
+/// The number of connections that replay a signature.
 const STAGE_CONNECTIONS: u64 = 16;
-/// How many small requests a connection sends at most.
+/// The maximum number of small requests of a connection.
 const REQUESTS_MAX: u64 = 100_000;
-/// How long a stranger waits for the receiver at most.
+/// The maximum time that a stranger waits for the receiver.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a stranger pauses that could not connect.
+/// The pause of a stranger that could not connect.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The key of a stranger.
 const OTHER_KEY: &str = "whk-of-a-stranger";
 /// The task of strangers.
 const TASK: &str = "5c79000000000000000000000000be8e";
 
-/// What strangers did, and what they were answered.
+/// The requests of strangers, and the responses.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// How many requests were sent or begun.
+    /// The number of requests that were sent or begun.
     pub(super) requests: u64,
     pub(super) bytes: u64,
     pub(super) statuses: BTreeMap<u16, u64>,
-    /// Connections that stay open as long as this is kept.
+    /// Connections that stay open until this is dropped.
     held: Vec<TcpStream>,
 }
 
 impl Tally {
-    /// Reads what was answered on the connections that were held, and closes them. The receiver must
-    /// have ended, so that nothing is waited for.
+    /// Reads the responses on the held connections, and closes them. The receiver must have ended,
+    /// so that this does not wait.
     pub(super) fn release(&mut self) {
         for stream in self.held.drain(..) {
             if let Some(status) = status(&mut BufReader::new(stream)) {
@@ -124,11 +126,11 @@ pub(super) fn begin(
     Ok(Load((0..traffic.threads()).map(stranger).collect()))
 }
 
-/// What the strangers of a scenario send, and how.
+/// The requests of a scenario's strangers, and how they are sent.
 enum Traffic {
-    /// The same request again and again, together no faster than the pace.
+    /// The same request repeatedly, limited by the shared pace.
     Paced { head: String, body: Vec<u8> },
-    /// A head and a body that goes no further, on many connections.
+    /// A head and an unfinished body, on many connections.
     HalfSent { head: String, body: Vec<u8> },
     /// The same small request as fast as it is answered.
     Small(String),
@@ -211,7 +213,7 @@ impl Stranger {
         Instant::now() >= self.until
     }
 
-    /// A connection; `None` after a pause if there is none.
+    /// Opens a connection. Returns `None` after a pause if that fails.
     fn connect(&self) -> Option<BufReader<TcpStream>> {
         let stream = connect(self.address, PATIENCE);
         if stream.is_err() {
@@ -239,7 +241,7 @@ impl Stranger {
         }
     }
 
-    /// Sends in pieces; returns how many bytes were taken.
+    /// Sends in pieces. Returns the number of bytes sent.
     fn send(&mut self, stream: &mut TcpStream, head: &str, body: &[u8]) -> u64 {
         self.tally.requests += 1;
         let pieces = std::iter::once(head.as_bytes()).chain(body.chunks(PIECE_BYTES));
@@ -255,7 +257,7 @@ impl Stranger {
         sent
     }
 
-    /// Reads and counts an answer; false if there is none.
+    /// Reads and counts a response. Returns false if there is none.
     fn read_answer(&mut self, stream: &mut BufReader<TcpStream>) -> bool {
         let Some(status) = status(stream) else {
             return false;
@@ -293,12 +295,12 @@ impl Stranger {
     }
 }
 
-/// The header lines of a signature of the task that is made now.
+/// Returns the header lines of a signature of the task that is made now.
 fn signature(key: &str) -> String {
     callback::signature_headers(&WebhookKey::new(key), TASK)
 }
 
-/// A callback with the headers of another one of the same task.
+/// Returns a callback with the headers of another one of the same task.
 fn replayed(address: SocketAddr, signature: &str, place: u64, number: u64) -> String {
     let body = format!(
         r#"{{"code":200,"msg":"ok","data":{{"callbackType":"stage-{place}-{number}","task_id":"{TASK}","data":[{{"id":"{place}-{number}"}}]}}}}"#
@@ -306,7 +308,7 @@ fn replayed(address: SocketAddr, signature: &str, place: u64, number: u64) -> St
     head(address, signature, body.len()) + &body
 }
 
-/// JSON that takes some ninety times its size once it is decoded into values.
+/// Returns JSON that takes some ninety times its size after it is decoded into values.
 fn costly_body(bytes: usize) -> Vec<u8> {
     const ITEM: &str = r#",{"":0}"#;
     let mut body = format!(r#"[{{"":0}}{}"#, ITEM.repeat(bytes / ITEM.len() - 2));
@@ -324,7 +326,7 @@ mod tests {
 
     use super::*;
 
-    /// The headers and the body of a request.
+    /// Returns the headers and the body of a request.
     fn parts(request: &str) -> (Vec<(&str, &[u8])>, &str) {
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         let pairs = head.lines().filter_map(|line| line.split_once(": "));
@@ -340,7 +342,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         let headers = SignatureHeaders::find(headers).unwrap();
         let window = Duration::from_secs(10);
-        // The form and the time are right in any case.
+        // The form and the time are always right.
         headers.parse(now, window).unwrap();
         verify(&[WebhookKey::new(KEY)], TASK, headers, now, window).is_ok()
     }

@@ -13,18 +13,18 @@ use suno_testkit::receiver::{Profile, ReceiverCommand, ReceiverProcess, handled_
 
 use super::receiver::Defect;
 
-/// A receiver that runs. Dropping it kills it.
+/// A running receiver. Dropping it kills it.
 #[derive(Debug)]
 pub(super) struct Subject {
     receiver: ReceiverProcess,
-    /// When the first line of each handled task was printed.
+    /// The time at which the first line of each handled task was printed.
     handled: HashMap<String, Instant>,
-    /// Kept open and not read, so that it may be full.
+    /// Kept open but not read, so that it may fill up.
     _unread: Option<ChildStderr>,
 }
 
 impl Subject {
-    /// Starts `suno listen` or a broken receiver.
+    /// Starts `suno listen` or a defective receiver.
     pub(super) fn start(store: &Path, defect: Option<Defect>) -> Result<Self> {
         let command = match defect {
             None => ReceiverCommand::listen(store, Profile::Release)?,
@@ -47,7 +47,7 @@ impl Subject {
         self.receiver.address
     }
 
-    /// Reads what it printed until all of these tasks were handled, or time is up.
+    /// Reads the output until all of these tasks were handled, or the time limit has passed.
     pub(super) fn read_until_handled(&mut self, tasks: &[String], until: Instant) {
         let is_missing = |task: &&String| !self.handled.contains_key(*task);
         let mut missing: HashSet<String> = tasks.iter().filter(is_missing).cloned().collect();
@@ -65,18 +65,18 @@ impl Subject {
         }
     }
 
-    /// When a task was first printed as handled, as far as was read.
+    /// Returns when a task was first printed as handled, in the output read so far.
     pub(super) fn handled_at(&self, task: &str) -> Option<Instant> {
         self.handled.get(task).copied()
     }
 
-    /// The largest number of bytes that were resident at any time; `None` where there is no `/proc`,
+    /// Returns the largest number of resident bytes at any time. `None` if `/proc` does not exist,
     /// or the process has ended.
     pub(super) fn peak_bytes(&self) -> Option<u64> {
         self.receiver.process.peak_bytes()
     }
 
-    /// Asks it to stop, and kills it if it has not ended in time.
+    /// Asks it to stop, and kills it if it does not end in time.
     pub(super) fn stop(self, at_most: Duration) -> Result<Stop> {
         self.receiver.process.stop(at_most)
     }

@@ -1,4 +1,4 @@
-//! What was measured, and the bounds that it is held against.
+//! The measurements, and the limits that they are compared with.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,44 +7,45 @@ use suno_testkit::process::Stop;
 
 use super::scenario::Scenario;
 
-/// How long 99 of 100 signed callbacks may take at most.
+/// The time limit for 99 of 100 signed callbacks.
 const SIGNED_P99_MAX: Duration = Duration::from_millis(100);
-/// How many times longer than without strangers they may take, on a machine that is slow without them.
+/// The maximum factor compared with a run without strangers, on a machine that is slow even without
+/// them.
 const SIGNED_P99_TIMES_MAX: u32 = 5;
-/// How many bytes of the process may be resident at any time: 150 MiB.
+/// The maximum number of resident bytes of the process at any time: 150 MiB.
 const PEAK_BYTES_MAX: u64 = 150 << 20;
-/// How soon after its answer an event must be handled when a scenario is over.
+/// The time after the response in which an event must be handled when a scenario is over.
 pub(super) const HANDLED_MAX: Duration = Duration::from_secs(2);
-/// How long the process may take to end.
+/// The time limit for the end of the process.
 pub(super) const STOP_MAX: Duration = Duration::from_secs(25);
 
-/// What was measured in one scenario.
+/// The measurements of one scenario.
 #[derive(Debug, Clone)]
 pub(super) struct Figures {
     pub(super) scenario: Scenario,
-    /// How many signed callbacks were due, answered with 200, and printed as handled.
+    /// The numbers of signed callbacks that were due, answered with 200, and printed as handled.
     pub(super) due: u64,
     pub(super) accepted: u64,
     pub(super) printed: u64,
     pub(super) p50: Duration,
     pub(super) p99: Duration,
-    /// How long after its answer the slowest of the events that were sent at the end was handled.
-    /// `None` if none was handled.
+    /// The longest time between the response to an event sent at the end and its handling. `None`
+    /// if none was handled.
     pub(super) probes_handled: Option<Duration>,
-    /// The slowest sync of another file meanwhile. It is not judged.
+    /// The slowest sync of another file in the meantime. It is not judged.
     pub(super) slowest_sync: Duration,
     /// `None` if it was not measured.
     pub(super) peak_bytes: Option<u64>,
     pub(super) stop: Stop,
     pub(super) is_stop_judged: bool,
-    /// How many requests strangers sent or began, and how many bytes.
+    /// The number of requests that strangers sent or began, and their bytes.
     pub(super) requests: u64,
     pub(super) stranger_bytes: u64,
-    /// What strangers were answered.
+    /// The responses to strangers.
     pub(super) stranger_statuses: BTreeMap<u16, u64>,
 }
 
-/// What must hold.
+/// The limits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) p99_max: Duration,
@@ -52,13 +53,13 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// The same with more time, for a slow machine.
+    /// Multiplies the time limits, for a slow machine.
     pub(super) fn with_slack(mut self, times: u32) -> Self {
         self.p99_max *= times;
         self
     }
 
-    /// The bounds on a machine that did so without strangers.
+    /// Returns the limits for a machine with these measurements without strangers.
     pub(super) fn after(quiet: &Figures) -> Self {
         Self {
             p99_max: SIGNED_P99_MAX.max(quiet.p99 * SIGNED_P99_TIMES_MAX),
@@ -66,7 +67,7 @@ impl Bounds {
         }
     }
 
-    /// Which bounds did not hold, each as a sentence.
+    /// Returns the exceeded limits, each as a sentence.
     pub(super) fn judge(&self, figures: &Figures) -> Vec<String> {
         let mut broken = Vec::new();
         let mut check = |holds: bool, what: String| {

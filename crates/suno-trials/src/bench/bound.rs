@@ -1,34 +1,34 @@
-//! What may be asked for: a figure of nothing is none.
+//! Limits for options: a figure of zero runs measures nothing.
 
 use clap::builder::RangedU64ValueParser;
 use suno_callback::Receiver;
 
-/// How many connections, tasks or waits there are at the same time at most.
+/// The maximum number of connections, tasks or waits at the same time.
 pub(super) const AT_ONCE_MAX: u64 = 10_000;
-/// How often something is run at most.
+/// The maximum number of runs.
 pub(super) const ROUNDS_MAX: u64 = 100;
-/// How many minutes a measurement may take at most.
+/// The maximum duration of a measurement, in minutes.
 pub(super) const MINUTES_MAX: u64 = 600;
-/// How many events a store is grown to at most.
+/// The maximum number of events that a store is filled with.
 pub(super) const EVENTS_MAX: u64 = 100_000_000;
-/// How long a run lasts at most, in seconds.
+/// The maximum duration of a run, in seconds.
 const SECONDS_MAX: f64 = 600.0;
-/// How big a body is at least: one track without lyrics is a little smaller.
+/// The minimum size of a body: one track without lyrics is a little smaller.
 const BODY_BYTES_MIN: u64 = 700;
-/// How big a body is at most: the receiver takes no bigger one.
+/// The maximum size of a body: the receiver accepts no larger one.
 const BODY_BYTES_MAX: u64 = Receiver::BODY_BYTES_MAX as u64;
 
-/// A whole number from 1 to `max`.
+/// Parses a whole number from 1 to `max`.
 pub(super) fn count<T: TryFrom<u64>>(max: u64) -> RangedU64ValueParser<T> {
     RangedU64ValueParser::new().range(1..=max)
 }
 
-/// How big a body is, in bytes.
+/// Parses the size of a body, in bytes.
 pub(super) fn body_bytes() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(BODY_BYTES_MIN..=BODY_BYTES_MAX)
 }
 
-/// How long something lasts, in seconds.
+/// Parses a duration, in seconds.
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok();
     seconds
@@ -36,7 +36,7 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("more than 0 and at most {SECONDS_MAX} seconds"))
 }
 
-/// A part of a whole.
+/// Parses a fraction.
 pub(super) fn part(text: &str) -> Result<f64, String> {
     let part = text.parse().ok();
     part.filter(|part| (0.0..=1.0).contains(part))

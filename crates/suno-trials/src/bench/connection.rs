@@ -1,4 +1,4 @@
-//! One connection of the load: a request, its answer, the next request.
+//! One connection of the load: a request, its response, the next request.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use tokio::net::TcpStream;
 
 use super::load::Load;
 
-/// How many bytes an answer has at most.
+/// The maximum size of a response, in bytes.
 const ANSWER_BYTES_MAX: usize = 1_024;
-/// How long before its time a request is waited for by looking at the clock: tokio's timers are
-/// coarser than what is measured.
+/// The time before a request during which the clock is polled: tokio's timers are coarser than
+/// the measured times.
 const SPIN: Duration = Duration::from_millis(2);
 
 pub(super) struct Connection {
@@ -42,7 +42,8 @@ impl Connection {
         })
     }
 
-    /// Closed loop: the next request as soon as the last is answered. Of each, how long it took.
+    /// Closed loop: sends the next request as soon as the last is answered. Records the duration
+    /// of each.
     pub(super) async fn run(&mut self, until: Instant) -> Result<Histogram<u64>> {
         let mut times = Histogram::new(3)?;
         while Instant::now() < until {
@@ -53,9 +54,9 @@ impl Connection {
         Ok(times)
     }
 
-    /// Open loop: each request has its time, whatever became of those before it. What is recorded
-    /// counts from that time, so that a request that is held up by a slow answer before it is as
-    /// late as its sender would find it (no coordinated omission).
+    /// Open loop: each request has an intended time, independent of earlier ones. Durations are
+    /// counted from that time, so a request that is delayed by a slow response counts as late as
+    /// its sender would find it (no coordinated omission).
     pub(super) async fn run_paced(
         &mut self,
         first: Instant,
@@ -73,7 +74,7 @@ impl Connection {
         Ok(times)
     }
 
-    /// Sends so many, as fast as they are answered.
+    /// Sends this many requests, as fast as they are answered.
     pub(super) async fn send(&mut self, count: u64) -> Result<()> {
         for _ in 0..count {
             self.exchange().await?;
@@ -88,7 +89,7 @@ impl Connection {
         read_answer(&mut self.stream, &mut self.answer).await
     }
 
-    /// Which task comes next: a new one, or one that was sent before.
+    /// Returns the next task: a new one, or one that was sent before.
     fn next_task(&mut self) -> String {
         let event = if self.sent > 0 && self.dice.u8(0..100) < self.duplicates_percent {
             self.dice.u64(0..self.sent)
@@ -96,7 +97,7 @@ impl Connection {
             self.sent += 1;
             self.sent - 1
         };
-        // Mixed, so that ids come in no order, as the provider's do.
+        // Mixed, so that the ids are in no order, like the provider's.
         let mixed = (event ^ (self.place as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         format!("{mixed:016x}{:08x}{event:08x}", self.run)
     }
@@ -136,11 +137,11 @@ async fn read_answer(stream: &mut TcpStream, answer: &mut [u8]) -> Result<()> {
     }
 }
 
-/// True once an answer is there to its end.
+/// Whether the response is complete.
 ///
 /// # Errors
 ///
-/// If it is not 200.
+/// Returns an error if its status is not 200.
 fn is_whole(answer: &[u8]) -> Result<bool> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(end) = answer.windows(END.len()).position(|bytes| bytes == END) else {
@@ -151,7 +152,7 @@ fn is_whole(answer: &[u8]) -> Result<bool> {
         let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
         bail!("answered with {}", String::from_utf8_lossy(line));
     }
-    Ok(body.len() >= content_length(head).context("an answer without a length")?)
+    Ok(body.len() >= content_length(head).context("a response without a length")?)
 }
 
 fn content_length(head: &[u8]) -> Option<usize> {
@@ -209,7 +210,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(times.len(), 10);
-        // Of ten requests due within the stall, the first took all of it, the sixth half of it.
+        // Of ten requests due during the stall, the first took all of it, the sixth half of it.
         assert!(
             times.value_at_quantile(0.5) > 40_000,
             "{:?}",

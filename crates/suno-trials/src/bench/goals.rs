@@ -1,4 +1,4 @@
-//! The goals of the receive path that a run can tell about, each beside what was measured.
+//! The goals of the receive path that a run can check, each with its measurement.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use super::options::Case;
 use super::statistics::cell;
 use super::subject::Subject;
 
-/// The load that the goals are stated for.
+/// The load for which the goals are stated.
 const CONNECTIONS: usize = 64;
 
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ struct Goal {
     measured: f64,
 }
 
-/// The goals that this run has the subjects and the connections for.
+/// The goals for which this run has the subjects and the connections.
 fn goals(report: &Measurements<'_>) -> Vec<Goal> {
     let sqlite = case(report, Subject::Sqlite, CONNECTIONS);
     let ratio = |subject, other| report.ratio(case(report, subject, CONNECTIONS)?, other);
@@ -124,7 +124,8 @@ fn case(report: &Measurements<'_>, subject: Subject, connections: usize) -> Opti
         .find(|case| case.subject == subject && case.connections == connections)
 }
 
-/// What one event at a time takes: in the file with a sync for each, and in the SQLite store.
+/// Compares the cost of one event at a time: in the file with a sync for each, and in the
+/// SQLite store.
 fn one_at_a_time(report: &Measurements<'_>) -> (Option<f64>, Option<f64>) {
     let p50 = |subject| {
         report.median(case(report, subject, 1)?, |measured| {

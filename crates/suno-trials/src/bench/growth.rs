@@ -1,5 +1,4 @@
-//! What each operation of the SQLite store costs with many events in it, and how long it takes to
-//! start.
+//! Measures the cost of each operation of a SQLite store with many events, and the time to open it.
 
 mod beside;
 mod fill;
@@ -22,19 +21,19 @@ use super::bound;
 use super::load::BODY_BYTES;
 use super::machine::Program;
 
-/// How many deliveries share a commit while it is measured: about as many as 64 connections bring.
+/// The number of deliveries in a commit while it is measured: about as many as 64 connections send.
 const BATCH: usize = 32;
-/// How many events are claimed at once.
+/// The number of events in a claim.
 const CLAIM_MAX: usize = 256;
 const LEASE: Duration = Duration::from_secs(600);
-/// How many tasks are looked up in each turn, half of them unknown.
+/// The number of tasks that are looked up in each turn, half of them unknown.
 const FINDS: usize = 512;
-/// How many purge steps each turn has.
+/// The number of purge steps in each turn.
 const PURGES: usize = 4;
-/// How often each store is opened at the end.
+/// The number of times each store is opened at the end.
 const STARTS: usize = 5;
 
-/// Accept, claim, settle, find, purge and start with growing numbers of stored events
+/// Accept, claim, settle, find, purge and open with growing numbers of stored events
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Options {
     #[command(flatten)]
@@ -44,10 +43,10 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// How far stores grow.
+/// The sizes of the stores.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Growing {
-    /// How many events are stored and handled; several are measured in turns
+    /// Number of events that are stored and handled; several are measured in turns
     #[arg(
         long,
         value_name = "COUNT",
@@ -56,7 +55,7 @@ pub struct Growing {
         default_value = "10000,1000000"
     )]
     events: Vec<u64>,
-    /// How many events wait for a retry, in stores of their own
+    /// Number of events that wait for a retry, in separate stores
     #[arg(
         long,
         value_name = "COUNT",
@@ -65,7 +64,7 @@ pub struct Growing {
         default_value = "1000000"
     )]
     waiting: Vec<u64>,
-    /// How many events are ready and were never claimed, in stores of their own
+    /// Number of events that are ready and were never claimed, in separate stores
     #[arg(
         long,
         value_name = "COUNT",
@@ -74,7 +73,7 @@ pub struct Growing {
         default_value = "1000000"
     )]
     ready: Vec<u64>,
-    /// How big a body is
+    /// Size of a body
     #[arg(
         long,
         value_name = "BYTES",
@@ -82,7 +81,7 @@ pub struct Growing {
         default_value_t = BODY_BYTES
     )]
     body_bytes: usize,
-    /// How many events are accepted, claimed and settled in each turn
+    /// Number of events that are accepted, claimed and settled in each turn
     #[arg(
         long,
         value_name = "COUNT",
@@ -90,7 +89,7 @@ pub struct Growing {
         default_value_t = 8_192
     )]
     turn_over: usize,
-    /// How many turns each store has
+    /// Number of turns of each store
     #[arg(
         long,
         value_name = "COUNT",
@@ -98,7 +97,7 @@ pub struct Growing {
         default_value_t = 3
     )]
     rounds: usize,
-    /// How long filling and measuring may take together, in minutes
+    /// Time limit for filling and measuring together, in minutes
     #[arg(
         long,
         value_name = "COUNT",
@@ -125,7 +124,7 @@ impl Growing {
         ]
     }
 
-    /// The stores, in the order in which they are measured and reported.
+    /// Returns the stores, in the order in which they are measured and reported.
     fn contents(&self) -> Vec<Content> {
         let of = |held: Held, events: &[u64]| -> Vec<Content> {
             let contents = events.iter().map(|events| Content {
@@ -143,7 +142,7 @@ impl Growing {
     }
 }
 
-/// How the events stand that a store is filled with.
+/// The state of the events that a store is filled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Held {
@@ -152,14 +151,14 @@ enum Held {
     Ready,
 }
 
-/// What a store is filled with.
+/// The contents of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Content {
     held: Held,
     events: u64,
 }
 
-/// What a turn took: microseconds for each event or task, and milliseconds for each purge step.
+/// The cost of a turn: microseconds for each event or task, and milliseconds for each purge step.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Turn {
     content: Content,
@@ -167,7 +166,7 @@ struct Turn {
     accept_cpu: f64,
     claim: f64,
     settle: f64,
-    /// Of claiming and settling together.
+    /// Claiming and settling together.
     handle_cpu: f64,
     find: f64,
     purge_ms: f64,
@@ -175,22 +174,22 @@ struct Turn {
     slowest_ms: f64,
 }
 
-/// How long it took from opening a store to the first event that was accepted.
+/// The time from opening a store to the first accepted event.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Start {
     content: Content,
     millis: f64,
 }
 
-/// How long accepting took another process beside a busy dispatcher: the 99th percentile, in
-/// milliseconds.
+/// The time in which another process accepts a delivery while a dispatcher is busy: the 99th
+/// percentile, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Beside {
     content: Content,
     p99_ms: f64,
 }
 
-/// Everything that was measured.
+/// All measurements.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Measured {
     turns: Vec<Turn>,
@@ -212,7 +211,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
 ///
 /// # Errors
 ///
-/// If a store cannot be written, or time is up.
+/// Returns an error if a store cannot be written, or the time limit has passed.
 pub(crate) async fn grow(growing: Growing) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60 * growing.minutes_max);
     let dir = tempfile::tempdir()?;
@@ -247,12 +246,12 @@ pub(crate) async fn grow(growing: Growing) -> Result<()> {
 }
 
 fn check_time(deadline: Instant) -> Result<()> {
-    ensure!(Instant::now() < deadline, "time is up");
+    ensure!(Instant::now() < deadline, "the time limit has passed");
     Ok(())
 }
 
-/// Accepts so many new events, claims and settles as many of the oldest that are ready, and looks up
-/// and purges a few.
+/// Accepts this many new events, claims and settles as many of the oldest ready ones, and looks up
+/// and purges some.
 async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
     let deliveries = store.deliveries(count)?;
     let mut slowest = Duration::ZERO;
@@ -270,7 +269,7 @@ async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
         claiming += claim_started.elapsed();
         ensure!(
             !claims.is_empty(),
-            "a store has fewer events than were put there"
+            "a store has fewer events than were put into it"
         );
         settled += claims.len();
         timed(&mut slowest, store.settle(&claims, &Settlement::Done)).await?;
@@ -292,7 +291,7 @@ async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
     })
 }
 
-/// Does an operation, and notes how long it took if none was slower.
+/// Runs an operation, and records its duration if it is the longest.
 async fn timed<T>(slowest: &mut Duration, operation: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let result = operation.await;
@@ -300,7 +299,7 @@ async fn timed<T>(slowest: &mut Duration, operation: impl Future<Output = T>) ->
     result
 }
 
-/// Microseconds for each task that is looked up.
+/// Returns the microseconds for each task that is looked up.
 async fn find(store: &Store) -> Result<f64> {
     let tasks: Vec<TaskId> = (0..FINDS)
         .map(|place| store.task_id(place % 2 == 0))
@@ -312,7 +311,7 @@ async fn find(store: &Store) -> Result<f64> {
     Ok(watch.micros_each(FINDS)?.0)
 }
 
-/// Milliseconds for each step that purges bodies and keys, beginning with the oldest.
+/// Returns the milliseconds for each step that purges bodies and keys, starting with the oldest.
 async fn purge(store: &Store, slowest: &mut Duration) -> Result<f64> {
     let mut request = PurgeRequest::default();
     request.bodies_after = Duration::ZERO;
@@ -324,7 +323,7 @@ async fn purge(store: &Store, slowest: &mut Duration) -> Result<f64> {
     Ok(watch.micros_each(PURGES)?.0 / 1e3)
 }
 
-/// Closes and opens a store. Milliseconds until the first event is accepted.
+/// Closes and opens a store. Returns the milliseconds until the first event is accepted.
 async fn start(store: Store) -> Result<(Store, f64)> {
     let closed = store.close();
     let watch = Stopwatch::start();
@@ -334,7 +333,7 @@ async fn start(store: Store) -> Result<(Store, f64)> {
     Ok((store, watch.micros_each(1)?.0 / 1e3))
 }
 
-/// A delivery of a complete callback, as the receiver makes it.
+/// Creates a delivery of a complete callback, as the receiver does.
 pub(crate) fn delivery(task: &str, body_bytes: usize) -> Result<Delivery> {
     let body = Bytes::from(body(task, body_bytes));
     Ok(Delivery::decode(body, Timestamp::UNIX_EPOCH))
@@ -353,7 +352,7 @@ impl Stopwatch {
         }
     }
 
-    /// The time by the clock and of the processor, in microseconds.
+    /// The elapsed time and the CPU time, in microseconds.
     fn micros_each(&self, count: usize) -> Result<(f64, f64)> {
         let elapsed = self.started.elapsed();
         let cpu = own_cpu().unwrap_or_default();

@@ -1,32 +1,32 @@
-//! How much to send, and the figures of it.
+//! The amount of load, and its results.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How big a body is unless set otherwise: a complete callback with two tracks.
+/// The default size of a body: a complete callback with two tracks.
 pub(super) const BODY_BYTES: usize = 1_150;
 
-/// What to send.
+/// The load to send.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Load {
-    /// Where to
+    /// Address of the server
     pub address: SocketAddr,
-    /// How many connections send at the same time
+    /// Number of connections that send at the same time
     pub connections: usize,
-    /// For how long, in milliseconds
+    /// Duration, in milliseconds
     #[arg(value_parser = |text: &str| text.parse().map(Duration::from_millis))]
     pub duration: Duration,
-    /// How many of a hundred deliveries were sent before
+    /// Percentage of deliveries that were sent before
     pub duplicates_percent: u8,
-    /// How big a body is
+    /// Size of a body
     pub body_bytes: usize,
-    /// How many are sent in a second, by a plan; 0: as many as are answered
+    /// Deliveries per second, by a fixed schedule; 0: as many as are answered
     pub per_second: f64,
 }
 
-/// What came of a load.
+/// The results of a load.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Told {
     pub(super) answered: u64,
@@ -35,12 +35,13 @@ pub(super) struct Told {
     pub(super) p99_micros: f64,
     pub(super) p999_micros: f64,
     pub(super) max_micros: f64,
-    /// How much of its core the load itself took; near 1, the subject could have done more.
+    /// The share of its core that the load itself used. Near 1, the subject could have done
+    /// more.
     pub(super) load_busy: Option<f64>,
 }
 
 impl Load {
-    /// As much as is answered, of new events of the usual size.
+    /// Sends as many new events of the usual size as are answered.
     pub(super) fn closed(address: SocketAddr, connections: usize, duration: Duration) -> Self {
         Self {
             address,

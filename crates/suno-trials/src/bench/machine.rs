@@ -1,4 +1,4 @@
-//! Processes: built for release, pinned to cores, and what the system says of them.
+//! Processes: built for release, pinned to cores, with the system's figures about them.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use suno_testkit::process::Process;
 /// The core of the server, and that of the load.
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
-/// How often a sync is timed.
+/// The number of syncs that are timed.
 const SYNCS: usize = 200;
 
 /// This program, built for release.
@@ -49,7 +49,7 @@ impl Program {
         &self.target
     }
 
-    /// A command on the core of the server.
+    /// Returns a command on the core of the server.
     pub(super) fn pinned_server(&self, program: &Path) -> Command {
         self.command(SERVER_CORE, program.as_os_str())
     }
@@ -63,8 +63,8 @@ impl Program {
         command
     }
 
-    /// Runs a part of this program in a process of its own, on the core of the load, and returns
-    /// what it told as JSON.
+    /// Runs a part of this program in a separate process on the core of the load, and returns
+    /// its JSON output.
     pub(super) fn tell<T, A>(&self, part: &str, arguments: A) -> Result<T>
     where
         T: DeserializeOwned,
@@ -81,16 +81,16 @@ impl Program {
             let why = String::from_utf8_lossy(&output.stderr);
             bail!("{part} failed: {}", why.trim());
         }
-        serde_json::from_slice(&output.stdout).with_context(|| format!("{part} told no figures"))
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{part} printed no figures"))
     }
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub(super) struct Running {
     process: Process,
     address: SocketAddr,
-    /// Kept open, since a server that prints more would fail otherwise.
+    /// Kept open, because a server that prints more would fail otherwise.
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -116,17 +116,17 @@ impl Running {
         self.address
     }
 
-    /// Memory that is in use, where the system tells.
+    /// Returns its memory in use, if the system reports it.
     pub(super) fn resident_kb(&self) -> Option<f64> {
         self.process.resident_bytes().map(kilobytes)
     }
 
-    /// What was written to disk, where the system tells.
+    /// Returns the bytes written to disk, if the system reports them.
     pub(super) fn written_bytes(&self) -> Option<u64> {
         self.process.written_bytes()
     }
 
-    /// The time that all its threads were on a core, where the system tells.
+    /// Returns the CPU time of all its threads, if the system reports it.
     pub(super) fn cpu(&self) -> Option<Duration> {
         self.process.cpu()
     }
@@ -136,7 +136,7 @@ pub(super) fn kilobytes(bytes: u64) -> f64 {
     bytes as f64 / 1_024.0
 }
 
-/// What the figures depend on, in one line.
+/// Describes the environment on which the figures depend, in one line.
 pub(super) fn describe(dir: &Path) -> Result<String> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -160,7 +160,7 @@ fn first_line(program: &str, argument: &str) -> Option<String> {
     Some(text.lines().next()?.to_owned())
 }
 
-/// The median of what one append of 1 kB with its fdatasync takes.
+/// Returns the median duration of one append of 1 kB with its fdatasync.
 fn sync_time(dir: &Path) -> Result<Duration> {
     let mut file = File::create(dir.join("synced"))?;
     let mut times = Vec::with_capacity(SYNCS);

@@ -1,4 +1,4 @@
-//! What was measured: all runs of all cases.
+//! The measurements: all runs of all cases.
 
 use std::fmt;
 
@@ -18,7 +18,8 @@ pub(super) struct Measured {
     pub(super) written_each: Option<f64>,
     pub(super) idle_kb: Option<f64>,
     pub(super) resident_kb: Option<f64>,
-    /// What a dispatcher had still before it, after the run and after the paced one.
+    /// The number of events that a dispatcher had not handled, after the run and after
+    /// the paced one.
     pub(super) open_events: Option<f64>,
     pub(super) paced_open_events: Option<f64>,
 }
@@ -69,7 +70,7 @@ impl<'a> Measurements<'a> {
         });
     }
 
-    /// A subject that cannot run is named with the reason.
+    /// Records a subject that cannot run, with the reason.
     pub(super) fn leave_out(&mut self, subject: Subject, reason: String) {
         self.left_out.push((subject, reason));
     }
@@ -90,7 +91,7 @@ impl<'a> Measurements<'a> {
         reasons.join("; ")
     }
 
-    /// A figure of a case, of all rounds.
+    /// Returns a figure of a case, in all rounds.
     pub(super) fn figures(&self, case: Case, figure: impl Fn(&Measured) -> Option<f64>) -> Figures {
         let runs = self.runs.iter().filter(|run| run.case == case);
         runs.filter_map(|run| figure(&run.measured)).collect()
@@ -104,7 +105,7 @@ impl<'a> Measurements<'a> {
         self.figures(case, figure).median()
     }
 
-    /// How many times as fast as another subject under the same load, round by round.
+    /// Returns the speed relative to another subject under the same load, for each round.
     pub(super) fn ratio(&self, case: Case, other: Subject) -> Option<f64> {
         let other = Case {
             subject: other,

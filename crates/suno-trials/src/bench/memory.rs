@@ -1,4 +1,4 @@
-//! How much memory the receiver takes: idle, for each open connection, for events that wait.
+//! Measures the memory of the receiver: idle, for each open connection, for unhandled events.
 
 use std::io::Write;
 
@@ -11,17 +11,17 @@ use super::machine::{Program, Running, describe};
 use super::statistics::cell;
 use super::subject::Subject;
 
-/// How many events are sent before the connections are counted, so that what grows once has grown: more
-/// than the pages that the store keeps.
+/// The number of events sent before the connections are counted, so that caches have reached their
+/// size: more than the pages that the store keeps.
 const WARM_UP: u64 = 10_000;
-/// How many connections send the events that wait.
+/// The number of connections that send the unhandled events.
 const SENDERS: usize = 64;
 
-/// Memory of the receiver with the SQLite store: idle, for each open connection, for events that
-/// are not handled
+/// Measure the memory of the receiver with the SQLite store: idle, for each open connection, for
+/// unhandled events
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Options {
-    /// How many connections are kept open
+    /// Number of connections that are kept open
     #[arg(
         long,
         value_name = "COUNT",
@@ -29,7 +29,7 @@ pub(super) struct Options {
         default_value_t = 500
     )]
     connections: usize,
-    /// How many events are stored and not handled
+    /// Number of events that are stored and not handled
     #[arg(
         long,
         value_name = "COUNT",
@@ -78,7 +78,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
     Ok(())
 }
 
-/// What the receiver takes when it has begun, and what each connection adds.
+/// Measures the memory after the start, and the memory that each connection adds.
 async fn connections(program: &Program, options: &Options) -> Result<(f64, f64)> {
     let dir = tempfile::tempdir()?;
     let running = Running::start(Subject::Sqlite.command(program, dir.path()))?;
@@ -96,7 +96,7 @@ async fn connections(program: &Program, options: &Options) -> Result<(f64, f64)>
     Ok((idle, each))
 }
 
-/// What events that wait add.
+/// Measures the memory that unhandled events add.
 async fn events(program: &Program, options: &Options) -> Result<f64> {
     let dir = tempfile::tempdir()?;
     let running = Running::start(Subject::Sqlite.command(program, dir.path()))?;
@@ -120,5 +120,5 @@ async fn events(program: &Program, options: &Options) -> Result<f64> {
 fn resident(running: &Running) -> Result<f64> {
     running
         .resident_kb()
-        .context("this system does not tell how much memory a process has")
+        .context("this system does not report the memory of a process")
 }

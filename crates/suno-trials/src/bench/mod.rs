@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: how fast receiving is, beside what it could be and what it is instead of.
+//! `cargo xtask bench`: benchmarks the receiver against a raw server and the usual alternatives.
 //!
-//! Every subject runs in a process of its own and is loaded from another one, each pinned to a core
-//! where `taskset` is there. Subjects take turns over several rounds, so that what disturbs the
-//! machine disturbs all of them: the ratios count, not the figures.
+//! Every subject runs in its own process and is loaded from another one, each pinned to a core if
+//! `taskset` is installed. Subjects take turns over several rounds, so that other load on the
+//! machine affects all of them: compare the ratios, not the figures.
 
 mod bound;
 mod client;
@@ -36,10 +36,10 @@ pub(crate) use self::subject::serve;
 
 use self::machine::Program;
 
-/// Measure how fast receiving is, beside what it could be and what it is instead of
+/// Benchmark the receiver against a raw server and the usual alternatives
 ///
-/// Prints Markdown; what happens meanwhile goes to stderr. Figures move from run to run; the ratios
-/// within one run are what counts. A subject that cannot run is named with the reason.
+/// Prints Markdown; progress goes to stderr. Figures vary from run to run: compare the ratios
+/// within one run. A subject that cannot run is listed with the reason.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
@@ -57,11 +57,12 @@ enum Other {
 }
 
 impl Bench {
-    /// Builds, measures and reports; true if everything that can run on this machine did.
+    /// Builds, measures and reports. Returns true if every subject that can run on this machine
+    /// succeeded.
     ///
     /// # Errors
     ///
-    /// If the release build fails, or nothing could be measured.
+    /// Returns an error if the release build fails, or if nothing could be measured.
     pub fn run(&self, out: &mut dyn Write) -> Result<bool> {
         let program = Program::build()?;
         match &self.other {

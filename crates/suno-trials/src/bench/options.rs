@@ -1,4 +1,4 @@
-//! What to measure.
+//! The options of the benchmark.
 
 use std::fmt;
 
@@ -6,13 +6,14 @@ use super::bound;
 use super::load::BODY_BYTES;
 use super::subject::Subject;
 
-/// What to measure.
+/// The options of the benchmark.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Options {
-    /// The subjects; all of them unless given
+    /// Subjects to measure; all if omitted
     #[arg(long, value_enum, value_delimiter = ',')]
     subjects: Vec<Subject>,
-    /// How many connections send at the same time; several are measured one after the other
+    /// Number of connections that send at the same time; several are measured one after the
+    /// other
     #[arg(
         long,
         value_name = "COUNT",
@@ -21,7 +22,7 @@ pub(super) struct Options {
         default_value = "64"
     )]
     connections: Vec<usize>,
-    /// How big bodies are, in bytes; several are measured one after the other
+    /// Size of bodies, in bytes; several are measured one after the other
     #[arg(
         long,
         value_name = "BYTES",
@@ -30,10 +31,10 @@ pub(super) struct Options {
         default_values_t = [BODY_BYTES]
     )]
     body_bytes: Vec<usize>,
-    /// How long each run lasts
+    /// Duration of each run
     #[arg(long, value_parser = bound::seconds, default_value_t = 5.0)]
     pub(super) seconds: f64,
-    /// How often each subject is run
+    /// Number of runs of each subject
     #[arg(
         long,
         value_name = "COUNT",
@@ -41,7 +42,7 @@ pub(super) struct Options {
         default_value_t = 3
     )]
     pub(super) rounds: usize,
-    /// How many of a hundred deliveries were sent before
+    /// Percentage of deliveries that were sent before
     #[arg(
         long,
         value_name = "PERCENT",
@@ -49,8 +50,8 @@ pub(super) struct Options {
         default_value_t = 0
     )]
     pub(super) duplicates: u8,
-    /// After each run, send that part of what it answered by a plan, for latency without
-    /// coordinated omission; 0 leaves it out
+    /// After each run, send this fraction of the answered load by a fixed schedule, for
+    /// latency without coordinated omission; 0 disables it
     #[arg(long, value_name = "PART", value_parser = bound::part, default_value_t = 0.5)]
     pub(super) paced: f64,
     /// Print one JSON object
@@ -66,7 +67,7 @@ impl Options {
         }
     }
 
-    /// Everything that is measured in one round.
+    /// Returns the cases that are measured in one round.
     pub(super) fn cases(&self) -> Vec<Case> {
         let mut cases = Vec::new();
         for &connections in &self.connections {
@@ -82,7 +83,7 @@ impl Options {
     }
 }
 
-/// A subject and the load that it is under.
+/// A subject with its load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Case {
     pub(super) subject: Subject,

@@ -13,7 +13,7 @@ use super::options::{Case, Options};
 use super::subject::{Subject, store_file};
 use crate::stored::unsettled;
 
-/// Measures and reports; true unless a subject that is there failed.
+/// Measures and reports. Returns true unless an available subject failed.
 pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<bool> {
     let dir = tempfile::tempdir()?;
     let mut report = Measurements::new(options, describe(dir.path())?);
@@ -80,7 +80,7 @@ fn measure(program: &Program, case: Case, options: &Options) -> Result<Measured>
     Ok(measured)
 }
 
-/// How many events a dispatcher has still before it.
+/// Returns the number of events that a dispatcher has not handled yet.
 fn open_events(subject: Subject, dir: &Path) -> Result<Option<f64>> {
     if subject != Subject::Handled {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What was measured, as tables to paste and as JSON.
+//! Prints the measurements as Markdown tables or as JSON.
 
 use std::io::Write;
 

@@ -1,5 +1,5 @@
-//! The load: connections that send one signed callback after the other, each waiting for its
-//! answer, in a process of its own.
+//! The load: connections that send one signed callback after the other and wait for each
+//! response, in a separate process.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use super::connection::Connection;
 use super::load::{Load, Told};
 
-/// Sends, and prints what came of it as one JSON object.
+/// Sends, and prints the results as one JSON object.
 ///
 /// # Errors
 ///
-/// If a connection breaks or an answer is not 200.
+/// Returns an error if a connection breaks or a status is not 200.
 pub(crate) async fn send(load: Load) -> Result<()> {
     let run = fastrand::u32(..);
     let mut open = Vec::new();
@@ -45,7 +45,7 @@ pub(crate) async fn send(load: Load) -> Result<()> {
         max_micros: all.max() as f64,
         load_busy: busy(),
     };
-    let told = serde_json::to_string(&told).context("figures that are no JSON")?;
+    let told = serde_json::to_string(&told).context("the figures are not valid JSON")?;
     writeln!(io::stdout(), "{told}")?;
     Ok(())
 }

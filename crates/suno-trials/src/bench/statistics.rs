@@ -13,19 +13,20 @@ impl FromIterator<f64> for Figures {
 }
 
 impl Figures {
-    /// The middle one, or the mean of the two in the middle.
+    /// Returns the middle figure, or the mean of the two in the middle.
     pub(super) fn median(&self) -> Option<f64> {
         let (below, above) = (self.0.len().checked_sub(1)? / 2, self.0.len() / 2);
         Some(f64::midpoint(self.0[below], self.0[above]))
     }
 
-    /// From the least to the greatest, as a part of the median.
+    /// Returns the difference between the greatest and the least, as a fraction of the
+    /// median.
     pub(super) fn spread(&self) -> Option<f64> {
         Some((self.0.last()? - self.0.first()?) / self.median()?)
     }
 }
 
-/// A figure in a table, or a dash.
+/// Formats a figure for a table, or a dash.
 pub(super) fn cell(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| format!("{figure:.digits$}"))
 }

@@ -14,10 +14,10 @@ use suno_types::signature::WebhookKey;
 
 use super::options::EVENTS_PER_ROUND_MAX;
 
-/// How long an answer may take.
+/// The time limit for a response.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What was sent and answered so far.
+/// The deliveries and responses so far.
 #[derive(Debug)]
 pub(super) struct Load {
     connections: usize,
@@ -29,14 +29,14 @@ pub(super) struct Load {
     answered: u64,
 }
 
-/// What one connection came to.
+/// The result of one connection.
 #[derive(Debug, Default)]
 struct Told {
     accepted: Vec<String>,
     sent: u64,
 }
 
-/// Connections that send.
+/// The sending connections.
 pub(super) struct Sending(Vec<JoinHandle<Told>>);
 
 impl Load {
@@ -68,10 +68,11 @@ impl Load {
         Sending((0..self.connections).map(send).collect())
     }
 
-    /// Takes in what was answered before the receiver was gone.
+    /// Collects the responses received before the receiver was gone.
     pub(super) fn end(&mut self, sending: Sending) {
         for connection in sending.0 {
-            // A sender that panicked has told nothing, and what it sent is not counted.
+            // A sender that panicked returns no result, and its deliveries are not
+            // counted.
             let told = connection.join().unwrap_or_default();
             self.sent += told.sent;
             self.answered += told.accepted.len() as u64;
@@ -84,7 +85,7 @@ impl Load {
         &self.accepted
     }
 
-    /// How many deliveries were sent, and how many of them were answered with 200.
+    /// The number of deliveries that were sent, and of those that were answered with 200.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.sent, self.answered)
     }

@@ -1,7 +1,9 @@
-//! `cargo xtask crash`: kills a receiver again and again under load, and looks for what it lost.
+//! `cargo xtask crash`: kills a receiver repeatedly under load, and checks that no event is
+//! lost.
 //!
-//! A kill shows what survives the process. It does not show what survives a power cut: the
-//! operating system still writes what it was handed. That is the store's `synchronous=FULL`.
+//! A kill shows that data survives the process. It does not show that data survives a power cut,
+//! because the operating system still writes what it was given. The store's `synchronous=FULL`
+//! covers that.
 
 mod load;
 mod options;
@@ -23,17 +25,18 @@ use self::subject::Subject;
 use self::verdict::{Seen, Verdict};
 use crate::stored::unsettled;
 
-/// How long a round goes on after the first answer, at most.
+/// The maximum duration of a round after the first response.
 const ROUND: Duration = Duration::from_millis(600);
-/// How long to wait for the last events to be handled.
+/// The time to wait for the last events to be handled.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Crash {
-    /// Kills and restarts a receiver, and reports what was found; false if something is wrong.
+    /// Kills and restarts a receiver, and reports the findings. Returns false if something is
+    /// wrong.
     ///
     /// # Errors
     ///
-    /// If the receiver cannot be built or started.
+    /// Returns an error if the receiver cannot be built or started.
     pub fn run(&self, out: &mut dyn Write) -> Result<bool> {
         let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
         let store = dir.path().join("suno.db");
@@ -48,7 +51,7 @@ impl Crash {
         for round in 0..self.rounds {
             let subject = Subject::start(&command)?;
             let kill = if self.variant() == Some(Variant::HandlerKills) {
-                // It ends itself; if not, there is too little to handle.
+                // The receiver kills itself; if it does not, there are too few events to handle.
                 Kill::After(ROUND)
             } else if round % 3 == 2 {
                 Kill::AtHandled(dice.usize(1..60))

@@ -1,31 +1,31 @@
-//! What can be chosen, and what is fixed.
+//! The options and the fixed settings.
 
 use std::fmt;
 use std::time::Duration;
 
-/// How many events are sent in a round at most.
+/// The maximum number of events that are sent in a round.
 pub(super) const EVENTS_PER_ROUND_MAX: u64 = 400;
 
-/// Kill `suno listen` again and again under load, and look for what it lost
+/// Kill `suno listen` repeatedly under load, and check that no event is lost
 ///
-/// Exit codes: 0 nothing was lost; 1 something was lost; 2 it could not be run.
+/// Exit codes: 0 no event was lost; 1 an event was lost; 2 the test could not be run.
 #[derive(Debug, Clone, clap::Args)]
 #[non_exhaustive]
 pub struct Crash {
-    /// How often to kill it
+    /// Number of kills
     #[arg(long, value_name = "COUNT", default_value_t = 25)]
     pub(super) rounds: u32,
-    /// How many connections send at the same time
+    /// Number of connections that send at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 16)]
     pub(super) connections: usize,
-    /// Decides when to kill; the same seed sends the same and kills at the same moments
+    /// Seed for the times of the kills; the same seed sends the same and kills at the same moments
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(super) seed: u64,
-    /// Test a receiver that is broken, which must be caught (exit code 1): it answers before the
-    /// commit or, with --in-transaction, settles in a second transaction
+    /// Test a receiver with a known defect, which must be detected (exit code 1): it responds
+    /// before the commit or, with --in-transaction, settles in a second transaction
     #[arg(long)]
     broken: bool,
-    /// Test a receiver whose handler ends the process now and then
+    /// Test a receiver whose handler exits the process at random
     #[arg(long, conflicts_with_all = ["broken", "in_transaction"])]
     handler_kills: bool,
     /// Test a receiver whose handler writes a row and settles the event in one transaction: each
@@ -35,7 +35,7 @@ pub struct Crash {
 }
 
 impl Crash {
-    /// How the receiver differs from `suno listen`, which is the one without a variant.
+    /// How the receiver differs from `suno listen`; `suno listen` itself has no variant.
     pub(super) fn variant(&self) -> Option<Variant> {
         match (self.in_transaction, self.broken) {
             (true, false) => Some(Variant::InTransaction),
@@ -46,17 +46,18 @@ impl Crash {
     }
 }
 
-/// How a receiver differs from `suno listen`.
+/// The way in which a receiver differs from `suno listen`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 #[non_exhaustive]
 pub enum Variant {
-    /// It answers 200 before the commit, which must be caught.
+    /// It responds with 200 before the commit, which must be detected.
     AnswersEarly,
-    /// Its handler ends the process now and then; nothing may be lost.
+    /// Its handler exits the process at random; no event may be lost.
     HandlerKills,
     /// Its handler writes a row and settles the event in one transaction: one row for each event.
     InTransaction,
-    /// Its handler writes a row and settles the event in a second transaction, which must be caught.
+    /// Its handler writes a row and settles the event in a second transaction, which must be
+    /// detected.
     TwoTransactions,
 }
 
@@ -71,18 +72,18 @@ impl fmt::Display for Variant {
     }
 }
 
-/// How a round ends.
+/// The way in which a round ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kill {
-    /// At a moment, whatever is under way.
+    /// At a given time, whatever is in progress.
     After(Duration),
-    /// When so many events were handled, while the next ones are: as a handler that kills the
-    /// process does.
+    /// After this many events were handled, while the next ones are being handled, as if a handler
+    /// kills the process.
     AtHandled(usize),
 }
 
 impl Variant {
-    /// True if the handler writes a row for each event.
+    /// Whether the handler writes a row for each event.
     pub(super) fn writes_songs(self) -> bool {
         matches!(self, Self::InTransaction | Self::TwoTransactions)
     }

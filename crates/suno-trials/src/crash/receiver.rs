@@ -1,5 +1,5 @@
-//! Receivers of our own: with a fault on purpose, with a handler that ends the process, or with a
-//! handler that writes into the file of the store.
+//! Receivers of this program: with a defect on purpose, with a handler that exits the process, or
+//! with a handler that writes to the file of the store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,10 +20,11 @@ use super::options::Variant;
 use super::songs::{Settling, Songs};
 use crate::printing::{print_handled, print_listening};
 
-/// How long the commit comes after the answer.
+/// The delay of the commit after the response.
 const LATE: Duration = Duration::from_millis(20);
 
-/// How the handler settles an event for which it has written a row; `None` if it writes none.
+/// The way in which the handler settles an event for which it has written a row; `None` if it
+/// writes none.
 fn settling(variant: Variant) -> Option<Settling> {
     match variant {
         Variant::InTransaction => Some(Settling::WithTheRow),
@@ -32,14 +33,14 @@ fn settling(variant: Variant) -> Option<Settling> {
     }
 }
 
-/// How many events are handled for one that ends the process.
+/// The handler exits the process for one event in this many.
 const HANDLED_PER_KILL: u32 = 100;
 
-/// Receives until it is killed, and prints what it handles.
+/// Receives until it is killed, and prints the handled events.
 ///
 /// # Errors
 ///
-/// If it cannot listen or open the store.
+/// Returns an error if it cannot listen or open the store.
 pub(crate) async fn receive(variant: Variant, file: &Path) -> Result<()> {
     let store = Arc::new(SqliteStore::open(file)?);
     match settling(variant) {

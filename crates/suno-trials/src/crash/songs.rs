@@ -1,6 +1,6 @@
-//! A table of songs in the file of the store, and the handler that writes a row for each event.
+//! A table of songs in the file of the store, with the handler that writes a row for each event.
 //!
-//! No column is unique, so that an effect that happens twice is two rows.
+//! No column is unique, so that an effect that is applied twice leaves two rows.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,19 +14,19 @@ use suno_store_sqlite::{begin, settle_in};
 
 use crate::printing::print_handled;
 
-/// How long to wait for the store, which writes into the same file.
+/// The time limit for waiting for the store, which writes to the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long it is from the row to the settlement if they have a transaction each: long enough for kills
-/// to fall in between.
+/// The time between the row and the settlement if they use separate transactions: long enough for
+/// kills to occur in between.
 const GAP: Duration = Duration::from_millis(2);
 
-/// When the handler settles an event.
+/// The transaction in which the handler settles an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settling {
-    /// In the transaction that writes the row.
+    /// The transaction that writes the row.
     WithTheRow,
-    /// In a second transaction.
+    /// A second transaction.
     AfterTheRow,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Songs {
 }
 
 impl Songs {
-    /// Opens the file of a store, which has made it, and adds the table.
+    /// Opens the file of a store, which must exist, and adds the table.
     pub(super) fn open(file: &Path, settling: Settling) -> Result<Self> {
         let connection = Connection::open(file)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -55,7 +55,7 @@ impl Songs {
         let (connection, settling) = (self.connection.clone(), self.settling);
         let (task_id, ticket) = (event.task_id().to_string(), event.ticket());
         let keeping = tokio::task::spawn_blocking(move || {
-            // A transaction that was not committed is rolled back when it is dropped.
+            // A transaction that is dropped without a commit is rolled back.
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             keep(&mut connection, settling, &task_id, &ticket)
         });
@@ -81,12 +81,12 @@ fn keep(
     }
     match settle_in(&transaction, ticket)? {
         Settled::Settled => Ok(transaction.commit()?),
-        // The event is another handler's: the row must not stay.
+        // Another handler has the event: the row must be rolled back.
         settled => Err(HandlerError::retry(format!("not settled: {settled:?}"))),
     }
 }
 
-/// How many rows each task has.
+/// Returns the number of rows of each task.
 pub(super) fn rows(file: &Path) -> Result<BTreeMap<String, u32>> {
     let connection = Connection::open(file)?;
     let mut statement =

@@ -14,7 +14,7 @@ pub(super) fn listen(store: &Path) -> Result<ReceiverCommand> {
     ReceiverCommand::listen(store, Profile::Debug)
 }
 
-/// A receiver of our own.
+/// A receiver of this program.
 pub(super) fn of_variant(store: &Path, variant: Variant) -> Result<ReceiverCommand> {
     ReceiverCommand::of_this_program([
         "crash-receiver".to_owned(),
@@ -23,7 +23,7 @@ pub(super) fn of_variant(store: &Path, variant: Variant) -> Result<ReceiverComma
     ])
 }
 
-/// A receiver that runs.
+/// A running receiver.
 #[derive(Debug)]
 pub(super) struct Subject(ReceiverProcess);
 
@@ -36,7 +36,7 @@ impl Subject {
         self.0.address
     }
 
-    /// Lets it run and kills it; returns what it printed.
+    /// Lets it run, kills it, and returns its output.
     pub(super) fn kill(mut self, kill: Kill, at_most: Duration) -> Result<Vec<String>> {
         let (wait, handled_max) = match kill {
             Kill::After(wait) => (wait, usize::MAX),
@@ -56,7 +56,7 @@ impl Subject {
         Ok(printed)
     }
 
-    /// Asks it to stop, and returns what it printed.
+    /// Asks it to stop, and returns its output.
     pub(super) fn terminate(mut self) -> Result<Vec<String>> {
         self.0.process.signal("TERM")?;
         let status = self.0.process.wait()?;
@@ -66,7 +66,7 @@ impl Subject {
         Ok(self.rest().collect())
     }
 
-    /// The lines that were not read yet, of a process that has ended.
+    /// Returns the unread lines of a process that has ended.
     fn rest(&self) -> impl Iterator<Item = String> {
         self.0.lines.iter().map(|(_, line)| line)
     }

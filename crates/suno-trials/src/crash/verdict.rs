@@ -1,4 +1,4 @@
-//! What was found: nothing that was answered with 200 may be missing.
+//! The findings: every event that was answered with 200 must still exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -13,27 +13,27 @@ use super::load::Load;
 use super::songs;
 use crate::stored::block_on;
 
-/// How many records are read at once.
+/// The number of records that are read at once.
 const PAGE: u32 = 1_000;
 
-/// What was seen of the receiver: what it printed, and what stood in its store.
+/// The observations of the receiver: its output, and the contents of its store.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// How often each task was handled.
+    /// The number of times each task was handled.
     handled: BTreeMap<String, u32>,
-    /// Tasks that stood in the store as done when the process was dead.
+    /// Tasks that were done in the store when the process was dead.
     done: BTreeSet<String>,
     /// Tasks that were handled although they had been done.
     handled_after_done: BTreeSet<String>,
-    /// How many records each task has.
+    /// The number of records of each task.
     records: BTreeMap<String, u32>,
     not_done: BTreeSet<String>,
-    /// How many songs each task has, if the handler writes them.
+    /// The number of songs of each task, if the handler writes them.
     songs: Option<BTreeMap<String, u32>>,
 }
 
 impl Seen {
-    /// Takes in lines that the receiver printed.
+    /// Records the lines that the receiver printed.
     pub(super) fn handled(&mut self, lines: Vec<String>) {
         for line in lines {
             let task = serde_json::from_str(&line)
@@ -47,7 +47,7 @@ impl Seen {
         }
     }
 
-    /// Reads the store while nobody else uses it.
+    /// Reads the store while no process uses it.
     pub(super) fn look_into(&mut self, file: &Path) -> Result<()> {
         self.records.clear();
         self.not_done.clear();
@@ -63,14 +63,14 @@ impl Seen {
         Ok(())
     }
 
-    /// Reads what the handler has written into the file of the store.
+    /// Reads what the handler has written to the file of the store.
     pub(super) fn count_songs(&mut self, file: &Path) -> Result<()> {
         self.songs = Some(songs::rows(file)?);
         Ok(())
     }
 
-    /// How often each task was handled. A song says it better than a line, which may be missing
-    /// although the song is there, or be there twice for one song.
+    /// Returns how often each task was handled. A song is better evidence than a line: a line
+    /// may be missing although the song exists, or be printed twice for one song.
     fn handled_tasks(&self) -> &BTreeMap<String, u32> {
         self.songs.as_ref().unwrap_or(&self.handled)
     }
@@ -92,7 +92,7 @@ fn records(file: &Path) -> Result<Vec<EventRecord>> {
     })?
 }
 
-/// What was lost.
+/// The losses.
 #[derive(Debug)]
 pub(super) struct Verdict<'a> {
     load: &'a Load,
@@ -103,7 +103,7 @@ pub(super) struct Verdict<'a> {
     songs: Option<SongVerdict>,
 }
 
-/// How far songs and settled events are apart.
+/// Differences between songs and settled events.
 #[derive(Debug, Clone, Copy)]
 struct SongVerdict {
     /// Tasks with more than one song.
@@ -208,7 +208,7 @@ impl<'a> Verdict<'a> {
             out,
             "{}",
             if self.is_good() {
-                "nothing was lost"
+                "no event was lost"
             } else {
                 "FAILED"
             }

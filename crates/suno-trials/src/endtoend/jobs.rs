@@ -1,4 +1,4 @@
-//! The application that submits: which jobs there are, and what became of each.
+//! The application that submits: its jobs, and the result of each.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,8 @@ use fastrand::Rng;
 use suno_callback::{SubmitId, Submitter};
 use suno_types::{AddInstrumental, TaskId};
 
-/// What the provider does with a submit beside what it draws by itself, and how often in a hundred.
+/// The faults that the provider applies to a submit in addition to random ones, with their
+/// percentages.
 const FAULTS: [(usize, &str); 13] = [
     (48, ""),
     (8, ",cut"),
@@ -24,28 +25,28 @@ const FAULTS: [(usize, &str); 13] = [
     (3, ",poll-cut=2"),
 ];
 
-/// A job of the application, which wants one song of each.
+/// A job of the application, which wants one song for each job.
 #[derive(Debug)]
 pub(super) struct Job {
     number: usize,
-    /// How often it was submitted. Again only after it was surely not done.
+    /// The number of submits. A submit is repeated only if it certainly had no effect.
     tries: u32,
     pub(super) end: End,
 }
 
-/// What became of a job's submit.
+/// The result of a job's submit.
 #[derive(Debug)]
 pub(super) enum End {
-    /// Not submitted yet, or refused.
+    /// Not submitted yet, or rejected.
     Open,
-    /// The provider named its task.
+    /// The provider returned its task id.
     Submitted(TaskId),
-    /// Nobody knows whether there is a task.
+    /// It is unknown whether a task exists.
     Ambiguous(SubmitId),
 }
 
 impl Job {
-    /// What stands in the titles of all its submits, and in no other's.
+    /// A text in the titles of all its submits, and in no other title.
     pub(super) fn name(&self) -> String {
         format!("job {} ", self.number)
     }
@@ -76,7 +77,7 @@ fn draw(dice: &mut Rng) -> &'static str {
     ""
 }
 
-/// All jobs, and those that are still to be submitted.
+/// All jobs, and those that must still be submitted.
 #[derive(Debug)]
 pub(super) struct Jobs {
     pub(super) all: Vec<Job>,
@@ -100,7 +101,7 @@ impl Jobs {
         self.open.is_empty()
     }
 
-    /// Submits at most so many. What is surely refused is submitted again another time.
+    /// Submits at most this many jobs. A job that is certainly rejected is submitted again later.
     pub(super) async fn submit(
         &mut self,
         count: usize,

@@ -1,10 +1,10 @@
-//! `cargo xtask end-to-end`: client, receiver, dispatcher and reconciler against the emulator, under
-//! faults drawn at random, on a clock that is stepped.
+//! `cargo xtask end-to-end`: client, receiver, dispatcher and reconciler against the emulator, with
+//! random faults, on a clock that advances in steps.
 //!
-//! At the end every task that was made has exactly one last event that was handled, found by a
-//! callback or by asking, and it is what the provider made of the task; nothing was submitted twice;
-//! nothing that a stranger sent was handled. A task whose answer and callbacks were all lost is
-//! among the submits that the ledger reports.
+//! At the end, every created task must have exactly one handled terminal event, found by a callback
+//! or by a poll, which matches the provider's true result. No job may be submitted twice, and no
+//! stranger's event may be handled. A task whose response and callbacks were all lost must be among
+//! the submits that the ledger reports.
 
 mod jobs;
 mod options;
@@ -21,15 +21,16 @@ pub use self::options::{Broken, EndToEnd};
 use self::verdict::Verdict;
 use self::world::World;
 
-/// How many findings are printed.
+/// The maximum number of findings that are printed.
 const FINDINGS_MAX: usize = 20;
 
 impl EndToEnd {
-    /// Runs all worlds to their ends, and tells what was found; false if anything was wrong.
+    /// Runs all worlds to their ends, and reports the findings. Returns false if anything was
+    /// wrong.
     ///
     /// # Errors
     ///
-    /// If a world cannot be set up or does not come to an end.
+    /// Returns an error if a world cannot be set up or does not end.
     pub fn run(&self, out: &mut dyn Write) -> Result<bool> {
         let started = Instant::now();
         let worlds = self.worlds.clamp(1, self.tasks.max(1));
@@ -56,7 +57,7 @@ impl EndToEnd {
     }
 }
 
-/// One world, on a thread of its own.
+/// Runs one world on a separate thread.
 fn live(tasks: usize, seed: u64, broken: Option<Broken>) -> Result<Verdict> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -66,5 +67,5 @@ fn live(tasks: usize, seed: u64, broken: Option<Broken>) -> Result<Verdict> {
         world.live().await
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    end.with_context(|| format!("the world of seed {seed} did not come to its end"))
+    end.with_context(|| format!("the world of seed {seed} did not end"))
 }

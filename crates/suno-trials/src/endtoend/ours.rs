@@ -1,4 +1,4 @@
-//! Our side of a world: store, receiver, dispatcher and reconciler, which can be killed.
+//! This project's side of a world: store, receiver, dispatcher and reconciler, which can be killed.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,21 +21,21 @@ use tokio::runtime::Runtime;
 
 use super::options::Broken;
 
-/// How often an event is tried: handlers fail on purpose, and records are late.
+/// The number of attempts of an event: handlers fail on purpose, and records are late.
 const ATTEMPTS_MAX: u32 = 40;
-/// One of so many handlings fails.
+/// One in this many handler calls fails.
 const FAILURES: u64 = 12;
-/// How long the threads of a receiver may take to end.
+/// The time limit for the threads of a receiver to end.
 const END: Duration = Duration::from_secs(5);
-/// How long to wait, in real time, before looking again whether anything is being handled.
+/// The real time to wait before checking again whether any event is being handled.
 const LOOK: Duration = Duration::from_millis(1);
-/// For how long, in real time, nothing must have changed until nothing is being handled: longer than a
-/// store takes to notice that the clock was stepped.
+/// The real time without changes after which no event is being handled: longer than a store takes
+/// to notice a step of the clock.
 const QUIET: Duration = Duration::from_millis(150);
-/// How often to look at most.
+/// The maximum number of checks.
 const LOOKS_MAX: u32 = 20_000;
 
-/// What handlers were told, and took.
+/// The calls of the handlers, and the events that they accepted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Handled(Arc<Mutex<Vec<Event>>>);
 
@@ -51,7 +51,7 @@ impl Handled {
     }
 }
 
-/// What outlives a kill.
+/// The data that survives a kill.
 #[derive(Debug, Clone)]
 pub(super) struct Outside {
     pub(super) file: PathBuf,
@@ -63,7 +63,7 @@ pub(super) struct Outside {
     pub(super) broken: Option<Broken>,
 }
 
-/// A receiver at work, on a runtime of its own, so that a kill ends all of it wherever it is.
+/// A running receiver on its own runtime, so that a kill ends all of it at any point.
 pub(super) struct Ours {
     runtime: Runtime,
     pub(super) store: Arc<SqliteStore>,
@@ -96,14 +96,14 @@ impl Ours {
         }
     }
 
-    /// Ends everything at once, wherever it is.
+    /// Ends everything at once, at any point.
     pub(super) async fn kill(self) -> Result<()> {
-        // Waits for the threads, so that nobody listens any more when this returns.
+        // Waits for the threads, so that no socket is listening when this returns.
         let ending = tokio::task::spawn_blocking(|| self.runtime.shutdown_timeout(END));
         ending.await.context("the receiver does not end")
     }
 
-    /// Waits until nothing is being handled and nothing could be.
+    /// Waits until no event is being handled and none could be.
     pub(super) async fn settle_down(&self) -> Result<()> {
         let mut before = Vec::new();
         let mut unchanged_since = Instant::now();
@@ -115,7 +115,7 @@ impl Ours {
             if active != before {
                 (before, unchanged_since) = (active, Instant::now());
             } else if unchanged_since.elapsed() >= QUIET {
-                // The claims of a process that was killed, and the events that wait for them.
+                // The claims of a killed process, and the events that wait for them.
                 return Ok(());
             }
             tokio::time::sleep(LOOK).await;
@@ -123,7 +123,7 @@ impl Ours {
         anyhow::bail!("handling does not come to an end")
     }
 
-    /// The events that are claimed or could be, with how often they were attempted.
+    /// Returns the events that are or could be claimed, with their numbers of attempts.
     async fn active_events(&self) -> Result<Vec<(EventId, u32)>> {
         let mut active = Vec::new();
         for state in [StateName::Ready, StateName::Claimed, StateName::Waiting] {
@@ -137,7 +137,7 @@ impl Ours {
         Ok(active)
     }
 
-    /// Asks about everything that is due.
+    /// Asks the provider about every task that is due.
     pub(super) async fn reconcile(&self) -> Result<Vec<Round>> {
         let mut rounds = Vec::new();
         if self.broken == Some(Broken::Unreconciled) {
@@ -182,14 +182,14 @@ fn dispatch(inbox: Inbox, handler: impl CallbackHandler) {
     let running = Dispatcher::new(inbox, handler)
         .with_attempts_max(ATTEMPTS_MAX)
         .start();
-    // It ends with its runtime.
+    // Ends with its runtime.
     tokio::spawn(async move {
         let _running = running;
         std::future::pending::<()>().await;
     });
 }
 
-/// Takes what it is told, and fails now and then.
+/// Accepts events, and sometimes fails.
 fn handler(outside: &Outside) -> impl CallbackHandler + use<> {
     let handled = outside.handled.clone();
     let calls = AtomicU64::new(0);

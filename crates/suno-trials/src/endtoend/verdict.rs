@@ -1,4 +1,4 @@
-//! What was found at the end of a world.
+//! The findings at the end of a world.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Write;
@@ -14,10 +14,11 @@ use super::jobs::{End, Job, Jobs};
 use super::options::EndToEnd;
 use super::ours::Handled;
 
-/// How many handlers may run when a receiver is killed, and run again.
+/// The maximum number of handlers that may be running when a receiver is killed, and so run
+/// again.
 const HANDLERS_MAX: usize = suno_callback::Dispatcher::HANDLERS_MAX;
 
-/// What can be known of a world.
+/// The facts known about a world.
 pub(super) struct Evidence {
     base_url: String,
     tasks: Vec<TaskSummary>,
@@ -45,7 +46,7 @@ impl Evidence {
         })
     }
 
-    /// The tasks whose last event was handled.
+    /// The tasks whose terminal event was handled.
     fn ended(&self) -> HashSet<&str> {
         let last = self
             .handled
@@ -54,8 +55,8 @@ impl Evidence {
         last.map(|event| event.task_id().as_str()).collect()
     }
 
-    /// Whether nothing more is to come: everything that was stored is settled, and every task has
-    /// its end or is one of those that nobody can know of.
+    /// Whether nothing more will happen: every stored event is settled, and every task has its
+    /// end or is one whose end cannot be known.
     pub(super) fn is_complete(&self) -> bool {
         let ended = self.ended();
         let unknown = self.open.len();
@@ -68,7 +69,7 @@ impl Evidence {
             && missing.count() <= unknown
     }
 
-    /// Compares what was handled with what is true.
+    /// Compares the handled events with the truth.
     pub(super) fn judge(&self, jobs: &Jobs, rounds: &[Round], kills: usize, seed: u64) -> Verdict {
         let mut verdict = Verdict {
             tasks: self.tasks.len(),
@@ -132,12 +133,12 @@ impl Evidence {
     }
 }
 
-/// What is true of tasks, and what was handled of each.
+/// The truth about tasks, and the handled events of each.
 struct Truth<'a> {
     evidence: &'a Evidence,
     tasks: HashMap<&'a str, &'a TaskSummary>,
     by_job: HashMap<&'a str, Vec<&'a TaskSummary>>,
-    /// The last stages of each task that were handled.
+    /// The handled terminal stages of each task.
     ends: HashMap<&'a str, BTreeSet<&'a Stage>>,
 }
 
@@ -163,7 +164,7 @@ impl<'a> Truth<'a> {
         }
     }
 
-    /// What is wrong about a job.
+    /// Returns what is wrong with a job.
     fn of(&self, job: &Job) -> Vec<String> {
         let name = job.name();
         let tasks = self.by_job.get(name.trim()).map_or(&[][..], |tasks| tasks);
@@ -191,7 +192,7 @@ impl<'a> Truth<'a> {
         found
     }
 
-    /// What is wrong about the end of a task that is known.
+    /// Returns what is wrong with the end of a known task.
     fn end_of(&self, task: &TaskSummary) -> Option<String> {
         let ends = self.ends.get(&*task.task_id);
         let expected = match task.ending {
@@ -220,7 +221,7 @@ impl<'a> Truth<'a> {
             .any(|attempt| attempt.task_id == task_id && attempt.outcome.is_delivered())
     }
 
-    /// Why an event should not have been handled as it was.
+    /// Returns why an event should not have been handled as it was.
     fn denies(&self, event: &Event) -> Option<String> {
         let Some(task) = self.tasks.get(event.task_id().as_str()) else {
             return Some("there is no such task".to_owned());
@@ -245,13 +246,14 @@ impl<'a> Truth<'a> {
     }
 }
 
-/// The job that a title names: `[emulator:…] job 7 try 0`, with or without what is in brackets.
+/// Returns the job that a title names: `[emulator:…] job 7 try 0`, with or without the part in
+/// brackets.
 fn job_of(title: &str) -> &str {
     let rest = title.split_once("] ").map_or(title, |(_, rest)| rest);
     rest.split_once(" try ").map_or(rest, |(job, _)| job)
 }
 
-/// What was found in one world, or in all.
+/// The findings in one world, or in all.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     tasks: usize,

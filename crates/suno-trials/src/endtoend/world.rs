@@ -18,24 +18,25 @@ use super::options::Broken;
 use super::ours::{Handled, Ours, Outside};
 use super::verdict::{Evidence, Verdict};
 
-/// When every world begins, in milliseconds since 1970. The clock of the provider runs along with it.
+/// The start time of every world, in milliseconds since 1970. The provider's clock advances along
+/// with it.
 const START_MS: u64 = 1_790_000_000_000;
-/// How far the clock goes while submits are made: as long as the provider's limit looks back.
+/// The step of the clock while submits are made: the window of the provider's rate limit.
 const SUBMITTING: Duration = Duration::from_secs(10);
-/// How many submits are made in that time: one more than the provider takes.
+/// The number of submits in that time: one more than the provider accepts.
 const SUBMITS: usize = 21;
-/// How far it goes in one step afterwards, well within what a signature's timestamp may be off.
+/// The step of the clock afterwards, well within the window of a signature's timestamp.
 const WAITING: Duration = Duration::from_secs(30);
-/// How many such steps are made at most: a day, after which tasks are given up.
+/// The maximum number of such steps: a day, after which tasks are given up.
 const STEPS_MAX: usize = 2_880;
-/// How many steps are made after everything seems to be done, to see what still comes.
+/// The number of steps after everything seems to be done, to see what still arrives.
 const STEPS_AFTER: usize = 40;
-/// In one of so many steps the receiver is killed.
+/// In one of this many steps the receiver is killed.
 const KILLS: usize = 40;
-/// How long after the beginning of the step, in real time, at most: most steps take that long, and
-/// what is left of one goes on without a receiver.
+/// The maximum real time of a kill after the start of the step. Most steps take that long, and the
+/// rest of a step continues without a receiver.
 const KILL_WITHIN: Duration = Duration::from_millis(8);
-/// How many attempts to deliver are kept for the verdict, for each task.
+/// The number of delivery attempts that are kept for the verdict, for each task.
 const ATTEMPTS_PER_TASK: usize = 64;
 
 /// A provider, a receiver, an application, and time.
@@ -51,7 +52,7 @@ pub(super) struct World {
     kills: usize,
     seed: u64,
     dir: TempDir,
-    /// Keeps the receiver's address while it is down.
+    /// Reserves the receiver's address while it is down.
     _reserved: TcpSocket,
 }
 
@@ -67,7 +68,7 @@ impl World {
         let emulator = Emulator::start(config).await?;
         let key = emulator
             .webhook_key()
-            .context("the emulator signs nothing")?;
+            .context("the emulator does not sign callbacks")?;
         let (reserved, address) = reserve()?;
         let outside = Outside {
             file: dir.path().join("suno.db"),
@@ -95,7 +96,7 @@ impl World {
         })
     }
 
-    /// Submits everything, lets time pass until all is done, and judges.
+    /// Submits everything, lets time pass until all is done, and checks the result.
     pub(super) async fn live(mut self) -> Result<Verdict> {
         while !self.jobs.are_submitted() {
             let submitting =
@@ -118,7 +119,7 @@ impl World {
         self.judge().await
     }
 
-    /// Lets some time pass, now and then with a receiver that is killed in it.
+    /// Lets some time pass, and sometimes kills the receiver in the meantime.
     async fn step(mut self, by: Duration) -> Result<Self> {
         self.outside.clock.step(by);
         if self.dice.usize(..KILLS) == 0 {
@@ -143,7 +144,7 @@ impl World {
         Ok(self)
     }
 
-    /// Whether every task has an end that was handled, as far as anybody can know of it.
+    /// Whether every task has a handled end, as far as that can be known.
     async fn is_done(&self) -> Result<bool> {
         let evidence = self.evidence().await?;
         Ok(evidence.is_complete())
@@ -164,7 +165,7 @@ impl World {
 }
 
 fn client(emulator: &Emulator) -> Result<Client> {
-    // Limits and pauses are kept in real time, which does not pass here: refusals are seen instead.
+    // Limits and pauses use real time, which does not pass here, so requests are rejected instead.
     let client = Client::builder(Provider::Kie, ApiKey::new(emulator.api_key())?)
         .base_url(emulator.base_url())
         .submit_limit(None)
@@ -179,7 +180,8 @@ fn submitter(emulator: &Emulator, ours: &Ours, outside: &Outside) -> Result<Subm
     Ok(Submitter::new(client, ours.store.clone()).with_clock(outside.clock.clone()))
 }
 
-/// An address of our own. It stays ours as long as the socket is there, also while nobody listens.
+/// Reserves an address. It stays reserved as long as the socket exists, even if no receiver is
+/// listening.
 fn reserve() -> Result<(TcpSocket, SocketAddr)> {
     let reserve = || {
         let socket = TcpSocket::new_v4()?;

@@ -1,5 +1,5 @@
-//! `cargo xtask footprint`: how much memory `suno listen` takes, and whether it answers during a flood
-//! of connections. It reads `/proc`, so that it runs on Linux only.
+//! `cargo xtask footprint`: measures the memory of `suno listen`, and checks that it responds
+//! during a flood of connections. It reads `/proc`, so it runs only on Linux.
 
 mod subject;
 
@@ -16,18 +16,18 @@ use suno_types::signature::WebhookKey;
 
 use self::subject::Subject;
 
-/// Measure the memory of `suno listen`, and whether it answers during a flood of connections
+/// Measure the memory of `suno listen`, and check that it responds during a flood of connections
 ///
-/// Exit codes: 0 all bounds are kept; 1 one is not; 2 it could not be run.
+/// Exit codes: 0 all limits were kept; 1 a limit was exceeded; 2 the test could not be run.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Footprint {
-    /// How many connections are open and idle
+    /// Number of open idle connections
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     connections: usize,
-    /// How many events are stored and not handled
+    /// Number of stored unhandled events
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     events: usize,
-    /// How many connections are opened at once
+    /// Number of connections that are opened at once
     #[arg(long, value_name = "COUNT", default_value_t = 5_000)]
     flood: usize,
     /// Measure a build without optimisations
@@ -35,25 +35,28 @@ pub struct Footprint {
     debug: bool,
 }
 
-/// How many bytes are resident after the first event, at most.
+/// The maximum number of resident bytes after the first event.
 const IDLE_BYTES_MAX: u64 = 15_000_000;
-/// How many bytes an open idle connection may add. hyper alone takes 11,100 of them, for two buffers
-/// of 8 KiB each of which some pages were touched. Pages make it differ by 150 from run to run.
+/// The maximum number of bytes that an open idle connection may add. hyper alone uses 11,100 of
+/// them, for two buffers of 8 KiB each with some touched pages. The granularity of pages changes it
+/// by 150 from run to run.
 const CONNECTION_BYTES_MAX: u64 = 12_000;
-/// How many bytes the events that are not handled may add.
+/// The maximum number of bytes that the unhandled events may add.
 const EVENTS_BYTES_MAX: u64 = 20_000_000;
-/// How long an answer may take during the flood.
+/// The time limit for a response during the flood.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// How many connections send events, and how many events each sends before it reads the answers.
+/// The number of connections that send events, and the number of events that each sends before it
+/// reads the responses.
 const SENDERS: usize = 16;
 const PIPELINED: usize = 25;
 
 impl Footprint {
-    /// Measures, each figure in a process of its own, and tells; false if a bound is not kept.
+    /// Measures each figure in its own process, and prints the results. Returns false if a limit is
+    /// exceeded.
     ///
     /// # Errors
     ///
-    /// If the receiver cannot be built or started, or does not answer.
+    /// Returns an error if the receiver cannot be built or started, or does not respond.
     pub fn run(&self, out: &mut dyn Write) -> Result<bool> {
         let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
         let profile = match self.debug {
@@ -101,14 +104,14 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// After one event, so that everything has been used once.
+/// Measured after one event, so that everything has been used once.
 fn idle(subject: &Subject) -> Result<u64> {
     Sender::connect(subject.address())?.send(0..1)?;
     subject.resident_bytes()
 }
 
-/// Each connection has sent an event before it is idle. All of these events were stored before, so
-/// that what the store keeps of them does not count.
+/// Each connection has sent an event before it becomes idle. All of these events were stored
+/// before, so that the memory of the store does not count.
 fn of_a_connection(subject: &Subject, count: usize) -> Result<u64> {
     Sender::connect(subject.address())?.send(0..count + 1)?;
     let before = idle(subject)?;
@@ -120,13 +123,13 @@ fn of_a_connection(subject: &Subject, count: usize) -> Result<u64> {
     }
     let after = subject.resident_bytes()?;
     for sender in &mut open {
-        // None of them was closed meanwhile.
+        // None of them may have been closed in the meantime.
         sender.send(0..1)?;
     }
     Ok(after.saturating_sub(before) / count.max(1) as u64)
 }
 
-/// Nobody reads what the receiver prints, so that all but the first few wait to be handled.
+/// The output of the receiver is not read, so that all but the first few events stay unhandled.
 fn of_events(subject: &Subject, count: usize) -> Result<u64> {
     let before = idle(subject)?;
     let address = subject.address();
@@ -150,7 +153,8 @@ fn of_events(subject: &Subject, count: usize) -> Result<u64> {
     Ok(subject.resident_bytes()?.saturating_sub(before))
 }
 
-/// The slowest of the answers to others while many connect and say nothing.
+/// Returns the time of the slowest response to other requests while many connections are opened and
+/// send nothing.
 fn during_a_flood(subject: &Subject, count: usize) -> Result<Duration> {
     let address = subject.address();
     let flood = thread::spawn(move || -> std::io::Result<Vec<TcpStream>> {
@@ -191,7 +195,7 @@ impl Sender {
         })
     }
 
-    /// Sends events with these numbers, and expects each to be taken.
+    /// Sends events with these numbers, and expects each to be accepted.
     fn send(&mut self, numbers: std::ops::Range<usize>) -> Result<()> {
         let numbers: Vec<_> = numbers.collect();
         for numbers in numbers.chunks(PIPELINED) {

@@ -1,4 +1,4 @@
-//! The receiver that is measured: a real `suno listen` whose output nobody reads.
+//! The receiver under measurement: a real `suno listen` whose output is not read.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ pub(super) struct Subject {
     process: Process,
     address: SocketAddr,
     store: PathBuf,
-    /// Full from some moment on, so that handlers wait.
+    /// It fills up after some time, so that handlers wait.
     _unread: BufReader<ChildStdout>,
 }
 
@@ -39,13 +39,13 @@ impl Subject {
         self.address
     }
 
-    /// How many bytes of the process are in memory.
+    /// Returns the number of bytes of the process in memory.
     pub(super) fn resident_bytes(&self) -> Result<u64> {
         let bytes = self.process.resident_bytes();
         bytes.context("the memory of the process cannot be read from /proc; this needs Linux")
     }
 
-    /// How many events wait to be handled.
+    /// Returns the number of unhandled events.
     pub(super) fn unhandled(&self) -> Result<u64> {
         unsettled(&self.store)
     }

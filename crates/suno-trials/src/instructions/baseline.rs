@@ -1,4 +1,4 @@
-//! The counts that were recorded, and what became of them.
+//! The recorded counts, and the comparison with new ones.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// By how many per cent a count may grow.
+/// The maximum growth of a count, in per cent.
 const GROWTH_PERCENT_MAX: u64 = 5;
 
-/// What counts depend on besides the code.
+/// The environment on which counts depend besides the code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Builder {
     rustc: String,
@@ -23,12 +23,12 @@ impl fmt::Display for Builder {
     }
 }
 
-/// Counts and what they were made with.
+/// Counts and the environment in which they were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Baseline {
     #[serde(flatten)]
     builder: Builder,
-    /// Instructions for each time that a piece of work is done.
+    /// The number of instructions for one repetition of each piece of work.
     instructions: BTreeMap<String, u64>,
 }
 
@@ -53,7 +53,8 @@ impl Baseline {
     pub(super) fn read() -> Result<Self> {
         let text = fs::read_to_string(Self::PATH)
             .with_context(|| format!("nothing is recorded in {}", Self::FILE))?;
-        serde_json::from_str(&text).with_context(|| format!("{} holds no counts", Self::FILE))
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} does not contain counts", Self::FILE))
     }
 
     pub(super) fn write(&self) -> Result<()> {
@@ -70,7 +71,7 @@ impl Baseline {
         &self.builder
     }
 
-    /// What became of each count, those that are new or gone included.
+    /// Returns the change of each count, including those that are new or gone.
     pub(super) fn compare(&self, counted: &BTreeMap<String, u64>) -> Vec<Finding> {
         let mut pieces: Vec<&String> = self.instructions.keys().chain(counted.keys()).collect();
         pieces.sort_unstable();
@@ -84,7 +85,7 @@ impl Baseline {
     }
 }
 
-/// What became of a count.
+/// The change of a count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) piece: String,
@@ -93,12 +94,12 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// By how much it has grown, as a part of what was recorded.
+    /// Returns the growth as a fraction of the recorded count.
     fn growth(&self) -> Option<f64> {
         Some(self.now? as f64 / self.recorded? as f64 - 1.0)
     }
 
-    /// True if it has grown too much, or cannot be compared.
+    /// Whether the count has grown too much, or cannot be compared.
     pub(super) fn is_bad(&self) -> bool {
         match (self.recorded, self.now) {
             (Some(recorded), Some(now)) => now * 100 > recorded * (100 + GROWTH_PERCENT_MAX),

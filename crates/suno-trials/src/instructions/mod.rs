@@ -1,10 +1,10 @@
-//! `cargo xtask instructions`: how many instructions decoding, verifying and accepting take, beside
-//! what was recorded.
+//! `cargo xtask instructions`: counts the instructions of decoding, verifying and accepting, and
+//! compares them with recorded counts.
 //!
-//! Instructions do not depend on what else the machine does, so that a few per cent can be told
-//! from noise. They do depend on the compiler: under another one than the recorded, nothing is
-//! compared. They are counted by valgrind's callgrind, twice for each piece of work, with few and
-//! with many repetitions; the difference leaves out everything that is done once.
+//! Instructions do not depend on other load of the machine, so a few per cent can be distinguished
+//! from noise. They do depend on the compiler: with another one than the recorded, nothing is
+//! compared. Valgrind's callgrind counts them twice for each piece of work, with few and with many
+//! repetitions; the difference leaves out everything that is done once.
 
 mod baseline;
 mod work;
@@ -22,23 +22,23 @@ pub use self::work::{Piece, Work};
 
 use self::baseline::{Baseline, Finding};
 
-/// The exit code if valgrind is not there.
+/// The exit code if valgrind is not installed.
 const NO_VALGRIND: u8 = 3;
-/// The exit code if another compiler recorded the counts.
+/// The exit code if the counts were recorded with another compiler.
 const OTHER_COMPILER: u8 = 4;
-/// How often a piece of work is done.
+/// The numbers of repetitions of a piece of work.
 const FEW: usize = 512;
 const MANY: usize = 1_536;
-/// Has glibc keep what is freed as it is. What joining it takes depends on where it happens to lie,
-/// and so on the lengths of paths: up to 7 % of accepting into memory.
+/// Makes glibc keep freed blocks unmerged. The cost of merging depends on their addresses, and so
+/// on the lengths of paths: up to 7 % of accepting into memory.
 const TUNABLES: &str = "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=65536";
 
-/// Count the instructions of decoding, verifying and accepting, and compare them with what was
-/// recorded
+/// Count the instructions of decoding, verifying and accepting, and compare them with recorded
+/// counts
 ///
-/// Exit codes: 0 no count grew by more than 5 %; 1 one did; 2 it could not be run; 3 valgrind is
-/// not installed; 4 the counts were recorded with another compiler or kind of machine: record anew,
-/// on the commit before the change.
+/// Exit codes: 0 no count grew by more than 5 %; 1 a count did; 2 the test could not be run; 3
+/// valgrind is not installed; 4 the counts were recorded with another compiler or kind of machine:
+/// record them again, on the commit before the change.
 #[derive(Debug, clap::Args)]
 pub struct Instructions {
     /// Record the counts instead of comparing them
@@ -51,7 +51,7 @@ impl Instructions {
     ///
     /// # Errors
     ///
-    /// If the release build or valgrind fails, or nothing is recorded yet.
+    /// Returns an error if the release build or valgrind fails, or if nothing is recorded yet.
     pub fn run(&self, out: &mut dyn Write) -> Result<ExitCode> {
         if !has_valgrind() {
             writeln!(out, "valgrind was not found: nothing was counted")?;
@@ -131,7 +131,8 @@ fn count_all() -> Result<BTreeMap<String, u64>> {
     Ok(counted)
 }
 
-/// Does a piece of work so many times under callgrind, and returns the instructions of all.
+/// Repeats a piece of work this often under callgrind, and returns the total number of
+/// instructions.
 fn count(program: &Path, piece: Piece, times: usize, dir: &Path) -> Result<u64> {
     let counts = dir.join("counts");
     let run = Command::new("valgrind")
@@ -151,6 +152,6 @@ fn count(program: &Path, piece: Piece, times: usize, dir: &Path) -> Result<u64> 
     }
     let text = fs::read_to_string(counts)?;
     let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
-    let total = total.context("callgrind told no total")?;
-    total.trim().parse().context("callgrind told no number")
+    let total = total.context("callgrind printed no total")?;
+    total.trim().parse().context("callgrind printed no number")
 }

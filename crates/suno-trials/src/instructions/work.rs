@@ -1,4 +1,4 @@
-//! The work whose instructions are counted.
+//! The pieces of work whose instructions are counted.
 
 use std::fmt;
 use std::hint::black_box;
@@ -21,11 +21,11 @@ use suno_types::{Callback, CallbackRef, Peek, TaskId};
 
 use crate::bench::delivery;
 
-/// How big the body is that is decoded and verified.
+/// The size of the body that is decoded and verified.
 const BODY_BYTES: usize = 1_700;
-/// How big the body of an event is that is stored.
+/// The size of the body of an event that is stored.
 const EVENT_BODY_BYTES: usize = 1_150;
-/// How many deliveries share a commit, and how many events a claim.
+/// The number of deliveries in a commit, and of events in a claim.
 const BATCH: usize = 32;
 const KEY: &str = "whk-instructions";
 const WORKER: WorkerId = WorkerId(1);
@@ -36,21 +36,21 @@ const WINDOW: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum Piece {
-    /// A body of 1.7 kB to owned types.
+    /// Decode a body of 1.7 kB to owned types.
     Decode,
-    /// What a body of 1.7 kB says, borrowed.
+    /// Decode a body of 1.7 kB to borrowed types.
     Read,
-    /// The task id of a body of 1.7 kB.
+    /// Read the task id of a body of 1.7 kB.
     Peek,
-    /// The signature of a callback.
+    /// Verify the signature of a callback.
     Verify,
-    /// A request to its answer, with the store in memory.
+    /// Process a request up to its response, with the store in memory.
     Receive,
-    /// An event into the store in memory.
+    /// Accept an event into the store in memory.
     AcceptMemory,
-    /// An event into the SQLite store.
+    /// Accept an event into the SQLite store.
     AcceptSqlite,
-    /// An event claimed in the SQLite store, and settled.
+    /// Claim an event in the SQLite store, and settle it.
     ClaimSqlite,
 }
 
@@ -61,23 +61,24 @@ impl fmt::Display for Piece {
     }
 }
 
-/// A piece of work, done so many times.
+/// A piece of work, repeated a number of times.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Work {
-    /// What to do
+    /// Work to do
     piece: Piece,
-    /// How often
+    /// Number of repetitions
     times: usize,
-    /// For how many times to prepare: what is prepared is the same however often it is done
+    /// Number of repetitions to prepare for, so that the preparation does not depend on the
+    /// number that is done
     prepared: usize,
 }
 
 impl Work {
-    /// Does it.
+    /// Does the work.
     ///
     /// # Errors
     ///
-    /// If it does not come out as it should.
+    /// Returns an error if the result is not as expected.
     pub async fn run(self) -> Result<()> {
         match self.piece {
             Piece::Decode => self.decode(),
@@ -184,7 +185,7 @@ impl Work {
     }
 }
 
-/// An id like the provider's: 32 characters in no order.
+/// Returns an id like the provider's: 32 random-looking characters.
 fn task(number: usize) -> String {
     let mixed = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     format!("{mixed:016x}{number:016x}")
@@ -199,7 +200,7 @@ fn request(key: &WebhookKey, task: &str) -> Result<Request<Bytes>> {
         .body(Bytes::from(body(task, BODY_BYTES)))?)
 }
 
-/// A clock that stands.
+/// A clock that does not advance.
 #[derive(Debug)]
 struct At(u64);
 

@@ -1,4 +1,5 @@
-//! Those who ask: a bare client, the client of this workspace, and many waits of it.
+//! The polling clients: a bare client, the client of this workspace, and many waits of
+//! it.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -21,14 +22,14 @@ use tokio::task::JoinSet;
 use super::provider::LONGEST_GAP;
 use crate::bench::machine::kilobytes;
 
-/// How long a wait may last: longer than any run.
+/// The time limit of a wait: longer than any run.
 const DEADLINE: Duration = Duration::from_secs(3_600);
 
-/// Who asks.
+/// The polling client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum Asker {
-    /// The client of hyper-util, which reads the answers and looks at nothing.
+    /// The client of hyper-util, which reads the responses without checking them.
     HyperUtil,
     /// The client of this workspace.
     SunoClient,
@@ -36,19 +37,19 @@ pub enum Asker {
     Waits,
 }
 
-/// What to ask.
+/// The options of a polling client.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Asking {
-    /// Who asks
+    /// Client to use
     pub asker: Asker,
-    /// Whom
+    /// Address of the provider
     pub address: SocketAddr,
-    /// How many tasks at the same time
+    /// Number of tasks at the same time
     pub tasks: usize,
-    /// For how long, in milliseconds
+    /// Duration, in milliseconds
     #[arg(value_parser = |text: &str| text.parse().map(Duration::from_millis))]
     pub duration: Duration,
-    /// How long a wait lets pass between two polls, in milliseconds
+    /// Time between two polls of a wait, in milliseconds
     #[arg(value_parser = |text: &str| text.parse().map(Duration::from_millis))]
     pub interval: Duration,
 }
@@ -78,11 +79,11 @@ impl Asking {
     }
 }
 
-/// Asks, and prints what came of it as one JSON object.
+/// Polls, and prints the result as one JSON object.
 ///
 /// # Errors
 ///
-/// If an answer is not what it should be.
+/// Returns an error if a response is not as expected.
 pub(crate) async fn ask(asking: Asking) -> Result<()> {
     let told = match asking.asker {
         Asker::HyperUtil => {
@@ -100,7 +101,7 @@ pub(crate) async fn ask(asking: Asking) -> Result<()> {
                 async move {
                     let submitted = client.submit(&request).await?;
                     let record = client.record(&submitted.task_id).await?;
-                    record.map(|_| ()).context("the task is not known")
+                    record.map(|_| ()).context("the task is unknown")
                 }
             })
             .await?
@@ -122,7 +123,7 @@ fn request() -> Result<AddInstrumental> {
     Ok(request)
 }
 
-/// Submits and polls, so many at the same time.
+/// Submits and polls, with this many tasks at the same time.
 async fn pairs<F>(asking: &Asking, pair: impl Fn() -> F) -> Result<serde_json::Value>
 where
     F: Future<Output = Result<()>>,
@@ -189,7 +190,7 @@ impl BareAsker {
     }
 }
 
-/// Lets many waits go on for a while, begun evenly over an interval.
+/// Runs many waits for some time, started evenly over an interval.
 async fn waits(asking: &Asking) -> Result<serde_json::Value> {
     let client = asking.client()?;
     let mut waits = JoinSet::new();
@@ -211,7 +212,7 @@ async fn waits(asking: &Asking) -> Result<serde_json::Value> {
     }
     let resident_kb = own_resident_bytes()
         .map(kilobytes)
-        .context("how much memory is not told")?;
+        .context("cannot read the memory use")?;
     let gap = BareAsker::new(asking.address)?
         .ask(Method::GET, LONGEST_GAP.to_owned(), Bytes::new())
         .await?;

@@ -1,4 +1,4 @@
-//! The client beside a bare one: submit and poll over connections that are kept, and many waits.
+//! Compares the client with a bare one: submit and poll over kept connections, and many waits.
 
 mod asking;
 mod provider;
@@ -18,11 +18,11 @@ use super::bound;
 use super::machine::{Program, Running, describe};
 use super::statistics::{Figures, cell};
 
-/// Submit and poll over kept connections, beside the bare client of hyper-util; and what waits
-/// take
+/// Submit and poll over kept connections, compared with the bare client of hyper-util; and
+/// measure many waits
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Options {
-    /// How many submit and poll at the same time
+    /// Number of tasks that submit and poll at the same time
     #[arg(
         long,
         value_name = "COUNT",
@@ -30,10 +30,10 @@ pub(super) struct Options {
         default_value_t = 16
     )]
     tasks: usize,
-    /// How long each run lasts
+    /// Duration of each run
     #[arg(long, value_parser = bound::seconds, default_value_t = 3.0)]
     seconds: f64,
-    /// How often each client is run
+    /// Number of runs of each client
     #[arg(
         long,
         value_name = "COUNT",
@@ -41,7 +41,7 @@ pub(super) struct Options {
         default_value_t = 3
     )]
     rounds: usize,
-    /// How many waits there are at the same time
+    /// Number of waits at the same time
     #[arg(
         long,
         value_name = "COUNT",
@@ -49,7 +49,7 @@ pub(super) struct Options {
         default_value_t = 10_000
     )]
     waits: usize,
-    /// How long a wait lets pass between two polls
+    /// Time between two polls of a wait
     #[arg(long, value_name = "SECONDS", value_parser = bound::seconds, default_value_t = 10.0)]
     interval: f64,
     /// Print one JSON object
@@ -57,14 +57,14 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// What a client told of a run.
+/// The results of a client in a run.
 #[derive(Debug, Clone, Deserialize)]
 struct Pairs {
     per_second: f64,
     cpu_micros_each: f64,
 }
 
-/// What waits came to.
+/// The results of the waits.
 #[derive(Debug, Clone, Deserialize)]
 struct Waits {
     resident_kb: f64,

@@ -1,4 +1,4 @@
-//! A provider that knows every task, and says of each that it is pending: as little as it can do.
+//! A provider that knows every task and reports each as pending: the minimum work.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -16,9 +16,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// Tells the longest time between two polls of one task, in seconds.
+/// Returns the longest time between two polls of one task, in seconds.
 pub(super) const LONGEST_GAP: &str = "/longest-gap";
-/// A request that names no task is answered with this one.
+/// The task for a request that names none.
 const TASK: &str = "5c79000000000000000000000000be8e";
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ struct Polls {
 ///
 /// # Errors
 ///
-/// If it cannot listen.
+/// Returns an error if it cannot listen.
 pub(crate) async fn provide() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut stdout = io::stdout().lock();

@@ -1,4 +1,4 @@
-//! How long another process waits that accepts while a dispatcher is busy.
+//! Measures how long another process waits to accept deliveries while a dispatcher is busy.
 
 use std::time::{Duration, Instant};
 
@@ -7,17 +7,17 @@ use suno_callback::{IdempotencyStore, Settlement};
 
 use super::fill::Store;
 
-/// How many events are claimed at once, as by a dispatcher with that many places.
+/// The number of events in a claim, as for a dispatcher with this many slots.
 const CLAIM_MAX: usize = 16;
-/// How many events the dispatcher handles again and again.
+/// The number of events that the dispatcher handles repeatedly.
 const EVENTS: usize = 1_024;
-/// How many deliveries are accepted, one at a time.
+/// The number of deliveries that are accepted, one at a time.
 const DELIVERIES: usize = 500;
-/// How long the sender waits between two of them.
+/// The pause of the sender between two of them.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Milliseconds in which 99 of 100 deliveries were accepted through a second handle on the file, while
-/// a dispatcher claimed and settled through the first without a pause.
+/// Returns the milliseconds in which 99 of 100 deliveries were accepted through a second handle on
+/// the file, while a dispatcher claimed and settled through the first without a pause.
 pub(super) async fn accept_p99_millis(store: &mut Store) -> Result<f64> {
     let again = Settlement::Retry {
         after: Duration::ZERO,

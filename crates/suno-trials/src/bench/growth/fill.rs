@@ -1,4 +1,4 @@
-//! A store that is filled, and the operations on it that are measured.
+//! A filled store, and its operations that are measured.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,25 +13,25 @@ use suno_types::TaskId;
 
 use super::{Content, Held, LEASE, check_time, delivery};
 
-/// How many deliveries share a commit while a store is filled, and how many events a claim.
+/// The number of deliveries in a commit, and of events in a claim, while a store is filled.
 const BATCH: usize = 512;
 /// For how long the events of [`Held::Waiting`] wait: longer than anything is measured.
 const WAIT: Duration = Duration::from_secs(86_400);
 
-/// A store that is open.
+/// An open store.
 pub(super) struct Store {
     store: SqliteStore,
     closed: ClosedStore,
 }
 
-/// A store that is not open.
+/// A closed store.
 pub(super) struct ClosedStore {
     file: PathBuf,
     content: Content,
     body_bytes: usize,
-    /// How many events were made so far.
+    /// The number of events created so far.
     events: u64,
-    /// How many claim requests were made so far.
+    /// The number of claim requests made so far.
     requests: u64,
 }
 
@@ -45,7 +45,7 @@ impl ClosedStore {
 }
 
 impl Store {
-    /// Makes a store with what `content` says.
+    /// Creates a store with the contents described by `content`.
     pub(super) async fn fill(
         file: &Path,
         content: Content,
@@ -87,12 +87,12 @@ impl Store {
         self.closed
     }
 
-    /// Another handle on the same file, as another process has.
+    /// Opens another handle on the same file, as another process would.
     pub(super) fn another(&self) -> Result<SqliteStore> {
         Ok(SqliteStore::open(&self.closed.file)?)
     }
 
-    /// Makes deliveries of new events.
+    /// Creates deliveries of new events.
     pub(super) fn deliveries(&mut self, count: usize) -> Result<Vec<Delivery>> {
         (0..count)
             .map(|_| {
@@ -102,7 +102,7 @@ impl Store {
             .collect()
     }
 
-    /// A task whose event was stored or, if not `known`, one that has none.
+    /// Returns a task whose event was stored or, if not `known`, one without events.
     pub(super) fn task_id(&self, known: bool) -> Result<TaskId> {
         let number = fastrand::u64(1..=self.closed.events);
         let unknown = if known { 0 } else { u64::MAX / 2 };
@@ -144,7 +144,7 @@ impl Store {
     }
 }
 
-/// The id of a task: mixed, so that ids come in no order, as the provider's do.
+/// Returns the id of a task: mixed, so that the ids are in no order, like the provider's.
 fn task(number: u64) -> String {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     format!("{mixed:016x}{number:016x}")

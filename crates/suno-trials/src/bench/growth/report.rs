@@ -1,4 +1,4 @@
-//! What was measured, as tables to paste, and the goals.
+//! Prints the measurements as Markdown tables, with the goals.
 
 use std::fmt;
 use std::io::Write;
@@ -9,13 +9,13 @@ use super::{BATCH, CLAIM_MAX, Content, Growing, Held, Measured, Turn};
 use crate::bench::machine::describe;
 use crate::bench::statistics::{Figures, cell};
 
-/// How many times as much as with the fewest events an operation may cost.
+/// The maximum cost of an operation, as a multiple of its cost with the fewest events.
 const RATIO_MAX: f64 = 1.5;
-/// How long starting may take.
+/// The time limit for opening a store.
 const START_MILLIS_MAX: f64 = 300.0;
-/// How long a transaction may take.
+/// The time limit for a transaction.
 const TRANSACTION_MILLIS_MAX: f64 = 50.0;
-/// How long 99 of 100 deliveries may take another process beside a busy dispatcher.
+/// The time limit for 99 of 100 deliveries of another process while a dispatcher is busy.
 const BESIDE_MILLIS_MAX: f64 = 50.0;
 
 /// A figure of a turn.

@@ -1,4 +1,4 @@
-//! What a Rust user would write by hand: axum, `Json` of a struct of their own, the signature
+//! A typical hand-written Rust receiver: axum, `Json` of its own struct, the signature
 //! checked with hmac and sha2, and a set in memory.
 
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 
 use suno_testkit::callback::KEY;
 
-/// How far a timestamp may be from now, in seconds.
+/// The maximum difference between a timestamp and now, in seconds.
 const WINDOW: u64 = 300;
 
 #[derive(Debug, Deserialize)]
@@ -77,7 +77,7 @@ async fn receive(
     StatusCode::OK
 }
 
-/// Keeps the decoding of the tracks from being left out.
+/// Keeps the compiler from removing the decoding of the tracks.
 fn look_at(track: &Track) {
     std::hint::black_box((&track.id, &track.title, &track.audio_url, track.duration));
 }

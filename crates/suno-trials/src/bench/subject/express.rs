@@ -1,4 +1,4 @@
-//! Express, in node: our own code, with packages that npm installs into the target folder.
+//! Express in node: our own code, with packages that npm installs into the target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 const PACKAGE: &str = include_str!("../express/package.json");
 const SERVER: &str = include_str!("../express/server.js");
-/// What npm leaves behind once everything is installed.
+/// The file that npm creates after everything is installed.
 const INSTALLED: &str = "node_modules/.package-lock.json";
 
 fn folder(target: &Path) -> PathBuf {
@@ -20,7 +20,7 @@ pub(super) fn server(target: &Path) -> PathBuf {
     folder(target).join("server.js")
 }
 
-/// Installs what is not there yet. The packages stay until the target folder is cleaned.
+/// Installs missing packages. They stay until the target folder is cleaned.
 pub(super) fn install(target: &Path) -> Result<()> {
     is_there("node")?;
     let folder = folder(target);
@@ -40,7 +40,7 @@ pub(super) fn install(target: &Path) -> Result<()> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()
-        .context("npm cannot be run")?;
+        .context("cannot run npm")?;
     if !installed.success() {
         bail!("npm could not install express and better-sqlite3");
     }

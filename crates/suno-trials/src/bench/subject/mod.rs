@@ -1,5 +1,5 @@
-//! What is measured: servers that answer signed callbacks. Those in Rust are this program itself,
-//! in a process of their own, each on tokio's current-thread runtime.
+//! The subjects of the benchmark: servers that answer signed callbacks. Those in Rust are this
+//! program itself, each in its own process on tokio's current-thread runtime.
 
 mod axum;
 mod express;
@@ -20,25 +20,25 @@ use tokio::net::TcpListener;
 
 use super::machine::Program;
 
-/// A server that is measured.
+/// A server to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 #[non_exhaustive]
 pub enum Subject {
-    /// hyper that reads the body and answers: the ceiling
+    /// hyper that reads the body and responds: the upper limit
     Hyper,
-    /// The same, verified and appended to a file with one fdatasync for each batch: the durable
-    /// limit
+    /// hyper that also verifies and appends to a file with one fdatasync per batch: the limit
+    /// with durability
     Append,
-    /// A handler for axum written by hand, verified, with a set in memory: what a Rust user would
-    /// write
+    /// Hand-written axum handler that verifies and keeps a set in memory: a typical Rust receiver
     Axum,
     /// The receiver with the store in memory
     Memory,
-    /// The receiver with the SQLite store, nothing handled
+    /// The receiver with the SQLite store, without handling
     Sqlite,
-    /// The same with a dispatcher that claims, handles (doing nothing) and settles everything
+    /// The receiver with the SQLite store and a dispatcher that claims, handles (doing nothing)
+    /// and settles every event
     Handled,
-    /// Express that stores nothing
+    /// Express without storage
     Express,
     /// Express that verifies, with one durable insert for each request
     ExpressDurable,
@@ -52,12 +52,12 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// All of them, in the order of the report.
+    /// Returns all of them, in the order of the report.
     pub(super) fn all() -> Vec<Self> {
         Self::value_variants().to_vec()
     }
 
-    /// Makes sure that it can be started.
+    /// Checks that it can be started.
     pub(super) fn prepare(self, program: &Program) -> Result<()> {
         match self {
             Self::Express | Self::ExpressDurable => express::install(program.target()),
@@ -65,7 +65,8 @@ impl Subject {
         }
     }
 
-    /// What starts it; its first line is its address. What it stores goes into `dir`.
+    /// Returns the command that starts it; its first line is its address. Its data goes into
+    /// `dir`.
     pub(super) fn command(self, program: &Program, dir: &Path) -> Command {
         match self {
             Self::Express | Self::ExpressDurable => {
@@ -83,11 +84,11 @@ impl Subject {
     }
 }
 
-/// Serves a subject until the process is killed; its first line is the address.
+/// Serves a subject until the process is killed; the first line is the address.
 ///
 /// # Errors
 ///
-/// If it cannot listen, cannot write into `dir`, or is not a part of this program.
+/// Returns an error if it cannot listen, cannot write to `dir`, or is not a part of this program.
 pub(crate) async fn serve(subject: Subject, dir: &Path) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut stdout = io::stdout().lock();

@@ -1,4 +1,4 @@
-//! The limits: bare hyper, and the same with a file that is synced once for each batch.
+//! The limits: bare hyper, and hyper with a file that is synced once per batch.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -31,7 +31,7 @@ pub(super) async fn serve_append(listener: TcpListener, dir: &Path) -> Result<()
     serve(listener, Arc::new(Append::start(dir)?)).await
 }
 
-/// What a plain server does with a request.
+/// The work of a plain server for a request.
 #[async_trait]
 trait Answer: Send + Sync + 'static {
     async fn answer(&self, request: Request<Incoming>) -> StatusCode;
@@ -54,7 +54,7 @@ async fn serve(listener: TcpListener, subject: Arc<dyn Answer>) -> Result<()> {
     }
 }
 
-/// Reads the body and answers.
+/// Reads the body and responds.
 struct Nothing;
 
 #[async_trait]
@@ -67,7 +67,7 @@ impl Answer for Nothing {
     }
 }
 
-/// Verifies, appends to a file, and answers after the sync.
+/// Verifies, appends to a file, and responds after the sync.
 struct Append {
     key: [WebhookKey; 1],
     lines: mpsc::Sender<Line>,
@@ -78,9 +78,9 @@ struct Line {
     synced: oneshot::Sender<()>,
 }
 
-/// How many bodies wait for the file at most.
+/// The maximum number of bodies that wait for the file.
 const WAITING_MAX: usize = 4_096;
-/// How many bodies share a sync at most.
+/// The maximum number of bodies in a sync.
 const BATCH_MAX: usize = 512;
 
 impl Append {

@@ -12,10 +12,11 @@ use tokio::net::TcpListener;
 
 use suno_testkit::callback::KEY;
 
-/// How many handlers run at the same time: each claim is a transaction, which they share.
+/// The number of handlers that run at the same time: each claim is a transaction, which
+/// they share.
 const HANDLERS_MAX: usize = 256;
 
-/// The store of a subject that has one.
+/// The store of a subject, if it has one.
 pub(in crate::bench) fn store_file(dir: &Path) -> PathBuf {
     dir.join("suno.db")
 }
