@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use suno_callback::{
-    Accepted, Clock, Event, MemoryStore, Pipeline, Receiver, SystemClock, Verification, handler_fn,
+    Acceptance, Clock, Event, MemoryStore, Pipeline, Receiver, SystemClock, Verification,
+    handler_fn,
 };
 use suno_types::TaskId;
 use suno_types::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookKey};
@@ -34,7 +35,7 @@ pub(crate) struct Message {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is stored: remove it from the queue.
-    Stored(Accepted),
+    Stored(Acceptance),
     /// It is not from the provider, or names no single task: remove it from the queue.
     Refused,
     /// It could not be stored now: leave it on the queue.

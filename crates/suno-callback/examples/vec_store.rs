@@ -65,7 +65,7 @@ impl Tables {
         queue
     }
 
-    fn accept(&mut self, delivery: &Delivery, now: Duration) -> Accepted {
+    fn accept(&mut self, delivery: &Delivery, now: Duration) -> Acceptance {
         // A number that nothing had before, and that perhaps nothing gets.
         self.last.0 += 1;
         let id = self.last;
@@ -92,7 +92,9 @@ impl Tables {
     fn claim(&mut self, request: &ClaimRequest, now: Duration) -> Claims {
         let settled = request.settlements.iter().map(|(ticket, settlement)| {
             let task = self.task_of(ticket.event);
-            task.map_or(Settled::Lost, |task| task.settle(ticket, settlement, now))
+            task.map_or(SettleResult::Lost, |task| {
+                task.settle(ticket, settlement, now)
+            })
         });
         let mut round = ClaimRound::new(request, settled.collect(), now);
         if let Some(granted) = self.requests.granted(request) {
@@ -133,7 +135,7 @@ impl VecStore {
 
 #[async_trait]
 impl IdempotencyStore for VecStore {
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>> {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>> {
         self.transact(|tables, now| {
             let accept = |delivery| tables.accept(delivery, now);
             deliveries.iter().map(accept).collect()
@@ -144,11 +146,11 @@ impl IdempotencyStore for VecStore {
         self.transact(|tables, now| tables.claim(request, now))
     }
 
-    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Result<Vec<Extended>> {
+    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Result<Vec<ExtendResult>> {
         self.transact(|tables, now| {
             let extend = |ticket: &Ticket| {
                 let task = tables.task_of(ticket.event);
-                task.map_or(Extended::Lost, |task| task.extend(ticket, lease, now))
+                task.map_or(ExtendResult::Lost, |task| task.extend(ticket, lease, now))
             };
             tickets.iter().map(extend).collect()
         })
@@ -205,17 +207,17 @@ impl IdempotencyStore for VecStore {
         })
     }
 
-    async fn redrive(&self, events: &[EventId], redrive: Redrive) -> Result<Vec<Redriven>> {
+    async fn redrive(&self, events: &[EventId], redrive: Redrive) -> Result<Vec<RedriveResult>> {
         self.transact(|tables, now| {
             let redrive = |id: &EventId| {
                 let task = tables.task_of(*id);
-                task.map_or(Redriven::Gone, |task| task.redrive(*id, redrive, now))
+                task.map_or(RedriveResult::Gone, |task| task.redrive(*id, redrive, now))
             };
             events.iter().map(redrive).collect()
         })
     }
 
-    async fn requeue(&self, entry: EventId, delivery: &Delivery) -> Result<Option<Accepted>> {
+    async fn requeue(&self, entry: EventId, delivery: &Delivery) -> Result<Option<Acceptance>> {
         self.transact(|tables, now| {
             let is_there = tables.quarantine.take(entry);
             is_there.then(|| tables.accept(delivery, now))
@@ -229,7 +231,7 @@ impl IdempotencyStore for VecStore {
         })
     }
 
-    async fn purge(&self, request: &PurgeRequest) -> Result<Purged> {
+    async fn purge(&self, request: &PurgeRequest) -> Result<PurgeReport> {
         self.transact(|tables, now| {
             let mut step = PurgeStep::new(request, now);
             tables

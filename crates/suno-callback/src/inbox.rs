@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::origin::Source;
-use crate::store::{Accepted, IdempotencyStore, StoreError, StoreErrorKind};
+use crate::store::{Acceptance, IdempotencyStore, StoreError, StoreErrorKind};
 use crate::throttle::Throttle;
 
 /// The maximum number of deliveries in one commit.
@@ -43,13 +43,13 @@ pub struct Inbox {
 #[derive(Debug)]
 struct Waiting {
     delivery: Delivery,
-    answer: Answer,
+    answer: PendingAnswer,
 }
 
 /// The caller that waits for an answer, and the room that its delivery occupies until then.
 #[derive(Debug)]
-struct Answer {
-    sender: oneshot::Sender<Result<Accepted, AcceptError>>,
+struct PendingAnswer {
+    sender: oneshot::Sender<Result<Acceptance, AcceptError>>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -94,7 +94,7 @@ impl Inbox {
     #[must_use]
     pub fn start_observed(
         store: Arc<dyn IdempotencyStore>,
-        observe: impl Fn(&Delivery, Accepted) + Send + Sync + 'static,
+        observe: impl Fn(&Delivery, Acceptance) + Send + Sync + 'static,
     ) -> Self {
         let (waiting, gathered) = mpsc::channel(WAITING_MAX);
         crate::simulation::spawn(commit_all(gathered, store.clone(), observe));
@@ -128,7 +128,7 @@ impl Inbox {
     ///
     /// Returns [`AcceptError`] if the delivery was not stored, or not in time; it may be sent
     /// again.
-    pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
+    pub async fn accept(&self, delivery: Delivery) -> Result<Acceptance, AcceptError> {
         self.hand_over(delivery)?.await
     }
 
@@ -137,13 +137,13 @@ impl Inbox {
     pub(crate) fn hand_over(
         &self,
         mut delivery: Delivery,
-    ) -> Result<impl Future<Output = Result<Accepted, AcceptError>> + use<>, AcceptError> {
+    ) -> Result<impl Future<Output = Result<Acceptance, AcceptError>> + use<>, AcceptError> {
         let is_callback = delivery.source == Source::Callback && !delivery.verified_by.record;
         if is_callback && self.needs_confirmation.load(Ordering::Relaxed) {
             delivery.unconfirmed = true;
         }
         let (sender, answered) = oneshot::channel();
-        let answer = Answer {
+        let answer = PendingAnswer {
             _room: self.room_for(&delivery)?,
             sender,
         };
@@ -174,7 +174,7 @@ impl Inbox {
 async fn commit_all(
     mut gathered: mpsc::Receiver<Waiting>,
     store: Arc<dyn IdempotencyStore>,
-    observe: impl Fn(&Delivery, Accepted) + Send,
+    observe: impl Fn(&Delivery, Acceptance) + Send,
 ) {
     let throttle = Throttle::default();
     let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -200,16 +200,18 @@ async fn commit_all(
 }
 
 /// Logs outcomes that an operator should know: they may be the only trace of a forgery.
-fn tell(delivery: &Delivery, accepted: Accepted, throttle: &Throttle) {
+fn tell(delivery: &Delivery, accepted: Acceptance, throttle: &Throttle) {
     let Content::Event { key, .. } = &delivery.content else {
         return;
     };
     let what = match accepted {
-        Accepted::Conflict => "a delivery differs from the stored event; it is kept as a conflict",
-        Accepted::Late if key.stage().is_terminal() => {
+        Acceptance::Conflict => {
+            "a delivery differs from the stored event; it is kept as a conflict"
+        }
+        Acceptance::Late if key.stage().is_terminal() => {
             "both complete and failed were delivered; the first one counts"
         }
-        Accepted::Dropped => "a delivery was dropped: too many deliveries differ from the event",
+        Acceptance::Dropped => "a delivery was dropped: too many deliveries differ from the event",
         _ => return,
     };
     if throttle.admits(what) {
@@ -224,7 +226,7 @@ async fn commit(
     store: &dyn IdempotencyStore,
     deliveries: &[Delivery],
     throttle: &Throttle,
-) -> Vec<Result<Accepted, AcceptError>> {
+) -> Vec<Result<Acceptance, AcceptError>> {
     let deadline = Instant::now() + Inbox::COMMIT_TIMEOUT;
     let err = match accept(store, deliveries, deadline).await {
         Ok(accepted) => return accepted.into_iter().map(Ok).collect(),
@@ -255,7 +257,7 @@ async fn accept(
     store: &dyn IdempotencyStore,
     deliveries: &[Delivery],
     deadline: Instant,
-) -> Result<Vec<Accepted>, AcceptError> {
+) -> Result<Vec<Acceptance>, AcceptError> {
     let broken = |reason| {
         let err = StoreError::new(StoreErrorKind::Unavailable).with_source(reason);
         Err(AcceptError::Store(Arc::new(err)))

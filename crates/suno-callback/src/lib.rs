@@ -85,6 +85,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod background;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod body;
 mod clock;
@@ -108,7 +109,6 @@ mod retention;
 mod room;
 #[cfg(feature = "axum")]
 mod router;
-mod running;
 #[cfg(feature = "hyper")]
 pub mod serve;
 #[cfg(any(feature = "hyper", feature = "tower"))]
@@ -128,6 +128,7 @@ pub use async_trait::async_trait;
 pub use suno_client;
 pub use {bytes, http, jiff, suno_types};
 
+pub use background::BackgroundTask;
 pub use clock::{Clock, SystemClock};
 pub use content::{Content, Fingerprint};
 pub use delivery::Delivery;
@@ -143,20 +144,20 @@ pub use origin::{Source, VerifiedBy};
 pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder};
 pub use plain::PlainResponse;
 pub use receiver::{AdmittedRequest, Receiver};
-pub use reconcile::{CouldNotAsk, Reconciler, RecordInfo, Round};
+pub use reconcile::{Reconciler, RecordInfo, RecordInfoError, Round};
 #[cfg(feature = "client")]
 pub use reconcile::{SubmitError, Submitter};
 pub use retention::Retention;
 #[cfg(feature = "axum")]
 pub use router::router;
-pub use running::Running;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use service::CallbackService;
 pub use store::{
-    Accepted, Claim, ClaimRequest, Claims, Counts, DeadCause, Decision, DueRequest, DueTask,
-    DueTasks, DueTicket, EventFilter, EventRecord, EventState, ExpectedTask, Extended,
+    Acceptance, Claim, ClaimRequest, Claims, Counts, DeadCause, Decision, DueRequest, DueTask,
+    DueTasks, DueTicket, EventFilter, EventRecord, EventState, ExpectedTask, ExtendResult,
     IdempotencyStore, Intent, ListRequest, MemoryStore, OpenIntent, Page, Postponement,
-    PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, Settled, Settlement, Sibling,
-    StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds, rules, turn,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive, RedriveResult, SettleResult,
+    Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds,
+    rules, turn,
 };
 pub use verify::{InvalidToken, InvalidVerification, Refusal, Token, Verification};

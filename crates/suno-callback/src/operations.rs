@@ -3,7 +3,7 @@
 
 use crate::delivery::Delivery;
 use crate::store::{
-    Accepted, EventFilter, IdempotencyStore, ListRequest, Redrive, Redriven, StoreError,
+    Acceptance, EventFilter, IdempotencyStore, ListRequest, Redrive, RedriveResult, StoreError,
 };
 
 /// The number of events or entries in one step.
@@ -53,12 +53,12 @@ pub async fn redrive_where(
 }
 
 impl RedriveReport {
-    fn count(&mut self, redriven: Redriven) -> &mut u64 {
+    fn count(&mut self, redriven: RedriveResult) -> &mut u64 {
         match redriven {
-            Redriven::Ready => &mut self.ready,
-            Redriven::NotSettled => &mut self.not_settled,
-            Redriven::Superseded => &mut self.superseded,
-            Redriven::Gone => &mut self.gone,
+            RedriveResult::Ready => &mut self.ready,
+            RedriveResult::NotSettled => &mut self.not_settled,
+            RedriveResult::Superseded => &mut self.superseded,
+            RedriveResult::Gone => &mut self.gone,
         }
     }
 }
@@ -97,10 +97,10 @@ pub async fn requeue_quarantine(
                     let delivery = delivery.with_unconfirmed(must_confirm);
                     store.requeue(entry.id, &delivery).await?
                 }
-                None => Some(Accepted::Quarantined),
+                None => Some(Acceptance::Quarantined),
             };
             match accepted {
-                Some(Accepted::Quarantined | Accepted::Dropped) => report.kept += 1,
+                Some(Acceptance::Quarantined | Acceptance::Dropped) => report.kept += 1,
                 Some(_) => report.accepted += 1,
                 None => {}
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::background::BackgroundTask;
 use crate::delivery::Delivery;
 use crate::dispatch::Dispatcher;
 use crate::handler::CallbackHandler;
@@ -14,14 +15,13 @@ use crate::reconcile::{Reconciler, RecordInfo};
 #[cfg(feature = "client")]
 use crate::reconcile::{SubmitError, Submitter};
 use crate::retention::Retention;
-use crate::running::Running;
-use crate::store::{Accepted, IdempotencyStore};
+use crate::store::{Acceptance, IdempotencyStore};
 use crate::verify::Verification;
 
 /// A change to the settings of one part.
 type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
 /// Is called for every delivery that was committed.
-type Observer = Box<dyn Fn(&Delivery, Accepted) + Send + Sync>;
+type Observer = Box<dyn Fn(&Delivery, Acceptance) + Send + Sync>;
 
 /// A receiver and a dispatcher on one store, with the background tasks they need.
 ///
@@ -56,9 +56,9 @@ type Observer = Box<dyn Fn(&Delivery, Accepted) + Send + Sync>;
 pub struct Pipeline {
     inbox: Inbox,
     receiver: Receiver,
-    dispatcher: Running,
-    reconciler: Option<Running>,
-    retention: Option<Running>,
+    dispatcher: BackgroundTask,
+    reconciler: Option<BackgroundTask>,
+    retention: Option<BackgroundTask>,
     #[cfg(feature = "client")]
     submitter: Option<Submitter>,
 }
@@ -167,7 +167,7 @@ impl Pipeline {
     ///
     /// Events that are unhandled by then are handled after a restart.
     pub async fn stop(self) {
-        let stop = async |part: Option<Running>| {
+        let stop = async |part: Option<BackgroundTask>| {
             if let Some(part) = part {
                 part.stop().await;
             }
@@ -214,7 +214,7 @@ impl PipelineBuilder {
     /// [`Inbox::start_observed`](crate::Inbox::start_observed).
     pub fn with_observer(
         mut self,
-        observe: impl Fn(&Delivery, Accepted) + Send + Sync + 'static,
+        observe: impl Fn(&Delivery, Acceptance) + Send + Sync + 'static,
     ) -> Self {
         self.observer = Box::new(observe);
         self

@@ -18,7 +18,7 @@ use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
 use crate::key::SubmitId;
-use crate::store::Accepted;
+use crate::store::Acceptance;
 use crate::throttle::Throttle;
 use crate::verify::{Credentials, Refusal, Verification};
 
@@ -195,7 +195,7 @@ impl Receiver {
     ///
     /// Returns [`AcceptError`] if the store failed, the time limit passed, or too many deliveries
     /// are waiting. The delivery may be sent again.
-    pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, AcceptError> {
+    pub async fn accept(&self, delivery: Delivery) -> Result<Acceptance, AcceptError> {
         self.accept_since(delivery, Instant::now()).await
     }
 
@@ -204,7 +204,7 @@ impl Receiver {
         &self,
         delivery: Delivery,
         begun: Instant,
-    ) -> impl Future<Output = Result<Accepted, AcceptError>> + use<> {
+    ) -> impl Future<Output = Result<Acceptance, AcceptError>> + use<> {
         let least = self.answer_budget.min(Self::STORING_MIN);
         let deadline = after(begun, self.answer_budget).max(after(Instant::now(), least));
         let answered = self.inbox.hand_over(delivery);

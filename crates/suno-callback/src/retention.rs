@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::running::Running;
-use crate::store::{IdempotencyStore, PurgeRequest, Purged};
+use crate::background::BackgroundTask;
+use crate::store::{IdempotencyStore, PurgeReport, PurgeRequest};
 
 /// Purges a store at the start and then at regular intervals.
 ///
@@ -109,8 +109,8 @@ impl Retention {
 
     /// Starts purging on the current tokio runtime. A stop does not wait for the current step: the
     /// store completes it or not.
-    pub fn start(self) -> Running {
-        Running::start(|stopped| self.run(stopped))
+    pub fn start(self) -> BackgroundTask {
+        BackgroundTask::start(|stopped| self.run(stopped))
     }
 
     async fn run(self, mut stopped: watch::Receiver<()>) {
@@ -130,7 +130,7 @@ impl Retention {
 
     /// Purges step by step until nothing old is left.
     async fn round(&self) {
-        let mut all = Purged::default();
+        let mut all = PurgeReport::default();
         for _ in 0..Self::STEPS_MAX {
             match self.store.purge(&self.request).await {
                 Ok(purged) => {

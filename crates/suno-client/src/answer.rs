@@ -9,7 +9,7 @@ use suno_types::{Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload,
 
 use crate::client::Shared;
 use crate::redact::redact;
-use crate::transport::Answer;
+use crate::transport::RawResponse;
 use crate::{ClientError, ErrorKind};
 
 /// The effect of a request that reaches the provider.
@@ -35,7 +35,7 @@ impl Effect {
 pub(crate) fn read<T: Payload>(
     shared: &Shared,
     effect: Effect,
-    answer: &Answer,
+    answer: &RawResponse,
 ) -> Result<Option<T>, ClientError> {
     let read = match Envelope::<T>::decode(&answer.body) {
         Ok(envelope) if envelope.code == Code::SUCCESS => return Ok(envelope.data),
@@ -50,7 +50,11 @@ pub(crate) fn read<T: Payload>(
 }
 
 /// The error for missing data although the code says success. A task may have been created.
-pub(crate) fn without_data(effect: Effect, answer: &Answer, what: &'static str) -> ClientError {
+pub(crate) fn without_data(
+    effect: Effect,
+    answer: &RawResponse,
+    what: &'static str,
+) -> ClientError {
     ClientError::new(ErrorKind::UnexpectedAnswer, what)
         .with_code(Code::SUCCESS)
         .with_status(answer.status)
@@ -98,7 +102,7 @@ fn cause(err: DecodeError) -> Box<dyn Error + Send + Sync> {
 }
 
 /// The error for a body that is not an envelope. It is unknown what the provider did.
-fn unreadable(effect: Effect, answer: &Answer, kind: DecodeErrorKind) -> ClientError {
+fn unreadable(effect: Effect, answer: &RawResponse, kind: DecodeErrorKind) -> ClientError {
     let is_json = !matches!(kind, DecodeErrorKind::Syntax | DecodeErrorKind::NotUtf8);
     let (kind, what, passes) = if answer.status.is_server_error() {
         let what = "the server failed and its answer could not be read";

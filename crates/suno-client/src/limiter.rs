@@ -67,7 +67,7 @@ impl Limiter {
     }
 
     /// Waits for a turn to submit. The caller holds the turn until the answer has arrived.
-    pub(crate) async fn submit(&self) -> Option<Turn> {
+    pub(crate) async fn submit(&self) -> Option<Permit> {
         match &self.submits {
             Some(window) => Some(window.clone().turn().await),
             None => None,
@@ -75,7 +75,7 @@ impl Limiter {
     }
 
     /// Waits for a turn to poll `task`. The caller holds the turn until the answer has arrived.
-    pub(crate) async fn poll(&self, task: &TaskId) -> Option<Turn> {
+    pub(crate) async fn poll(&self, task: &TaskId) -> Option<Permit> {
         let window = self.window_of(task)?;
         Some(window.turn().await)
     }
@@ -140,7 +140,7 @@ impl Window {
     }
 
     /// Waits for a turn. Dropping the future leaves the queue without a turn.
-    async fn turn(self: Arc<Self>) -> Turn {
+    async fn turn(self: Arc<Self>) -> Permit {
         let next = self.next.lock().await;
         loop {
             let given_back = self.given_back.notified();
@@ -151,7 +151,7 @@ impl Window {
             }
         }
         drop(next);
-        Turn(self)
+        Permit(self)
     }
 
     /// Takes a turn, or returns the time at which the next one is free, if that is known yet.
@@ -187,9 +187,9 @@ impl Window {
 
 /// The right to send one request. Dropping it says that the answer has arrived or is not awaited
 /// any more.
-pub(crate) struct Turn(Arc<Window>);
+pub(crate) struct Permit(Arc<Window>);
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.give_back(Instant::now());
     }

@@ -9,7 +9,7 @@ use http_body_util::Full;
 
 use crate::answer::Effect;
 use crate::retry::Decision;
-use crate::transport::Answer;
+use crate::transport::RawResponse;
 use crate::{Client, ClientError};
 
 pub(crate) const AGENT: HeaderValue =
@@ -33,7 +33,7 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
         effect: Effect,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<RawResponse, ClientError> {
         let asked = self.shared.transport().ask(request).await;
         asked.map_err(|fault| fault.into_error(effect.spends()))
     }

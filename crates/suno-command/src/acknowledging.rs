@@ -34,12 +34,12 @@ enum Acknowledgement {
     },
 }
 
-type Outcome = Result<(), HandlerError>;
+type HandlerResult = Result<(), HandlerError>;
 
 /// The events that were printed but are not yet acknowledged.
 #[derive(Debug, Clone)]
 pub(crate) struct Acknowledgements {
-    waiting: Arc<Mutex<HashMap<i64, oneshot::Sender<Outcome>>>>,
+    waiting: Arc<Mutex<HashMap<i64, oneshot::Sender<HandlerResult>>>>,
     ended: watch::Receiver<bool>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Acknowledgements {
 pub(crate) struct Unacknowledged {
     all: Acknowledgements,
     event: i64,
-    outcome: oneshot::Receiver<Outcome>,
+    outcome: oneshot::Receiver<HandlerResult>,
 }
 
 impl Acknowledgements {
@@ -123,7 +123,7 @@ impl Acknowledgements {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<i64, oneshot::Sender<Outcome>>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<i64, oneshot::Sender<HandlerResult>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,7 +153,7 @@ fn read_line(stdin: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Line> {
 
 /// Parses a line into an event id and an answer. Returns `None` if the line is not an
 /// acknowledgement.
-fn outcome(line: &[u8]) -> Option<(i64, Outcome)> {
+fn outcome(line: &[u8]) -> Option<(i64, HandlerResult)> {
     let reason = |reason: Option<String>| reason.unwrap_or_else(|| NO_REASON.to_owned());
     Some(match serde_json::from_slice(line).ok()? {
         Acknowledgement::Done { ack } => (ack, Ok(())),
@@ -179,7 +179,7 @@ fn outcome(line: &[u8]) -> Option<(i64, Outcome)> {
 
 impl Unacknowledged {
     /// Waits for the reader's answer. Pending forever if there is none.
-    pub(crate) async fn outcome(mut self) -> Outcome {
+    pub(crate) async fn outcome(mut self) -> HandlerResult {
         match (&mut self.outcome).await {
             Ok(outcome) => outcome,
             // If the same event was printed again, the later print waits for the answer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use suno_callback::{Accepted, Content, Delivery, Event, EventKey, VerifiedBy};
+use suno_callback::{Acceptance, Content, Delivery, Event, EventKey, VerifiedBy};
 use suno_types::{Code, Track};
 
 /// Prints one line and flushes it.
@@ -234,7 +234,7 @@ pub(crate) fn duration(duration: Duration) -> String {
 }
 
 /// Formats an accepted callback as one line for people. `now` is when it was stored.
-pub(crate) fn accepted(delivery: &Delivery, accepted: Accepted, now: Timestamp) -> String {
+pub(crate) fn accepted(delivery: &Delivery, accepted: Acceptance, now: Timestamp) -> String {
     let (task_id, stage) = match &delivery.content {
         Content::Event { key, .. } => (Some(key.task_id()), key.stage().as_str()),
         Content::Quarantined { task_id, .. } => (task_id.as_ref(), "-"),
@@ -254,15 +254,15 @@ pub(crate) fn accepted(delivery: &Delivery, accepted: Accepted, now: Timestamp) 
     text + &format!(" in {}", duration(taken))
 }
 
-fn accepted_word(accepted: Accepted) -> &'static str {
+fn accepted_word(accepted: Acceptance) -> &'static str {
     match accepted {
-        Accepted::New => "new",
-        Accepted::Late => "late",
-        Accepted::Duplicate => "duplicate",
-        Accepted::Conflict => "conflict",
-        Accepted::Confirmed => "confirmed",
-        Accepted::Quarantined => "quarantined",
-        Accepted::Dropped => "dropped",
+        Acceptance::New => "new",
+        Acceptance::Late => "late",
+        Acceptance::Duplicate => "duplicate",
+        Acceptance::Conflict => "conflict",
+        Acceptance::Confirmed => "confirmed",
+        Acceptance::Quarantined => "quarantined",
+        Acceptance::Dropped => "dropped",
         _ => "other",
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{CaseOutcome, Verdict};
 
 /// Expected failures: the reason of each case.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Expectations {
     }
 
     /// Turns an expected failure into its own outcome, and an unexpected pass into a failure.
-    pub(crate) fn apply(&self, outcome: &mut Outcome) {
+    pub(crate) fn apply(&self, outcome: &mut CaseOutcome) {
         let Some(reason) = self.0.get(&outcome.loaded.id) else {
             return;
         };

@@ -31,7 +31,7 @@ impl Verdict {
 
 /// A case that was run.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct CaseOutcome {
     /// The case, or the reason why its file is not one.
     pub(crate) loaded: Loaded,
     pub(crate) verdict: Verdict,

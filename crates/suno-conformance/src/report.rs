@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::case::Level;
 use crate::fixtures::Loaded;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{CaseOutcome, Verdict};
 
 /// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Self {
+    fn of<'a>(outcomes: impl IntoIterator<Item = &'a CaseOutcome>) -> Self {
         let mut counts = Self::default();
         for outcome in outcomes {
             *match outcome.verdict {
@@ -60,8 +60,8 @@ fn kind(id: &str) -> &str {
     id.rsplit_once('/').map_or("", |(kind, _)| kind)
 }
 
-fn by_kind(outcomes: &[Outcome]) -> BTreeMap<&str, Vec<&Outcome>> {
-    let mut kinds: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
+fn by_kind(outcomes: &[CaseOutcome]) -> BTreeMap<&str, Vec<&CaseOutcome>> {
+    let mut kinds: BTreeMap<&str, Vec<&CaseOutcome>> = BTreeMap::new();
     for outcome in outcomes {
         kinds
             .entry(kind(&outcome.loaded.id))
@@ -95,7 +95,7 @@ fn head(loaded: &Loaded) -> (&'static str, &str) {
 
 /// Writes all outcomes, and what was not compared.
 pub(crate) fn write(
-    outcomes: &[Outcome],
+    outcomes: &[CaseOutcome],
     notes: &[String],
     format: Format,
     out: &mut dyn Write,
@@ -108,7 +108,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-fn human(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> io::Result<()> {
+fn human(outcomes: &[CaseOutcome], notes: &[String], out: &mut dyn Write) -> io::Result<()> {
     for (kind, outcomes) in by_kind(outcomes) {
         let counts = Counts::of(outcomes.iter().copied());
         writeln!(out, "{kind}: {}", counts.sentence())?;
@@ -122,7 +122,7 @@ fn human(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> io::Res
     writeln!(out, "{}", Counts::of(outcomes).sentence())
 }
 
-fn human_one(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
+fn human_one(outcome: &CaseOutcome, out: &mut dyn Write) -> io::Result<()> {
     let id = &outcome.loaded.id;
     match &outcome.verdict {
         Verdict::Passed => Ok(()),
@@ -143,7 +143,7 @@ fn human_one(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-fn json_lines(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> io::Result<()> {
+fn json_lines(outcomes: &[CaseOutcome], notes: &[String], out: &mut dyn Write) -> io::Result<()> {
     for outcome in outcomes {
         let (level, title) = head(&outcome.loaded);
         let (verdict, details) = match &outcome.verdict {
@@ -167,7 +167,7 @@ fn json_lines(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> io
     writeln!(out, "{line}")
 }
 
-fn junit(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> Result<()> {
+fn junit(outcomes: &[CaseOutcome], notes: &[String], out: &mut dyn Write) -> Result<()> {
     let mut report = quick_junit::Report::new("suno conformance");
     for (kind, outcomes) in by_kind(outcomes) {
         let mut suite = TestSuite::new(kind);
@@ -186,7 +186,7 @@ fn junit(outcomes: &[Outcome], notes: &[String], out: &mut dyn Write) -> Result<
     Ok(report.serialize(out)?)
 }
 
-fn junit_case(kind: &str, outcome: &Outcome) -> TestCase {
+fn junit_case(kind: &str, outcome: &CaseOutcome) -> TestCase {
     let mut status = match &outcome.verdict {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Failed(_) => TestCaseStatus::non_success(NonSuccessKind::Failure),

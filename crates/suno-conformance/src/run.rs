@@ -10,7 +10,7 @@ use crate::error::ConformanceError;
 use crate::expectations::Expectations;
 use crate::fixtures::{Fixtures, Loaded};
 use crate::live;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{CaseOutcome, Verdict};
 use crate::report::{self, Format};
 use crate::select::Pattern;
 
@@ -113,10 +113,10 @@ fn run_all(options: Options, out: &mut dyn Write) -> Result<bool> {
         .any(|outcome| matches!(outcome.verdict, Verdict::Failed(_))))
 }
 
-fn local(loaded: Loaded) -> Outcome {
+fn local(loaded: Loaded) -> CaseOutcome {
     let start = Instant::now();
     let verdict = loaded.run();
-    Outcome {
+    CaseOutcome {
         loaded,
         verdict,
         elapsed: start.elapsed(),

@@ -10,7 +10,7 @@ use std::{env, fs, thread};
 
 use serde::Deserialize;
 
-use crate::history::{Coverage, Outcome};
+use crate::history::{Coverage, OperationOutcome};
 use crate::plan::{Plan, StoreKind, Work};
 use crate::run::{MUTANTS, run};
 use crate::world::node::lock;
@@ -96,7 +96,7 @@ struct Summary {
     runs: u64,
     entries: usize,
     coverage: Coverage,
-    failed: Option<(Plan, Outcome)>,
+    failed: Option<(Plan, OperationOutcome)>,
 }
 
 fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
@@ -110,7 +110,7 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
             let plan = Plan::draw(options.seed + number, store);
             let again = || run(&plan, options.mutant.as_deref());
             let mut outcome = again();
-            let tail = |outcome: &Outcome| outcome.tail(usize::MAX);
+            let tail = |outcome: &OperationOutcome| outcome.tail(usize::MAX);
             if number.is_multiple_of(TWICE) && tail(&again()) != tail(&outcome) {
                 outcome.fail("Sound", "two runs of one plan differ");
             }
@@ -121,7 +121,7 @@ fn many(store: StoreKind, runs: u64, options: &Options, out: &mut dyn Write) -> 
             summary.runs += 1;
             summary.entries += outcome.history.len();
             summary.coverage.add(std::mem::take(&mut outcome.coverage));
-            let is_first = |(failed, _): &(Plan, Outcome)| plan.seed < failed.seed;
+            let is_first = |(failed, _): &(Plan, OperationOutcome)| plan.seed < failed.seed;
             if outcome.violation.is_some() && summary.failed.as_ref().is_none_or(is_first) {
                 summary.failed = Some((plan, outcome));
             }

@@ -8,7 +8,7 @@ use suno_callback::simulation::enter;
 use suno_callback::*;
 use tokio::time::sleep;
 
-use crate::history::{Outcome, What};
+use crate::history::{OperationOutcome, What};
 use crate::ids::{submit_id, task_id};
 use crate::plan::{Act, ActKind, Fault, FaultKind, Millis};
 use crate::store::Double;
@@ -19,7 +19,7 @@ use crate::world::node::{Life, Node};
 const DECIDED_WITHIN: Millis = 30 * 3_600_000;
 
 impl World {
-    pub(crate) async fn run(self: &Arc<Self>) -> Outcome {
+    pub(crate) async fn run(self: &Arc<Self>) -> OperationOutcome {
         (0..self.nodes.len()).for_each(|node| Life::start(self, node));
         for task in 0..self.plan.tasks.len() {
             tokio::spawn(self.clone().submit(task));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use suno_callback::simulation::enter;
-use suno_callback::{CouldNotAsk, RecordInfo, async_trait};
+use suno_callback::{RecordInfo, RecordInfoError, async_trait};
 use suno_types::signature::WebhookKey;
 use suno_types::{TaskId, TaskRecord};
 use tokio::time::{sleep, timeout};
@@ -30,7 +30,7 @@ pub(crate) struct Provider(pub(crate) Arc<Life>);
 
 #[async_trait]
 impl RecordInfo for Provider {
-    async fn record(&self, asked: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+    async fn record(&self, asked: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
         use FaultKind::{ProviderAsksForWait, ProviderHangs, ProviderRefuses};
         let (life, world) = (&self.0, &self.0.world);
         let task = index_of(asked);
@@ -46,7 +46,7 @@ impl RecordInfo for Provider {
             if fault.kind == ProviderHangs {
                 pending().await
             }
-            return Err(CouldNotAsk::new("the provider is away").with_retry_after(wait));
+            return Err(RecordInfoError::new("the provider is away").with_retry_after(wait));
         }
         let stage = world.stage_of(task);
         let answer = match stage {

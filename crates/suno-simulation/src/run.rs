@@ -14,7 +14,7 @@ use tokio::runtime::Builder;
 use tracing::Level;
 
 use crate::handler::PLANNED;
-use crate::history::{Outcome, What};
+use crate::history::{OperationOutcome, What};
 use crate::plan::Plan;
 use crate::services::services;
 use crate::world::World;
@@ -42,13 +42,13 @@ thread_local! {
 }
 
 /// Executes a plan. A run that does not end within half a minute ends the program.
-pub(crate) fn run(plan: &Plan, mutant: Option<&str>) -> Outcome {
+pub(crate) fn run(plan: &Plan, mutant: Option<&str>) -> OperationOutcome {
     let _watched = watch(plan);
     watch_panics();
     let mutation = MUTANTS.iter().find(|(word, _)| Some(*word) == mutant);
     mutate(mutation.and_then(|(_, mutation)| *mutation).as_slice());
     HAS_PANICKED.set(false);
-    let mut outcome = Outcome::default();
+    let mut outcome = OperationOutcome::default();
     match simulated(plan, mutant) {
         Ok(simulated) => outcome = simulated,
         Err(err) => outcome.fail("Sound", format!("it cannot be run: {err}")),
@@ -60,7 +60,7 @@ pub(crate) fn run(plan: &Plan, mutant: Option<&str>) -> Outcome {
     outcome
 }
 
-fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<Outcome> {
+fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<OperationOutcome> {
     let memory = Path::new("/dev/shm");
     let dir = memory.is_dir().then(|| TempDir::new_in(memory));
     let dir = dir.unwrap_or_else(TempDir::new)?;

@@ -99,7 +99,7 @@ impl Double {
         self.life.world.checker().event(event).map(|(task, _)| task)
     }
 
-    async fn accepted(&self, deliveries: &[Delivery], accepted: &[Accepted]) {
+    async fn accepted(&self, deliveries: &[Delivery], accepted: &[Acceptance]) {
         for (delivery, accepted) in deliveries.iter().zip(accepted) {
             let key = match &delivery.content {
                 Content::Event { key, .. } => Some(key_of(key)),
@@ -109,7 +109,7 @@ impl Double {
                 && delivery.source == Source::Callback
                 && !delivery.verified_by.record;
             let body = hash_of(&delivery.raw);
-            let what = What::Accepted(key, body, is_unconfirmed, *accepted);
+            let what = What::Acceptance(key, body, is_unconfirmed, *accepted);
             self.life.record(what);
             // A callback that names its submit makes the task expected.
             if let Some(task) = delivery.task_id().map(index_of)
@@ -124,7 +124,7 @@ impl Double {
 
     async fn claimed(&self, request: &ClaimRequest, claims: &Claims) {
         for ((ticket, settlement), settled) in request.settlements.iter().zip(&claims.settled) {
-            let what = What::Settled(*ticket, settlement.clone(), *settled);
+            let what = What::SettleResult(*ticket, settlement.clone(), *settled);
             self.life.record(what);
         }
         let number = request.number;
@@ -142,9 +142,10 @@ impl Double {
         }
     }
 
-    async fn redriven(&self, events: &[EventId], how: Redrive, redriven: &[Redriven]) {
+    async fn redriven(&self, events: &[EventId], how: Redrive, redriven: &[RedriveResult]) {
         for (event, redriven) in events.iter().zip(redriven) {
-            self.life.record(What::Redriven(*event, how, *redriven));
+            self.life
+                .record(What::RedriveResult(*event, how, *redriven));
             let task = self.task_of(*event);
             self.show(task).await;
         }
@@ -186,23 +187,23 @@ macro_rules! operations {
 }
 
 operations! {
-    accept(&deliveries: [Delivery],) -> Vec<Accepted>,
+    accept(&deliveries: [Delivery],) -> Vec<Acceptance>,
         |double, accepted| double.accepted(&deliveries, accepted).await;
     claim(&request: ClaimRequest,) -> Claims,
         |double, claims| double.claimed(&request, claims).await;
-    extend(&tickets: [Ticket], *lease: Duration,) -> Vec<Extended>,
+    extend(&tickets: [Ticket], *lease: Duration,) -> Vec<ExtendResult>,
         |double, extended| for (ticket, extended) in tickets.iter().zip(extended) {
-            let holds = *extended == Extended::Extended;
-            double.life.record(What::Extended(*ticket, millis(lease), holds));
+            let holds = *extended == ExtendResult::ExtendResult;
+            double.life.record(What::ExtendResult(*ticket, millis(lease), holds));
         };
     wait(at_most: Duration,) -> ();
     find(&task_id: TaskId,) -> Vec<EventRecord>;
     list(&request: ListRequest,) -> Page<EventRecord>;
     quarantine(after: Option<EventId>, entries_max: u32,) -> Page<QuarantinedDelivery>;
     counts() -> Counts;
-    redrive(&events: [EventId], *how: Redrive,) -> Vec<Redriven>,
+    redrive(&events: [EventId], *how: Redrive,) -> Vec<RedriveResult>,
         |double, redriven| double.redriven(&events, how, redriven).await;
-    requeue(entry: EventId, &delivery: Delivery,) -> Option<Accepted>,
+    requeue(entry: EventId, &delivery: Delivery,) -> Option<Acceptance>,
         |double, accepted| double.accepted(from_ref(&delivery), accepted.as_slice()).await;
     decide(&task: TaskId, &stage: Stage,) -> Decision,
         |double, decision| {
@@ -210,9 +211,9 @@ operations! {
             double.life.record(What::Decided(key, *decision));
             double.show([key.task]).await;
         };
-    purge(&request: PurgeRequest,) -> Purged,
+    purge(&request: PurgeRequest,) -> PurgeReport,
         |double, purged| if purged.keys + purged.dead > 0 {
-            double.life.record(What::Purged(purged.keys, purged.dead));
+            double.life.record(What::PurgeReport(purged.keys, purged.dead));
             double.show(0..double.life.world.plan.tasks.len()).await;
         };
     intend(&intent: Intent,) -> (),

@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 use suno_callback::bounds::{
     CONFLICTS_OF_EVENT_MAX, EVENTS_OF_TASK_MAX, NUDGES_MAX, QUARANTINED_MAX,
 };
-use suno_callback::{Accepted, Content, Delivery, EventKey, Fingerprint};
+use suno_callback::{Acceptance, Content, Delivery, EventKey, Fingerprint};
 use suno_types::Code;
 
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::state;
 use crate::work::Work;
 
 /// Stores deliveries, one after the other.
-pub(crate) fn accept(work: &mut Work<'_>, deliveries: &[Delivery]) -> Result<Vec<Accepted>> {
+pub(crate) fn accept(work: &mut Work<'_>, deliveries: &[Delivery]) -> Result<Vec<Acceptance>> {
     let transaction = work.transaction;
     let first = work.keys.next_event();
     let mut accepting = Accepting {
@@ -68,7 +68,7 @@ struct Accepting<'a, 'w> {
 }
 
 impl Accepting<'_, '_> {
-    fn accept(&mut self, delivery: &Delivery, first: i64) -> Result<Accepted> {
+    fn accept(&mut self, delivery: &Delivery, first: i64) -> Result<Acceptance> {
         ledger::meet(self.work, delivery)?;
         match &delivery.content {
             Content::Event {
@@ -92,7 +92,7 @@ impl Accepting<'_, '_> {
         }
     }
 
-    fn accept_event(&mut self, says: Says<'_>, first: i64) -> Result<Accepted> {
+    fn accept_event(&mut self, says: Says<'_>, first: i64) -> Result<Acceptance> {
         let (task_id, stage) = (says.key.task_id(), says.key.stage());
         let hash = task_hash(task_id);
         let siblings = self.siblings.of(self.work.keys, hash, task_id.as_str())?;
@@ -116,9 +116,9 @@ impl Accepting<'_, '_> {
         }
         if is_late {
             self.late.push(event);
-            return Ok(Accepted::Late);
+            return Ok(Acceptance::Late);
         }
-        Ok(Accepted::New)
+        Ok(Acceptance::New)
     }
 
     fn is_late(&self, siblings: &[StoredSibling], says: Says<'_>) -> Result<bool> {
@@ -180,13 +180,13 @@ fn accept_again(
     known: &StoredSibling,
     siblings: &[StoredSibling],
     says: Says<'_>,
-) -> Result<Accepted> {
+) -> Result<Acceptance> {
     if known.unconfirmed && !says.delivery.unconfirmed {
         confirm(work, known, says)?;
         if known.state == DEAD {
             state::reopen(work, known.id, siblings)?;
         }
-        return Ok(Accepted::Confirmed);
+        return Ok(Acceptance::Confirmed);
     }
     let accepted = add_conflict(work, known.id, says)?;
     if known.unconfirmed && known.state == WAITING {
@@ -196,7 +196,7 @@ fn accept_again(
 }
 
 /// Keeps a delivery with its event, unless its content is already known.
-fn add_conflict(work: &mut Work<'_>, event: i64, says: Says<'_>) -> Result<Accepted> {
+fn add_conflict(work: &mut Work<'_>, event: i64, says: Says<'_>) -> Result<Acceptance> {
     let transaction = work.transaction;
     let (strict, semantic) = (says.delivery.strict.0, says.semantic.0);
     let is_known: bool = transaction
@@ -208,11 +208,11 @@ fn add_conflict(work: &mut Work<'_>, event: i64, says: Says<'_>) -> Result<Accep
         )?
         .query_row(params![event, strict, semantic], |row| row.get(0))?;
     if is_known {
-        return Ok(Accepted::Duplicate);
+        return Ok(Acceptance::Duplicate);
     }
     if conflicts_of(transaction, event)? as usize >= CONFLICTS_OF_EVENT_MAX {
         work.tally.dropped += 1;
-        return Ok(Accepted::Dropped);
+        return Ok(Acceptance::Dropped);
     }
     transaction
         .prepare_cached(
@@ -229,7 +229,7 @@ fn add_conflict(work: &mut Work<'_>, event: i64, says: Says<'_>) -> Result<Accep
             semantic,
             &*says.delivery.raw,
         ])?;
-    Ok(Accepted::Conflict)
+    Ok(Acceptance::Conflict)
 }
 
 fn conflicts_of(transaction: &Transaction<'_>, event: i64) -> rusqlite::Result<u32> {
@@ -311,14 +311,14 @@ pub(crate) fn put_in_quarantine(
     work: &mut Work<'_>,
     delivery: &Delivery,
     reason: &str,
-) -> Result<Accepted> {
+) -> Result<Acceptance> {
     let is_known = work
         .transaction
         .prepare_cached("SELECT 1 FROM quarantine WHERE strict = ?1")?
         .query_row([delivery.strict.0], |_| Ok(()))
         .optional()?;
     if is_known.is_some() {
-        return Ok(Accepted::Quarantined);
+        return Ok(Acceptance::Quarantined);
     }
     let entries: u32 = work
         .transaction
@@ -326,7 +326,7 @@ pub(crate) fn put_in_quarantine(
         .query_row((), |row| row.get(0))?;
     if entries as usize >= QUARANTINED_MAX {
         work.tally.dropped += 1;
-        return Ok(Accepted::Dropped);
+        return Ok(Acceptance::Dropped);
     }
     work.transaction
         .prepare_cached(
@@ -344,5 +344,5 @@ pub(crate) fn put_in_quarantine(
             reason,
             &*delivery.raw,
         ])?;
-    Ok(Accepted::Quarantined)
+    Ok(Acceptance::Quarantined)
 }

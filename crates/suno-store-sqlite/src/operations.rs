@@ -1,7 +1,7 @@
 //! Changes made by people and by the reconciler: redriving, requeuing, deciding.
 
 use rusqlite::{OptionalExtension, params};
-use suno_callback::{Accepted, Decision, Delivery, EventId, Redrive, Redriven};
+use suno_callback::{Acceptance, Decision, Delivery, EventId, Redrive, RedriveResult};
 use suno_types::{Stage, TaskId};
 
 use crate::accept;
@@ -12,30 +12,34 @@ use crate::state;
 use crate::work::Work;
 
 /// Makes a settled event ready again.
-pub(crate) fn redrive(work: &mut Work<'_>, event: EventId, redrive: Redrive) -> Result<Redriven> {
+pub(crate) fn redrive(
+    work: &mut Work<'_>,
+    event: EventId,
+    redrive: Redrive,
+) -> Result<RedriveResult> {
     let found: Option<(i64, String)> = work
         .transaction
         .prepare_cached("SELECT task_hash, task_id FROM events WHERE id = ?1 AND raw IS NOT NULL")?
         .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((hash, task_id)) = found else {
-        return Ok(Redriven::Gone);
+        return Ok(RedriveResult::Gone);
     };
     let siblings = Siblings::new(work.transaction)?.of(work.keys, hash, &task_id)?;
     let Some(this) = siblings.iter().find(|sibling| sibling.id == event.0) else {
-        return Ok(Redriven::Gone);
+        return Ok(RedriveResult::Gone);
     };
     if ![DONE, DEAD, SUPERSEDED].contains(&this.state) {
-        return Ok(Redriven::NotSettled);
+        return Ok(RedriveResult::NotSettled);
     }
     let is_superseded = siblings
         .iter()
         .any(|sibling| sibling.state == DONE && sibling.stage.supersedes(&this.stage));
     if is_superseded && redrive == Redrive::Current {
-        return Ok(Redriven::Superseded);
+        return Ok(RedriveResult::Superseded);
     }
     state::reopen(work, event.0, &siblings)?;
-    Ok(Redriven::Ready)
+    Ok(RedriveResult::Ready)
 }
 
 /// Accepts a quarantined delivery with its new decoding.
@@ -43,7 +47,7 @@ pub(crate) fn requeue(
     work: &mut Work<'_>,
     entry: EventId,
     delivery: &Delivery,
-) -> Result<Option<Accepted>> {
+) -> Result<Option<Acceptance>> {
     let deleted = work
         .transaction
         .prepare_cached("DELETE FROM quarantine WHERE id = ?1")?

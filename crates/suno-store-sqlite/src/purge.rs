@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use rusqlite::params;
-use suno_callback::{PurgeRequest, Purged};
+use suno_callback::{PurgeReport, PurgeRequest};
 
 use crate::clock::{Micros, micros};
 use crate::error::Result;
@@ -14,8 +14,8 @@ use crate::keys;
 use crate::work::Work;
 
 /// Purges one step of old data.
-pub(crate) fn purge(work: &mut Work<'_>, request: &PurgeRequest) -> Result<Purged> {
-    let mut purged = Purged::default();
+pub(crate) fn purge(work: &mut Work<'_>, request: &PurgeRequest) -> Result<PurgeReport> {
+    let mut purged = PurgeReport::default();
     purge_keys(work, request, &mut purged)?;
     purge_bodies(work, request, &mut purged)?;
     purge_dead(work, request, &mut purged)?;
@@ -46,12 +46,12 @@ fn oldest(work: &Work<'_>, sql: &str, before: Micros, max: u32) -> Result<Vec<i6
     Ok(oldest)
 }
 
-fn limit(oldest: &mut Vec<i64>, max: u32, purged: &mut Purged) {
+fn limit(oldest: &mut Vec<i64>, max: u32, purged: &mut PurgeReport) {
     purged.more |= oldest.len() > max as usize;
     oldest.truncate(max as usize);
 }
 
-fn purge_keys(work: &mut Work<'_>, request: &PurgeRequest, purged: &mut Purged) -> Result<()> {
+fn purge_keys(work: &mut Work<'_>, request: &PurgeRequest, purged: &mut PurgeReport) -> Result<()> {
     let mut old = oldest(
         work,
         "SELECT event_id, stored_at FROM settled ORDER BY event_id LIMIT ?1",
@@ -83,7 +83,11 @@ fn uncount(work: &mut Work<'_>, event: i64) -> Result<()> {
     Ok(())
 }
 
-fn purge_bodies(work: &mut Work<'_>, request: &PurgeRequest, purged: &mut Purged) -> Result<()> {
+fn purge_bodies(
+    work: &mut Work<'_>,
+    request: &PurgeRequest,
+    purged: &mut PurgeReport,
+) -> Result<()> {
     let mut old = oldest(
         work,
         "SELECT event_id, stored_at FROM settled
@@ -130,7 +134,7 @@ fn forget(work: &mut Work<'_>, event: i64, from_state: &str) -> Result<()> {
     Ok(())
 }
 
-fn purge_dead(work: &mut Work<'_>, request: &PurgeRequest, purged: &mut Purged) -> Result<()> {
+fn purge_dead(work: &mut Work<'_>, request: &PurgeRequest, purged: &mut PurgeReport) -> Result<()> {
     let mut old = oldest(
         work,
         "SELECT event_id, stored_at FROM dead ORDER BY event_id LIMIT ?1",
@@ -152,7 +156,7 @@ fn purge_dead(work: &mut Work<'_>, request: &PurgeRequest, purged: &mut Purged) 
 fn purge_quarantine(
     work: &mut Work<'_>,
     request: &PurgeRequest,
-    purged: &mut Purged,
+    purged: &mut PurgeReport,
 ) -> Result<()> {
     let mut old = oldest(
         work,

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use suno_callback::bounds::{LEASE_MAX, RETRY_AFTER_MAX};
-use suno_callback::{Extended, Settled, Settlement, StoreError, Ticket};
+use suno_callback::{ExtendResult, SettleResult, Settlement, StoreError, Ticket};
 
 use crate::clock::{Micros, after};
 use crate::error::Result;
@@ -18,7 +18,7 @@ pub(crate) fn extend(
     work: &mut Work<'_>,
     tickets: &[Ticket],
     lease: std::time::Duration,
-) -> Result<Vec<Extended>> {
+) -> Result<Vec<ExtendResult>> {
     let until = after(work.now, lease.min(LEASE_MAX));
     let mut statement = work.transaction.prepare_cached(
         "UPDATE later SET due = ?4
@@ -33,8 +33,8 @@ pub(crate) fn extend(
             until
         ];
         extended.push(match statement.execute(values)? {
-            0 => Extended::Lost,
-            _ => Extended::Extended,
+            0 => ExtendResult::Lost,
+            _ => ExtendResult::ExtendResult,
         });
     }
     Ok(extended)
@@ -70,7 +70,7 @@ pub(crate) fn settle(
     work: &mut Work<'_>,
     ticket: &Ticket,
     settlement: &Settlement,
-) -> Result<Settled> {
+) -> Result<SettleResult> {
     let Some(held) = held(work, ticket)? else {
         return has_settled(work.transaction, ticket);
     };
@@ -95,7 +95,7 @@ pub(crate) fn settle(
         _ => release(work, event)?,
     }
     state::unpark(work, held.task_hash)?;
-    Ok(Settled::Settled)
+    Ok(SettleResult::SettleResult)
 }
 
 fn failed(work: &mut Work<'_>, event: i64, due: Micros, reason: &str) -> Result<()> {
@@ -131,7 +131,7 @@ fn supersede_others(work: &mut Work<'_>, event: i64, task_hash: i64) -> Result<(
 }
 
 /// Returns the answer to a ticket that is not valid any more.
-fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled> {
+fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<SettleResult> {
     let has: bool = transaction
         .prepare_cached(
             "SELECT ?2 > 0 AND EXISTS (
@@ -146,9 +146,9 @@ fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled
             |row| row.get(0),
         )?;
     Ok(if has {
-        Settled::AlreadySettled
+        SettleResult::AlreadySettled
     } else {
-        Settled::Lost
+        SettleResult::Lost
     })
 }
 
@@ -158,7 +158,7 @@ fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled
 /// to its own tables in that file and the end of the event are one commit: either both happen or
 /// neither. Call [`Event::set_settled`](suno_callback::Event::set_settled) after the commit.
 ///
-/// If the result is not [`Settled`](Settled::Settled), roll back the transaction: another worker
+/// If the result is not [`SettleResult`](SettleResult::SettleResult), roll back the transaction: another worker
 /// has claimed the event, or it was already handled.
 ///
 /// Begin the transaction with [`begin`](crate::begin), and keep it short: while it is open, no
@@ -171,7 +171,7 @@ fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<Settled
 pub fn settle_in(
     transaction: &Transaction<'_>,
     ticket: &Ticket,
-) -> std::result::Result<Settled, StoreError> {
+) -> std::result::Result<SettleResult, StoreError> {
     let mut keys = Keys::default();
     let mut requests = LastRequests::default();
     let settled = (|| {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use suno_callback::{
-    Accepted, ClaimRequest, Claims, Clock, Counts, Decision, Delivery, DueRequest, DueTasks,
-    DueTicket, EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
-    StoreError, SubmitId, SystemClock, Ticket,
+    Acceptance, ClaimRequest, Claims, Clock, Counts, Decision, Delivery, DueRequest, DueTasks,
+    DueTicket, EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent,
+    ListRequest, OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery,
+    Redrive, RedriveResult, StoreError, SubmitId, SystemClock, Ticket,
 };
 use suno_types::{Stage, TaskId};
 
@@ -149,17 +149,17 @@ impl SqliteStore {
     }
 }
 
-type Answer<T> = std::result::Result<T, StoreError>;
+type StoreResult<T> = std::result::Result<T, StoreError>;
 
 #[async_trait]
 impl IdempotencyStore for SqliteStore {
-    async fn accept(&self, deliveries: &[Delivery]) -> Answer<Vec<Accepted>> {
+    async fn accept(&self, deliveries: &[Delivery]) -> StoreResult<Vec<Acceptance>> {
         let deliveries = deliveries.to_vec();
         self.write_and_wake(move |work| accept::accept(work, &deliveries))
             .await
     }
 
-    async fn claim(&self, request: &ClaimRequest) -> Answer<Claims> {
+    async fn claim(&self, request: &ClaimRequest) -> StoreResult<Claims> {
         let request = request.clone();
         let has_settled = !request.settlements.is_empty();
         let claim = move |work: &mut Work<'_>| claim::claim(work, &request);
@@ -170,23 +170,23 @@ impl IdempotencyStore for SqliteStore {
         }
     }
 
-    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Answer<Vec<Extended>> {
+    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> StoreResult<Vec<ExtendResult>> {
         let tickets = tickets.to_vec();
         self.write(move |work| settle::extend(work, &tickets, lease))
             .await
     }
 
-    async fn wait(&self, at_most: Duration) -> Answer<()> {
+    async fn wait(&self, at_most: Duration) -> StoreResult<()> {
         let next_due = || self.read(|work| claim::next_due(work.transaction, work.now));
         self.watch.wait(at_most, next_due).await
     }
 
-    async fn find(&self, task_id: &TaskId) -> Answer<Vec<EventRecord>> {
+    async fn find(&self, task_id: &TaskId) -> StoreResult<Vec<EventRecord>> {
         let task_id = task_id.clone();
         self.read(move |work| inspect::find(work, &task_id)).await
     }
 
-    async fn list(&self, request: &ListRequest) -> Answer<Page<EventRecord>> {
+    async fn list(&self, request: &ListRequest) -> StoreResult<Page<EventRecord>> {
         let request = request.clone();
         self.read(move |work| inspect::list(work, &request)).await
     }
@@ -195,16 +195,20 @@ impl IdempotencyStore for SqliteStore {
         &self,
         after: Option<EventId>,
         entries_max: u32,
-    ) -> Answer<Page<QuarantinedDelivery>> {
+    ) -> StoreResult<Page<QuarantinedDelivery>> {
         self.read(move |work| inspect::quarantine(work, after, entries_max))
             .await
     }
 
-    async fn counts(&self) -> Answer<Counts> {
+    async fn counts(&self) -> StoreResult<Counts> {
         self.read(inspect::counts).await
     }
 
-    async fn redrive(&self, events: &[EventId], redrive: Redrive) -> Answer<Vec<Redriven>> {
+    async fn redrive(
+        &self,
+        events: &[EventId],
+        redrive: Redrive,
+    ) -> StoreResult<Vec<RedriveResult>> {
         let events = events.to_vec();
         self.write_and_wake(move |work| {
             let redrive = |event: &EventId| operations::redrive(work, *event, redrive);
@@ -213,29 +217,33 @@ impl IdempotencyStore for SqliteStore {
         .await
     }
 
-    async fn requeue(&self, entry: EventId, delivery: &Delivery) -> Answer<Option<Accepted>> {
+    async fn requeue(
+        &self,
+        entry: EventId,
+        delivery: &Delivery,
+    ) -> StoreResult<Option<Acceptance>> {
         let delivery = delivery.clone();
         self.write_and_wake(move |work| operations::requeue(work, entry, &delivery))
             .await
     }
 
-    async fn decide(&self, task_id: &TaskId, stage: &Stage) -> Answer<Decision> {
+    async fn decide(&self, task_id: &TaskId, stage: &Stage) -> StoreResult<Decision> {
         let (task_id, stage) = (task_id.clone(), stage.clone());
         self.write_and_wake(move |work| operations::decide(work, &task_id, &stage))
             .await
     }
 
-    async fn purge(&self, request: &PurgeRequest) -> Answer<Purged> {
+    async fn purge(&self, request: &PurgeRequest) -> StoreResult<PurgeReport> {
         let request = *request;
         self.write(move |work| purge::purge(work, &request)).await
     }
 
-    async fn intend(&self, intent: &Intent) -> Answer<()> {
+    async fn intend(&self, intent: &Intent) -> StoreResult<()> {
         let intent = intent.clone();
         self.write(move |work| ledger::intend(work, &intent)).await
     }
 
-    async fn withdraw(&self, submit: SubmitId) -> Answer<()> {
+    async fn withdraw(&self, submit: SubmitId) -> StoreResult<()> {
         self.write(move |work| ledger::withdraw(work, submit)).await
     }
 
@@ -244,28 +252,28 @@ impl IdempotencyStore for SqliteStore {
         open_for: Duration,
         after: Option<u64>,
         intents_max: u32,
-    ) -> Answer<Vec<OpenIntent>> {
+    ) -> StoreResult<Vec<OpenIntent>> {
         self.read(move |work| ledger::open_intents(work, open_for, after, intents_max))
             .await
     }
 
-    async fn expect(&self, task: &ExpectedTask) -> Answer<()> {
+    async fn expect(&self, task: &ExpectedTask) -> StoreResult<()> {
         let task = task.clone();
         self.write(move |work| ledger::expect(work, &task)).await
     }
 
-    async fn due(&self, request: &DueRequest) -> Answer<DueTasks> {
+    async fn due(&self, request: &DueRequest) -> StoreResult<DueTasks> {
         let request = *request;
         self.write(move |work| ledger::due(work, &request)).await
     }
 
-    async fn postpone(&self, ticket: &DueTicket, postponement: Postponement) -> Answer<bool> {
+    async fn postpone(&self, ticket: &DueTicket, postponement: Postponement) -> StoreResult<bool> {
         let ticket = ticket.clone();
         self.write(move |work| ledger::postpone(work, &ticket, postponement))
             .await
     }
 
-    async fn finish(&self, ticket: &DueTicket) -> Answer<bool> {
+    async fn finish(&self, ticket: &DueTicket) -> StoreResult<bool> {
         let ticket = ticket.clone();
         self.write(move |work| ledger::finish(work, &ticket)).await
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use suno_callback::{
-    Accepted, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
-    EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
-    StoreError, StoreErrorKind, SubmitId, Ticket,
+    Acceptance, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
+    EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
+    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive,
+    RedriveResult, StoreError, StoreErrorKind, SubmitId, Ticket,
 };
 use suno_types::{Stage, TaskId};
 use tokio::sync::watch;
@@ -21,18 +21,18 @@ use tokio::sync::watch;
 macro_rules! with_operations {
     ($then:ident) => {
         $then! {
-            accept(deliveries: &[Delivery]) -> Vec<Accepted>;
+            accept(deliveries: &[Delivery]) -> Vec<Acceptance>;
             claim(request: &ClaimRequest) -> Claims;
-            extend(tickets: &[Ticket], lease: Duration) -> Vec<Extended>;
+            extend(tickets: &[Ticket], lease: Duration) -> Vec<ExtendResult>;
             wait(at_most: Duration) -> ();
             find(task_id: &TaskId) -> Vec<EventRecord>;
             list(request: &ListRequest) -> Page<EventRecord>;
             quarantine(after: Option<EventId>, entries_max: u32) -> Page<QuarantinedDelivery>;
             counts() -> Counts;
-            redrive(events: &[EventId], redrive: Redrive) -> Vec<Redriven>;
-            requeue(entry: EventId, delivery: &Delivery) -> Option<Accepted>;
+            redrive(events: &[EventId], redrive: Redrive) -> Vec<RedriveResult>;
+            requeue(entry: EventId, delivery: &Delivery) -> Option<Acceptance>;
             decide(task_id: &TaskId, stage: &Stage) -> Decision;
-            purge(request: &PurgeRequest) -> Purged;
+            purge(request: &PurgeRequest) -> PurgeReport;
             intend(intent: &Intent) -> ();
             withdraw(submit: SubmitId) -> ();
             open_intents(

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::scene::{
     Scene, complete, delivery, delivery_at, delivery_of, expect, raw_delivery, wrong,
 };
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 use crate::content::{Content, Fingerprint};
-use crate::store::{Accepted, IdempotencyStore, Settlement, StateName};
+use crate::store::{Acceptance, IdempotencyStore, Settlement, StateName};
 
 cases! {
     a_slice_is_accepted_and_answered_in_its_order: "A1",
@@ -29,7 +29,7 @@ cases! {
     an_entry_of_the_quarantine_says_what_was_delivered: "A9",
 }
 
-async fn a_slice_is_accepted_and_answered_in_its_order(bench: &dyn Bench) -> Verdict {
+async fn a_slice_is_accepted_and_answered_in_its_order(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let slice = [
         delivery("t", "complete"),
@@ -40,20 +40,20 @@ async fn a_slice_is_accepted_and_answered_in_its_order(bench: &dyn Bench) -> Ver
     ];
     let accepted = scene.store.accept(&slice).await?;
     let expected = vec![
-        Accepted::New,
-        Accepted::Duplicate,
-        Accepted::Conflict,
-        Accepted::Late,
-        Accepted::New,
+        Acceptance::New,
+        Acceptance::Duplicate,
+        Acceptance::Conflict,
+        Acceptance::Late,
+        Acceptance::New,
     ];
     expect("accepted", accepted, expected)?;
     expect("an empty slice", scene.store.accept(&[]).await?, Vec::new())
 }
 
-async fn a_new_event_is_stored(bench: &dyn Bench) -> Verdict {
+async fn a_new_event_is_stored(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let accepted = scene.accept(delivery("t", "text")).await?;
-    expect("accepted", accepted, Accepted::New)?;
+    expect("accepted", accepted, Acceptance::New)?;
     scene
         .expect_states("t", &[("text", StateName::Ready)])
         .await
@@ -71,12 +71,12 @@ async fn race(task: &str, stores: &[Arc<dyn IdempotencyStore>]) -> Result<usize,
     let mut new = 0;
     while let Some(accepted) = racers.join_next().await {
         let accepted = accepted.map_err(|err| Failed::Wrong(err.to_string()))??;
-        new += usize::from(accepted[..] == [Accepted::New]);
+        new += usize::from(accepted[..] == [Acceptance::New]);
     }
     Ok(new)
 }
 
-async fn racing_deliveries_are_one_event(bench: &dyn Bench) -> Verdict {
+async fn racing_deliveries_are_one_event(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for round in 0..8 {
         let task = format!("race-{round}");
@@ -87,7 +87,7 @@ async fn racing_deliveries_are_one_event(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn racing_deliveries_in_two_processes_are_one_event(bench: &dyn Bench) -> Verdict {
+async fn racing_deliveries_in_two_processes_are_one_event(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let stores = [Arc::clone(&scene.store), scene.another().await?];
     for round in 0..8 {
@@ -98,7 +98,7 @@ async fn racing_deliveries_in_two_processes_are_one_event(bench: &dyn Bench) -> 
     Ok(())
 }
 
-async fn tasks_with_strange_names_are_kept_apart(bench: &dyn Bench) -> Verdict {
+async fn tasks_with_strange_names_are_kept_apart(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let long = "x".repeat(128);
     let names = [
@@ -111,7 +111,7 @@ async fn tasks_with_strange_names_are_kept_apart(bench: &dyn Bench) -> Verdict {
     ];
     for name in names {
         let accepted = scene.accept(delivery(name, "text")).await?;
-        expect(name, accepted, Accepted::New)?;
+        expect(name, accepted, Acceptance::New)?;
     }
     for name in names {
         expect(name, scene.find(name).await?.len(), 1)?;
@@ -119,30 +119,36 @@ async fn tasks_with_strange_names_are_kept_apart(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn the_same_delivery_again_is_a_duplicate(bench: &dyn Bench) -> Verdict {
+async fn the_same_delivery_again_is_a_duplicate(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
-    for expected in [Accepted::New, Accepted::Duplicate, Accepted::Duplicate] {
+    for expected in [
+        Acceptance::New,
+        Acceptance::Duplicate,
+        Acceptance::Duplicate,
+    ] {
         let accepted = scene.accept(delivery("t", "complete")).await?;
         expect("accepted", accepted, expected)?;
     }
     scene.handle(Settlement::Done).await?;
     let accepted = scene.accept(delivery("t", "complete")).await?;
-    expect("after it was handled", accepted, Accepted::Duplicate)?;
+    expect("after it was handled", accepted, Acceptance::Duplicate)?;
     scene.expect_no_claim("after it was handled").await
 }
 
-async fn the_same_said_in_other_bytes_is_a_duplicate(bench: &dyn Bench) -> Verdict {
+async fn the_same_said_in_other_bytes_is_a_duplicate(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let first = delivery("t", "complete");
     let other = String::from_utf8_lossy(&first.raw).replace("/t\"", "/t?expires=1\"");
     scene.accept(first).await?;
     let accepted = scene.accept(raw_delivery(other, 0)).await?;
-    expect("another URL", accepted, Accepted::Duplicate)?;
+    expect("another URL", accepted, Acceptance::Duplicate)?;
     expect("conflicts", scene.find_one("t").await?.conflicts, 0)
 }
 
 /// A later version may decode other words from the same bytes.
-async fn the_same_bytes_are_a_duplicate_however_they_were_understood(bench: &dyn Bench) -> Verdict {
+async fn the_same_bytes_are_a_duplicate_however_they_were_understood(
+    bench: &dyn Bench,
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(delivery("t", "complete")).await?;
     let mut again = delivery("t", "complete");
@@ -150,15 +156,15 @@ async fn the_same_bytes_are_a_duplicate_however_they_were_understood(bench: &dyn
         *semantic = Fingerprint([7; 16]);
     }
     let accepted = scene.accept(again).await?;
-    expect("accepted", accepted, Accepted::Duplicate)
+    expect("accepted", accepted, Acceptance::Duplicate)
 }
 
-async fn another_thing_said_is_a_conflict_and_kept_once(bench: &dyn Bench) -> Verdict {
+async fn another_thing_said_is_a_conflict_and_kept_once(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let first = delivery("t", "complete");
     let raw = first.raw.clone();
     scene.accept(first).await?;
-    for expected in [Accepted::Conflict, Accepted::Duplicate] {
+    for expected in [Acceptance::Conflict, Acceptance::Duplicate] {
         let other = delivery_at("t", "complete", 11, 500);
         expect("another duration", scene.accept(other).await?, expected)?;
     }
@@ -173,14 +179,14 @@ async fn another_thing_said_is_a_conflict_and_kept_once(bench: &dyn Bench) -> Ve
     expect("the body of the event", found.raw, Some(raw))
 }
 
-async fn conflicts_are_counted_for_each_event(bench: &dyn Bench) -> Verdict {
+async fn conflicts_are_counted_for_each_event(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a", "b", "c"]).await?;
     for (task, duration) in [("b", 11), ("b", 12), ("c", 13)] {
         let accepted = scene
             .accept(delivery_of(task, "complete", duration))
             .await?;
-        expect(task, accepted, Accepted::Conflict)?;
+        expect(task, accepted, Acceptance::Conflict)?;
     }
     let request = crate::ListRequest::first(9, crate::EventFilter::default());
     let listed = scene.store.list(&request).await?.records;
@@ -192,46 +198,54 @@ async fn conflicts_are_counted_for_each_event(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn a_stage_after_a_later_one_is_late(bench: &dyn Bench) -> Verdict {
+async fn a_stage_after_a_later_one_is_late(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["first"]).await?;
     let accepted = scene.accept(delivery("t", "text")).await?;
-    expect("text after first", accepted, Accepted::Late)?;
+    expect("text after first", accepted, Acceptance::Late)?;
     scene.accept_stages("u", &["complete"]).await?;
     for word in ["text", "first"] {
         let accepted = scene.accept(delivery("u", word)).await?;
-        expect(&format!("{word} after complete"), accepted, Accepted::Late)?;
+        expect(
+            &format!("{word} after complete"),
+            accepted,
+            Acceptance::Late,
+        )?;
         let again = scene.accept(delivery("u", word)).await?;
-        expect(&format!("{word} again"), again, Accepted::Duplicate)?;
+        expect(&format!("{word} again"), again, Acceptance::Duplicate)?;
     }
     let claims = scene.claim_keys(9).await?;
     let expected = vec!["t/first".to_owned(), "u/complete".to_owned()];
     expect("claims", claims, expected)
 }
 
-async fn the_second_of_complete_and_failed_is_late(bench: &dyn Bench) -> Verdict {
+async fn the_second_of_complete_and_failed_is_late(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for (task, first, second) in [("t", "complete", "failed"), ("u", "failed", "complete")] {
         scene.accept_stages(task, &[first]).await?;
         let accepted = scene.accept(delivery(task, second)).await?;
-        expect(&format!("{second} after {first}"), accepted, Accepted::Late)?;
+        expect(
+            &format!("{second} after {first}"),
+            accepted,
+            Acceptance::Late,
+        )?;
         let states = [(first, StateName::Ready), (second, StateName::Superseded)];
         scene.expect_states(task, &states).await?;
     }
     Ok(())
 }
 
-async fn an_unknown_stage_is_never_late(bench: &dyn Bench) -> Verdict {
+async fn an_unknown_stage_is_never_late(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["complete"]).await?;
     let accepted = scene.accept(delivery("t", "mastered")).await?;
-    expect("an unknown stage", accepted, Accepted::New)?;
+    expect("an unknown stage", accepted, Acceptance::New)?;
     scene.accept_stages("u", &["mastered"]).await?;
     let accepted = scene.accept(delivery("u", "text")).await?;
-    expect("text after an unknown stage", accepted, Accepted::New)
+    expect("text after an unknown stage", accepted, Acceptance::New)
 }
 
-async fn every_order_of_arrival_ends_the_same(bench: &dyn Bench) -> Verdict {
+async fn every_order_of_arrival_ends_the_same(bench: &dyn Bench) -> CaseResult {
     const WORDS: [&str; 4] = ["text", "first", "complete", "failed"];
     let scene = Scene::fresh(bench).await?;
     for (number, order) in permutations(WORDS).into_iter().enumerate() {
@@ -266,11 +280,11 @@ fn permutations(words: [&'static str; 4]) -> Vec<[&'static str; 4]> {
         .collect()
 }
 
-async fn what_was_not_understood_is_kept_once(bench: &dyn Bench) -> Verdict {
+async fn what_was_not_understood_is_kept_once(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for body in ["{", "{", "[", "\u{0}"] {
         let accepted = scene.accept(raw_delivery(body, 0)).await?;
-        expect("accepted", accepted, Accepted::Quarantined)?;
+        expect("accepted", accepted, Acceptance::Quarantined)?;
     }
     let kept = scene.store.quarantine(None, 10).await?.records;
     let bodies: Vec<_> = kept.iter().map(|kept| kept.raw.to_vec()).collect();
@@ -281,7 +295,7 @@ async fn what_was_not_understood_is_kept_once(bench: &dyn Bench) -> Verdict {
     expect("claims", claims, complete(&["t"]))
 }
 
-async fn an_entry_of_the_quarantine_says_what_was_delivered(bench: &dyn Bench) -> Verdict {
+async fn an_entry_of_the_quarantine_says_what_was_delivered(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let strange = raw_delivery(r#"{"code":{},"data":{"task_id":"u"}}"#, 77);
     scene.accept(strange.clone()).await?;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::scene::{
     Scene, WORKER, delivery, delivery_of, expect, expect_near, raw_delivery, wrong,
 };
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 use crate::delivery::Delivery;
 use crate::store::bounds::{
     CONFLICTS_OF_EVENT_MAX, EVENTS_OF_TASK_MAX, LEASE_MAX, POSTPONE_MAX, QUARANTINED_MAX,
     RETRY_AFTER_MAX,
 };
 use crate::store::{
-    Accepted, ClaimRequest, DueRequest, ExpectedTask, Extended, Postponement, Settlement,
+    Acceptance, ClaimRequest, DueRequest, ExpectedTask, ExtendResult, Postponement, Settlement,
 };
 
 cases! {
@@ -34,24 +34,24 @@ async fn fill_with_conflicts(scene: &Scene<'_>) -> Result<u32, Failed> {
     let bound = u32::try_from(CONFLICTS_OF_EVENT_MAX).unwrap_or(u32::MAX);
     for duration in 1..=bound {
         let accepted = scene.accept(delivery_of("t", "complete", duration)).await?;
-        expect("within the bound", accepted, Accepted::Conflict)?;
+        expect("within the bound", accepted, Acceptance::Conflict)?;
     }
     Ok(bound)
 }
 
-async fn an_event_keeps_a_bounded_number_of_conflicts(bench: &dyn Bench) -> Verdict {
+async fn an_event_keeps_a_bounded_number_of_conflicts(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let bound = fill_with_conflicts(&scene).await?;
     let accepted = scene
         .accept(delivery_of("t", "complete", bound + 1))
         .await?;
-    expect("beyond the bound", accepted, Accepted::Dropped)?;
+    expect("beyond the bound", accepted, Acceptance::Dropped)?;
     let accepted = scene.accept(delivery_of("t", "complete", bound)).await?;
-    expect("a kept one", accepted, Accepted::Duplicate)?;
+    expect("a kept one", accepted, Acceptance::Duplicate)?;
     expect("conflicts", scene.find_one("t").await?.conflicts, bound)
 }
 
-async fn conflicts_beyond_the_bound_are_dropped_and_counted(bench: &dyn Bench) -> Verdict {
+async fn conflicts_beyond_the_bound_are_dropped_and_counted(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let bound = fill_with_conflicts(&scene).await?;
     expect("dropped", scene.counts().await?.dropped, 0)?;
@@ -63,20 +63,20 @@ async fn conflicts_beyond_the_bound_are_dropped_and_counted(bench: &dyn Bench) -
     expect("dropped", scene.counts().await?.dropped, 2)
 }
 
-async fn a_task_has_a_bounded_number_of_events(bench: &dyn Bench) -> Verdict {
+async fn a_task_has_a_bounded_number_of_events(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for number in 0..EVENTS_OF_TASK_MAX {
         let accepted = scene
             .accept(delivery("t", &format!("stage-{number}")))
             .await?;
-        expect("within the bound", accepted, Accepted::New)?;
+        expect("within the bound", accepted, Acceptance::New)?;
     }
     for _ in 0..2 {
         let accepted = scene.accept(delivery("t", "complete")).await?;
-        expect("beyond the bound", accepted, Accepted::Quarantined)?;
+        expect("beyond the bound", accepted, Acceptance::Quarantined)?;
     }
     let known = scene.accept(delivery("t", "stage-0")).await?;
-    expect("a known key", known, Accepted::Duplicate)?;
+    expect("a known key", known, Acceptance::Duplicate)?;
     expect("events", scene.find("t").await?.len(), EVENTS_OF_TASK_MAX)?;
     let kept = scene.store.quarantine(None, 9).await?.records;
     let [entry] = &kept[..] else {
@@ -90,19 +90,19 @@ fn garbage(number: usize) -> Delivery {
     raw_delivery(format!("{{{number}"), 0)
 }
 
-async fn the_quarantine_is_bounded_and_counts_what_it_drops(bench: &dyn Bench) -> Verdict {
+async fn the_quarantine_is_bounded_and_counts_what_it_drops(bench: &dyn Bench) -> CaseResult {
     const SLICE: usize = 256;
     let scene = Scene::fresh(bench).await?;
     for first in (0..QUARANTINED_MAX).step_by(SLICE) {
         let last = QUARANTINED_MAX.min(first + SLICE);
         let slice: Vec<_> = (first..last).map(garbage).collect();
         let accepted = scene.store.accept(&slice).await?;
-        let is_kept = accepted.iter().all(|one| *one == Accepted::Quarantined);
+        let is_kept = accepted.iter().all(|one| *one == Acceptance::Quarantined);
         expect("everything within the bound is kept", is_kept, true)?;
     }
     for (number, expected) in [
-        (QUARANTINED_MAX, Accepted::Dropped),
-        (0, Accepted::Quarantined),
+        (QUARANTINED_MAX, Acceptance::Dropped),
+        (0, Acceptance::Quarantined),
     ] {
         expect("accepted", scene.accept(garbage(number)).await?, expected)?;
     }
@@ -114,10 +114,10 @@ async fn the_quarantine_is_bounded_and_counts_what_it_drops(bench: &dyn Bench) -
         (bound, 1),
     )?;
     let accepted = scene.accept(delivery("t", "complete")).await?;
-    expect("what is understood", accepted, Accepted::New)
+    expect("what is understood", accepted, Acceptance::New)
 }
 
-async fn a_lease_is_bounded(bench: &dyn Bench) -> Verdict {
+async fn a_lease_is_bounded(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     let claims = scene
@@ -130,13 +130,13 @@ async fn a_lease_is_bounded(bench: &dyn Bench) -> Verdict {
     expect_near("the lease", claim.holds_for, LEASE_MAX.as_secs())?;
     scene.pass(10).await;
     let extended = scene.extend(claim.ticket, DAYS.as_secs()).await?;
-    expect("extended", extended, Extended::Extended)?;
+    expect("extended", extended, ExtendResult::ExtendResult)?;
     scene.pass(LEASE_MAX.as_secs()).await;
     scene.claim_key("t/complete").await?;
     Ok(())
 }
 
-async fn a_retry_waits_only_so_long(bench: &dyn Bench) -> Verdict {
+async fn a_retry_waits_only_so_long(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     let endless = Settlement::Retry {
@@ -153,7 +153,7 @@ async fn a_retry_waits_only_so_long(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn a_delay_and_a_pause_are_bounded(bench: &dyn Bench) -> Verdict {
+async fn a_delay_and_a_pause_are_bounded(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let expected = ExpectedTask::new(super::scene::task_id("t")?, Duration::MAX);
     scene.store.expect(&expected).await?;
@@ -170,7 +170,7 @@ async fn a_delay_and_a_pause_are_bounded(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn the_lease_of_a_due_task_is_bounded(bench: &dyn Bench) -> Verdict {
+async fn the_lease_of_a_due_task_is_bounded(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let expected = ExpectedTask::new(super::scene::task_id("t")?, Duration::ZERO);
     scene.store.expect(&expected).await?;

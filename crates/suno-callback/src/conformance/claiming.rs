@@ -8,10 +8,10 @@ use super::scene::{
     LEASE, OTHER, Scene, at, complete, delivery_at, expect, expect_near, keys, raw_delivery, retry,
     wrong,
 };
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 use crate::store::{
-    Claim, ClaimRequest, DeadCause, Extended, IdempotencyStore, Settled, Settlement, StateName,
-    Ticket, WorkerId,
+    Claim, ClaimRequest, DeadCause, ExtendResult, IdempotencyStore, SettleResult, Settlement,
+    StateName, Ticket, WorkerId,
 };
 
 cases! {
@@ -54,7 +54,7 @@ async fn race(stores: &[Arc<dyn IdempotencyStore>]) -> Result<usize, Failed> {
     Ok(granted)
 }
 
-async fn of_racing_claims_one_is_granted(bench: &dyn Bench) -> Verdict {
+async fn of_racing_claims_one_is_granted(bench: &dyn Bench) -> CaseResult {
     for _ in 0..8 {
         let scene = Scene::fresh(bench).await?;
         scene.accept_tasks(&["t"]).await?;
@@ -64,7 +64,7 @@ async fn of_racing_claims_one_is_granted(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn of_racing_claims_in_two_processes_one_is_granted(bench: &dyn Bench) -> Verdict {
+async fn of_racing_claims_in_two_processes_one_is_granted(bench: &dyn Bench) -> CaseResult {
     for _ in 0..8 {
         let scene = Scene::fresh(bench).await?;
         scene.accept_tasks(&["t"]).await?;
@@ -74,7 +74,7 @@ async fn of_racing_claims_in_two_processes_one_is_granted(bench: &dyn Bench) -> 
     Ok(())
 }
 
-async fn a_live_claim_is_never_taken(bench: &dyn Bench) -> Verdict {
+async fn a_live_claim_is_never_taken(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     let claim = scene.claim_one().await?;
@@ -82,14 +82,14 @@ async fn a_live_claim_is_never_taken(bench: &dyn Bench) -> Verdict {
     scene.pass(58).await;
     scene.expect_no_claim("before the end").await?;
     let extended = scene.extend(claim.ticket, 1_000).await?;
-    expect("extended", extended, Extended::Extended)?;
+    expect("extended", extended, ExtendResult::ExtendResult)?;
     scene.pass(998).await;
     scene.expect_no_claim("before the extended end").await?;
     let settled = scene.settle(claim.ticket, Settlement::Done).await?;
-    expect("settled", settled, Settled::Settled)
+    expect("settled", settled, SettleResult::SettleResult)
 }
 
-async fn a_lapsed_claim_can_be_taken_exactly_at_its_end(bench: &dyn Bench) -> Verdict {
+async fn a_lapsed_claim_can_be_taken_exactly_at_its_end(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     let lapsed = scene.claim_one().await?;
@@ -101,10 +101,10 @@ async fn a_lapsed_claim_can_be_taken_exactly_at_its_end(bench: &dyn Bench) -> Ve
     let is_greater = taken.ticket.epoch > lapsed.ticket.epoch;
     expect("the epoch grows", is_greater, true)?;
     let lost = scene.extend(lapsed.ticket, 60).await?;
-    expect("the lapsed ticket", lost, Extended::Lost)
+    expect("the lapsed ticket", lost, ExtendResult::Lost)
 }
 
-async fn each_claim_counts_an_attempt(bench: &dyn Bench) -> Verdict {
+async fn each_claim_counts_an_attempt(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     for attempt in 1..=4 {
@@ -115,7 +115,7 @@ async fn each_claim_counts_an_attempt(bench: &dyn Bench) -> Verdict {
     expect("attempts", scene.find_one("t").await?.attempts, 4)
 }
 
-async fn each_lapse_is_counted_until_a_settlement(bench: &dyn Bench) -> Verdict {
+async fn each_lapse_is_counted_until_a_settlement(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     for lapses in 0..3 {
@@ -130,7 +130,7 @@ async fn each_lapse_is_counted_until_a_settlement(bench: &dyn Bench) -> Verdict 
     expect("after a settlement", (claim.lapses, claim.attempt), (0, 5))
 }
 
-async fn no_more_is_claimed_than_was_asked_for(bench: &dyn Bench) -> Verdict {
+async fn no_more_is_claimed_than_was_asked_for(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a", "b", "c"]).await?;
     for (events_max, expected) in [(0, 0), (2, 2), (2, 1), (2, 0)] {
@@ -140,7 +140,7 @@ async fn no_more_is_claimed_than_was_asked_for(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn a_claim_says_whether_there_is_more_and_when(bench: &dyn Bench) -> Verdict {
+async fn a_claim_says_whether_there_is_more_and_when(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let claims = scene.ask(&scene.request(1)).await?;
     expect(
@@ -167,7 +167,7 @@ async fn a_claim_says_whether_there_is_more_and_when(bench: &dyn Bench) -> Verdi
     Ok(())
 }
 
-async fn a_repeated_request_is_given_the_same_claims(bench: &dyn Bench) -> Verdict {
+async fn a_repeated_request_is_given_the_same_claims(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a", "b", "c"]).await?;
     let request = scene.request(2);
@@ -190,7 +190,7 @@ async fn a_repeated_request_is_given_the_same_claims(bench: &dyn Bench) -> Verdi
     )
 }
 
-async fn a_repeated_request_is_given_only_what_still_holds(bench: &dyn Bench) -> Verdict {
+async fn a_repeated_request_is_given_only_what_still_holds(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene
         .accept_tasks(&["settled", "kept", "retried", "new"])
@@ -208,7 +208,7 @@ async fn a_repeated_request_is_given_only_what_still_holds(bench: &dyn Bench) ->
     expect("what still holds", tickets(&again), vec![granted[1].ticket])
 }
 
-async fn a_repeated_request_is_not_given_what_lapsed(bench: &dyn Bench) -> Verdict {
+async fn a_repeated_request_is_not_given_what_lapsed(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene
         .accept_tasks(&["lapsed", "extended", "taken", "new"])
@@ -228,7 +228,7 @@ async fn a_repeated_request_is_not_given_what_lapsed(bench: &dyn Bench) -> Verdi
     expect("what still holds", tickets(&again), vec![granted[1].ticket])
 }
 
-async fn a_request_that_comes_too_late_is_given_nothing(bench: &dyn Bench) -> Verdict {
+async fn a_request_that_comes_too_late_is_given_nothing(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a", "b"]).await?;
     let (late, next) = (scene.request(1), scene.request(1));
@@ -240,7 +240,7 @@ async fn a_request_that_comes_too_late_is_given_nothing(bench: &dyn Bench) -> Ve
     expect("to the latest request", tickets(&again), tickets(&granted))
 }
 
-async fn requests_of_two_workers_are_told_apart(bench: &dyn Bench) -> Verdict {
+async fn requests_of_two_workers_are_told_apart(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a", "b"]).await?;
     let request = scene.request(1);
@@ -260,7 +260,7 @@ async fn requests_of_two_workers_are_told_apart(bench: &dyn Bench) -> Verdict {
     )
 }
 
-async fn a_claim_carries_what_was_accepted(bench: &dyn Bench) -> Verdict {
+async fn a_claim_carries_what_was_accepted(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let sent = delivery_at("t", "complete", 10, 33);
     scene.accept(sent.clone()).await?;
@@ -274,7 +274,7 @@ async fn a_claim_carries_what_was_accepted(bench: &dyn Bench) -> Verdict {
     expect_near("holds for", claim.holds_for, LEASE.as_secs())
 }
 
-async fn a_claim_carries_a_body_of_a_megabyte(bench: &dyn Bench) -> Verdict {
+async fn a_claim_carries_a_body_of_a_megabyte(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let prompt = "ü\u{1F3B5}\\u0000 ".repeat(80_000);
     let body = format!(
@@ -285,7 +285,7 @@ async fn a_claim_carries_a_body_of_a_megabyte(bench: &dyn Bench) -> Verdict {
     expect("the body is the same", claim.raw == body.as_bytes(), true)
 }
 
-async fn a_claim_says_for_how_long_the_event_has_been_waiting(bench: &dyn Bench) -> Verdict {
+async fn a_claim_says_for_how_long_the_event_has_been_waiting(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     scene.pass(30).await;
@@ -296,7 +296,9 @@ async fn a_claim_says_for_how_long_the_event_has_been_waiting(bench: &dyn Bench)
     expect_near("age at the second", scene.claim_one().await?.age, 130)
 }
 
-async fn a_damaged_event_becomes_a_dead_letter_and_keeps_up_no_other(bench: &dyn Bench) -> Verdict {
+async fn a_damaged_event_becomes_a_dead_letter_and_keeps_up_no_other(
+    bench: &dyn Bench,
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a", "damaged", "b"]).await?;
     let damaged = scene.find_one("damaged").await?.id;

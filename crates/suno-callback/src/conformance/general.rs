@@ -11,11 +11,11 @@ use super::scene::{
     Scene, at, complete, dead, delivery, delivery_at, delivery_of, expect, expect_near,
     raw_delivery, retry, task_id, unconfirmed,
 };
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 use crate::key::SubmitId;
 use crate::store::{
-    Accepted, DueRequest, EventState, ExpectedTask, Intent, Postponement, PurgeRequest, Settled,
-    Settlement, StateName,
+    Acceptance, DueRequest, EventState, ExpectedTask, Intent, Postponement, PurgeRequest,
+    SettleResult, Settlement, StateName,
 };
 
 cases! {
@@ -42,7 +42,9 @@ fn cut_off(operation: impl Future, polls: usize) -> bool {
 /// The maximum number of polls after which operations are dropped.
 const POLLS_MAX: usize = 5;
 
-async fn a_slice_that_is_cut_off_is_stored_completely_or_not_at_all(bench: &dyn Bench) -> Verdict {
+async fn a_slice_that_is_cut_off_is_stored_completely_or_not_at_all(
+    bench: &dyn Bench,
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let mut all = 0;
     for polls in 0..=POLLS_MAX {
@@ -64,7 +66,7 @@ async fn a_slice_that_is_cut_off_is_stored_completely_or_not_at_all(bench: &dyn 
 
 async fn a_claim_request_that_is_cut_off_settles_and_claims_or_does_neither(
     bench: &dyn Bench,
-) -> Verdict {
+) -> CaseResult {
     for polls in 0..=POLLS_MAX {
         let scene = Scene::fresh(bench).await?;
         scene.accept_tasks(&["a", "b"]).await?;
@@ -81,20 +83,21 @@ async fn a_claim_request_that_is_cut_off_settles_and_claims_or_does_neither(
             true,
         )?;
         let claims = scene.ask(&request).await?;
-        let answer = [Settled::Settled, Settled::AlreadySettled].contains(&claims.settled[0]);
+        let answer =
+            [SettleResult::SettleResult, SettleResult::AlreadySettled].contains(&claims.settled[0]);
         expect("settled after a repetition", answer, true)?;
         expect("claims after a repetition", claims.claims.len(), 1)?;
     }
     Ok(())
 }
 
-async fn a_repeated_operation_changes_nothing_more(bench: &dyn Bench) -> Verdict {
+async fn a_repeated_operation_changes_nothing_more(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let slice = [delivery("t", "first"), raw_delivery("{", 0)];
-    let answers = [Accepted::New, Accepted::Duplicate];
+    let answers = [Acceptance::New, Acceptance::Duplicate];
     for first in answers {
         let accepted = scene.store.accept(&slice).await?;
-        expect("accepted", accepted, vec![first, Accepted::Quarantined])?;
+        expect("accepted", accepted, vec![first, Acceptance::Quarantined])?;
     }
     let intent = Intent::new(SubmitId::from_bytes([7; 16]), at(0), Duration::ZERO);
     let task = ExpectedTask::new(task_id("t")?, Duration::ZERO);
@@ -108,7 +111,7 @@ async fn a_repeated_operation_changes_nothing_more(bench: &dyn Bench) -> Verdict
     expect("due tasks", scene.store.due(&request).await?.tasks.len(), 1)
 }
 
-async fn what_was_accepted_survives_the_process(bench: &dyn Bench) -> Verdict {
+async fn what_was_accepted_survives_the_process(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let slice = [
         delivery("t", "text"),
@@ -132,7 +135,7 @@ async fn what_was_accepted_survives_the_process(bench: &dyn Bench) -> Verdict {
     expect("the body", claim.raw, slice[0].raw.clone())
 }
 
-async fn a_settled_event_stays_known_after_the_process(bench: &dyn Bench) -> Verdict {
+async fn a_settled_event_stays_known_after_the_process(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["done"]).await?;
     let ticket = scene.handle(Settlement::Done).await?;
@@ -141,16 +144,16 @@ async fn a_settled_event_stays_known_after_the_process(bench: &dyn Bench) -> Ver
     let scene = scene.reopen().await?;
     for task in ["done", "dead"] {
         let accepted = scene.accept(delivery(task, "complete")).await?;
-        expect("after the process", accepted, Accepted::Duplicate)?;
+        expect("after the process", accepted, Acceptance::Duplicate)?;
     }
     let again = scene.settle(ticket, Settlement::Done).await?;
-    expect("settled again", again, Settled::AlreadySettled)?;
+    expect("settled again", again, SettleResult::AlreadySettled)?;
     let reason = scene.find_one("dead").await?.reason;
     expect("reason of the dead letter", reason, Some("why".to_owned()))?;
     scene.expect_no_claim("after the process").await
 }
 
-async fn attempts_and_epochs_survive_the_process(bench: &dyn Bench) -> Verdict {
+async fn attempts_and_epochs_survive_the_process(bench: &dyn Bench) -> CaseResult {
     let mut scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     let mut epochs = BTreeSet::new();
@@ -166,7 +169,7 @@ async fn attempts_and_epochs_survive_the_process(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn leases_and_retries_go_on_after_the_process(bench: &dyn Bench) -> Verdict {
+async fn leases_and_retries_go_on_after_the_process(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["waits"]).await?;
     scene.handle(retry(100)).await?;
@@ -182,13 +185,13 @@ async fn leases_and_retries_go_on_after_the_process(bench: &dyn Bench) -> Verdic
     let again = scene.claim_key("claimed/complete").await?;
     expect("lapses", again.lapses, 1)?;
     let lost = scene.settle(claim.ticket, Settlement::Done).await?;
-    expect("the ticket from before", lost, Settled::Lost)?;
+    expect("the ticket from before", lost, SettleResult::Lost)?;
     scene.pass(40).await;
     let claims = scene.claim_keys(9).await?;
     expect("after the wait", claims, complete(&["waits"]))
 }
 
-async fn intents_and_expected_tasks_survive_the_process(bench: &dyn Bench) -> Verdict {
+async fn intents_and_expected_tasks_survive_the_process(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let submit = |number: u8| SubmitId::from_bytes([number; 16]);
     for number in [1, 2] {
@@ -216,7 +219,7 @@ async fn intents_and_expected_tasks_survive_the_process(bench: &dyn Bench) -> Ve
 
 /// Independent of the system time, and of the time that the provider claims to have sent
 /// something.
-async fn the_time_of_receipt_decides_nothing(bench: &dyn Bench) -> Verdict {
+async fn the_time_of_receipt_decides_nothing(bench: &dyn Bench) -> CaseResult {
     const FAR: i64 = 3_000_000_000;
     let scene = Scene::fresh(bench).await?;
     scene
@@ -247,7 +250,7 @@ async fn the_time_of_receipt_decides_nothing(bench: &dyn Bench) -> Verdict {
     )
 }
 
-async fn steps_of_the_system_clock_change_nothing(bench: &dyn Bench) -> Verdict {
+async fn steps_of_the_system_clock_change_nothing(bench: &dyn Bench) -> CaseResult {
     const YEAR: i64 = 365 * 86_400;
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["done"]).await?;

@@ -1,7 +1,7 @@
 //! Cases for inspecting a store: pages, filters and counts.
 
 use super::scene::{Scene, at, dead, delivery, delivery_at, expect, raw_delivery, retry, wrong};
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 use crate::key::EventId;
 use crate::store::{Counts, EventFilter, EventRecord, ListRequest, Settlement, StateName};
 
@@ -54,7 +54,7 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-async fn pages_neither_repeat_nor_skip(bench: &dyn Bench) -> Verdict {
+async fn pages_neither_repeat_nor_skip(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let mut expected: Vec<_> = (0..10).map(|number| format!("t{number}")).collect();
     for task in &expected {
@@ -81,7 +81,7 @@ async fn pages_neither_repeat_nor_skip(bench: &dyn Bench) -> Verdict {
     expect("tasks", tasks, expected)
 }
 
-async fn pages_of_the_quarantine_neither_repeat_nor_skip(bench: &dyn Bench) -> Verdict {
+async fn pages_of_the_quarantine_neither_repeat_nor_skip(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for number in 0..7 {
         scene.accept(raw_delivery(format!("{{{number}"), 0)).await?;
@@ -104,7 +104,7 @@ async fn pages_of_the_quarantine_neither_repeat_nor_skip(bench: &dyn Bench) -> V
 
 /// Creates a task in each state, named after the state. The event of `superseded` has the stage
 /// `first`.
-async fn one_of_each_state(scene: &Scene<'_>) -> Verdict {
+async fn one_of_each_state(scene: &Scene<'_>) -> CaseResult {
     scene
         .accept_tasks(&["done", "dead", "waiting", "claimed"])
         .await?;
@@ -121,7 +121,7 @@ async fn one_of_each_state(scene: &Scene<'_>) -> Verdict {
     Ok(())
 }
 
-async fn a_list_contains_the_events_of_a_state(bench: &dyn Bench) -> Verdict {
+async fn a_list_contains_the_events_of_a_state(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     one_of_each_state(&scene).await?;
     for state in StateName::ALL {
@@ -148,7 +148,7 @@ async fn a_list_contains_the_events_of_a_state(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn a_list_contains_the_events_of_a_stage(bench: &dyn Bench) -> Verdict {
+async fn a_list_contains_the_events_of_a_stage(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for (task, word) in [
         ("a", "text"),
@@ -165,7 +165,7 @@ async fn a_list_contains_the_events_of_a_stage(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn a_list_contains_the_events_of_a_time(bench: &dyn Bench) -> Verdict {
+async fn a_list_contains_the_events_of_a_time(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for (task, seconds) in [("a", 10), ("b", -5), ("c", 20), ("d", 19)] {
         scene
@@ -186,7 +186,7 @@ async fn a_list_contains_the_events_of_a_time(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn conditions_of_a_filter_hold_together(bench: &dyn Bench) -> Verdict {
+async fn conditions_of_a_filter_hold_together(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for number in 0..20 {
         let word = if number % 2 == 0 { "text" } else { "complete" };
@@ -207,7 +207,7 @@ async fn conditions_of_a_filter_hold_together(bench: &dyn Bench) -> Verdict {
     )
 }
 
-async fn the_events_of_a_task_are_found_in_the_order_of_arrival(bench: &dyn Bench) -> Verdict {
+async fn the_events_of_a_task_are_found_in_the_order_of_arrival(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let sent = delivery("t", "first");
     scene.accept_stages("u", &["first"]).await?;
@@ -224,7 +224,7 @@ async fn the_events_of_a_task_are_found_in_the_order_of_arrival(bench: &dyn Benc
     expect("an unknown task", scene.find("none").await?, Vec::new())
 }
 
-async fn counts_add_up(bench: &dyn Bench) -> Verdict {
+async fn counts_add_up(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     one_of_each_state(&scene).await?;
     scene.accept(raw_delivery("{", 0)).await?;

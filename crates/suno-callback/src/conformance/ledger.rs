@@ -8,7 +8,7 @@ use super::scene::{
     LEASE, Scene, at, dead, delivery, expect, expect_near, raw_delivery, task_id, unconfirmed,
     wrong,
 };
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 use crate::key::SubmitId;
 use crate::store::{
     DueRequest, DueTask, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement, PurgeRequest,
@@ -43,12 +43,12 @@ cases! {
 
 impl Scene<'_> {
     /// Records an intent whose task is due after 10 s.
-    async fn intend(&self, number: u8) -> Verdict {
+    async fn intend(&self, number: u8) -> CaseResult {
         let intent = Intent::new(submit(number), at(0), Duration::from_secs(10));
         Ok(self.store.intend(&intent).await?)
     }
 
-    async fn expect_task(&self, task: &str, due_after: u64) -> Verdict {
+    async fn expect_task(&self, task: &str, due_after: u64) -> CaseResult {
         let expected = ExpectedTask::new(task_id(task)?, Duration::from_secs(due_after));
         Ok(self.store.expect(&expected).await?)
     }
@@ -57,7 +57,7 @@ impl Scene<'_> {
         Ok(self.store.open_intents(Duration::ZERO, None, 99).await?)
     }
 
-    async fn expect_open(&self, numbers: &[u8]) -> Verdict {
+    async fn expect_open(&self, numbers: &[u8]) -> CaseResult {
         expect(
             "open intents",
             submits(&self.open_intents().await?),
@@ -80,7 +80,7 @@ impl Scene<'_> {
         wrong("the store says without end that more tasks may be due")
     }
 
-    async fn expect_due(&self, what: &str, tasks: &[&str]) -> Verdict {
+    async fn expect_due(&self, what: &str, tasks: &[&str]) -> CaseResult {
         let due = self.due(9).await?;
         let due: Vec<_> = due.iter().map(|due| due.ticket.task_id.as_str()).collect();
         expect(&format!("due tasks {what}"), due, tasks.to_vec())
@@ -107,7 +107,7 @@ fn pause(seconds: u64) -> Postponement {
     Postponement::unanswered(Duration::from_secs(seconds))
 }
 
-async fn an_intent_is_open_until_it_is_withdrawn_or_expected(bench: &dyn Bench) -> Verdict {
+async fn an_intent_is_open_until_it_is_withdrawn_or_expected(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for number in 1..=3 {
         scene.intend(number).await?;
@@ -123,7 +123,7 @@ async fn an_intent_is_open_until_it_is_withdrawn_or_expected(bench: &dyn Bench) 
     scene.expect_open(&[2]).await
 }
 
-async fn open_intents_are_listed_oldest_first(bench: &dyn Bench) -> Verdict {
+async fn open_intents_are_listed_oldest_first(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for number in [7, 2, 9, 1] {
         scene.intend(number).await?;
@@ -137,7 +137,7 @@ async fn open_intents_are_listed_oldest_first(bench: &dyn Bench) -> Verdict {
     expect("the time of the caller", open[0].intended_at, at(0))
 }
 
-async fn open_intents_are_listed_by_age_and_in_pages(bench: &dyn Bench) -> Verdict {
+async fn open_intents_are_listed_by_age_and_in_pages(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for number in 1..=5 {
         scene.intend(number).await?;
@@ -153,7 +153,7 @@ async fn open_intents_are_listed_by_age_and_in_pages(bench: &dyn Bench) -> Verdi
     expect("the rest that is old enough", submits(&rest), vec![3])
 }
 
-async fn a_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> Verdict {
+async fn a_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.intend(1).await?;
     scene.pass(4).await;
@@ -168,7 +168,7 @@ async fn a_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> Verdic
     scene.expect_due("after another delivery", &[]).await
 }
 
-async fn a_quarantined_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> Verdict {
+async fn a_quarantined_delivery_closes_the_intent_that_it_names(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.intend(1).await?;
     // Trusted and not decodable, but the task can be read.
@@ -179,7 +179,7 @@ async fn a_quarantined_delivery_closes_the_intent_that_it_names(bench: &dyn Benc
     scene.expect_due("after the delay", &["u"]).await
 }
 
-async fn a_delivery_without_a_task_leaves_the_intent(bench: &dyn Bench) -> Verdict {
+async fn a_delivery_without_a_task_leaves_the_intent(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.intend(1).await?;
     let unread = raw_delivery("{", 0).with_submit(Some(submit(1)));
@@ -187,7 +187,7 @@ async fn a_delivery_without_a_task_leaves_the_intent(bench: &dyn Bench) -> Verdi
     scene.expect_open(&[1]).await
 }
 
-async fn a_delivery_that_names_no_open_intent_expects_nothing(bench: &dyn Bench) -> Verdict {
+async fn a_delivery_that_names_no_open_intent_expects_nothing(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.intend(2).await?;
     let first = delivery("t", "first").with_submit(Some(submit(1)));
@@ -197,7 +197,7 @@ async fn a_delivery_that_names_no_open_intent_expects_nothing(bench: &dyn Bench)
     scene.expect_due("at any time", &[]).await
 }
 
-async fn a_task_is_expected_once(bench: &dyn Bench) -> Verdict {
+async fn a_task_is_expected_once(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.intend(1).await?;
     scene.expect_task("t", 10).await?;
@@ -211,7 +211,7 @@ async fn a_task_is_expected_once(bench: &dyn Bench) -> Verdict {
     scene.expect_due("while it is taken", &[]).await
 }
 
-async fn a_task_is_due_after_its_delay(bench: &dyn Bench) -> Verdict {
+async fn a_task_is_due_after_its_delay(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for (task, due_after) in [("b", 20), ("a", 30), ("c", 10), ("d", 40)] {
         scene.expect_task(task, due_after).await?;
@@ -226,7 +226,7 @@ async fn a_task_is_due_after_its_delay(bench: &dyn Bench) -> Verdict {
     scene.expect_due("after those", &["a"]).await
 }
 
-async fn the_answer_says_when_the_next_task_is_due(bench: &dyn Bench) -> Verdict {
+async fn the_answer_says_when_the_next_task_is_due(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let request = DueRequest::new(LEASE, 1);
     expect(
@@ -251,7 +251,7 @@ async fn the_answer_says_when_the_next_task_is_due(bench: &dyn Bench) -> Verdict
     }
 }
 
-async fn a_due_task_says_how_long_it_has_been_expected(bench: &dyn Bench) -> Verdict {
+async fn a_due_task_says_how_long_it_has_been_expected(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.expect_task("t", 10).await?;
     for age in [25, 85] {
@@ -264,7 +264,9 @@ async fn a_due_task_says_how_long_it_has_been_expected(bench: &dyn Bench) -> Ver
     Ok(())
 }
 
-async fn a_task_that_was_taken_is_due_again_when_its_lease_has_ended(bench: &dyn Bench) -> Verdict {
+async fn a_task_that_was_taken_is_due_again_when_its_lease_has_ended(
+    bench: &dyn Bench,
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.expect_task("t", 0).await?;
     let first = scene.due_one().await?;
@@ -275,7 +277,7 @@ async fn a_task_that_was_taken_is_due_again_when_its_lease_has_ended(bench: &dyn
     expect("the epoch grows", second.epoch > first.epoch, true)
 }
 
-async fn racing_for_due_tasks_gives_each_to_one(bench: &dyn Bench) -> Verdict {
+async fn racing_for_due_tasks_gives_each_to_one(bench: &dyn Bench) -> CaseResult {
     const TASKS: usize = 20;
     let scene = Scene::fresh(bench).await?;
     for number in 0..TASKS {
@@ -304,7 +306,7 @@ async fn racing_for_due_tasks_gives_each_to_one(bench: &dyn Bench) -> Verdict {
     )
 }
 
-async fn a_task_with_its_last_event_needs_no_asking(bench: &dyn Bench) -> Verdict {
+async fn a_task_with_its_last_event_needs_no_asking(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for (task, word) in [
         ("ready", "complete"),
@@ -324,7 +326,7 @@ async fn a_task_with_its_last_event_needs_no_asking(bench: &dyn Bench) -> Verdic
     scene.expect_due("later", &[]).await
 }
 
-async fn an_earlier_stage_does_not_decide_a_task(bench: &dyn Bench) -> Verdict {
+async fn an_earlier_stage_does_not_decide_a_task(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.expect_task("t", 0).await?;
     scene
@@ -333,7 +335,7 @@ async fn an_earlier_stage_does_not_decide_a_task(bench: &dyn Bench) -> Verdict {
     scene.expect_due("with earlier stages", &["t"]).await
 }
 
-async fn an_unconfirmed_last_stage_does_not_decide_a_task(bench: &dyn Bench) -> Verdict {
+async fn an_unconfirmed_last_stage_does_not_decide_a_task(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for task in ["open", "done", "confirmed"] {
         scene.expect_task(task, 0).await?;
@@ -350,7 +352,7 @@ async fn an_unconfirmed_last_stage_does_not_decide_a_task(bench: &dyn Bench) -> 
     scene.expect_due("after a confirmation", &["open"]).await
 }
 
-async fn a_task_with_two_last_stages_is_due(bench: &dyn Bench) -> Verdict {
+async fn a_task_with_two_last_stages_is_due(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for (task, words) in [("t", ["failed", "complete"]), ("u", ["complete", "failed"])] {
         scene.expect_task(task, 0).await?;
@@ -360,7 +362,7 @@ async fn a_task_with_two_last_stages_is_due(bench: &dyn Bench) -> Verdict {
     scene.expect_due("with two last stages", &["t", "u"]).await
 }
 
-async fn tasks_that_need_no_asking_do_not_hide_others(bench: &dyn Bench) -> Verdict {
+async fn tasks_that_need_no_asking_do_not_hide_others(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for number in 0..5 {
         let task = format!("t{number}");
@@ -375,7 +377,7 @@ async fn tasks_that_need_no_asking_do_not_hide_others(bench: &dyn Bench) -> Verd
     expect("due", due, vec!["t4"])
 }
 
-async fn only_the_latest_ticket_postpones_or_finishes(bench: &dyn Bench) -> Verdict {
+async fn only_the_latest_ticket_postpones_or_finishes(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.expect_task("t", 0).await?;
     let mut never = DueTicket {
@@ -410,7 +412,7 @@ async fn only_the_latest_ticket_postpones_or_finishes(bench: &dyn Bench) -> Verd
     expect("finished again", scene.store.finish(&ticket).await?, false)
 }
 
-async fn a_postponement_counts_answers(bench: &dyn Bench) -> Verdict {
+async fn a_postponement_counts_answers(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.expect_task("t", 0).await?;
     let answered = Postponement::answered(Duration::from_secs(10));
@@ -427,7 +429,7 @@ async fn a_postponement_counts_answers(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn a_finished_task_is_due_no_more(bench: &dyn Bench) -> Verdict {
+async fn a_finished_task_is_due_no_more(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.expect_task("t", 0).await?;
     scene.expect_task("u", 0).await?;
@@ -440,7 +442,7 @@ async fn a_finished_task_is_due_no_more(bench: &dyn Bench) -> Verdict {
     scene.expect_due("later", &["u"]).await
 }
 
-async fn a_ticket_from_before_a_task_was_forgotten_is_lost(bench: &dyn Bench) -> Verdict {
+async fn a_ticket_from_before_a_task_was_forgotten_is_lost(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.expect_task("t", 0).await?;
     let old = scene.due_one().await?;
@@ -452,7 +454,7 @@ async fn a_ticket_from_before_a_task_was_forgotten_is_lost(bench: &dyn Bench) ->
     scene.expect_due("after the lease", &["t"]).await
 }
 
-async fn purging_forgets_intents_by_age_and_tasks_never(bench: &dyn Bench) -> Verdict {
+async fn purging_forgets_intents_by_age_and_tasks_never(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.expect_task("t", 0).await?;
     scene.intend(1).await?;

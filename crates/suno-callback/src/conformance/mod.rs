@@ -98,12 +98,12 @@ pub trait Bench: Send + Sync {
 }
 
 /// The result of a case.
-type Verdict = Result<(), Failed>;
+type CaseResult = Result<(), Failed>;
 // Not `Send`, because a sequence that is being simplified is not.
-type CaseFuture<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
+type CaseFuture<'a> = Pin<Box<dyn Future<Output = CaseResult> + 'a>>;
 
 /// A case: the sentence of the contract that it tests, and the test.
-struct Case {
+struct SuiteCase {
     name: &'static str,
     sentence: &'static str,
     run: fn(&dyn Bench) -> CaseFuture<'_>,
@@ -112,7 +112,7 @@ struct Case {
 /// Declares the cases of a file: `function: "sentence"`.
 macro_rules! cases {
     ($($function:ident: $sentence:literal,)*) => {
-        pub(super) const CASES: &[super::Case] = &[$(super::Case {
+        pub(super) const CASES: &[super::SuiteCase] = &[$(super::SuiteCase {
             name: stringify!($function),
             sentence: $sentence,
             run: |bench| Box::pin($function(bench)),
@@ -123,7 +123,7 @@ macro_rules! cases {
 use cases;
 
 /// Returns the cases of every file, in the order of the contract.
-const FILES: &[&[Case]] = &[
+const FILES: &[&[SuiteCase]] = &[
     general::CASES,
     accepting::CASES,
     unconfirmed::CASES,
@@ -184,7 +184,7 @@ pub async fn check_only(bench: &dyn Bench, cases: &[&str]) -> Report {
     run(bench, |case| cases.contains(&case.name)).await
 }
 
-async fn run(bench: &dyn Bench, is_wanted: impl Fn(&Case) -> bool) -> Report {
+async fn run(bench: &dyn Bench, is_wanted: impl Fn(&SuiteCase) -> bool) -> Report {
     let mut report = Report::default();
     let cases = FILES.iter().copied().flatten();
     for case in cases.filter(|case| is_wanted(case)) {

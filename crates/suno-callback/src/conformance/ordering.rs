@@ -1,9 +1,9 @@
 //! Cases for the order of claims: within a task, across tasks, and alone.
 
 use super::scene::{OTHER, Scene, complete, delivery, expect, keys, retry, unconfirmed};
-use super::{Bench, Verdict, cases};
+use super::{Bench, CaseResult, cases};
 use crate::store::bounds::LAPSES_SUSPECT;
-use crate::store::{Extended, Settlement, StateName};
+use crate::store::{ExtendResult, Settlement, StateName};
 
 cases! {
     stages_of_a_task_are_claimed_one_at_a_time_and_in_order: "C4",
@@ -24,7 +24,7 @@ cases! {
     a_release_is_not_counted_as_a_lapse: "C8",
 }
 
-async fn stages_of_a_task_are_claimed_one_at_a_time_and_in_order(bench: &dyn Bench) -> Verdict {
+async fn stages_of_a_task_are_claimed_one_at_a_time_and_in_order(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene
         .accept_stages("t", &["text", "first", "complete"])
@@ -39,7 +39,7 @@ async fn stages_of_a_task_are_claimed_one_at_a_time_and_in_order(bench: &dyn Ben
     scene.expect_no_claim("after all were handled").await
 }
 
-async fn unknown_stages_come_first_in_the_order_of_their_arrival(bench: &dyn Bench) -> Verdict {
+async fn unknown_stages_come_first_in_the_order_of_their_arrival(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene
         .accept_stages("t", &["text", "mixed", "first", "aired"])
@@ -51,7 +51,7 @@ async fn unknown_stages_come_first_in_the_order_of_their_arrival(bench: &dyn Ben
     Ok(())
 }
 
-async fn a_stage_that_is_being_handled_holds_up_a_later_one(bench: &dyn Bench) -> Verdict {
+async fn a_stage_that_is_being_handled_holds_up_a_later_one(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["text"]).await?;
     let text = scene.claim_one().await?;
@@ -64,7 +64,7 @@ async fn a_stage_that_is_being_handled_holds_up_a_later_one(bench: &dyn Bench) -
     Ok(())
 }
 
-async fn a_lapsed_claim_comes_before_the_other_stages(bench: &dyn Bench) -> Verdict {
+async fn a_lapsed_claim_comes_before_the_other_stages(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["complete"]).await?;
     let lapsed = scene.claim_one().await?.ticket;
@@ -72,13 +72,13 @@ async fn a_lapsed_claim_comes_before_the_other_stages(bench: &dyn Bench) -> Verd
     scene.pass(60).await;
     let again = scene.claim_key("t/complete").await?;
     let extended = scene.extend(lapsed, 500).await?;
-    expect("the lapsed ticket", extended, Extended::Lost)?;
+    expect("the lapsed ticket", extended, ExtendResult::Lost)?;
     scene.settle(again.ticket, Settlement::Done).await?;
     scene.claim_key("t/mixed").await?;
     Ok(())
 }
 
-async fn a_stage_that_waits_does_not_hold_up_a_later_one(bench: &dyn Bench) -> Verdict {
+async fn a_stage_that_waits_does_not_hold_up_a_later_one(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["text", "complete"]).await?;
     let text = scene.claim_one().await?;
@@ -94,7 +94,7 @@ async fn a_stage_that_waits_does_not_hold_up_a_later_one(bench: &dyn Bench) -> V
     Ok(())
 }
 
-async fn a_stage_that_has_waited_comes_before_a_later_one(bench: &dyn Bench) -> Verdict {
+async fn a_stage_that_has_waited_comes_before_a_later_one(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["text", "complete"]).await?;
     let text = scene.claim_one().await?;
@@ -105,7 +105,7 @@ async fn a_stage_that_has_waited_comes_before_a_later_one(bench: &dyn Bench) -> 
     scene.expect_states("t", &states).await
 }
 
-async fn what_arrived_first_is_claimed_first(bench: &dyn Bench) -> Verdict {
+async fn what_arrived_first_is_claimed_first(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let tasks: Vec<_> = (0..20)
         .map(|number| format!("t{}", (number * 7) % 20))
@@ -119,7 +119,7 @@ async fn what_arrived_first_is_claimed_first(bench: &dyn Bench) -> Verdict {
     expect("claims", claimed, complete(&tasks))
 }
 
-async fn a_retry_comes_after_what_became_ready_before_it(bench: &dyn Bench) -> Verdict {
+async fn a_retry_comes_after_what_became_ready_before_it(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["retried"]).await?;
     scene.handle(retry(10)).await?;
@@ -134,7 +134,7 @@ async fn a_retry_comes_after_what_became_ready_before_it(bench: &dyn Bench) -> V
     expect("claims", claimed, complete(&["before", "retried", "after"]))
 }
 
-async fn a_lapsed_claim_comes_after_what_became_ready_before_it(bench: &dyn Bench) -> Verdict {
+async fn a_lapsed_claim_comes_after_what_became_ready_before_it(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["lapsed"]).await?;
     scene.claim_one().await?;
@@ -146,7 +146,7 @@ async fn a_lapsed_claim_comes_after_what_became_ready_before_it(bench: &dyn Benc
     expect("claims", claimed, complete(&["before", "lapsed", "after"]))
 }
 
-async fn what_is_made_ready_comes_after_what_is_ready(bench: &dyn Bench) -> Verdict {
+async fn what_is_made_ready_comes_after_what_is_ready(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["redriven", "released"]).await?;
     scene.accept(unconfirmed("nudged", "complete", 10)).await?;
@@ -167,7 +167,9 @@ async fn what_is_made_ready_comes_after_what_is_ready(bench: &dyn Bench) -> Verd
     expect("claims", scene.claim_keys(9).await?, expected)
 }
 
-async fn events_that_fail_again_and_again_do_not_keep_others_waiting(bench: &dyn Bench) -> Verdict {
+async fn events_that_fail_again_and_again_do_not_keep_others_waiting(
+    bench: &dyn Bench,
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a", "b", "c"]).await?;
     for claim in scene.claim(3).await? {
@@ -186,7 +188,7 @@ async fn events_that_fail_again_and_again_do_not_keep_others_waiting(bench: &dyn
     super::scene::wrong("the new event was not claimed, because others were retried")
 }
 
-async fn a_suspected_event_is_claimed_with_no_other(bench: &dyn Bench) -> Verdict {
+async fn a_suspected_event_is_claimed_with_no_other(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["suspected"]).await?;
     scene.lapse(LAPSES_SUSPECT).await?;
@@ -197,7 +199,7 @@ async fn a_suspected_event_is_claimed_with_no_other(bench: &dyn Bench) -> Verdic
     expect("there is more", claims.more, true)
 }
 
-async fn a_suspected_event_is_left_by_a_worker_that_runs_others(bench: &dyn Bench) -> Verdict {
+async fn a_suspected_event_is_left_by_a_worker_that_runs_others(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["suspected"]).await?;
     scene.lapse(LAPSES_SUSPECT).await?;
@@ -209,7 +211,7 @@ async fn a_suspected_event_is_left_by_a_worker_that_runs_others(bench: &dyn Benc
     expect("once idle", keys(&idle.claims), complete(&["suspected"]))
 }
 
-async fn a_suspected_event_is_not_added_to_other_claims(bench: &dyn Bench) -> Verdict {
+async fn a_suspected_event_is_not_added_to_other_claims(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["suspected"]).await?;
     scene.lapse(LAPSES_SUSPECT - 1).await?;
@@ -231,7 +233,7 @@ async fn a_suspected_event_is_not_added_to_other_claims(bench: &dyn Bench) -> Ve
     )
 }
 
-async fn a_settled_event_is_suspected_no_more(bench: &dyn Bench) -> Verdict {
+async fn a_settled_event_is_suspected_no_more(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["a"]).await?;
     scene.lapse(LAPSES_SUSPECT).await?;
@@ -242,7 +244,7 @@ async fn a_settled_event_is_suspected_no_more(bench: &dyn Bench) -> Verdict {
     expect("suspected", claims.suspected, false)
 }
 
-async fn a_release_is_not_counted_as_a_lapse(bench: &dyn Bench) -> Verdict {
+async fn a_release_is_not_counted_as_a_lapse(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(delivery("t", "complete")).await?;
     for _ in 0..=LAPSES_SUSPECT {

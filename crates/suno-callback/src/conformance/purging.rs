@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::scene::{Scene, dead, delivery, delivery_of, expect, raw_delivery, retry, wrong};
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 use crate::store::{
-    Accepted, EventFilter, ListRequest, PurgeRequest, Purged, Redrive, Redriven, Settlement,
+    Acceptance, EventFilter, ListRequest, PurgeReport, PurgeRequest, Redrive, RedriveResult,
+    Settlement,
 };
 
 cases! {
@@ -56,8 +57,8 @@ fn keys() -> PurgeRequest {
 }
 
 /// Purges in as many steps as the store needs, and adds up the counts.
-async fn purge(scene: &Scene<'_>, request: PurgeRequest) -> Result<Purged, Failed> {
-    let mut sum = Purged::default();
+async fn purge(scene: &Scene<'_>, request: PurgeRequest) -> Result<PurgeReport, Failed> {
+    let mut sum = PurgeReport::default();
     for _ in 0..STEPS_MAX {
         let step = scene.store.purge(&request).await?;
         let events_max = u64::from(request.events_max);
@@ -75,7 +76,7 @@ async fn purge(scene: &Scene<'_>, request: PurgeRequest) -> Result<Purged, Faile
 }
 
 /// Creates a task whose event was handled, with a conflict.
-async fn handled(scene: &Scene<'_>, task: &str) -> Verdict {
+async fn handled(scene: &Scene<'_>, task: &str) -> CaseResult {
     for duration in [10, 11] {
         scene
             .accept(delivery_of(task, "complete", duration))
@@ -88,13 +89,13 @@ async fn handled(scene: &Scene<'_>, task: &str) -> Verdict {
 }
 
 /// Creates a handled task that is 100 s old, and a new one.
-async fn an_old_and_a_new_task(scene: &Scene<'_>) -> Verdict {
+async fn an_old_and_a_new_task(scene: &Scene<'_>) -> CaseResult {
     handled(scene, "old").await?;
     scene.pass(100).await;
     handled(scene, "new").await
 }
 
-async fn purging_never_touches_what_is_not_settled(bench: &dyn Bench) -> Verdict {
+async fn purging_never_touches_what_is_not_settled(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["claimed", "waiting"]).await?;
     let claims = scene.claim_exactly::<2>().await?;
@@ -111,7 +112,7 @@ async fn purging_never_touches_what_is_not_settled(bench: &dyn Bench) -> Verdict
     expect(
         "purged",
         purge(&scene, everything).await?,
-        Purged::default(),
+        PurgeReport::default(),
     )?;
     for task in ["claimed", "waiting", "ready"] {
         expect(task, scene.find_one(task).await?.raw.is_some(), true)?;
@@ -119,7 +120,7 @@ async fn purging_never_touches_what_is_not_settled(bench: &dyn Bench) -> Verdict
     Ok(())
 }
 
-async fn a_purged_body_leaves_the_key_known(bench: &dyn Bench) -> Verdict {
+async fn a_purged_body_leaves_the_key_known(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     an_old_and_a_new_task(&scene).await?;
     let purged = purge(&scene, bodies()).await?;
@@ -134,14 +135,14 @@ async fn a_purged_body_leaves_the_key_known(bench: &dyn Bench) -> Verdict {
         let accepted = scene
             .accept(delivery_of("old", "complete", duration))
             .await?;
-        expect("a delivery of it", accepted, Accepted::Duplicate)?;
+        expect("a delivery of it", accepted, Acceptance::Duplicate)?;
     }
     let redriven = scene.redrive(old.id, Redrive::EvenIfSuperseded).await?;
-    expect("redriven", redriven, Redriven::Gone)?;
+    expect("redriven", redriven, RedriveResult::Gone)?;
     scene.expect_no_claim("of what was purged").await
 }
 
-async fn a_purged_key_is_a_new_event(bench: &dyn Bench) -> Verdict {
+async fn a_purged_key_is_a_new_event(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     an_old_and_a_new_task(&scene).await?;
     let before = scene.find_one("new").await?.id;
@@ -149,7 +150,7 @@ async fn a_purged_key_is_a_new_event(bench: &dyn Bench) -> Verdict {
     expect("purged", (purged.bodies, purged.keys), (2, 1))?;
     expect("events", scene.find("old").await?.len(), 0)?;
     let accepted = scene.accept(delivery("old", "complete")).await?;
-    expect("a delivery of it", accepted, Accepted::New)?;
+    expect("a delivery of it", accepted, Acceptance::New)?;
     let old = scene.find_one("old").await?;
     expect("its number is a new one", old.id > before, true)?;
     expect("its conflicts", old.conflicts, 0)?;
@@ -157,7 +158,7 @@ async fn a_purged_key_is_a_new_event(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn the_number_of_a_purged_event_is_not_used_again(bench: &dyn Bench) -> Verdict {
+async fn the_number_of_a_purged_event_is_not_used_again(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     handled(&scene, "t").await?;
     let before = scene.find_one("t").await?.id;
@@ -170,7 +171,7 @@ async fn the_number_of_a_purged_event_is_not_used_again(bench: &dyn Bench) -> Ve
     expect("its number is a new one", after > before, true)
 }
 
-async fn a_superseded_event_is_purged_like_one_that_is_done(bench: &dyn Bench) -> Verdict {
+async fn a_superseded_event_is_purged_like_one_that_is_done(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["complete", "first"]).await?;
     scene.pass(100).await;
@@ -181,7 +182,7 @@ async fn a_superseded_event_is_purged_like_one_that_is_done(bench: &dyn Bench) -
     expect("purged when done", purge(&scene, keys()).await?.keys, 1)
 }
 
-async fn dead_letters_are_purged_by_an_age_of_their_own(bench: &dyn Bench) -> Verdict {
+async fn dead_letters_are_purged_by_an_age_of_their_own(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     scene.handle(dead()).await?;
@@ -189,7 +190,11 @@ async fn dead_letters_are_purged_by_an_age_of_their_own(bench: &dyn Bench) -> Ve
     let mut request = keys();
     request.quarantined_after = seconds(100);
     request.dead_after = seconds(200);
-    expect("purged", purge(&scene, request).await?, Purged::default())?;
+    expect(
+        "purged",
+        purge(&scene, request).await?,
+        PurgeReport::default(),
+    )?;
     expect(
         "the body is kept",
         scene.find_one("t").await?.raw.is_some(),
@@ -199,10 +204,10 @@ async fn dead_letters_are_purged_by_an_age_of_their_own(bench: &dyn Bench) -> Ve
     expect("purged", purge(&scene, request).await?.dead, 1)?;
     expect("events", scene.find("t").await?.len(), 0)?;
     let accepted = scene.accept(delivery("t", "complete")).await?;
-    expect("a delivery of it", accepted, Accepted::New)
+    expect("a delivery of it", accepted, Acceptance::New)
 }
 
-async fn the_quarantine_is_purged_by_an_age_of_its_own(bench: &dyn Bench) -> Verdict {
+async fn the_quarantine_is_purged_by_an_age_of_its_own(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(raw_delivery("{", 0)).await?;
     scene.pass(100).await;
@@ -220,7 +225,7 @@ async fn the_quarantine_is_purged_by_an_age_of_its_own(bench: &dyn Bench) -> Ver
     expect("kept again", scene.counts().await?.quarantined, 2)
 }
 
-async fn purging_looks_at_a_bounded_number_of_events(bench: &dyn Bench) -> Verdict {
+async fn purging_looks_at_a_bounded_number_of_events(bench: &dyn Bench) -> CaseResult {
     for events in [4, 5] {
         let scene = Scene::fresh(bench).await?;
         for number in 0..events {
@@ -246,7 +251,7 @@ async fn purging_looks_at_a_bounded_number_of_events(bench: &dyn Bench) -> Verdi
     Ok(())
 }
 
-async fn what_is_not_settled_does_not_hide_what_is_old(bench: &dyn Bench) -> Verdict {
+async fn what_is_not_settled_does_not_hide_what_is_old(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     for number in 0..7 {
         scene.accept_tasks(&[&format!("t{number}")]).await?;

@@ -5,9 +5,9 @@ use suno_types::Stage;
 use super::scene::{
     Scene, dead, delivery, expect, expect_near, raw_delivery, retry, task_id, unconfirmed, wrong,
 };
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 use crate::key::EventId;
-use crate::store::{Accepted, Decision, Redrive, Redriven, Settlement, StateName};
+use crate::store::{Acceptance, Decision, Redrive, RedriveResult, Settlement, StateName};
 
 cases! {
     a_redriven_event_counts_from_zero: "I3",
@@ -24,14 +24,14 @@ cases! {
     a_decision_for_an_earlier_stage_changes_nothing: "I5",
 }
 
-async fn a_redriven_event_counts_from_zero(bench: &dyn Bench) -> Verdict {
+async fn a_redriven_event_counts_from_zero(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     scene.lapse(2).await?;
     let old = scene.handle(dead()).await?;
     scene.pass(50).await;
     let redriven = scene.redrive(old.event, Redrive::Current).await?;
-    expect("redriven", redriven, Redriven::Ready)?;
+    expect("redriven", redriven, RedriveResult::Ready)?;
     let event = scene.find_one("t").await?;
     expect(
         "attempts and lapses",
@@ -46,7 +46,7 @@ async fn a_redriven_event_counts_from_zero(bench: &dyn Bench) -> Verdict {
     expect("the epoch grows", claim.ticket.epoch > old.epoch, true)
 }
 
-async fn every_settled_event_is_redriven(bench: &dyn Bench) -> Verdict {
+async fn every_settled_event_is_redriven(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["complete", "first"]).await?;
     let complete = scene.handle(Settlement::Done).await?.event;
@@ -59,14 +59,14 @@ async fn every_settled_event_is_redriven(bench: &dyn Bench) -> Verdict {
         (dead, "u/complete"),
     ] {
         let redriven = scene.redrive(event, Redrive::EvenIfSuperseded).await?;
-        expect(key, redriven, Redriven::Ready)?;
+        expect(key, redriven, RedriveResult::Ready)?;
         let claim = scene.claim_key(key).await?;
         scene.settle(claim.ticket, Settlement::Done).await?;
     }
     Ok(())
 }
 
-async fn what_is_not_settled_is_not_redriven(bench: &dyn Bench) -> Verdict {
+async fn what_is_not_settled_is_not_redriven(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     let id = scene.find_one("t").await?.id;
@@ -78,33 +78,39 @@ async fn what_is_not_settled_is_not_redriven(bench: &dyn Bench) -> Verdict {
             _ => {}
         }
         let redriven = scene.redrive(id, Redrive::EvenIfSuperseded).await?;
-        expect(state, redriven, Redriven::NotSettled)?;
+        expect(state, redriven, RedriveResult::NotSettled)?;
         let found = StateName::from(scene.find_one("t").await?.state);
         expect("state", found.as_str(), state)?;
     }
     Ok(())
 }
 
-async fn what_a_done_event_supersedes_is_redriven_only_if_asked_for(bench: &dyn Bench) -> Verdict {
+async fn what_a_done_event_supersedes_is_redriven_only_if_asked_for(
+    bench: &dyn Bench,
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["complete", "first"]).await?;
     let first = scene.find_stage("t", "first").await?.id;
     let redriven = scene.redrive(first, Redrive::Current).await?;
-    expect("before the later stage is done", redriven, Redriven::Ready)?;
+    expect(
+        "before the later stage is done",
+        redriven,
+        RedriveResult::Ready,
+    )?;
     let claim = scene.claim_key("t/first").await?;
     scene.settle(claim.ticket, dead()).await?;
     scene.handle(Settlement::Done).await?;
     let redriven = scene.redrive(first, Redrive::Current).await?;
-    expect("after it is done", redriven, Redriven::Superseded)?;
+    expect("after it is done", redriven, RedriveResult::Superseded)?;
     let state = scene.find_stage("t", "first").await?.state;
     expect("state", StateName::from(state), StateName::Dead)?;
     let redriven = scene.redrive(first, Redrive::EvenIfSuperseded).await?;
-    expect("if asked for", redriven, Redriven::Ready)?;
+    expect("if asked for", redriven, RedriveResult::Ready)?;
     scene.claim_key("t/first").await?;
     Ok(())
 }
 
-async fn redrives_are_answered_in_their_order(bench: &dyn Bench) -> Verdict {
+async fn redrives_are_answered_in_their_order(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["done", "ready"]).await?;
     let done = scene.claim_exactly::<1>().await?[0].ticket;
@@ -113,10 +119,10 @@ async fn redrives_are_answered_in_their_order(bench: &dyn Bench) -> Verdict {
     let events = [EventId(i64::MAX), ready, done.event, done.event];
     let redriven = scene.store.redrive(&events, Redrive::Current).await?;
     let expected = vec![
-        Redriven::Gone,
-        Redriven::NotSettled,
-        Redriven::Ready,
-        Redriven::NotSettled,
+        RedriveResult::Gone,
+        RedriveResult::NotSettled,
+        RedriveResult::Ready,
+        RedriveResult::NotSettled,
     ];
     expect("redriven", redriven, expected)
 }
@@ -128,12 +134,12 @@ async fn quarantined(scene: &Scene<'_>, body: &'static str) -> Result<EventId, F
     last.map_or_else(|| wrong("the quarantine is empty"), |entry| Ok(entry.id))
 }
 
-async fn a_requeued_delivery_is_accepted_as_it_is_understood_now(bench: &dyn Bench) -> Verdict {
+async fn a_requeued_delivery_is_accepted_as_it_is_understood_now(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let entry = quarantined(&scene, "{").await?;
     let understood = delivery("t", "complete");
     let accepted = scene.store.requeue(entry, &understood).await?;
-    expect("accepted", accepted, Some(Accepted::New))?;
+    expect("accepted", accepted, Some(Acceptance::New))?;
     expect("in quarantine", scene.counts().await?.quarantined, 0)?;
     expect(
         "body",
@@ -144,24 +150,27 @@ async fn a_requeued_delivery_is_accepted_as_it_is_understood_now(bench: &dyn Ben
     expect("requeued again", again, None)?;
     // The quarantine must not remember the bytes.
     let accepted = scene.accept(raw_delivery("{", 0)).await?;
-    expect("the bytes again", accepted, Accepted::Quarantined)?;
+    expect("the bytes again", accepted, Acceptance::Quarantined)?;
     expect("in quarantine", scene.counts().await?.quarantined, 1)
 }
 
 async fn a_requeued_delivery_that_is_not_understood_stays_in_quarantine(
     bench: &dyn Bench,
-) -> Verdict {
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let entry = quarantined(&scene, "{").await?;
     let accepted = scene.store.requeue(entry, &raw_delivery("{", 0)).await?;
-    expect("accepted", accepted, Some(Accepted::Quarantined))?;
+    expect("accepted", accepted, Some(Acceptance::Quarantined))?;
     expect("in quarantine", scene.counts().await?.quarantined, 1)
 }
 
-async fn a_requeued_delivery_meets_what_is_known(bench: &dyn Bench) -> Verdict {
+async fn a_requeued_delivery_meets_what_is_known(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
-    for (word, expected) in [("complete", Accepted::Duplicate), ("first", Accepted::Late)] {
+    for (word, expected) in [
+        ("complete", Acceptance::Duplicate),
+        ("first", Acceptance::Late),
+    ] {
         let entry = quarantined(&scene, "{").await?;
         let accepted = scene.store.requeue(entry, &delivery("t", word)).await?;
         expect(word, accepted, Some(expected))?;
@@ -173,7 +182,7 @@ async fn decide(scene: &Scene<'_>, stage: Stage) -> Result<Decision, Failed> {
     Ok(scene.store.decide(&task_id("t")?, &stage).await?)
 }
 
-async fn a_decision_makes_a_superseded_last_stage_ready(bench: &dyn Bench) -> Verdict {
+async fn a_decision_makes_a_superseded_last_stage_ready(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["failed", "complete"]).await?;
     scene.handle(Settlement::Done).await?;
@@ -192,7 +201,7 @@ async fn a_decision_makes_a_superseded_last_stage_ready(bench: &dyn Bench) -> Ve
     scene.expect_states("t", &states).await
 }
 
-async fn a_decision_supersedes_the_other_last_stage_that_waits(bench: &dyn Bench) -> Verdict {
+async fn a_decision_supersedes_the_other_last_stage_that_waits(bench: &dyn Bench) -> CaseResult {
     for wait in [None, Some(retry(100))] {
         let scene = Scene::fresh(bench).await?;
         scene
@@ -220,7 +229,7 @@ async fn a_decision_supersedes_the_other_last_stage_that_waits(bench: &dyn Bench
     Ok(())
 }
 
-async fn a_decision_that_is_not_needed_changes_nothing(bench: &dyn Bench) -> Verdict {
+async fn a_decision_that_is_not_needed_changes_nothing(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     expect(
         "without a task",
@@ -252,7 +261,7 @@ async fn a_decision_that_is_not_needed_changes_nothing(bench: &dyn Bench) -> Ver
         .await
 }
 
-async fn a_decision_for_an_earlier_stage_changes_nothing(bench: &dyn Bench) -> Verdict {
+async fn a_decision_for_an_earlier_stage_changes_nothing(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene
         .accept_stages("t", &["complete", "first", "mixed"])

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::contract::sentences;
-use super::{Case, Failed, Verdict};
+use super::{CaseResult, Failed, SuiteCase};
 
 /// The verdicts of the suite. As text, it lists the failed cases and those that could not
 /// be tried.
@@ -48,7 +48,7 @@ impl Report {
         &self.broken
     }
 
-    pub(super) fn add(&mut self, case: &Case, verdict: Verdict) {
+    pub(super) fn add(&mut self, case: &SuiteCase, verdict: CaseResult) {
         match verdict {
             Ok(()) => self.kept.push(case.name),
             Err(Failed::NotApplicable) => self.not_applicable.push(case.name),

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use suno_types::TaskId;
 
-use super::{Bench, Failed, Verdict};
+use super::{Bench, CaseResult, Failed};
 use crate::delivery::Delivery;
 use crate::key::EventId;
 use crate::store::{
-    Accepted, Claim, ClaimRequest, Claims, Counts, DeadCause, EventRecord, Extended,
-    IdempotencyStore, Redrive, Redriven, Settled, Settlement, StateName, Ticket, WorkerId,
+    Acceptance, Claim, ClaimRequest, Claims, Counts, DeadCause, EventRecord, ExtendResult,
+    IdempotencyStore, Redrive, RedriveResult, SettleResult, Settlement, StateName, Ticket,
+    WorkerId,
 };
 
 /// The lease of claims in the cases.
@@ -129,13 +130,13 @@ impl<'a> Scene<'a> {
     }
 
     /// Accepts one delivery.
-    pub(super) async fn accept(&self, delivery: Delivery) -> Result<Accepted, Failed> {
+    pub(super) async fn accept(&self, delivery: Delivery) -> Result<Acceptance, Failed> {
         let accepted = self.store.accept(&[delivery]).await?;
         only(&accepted, "deliveries")
     }
 
     /// Accepts stages of a task, one after the other.
-    pub(super) async fn accept_stages(&self, task: &str, words: &[&str]) -> Verdict {
+    pub(super) async fn accept_stages(&self, task: &str, words: &[&str]) -> CaseResult {
         for word in words {
             self.accept(delivery(task, word)).await?;
         }
@@ -143,7 +144,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Accepts the terminal stage of each task.
-    pub(super) async fn accept_tasks(&self, tasks: &[&str]) -> Verdict {
+    pub(super) async fn accept_tasks(&self, tasks: &[&str]) -> CaseResult {
         for task in tasks {
             self.accept(delivery(task, "complete")).await?;
         }
@@ -210,7 +211,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Expects that no event can be claimed.
-    pub(super) async fn expect_no_claim(&self, when: &str) -> Verdict {
+    pub(super) async fn expect_no_claim(&self, when: &str) -> CaseResult {
         let keys = self.claim_keys(10).await?;
         expect(&format!("claims {when}"), keys, Vec::new())
     }
@@ -220,7 +221,7 @@ impl<'a> Scene<'a> {
         &self,
         ticket: Ticket,
         settlement: Settlement,
-    ) -> Result<Settled, Failed> {
+    ) -> Result<SettleResult, Failed> {
         let mut request = self.request(0).with_settlements(vec![(ticket, settlement)]);
         request.worker = CLERK;
         only(&self.ask(&request).await?.settled, "settlements")
@@ -230,12 +231,12 @@ impl<'a> Scene<'a> {
     pub(super) async fn handle(&self, settlement: Settlement) -> Result<Ticket, Failed> {
         let ticket = self.claim_one().await?.ticket;
         let settled = self.settle(ticket, settlement).await?;
-        expect("settled", settled, Settled::Settled)?;
+        expect("settled", settled, SettleResult::SettleResult)?;
         Ok(ticket)
     }
 
     /// Claims the only event that is ready and lets its lease end, the given number of times.
-    pub(super) async fn lapse(&self, times: u32) -> Verdict {
+    pub(super) async fn lapse(&self, times: u32) -> CaseResult {
         for _ in 0..times {
             self.claim_one().await?;
             self.pass(LEASE.as_secs()).await;
@@ -244,7 +245,11 @@ impl<'a> Scene<'a> {
     }
 
     /// Extends one claim.
-    pub(super) async fn extend(&self, ticket: Ticket, seconds: u64) -> Result<Extended, Failed> {
+    pub(super) async fn extend(
+        &self,
+        ticket: Ticket,
+        seconds: u64,
+    ) -> Result<ExtendResult, Failed> {
         let lease = Duration::from_secs(seconds);
         only(&self.store.extend(&[ticket], lease).await?, "extensions")
     }
@@ -271,12 +276,20 @@ impl<'a> Scene<'a> {
     }
 
     /// Redrives one event.
-    pub(super) async fn redrive(&self, event: EventId, how: Redrive) -> Result<Redriven, Failed> {
+    pub(super) async fn redrive(
+        &self,
+        event: EventId,
+        how: Redrive,
+    ) -> Result<RedriveResult, Failed> {
         only(&self.store.redrive(&[event], how).await?, "redrives")
     }
 
     /// Expects that a task has these stages, in the order of arrival, in these states.
-    pub(super) async fn expect_states(&self, task: &str, states: &[(&str, StateName)]) -> Verdict {
+    pub(super) async fn expect_states(
+        &self,
+        task: &str,
+        states: &[(&str, StateName)],
+    ) -> CaseResult {
         let found = self.find(task).await?;
         let found: Vec<_> = found
             .iter()
@@ -315,7 +328,7 @@ pub(super) fn wrong<T>(what: impl Into<String>) -> Result<T, Failed> {
 }
 
 /// Fails unless both values are equal.
-pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> Verdict {
+pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> CaseResult {
     if found == expected {
         return Ok(());
     }
@@ -323,7 +336,7 @@ pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: 
 }
 
 /// Fails unless a duration is the given number of seconds, plus or minus one.
-pub(super) fn expect_near(what: &str, found: Duration, seconds: u64) -> Verdict {
+pub(super) fn expect_near(what: &str, found: Duration, seconds: u64) -> CaseResult {
     let expected = Duration::from_secs(seconds);
     if found.abs_diff(expected) <= TOLERANCE {
         return Ok(());

@@ -1,11 +1,11 @@
 //! Cases for events that the provider's record must confirm.
 
 use super::scene::{Scene, dead, delivery, delivery_of, expect, expect_near, retry, unconfirmed};
-use super::{Bench, Verdict, cases};
+use super::{Bench, CaseResult, cases};
 use crate::delivery::Delivery;
 use crate::origin::{Source, VerifiedBy};
 use crate::store::bounds::NUDGES_MAX;
-use crate::store::{Accepted, Settled, Settlement, StateName};
+use crate::store::{Acceptance, SettleResult, Settlement, StateName};
 
 cases! {
     an_unconfirmed_event_makes_no_other_late: "A6",
@@ -36,17 +36,17 @@ fn confirmation(task: &str, word: &str, duration: u32) -> Result<Delivery, super
     Ok(delivery)
 }
 
-async fn an_unconfirmed_event_makes_no_other_late(bench: &dyn Bench) -> Verdict {
+async fn an_unconfirmed_event_makes_no_other_late(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
     for word in ["text", "failed"] {
         let accepted = scene.accept(delivery("t", word)).await?;
-        expect(word, accepted, Accepted::New)?;
+        expect(word, accepted, Acceptance::New)?;
     }
     Ok(())
 }
 
-async fn an_unconfirmed_event_that_is_done_makes_others_late(bench: &dyn Bench) -> Verdict {
+async fn an_unconfirmed_event_that_is_done_makes_others_late(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
     let claim = scene.claim_key("t/complete").await?;
@@ -54,12 +54,14 @@ async fn an_unconfirmed_event_that_is_done_makes_others_late(bench: &dyn Bench) 
     scene.settle(claim.ticket, Settlement::Done).await?;
     for word in ["text", "failed"] {
         let accepted = scene.accept(delivery("t", word)).await?;
-        expect(word, accepted, Accepted::Late)?;
+        expect(word, accepted, Acceptance::Late)?;
     }
     scene.expect_no_claim("of what is late").await
 }
 
-async fn an_unconfirmed_event_that_is_done_supersedes_what_is_open(bench: &dyn Bench) -> Verdict {
+async fn an_unconfirmed_event_that_is_done_supersedes_what_is_open(
+    bench: &dyn Bench,
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
     let ticket = scene.claim_one().await?.ticket;
@@ -76,31 +78,31 @@ async fn an_unconfirmed_event_that_is_done_supersedes_what_is_open(bench: &dyn B
     scene.expect_states("t", &states).await
 }
 
-async fn an_unconfirmed_dead_letter_supersedes_nothing(bench: &dyn Bench) -> Verdict {
+async fn an_unconfirmed_dead_letter_supersedes_nothing(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
     scene.handle(dead()).await?;
     let accepted = scene.accept(delivery("t", "text")).await?;
-    expect("text", accepted, Accepted::New)?;
+    expect("text", accepted, Acceptance::New)?;
     scene.claim_key("t/text").await?;
     Ok(())
 }
 
-async fn an_unconfirmed_event_of_an_earlier_stage_is_late(bench: &dyn Bench) -> Verdict {
+async fn an_unconfirmed_event_of_an_earlier_stage_is_late(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["complete"]).await?;
     let accepted = scene.accept(unconfirmed("t", "text", 10)).await?;
-    expect("unconfirmed", accepted, Accepted::Late)?;
+    expect("unconfirmed", accepted, Acceptance::Late)?;
     let accepted = scene.accept(delivery("t", "text")).await?;
-    expect("its confirmation", accepted, Accepted::Confirmed)?;
+    expect("its confirmation", accepted, Acceptance::Confirmed)?;
     scene.claim_key("t/complete").await?;
     Ok(())
 }
 
-async fn a_confirmation_that_says_the_same_confirms(bench: &dyn Bench) -> Verdict {
+async fn a_confirmation_that_says_the_same_confirms(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
-    for expected in [Accepted::Confirmed, Accepted::Duplicate] {
+    for expected in [Acceptance::Confirmed, Acceptance::Duplicate] {
         let accepted = scene.accept(confirmation("t", "complete", 10)?).await?;
         expect("accepted", accepted, expected)?;
     }
@@ -109,21 +111,21 @@ async fn a_confirmation_that_says_the_same_confirms(bench: &dyn Bench) -> Verdic
     expect("conflicts", event.conflicts, 0)?;
     // From now on the event affects the others.
     let accepted = scene.accept(delivery("t", "text")).await?;
-    expect("an earlier stage", accepted, Accepted::Late)
+    expect("an earlier stage", accepted, Acceptance::Late)
 }
 
-async fn a_confirmation_takes_the_place_of_the_event(bench: &dyn Bench) -> Verdict {
+async fn a_confirmation_takes_the_place_of_the_event(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
     let confirmed = confirmation("t", "complete", 11)?;
     let accepted = scene.accept(confirmed.clone()).await?;
-    expect("accepted", accepted, Accepted::Confirmed)?;
+    expect("accepted", accepted, Acceptance::Confirmed)?;
     let event = scene.find_one("t").await?;
     expect("body", event.raw, Some(confirmed.raw.clone()))?;
     expect("conflicts", event.conflicts, 1)?;
     for duration in [10, 11] {
         let accepted = scene.accept(delivery_of("t", "complete", duration)).await?;
-        expect("what is known", accepted, Accepted::Duplicate)?;
+        expect("what is known", accepted, Acceptance::Duplicate)?;
     }
     let claim = scene.claim_one().await?;
     expect("the body of the claim", claim.raw, confirmed.raw)?;
@@ -132,9 +134,9 @@ async fn a_confirmation_takes_the_place_of_the_event(bench: &dyn Bench) -> Verdi
     expect("unconfirmed", claim.unconfirmed, false)
 }
 
-async fn a_conflict_that_is_confirmed_becomes_the_event(bench: &dyn Bench) -> Verdict {
+async fn a_conflict_that_is_confirmed_becomes_the_event(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
-    for (duration, expected) in [(10, Accepted::New), (11, Accepted::Conflict)] {
+    for (duration, expected) in [(10, Acceptance::New), (11, Acceptance::Conflict)] {
         let accepted = scene.accept(unconfirmed("t", "complete", duration)).await?;
         expect("unconfirmed", accepted, expected)?;
     }
@@ -142,17 +144,17 @@ async fn a_conflict_that_is_confirmed_becomes_the_event(bench: &dyn Bench) -> Ve
     expect(
         "accepted",
         scene.accept(confirmed.clone()).await?,
-        Accepted::Confirmed,
+        Acceptance::Confirmed,
     )?;
     let event = scene.find_one("t").await?;
     expect("body", event.raw, Some(confirmed.raw))?;
     expect("conflicts", event.conflicts, 1)
 }
 
-async fn a_confirmed_event_is_not_unconfirmed_again(bench: &dyn Bench) -> Verdict {
+async fn a_confirmed_event_is_not_unconfirmed_again(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
-    for (duration, expected) in [(10, Accepted::Duplicate), (11, Accepted::Conflict)] {
+    for (duration, expected) in [(10, Acceptance::Duplicate), (11, Acceptance::Conflict)] {
         let accepted = scene.accept(unconfirmed("t", "complete", duration)).await?;
         expect("an unconfirmed delivery", accepted, expected)?;
     }
@@ -160,7 +162,9 @@ async fn a_confirmed_event_is_not_unconfirmed_again(bench: &dyn Bench) -> Verdic
     expect("unconfirmed", event.unconfirmed, false)
 }
 
-async fn a_confirmation_makes_ready_what_waited_or_was_a_dead_letter(bench: &dyn Bench) -> Verdict {
+async fn a_confirmation_makes_ready_what_waited_or_was_a_dead_letter(
+    bench: &dyn Bench,
+) -> CaseResult {
     for (settlement, attempt) in [(retry(1_000), 2), (dead(), 1)] {
         let scene = Scene::fresh(bench).await?;
         scene.accept(unconfirmed("t", "complete", 10)).await?;
@@ -180,7 +184,7 @@ async fn a_confirmation_makes_ready_what_waited_or_was_a_dead_letter(bench: &dyn
     Ok(())
 }
 
-async fn a_confirmation_changes_no_other_state(bench: &dyn Bench) -> Verdict {
+async fn a_confirmation_changes_no_other_state(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
     scene.accept(unconfirmed("u", "complete", 10)).await?;
@@ -188,20 +192,24 @@ async fn a_confirmation_changes_no_other_state(bench: &dyn Bench) -> Verdict {
     scene.settle(done.ticket, Settlement::Done).await?;
     for task in ["t", "u"] {
         let accepted = scene.accept(confirmation(task, "complete", 11)?).await?;
-        expect(task, accepted, Accepted::Confirmed)?;
+        expect(task, accepted, Acceptance::Confirmed)?;
     }
     scene.expect_no_claim("after the confirmations").await?;
     let settled = scene.settle(claimed.ticket, Settlement::Done).await?;
-    expect("the ticket still holds", settled, Settled::Settled)?;
+    expect(
+        "the ticket still holds",
+        settled,
+        SettleResult::SettleResult,
+    )?;
     scene
         .expect_states("u", &[("complete", StateName::Done)])
         .await
 }
 
-async fn another_delivery_makes_an_unconfirmed_event_ready(bench: &dyn Bench) -> Verdict {
+async fn another_delivery_makes_an_unconfirmed_event_ready(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
-    for (duration, expected) in [(10, Accepted::Duplicate), (11, Accepted::Conflict)] {
+    for (duration, expected) in [(10, Acceptance::Duplicate), (11, Acceptance::Conflict)] {
         scene.handle(retry(1_000)).await?;
         scene.expect_no_claim("during the wait").await?;
         let accepted = scene.accept(unconfirmed("t", "complete", duration)).await?;
@@ -214,7 +222,7 @@ async fn another_delivery_makes_an_unconfirmed_event_ready(bench: &dyn Bench) ->
     expect("attempt", claim.attempt, 3)
 }
 
-async fn deliveries_make_an_event_ready_only_so_often(bench: &dyn Bench) -> Verdict {
+async fn deliveries_make_an_event_ready_only_so_often(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept(unconfirmed("t", "complete", 10)).await?;
     for _ in 0..NUDGES_MAX {
@@ -229,7 +237,7 @@ async fn deliveries_make_an_event_ready_only_so_often(bench: &dyn Bench) -> Verd
     Ok(())
 }
 
-async fn a_delivery_does_not_end_the_wait_of_a_confirmed_event(bench: &dyn Bench) -> Verdict {
+async fn a_delivery_does_not_end_the_wait_of_a_confirmed_event(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     scene.handle(retry(1_000)).await?;
@@ -242,7 +250,7 @@ async fn a_delivery_does_not_end_the_wait_of_a_confirmed_event(bench: &dyn Bench
 
 async fn an_unconfirmed_stage_supersedes_what_waits_only_when_it_is_done(
     bench: &dyn Bench,
-) -> Verdict {
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["text"]).await?;
     scene.handle(retry(100)).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::scene::{Scene, complete, dead, delivery, expect, raw_delivery, retry, wrong};
-use super::{Bench, Verdict, cases};
+use super::{Bench, CaseResult, cases};
 use crate::store::{ClaimRequest, Redrive, Settlement, WorkerId};
 
 cases! {
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
 
 /// Expects that a wait ends because of what happens during it.
-async fn expect_woken(scene: &Scene<'_>, by: impl Future<Output = Verdict>) -> Verdict {
+async fn expect_woken(scene: &Scene<'_>, by: impl Future<Output = CaseResult>) -> CaseResult {
     let wait = async { timeout(PATIENCE, scene.store.wait(LONG)).await };
     let (waited, happened) = tokio::join!(wait, by);
     happened?;
@@ -42,7 +42,7 @@ async fn expect_woken(scene: &Scene<'_>, by: impl Future<Output = Verdict>) -> V
 }
 
 /// Lets time pass until a wait ends, which may return early, and then until an event is ready.
-async fn expect_woken_by_time(scene: &Scene<'_>, key: &str) -> Verdict {
+async fn expect_woken_by_time(scene: &Scene<'_>, key: &str) -> CaseResult {
     let ready = async {
         loop {
             scene.store.wait(LONG).await?;
@@ -68,13 +68,13 @@ async fn expect_woken_by_time(scene: &Scene<'_>, key: &str) -> Verdict {
     }
 }
 
-async fn a_wait_ends_at_once_if_an_event_is_ready(bench: &dyn Bench) -> Verdict {
+async fn a_wait_ends_at_once_if_an_event_is_ready(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     expect_woken(&scene, async { Ok(()) }).await
 }
 
-async fn a_wait_ends_no_later_than_it_was_told(bench: &dyn Bench) -> Verdict {
+async fn a_wait_ends_no_later_than_it_was_told(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["done", "waits"]).await?;
     let [done, waits] = scene.claim_exactly().await?;
@@ -89,12 +89,12 @@ async fn a_wait_ends_no_later_than_it_was_told(bench: &dyn Bench) -> Verdict {
     Ok(())
 }
 
-async fn a_delivery_ends_a_wait(bench: &dyn Bench) -> Verdict {
+async fn a_delivery_ends_a_wait(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     expect_woken(&scene, scene.accept_tasks(&["t"])).await
 }
 
-async fn a_delivery_in_another_process_ends_a_wait(bench: &dyn Bench) -> Verdict {
+async fn a_delivery_in_another_process_ends_a_wait(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     let another = scene.another().await?;
     let deliver = async {
@@ -105,7 +105,7 @@ async fn a_delivery_in_another_process_ends_a_wait(bench: &dyn Bench) -> Verdict
     expect("claims", scene.claim_keys(9).await?, complete(&["t"]))
 }
 
-async fn a_wait_ends_when_a_retry_is_due(bench: &dyn Bench) -> Verdict {
+async fn a_wait_ends_when_a_retry_is_due(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     let soon = Settlement::Retry {
@@ -116,7 +116,7 @@ async fn a_wait_ends_when_a_retry_is_due(bench: &dyn Bench) -> Verdict {
     expect_woken_by_time(&scene, "t/complete").await
 }
 
-async fn a_wait_ends_when_a_lease_ends(bench: &dyn Bench) -> Verdict {
+async fn a_wait_ends_when_a_lease_ends(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_tasks(&["t"]).await?;
     let short = ClaimRequest::new(WorkerId(9), 1, 5 * STEP, 1);
@@ -124,7 +124,7 @@ async fn a_wait_ends_when_a_lease_ends(bench: &dyn Bench) -> Verdict {
     expect_woken_by_time(&scene, "t/complete").await
 }
 
-async fn a_settlement_that_lets_another_stage_go_on_ends_a_wait(bench: &dyn Bench) -> Verdict {
+async fn a_settlement_that_lets_another_stage_go_on_ends_a_wait(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["text", "complete"]).await?;
     let text = scene.claim_one().await?;
@@ -138,7 +138,7 @@ async fn a_settlement_that_lets_another_stage_go_on_ends_a_wait(bench: &dyn Benc
     Ok(())
 }
 
-async fn what_people_make_ready_ends_a_wait(bench: &dyn Bench) -> Verdict {
+async fn what_people_make_ready_ends_a_wait(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_stages("t", &["complete", "failed"]).await?;
     let event = scene.handle(dead()).await?.event;

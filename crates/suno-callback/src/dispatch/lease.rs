@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::clock::after;
 use crate::key::EventId;
 use crate::simulation;
-use crate::store::{Extended, IdempotencyStore, Ticket};
+use crate::store::{ExtendResult, IdempotencyStore, Ticket};
 
 /// The maximum time to wait before a failed extension of claims is repeated.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -112,7 +112,7 @@ impl Leases {
 
     /// Records the answers to an extension. A claim that was renewed in the meantime stays
     /// unchanged.
-    fn record_extension(&self, tickets: &[Ticket], answers: &[Extended], end: Instant) {
+    fn record_extension(&self, tickets: &[Ticket], answers: &[ExtendResult], end: Instant) {
         let held = self.held();
         for (ticket, answer) in tickets.iter().zip(answers) {
             let Some(claim) = held
@@ -121,7 +121,7 @@ impl Leases {
             else {
                 continue;
             };
-            if *answer == Extended::Extended {
+            if *answer == ExtendResult::ExtendResult {
                 claim.validity.send_replace(Validity::Until(end));
             } else {
                 tracing::warn!(event = %ticket.event, "the claim is lost; its handler is cancelled");
@@ -224,9 +224,9 @@ mod tests {
     async fn an_answer_for_a_former_ticket_does_not_end_the_claim() {
         let leases = Leases::default();
         leases.add(ticket(2), Instant::now() + LEASE);
-        leases.record_extension(&[ticket(1)], &[Extended::Lost], Instant::now());
+        leases.record_extension(&[ticket(1)], &[ExtendResult::Lost], Instant::now());
         assert!(!leases.is_lost(EventId(1)));
-        leases.record_extension(&[ticket(2)], &[Extended::Lost], Instant::now());
+        leases.record_extension(&[ticket(2)], &[ExtendResult::Lost], Instant::now());
         assert!(leases.is_lost(EventId(1)));
         assert!(is_over(leases.watch(EventId(1)).ended()).await);
     }

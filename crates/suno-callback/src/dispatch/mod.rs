@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use worker::Worker;
 
+use crate::background::BackgroundTask;
 use crate::handler::CallbackHandler;
 use crate::inbox::Inbox;
-use crate::running::Running;
 use crate::store::bounds::LEASE_MAX;
 
 /// Claims events and runs a [`CallbackHandler`] on them.
@@ -145,7 +145,7 @@ impl Dispatcher {
     /// Starts dispatching on the current tokio runtime.
     ///
     /// A stop ends claiming, waits for the running handlers, and settles their events.
-    pub fn start(self) -> Running {
-        Running::start(|stopped| Worker::new(self).run(stopped))
+    pub fn start(self) -> BackgroundTask {
+        BackgroundTask::start(|stopped| Worker::new(self).run(stopped))
     }
 }

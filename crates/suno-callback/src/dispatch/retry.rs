@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Dispatcher, Settings};
-use crate::handler::{HandlerError, Verdict};
+use crate::handler::{FailureAction, HandlerError};
 use crate::simulation::{Mutation, mutated};
 use crate::store::{DeadCause, Settlement};
 
@@ -18,7 +18,7 @@ pub(super) fn after_failure(
 ) -> Settlement {
     let reason = err.reason();
     let cause = match err.verdict() {
-        Verdict::GiveUp => Some(DeadCause::GivenUp),
+        FailureAction::GiveUp => Some(DeadCause::GivenUp),
         _ if age >= settings.retry_for
             || attempt >= settings.attempts_max
             || (attempt >= 10 && mutated(Mutation::TenAttempts)) =>
@@ -31,7 +31,7 @@ pub(super) fn after_failure(
         return Settlement::Dead { cause, reason };
     }
     let wait = match err.verdict() {
-        Verdict::RetryAfter(wait) => wait,
+        FailureAction::RetryAfter(wait) => wait,
         _ => backoff(attempt, dice),
     };
     // The last attempt is made at the end of the time, even if the next wait would be longer.

@@ -40,7 +40,7 @@ pub(super) enum Work {
 
 /// The outcome of the work.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum HandlerOutcome {
     /// The handler returned or exceeded its time limit.
     Handled(Result<(), HandlerError>),
     /// The claim ended before the handler did.
@@ -89,18 +89,18 @@ pub(super) async fn run(
     event: Arc<Event>,
     lease: Lease,
     limit: Duration,
-) -> (EventId, Outcome) {
+) -> (EventId, HandlerOutcome) {
     let deadline = after(Instant::now(), limit);
     let outcome = tokio::select! {
         biased;
         // Checked first, so that a process that was suspended does not run a handler whose
         // claim has ended.
-        () = lease.ended(), if !mutated(Mutation::RunsWithoutLease) => Outcome::Lapsed,
+        () = lease.ended(), if !mutated(Mutation::RunsWithoutLease) => HandlerOutcome::Lapsed,
         () = sleep_until(deadline) => {
             let reason = format!("the handler took longer than {limit:?}");
-            Outcome::Handled(Err(HandlerError::retry(reason)))
+            HandlerOutcome::Handled(Err(HandlerError::retry(reason)))
         }
-        result = handle(&*handler, &event) => Outcome::Handled(result),
+        result = handle(&*handler, &event) => HandlerOutcome::Handled(result),
     };
     (event.id(), outcome)
 }
@@ -111,13 +111,13 @@ pub(super) async fn bury(
     letter: DeadLetter,
     lease: Lease,
     limit: Duration,
-) -> (EventId, Outcome) {
+) -> (EventId, HandlerOutcome) {
     let deadline = after(Instant::now(), limit);
     let outcome = tokio::select! {
         biased;
-        () = lease.ended() => Outcome::Lapsed,
-        () = sleep_until(deadline) => Outcome::Told,
-        () = handler.on_dead_letter(&letter) => Outcome::Told,
+        () = lease.ended() => HandlerOutcome::Lapsed,
+        () = sleep_until(deadline) => HandlerOutcome::Told,
+        () = handler.on_dead_letter(&letter) => HandlerOutcome::Told,
     };
     (letter.id, outcome)
 }

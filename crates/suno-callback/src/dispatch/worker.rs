@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::lease::Leases;
 use super::retry::after_failure;
-use super::running::{Outcome, RunningEvent, Work, bury, event, run};
+use super::running::{HandlerOutcome, RunningEvent, Work, bury, event, run};
 use super::{Dispatcher, Settings};
 use crate::clock::after;
 use crate::handler::{DeadLetter, HandlerError};
@@ -31,7 +31,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// this only limits the delay if a store fails to.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-type Finished = Result<(Id, (EventId, Outcome)), JoinError>;
+type Finished = Result<(Id, (EventId, HandlerOutcome)), JoinError>;
 
 pub(super) struct Worker {
     dispatcher: Dispatcher,
@@ -39,7 +39,7 @@ pub(super) struct Worker {
     id: WorkerId,
     /// The number of the next request, or of the last one if it was not answered.
     number: u64,
-    tasks: JoinSet<(EventId, Outcome)>,
+    tasks: JoinSet<(EventId, HandlerOutcome)>,
     /// The event that each task works on: after a panic, this is the only record of it.
     event_of: HashMap<Id, EventId>,
     running: BTreeMap<EventId, RunningEvent>,
@@ -262,7 +262,7 @@ impl Worker {
 
     fn spawn<F>(&mut self, running: RunningEvent, work: F)
     where
-        F: Future<Output = (EventId, Outcome)> + Send + 'static,
+        F: Future<Output = (EventId, HandlerOutcome)> + Send + 'static,
     {
         let event = running.ticket.event;
         if running.lapses >= LAPSES_SUSPECT && !mutated(Mutation::SuspectsTogether) {
@@ -281,7 +281,7 @@ impl Worker {
             Err(err) if err.is_cancelled() => (err.id(), None),
             Err(err) => {
                 let panicked = HandlerError::retry("the handler panicked");
-                (err.id(), Some(Outcome::Handled(Err(panicked))))
+                (err.id(), Some(HandlerOutcome::Handled(Err(panicked))))
             }
         };
         let event = self.event_of.remove(&id);
@@ -301,7 +301,7 @@ impl Worker {
         self.begin_held_back();
     }
 
-    fn conclude(&mut self, mut running: RunningEvent, outcome: Outcome) {
+    fn conclude(&mut self, mut running: RunningEvent, outcome: HandlerOutcome) {
         let ticket = running.ticket;
         if running
             .event
@@ -312,10 +312,10 @@ impl Worker {
         }
         let work = std::mem::replace(&mut running.work, Work::Handling);
         match (work, outcome) {
-            (_, Outcome::Lapsed) => self.give_back(ticket, running.attempt),
+            (_, HandlerOutcome::Lapsed) => self.give_back(ticket, running.attempt),
             (Work::Burying(settlement), _) => self.settle(ticket, settlement),
-            (Work::Handling, Outcome::Handled(Err(err))) => self.fail(running, &err),
-            (Work::Handling, Outcome::Handled(Ok(())) | Outcome::Told) => {
+            (Work::Handling, HandlerOutcome::Handled(Err(err))) => self.fail(running, &err),
+            (Work::Handling, HandlerOutcome::Handled(Ok(())) | HandlerOutcome::Told) => {
                 self.settle(ticket, Settlement::Done);
             }
         }

@@ -13,12 +13,12 @@ use std::time::Duration;
 /// since media URLs may be signed. Keep other secrets out of it.
 pub struct HandlerError {
     cause: Box<dyn Error + Send + Sync>,
-    verdict: Verdict,
+    verdict: FailureAction,
 }
 
 /// The action to take after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum FailureAction {
     Retry,
     RetryAfter(Duration),
     GiveUp,
@@ -31,29 +31,29 @@ impl HandlerError {
     /// Creates an error after which the event is retried with back-off.
     #[must_use]
     pub fn retry(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(cause, Verdict::Retry)
+        Self::new(cause, FailureAction::Retry)
     }
 
     /// Creates an error after which the event is retried, but not before this time has passed.
     #[must_use]
     pub fn retry_after(wait: Duration, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(cause, Verdict::RetryAfter(wait))
+        Self::new(cause, FailureAction::RetryAfter(wait))
     }
 
     /// Creates an error after which the event is not retried, but kept as a dead letter.
     #[must_use]
     pub fn give_up(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(cause, Verdict::GiveUp)
+        Self::new(cause, FailureAction::GiveUp)
     }
 
-    fn new(cause: impl Into<Box<dyn Error + Send + Sync>>, verdict: Verdict) -> Self {
+    fn new(cause: impl Into<Box<dyn Error + Send + Sync>>, verdict: FailureAction) -> Self {
         Self {
             cause: cause.into(),
             verdict,
         }
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> FailureAction {
         self.verdict
     }
 

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use suno_types::Stage;
 
 pub use dead_letter::{DeadLetter, GivenUpTask};
+pub(crate) use error::FailureAction;
 pub use error::HandlerError;
-pub(crate) use error::Verdict;
 pub use function::handler_fn;
 pub use timeout::with_timeout;
 

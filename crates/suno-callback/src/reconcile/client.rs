@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use suno_client::Client;
 use suno_types::{TaskId, TaskRecord};
 
-use super::{CouldNotAsk, RecordInfo};
+use super::{RecordInfo, RecordInfoError};
 
 #[async_trait]
 impl RecordInfo for Client {
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
         Self::record(self, task_id).await.map_err(|err| {
             let wait = err.retry_after();
-            CouldNotAsk::new(err).with_retry_after(wait)
+            RecordInfoError::new(err).with_retry_after(wait)
         })
     }
 }

@@ -19,20 +19,20 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use breaker::Breaker;
-pub use record_info::{CouldNotAsk, RecordInfo};
+pub use record_info::{RecordInfo, RecordInfoError};
 pub use round::Round;
 use round::{Found, Obstacle};
 #[cfg(feature = "client")]
 pub use submitter::{SubmitError, Submitter};
 
+use crate::background::BackgroundTask;
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
 use crate::handler::{CallbackHandler, GivenUpTask};
 use crate::inbox::{AcceptError, Inbox};
-use crate::running::Running;
 use crate::simulation::{Mutation, gated, mutated};
 use crate::store::{
-    Accepted, Decision, DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError,
+    Acceptance, Decision, DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError,
 };
 
 /// Asks the provider about expected tasks whose last callback is overdue, and about tasks for which
@@ -60,7 +60,7 @@ use crate::store::{
 /// use std::sync::Arc;
 ///
 /// use suno_callback::{
-///     CouldNotAsk, ExpectedTask, IdempotencyStore, Inbox, MemoryStore, Reconciler, RecordInfo,
+///     RecordInfoError, ExpectedTask, IdempotencyStore, Inbox, MemoryStore, Reconciler, RecordInfo,
 ///     async_trait,
 /// };
 /// use suno_types::{TaskId, TaskRecord, TaskStatus};
@@ -71,7 +71,7 @@ use crate::store::{
 ///
 /// #[async_trait]
 /// impl RecordInfo for Provider {
-///     async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+///     async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
 ///         let status = TaskStatus::GENERATE_AUDIO_FAILED;
 ///         Ok(Some(TaskRecord::new(task_id.clone(), status)))
 ///     }
@@ -176,8 +176,8 @@ impl Reconciler {
 
     /// Starts reconciling on the current tokio runtime. A stop drops the requests in progress;
     /// another process repeats them when the lease ends.
-    pub fn start(self) -> Running {
-        Running::start(|stopped| self.run(stopped))
+    pub fn start(self) -> BackgroundTask {
+        BackgroundTask::start(|stopped| self.run(stopped))
     }
 
     async fn run(self, mut stopped: watch::Receiver<()>) {
@@ -347,14 +347,14 @@ impl Reconciler {
     }
 
     /// Asks the provider about a task, unless the circuit breaker is open.
-    async fn ask(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+    async fn ask(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
         self.breaker().admit(Instant::now()).map_err(|wait| {
-            CouldNotAsk::new("several requests failed in a row; waiting before the next one")
+            RecordInfoError::new("several requests failed in a row; waiting before the next one")
                 .with_retry_after(Some(wait))
         })?;
         let asked = timeout(Self::ASK_TIMEOUT, self.records.record(task_id)).await;
-        let asked =
-            asked.unwrap_or_else(|_| Err(CouldNotAsk::new("the provider did not answer in time")));
+        let asked = asked
+            .unwrap_or_else(|_| Err(RecordInfoError::new("the provider did not answer in time")));
         let now = Instant::now();
         match &asked {
             Ok(_) if self.breaker().succeeded() => {
@@ -392,13 +392,13 @@ impl Reconciler {
             tracing::warn!(task_id = %record.task_id, %stage, "callbacks contradict each other; the record decided");
         }
         Ok(Found::Ended {
-            recovered: matches!(accepted, Some(Accepted::New | Accepted::Confirmed)),
+            recovered: matches!(accepted, Some(Acceptance::New | Acceptance::Confirmed)),
             decided,
         })
     }
 
     /// Stores a record, if it shows a stage yet.
-    async fn accept(&self, record: &TaskRecord) -> Result<Option<Accepted>, AcceptError> {
+    async fn accept(&self, record: &TaskRecord) -> Result<Option<Acceptance>, AcceptError> {
         match Delivery::from_record(record, self.clock.now()) {
             Some(delivery) => {
                 let accepting = timeout(Self::STORE_TIMEOUT, self.inbox.accept(delivery));

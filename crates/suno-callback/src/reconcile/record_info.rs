@@ -17,7 +17,7 @@ use suno_types::{TaskId, TaskRecord};
 /// * The answer must come from the provider itself: it overrides every callback.
 /// * `None` means that the provider does not know the task, or does not know it yet
 ///   (`PROTOCOL.md 4.6`).
-/// * A failed task is an answer. [`CouldNotAsk`] means nothing about the task.
+/// * A failed task is an answer. [`RecordInfoError`] means nothing about the task.
 /// * An answer or an error is returned within a minute.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be asked for records",
@@ -29,13 +29,13 @@ pub trait RecordInfo: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns [`CouldNotAsk`] if there was no answer. The caller may ask again later.
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk>;
+    /// Returns [`RecordInfoError`] if there was no answer. The caller may ask again later.
+    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError>;
 }
 
 #[async_trait]
 impl<R: RecordInfo + ?Sized> RecordInfo for Arc<R> {
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
         (**self).record(task_id).await
     }
 }
@@ -43,13 +43,13 @@ impl<R: RecordInfo + ?Sized> RecordInfo for Arc<R> {
 /// An error: the provider did not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the provider could not be asked about the task")]
-pub struct CouldNotAsk {
+pub struct RecordInfoError {
     #[source]
     source: Box<dyn Error + Send + Sync>,
     retry_after: Option<Duration>,
 }
 
-impl CouldNotAsk {
+impl RecordInfoError {
     /// Creates an error with its cause, which must contain neither a key nor a URL.
     #[must_use]
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use suno_types::TaskId;
 
-use super::record_info::CouldNotAsk;
+use super::record_info::RecordInfoError;
 use crate::inbox::AcceptError;
 use crate::store::StoreError;
 
@@ -53,7 +53,7 @@ pub(super) enum Found {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Obstacle {
     #[error(transparent)]
-    CouldNotAsk(#[from] CouldNotAsk),
+    RecordInfoError(#[from] RecordInfoError),
     #[error(transparent)]
     NotAccepted(#[from] AcceptError),
     #[error(transparent)]
@@ -69,7 +69,7 @@ impl Obstacle {
     /// Returns how long the provider asked to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::CouldNotAsk(err) => err.retry_after(),
+            Self::RecordInfoError(err) => err.retry_after(),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::Serve;
-use super::connections::{Progress, Turn};
+use super::connections::{Phase, Progress};
 use crate::service::{Admitted, CallbackService, Refused};
 
 const HEAD_TOO_LARGE: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -73,7 +73,7 @@ impl Connection {
         };
         match handshake {
             Ok(stream) => {
-                self.progress.set(Turn::Head(Instant::now()));
+                self.progress.set(Phase::Head(Instant::now()));
                 self.talk_http(stream).await;
             }
             Err(err) => tracing::debug!(%err, "the TLS handshake failed"),
@@ -87,7 +87,7 @@ impl Connection {
         // checked first, so that the box is small. Idle connections have large buffers with few
         // touched pages, and a response uses memory between them: a large one touches more pages.
         let service = service_fn(move |request| {
-            progress.set(Turn::Body(Instant::now()));
+            progress.set(Phase::Body(Instant::now()));
             let admitted = match head_bytes(&request) > Serve::HEAD_BYTES_MAX {
                 true => Err(CallbackService::refuse(HEAD_TOO_LARGE)),
                 false => served.service.admit(request),
@@ -131,11 +131,11 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let answer = match served.service.read(admitted).await {
         Ok(request) => {
-            progress.set(Turn::Answer);
+            progress.set(Phase::Answer);
             served.service.receive(request).await
         }
         Err(refused) => *refused,
     };
-    progress.set(Turn::Head(Instant::now()));
+    progress.set(Phase::Head(Instant::now()));
     Ok(answer)
 }

@@ -15,7 +15,7 @@ use crate::clock::after;
 
 /// The side that a connection waits for, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Phase {
     /// Waits for the sender to complete a handshake or a head. Also covers a sender that does not
     /// read its responses, because the next head is not read before they are written.
     Head(Instant),
@@ -44,7 +44,7 @@ pub(super) struct Progress {
 
 #[derive(Debug)]
 struct State {
-    turn: Turn,
+    turn: Phase,
     order: Order,
     /// Woken when the order changes.
     waker: Option<Waker>,
@@ -54,7 +54,7 @@ impl Progress {
     fn new() -> Self {
         Self {
             state: Mutex::new(State {
-                turn: Turn::Head(Instant::now()),
+                turn: Phase::Head(Instant::now()),
                 order: Order::GoOn,
                 waker: None,
             }),
@@ -65,7 +65,7 @@ impl Progress {
         unpoisoned(&self.state)
     }
 
-    pub(super) fn set(&self, turn: Turn) {
+    pub(super) fn set(&self, turn: Phase) {
         self.state().turn = turn;
     }
 
@@ -75,17 +75,17 @@ impl Progress {
         let state = self.state();
         match state.turn {
             _ if state.order == Order::Close => None,
-            Turn::Head(since) | Turn::Body(since) => Some(since),
-            Turn::Answer => None,
+            Phase::Head(since) | Phase::Body(since) => Some(since),
+            Phase::Answer => None,
         }
     }
 
     /// Returns when the sender will have exceeded `limit` for a head, as far as is known `now`.
     fn overdue_at(&self, now: Instant, limit: Duration) -> Instant {
         match self.state().turn {
-            Turn::Head(since) => after(since, limit),
+            Phase::Head(since) => after(since, limit),
             // A head that begins from now on is not due earlier.
-            Turn::Body(_) | Turn::Answer => after(now, limit),
+            Phase::Body(_) | Phase::Answer => after(now, limit),
         }
     }
 

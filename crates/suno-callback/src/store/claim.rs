@@ -68,7 +68,7 @@ impl ClaimRequest {
 #[non_exhaustive]
 pub struct Claims {
     /// The results of the settlements, in their order.
-    pub settled: Vec<Settled>,
+    pub settled: Vec<SettleResult>,
     /// The claims that were granted.
     pub claims: Vec<Claim>,
     /// Whether more events may be ready now.
@@ -231,9 +231,9 @@ impl fmt::Display for DeadCause {
 /// The result of a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Settled {
+pub enum SettleResult {
     /// The settlement is recorded.
-    Settled,
+    SettleResult,
     /// The same ticket had already settled the event. Nothing changed.
     AlreadySettled,
     /// Another claim was granted, or the event does not exist. Nothing changed.
@@ -243,9 +243,9 @@ pub enum Settled {
 /// The result of an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Extended {
+pub enum ExtendResult {
     /// The claim holds for the new lease.
-    Extended,
+    ExtendResult,
     /// The ticket is void. Nothing changed.
     Lost,
 }

@@ -285,7 +285,7 @@ pub enum Redrive {
 /// The result of a redrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Redriven {
+pub enum RedriveResult {
     /// The event is ready again.
     Ready,
     /// The event is not settled, so it will be handled anyway.

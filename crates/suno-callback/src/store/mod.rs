@@ -18,17 +18,19 @@ use async_trait::async_trait;
 use suno_types::{Stage, TaskId};
 
 pub use claim::{
-    Claim, ClaimRequest, Claims, DeadCause, Extended, Settled, Settlement, Ticket, WorkerId,
+    Claim, ClaimRequest, Claims, DeadCause, ExtendResult, SettleResult, Settlement, Ticket,
+    WorkerId,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use inspect::{
-    Counts, Decision, EventFilter, EventRecord, ListRequest, Page, Redrive, Redriven, StateName,
+    Counts, Decision, EventFilter, EventRecord, ListRequest, Page, Redrive, RedriveResult,
+    StateName,
 };
 pub use ledger::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
 };
 pub use memory::MemoryStore;
-pub use purge::{PurgeRequest, Purged};
+pub use purge::{PurgeReport, PurgeRequest};
 pub use quarantine::QuarantinedDelivery;
 pub use turn::{EventState, Sibling, Turn, turn};
 
@@ -58,28 +60,28 @@ use crate::key::{EventId, SubmitId};
 /// * **A1** The deliveries of one slice are accepted in their order, and the answers have the same
 ///   order.
 /// * **A2** One key is one event, however many deliveries, threads or processes report it.
-/// * **A3** A delivery of a known key is a [`Duplicate`](Accepted::Duplicate) if the event already
+/// * **A3** A delivery of a known key is a [`Duplicate`](Acceptance::Duplicate) if the event already
 ///   has its strict or its semantic fingerprint.
-/// * **A4** Otherwise it is a [`Conflict`](Accepted::Conflict): it is kept with the event, which
+/// * **A4** Otherwise it is a [`Conflict`](Acceptance::Conflict): it is kept with the event, which
 ///   does not change. An event keeps at most
 ///   [`CONFLICTS_OF_EVENT_MAX`](bounds::CONFLICTS_OF_EVENT_MAX).
-/// * **A5** A new event is [`Late`](Accepted::Late) if its task has an event of a later stage: it
+/// * **A5** A new event is [`Late`](Acceptance::Late) if its task has an event of a later stage: it
 ///   is stored as superseded and never claimed. Complete and failed are both terminal stages: the
 ///   one that is stored second is late.
 /// * **A6** An unconfirmed event makes no other event late and supersedes none until it is done.
 /// * **A7** A delivery that is not unconfirmed confirms an unconfirmed event of the same key
-///   ([`Confirmed`](Accepted::Confirmed), even if the content is the same): its body replaces the
+///   ([`Confirmed`](Acceptance::Confirmed), even if the content is the same): its body replaces the
 ///   event's, and bodies with other content are kept as conflicts. If the event was waiting, it
 ///   becomes ready; if it was a dead letter, it is redriven. No other state changes, and a
 ///   confirmed event stays confirmed.
 /// * **A8** Any other delivery of an unconfirmed event that waits for a retry makes it ready at
 ///   once, at most [`NUDGES_MAX`](bounds::NUDGES_MAX) times for one event.
-/// * **A9** A delivery that could not be decoded is [`Quarantined`](Accepted::Quarantined), once
+/// * **A9** A delivery that could not be decoded is [`Quarantined`](Acceptance::Quarantined), once
 ///   for each strict fingerprint, and never claimed.
 /// * **A10** A task has at most [`EVENTS_OF_TASK_MAX`](bounds::EVENTS_OF_TASK_MAX) events. A delivery of
 ///   a further key is quarantined.
 /// * **A11** A delivery that exceeds a limit on conflicts or on the quarantine
-///   ([`QUARANTINED_MAX`](bounds::QUARANTINED_MAX)) is [`Dropped`](Accepted::Dropped) and counted.
+///   ([`QUARANTINED_MAX`](bounds::QUARANTINED_MAX)) is [`Dropped`](Acceptance::Dropped) and counted.
 /// * **A12** A delivery that names an open intent closes it and makes its task expected, in the
 ///   same transaction. If the delivery's task cannot be read, the intent stays open.
 ///
@@ -126,7 +128,7 @@ use crate::key::{EventId, SubmitId};
 ///   changes nothing. A lapsed claim can still be extended and settled if the event was not claimed
 ///   again.
 /// * **S2** A ticket that has settled its event is answered with
-///   [`AlreadySettled`](Settled::AlreadySettled) when it settles again, until another claim of the
+///   [`AlreadySettled`](SettleResult::AlreadySettled) when it settles again, until another claim of the
 ///   event is granted. Nothing changes.
 /// * **S3** A retry becomes ready after its wait, never later than
 ///   [`RETRY_AFTER_MAX`](bounds::RETRY_AFTER_MAX); a dead letter is kept and not claimed; a
@@ -184,7 +186,7 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
     /// Returns [`StoreError`] if nothing was stored, or (kind
     /// [`Unavailable`](StoreErrorKind::Unavailable)) if that is unknown. It is safe to accept the
     /// same deliveries again.
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError>;
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>, StoreError>;
 
     // Claiming and settling.
 
@@ -206,7 +208,7 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
         &self,
         tickets: &[Ticket],
         lease: Duration,
-    ) -> Result<Vec<Extended>, StoreError>;
+    ) -> Result<Vec<ExtendResult>, StoreError>;
 
     /// Returns when there may be something to claim, or after `at_most`. May return early.
     ///
@@ -260,7 +262,7 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
         &self,
         events: &[EventId],
         redrive: Redrive,
-    ) -> Result<Vec<Redriven>, StoreError>;
+    ) -> Result<Vec<RedriveResult>, StoreError>;
 
     /// Removes an entry from the quarantine and accepts `delivery`, which is the same body decoded
     /// again, in its place. Returns `None` if the entry does not exist.
@@ -272,7 +274,7 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
         &self,
         entry: EventId,
         delivery: &Delivery,
-    ) -> Result<Option<Accepted>, StoreError>;
+    ) -> Result<Option<Acceptance>, StoreError>;
 
     /// Decides for one terminal stage of a task whose callbacks contradict each other.
     ///
@@ -286,7 +288,7 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// Returns [`StoreError`] if the store failed; nothing was purged in this step.
-    async fn purge(&self, request: &PurgeRequest) -> Result<Purged, StoreError>;
+    async fn purge(&self, request: &PurgeRequest) -> Result<PurgeReport, StoreError>;
 
     // Submits and due tasks.
     //
@@ -359,7 +361,7 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
 /// The outcome of accepting a delivery. All outcomes except [`Dropped`](Self::Dropped) are durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Accepted {
+pub enum Acceptance {
     /// A new event.
     New,
     /// A new event that arrived after a later stage of its task: stored as superseded.

@@ -49,7 +49,7 @@ impl Default for PurgeRequest {
 /// The numbers of purged items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Purged {
+pub struct PurgeReport {
     /// Bodies of events and of conflicts.
     pub bodies: u64,
     /// Keys of events that were done or superseded.

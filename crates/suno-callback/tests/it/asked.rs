@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use suno_callback::{CouldNotAsk, RecordInfo};
+use suno_callback::{RecordInfo, RecordInfoError};
 use suno_types::{Code, TaskId, TaskRecord, TaskStatus, Track};
 
 /// One answer.
@@ -95,7 +95,7 @@ impl Asked {
 
 #[async_trait]
 impl RecordInfo for Asked {
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, CouldNotAsk> {
+    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
         let _under_way = self.begin(task_id);
         // Others are asked meanwhile.
         tokio::task::yield_now().await;
@@ -103,7 +103,7 @@ impl RecordInfo for Asked {
             Answer::Record(record) => Ok(Some(*record)),
             Answer::NotVisible => Ok(None),
             Answer::Hangs => std::future::pending().await,
-            Answer::CouldNot(wait) => Err(CouldNotAsk::new("no answer").with_retry_after(wait)),
+            Answer::CouldNot(wait) => Err(RecordInfoError::new("no answer").with_retry_after(wait)),
         }
     }
 }

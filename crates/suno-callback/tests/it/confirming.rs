@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    Dispatcher, Event, EventState, ExpectedTask, IdempotencyStore, Inbox, MemoryStore, Receiver,
-    Reconciler, Running, Verification, handler_fn,
+    BackgroundTask, Dispatcher, Event, EventState, ExpectedTask, IdempotencyStore, Inbox,
+    MemoryStore, Receiver, Reconciler, Verification, handler_fn,
 };
 use suno_types::{Code, TaskStatus};
 use tokio::sync::mpsc;
@@ -21,7 +21,7 @@ struct Desk {
     receiver: Receiver,
     provider: Asked,
     told: mpsc::UnboundedReceiver<Event>,
-    dispatcher: Running,
+    dispatcher: BackgroundTask,
 }
 
 impl Desk {

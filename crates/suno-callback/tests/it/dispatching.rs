@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use suno_callback::{
     DeadCause, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox, MemoryStore, Receiver,
-    Redrive, Redriven, Settlement, Verification, handler_fn,
+    Redrive, RedriveResult, Settlement, Verification, handler_fn,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -343,7 +343,7 @@ async fn an_earlier_stage_that_is_redriven_after_a_later_one_is_left_alone() {
     pass(1).await;
     let text = stage.store.find(&TASK.parse().unwrap()).await.unwrap()[0].id;
     let redriven = stage.store.redrive(&[text], Redrive::Current).await;
-    assert_eq!(redriven.unwrap(), [Redriven::Superseded]);
+    assert_eq!(redriven.unwrap(), [RedriveResult::Superseded]);
     pass(60).await;
     assert!(told.is_empty(), "the task went back: {told:?}");
     running.stop().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    Accepted, CallbackHandler, Event, Inbox, MemoryStore, Pipeline, Receiver, Verification,
+    Acceptance, CallbackHandler, Event, Inbox, MemoryStore, Pipeline, Receiver, Verification,
     handler_fn,
 };
 use suno_emulator::{Config, Emulator};
@@ -161,7 +161,7 @@ async fn bytes_from_a_queue_are_stored_refused_or_left_for_later() {
     store.down.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(take(&receiver, message.clone()).await, Outcome::Later);
     store.down.store(false, std::sync::atomic::Ordering::SeqCst);
-    for accepted in [Accepted::New, Accepted::Duplicate] {
+    for accepted in [Acceptance::New, Acceptance::Duplicate] {
         let outcome = take(&receiver, message.clone()).await;
         assert_eq!(outcome, Outcome::Stored(accepted));
     }
@@ -181,7 +181,7 @@ async fn a_message_may_lie_on_the_queue_for_a_day() {
     let message = demo(KEY, NOW.unsigned_abs()).unwrap();
     clock.advance(86_400);
     let outcome = take(&receiver, message.clone()).await;
-    assert_eq!(outcome, Outcome::Stored(Accepted::New));
+    assert_eq!(outcome, Outcome::Stored(Acceptance::New));
     clock.advance(1);
     assert_eq!(take(&receiver, message).await, Outcome::Refused);
 }

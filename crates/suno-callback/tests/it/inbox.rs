@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use suno_callback::{AcceptError, Accepted, Clock, Delivery, Inbox, Receiver, Source};
+use suno_callback::{AcceptError, Acceptance, Clock, Delivery, Inbox, Receiver, Source};
 use suno_types::{Envelope, TaskRecord};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -28,7 +28,7 @@ fn padded(task: &str, bytes: usize) -> Delivery {
     delivery
 }
 
-fn accept(inbox: &Inbox, delivery: Delivery) -> JoinHandle<Result<Accepted, AcceptError>> {
+fn accept(inbox: &Inbox, delivery: Delivery) -> JoinHandle<Result<Acceptance, AcceptError>> {
     let inbox = inbox.clone();
     tokio::spawn(async move { inbox.accept(delivery).await })
 }
@@ -46,9 +46,9 @@ async fn a_store_that_hangs_is_given_up_in_time_and_asked_again_for_the_next() {
     assert!(matches!(failed, AcceptError::TooSlow), "{failed}");
     assert_eq!(begun.elapsed(), Inbox::COMMIT_TIMEOUT);
     drop(storing);
-    assert_eq!(late.await.unwrap().unwrap(), Accepted::New);
+    assert_eq!(late.await.unwrap().unwrap(), Acceptance::New);
     let early = inbox.accept(delivery(body("early", "text"))).await;
-    assert_eq!(early.unwrap(), Accepted::New);
+    assert_eq!(early.unwrap(), Acceptance::New);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +76,7 @@ async fn a_store_that_panics_fails_its_commit_and_is_asked_again_for_the_next() 
         store.panics.store(false, Ordering::SeqCst);
         assert!(inbox.accept(delivery(body(TASK, "text"))).await.is_ok());
     }
-    let expected = [Accepted::New, Accepted::Duplicate];
+    let expected = [Acceptance::New, Acceptance::Duplicate];
     assert_eq!(*store.accepted.lock().unwrap(), expected);
 }
 
@@ -123,7 +123,7 @@ async fn room_is_free_again_when_the_store_has_been_given_up() {
     sleep(Inbox::COMMIT_TIMEOUT).await;
     drop(storing);
     let taken = inbox.accept(large()).await;
-    assert_eq!(taken.unwrap(), Accepted::New);
+    assert_eq!(taken.unwrap(), Acceptance::New);
 }
 
 /// What the provider's record of a task says.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use suno_callback::{
-    Clock, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, Running, Settled, SystemClock,
-    handler_fn,
+    BackgroundTask, Clock, Dispatcher, Event, IdempotencyStore, Inbox, MemoryStore, SettleResult,
+    SystemClock, handler_fn,
 };
 use suno_testkit::wrapper::Fault;
 use tokio::sync::mpsc;
@@ -22,7 +22,7 @@ async fn accept(store: &MemoryStore, tasks: &[&str]) {
     }
 }
 
-fn start(store: Arc<dyn IdempotencyStore>, meter: &Meter, seconds: u64) -> Running {
+fn start(store: Arc<dyn IdempotencyStore>, meter: &Meter, seconds: u64) -> BackgroundTask {
     let handler = meter.handler(Duration::from_secs(seconds));
     Dispatcher::new(Inbox::start(store), handler).start()
 }
@@ -92,7 +92,10 @@ async fn an_event_that_is_claimed_again_while_its_handler_runs_gets_no_second_ha
     running.stop().await;
     assert_eq!(meter.begun(), ["slow/complete", "quick/complete"]);
     // The new ticket has settled it.
-    assert_eq!(*store.answers.lock().unwrap(), [Settled::Settled; 2]);
+    assert_eq!(
+        *store.answers.lock().unwrap(),
+        [SettleResult::SettleResult; 2]
+    );
     assert_eq!(memory.counts().await.unwrap().done, 2);
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use suno_callback::conformance::{ManualClock, VolatileBench, check_only};
 use suno_callback::{
-    Accepted, Delivery, DueRequest, DueTasks, DueTicket, ExpectedTask, IdempotencyStore, Intent,
-    MemoryStore, OpenIntent, Postponement, PurgeRequest, Purged, StoreError, SubmitId,
+    Acceptance, Delivery, DueRequest, DueTasks, DueTicket, ExpectedTask, IdempotencyStore, Intent,
+    MemoryStore, OpenIntent, Postponement, PurgeReport, PurgeRequest, StoreError, SubmitId,
 };
 use suno_testkit::wrapper::{Faults, Wrapped, Wrapper};
 use suno_types::TaskId;
@@ -152,7 +152,7 @@ impl Wrapper for WrongLedger {
         &self.faults
     }
 
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>> {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>> {
         let mut deliveries = deliveries.to_vec();
         for delivery in &mut deliveries {
             match (self.breach, delivery.task_id()) {
@@ -250,7 +250,7 @@ impl Wrapper for WrongLedger {
         self.store.finish(&self.believed(ticket)).await
     }
 
-    async fn purge(&self, request: &PurgeRequest) -> Result<Purged> {
+    async fn purge(&self, request: &PurgeRequest) -> Result<PurgeReport> {
         let mut request = *request;
         match self.breach {
             KeepsIntents => request.keys_after = Duration::MAX,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    ClaimRequest, Dispatcher, Event, HandlerError, IdempotencyStore, Settled, Settlement, WorkerId,
-    handler_fn,
+    ClaimRequest, Dispatcher, Event, HandlerError, IdempotencyStore, SettleResult, Settlement,
+    WorkerId, handler_fn,
 };
 use suno_testkit::wrapper::Fault;
 use tokio::sync::{Notify, mpsc};
@@ -53,7 +53,10 @@ async fn a_settlement_whose_answer_was_lost_is_known_to_be_recorded() {
     assert!(told.is_empty(), "it was handled again: {told:?}");
     running.stop().await;
     let answers = stage.store.answers.lock().unwrap().clone();
-    assert_eq!(answers, [Settled::Settled, Settled::AlreadySettled]);
+    assert_eq!(
+        answers,
+        [SettleResult::SettleResult, SettleResult::AlreadySettled]
+    );
     assert_eq!(logs.lines("WARN", "settled too late"), [""; 0]);
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use suno_callback::{Accepted, Inbox, Receiver, Token, Verification};
+use suno_callback::{Acceptance, Inbox, Receiver, Token, Verification};
 use suno_types::TaskId;
 use suno_types::signature::WebhookKey;
 
@@ -48,13 +48,13 @@ async fn new_duplicate_conflicting_and_late_deliveries_are_answered_200() {
     ];
     assert_eq!(answers(&receiver, requests).await, [200; 7]);
     let expected = [
-        Accepted::New,
-        Accepted::Duplicate,
-        Accepted::Duplicate,
-        Accepted::Conflict,
-        Accepted::Duplicate,
-        Accepted::Late,
-        Accepted::Quarantined,
+        Acceptance::New,
+        Acceptance::Duplicate,
+        Acceptance::Duplicate,
+        Acceptance::Conflict,
+        Acceptance::Duplicate,
+        Acceptance::Late,
+        Acceptance::Quarantined,
     ];
     assert_eq!(*store.accepted.lock().unwrap(), expected);
 }
@@ -116,7 +116,7 @@ async fn a_body_whose_sender_is_trusted_is_kept_although_it_names_two_tasks() {
         let (receiver, store) = receiver(verification);
         let request = post(&path).body(two.clone().into()).unwrap();
         assert_eq!(answers(&receiver, [request]).await, [200]);
-        assert_eq!(*store.accepted.lock().unwrap(), [Accepted::Quarantined]);
+        assert_eq!(*store.accepted.lock().unwrap(), [Acceptance::Quarantined]);
     }
 }
 
@@ -132,7 +132,7 @@ async fn what_is_too_much_to_be_a_callback_is_kept_in_quarantine() {
         signed(TASK, &body(TASK, &"x".repeat(900_000))),
     ];
     assert_eq!(answers(&receiver, requests).await, [200; 3]);
-    let expected = [Accepted::Quarantined; 3];
+    let expected = [Acceptance::Quarantined; 3];
     assert_eq!(*store.accepted.lock().unwrap(), expected);
 }
 
@@ -152,7 +152,7 @@ async fn large_bodies_are_judged_as_small_ones() {
     ];
     let expected = [200, 200, 401, 400, 400];
     assert_eq!(answers(&receiver, requests).await, expected);
-    let expected = [Accepted::New, Accepted::Quarantined];
+    let expected = [Acceptance::New, Acceptance::Quarantined];
     assert_eq!(*store.accepted.lock().unwrap(), expected);
 }
 
@@ -320,7 +320,7 @@ async fn a_store_that_fails_is_answered_503_and_takes_the_same_later() {
     assert!(answer.headers().contains_key("retry-after"));
     store.down.store(false, Ordering::SeqCst);
     assert_eq!(answers(&receiver, [signed(TASK, &complete)]).await, [200]);
-    assert_eq!(*store.accepted.lock().unwrap(), [Accepted::New]);
+    assert_eq!(*store.accepted.lock().unwrap(), [Acceptance::New]);
 }
 
 #[tokio::test]
@@ -379,7 +379,7 @@ async fn a_request_that_is_cancelled_is_stored_once_all_the_same() {
     assert_eq!(answers(&receiver, [signed(TASK, &complete)]).await, [200]);
     assert_eq!(
         *store.accepted.lock().unwrap(),
-        [Accepted::New, Accepted::Duplicate]
+        [Acceptance::New, Acceptance::Duplicate]
     );
 }
 
@@ -397,7 +397,7 @@ async fn an_answer_that_takes_too_long_is_503_and_the_event_is_stored_once_all_t
     assert_eq!(begun.elapsed(), budget);
     drop(storing);
     assert_eq!(answers(&receiver, [signed(TASK, &complete)]).await, [200]);
-    let expected = [Accepted::New, Accepted::Duplicate];
+    let expected = [Acceptance::New, Acceptance::Duplicate];
     assert_eq!(*store.accepted.lock().unwrap(), expected);
 }
 

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use suno_callback::{
-    CallbackHandler, Dispatcher, Event, ExpectedTask, GivenUpTask, HandlerError, IdempotencyStore,
-    Inbox, MemoryStore, Receiver, Reconciler, Round, Running, Source, Verification, async_trait,
-    handler_fn,
+    BackgroundTask, CallbackHandler, Dispatcher, Event, ExpectedTask, GivenUpTask, HandlerError,
+    IdempotencyStore, Inbox, MemoryStore, Receiver, Reconciler, Round, Source, Verification,
+    async_trait, handler_fn,
 };
 use suno_testkit::wrapper::Fault;
 use suno_types::{TaskId, TaskStatus};
@@ -84,7 +84,7 @@ impl Desk {
         handled
     }
 
-    fn dispatch(&self) -> (Running, mpsc::UnboundedReceiver<Event>) {
+    fn dispatch(&self) -> (BackgroundTask, mpsc::UnboundedReceiver<Event>) {
         let (tell, told) = mpsc::unbounded_channel();
         let handler = handler_fn(move |event: Event| {
             let told = tell.send(event);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use suno_callback::{
-    Accepted, ClaimRequest, Counts, IdempotencyStore, MemoryStore, PurgeRequest, Purged, Retention,
-    Running, Settlement, StoreError, WorkerId,
+    Acceptance, BackgroundTask, ClaimRequest, Counts, IdempotencyStore, MemoryStore, PurgeReport,
+    PurgeRequest, Retention, Settlement, StoreError, WorkerId,
 };
 use suno_testkit::wrapper::{Fault, Faults, Wrapped, Wrapper};
 
@@ -22,7 +22,7 @@ type PurgedStore = Wrapped<Purges>;
 struct Purges {
     store: MemoryStore,
     faults: Faults,
-    purged: Mutex<Vec<Purged>>,
+    purged: Mutex<Vec<PurgeReport>>,
     /// Says that there is more, whatever there is.
     endless: AtomicBool,
 }
@@ -37,7 +37,7 @@ impl Wrapper for Purges {
         &self.faults
     }
 
-    async fn purge(&self, request: &PurgeRequest) -> Result<Purged, StoreError> {
+    async fn purge(&self, request: &PurgeRequest) -> Result<PurgeReport, StoreError> {
         let mut purged = self.store.purge(request).await?;
         self.purged.lock().unwrap().push(purged);
         purged.more |= self.endless.load(Ordering::SeqCst);
@@ -71,7 +71,7 @@ async fn handled(events: usize) -> (Arc<PurgedStore>, Retention) {
 }
 
 /// Starts it, and waits until its first round must be over.
-async fn start(retention: Retention) -> Running {
+async fn start(retention: Retention) -> BackgroundTask {
     let running = retention.start();
     pass(60).await;
     running
@@ -133,7 +133,7 @@ async fn nothing_is_forgotten_because_the_system_clock_is_a_month_ahead() {
     clock.advance(31 * 86_400);
     let running = start(Retention::new(store.clone())).await;
     let again = store.accept(&[delivery("a", "complete")]).await.unwrap();
-    assert_eq!(again, [Accepted::Duplicate]);
+    assert_eq!(again, [Acceptance::Duplicate]);
     running.stop().await;
 }
 

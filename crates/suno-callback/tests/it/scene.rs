@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::Request;
 use jiff::Timestamp;
 use suno_callback::{
-    Accepted, CallbackHandler, ClaimRequest, Claims, Clock, Delivery, Event, Extended,
-    IdempotencyStore, MemoryStore, Settled, Settlement, StoreError, StoreErrorKind, Ticket,
+    Acceptance, CallbackHandler, ClaimRequest, Claims, Clock, Delivery, Event, ExtendResult,
+    IdempotencyStore, MemoryStore, SettleResult, Settlement, StoreError, StoreErrorKind, Ticket,
     handler_fn,
 };
 use suno_testkit::wrapper::{Faults, Wrapped, Wrapper};
@@ -173,13 +173,13 @@ pub(crate) struct Watched {
     pub(crate) asked: tokio::sync::Notify,
     /// Refuses every delivery whose body holds this, and every settlement whose reason does.
     pub(crate) poison: Mutex<Option<&'static str>>,
-    pub(crate) accepted: Mutex<Vec<Accepted>>,
+    pub(crate) accepted: Mutex<Vec<Acceptance>>,
     /// Of each that was accepted, whether it must be confirmed.
     pub(crate) unconfirmed: Mutex<Vec<bool>>,
     pub(crate) batches: Mutex<Vec<usize>>,
     pub(crate) settled: Mutex<Vec<Settlement>>,
     /// What became of settlements.
-    pub(crate) answers: Mutex<Vec<Settled>>,
+    pub(crate) answers: Mutex<Vec<SettleResult>>,
     /// The numbers of claim requests.
     pub(crate) numbers: Mutex<Vec<u64>>,
 }
@@ -228,7 +228,7 @@ impl Wrapper for Watched {
         &self.faults
     }
 
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>, StoreError> {
         self.batches.lock().unwrap().push(deliveries.len());
         assert!(!self.panics.load(Ordering::SeqCst), "it was told to");
         self.check()?;
@@ -263,7 +263,7 @@ impl Wrapper for Watched {
         let claims = self.store.claim(request).await?;
         for ((_, settlement), answer) in request.settlements.iter().zip(&claims.settled) {
             self.answers.lock().unwrap().push(*answer);
-            if *answer == Settled::Settled {
+            if *answer == SettleResult::SettleResult {
                 self.settled.lock().unwrap().push(settlement.clone());
             }
         }
@@ -274,10 +274,10 @@ impl Wrapper for Watched {
         &self,
         tickets: &[Ticket],
         lease: Duration,
-    ) -> Result<Vec<Extended>, StoreError> {
+    ) -> Result<Vec<ExtendResult>, StoreError> {
         self.check()?;
         if self.loses_claims.load(Ordering::SeqCst) {
-            return Ok(vec![Extended::Lost; tickets.len()]);
+            return Ok(vec![ExtendResult::Lost; tickets.len()]);
         }
         self.store.extend(tickets, lease).await
     }

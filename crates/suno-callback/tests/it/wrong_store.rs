@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use suno_callback::bounds::EVENTS_OF_TASK_MAX;
 use suno_callback::conformance::ManualClock;
 use suno_callback::{
-    Accepted, Claim, ClaimRequest, Claims, Clock, Content, Counts, DeadCause, Decision, Delivery,
-    EventId, EventKey, EventRecord, Extended, Fingerprint, IdempotencyStore, ListRequest,
-    MemoryStore, Page, PurgeRequest, Purged, Redrive, Redriven, Settled, Settlement, StoreError,
-    Ticket, WorkerId,
+    Acceptance, Claim, ClaimRequest, Claims, Clock, Content, Counts, DeadCause, Decision, Delivery,
+    EventId, EventKey, EventRecord, ExtendResult, Fingerprint, IdempotencyStore, ListRequest,
+    MemoryStore, Page, PurgeReport, PurgeRequest, Redrive, RedriveResult, SettleResult, Settlement,
+    StoreError, Ticket, WorkerId,
 };
 use suno_testkit::wrapper::{Faults, Wrapper};
 use suno_types::{Stage, TaskId};
@@ -172,24 +172,24 @@ impl WrongStore {
         Ok((known, count))
     }
 
-    async fn accept_one(&self, delivery: &Delivery) -> Result<Accepted> {
+    async fn accept_one(&self, delivery: &Delivery) -> Result<Acceptance> {
         let mut delivery = self.seen_as(delivery.clone());
         let is_understood = matches!(delivery.content, Content::Event { .. });
         let (known, events) = self.known(&delivery).await?;
         match (self.breach, &known) {
             (LooksThenWrites, _) => tokio::task::yield_now().await,
             (ConfirmsNothing, Some(event)) => delivery.unconfirmed = event.unconfirmed,
-            (IgnoresNudges, Some(_)) => return Ok(Accepted::Duplicate),
-            (TakesEveryStage, None) if events >= EVENTS_OF_TASK_MAX => return Ok(Accepted::New),
+            (IgnoresNudges, Some(_)) => return Ok(Acceptance::Duplicate),
+            (TakesEveryStage, None) if events >= EVENTS_OF_TASK_MAX => return Ok(Acceptance::New),
             (DropsWhatItDoesNotUnderstand, _) if !is_understood => {
-                return Ok(Accepted::Quarantined);
+                return Ok(Acceptance::Quarantined);
             }
             _ => {}
         }
         let accepted = self.store.accept(&[delivery]).await?[0];
         Ok(match (self.breach, accepted) {
-            (LooksThenWrites, _) if known.is_none() => Accepted::New,
-            (KeepsEveryConflict, Accepted::Dropped) => Accepted::Conflict,
+            (LooksThenWrites, _) if known.is_none() => Acceptance::New,
+            (KeepsEveryConflict, Acceptance::Dropped) => Acceptance::Conflict,
             _ => accepted,
         })
     }
@@ -230,7 +230,10 @@ impl WrongStore {
         request
     }
 
-    async fn settle_only(&self, settlements: Vec<(Ticket, Settlement)>) -> Result<Vec<Settled>> {
+    async fn settle_only(
+        &self,
+        settlements: Vec<(Ticket, Settlement)>,
+    ) -> Result<Vec<SettleResult>> {
         let request = ClaimRequest::new(WorkerId(99), self.number(), Duration::ZERO, 0);
         let request = request.with_settlements(settlements);
         Ok(self.store.claim(&request).await?.settled)
@@ -309,12 +312,12 @@ impl WrongStore {
             NeverSaysMore => claims.more = false,
             MixesUpAnswers => claims
                 .settled
-                .sort_by_key(|settled| *settled == Settled::Lost),
+                .sort_by_key(|settled| *settled == SettleResult::Lost),
             ForgetsWhatWasSettled => {
                 let forgotten = claims.settled.iter_mut();
                 forgotten
-                    .filter(|settled| **settled == Settled::AlreadySettled)
-                    .for_each(|settled| *settled = Settled::Lost);
+                    .filter(|settled| **settled == SettleResult::AlreadySettled)
+                    .for_each(|settled| *settled = SettleResult::Lost);
             }
             _ => {}
         }
@@ -344,7 +347,7 @@ impl Wrapper for WrongStore {
         &self.faults
     }
 
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>> {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>> {
         if self.is(Nothing) {
             return self.store.accept(deliveries).await;
         }
@@ -373,7 +376,7 @@ impl Wrapper for WrongStore {
         Ok(claims)
     }
 
-    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Result<Vec<Extended>> {
+    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Result<Vec<ExtendResult>> {
         let believed = |ticket: &Ticket| self.believed(*ticket);
         let tickets: Vec<_> = tickets.iter().map(believed).collect();
         self.store.extend(&tickets, lease).await
@@ -420,7 +423,7 @@ impl Wrapper for WrongStore {
         Ok(counts)
     }
 
-    async fn redrive(&self, events: &[EventId], redrive: Redrive) -> Result<Vec<Redriven>> {
+    async fn redrive(&self, events: &[EventId], redrive: Redrive) -> Result<Vec<RedriveResult>> {
         let redrive = match self.breach {
             RedrivesWhatIsSuperseded => Redrive::EvenIfSuperseded,
             _ => redrive,
@@ -428,7 +431,7 @@ impl Wrapper for WrongStore {
         self.store.redrive(events, redrive).await
     }
 
-    async fn requeue(&self, entry: EventId, delivery: &Delivery) -> Result<Option<Accepted>> {
+    async fn requeue(&self, entry: EventId, delivery: &Delivery) -> Result<Option<Acceptance>> {
         if self.is(RequeuesWithoutTaking) {
             let accepted = self.store.accept(std::slice::from_ref(delivery)).await?;
             return Ok(accepted.first().copied());
@@ -443,7 +446,7 @@ impl Wrapper for WrongStore {
         }
     }
 
-    async fn purge(&self, request: &PurgeRequest) -> Result<Purged> {
+    async fn purge(&self, request: &PurgeRequest) -> Result<PurgeReport> {
         let mut request = *request;
         match self.breach {
             ForgetsKeysWithBodies => request.keys_after = request.bodies_after,

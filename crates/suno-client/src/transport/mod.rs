@@ -56,7 +56,7 @@ pub(crate) struct Transport {
 }
 
 /// A complete answer.
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -96,14 +96,14 @@ impl Transport {
     }
 
     /// Sends a request and reads the whole answer.
-    pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, Fault> {
+    pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<RawResponse, Fault> {
         // The semaphore is never closed. If it were, the bound would be missing, nothing else.
         let _slot = self.api_slots.acquire().await.ok();
         let total = after(Instant::now(), self.timeouts.total);
         let (head, body) = self.head(&self.api, request, total).await?.into_parts();
         let received_at = wall_clock();
         let body = timeout_at(total, collect(body, self.answer_bytes_max));
-        Ok(Answer {
+        Ok(RawResponse {
             status: head.status,
             headers: head.headers,
             received_at,

@@ -46,7 +46,7 @@ pub struct Updates {
     started: Instant,
     state: State,
     /// The last record that was yielded, to detect a change.
-    seen: Option<Seen>,
+    seen: Option<LastUpdate>,
 }
 
 type Asking = Pin<Box<dyn Future<Output = Result<Option<TaskRecord>, ClientError>> + Send>>;
@@ -61,13 +61,13 @@ enum State {
 /// The parts of a record that are kept to detect a change. Whole records of thousands of waits
 /// would need much memory.
 #[derive(Debug, PartialEq)]
-struct Seen {
+struct LastUpdate {
     status: TaskStatus,
     tracks: usize,
     tracks_ready: usize,
 }
 
-impl Seen {
+impl LastUpdate {
     fn of(record: &TaskRecord) -> Self {
         let ready = record.tracks.iter().filter(|track| Track::is_ready(track));
         Self {
@@ -159,7 +159,7 @@ impl Updates {
         if let Step::PollAt(time) = step {
             self.state = State::Asleep(Box::pin(sleep_until(after(self.started, time))));
             let record = polled.ok().flatten()?;
-            let seen = Some(Seen::of(&record));
+            let seen = Some(LastUpdate::of(&record));
             let is_news = seen != self.seen;
             self.seen = seen;
             return is_news.then_some(News::Running(record));
@@ -184,7 +184,7 @@ impl Updates {
                     Ok(record) => (record, None),
                     Err(err) => (None, Some(err)),
                 };
-                let seen = record.as_ref().map(Seen::of).or(self.seen.take());
+                let seen = record.as_ref().map(LastUpdate::of).or(self.seen.take());
                 Err(WaitError::Deadline {
                     task_id,
                     last_status: seen.map(|seen| seen.status),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
 use suno_callback::{
-    Accepted, CallbackHandler, Clock, Content, Delivery, Event, HandlerError, Pipeline, Receiver,
+    Acceptance, CallbackHandler, Clock, Content, Delivery, Event, HandlerError, Pipeline, Receiver,
     Source, SystemClock, Token, Verification, handler_fn,
 };
 use suno_client::Client;
@@ -248,7 +248,7 @@ impl Lines {
 
     /// Prints deliveries that contradict earlier ones. They are also logged and kept in the store,
     /// because a slow reader may miss a line. For people, every accepted callback is a line on stderr.
-    fn observer(&self) -> impl Fn(&Delivery, Accepted) + Send + Sync + 'static {
+    fn observer(&self) -> impl Fn(&Delivery, Acceptance) + Send + Sync + 'static {
         let Self {
             printer,
             json,
@@ -289,14 +289,14 @@ impl Lines {
 }
 
 /// Builds the line about a delivery that contradicts an earlier one.
-fn odd(delivery: &Delivery, accepted: Accepted) -> Option<Line<'_>> {
+fn odd(delivery: &Delivery, accepted: Acceptance) -> Option<Line<'_>> {
     let Content::Event { key, .. } = &delivery.content else {
         return None;
     };
     let odd = Odd::new(key, delivery);
     match accepted {
-        Accepted::Conflict => Some(Line::Conflict(odd)),
-        Accepted::Late if key.stage().is_terminal() => Some(Line::Contradiction(odd)),
+        Acceptance::Conflict => Some(Line::Conflict(odd)),
+        Acceptance::Late if key.stage().is_terminal() => Some(Line::Contradiction(odd)),
         _ => None,
     }
 }

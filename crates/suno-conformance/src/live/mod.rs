@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 
 use crate::case::Kind;
 use crate::fixtures::Loaded;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{CaseOutcome, Verdict};
 use events::Watch;
 use plan::Plan;
 use send::Sender;
@@ -46,7 +46,7 @@ pub(super) fn notes(target: &Target) -> Vec<String> {
 /// # Errors
 ///
 /// Returns an error if the target or its events cannot be reached at all.
-pub(super) fn run(all: Vec<Loaded>, target: &Target) -> Result<Vec<Outcome>> {
+pub(super) fn run(all: Vec<Loaded>, target: &Target) -> Result<Vec<CaseOutcome>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let sender = Sender::new(target).await?;
@@ -132,7 +132,7 @@ impl Run<'_> {
         Ok(found)
     }
 
-    fn judge(&self, driven: Driven) -> Outcome {
+    fn judge(&self, driven: Driven) -> CaseOutcome {
         let verdict = match driven.course {
             Course::Played(plan, mut found) => {
                 if self.target.events.is_some() {
@@ -143,7 +143,7 @@ impl Run<'_> {
             Course::NotApplicable(reason) => Verdict::NotApplicable(reason),
             Course::Unreadable(reason) => Verdict::Failed(vec![reason]),
         };
-        Outcome {
+        CaseOutcome {
             loaded: driven.loaded,
             verdict,
             elapsed: driven.elapsed,

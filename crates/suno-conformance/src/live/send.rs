@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::plan::PlannedStep;
 use super::target::Target;
-use crate::receiver::Answer;
+use crate::receiver::ExpectedAnswer;
 
 /// The time limit for a connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ impl Sender {
     /// # Errors
     ///
     /// Returns a sentence if there is no response in time.
-    pub(super) async fn send(&self, step: &PlannedStep) -> Result<Answer, String> {
+    pub(super) async fn send(&self, step: &PlannedStep) -> Result<ExpectedAnswer, String> {
         let mut request = Request::builder().method(&*step.method).uri(&*step.path);
         for (name, value) in &step.headers {
             request = request.header(name, value);
@@ -96,7 +96,7 @@ impl Sender {
         mut request: Request<Bytes>,
         capitals: bool,
         bytes_max: usize,
-    ) -> Result<Answer> {
+    ) -> Result<ExpectedAnswer> {
         let host = url.authority().context("the URL has no host")?;
         request
             .headers_mut()
@@ -118,7 +118,7 @@ impl Sender {
         };
         let body = Limited::new(body, bytes_max).collect().await;
         drop(connection);
-        Ok(Answer {
+        Ok(ExpectedAnswer {
             status: head.status.as_u16(),
             headers: head.headers.iter().map(header).collect(),
             body: body.map_err(unreadable)?.to_bytes().to_vec(),

@@ -52,7 +52,7 @@ pub(super) struct Standing {
 
 /// The actual response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ExpectedAnswer {
     pub(crate) status: u16,
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
@@ -89,7 +89,7 @@ impl Expect {
         }
     }
 
-    pub(crate) fn judge_answers(&self, answers: &[Answer]) -> Vec<String> {
+    pub(crate) fn judge_answers(&self, answers: &[ExpectedAnswer]) -> Vec<String> {
         let pairs = self.answers.iter().zip(answers).enumerate();
         pairs
             .flat_map(|(place, (expected, answer))| expected.judge(place, answer))
@@ -117,7 +117,7 @@ impl Expect {
 
 impl ExpectAnswer {
     /// Returns the differences from the expected response to step `place`.
-    pub(crate) fn judge(&self, place: usize, answer: &Answer) -> Vec<String> {
+    pub(crate) fn judge(&self, place: usize, answer: &ExpectedAnswer) -> Vec<String> {
         let mut found = Vec::new();
         if self.status != answer.status {
             found.push(format!(
@@ -154,7 +154,7 @@ impl ExpectAnswer {
     }
 }
 
-impl Answer {
+impl ExpectedAnswer {
     fn texts(&self) -> Vec<String> {
         let headers = self
             .headers
@@ -192,11 +192,11 @@ impl Standing {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> ExpectedAnswer {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()));
-        Answer {
+        ExpectedAnswer {
             status,
             headers: headers.collect(),
             body: body.into(),

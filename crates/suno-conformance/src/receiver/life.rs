@@ -17,8 +17,8 @@ use suno_store_sqlite::SqliteStore;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use super::watched::{Seen, WatchedStore};
-use super::{Answer, Input, PATH, Step};
+use super::watched::{HandledLog, WatchedStore};
+use super::{ExpectedAnswer, Input, PATH, Step};
 
 /// The time limit for handling.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn begin(input: &Input, store: &StoreKind, seen: &Seen) -> Result<Self> {
+    pub(super) fn begin(input: &Input, store: &StoreKind, seen: &HandledLog) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let _entered = runtime.enter();
         let store = Arc::new(WatchedStore::new(store.open()?, seen.clone()));
@@ -91,7 +91,7 @@ impl Life {
     }
 
     /// Delivers one request.
-    pub(super) fn receive(&self, step: &Step) -> Result<Answer> {
+    pub(super) fn receive(&self, step: &Step) -> Result<ExpectedAnswer> {
         let mut request = Request::builder().method(&*step.method).uri(&*step.path);
         for (name, value) in &step.headers {
             request = request.header(name, value);
@@ -106,7 +106,7 @@ impl Life {
                 String::from_utf8_lossy(value.as_bytes()).into_owned(),
             )
         };
-        Ok(Answer {
+        Ok(ExpectedAnswer {
             status: response.status().as_u16(),
             headers: response.headers().iter().map(header).collect(),
             body: response.body().to_vec(),

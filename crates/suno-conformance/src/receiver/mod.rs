@@ -13,9 +13,9 @@ use suno_types::{Callback, Code, TaskProgress};
 
 use crate::parts::{Body, Headers, Key, Parts};
 
-pub(super) use expect::{Answer, Expect, ExpectAnswer, Handled};
+pub(super) use expect::{Expect, ExpectAnswer, ExpectedAnswer, Handled};
 use life::{Life, StoreKind};
-use watched::Seen;
+use watched::HandledLog;
 
 pub(super) type Case = Parts<Input, Expect>;
 
@@ -82,7 +82,7 @@ impl Case {
     }
 
     fn play(&self, store: &StoreKind) -> Result<Played> {
-        let seen = Seen::default();
+        let seen = HandledLog::default();
         let mut life = Life::begin(&self.input, store, &seen)?;
         let mut answers = Vec::new();
         let steps = &self.input.steps;
@@ -122,7 +122,7 @@ impl Case {
 
 /// The results of all steps.
 struct Played {
-    answers: Vec<Answer>,
+    answers: Vec<ExpectedAnswer>,
     handled: Vec<Callback>,
     quarantined: u64,
 }

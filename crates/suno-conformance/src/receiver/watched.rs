@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use suno_callback::{
-    Accepted, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
-    EventId, EventRecord, ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven,
-    StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
+    Acceptance, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
+    EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
+    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive,
+    RedriveResult, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
 };
 use suno_types::{Callback, Stage, TaskId};
 use tokio::sync::Notify;
@@ -19,7 +19,7 @@ const HANDLED_MAX: usize = 64;
 
 /// The history of a case, over all lives of its receiver. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen(Arc<Record>);
+pub(super) struct HandledLog(Arc<Record>);
 
 #[derive(Debug, Default)]
 struct Record {
@@ -27,7 +27,7 @@ struct Record {
     handled: Mutex<Vec<Callback>>,
 }
 
-impl Seen {
+impl HandledLog {
     /// Makes the store refuse everything from now on, or work again.
     pub(super) fn set_down(&self, down: bool) {
         self.0.down.store(down, Ordering::SeqCst);
@@ -56,14 +56,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(super) struct WatchedStore {
     store: Box<dyn IdempotencyStore>,
-    seen: Seen,
+    seen: HandledLog,
     /// The number of claims that are not settled.
     claimed: AtomicUsize,
     idle: Notify,
 }
 
 impl WatchedStore {
-    pub(super) fn new(store: Box<dyn IdempotencyStore>, seen: Seen) -> Self {
+    pub(super) fn new(store: Box<dyn IdempotencyStore>, seen: HandledLog) -> Self {
         Self {
             store,
             seen,
@@ -97,7 +97,7 @@ impl WatchedStore {
 
 #[async_trait]
 impl IdempotencyStore for WatchedStore {
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>, StoreError> {
         self.check()?;
         self.store.accept(deliveries).await
     }
@@ -122,7 +122,7 @@ impl IdempotencyStore for WatchedStore {
         &self,
         tickets: &[Ticket],
         lease: Duration,
-    ) -> Result<Vec<Extended>, StoreError> {
+    ) -> Result<Vec<ExtendResult>, StoreError> {
         self.check()?;
         self.store.extend(tickets, lease).await
     }
@@ -155,7 +155,7 @@ impl IdempotencyStore for WatchedStore {
         &self,
         events: &[EventId],
         redrive: Redrive,
-    ) -> Result<Vec<Redriven>, StoreError> {
+    ) -> Result<Vec<RedriveResult>, StoreError> {
         self.store.redrive(events, redrive).await
     }
 
@@ -163,7 +163,7 @@ impl IdempotencyStore for WatchedStore {
         &self,
         entry: EventId,
         delivery: &Delivery,
-    ) -> Result<Option<Accepted>, StoreError> {
+    ) -> Result<Option<Acceptance>, StoreError> {
         self.store.requeue(entry, delivery).await
     }
 
@@ -171,7 +171,7 @@ impl IdempotencyStore for WatchedStore {
         self.store.decide(task_id, stage).await
     }
 
-    async fn purge(&self, request: &PurgeRequest) -> Result<Purged, StoreError> {
+    async fn purge(&self, request: &PurgeRequest) -> Result<PurgeReport, StoreError> {
         self.store.purge(request).await
     }
 

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use suno_callback::serve::serve;
 use suno_callback::{
-    Dispatcher, Event, Inbox, MemoryStore, Receiver, Running, Token, Verification,
+    BackgroundTask, Dispatcher, Event, Inbox, MemoryStore, Receiver, Token, Verification,
 };
 use suno_conformance::{Events, Format, Options, Target, run};
 use suno_types::Callback;
@@ -160,7 +160,7 @@ async fn listen(
     }
 }
 
-fn dispatch(inbox: Inbox, fault: Fault, log: Log) -> Running {
+fn dispatch(inbox: Inbox, fault: Fault, log: Log) -> BackgroundTask {
     let handler = suno_callback::handler_fn(move |event: Event| {
         log.note(event.callback());
         if fault == Fault::HandlesTwice {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use suno_callback::serve::serve;
 use suno_callback::{
-    Clock, Dispatcher, EventFilter, EventState, IdempotencyStore, Inbox, ListRequest, MemoryStore,
-    Receiver, Running, Verification, handler_fn,
+    BackgroundTask, Clock, Dispatcher, EventFilter, EventState, IdempotencyStore, Inbox,
+    ListRequest, MemoryStore, Receiver, Verification, handler_fn,
 };
 use suno_emulator::{AttemptOutcome, Config, Emulator};
 use tokio::net::TcpListener;
@@ -261,7 +261,7 @@ struct Side {
     store: Arc<MemoryStore>,
     clock: HandClock,
     handled: Arc<Mutex<Vec<(String, String)>>>,
-    running: Running,
+    running: BackgroundTask,
     stop: oneshot::Sender<()>,
 }
 

@@ -60,18 +60,18 @@ impl Checker {
         is_alone
     }
 
-    pub(super) fn settled(&mut self, ticket: Ticket, end: &Settlement, settled: Settled) {
+    pub(super) fn settled(&mut self, ticket: Ticket, end: &Settlement, settled: SettleResult) {
         let event = self.events.get(&ticket.event);
         let expected = match event {
-            Some(event) if event.holds(ticket) => Settled::Settled,
-            Some(event) if event.latest != Some(ticket) => Settled::Lost,
-            Some(event) if event.settled_by == Some(ticket) => Settled::AlreadySettled,
+            Some(event) if event.holds(ticket) => SettleResult::SettleResult,
+            Some(event) if event.latest != Some(ticket) => SettleResult::Lost,
+            Some(event) if event.settled_by == Some(ticket) => SettleResult::AlreadySettled,
             // It was superseded after its lease had ended.
             Some(_) => settled,
-            None => Settled::Lost,
+            None => SettleResult::Lost,
         };
         promise!(self, S4: settled == expected, "{settled:?} instead of {expected:?}");
-        if settled != Settled::Settled {
+        if settled != SettleResult::SettleResult {
             return;
         }
         self.is_right(ticket, end);

@@ -78,7 +78,7 @@ pub(crate) struct Checker {
     /// The time of the current entry, and its process.
     at: Millis,
     by: Process,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: OperationOutcome,
     events: BTreeMap<EventId, Event>,
     tasks: Vec<Task>,
     committed: BTreeSet<u64>,
@@ -114,7 +114,7 @@ impl Checker {
             What::Answered(body, 200) => {
                 promise!(self, S1: self.committed.contains(body), "a 200 without a commit");
             }
-            What::Accepted(key, body, is_unconfirmed, accepted) => {
+            What::Acceptance(key, body, is_unconfirmed, accepted) => {
                 self.committed.insert(*body);
                 if let Some(key) = key {
                     self.accepted(*key, *is_unconfirmed, *accepted);
@@ -122,11 +122,11 @@ impl Checker {
             }
             What::Granted(claim, is_repeated) => self.granted(claim, *is_repeated),
             What::Claimed => self.claimed(),
-            What::Settled(ticket, end, settled) => self.settled(*ticket, end, *settled),
-            What::Extended(ticket, lease, holds) => self.extended(*ticket, *lease, *holds),
+            What::SettleResult(ticket, end, settled) => self.settled(*ticket, end, *settled),
+            What::ExtendResult(ticket, lease, holds) => self.extended(*ticket, *lease, *holds),
             What::State(event, key, shown) => self.state(*event, *key, *shown),
             What::Gone(event) => self.gone(*event),
-            What::Redriven(event, Redrive::EvenIfSuperseded, Redriven::Ready) => {
+            What::RedriveResult(event, Redrive::EvenIfSuperseded, RedriveResult::Ready) => {
                 self.change(event, |event| event.may_go_back = true);
             }
             what => {
@@ -148,13 +148,13 @@ impl Checker {
         self.outcome.coverage.count(format!("exemption of {why}"));
     }
 
-    fn accepted(&mut self, key: Key, is_unconfirmed: bool, accepted: Accepted) {
-        if accepted == Accepted::Quarantined {
+    fn accepted(&mut self, key: Key, is_unconfirmed: bool, accepted: Acceptance) {
+        if accepted == Acceptance::Quarantined {
             return;
         }
-        let may_be = accepted != Accepted::Late || self.is_superseded(key);
+        let may_be = accepted != Acceptance::Late || self.is_superseded(key);
         promise!(self, S9: may_be, "{key:?} is late because of unconfirmed events");
-        let is_new = matches!(accepted, Accepted::New | Accepted::Late);
+        let is_new = matches!(accepted, Acceptance::New | Acceptance::Late);
         let is_known = self.stored.contains_key(&key);
         *self.stored.entry(key).or_default() |= !is_unconfirmed;
         if is_new {

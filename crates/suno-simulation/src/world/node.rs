@@ -22,7 +22,7 @@ pub(crate) struct Node {
 }
 
 /// What runs in a process.
-pub(crate) type Services = (Receiver, Vec<Running>);
+pub(crate) type Services = (Receiver, Vec<BackgroundTask>);
 
 pub(crate) struct Life {
     pub(crate) node: usize,

@@ -143,7 +143,7 @@ async fn a_backup_is_not_mixed_with_the_log_of_the_file_before_it() {
 #[cfg(unix)]
 #[tokio::test]
 async fn what_another_file_knows_is_known_and_what_the_old_one_knew_is_not() {
-    use suno_callback::Accepted;
+    use suno_callback::Acceptance;
 
     let (scene, other) = (Scene::new(), Scene::new());
     scene.accept(1).await.unwrap();
@@ -153,7 +153,7 @@ async fn what_another_file_knows_is_known_and_what_the_old_one_knew_is_not() {
     }
     fs::rename(other.back_up(), scene.path("suno.db")).unwrap();
     let again = scene.store.accept(&[delivery(2), delivery(1)]).await;
-    assert_eq!(again.unwrap(), [Accepted::Duplicate, Accepted::New]);
+    assert_eq!(again.unwrap(), [Acceptance::Duplicate, Acceptance::New]);
     assert_eq!(scene.after_a_crash().await, ["task-2", "task-1"]);
 }
 

@@ -10,7 +10,8 @@ use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use suno_callback::serve::serve;
 use suno_callback::{
-    Clock, Dispatcher, Event, Inbox, Receiver, Running, SystemClock, Verification, handler_fn,
+    BackgroundTask, Clock, Dispatcher, Event, Inbox, Receiver, SystemClock, Verification,
+    handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Listening {
     address: std::net::SocketAddr,
     handled: mpsc::UnboundedReceiver<String>,
-    dispatcher: Running,
+    dispatcher: BackgroundTask,
     server: JoinHandle<()>,
     stop: oneshot::Sender<()>,
 }

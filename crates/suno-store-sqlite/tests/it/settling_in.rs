@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use suno_callback::{ClaimRequest, IdempotencyStore, Settled, Settlement, Ticket, WorkerId};
+use suno_callback::{ClaimRequest, IdempotencyStore, SettleResult, Settlement, Ticket, WorkerId};
 use suno_store_sqlite::rusqlite::Connection;
 use suno_store_sqlite::{SqliteStore, begin, settle_in};
 
@@ -43,13 +43,13 @@ impl Scene {
     }
 
     /// Writes a song and settles its event, as a handler does; commits if `commits`.
-    fn handle(&self, ticket: &Ticket, commits: bool) -> Settled {
+    fn handle(&self, ticket: &Ticket, commits: bool) -> SettleResult {
         let mut connection = Connection::open(&self.path).unwrap();
         let transaction = begin(&mut connection).unwrap();
         let song = "INSERT INTO songs VALUES ('t')";
         transaction.execute(song, ()).unwrap();
         let settled = settle_in(&transaction, ticket).unwrap();
-        if commits && settled == Settled::Settled {
+        if commits && settled == SettleResult::SettleResult {
             transaction.commit().unwrap();
         }
         settled
@@ -66,14 +66,14 @@ impl Scene {
 async fn a_row_of_the_handler_and_the_end_of_the_event_are_one_commit() {
     let scene = Scene::new();
     let ticket = scene.claim_one(1).await;
-    assert_eq!(scene.handle(&ticket, true), Settled::Settled);
+    assert_eq!(scene.handle(&ticket, true), SettleResult::SettleResult);
     assert_eq!(scene.store.counts().await.unwrap().done, 1);
     // Once more, as after an answer that got lost: nothing is written twice.
-    assert_eq!(scene.handle(&ticket, true), Settled::AlreadySettled);
+    assert_eq!(scene.handle(&ticket, true), SettleResult::AlreadySettled);
     assert_eq!(scene.songs(), 1);
     // What the dispatcher settles afterwards changes nothing.
     let again = scene.claim(2, vec![(ticket, Settlement::Done)]).await;
-    assert_eq!(again.settled, [Settled::AlreadySettled]);
+    assert_eq!(again.settled, [SettleResult::AlreadySettled]);
     assert!(again.claims.is_empty());
 }
 
@@ -81,12 +81,12 @@ async fn a_row_of_the_handler_and_the_end_of_the_event_are_one_commit() {
 async fn a_transaction_that_is_rolled_back_leaves_the_event_claimed() {
     let scene = Scene::new();
     let ticket = scene.claim_one(1).await;
-    assert_eq!(scene.handle(&ticket, false), Settled::Settled);
+    assert_eq!(scene.handle(&ticket, false), SettleResult::SettleResult);
     assert_eq!(
         (scene.songs(), scene.store.counts().await.unwrap().claimed),
         (0, 1)
     );
-    assert_eq!(scene.handle(&ticket, true), Settled::Settled);
+    assert_eq!(scene.handle(&ticket, true), SettleResult::SettleResult);
     assert_eq!(
         (scene.songs(), scene.store.counts().await.unwrap().done),
         (1, 1)
@@ -98,6 +98,6 @@ async fn a_ticket_of_an_earlier_claim_writes_nothing() {
     let scene = Scene::new();
     let mut ticket = scene.claim_one(1).await;
     ticket.epoch += 1;
-    assert_eq!(scene.handle(&ticket, true), Settled::Lost);
+    assert_eq!(scene.handle(&ticket, true), SettleResult::Lost);
     assert_eq!(scene.songs(), 0);
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use suno_callback::{
-    Accepted, ClaimRequest, Clock, Delivery, EventFilter, EventRecord, IdempotencyStore,
+    Acceptance, ClaimRequest, Clock, Delivery, EventFilter, EventRecord, IdempotencyStore,
     ListRequest, SystemClock, WorkerId,
 };
 use suno_store_sqlite::SqliteStore;
@@ -35,7 +35,7 @@ async fn work(file: &Path) -> (usize, Vec<i64>) {
     let mut new = 0;
     for task in 0..TASKS {
         let accepted = store.accept(&[delivery(task)]).await.unwrap();
-        new += usize::from(accepted == [Accepted::New]);
+        new += usize::from(accepted == [Acceptance::New]);
     }
     let mut claimed = Vec::new();
     let worker = WorkerId(std::process::id().into());

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::measured::{Measured, Measurements};
-use super::options::Case;
+use super::options::BenchCase;
 use super::statistics::cell;
 use super::subject::Subject;
 
@@ -118,7 +118,7 @@ fn goals(report: &Measurements<'_>) -> Vec<Goal> {
         .collect()
 }
 
-fn case(report: &Measurements<'_>, subject: Subject, connections: usize) -> Option<Case> {
+fn case(report: &Measurements<'_>, subject: Subject, connections: usize) -> Option<BenchCase> {
     report
         .measured_cases()
         .find(|case| case.subject == subject && case.connections == connections)

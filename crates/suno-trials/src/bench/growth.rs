@@ -160,7 +160,7 @@ struct Content {
 
 /// The cost of a turn: microseconds for each event or task, and milliseconds for each purge step.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Turn {
+struct Round {
     content: Content,
     accept: f64,
     accept_cpu: f64,
@@ -192,7 +192,7 @@ struct Beside {
 /// All measurements.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Measured {
-    turns: Vec<Turn>,
+    turns: Vec<Round>,
     starts: Vec<Start>,
     besides: Vec<Beside>,
 }
@@ -252,7 +252,7 @@ fn check_time(deadline: Instant) -> Result<()> {
 
 /// Accepts this many new events, claims and settles as many of the oldest ready ones, and looks up
 /// and purges some.
-async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
+async fn turn(store: &mut Store, count: usize) -> Result<Round> {
     let deliveries = store.deliveries(count)?;
     let mut slowest = Duration::ZERO;
     let accepting = Stopwatch::start();
@@ -278,7 +278,7 @@ async fn turn(store: &mut Store, count: usize) -> Result<Turn> {
     let claim = micros_each(claiming, count);
     let find = find(store).await?;
     let purge_ms = purge(store, &mut slowest).await?;
-    Ok(Turn {
+    Ok(Round {
         content: store.content(),
         accept,
         accept_cpu,

@@ -87,14 +87,14 @@ impl Program {
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct SubjectProcess {
     process: Process,
     address: SocketAddr,
     /// Kept open, because a server that prints more would fail otherwise.
     _stdout: BufReader<ChildStdout>,
 }
 
-impl Running {
+impl SubjectProcess {
     /// Starts a server whose first line is its address.
     pub(super) fn start(mut command: Command) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::load::Told;
-use super::options::{Case, Options};
+use super::options::{BenchCase, Options};
 use super::statistics::{Figures, cell};
 use super::subject::Subject;
 
@@ -40,7 +40,7 @@ impl fmt::Display for Measured {
 /// A run of a case.
 pub(super) struct Run {
     round: usize,
-    pub(super) case: Case,
+    pub(super) case: BenchCase,
     pub(super) measured: Measured,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Measurements<'a> {
         }
     }
 
-    pub(super) fn add(&mut self, round: usize, case: Case, measured: Measured) {
+    pub(super) fn add(&mut self, round: usize, case: BenchCase, measured: Measured) {
         self.runs.push(Run {
             round,
             case,
@@ -92,22 +92,26 @@ impl<'a> Measurements<'a> {
     }
 
     /// Returns a figure of a case, in all rounds.
-    pub(super) fn figures(&self, case: Case, figure: impl Fn(&Measured) -> Option<f64>) -> Figures {
+    pub(super) fn figures(
+        &self,
+        case: BenchCase,
+        figure: impl Fn(&Measured) -> Option<f64>,
+    ) -> Figures {
         let runs = self.runs.iter().filter(|run| run.case == case);
         runs.filter_map(|run| figure(&run.measured)).collect()
     }
 
     pub(super) fn median(
         &self,
-        case: Case,
+        case: BenchCase,
         figure: impl Fn(&Measured) -> Option<f64>,
     ) -> Option<f64> {
         self.figures(case, figure).median()
     }
 
     /// Returns the speed relative to another subject under the same load, for each round.
-    pub(super) fn ratio(&self, case: Case, other: Subject) -> Option<f64> {
-        let other = Case {
+    pub(super) fn ratio(&self, case: BenchCase, other: Subject) -> Option<f64> {
+        let other = BenchCase {
             subject: other,
             ..case
         };
@@ -123,7 +127,7 @@ impl<'a> Measurements<'a> {
         ratios.median()
     }
 
-    pub(super) fn measured_cases(&self) -> impl Iterator<Item = Case> {
+    pub(super) fn measured_cases(&self) -> impl Iterator<Item = BenchCase> {
         let cases = self.options.cases().into_iter();
         cases.filter(|case| self.runs.iter().any(|run| run.case == *case))
     }

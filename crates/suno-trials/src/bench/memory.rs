@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::bound;
 use super::connection::Connection;
 use super::load::Load;
-use super::machine::{Program, Running, describe};
+use super::machine::{Program, SubjectProcess, describe};
 use super::statistics::cell;
 use super::subject::Subject;
 
@@ -81,7 +81,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
 /// Measures the memory after the start, and the memory that each connection adds.
 async fn connections(program: &Program, options: &Options) -> Result<(f64, f64)> {
     let dir = tempfile::tempdir()?;
-    let running = Running::start(Subject::Sqlite.command(program, dir.path()))?;
+    let running = SubjectProcess::start(Subject::Sqlite.command(program, dir.path()))?;
     let idle = resident(&running)?;
     let load = Load::closed(running.address(), 1, std::time::Duration::ZERO);
     Connection::open(&load, 0, 0).await?.send(WARM_UP).await?;
@@ -99,7 +99,7 @@ async fn connections(program: &Program, options: &Options) -> Result<(f64, f64)>
 /// Measures the memory that unhandled events add.
 async fn events(program: &Program, options: &Options) -> Result<f64> {
     let dir = tempfile::tempdir()?;
-    let running = Running::start(Subject::Sqlite.command(program, dir.path()))?;
+    let running = SubjectProcess::start(Subject::Sqlite.command(program, dir.path()))?;
     let load = Load::closed(running.address(), SENDERS, std::time::Duration::ZERO);
     let before = resident(&running)?;
     let mut senders = tokio::task::JoinSet::new();
@@ -117,7 +117,7 @@ async fn events(program: &Program, options: &Options) -> Result<f64> {
     Ok(resident(&running)? - before)
 }
 
-fn resident(running: &Running) -> Result<f64> {
+fn resident(running: &SubjectProcess) -> Result<f64> {
     running
         .resident_kb()
         .context("this system does not report the memory of a process")

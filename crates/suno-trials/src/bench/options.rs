@@ -68,11 +68,11 @@ impl Options {
     }
 
     /// Returns the cases that are measured in one round.
-    pub(super) fn cases(&self) -> Vec<Case> {
+    pub(super) fn cases(&self) -> Vec<BenchCase> {
         let mut cases = Vec::new();
         for &connections in &self.connections {
             for &body_bytes in &self.body_bytes {
-                cases.extend(self.subjects().into_iter().map(|subject| Case {
+                cases.extend(self.subjects().into_iter().map(|subject| BenchCase {
                     subject,
                     connections,
                     body_bytes,
@@ -85,13 +85,13 @@ impl Options {
 
 /// A subject with its load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Case {
+pub(super) struct BenchCase {
     pub(super) subject: Subject,
     pub(super) connections: usize,
     pub(super) body_bytes: usize,
 }
 
-impl fmt::Display for Case {
+impl fmt::Display for BenchCase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             subject,

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::load::{Load, Told};
-use super::machine::{Program, Running, describe};
+use super::machine::{Program, SubjectProcess, describe};
 use super::measured::{Measured, Measurements};
-use super::options::{Case, Options};
+use super::options::{BenchCase, Options};
 use super::subject::{Subject, store_file};
 use crate::stored::unsettled;
 
@@ -48,9 +48,9 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
     Ok(good)
 }
 
-fn measure(program: &Program, case: Case, options: &Options) -> Result<Measured> {
+fn measure(program: &Program, case: BenchCase, options: &Options) -> Result<Measured> {
     let dir = tempfile::tempdir().context("cannot make a folder for the store")?;
-    let running = Running::start(case.subject.command(program, dir.path()))?;
+    let running = SubjectProcess::start(case.subject.command(program, dir.path()))?;
     let duration = Duration::try_from_secs_f64(options.seconds)?;
     let mut load = Load::closed(running.address(), case.connections, duration);
     load.duplicates_percent = options.duplicates;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::goals;
 use super::load::Told;
 use super::measured::{Measured, Measurements};
-use super::options::Case;
+use super::options::BenchCase;
 use super::statistics::cell;
 use super::subject::Subject;
 
@@ -125,7 +125,7 @@ impl Measurements<'_> {
         })
     }
 
-    fn case_json(&self, case: Case) -> Value {
+    fn case_json(&self, case: BenchCase) -> Value {
         let runs: Vec<Value> = self
             .runs
             .iter()

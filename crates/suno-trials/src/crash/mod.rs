@@ -22,7 +22,7 @@ use self::options::Kill;
 pub use self::options::{Crash, Variant};
 pub(crate) use self::receiver::receive;
 use self::subject::Subject;
-use self::verdict::{Seen, Verdict};
+use self::verdict::{CrashReport, Observations};
 use crate::stored::unsettled;
 
 /// The maximum duration of a round after the first response.
@@ -47,7 +47,7 @@ impl Crash {
         let started = Instant::now();
         let mut dice = fastrand::Rng::with_seed(self.seed);
         let mut load = Load::new(self.connections, self.seed);
-        let mut seen = Seen::default();
+        let mut seen = Observations::default();
         for round in 0..self.rounds {
             let subject = Subject::start(&command)?;
             let kill = if self.variant() == Some(Variant::HandlerKills) {
@@ -75,7 +75,7 @@ impl Crash {
         if self.variant().is_some_and(Variant::writes_songs) {
             seen.count_songs(&store)?;
         }
-        let verdict = Verdict::new(&load, &seen);
+        let verdict = CrashReport::new(&load, &seen);
         verdict.tell(self.rounds, started.elapsed(), out)?;
         Ok(verdict.is_good())
     }

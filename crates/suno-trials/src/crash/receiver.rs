@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use suno_callback::{
-    Accepted, CallbackHandler, Delivery, Event, HandlerError, IdempotencyStore, Pipeline,
+    Acceptance, CallbackHandler, Delivery, Event, HandlerError, IdempotencyStore, Pipeline,
     StoreError, Verification, async_trait, handler_fn,
 };
 use suno_store_sqlite::SqliteStore;
@@ -100,12 +100,12 @@ impl Wrapper for LateStore {
         &self.faults
     }
 
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>, StoreError> {
         let (store, late) = (self.store.clone(), deliveries.to_vec());
         tokio::spawn(async move {
             tokio::time::sleep(LATE).await;
             let _ = store.accept(&late).await;
         });
-        Ok(vec![Accepted::New; deliveries.len()])
+        Ok(vec![Acceptance::New; deliveries.len()])
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use suno_callback::{CallbackHandler, Event, HandlerError, Settled, Ticket, async_trait};
+use suno_callback::{CallbackHandler, Event, HandlerError, SettleResult, Ticket, async_trait};
 use suno_store_sqlite::rusqlite::{self, Connection};
 use suno_store_sqlite::{begin, settle_in};
 
@@ -80,7 +80,7 @@ fn keep(
         transaction = begin(connection)?;
     }
     match settle_in(&transaction, ticket)? {
-        Settled::Settled => Ok(transaction.commit()?),
+        SettleResult::SettleResult => Ok(transaction.commit()?),
         // Another handler has the event: the row must be rolled back.
         settled => Err(HandlerError::retry(format!("not settled: {settled:?}"))),
     }

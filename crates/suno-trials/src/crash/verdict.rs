@@ -18,7 +18,7 @@ const PAGE: u32 = 1_000;
 
 /// The observations of the receiver: its output, and the contents of its store.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Observations {
     /// The number of times each task was handled.
     handled: BTreeMap<String, u32>,
     /// Tasks that were done in the store when the process was dead.
@@ -32,7 +32,7 @@ pub(super) struct Seen {
     songs: Option<BTreeMap<String, u32>>,
 }
 
-impl Seen {
+impl Observations {
     /// Records the lines that the receiver printed.
     pub(super) fn handled(&mut self, lines: Vec<String>) {
         for line in lines {
@@ -94,9 +94,9 @@ fn records(file: &Path) -> Result<Vec<EventRecord>> {
 
 /// The losses.
 #[derive(Debug)]
-pub(super) struct Verdict<'a> {
+pub(super) struct CrashReport<'a> {
     load: &'a Load,
-    seen: &'a Seen,
+    seen: &'a Observations,
     lost: Vec<&'a str>,
     not_handled: Vec<&'a str>,
     recorded_twice: Vec<&'a str>,
@@ -113,7 +113,7 @@ struct SongVerdict {
 }
 
 impl SongVerdict {
-    fn new(songs: &BTreeMap<String, u32>, seen: &Seen) -> Self {
+    fn new(songs: &BTreeMap<String, u32>, seen: &Observations) -> Self {
         let done = seen
             .records
             .keys()
@@ -131,8 +131,8 @@ impl SongVerdict {
     }
 }
 
-impl<'a> Verdict<'a> {
-    pub(super) fn new(load: &'a Load, seen: &'a Seen) -> Self {
+impl<'a> CrashReport<'a> {
+    pub(super) fn new(load: &'a Load, seen: &'a Observations) -> Self {
         let accepted = || load.accepted().iter().map(String::as_str);
         let handled = seen.handled_tasks();
         let is_recorded = |task: &&str| seen.records.contains_key(*task);

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 pub use self::options::{Broken, EndToEnd};
-use self::verdict::Verdict;
+use self::verdict::WorldReport;
 use self::world::World;
 
 /// The maximum number of findings that are printed.
@@ -46,9 +46,9 @@ impl EndToEnd {
                 Ok(verdict) => verdict,
                 Err(_) => anyhow::bail!("a world panicked"),
             });
-            ends.collect::<Result<Vec<Verdict>>>()
+            ends.collect::<Result<Vec<WorldReport>>>()
         })?;
-        let mut all = Verdict::default();
+        let mut all = WorldReport::default();
         for verdict in verdicts {
             all.add(verdict);
         }
@@ -58,7 +58,7 @@ impl EndToEnd {
 }
 
 /// Runs one world on a separate thread.
-fn live(tasks: usize, seed: u64, broken: Option<Broken>) -> Result<Verdict> {
+fn live(tasks: usize, seed: u64, broken: Option<Broken>) -> Result<WorldReport> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

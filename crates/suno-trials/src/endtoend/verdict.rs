@@ -70,8 +70,14 @@ impl Evidence {
     }
 
     /// Compares the handled events with the truth.
-    pub(super) fn judge(&self, jobs: &Jobs, rounds: &[Round], kills: usize, seed: u64) -> Verdict {
-        let mut verdict = Verdict {
+    pub(super) fn judge(
+        &self,
+        jobs: &Jobs,
+        rounds: &[Round],
+        kills: usize,
+        seed: u64,
+    ) -> WorldReport {
+        let mut verdict = WorldReport {
             tasks: self.tasks.len(),
             posts: self.attempts.len(),
             forged: self
@@ -81,7 +87,7 @@ impl Evidence {
                 .count(),
             handled: self.handled.len(),
             kills,
-            ..Verdict::default()
+            ..WorldReport::default()
         };
         for round in rounds {
             verdict.asked += round.asked;
@@ -106,7 +112,7 @@ impl Evidence {
         verdict
     }
 
-    fn judge_handled(&self, truth: &Truth<'_>, kills: usize, verdict: &mut Verdict, seed: u64) {
+    fn judge_handled(&self, truth: &Truth<'_>, kills: usize, verdict: &mut WorldReport, seed: u64) {
         let mut times: BTreeMap<String, usize> = BTreeMap::new();
         for event in &self.handled {
             *times.entry(event.key().to_string()).or_default() += 1;
@@ -255,7 +261,7 @@ fn job_of(title: &str) -> &str {
 
 /// The findings in one world, or in all.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct WorldReport {
     tasks: usize,
     posts: usize,
     forged: usize,
@@ -271,7 +277,7 @@ pub(super) struct Verdict {
     findings: Vec<String>,
 }
 
-impl Verdict {
+impl WorldReport {
     pub(super) fn is_good(&self) -> bool {
         self.findings.is_empty() && self.tasks > 0
     }

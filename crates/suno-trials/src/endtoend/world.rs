@@ -16,7 +16,7 @@ use tokio::net::TcpSocket;
 use super::jobs::Jobs;
 use super::options::Broken;
 use super::ours::{Handled, Ours, Outside};
-use super::verdict::{Evidence, Verdict};
+use super::verdict::{Evidence, WorldReport};
 
 /// The start time of every world, in milliseconds since 1970. The provider's clock advances along
 /// with it.
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// Submits everything, lets time pass until all is done, and checks the result.
-    pub(super) async fn live(mut self) -> Result<Verdict> {
+    pub(super) async fn live(mut self) -> Result<WorldReport> {
         while !self.jobs.are_submitted() {
             let submitting =
                 self.jobs
@@ -154,7 +154,7 @@ impl World {
         Evidence::gather(&self.emulator, &self.ours.store, &self.outside.handled).await
     }
 
-    async fn judge(self) -> Result<Verdict> {
+    async fn judge(self) -> Result<WorldReport> {
         let evidence = self.evidence().await?;
         let verdict = evidence.judge(&self.jobs, &self.rounds, self.kills, self.seed);
         self.ours.kill().await?;

@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use self::operation::operation;
 use self::play::play;
-use super::{Bench, Failed, Verdict, cases};
+use super::{Bench, CaseResult, Failed, cases};
 
 cases! {
     any_sequence_of_operations_does_what_the_contract_says: "G1",
@@ -23,7 +23,7 @@ const OPERATIONS_MAX: usize = 50;
 /// The maximum number of simpler sequences to try when one fails.
 const SIMPLER_MAX: usize = 512;
 
-async fn any_sequence_of_operations_does_what_the_contract_says(bench: &dyn Bench) -> Verdict {
+async fn any_sequence_of_operations_does_what_the_contract_says(bench: &dyn Bench) -> CaseResult {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let sequences = vec(operation(), 1..OPERATIONS_MAX);

@@ -6,7 +6,9 @@ use suno_types::Stage;
 
 use super::operation::How;
 use crate::store::bounds::{LAPSES_SUSPECT, NUDGES_MAX};
-use crate::store::{Accepted, Decision, Extended, Redrive, Redriven, Settled, StateName};
+use crate::store::{
+    Acceptance, Decision, ExtendResult, Redrive, RedriveResult, SettleResult, StateName,
+};
 
 /// The lease of claims in the model, in seconds.
 pub(super) const LEASE: u64 = 60;
@@ -105,15 +107,15 @@ impl Model {
         stage: Stage,
         duration: u32,
         unconfirmed: bool,
-    ) -> Accepted {
+    ) -> Acceptance {
         if let Some(place) = self.place(task, &stage) {
             return self.accept_again(place, duration, unconfirmed);
         }
         let is_late =
             (self.events.iter()).any(|other| other.task == task && other.supersedes(&stage));
         let (state, accepted) = match is_late {
-            true => (State::Superseded, Accepted::Late),
-            false => (State::Ready(self.now), Accepted::New),
+            true => (State::Superseded, Acceptance::Late),
+            false => (State::Ready(self.now), Acceptance::New),
         };
         self.events.push(Event {
             task,
@@ -129,7 +131,7 @@ impl Model {
         accepted
     }
 
-    fn accept_again(&mut self, place: usize, duration: u32, unconfirmed: bool) -> Accepted {
+    fn accept_again(&mut self, place: usize, duration: u32, unconfirmed: bool) -> Acceptance {
         let (now, event) = (self.now, &mut self.events[place]);
         let is_known = event.said.contains(&duration);
         if event.unconfirmed && !unconfirmed {
@@ -141,7 +143,7 @@ impl Model {
                 State::Dead => event.reopen(now),
                 _ => {}
             }
-            return Accepted::Confirmed;
+            return Acceptance::Confirmed;
         }
         let waits = matches!(event.state, State::Waiting(until) if until > now);
         if event.unconfirmed && waits && event.nudges < NUDGES_MAX {
@@ -149,10 +151,10 @@ impl Model {
             event.state = State::Ready(now);
         }
         if is_known {
-            return Accepted::Duplicate;
+            return Acceptance::Duplicate;
         }
         event.said.push(duration);
-        Accepted::Conflict
+        Acceptance::Conflict
     }
 
     /// Claims events and returns their indices in the order of the claims.
@@ -231,13 +233,13 @@ impl Model {
         held.is_some_and(|event| matches!(event.state, State::Claimed(until) if until > now))
     }
 
-    pub(super) fn settle(&mut self, ticket: usize, how: How) -> Settled {
+    pub(super) fn settle(&mut self, ticket: usize, how: How) -> SettleResult {
         let now = self.now;
         let place = self.tickets[ticket];
         let Some(event) = self.held(ticket) else {
             return match self.events[place].latest == Some(ticket) {
-                true => Settled::AlreadySettled,
-                false => Settled::Lost,
+                true => SettleResult::AlreadySettled,
+                false => SettleResult::Lost,
             };
         };
         if !matches!(how, How::Release) {
@@ -261,34 +263,34 @@ impl Model {
                 }
             }
         }
-        Settled::Settled
+        SettleResult::SettleResult
     }
 
-    pub(super) fn extend(&mut self, ticket: usize, seconds: u64) -> Extended {
+    pub(super) fn extend(&mut self, ticket: usize, seconds: u64) -> ExtendResult {
         let now = self.now;
         match self.held(ticket) {
             Some(event) => {
                 event.state = State::Claimed(now + seconds);
-                Extended::Extended
+                ExtendResult::ExtendResult
             }
-            None => Extended::Lost,
+            None => ExtendResult::Lost,
         }
     }
 
-    pub(super) fn redrive(&mut self, place: usize, redrive: Redrive) -> Redriven {
+    pub(super) fn redrive(&mut self, place: usize, redrive: Redrive) -> RedriveResult {
         let event = &self.events[place];
         if !event.state.is_settled() {
-            return Redriven::NotSettled;
+            return RedriveResult::NotSettled;
         }
         let is_superseded = self.events.iter().any(|other| {
             other.task == event.task && other.state == State::Done && other.supersedes(&event.stage)
         });
         if is_superseded && redrive == Redrive::Current {
-            return Redriven::Superseded;
+            return RedriveResult::Superseded;
         }
         let now = self.now;
         self.events[place].reopen(now);
-        Redriven::Ready
+        RedriveResult::Ready
     }
 
     /// Decides for a terminal stage.

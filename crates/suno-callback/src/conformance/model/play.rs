@@ -6,7 +6,7 @@ use proptest::sample::Index;
 use suno_types::Stage;
 
 use super::super::scene::{Scene, delivery_of, expect, expect_near, keys, task_id};
-use super::super::{Bench, Verdict};
+use super::super::{Bench, CaseResult};
 use super::operation::{How, Operation, TASKS, WORDS};
 use super::plain::{Event, LEASE, Model, State};
 use crate::store::{
@@ -29,7 +29,7 @@ struct Play<'a> {
     last: HashMap<u64, LastRequest>,
 }
 
-pub(super) async fn play(bench: &dyn Bench, operations: &[Operation]) -> Verdict {
+pub(super) async fn play(bench: &dyn Bench, operations: &[Operation]) -> CaseResult {
     let mut play = Play {
         scene: Scene::fresh(bench).await?,
         model: Model::default(),
@@ -53,7 +53,7 @@ impl Play<'_> {
         self.scene.pass(seconds).await;
     }
 
-    async fn step(&mut self, operation: &Operation) -> Verdict {
+    async fn step(&mut self, operation: &Operation) -> CaseResult {
         match operation {
             Operation::Accept {
                 task,
@@ -81,7 +81,13 @@ impl Play<'_> {
         }
     }
 
-    async fn accept(&mut self, task: usize, word: usize, said: u32, unconfirmed: bool) -> Verdict {
+    async fn accept(
+        &mut self,
+        task: usize,
+        word: usize,
+        said: u32,
+        unconfirmed: bool,
+    ) -> CaseResult {
         let delivery = delivery_of(TASKS[task], WORDS[word], said);
         let found = self
             .scene
@@ -108,7 +114,7 @@ impl Play<'_> {
         events_max: usize,
         is_running: bool,
         settlements: &[(Index, How)],
-    ) -> Verdict {
+    ) -> CaseResult {
         let settlements = self.numbers(settlements);
         let wanted = settlements
             .iter()
@@ -138,7 +144,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn compare_claims(&self, claims: &[Claim], expected: &[usize]) -> Verdict {
+    fn compare_claims(&self, claims: &[Claim], expected: &[usize]) -> CaseResult {
         let expected: Vec<_> = expected
             .iter()
             .map(|place| &self.model.events[*place])
@@ -157,7 +163,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    async fn repeat(&mut self, worker: u64) -> Verdict {
+    async fn repeat(&mut self, worker: u64) -> CaseResult {
         let Some(last) = self.last.get(&worker) else {
             return Ok(());
         };
@@ -174,7 +180,7 @@ impl Play<'_> {
         expect("claims again", found, expected)
     }
 
-    async fn extend(&mut self, ticket: &Index, seconds: u64) -> Verdict {
+    async fn extend(&mut self, ticket: &Index, seconds: u64) -> CaseResult {
         if self.tickets.is_empty() {
             return Ok(());
         }
@@ -183,7 +189,7 @@ impl Play<'_> {
         expect("extend", found, self.model.extend(number, seconds))
     }
 
-    async fn redrive(&mut self, event: &Index, redrive: Redrive) -> Verdict {
+    async fn redrive(&mut self, event: &Index, redrive: Redrive) -> CaseResult {
         if self.model.events.is_empty() {
             return Ok(());
         }
@@ -197,7 +203,7 @@ impl Play<'_> {
         expect("redrive", found, self.model.redrive(place, redrive))
     }
 
-    async fn decide(&mut self, task: usize, word: usize) -> Verdict {
+    async fn decide(&mut self, task: usize, word: usize) -> CaseResult {
         let stage = Stage::from(WORDS[word]);
         let found = self
             .scene
@@ -208,7 +214,7 @@ impl Play<'_> {
     }
 
     /// Compares the events of a task in the store and in the model.
-    async fn compare(&self, task: usize) -> Verdict {
+    async fn compare(&self, task: usize) -> CaseResult {
         let of_task = self.model.events.iter().filter(|event| event.task == task);
         let expected: Vec<_> = of_task.collect();
         let found = self.scene.find(TASKS[task]).await?;
@@ -239,7 +245,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn compare_duration(&self, found: EventState, expected: State) -> Verdict {
+    fn compare_duration(&self, found: EventState, expected: State) -> CaseResult {
         let left = |until: u64| until.saturating_sub(self.model.now);
         match (found, expected) {
             (EventState::Claimed { holds_for }, State::Claimed(until)) => {

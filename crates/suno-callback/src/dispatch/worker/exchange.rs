@@ -6,7 +6,7 @@ use super::{Worker, report};
 use crate::clock::after;
 use crate::dispatch::Dispatcher;
 use crate::simulation::{Mutation, mutated};
-use crate::store::{ClaimRequest, Claims, Settled, Settlement, StoreErrorKind, Ticket};
+use crate::store::{ClaimRequest, Claims, SettleResult, Settlement, StoreErrorKind, Ticket};
 
 impl Worker {
     /// Settles finished events, and claims at most `events_max` events, in one operation of the
@@ -69,10 +69,10 @@ impl Worker {
     }
 
     /// Processes the results of settlements. A settled event needs no lease any more.
-    fn take_settled(&self, settlements: &[(Ticket, Settlement)], settled: &[Settled]) {
+    fn take_settled(&self, settlements: &[(Ticket, Settlement)], settled: &[SettleResult]) {
         for ((ticket, _), settled) in settlements.iter().zip(settled) {
             self.leases.remove(ticket.event);
-            if *settled == Settled::Lost {
+            if *settled == SettleResult::Lost {
                 tracing::warn!(event = %ticket.event, "settled too late: the event is handled again");
             }
         }

@@ -6,7 +6,7 @@ use super::events::Events;
 use crate::key::EventId;
 use crate::simulation::{Mutation, mutated};
 use crate::store::rules::ClaimRound;
-use crate::store::{Claim, ClaimRequest, Claims, Extended, Settled, Settlement, Ticket};
+use crate::store::{Claim, ClaimRequest, Claims, ExtendResult, SettleResult, Settlement, Ticket};
 
 /// The maximum number of events that one claim looks at.
 const LOOKED_AT_MAX: usize = 4_096;
@@ -65,13 +65,18 @@ impl Events {
         self.tasks.get(task_id)?.held_claim(ticket, now)
     }
 
-    pub(super) fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> Extended {
+    pub(super) fn extend(
+        &mut self,
+        ticket: &Ticket,
+        lease: Duration,
+        now: Duration,
+    ) -> ExtendResult {
         self.change_of(ticket.event, |task| task.extend(ticket, lease, now))
-            .unwrap_or(Extended::Lost)
+            .unwrap_or(ExtendResult::Lost)
     }
 
-    fn settle(&mut self, ticket: &Ticket, settlement: &Settlement, now: Duration) -> Settled {
+    fn settle(&mut self, ticket: &Ticket, settlement: &Settlement, now: Duration) -> SettleResult {
         self.change_of(ticket.event, |task| task.settle(ticket, settlement, now))
-            .unwrap_or(Settled::Lost)
+            .unwrap_or(SettleResult::Lost)
     }
 }

@@ -9,7 +9,7 @@ use suno_types::TaskId;
 use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::key::EventId;
-use crate::store::Accepted;
+use crate::store::Acceptance;
 use crate::store::rules::{LastRequests, Ledger, Quarantine, StoredEvent, TaskEvents};
 
 /// Events that are or will become claimable, ordered by the time of that.
@@ -69,7 +69,7 @@ impl Events {
         self.change(&task_id, change)
     }
 
-    pub(super) fn accept(&mut self, delivery: &Delivery, now: Duration) -> Accepted {
+    pub(super) fn accept(&mut self, delivery: &Delivery, now: Duration) -> Acceptance {
         // Returns a number that was never used before. It may remain unused.
         self.last_id += 1;
         let id = EventId(self.last_id);
@@ -90,12 +90,12 @@ impl Events {
         task_id: &TaskId,
         delivery: &Delivery,
         now: Duration,
-    ) -> Option<(Accepted, u64)> {
+    ) -> Option<(Acceptance, u64)> {
         let task_id: Arc<str> = task_id.as_str().into();
         let task = self.tasks.entry(task_id.clone()).or_default();
         let accept = |task: &mut TaskEvents| task.accept(id, delivery, now);
         let accepted = change_queued(&mut self.queue, task, accept)?;
-        if matches!(accepted.0, Accepted::New | Accepted::Late) {
+        if matches!(accepted.0, Acceptance::New | Acceptance::Late) {
             self.numbered.push((id, task_id));
         }
         Some(accepted)

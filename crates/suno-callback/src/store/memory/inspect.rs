@@ -9,8 +9,8 @@ use crate::delivery::Delivery;
 use crate::key::EventId;
 use crate::store::rules::PurgeStep;
 use crate::store::{
-    Accepted, Counts, Decision, DueRequest, DueTasks, EventRecord, ListRequest, Page, PurgeRequest,
-    Purged, Redrive, Redriven,
+    Acceptance, Counts, Decision, DueRequest, DueTasks, EventRecord, ListRequest, Page,
+    PurgeReport, PurgeRequest, Redrive, RedriveResult,
 };
 
 impl Events {
@@ -39,9 +39,14 @@ impl Events {
         counts
     }
 
-    pub(super) fn redrive(&mut self, id: EventId, redrive: Redrive, now: Duration) -> Redriven {
+    pub(super) fn redrive(
+        &mut self,
+        id: EventId,
+        redrive: Redrive,
+        now: Duration,
+    ) -> RedriveResult {
         self.change_of(id, |task| task.redrive(id, redrive, now))
-            .unwrap_or(Redriven::Gone)
+            .unwrap_or(RedriveResult::Gone)
     }
 
     pub(super) fn requeue(
@@ -49,7 +54,7 @@ impl Events {
         entry: EventId,
         delivery: &Delivery,
         now: Duration,
-    ) -> Option<Accepted> {
+    ) -> Option<Acceptance> {
         let is_there = self.quarantine.take(entry);
         is_there.then(|| self.accept(delivery, now))
     }
@@ -59,7 +64,7 @@ impl Events {
             .unwrap_or(Decision::Gone)
     }
 
-    pub(super) fn purge(&mut self, request: &PurgeRequest, now: Duration) -> Purged {
+    pub(super) fn purge(&mut self, request: &PurgeRequest, now: Duration) -> PurgeReport {
         let mut step = PurgeStep::new(request, now);
         // The oldest first. Purged events are settled, and settled events are not in the queue.
         self.numbered.retain(|(id, task_id)| {

@@ -17,9 +17,10 @@ use tokio::sync::Notify;
 
 use self::events::Events;
 use super::{
-    Accepted, ClaimRequest, Claims, Counts, Decision, DueRequest, DueTasks, DueTicket, EventRecord,
-    ExpectedTask, Extended, IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement,
-    PurgeRequest, Purged, QuarantinedDelivery, Redrive, Redriven, StoreError, Ticket,
+    Acceptance, ClaimRequest, Claims, Counts, Decision, DueRequest, DueTasks, DueTicket,
+    EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent,
+    Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive, RedriveResult,
+    StoreError, Ticket,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
@@ -79,7 +80,7 @@ impl MemoryStore {
 
 #[async_trait]
 impl IdempotencyStore for MemoryStore {
-    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Accepted>, StoreError> {
+    async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>, StoreError> {
         let accepted = {
             let (mut events, now) = self.lock();
             let accept = |delivery| events.accept(delivery, now);
@@ -104,7 +105,7 @@ impl IdempotencyStore for MemoryStore {
         &self,
         tickets: &[Ticket],
         lease: Duration,
-    ) -> Result<Vec<Extended>, StoreError> {
+    ) -> Result<Vec<ExtendResult>, StoreError> {
         let (mut events, now) = self.lock();
         let extend = |ticket| events.extend(ticket, lease, now);
         Ok(tickets.iter().map(extend).collect())
@@ -153,7 +154,7 @@ impl IdempotencyStore for MemoryStore {
         &self,
         ids: &[EventId],
         redrive: Redrive,
-    ) -> Result<Vec<Redriven>, StoreError> {
+    ) -> Result<Vec<RedriveResult>, StoreError> {
         let redriven = {
             let (mut events, now) = self.lock();
             let redrive = |id: &EventId| events.redrive(*id, redrive, now);
@@ -167,7 +168,7 @@ impl IdempotencyStore for MemoryStore {
         &self,
         entry: EventId,
         delivery: &Delivery,
-    ) -> Result<Option<Accepted>, StoreError> {
+    ) -> Result<Option<Acceptance>, StoreError> {
         let accepted = {
             let (mut events, now) = self.lock();
             events.requeue(entry, delivery, now)
@@ -185,7 +186,7 @@ impl IdempotencyStore for MemoryStore {
         Ok(decision)
     }
 
-    async fn purge(&self, request: &PurgeRequest) -> Result<Purged, StoreError> {
+    async fn purge(&self, request: &PurgeRequest) -> Result<PurgeReport, StoreError> {
         let (mut events, now) = self.lock();
         Ok(events.purge(request, now))
     }

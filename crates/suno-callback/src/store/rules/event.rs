@@ -16,8 +16,8 @@ use crate::store::bounds::{
     CONFLICTS_OF_EVENT_MAX, LAPSES_SUSPECT, LEASE_MAX, NUDGES_MAX, RETRY_AFTER_MAX,
 };
 use crate::store::{
-    Accepted, Claim, DeadCause, EventRecord, EventState, Extended, Redrive, Redriven, Settled,
-    Settlement, Sibling, Ticket, WorkerId,
+    Acceptance, Claim, DeadCause, EventRecord, EventState, ExtendResult, Redrive, RedriveResult,
+    SettleResult, Settlement, Sibling, Ticket, WorkerId,
 };
 
 /// The minimum lease: no claim may lapse at the moment at which it is granted.
@@ -183,18 +183,18 @@ impl StoredEvent {
 
     /// Accepts another delivery of the key (A3, A4, A7, A8), and returns the outcome and the number
     /// of bodies dropped.
-    pub fn accept_again(&mut self, delivery: &Delivery, now: Duration) -> (Accepted, u64) {
+    pub fn accept_again(&mut self, delivery: &Delivery, now: Duration) -> (Acceptance, u64) {
         let Some(print) = print(delivery) else {
-            return (Accepted::Quarantined, 0);
+            return (Acceptance::Quarantined, 0);
         };
         if self.unconfirmed && !delivery.unconfirmed {
             let former = self.confirm(delivery, print, now);
-            let dropped = u64::from(former == Accepted::Dropped);
-            return (Accepted::Confirmed, dropped);
+            let dropped = u64::from(former == Acceptance::Dropped);
+            return (Acceptance::Confirmed, dropped);
         }
         self.nudge(now);
         let accepted = self.add_conflict(Some(delivery.raw.clone()), print);
-        (accepted, u64::from(accepted == Accepted::Dropped))
+        (accepted, u64::from(accepted == Acceptance::Dropped))
     }
 
     /// Ends the wait of an unconfirmed event.
@@ -207,20 +207,20 @@ impl StoredEvent {
     }
 
     /// Keeps a delivery with different content.
-    fn add_conflict(&mut self, raw: Option<Bytes>, print: Print) -> Accepted {
+    fn add_conflict(&mut self, raw: Option<Bytes>, print: Print) -> Acceptance {
         let is_known = |conflict: &Conflict| conflict.print.says_the_same(print);
         if self.print.says_the_same(print) || self.conflicts.iter().any(is_known) {
-            return Accepted::Duplicate;
+            return Acceptance::Duplicate;
         }
         if self.conflicts.len() >= CONFLICTS_OF_EVENT_MAX {
-            return Accepted::Dropped;
+            return Acceptance::Dropped;
         }
         self.conflicts.push(Conflict { print, raw });
-        Accepted::Conflict
+        Acceptance::Conflict
     }
 
     /// Replaces the unconfirmed body by a confirmed one, and returns the outcome for the old body.
-    fn confirm(&mut self, delivery: &Delivery, print: Print, now: Duration) -> Accepted {
+    fn confirm(&mut self, delivery: &Delivery, print: Print, now: Duration) -> Acceptance {
         let former = self.raw.replace(delivery.raw.clone());
         let former_print = std::mem::replace(&mut self.print, print);
         self.conflicts
@@ -240,19 +240,24 @@ impl StoredEvent {
     }
 
     /// Redrives the event if its state and the events of its task allow that (I3).
-    pub fn try_redrive(&mut self, siblings: &[Sibling], how: Redrive, now: Duration) -> Redriven {
+    pub fn try_redrive(
+        &mut self,
+        siblings: &[Sibling],
+        how: Redrive,
+        now: Duration,
+    ) -> RedriveResult {
         let is_superseded = siblings.iter().any(|other| {
             other.state == EventState::Done && other.stage.supersedes(self.key.stage())
         });
         if self.raw.is_none() {
-            Redriven::Gone
+            RedriveResult::Gone
         } else if !self.state.at(now).is_settled() {
-            Redriven::NotSettled
+            RedriveResult::NotSettled
         } else if is_superseded && how == Redrive::Current {
-            Redriven::Superseded
+            RedriveResult::Superseded
         } else {
             self.redrive(now);
-            Redriven::Ready
+            RedriveResult::Ready
         }
     }
 
@@ -346,24 +351,29 @@ impl StoredEvent {
     }
 
     /// Extends a claim to `lease` from now (S1).
-    pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> Extended {
+    pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> ExtendResult {
         if !self.is_held_by(ticket) {
-            return Extended::Lost;
+            return ExtendResult::Lost;
         }
         self.state = StoredState::Claimed {
             until: now + lease.clamp(LEASE_MIN, LEASE_MAX),
         };
-        Extended::Extended
+        ExtendResult::ExtendResult
     }
 
     /// Settles a claim (S1, S2, S3). The store itself must change the events that a done event
     /// supersedes, using [`superseded_by`](super::superseded_by).
-    pub fn settle(&mut self, ticket: &Ticket, settlement: &Settlement, now: Duration) -> Settled {
+    pub fn settle(
+        &mut self,
+        ticket: &Ticket,
+        settlement: &Settlement,
+        now: Duration,
+    ) -> SettleResult {
         if !self.is_held_by(ticket) {
             let has_settled = *ticket == self.ticket() && self.epoch > 0;
             return match has_settled {
-                true => Settled::AlreadySettled,
-                false => Settled::Lost,
+                true => SettleResult::AlreadySettled,
+                false => SettleResult::Lost,
             };
         }
         self.state = match settlement {
@@ -382,11 +392,11 @@ impl StoredEvent {
             Settlement::Release => {
                 self.attempts -= 1;
                 self.state = StoredState::Ready { since: now };
-                return Settled::Settled;
+                return SettleResult::SettleResult;
             }
         };
         self.lapses = 0;
-        Settled::Settled
+        SettleResult::SettleResult
     }
 
     /// Returns the event for lists, without its body.

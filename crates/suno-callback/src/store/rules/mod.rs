@@ -10,7 +10,7 @@
 //! use std::time::Duration;
 //!
 //! use suno_callback::rules::{ClaimRound, TaskEvents};
-//! use suno_callback::{Accepted, ClaimRequest, Delivery, EventId, WorkerId};
+//! use suno_callback::{Acceptance, ClaimRequest, Delivery, EventId, WorkerId};
 //!
 //! let body = r#"{"code":200,"msg":"m","data":{"callbackType":"text","task_id":"t","data":[]}}"#;
 //! let delivery = Delivery::decode(body.into(), jiff::Timestamp::UNIX_EPOCH);
@@ -18,7 +18,7 @@
 //! let now = Duration::from_secs(7);
 //! let mut task = TaskEvents::default();
 //! let accepted = task.accept(EventId(1), &delivery, now);
-//! assert_eq!(accepted, Some((Accepted::New, 0)));
+//! assert_eq!(accepted, Some((Acceptance::New, 0)));
 //! assert!(task.queue().eq([(now, EventId(1))]));
 //!
 //! let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(60), 10);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{StoredEvent, StoredState};
-use crate::store::{PurgeRequest, Purged};
+use crate::store::{PurgeReport, PurgeRequest};
 
 /// A step of a purge: the store passes it possibly old items, and removes those that it does not
 /// keep.
@@ -12,7 +12,7 @@ pub struct PurgeStep<'a> {
     request: &'a PurgeRequest,
     now: Duration,
     events_left: u32,
-    purged: Purged,
+    purged: PurgeReport,
 }
 
 impl<'a> PurgeStep<'a> {
@@ -23,7 +23,7 @@ impl<'a> PurgeStep<'a> {
             request,
             now,
             events_left: request.events_max,
-            purged: Purged::default(),
+            purged: PurgeReport::default(),
         }
     }
 
@@ -59,7 +59,7 @@ impl<'a> PurgeStep<'a> {
 
     /// Returns the counts of purged items of this step.
     #[must_use]
-    pub fn purged(self) -> Purged {
+    pub fn purged(self) -> PurgeReport {
         self.purged
     }
 }
@@ -74,7 +74,7 @@ impl StoredEvent {
 
     /// Removes the bodies, and counts the purged items. Returns true if the event must be removed
     /// as well.
-    fn forget(&mut self, request: &PurgeRequest, now: Duration, purged: &mut Purged) -> bool {
+    fn forget(&mut self, request: &PurgeRequest, now: Duration, purged: &mut PurgeReport) -> bool {
         purged.bodies += self.bodies();
         self.raw = None;
         for conflict in &mut self.conflicts {

@@ -9,7 +9,7 @@ use crate::content::Fingerprint;
 use crate::delivery::Delivery;
 use crate::key::EventId;
 use crate::store::bounds::QUARANTINED_MAX;
-use crate::store::{Accepted, Page, QuarantinedDelivery};
+use crate::store::{Acceptance, Page, QuarantinedDelivery};
 
 /// Deliveries in quarantine, in memory.
 #[derive(Debug, Default)]
@@ -29,12 +29,12 @@ struct Entry {
 impl Quarantine {
     /// Keeps a delivery under the number `id`, once for each strict fingerprint and within the
     /// limit (A9, A11). Returns the outcome and the number of bodies dropped.
-    pub fn keep(&mut self, id: EventId, delivery: &Delivery, now: Duration) -> (Accepted, u64) {
+    pub fn keep(&mut self, id: EventId, delivery: &Delivery, now: Duration) -> (Acceptance, u64) {
         if self.known.contains(&delivery.strict) {
-            return (Accepted::Quarantined, 0);
+            return (Acceptance::Quarantined, 0);
         }
         if self.entries.len() >= QUARANTINED_MAX {
-            return (Accepted::Dropped, 1);
+            return (Acceptance::Dropped, 1);
         }
         let entry = Entry {
             delivery: QuarantinedDelivery::of(id, delivery),
@@ -43,7 +43,7 @@ impl Quarantine {
         };
         self.known.insert(delivery.strict);
         self.entries.insert(id, entry);
-        (Accepted::Quarantined, 0)
+        (Acceptance::Quarantined, 0)
     }
 
     /// Removes an entry. Returns false if it does not exist.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::TaskEvents;
 use super::task::Look;
 use crate::key::EventId;
-use crate::store::{Claim, ClaimRequest, Claims, Settled};
+use crate::store::{Claim, ClaimRequest, Claims, SettleResult};
 
 /// The claims of one request.
 ///
@@ -24,7 +24,7 @@ pub struct ClaimRound<'a> {
 impl<'a> ClaimRound<'a> {
     /// Creates a round without claims, after the settlements of the request were applied.
     #[must_use]
-    pub fn new(request: &'a ClaimRequest, settled: Vec<Settled>, now: Duration) -> Self {
+    pub fn new(request: &'a ClaimRequest, settled: Vec<SettleResult>, now: Duration) -> Self {
         let claims = Claims {
             settled,
             ..Claims::default()

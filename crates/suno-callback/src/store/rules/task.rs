@@ -11,8 +11,8 @@ use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::key::EventId;
 use crate::store::{
-    Accepted, Claim, ClaimRequest, Decision, Extended, Redrive, Redriven, Settled, Settlement,
-    Sibling, Ticket, turn,
+    Acceptance, Claim, ClaimRequest, Decision, ExtendResult, Redrive, RedriveResult, SettleResult,
+    Settlement, Sibling, Ticket, turn,
 };
 
 /// The events of one task, at most [`EVENTS_OF_TASK_MAX`](crate::bounds::EVENTS_OF_TASK_MAX), in the
@@ -66,7 +66,7 @@ impl TaskEvents {
         id: EventId,
         delivery: &Delivery,
         now: Duration,
-    ) -> Option<(Accepted, u64)> {
+    ) -> Option<(Acceptance, u64)> {
         let Content::Event { key, .. } = &delivery.content else {
             return None;
         };
@@ -77,9 +77,9 @@ impl TaskEvents {
                 let event = StoredEvent::new(id, delivery, is_late, now)?;
                 self.events.push(event);
                 let accepted = if is_late {
-                    Accepted::Late
+                    Acceptance::Late
                 } else {
-                    Accepted::New
+                    Acceptance::New
                 };
                 Some((accepted, 0))
             }
@@ -129,31 +129,36 @@ impl TaskEvents {
     }
 
     /// Extends a claim to `lease` from now.
-    pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> Extended {
+    pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> ExtendResult {
         match self.place(ticket.event) {
             Some(place) => self.events[place].extend(ticket, lease, now),
-            None => Extended::Lost,
+            None => ExtendResult::Lost,
         }
     }
 
     /// Settles a claim. A done event supersedes other events of the task.
-    pub fn settle(&mut self, ticket: &Ticket, settlement: &Settlement, now: Duration) -> Settled {
+    pub fn settle(
+        &mut self,
+        ticket: &Ticket,
+        settlement: &Settlement,
+        now: Duration,
+    ) -> SettleResult {
         let Some(place) = self.place(ticket.event) else {
-            return Settled::Lost;
+            return SettleResult::Lost;
         };
         let settled = self.events[place].settle(ticket, settlement, now);
-        if settled == Settled::Settled && *settlement == Settlement::Done {
+        if settled == SettleResult::SettleResult && *settlement == Settlement::Done {
             self.supersede(superseded_by(&self.siblings(now), place));
         }
         settled
     }
 
     /// Redrives an event if its state and the other events allow that.
-    pub fn redrive(&mut self, id: EventId, redrive: Redrive, now: Duration) -> Redriven {
+    pub fn redrive(&mut self, id: EventId, redrive: Redrive, now: Duration) -> RedriveResult {
         let siblings = self.siblings(now);
         match self.place(id) {
             Some(place) => self.events[place].try_redrive(&siblings, redrive, now),
-            None => Redriven::Gone,
+            None => RedriveResult::Gone,
         }
     }
 

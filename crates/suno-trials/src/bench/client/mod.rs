@@ -15,7 +15,7 @@ pub(crate) use self::provider::provide;
 
 use self::asking::Asker;
 use super::bound;
-use super::machine::{Program, Running, describe};
+use super::machine::{Program, SubjectProcess, describe};
 use super::statistics::{Figures, cell};
 
 /// Submit and poll over kept connections, compared with the bare client of hyper-util; and
@@ -125,10 +125,10 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
     Ok(())
 }
 
-fn provider(program: &Program) -> Result<Running> {
+fn provider(program: &Program) -> Result<SubjectProcess> {
     let mut command = program.pinned_server(program.path());
     command.arg("bench-provider");
-    Running::start(command)
+    SubjectProcess::start(command)
 }
 
 fn pairs(program: &Program, options: &Options, asker: Asker) -> Result<Pairs> {

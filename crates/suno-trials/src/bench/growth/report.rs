@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use super::{BATCH, CLAIM_MAX, Content, Growing, Held, Measured, Turn};
+use super::{BATCH, CLAIM_MAX, Content, Growing, Held, Measured, Round};
 use crate::bench::machine::describe;
 use crate::bench::statistics::{Figures, cell};
 
@@ -19,7 +19,7 @@ const TRANSACTION_MILLIS_MAX: f64 = 50.0;
 const BESIDE_MILLIS_MAX: f64 = 50.0;
 
 /// A figure of a turn.
-type Figure = fn(&Turn) -> f64;
+type Figure = fn(&Round) -> f64;
 
 /// The operations that have a goal.
 const OPERATIONS: [(&str, Figure); 5] = [

@@ -45,18 +45,18 @@ struct Track {
     duration: f64,
 }
 
-type Seen = Arc<Mutex<HashSet<(String, String)>>>;
+type KnownKeys = Arc<Mutex<HashSet<(String, String)>>>;
 
 pub(super) async fn serve(listener: TcpListener) -> Result<()> {
     let app = Router::new()
         .route("/suno/callback", post(receive))
-        .with_state(Seen::default());
+        .with_state(KnownKeys::default());
     axum::serve(listener, app).await?;
     Ok(())
 }
 
 async fn receive(
-    State(seen): State<Seen>,
+    State(seen): State<KnownKeys>,
     headers: HeaderMap,
     Json(callback): Json<Callback>,
 ) -> StatusCode {

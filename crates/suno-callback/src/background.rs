@@ -11,12 +11,12 @@ use crate::simulation;
 /// stops the task without waiting.
 #[derive(Debug)]
 #[must_use = "dropping it stops the background task"]
-pub struct Running {
+pub struct BackgroundTask {
     stop: watch::Sender<()>,
     task: JoinHandle<()>,
 }
 
-impl Running {
+impl BackgroundTask {
     /// Starts a task on the current tokio runtime. Its receiver changes once: at the stop, when
     /// the sender is dropped.
     pub(crate) fn start<T>(task: impl FnOnce(watch::Receiver<()>) -> T) -> Self
