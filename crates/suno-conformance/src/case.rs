@@ -183,13 +183,17 @@ mod tests {
                 GOOD.replace("\"title\"", "\"tilte\""),
                 "unknown field `tilte`",
             ),
-            ("verify/a", GOOD.replace("3.2", "3"), "no number"),
+            (
+                "verify/a",
+                GOOD.replace("3.2", "3"),
+                "not the number of a statement",
+            ),
             (
                 "verify/a",
                 GOOD.replace("missing_header", "other"),
                 "expect",
             ),
-            ("verify/a", GOOD[1..].to_owned(), "no case"),
+            ("verify/a", GOOD[1..].to_owned(), "not a case"),
             (
                 "store/a",
                 GOOD.replace("verify/a", "store/a"),

@@ -186,12 +186,12 @@ mod tests {
         let encoded = br#"{"a":12345678901234567891,"b":[1,{}],"e":true}"#;
         let pointers = ["/b/1/c", "/f", "/g"].map(str::to_owned);
         let expected = [
-            "/a is another value after encoding",
-            "/b/1/c is gone after encoding",
-            "/d is gone after encoding",
-            "/e is another value after encoding",
-            "/b/1/c was not kept as it was sent",
-            "/f was not kept as it was sent",
+            "/a has another value after encoding",
+            "/b/1/c is missing after encoding",
+            "/d is missing after encoding",
+            "/e has another value after encoding",
+            "/b/1/c was not kept unchanged",
+            "/f was not kept unchanged",
             "the case is wrong: nothing was sent at /g",
         ];
         assert_eq!(lost(sent, encoded, &pointers), expected);

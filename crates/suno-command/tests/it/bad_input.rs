@@ -109,7 +109,7 @@ fn a_store_that_cannot_be_used_is_named() {
     assert!(made.unwrap().success());
     for (file, says) in [
         (newer, "newer version"),
-        (garbage, "no store"),
+        (garbage, "not a store"),
         (nowhere, "none/suno.db"),
         (pipe, "pipe or a device"),
     ] {
