@@ -192,7 +192,7 @@ mod tests {
             "/e has another value after encoding",
             "/b/1/c was not kept unchanged",
             "/f was not kept unchanged",
-            "the case is wrong: nothing was sent at /g",
+            "the case is wrong: the original body has no value at /g",
         ];
         assert_eq!(lost(sent, encoded, &pointers), expected);
     }

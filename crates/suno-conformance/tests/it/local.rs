@@ -94,7 +94,7 @@ fn nothing_to_run_is_an_error() {
     options.filter = Some("receiver/*".parse().unwrap());
     assert_eq!(
         run(options, &mut Vec::new()).unwrap_err().to_string(),
-        "no case fits"
+        "no case matches"
     );
     assert!(run(Options::new(folder.path().join("none")), &mut Vec::new()).is_err());
 }
