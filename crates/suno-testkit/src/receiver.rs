@@ -91,7 +91,7 @@ fn build_suno(profile: Profile) -> Result<PathBuf> {
         Profile::Release => ("release", "release"),
     };
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "suno-command"])
+        .args(["build", "--quiet", "--workspace", "--bins"])
         .args(["--profile", profile])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()

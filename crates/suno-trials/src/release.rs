@@ -6,10 +6,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Metadata;
 
-/// Builds it, and returns its path.
+/// Builds it, and returns its path. All programs are built together, so that they share what they
+/// depend on.
 pub(crate) fn build(metadata: &Metadata) -> Result<PathBuf> {
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--package", "xtask"])
+        .args(["build", "--release", "--quiet", "--workspace", "--bins"])
         .current_dir(&metadata.workspace_root)
         .status()
         .context("cannot run cargo")?;
