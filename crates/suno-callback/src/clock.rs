@@ -47,9 +47,24 @@ pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     start.checked_add(wait).unwrap_or_else(|| start + FAR)
 }
 
+/// Returns a wait that begins with `first` and doubles `times` times, up to `max`.
+pub(crate) fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times)).min(max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_doubles_up_to_its_bound() {
+        let waits = [0, 1, 2, 3, u32::MAX];
+        let waits = waits.map(|times| {
+            let wait = doubled(Duration::from_secs(2), times, Duration::from_secs(10));
+            wait.as_secs()
+        });
+        assert_eq!(waits, [2, 4, 8, 10, 10]);
+    }
 
     #[test]
     fn a_wait_that_has_no_end_ends_in_decades() {

@@ -6,16 +6,22 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use suno_callback::Inbox;
+//! use suno_callback::{Event, Pipeline, Verification, handler_fn};
 //! use suno_store_sqlite::SqliteStore;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let path = dir.path().join("suno.db");
-//! let store = SqliteStore::open(&path)?;
-//! let inbox = Inbox::start(Arc::new(store));
-//! # let _ = inbox;
+//! let store = Arc::new(SqliteStore::open(&path)?);
+//! let handler = handler_fn(async |event: Event| {
+//!     println!("{}", event.key());
+//!     Ok(())
+//! });
+//! let verification = Verification::webhook_key("whk_demo_key");
+//! let pipeline = Pipeline::builder(store, handler, verification).start()?;
+//! // Serve `pipeline.receiver()`.
+//! pipeline.stop().await;
 //! # Ok(())
 //! # }
 //! ```

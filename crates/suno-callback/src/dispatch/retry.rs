@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Dispatcher, Settings};
+use crate::clock::doubled;
 use crate::handler::{FailureAction, HandlerError};
 use crate::simulation::{Mutation, mutated};
 use crate::store::{DeadCause, Settlement};
@@ -41,9 +42,8 @@ pub(super) fn after_failure(
 
 /// Returns the wait before the next attempt: it doubles each time, with full jitter.
 fn backoff(attempt: u32, dice: f64) -> Duration {
-    let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
-    let ceiling = Dispatcher::BACKOFF_MIN.saturating_mul(doubled);
-    ceiling.min(Dispatcher::BACKOFF_MAX).mul_f64(dice)
+    let times = attempt.saturating_sub(1);
+    doubled(Dispatcher::BACKOFF_MIN, times, Dispatcher::BACKOFF_MAX).mul_f64(dice)
 }
 
 #[cfg(test)]

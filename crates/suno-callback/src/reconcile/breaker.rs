@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::after;
+use crate::clock::{after, doubled};
 
 /// The number of failures in a row after which requests pause.
 const FAILURES_MAX: u32 = 5;
@@ -62,8 +62,8 @@ impl Breaker {
     }
 
     fn pause(&self) -> Duration {
-        let doubled = 2_u32.saturating_pow(self.failures.saturating_sub(FAILURES_MAX));
-        PAUSE_MIN.saturating_mul(doubled).min(PAUSE_MAX)
+        let times = self.failures.saturating_sub(FAILURES_MAX);
+        doubled(PAUSE_MIN, times, PAUSE_MAX)
     }
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use suno_types::{CallbackType, Stage, TaskRecord};
 
 use super::Reconciler;
+use crate::clock::doubled;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handle};
 use crate::simulation::{Mutation, mutated};
@@ -128,8 +129,7 @@ fn confirmed(event: &Event, record: &TaskRecord) -> Option<Event> {
 
 /// Returns the wait after an attempt.
 fn wait(attempt: u32) -> Duration {
-    let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
-    WAIT_MIN.saturating_mul(doubled).min(WAIT_MAX)
+    doubled(WAIT_MIN, attempt.saturating_sub(1), WAIT_MAX)
 }
 
 #[async_trait]

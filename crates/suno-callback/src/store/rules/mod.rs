@@ -1,4 +1,4 @@
-//! The rules of the contract as pure functions, each rule in one place: the effect of a delivery, a
+//! The rules of the contract as pure functions, for stores in memory: the effect of a delivery, a
 //! claim or a settlement on an event, and the effects of the events of a task on one another.
 //!
 //! They do not depend on any storage. A store looks up the [`TaskEvents`] of a task, stores them,
