@@ -178,7 +178,7 @@ fn outcome(line: &[u8]) -> Option<(i64, HandlerResult)> {
 }
 
 impl Unacknowledged {
-    /// Waits for the reader's answer. Pending forever if there is none.
+    /// Waits for the reader's answer. It never resolves without an answer.
     pub(crate) async fn outcome(mut self) -> HandlerResult {
         match (&mut self.outcome).await {
             Ok(outcome) => outcome,

@@ -142,7 +142,7 @@ impl ReceiverProcess {
 ///
 /// # Errors
 ///
-/// Returns an error if there is none.
+/// Returns an error if the line has no address.
 pub fn address_of(line: &str) -> Result<SocketAddr> {
     let listening: serde_json::Value =
         serde_json::from_str(line).context("the receiver did not report its address")?;

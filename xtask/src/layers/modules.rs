@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, anyhow};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// Returns the text of a file, or `None` if there is none. Paths begin at the folder `src`.
+/// Returns the text of a file, or `None` if the file does not exist. Paths begin at the folder `src`.
 pub(super) type Sources<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A module of a crate, with its functions and blocks.
@@ -137,7 +137,7 @@ impl Reader<'_> {
 }
 
 impl Module {
-    /// Notes what stands at a token, and returns where the next one begins.
+    /// Records the item or path at a token, and returns the position of the next token.
     fn scan(&mut self, tokens: &Tokens, at: usize) -> usize {
         if tokens.is_for_tests(at) {
             return tokens.after_item(at + 2);

@@ -4,14 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use suno_callback::{
-    Acceptance, CallbackHandler, Event, Inbox, MemoryStore, Pipeline, Receiver, Verification,
-    handler_fn,
-};
+use suno_callback::{Acceptance, Inbox, MemoryStore, Pipeline, Receiver, Verification};
 use suno_emulator::{Config, Emulator};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use crate::pipeline::told;
 use crate::scene::{HandClock, KEY, NOW, WatchedStore};
 use crate::submitting::client;
 use crate::wire::{head, receiver, talk, until, whole};
@@ -31,16 +29,6 @@ mod plain_bytes;
 #[path = "../../examples/vec_store.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod vec_store;
-
-/// A handler that passes on what it is given.
-fn told() -> (impl CallbackHandler, mpsc::UnboundedReceiver<Event>) {
-    let (tell, told) = mpsc::unbounded_channel();
-    let handler = handler_fn(move |event: Event| {
-        let told = tell.send(event);
-        async move { told.map_err(Into::into) }
-    });
-    (handler, told)
-}
 
 /// Takes a callback, serves its own path, and refuses what it should.
 async fn assert_mounted(address: SocketAddr) {

@@ -15,7 +15,8 @@ use crate::asked::{Asked, failed, succeeded};
 use crate::scene::{HandClock, KEY, TASK, body, delivery, signed};
 use crate::wire::{talk, until, whole};
 
-fn told() -> (impl CallbackHandler, mpsc::UnboundedReceiver<Event>) {
+/// A handler that passes on what it is given.
+pub(crate) fn told() -> (impl CallbackHandler, mpsc::UnboundedReceiver<Event>) {
     let (tell, told) = mpsc::unbounded_channel();
     let handler = handler_fn(move |event: Event| {
         let sent = tell.send(event);

@@ -53,7 +53,7 @@ impl CreditAccount {
     }
 }
 
-/// Converts hundredths to a JSON number, without a fraction if there is none.
+/// Converts hundredths to a JSON number. A whole number has no fraction.
 pub(crate) fn number(hundredths: u64) -> Value {
     if hundredths.is_multiple_of(HUNDREDTHS) {
         Value::from(hundredths / HUNDREDTHS)

@@ -257,7 +257,7 @@ impl Stranger {
         sent
     }
 
-    /// Reads and counts a response. Returns false if there is none.
+    /// Reads and counts a response. Returns false if none arrives.
     fn read_answer(&mut self, stream: &mut BufReader<TcpStream>) -> bool {
         let Some(status) = status(stream) else {
             return false;
