@@ -78,19 +78,21 @@ async fn a_stop_waits_for_the_handler_that_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_old_is_purged_unless_another_process_does_it() {
-    const MONTHS: Duration = Duration::from_secs(200 * 86_400);
+    const HOUR: Duration = Duration::from_secs(3_600);
     for has_retention in [true, false] {
         let (handler, mut told) = told();
         let store = Arc::new(MemoryStore::new());
         let builder = builder(store.clone(), handler);
         let builder = match has_retention {
-            true => builder.retention(|retention| retention.with_interval(Duration::from_secs(60))),
+            true => {
+                builder.retention(|retention| retention.with_keys_for(HOUR).with_bodies_for(HOUR))
+            }
             false => builder.without_retention(),
         };
         let pipeline = builder.start().unwrap();
         receive(&pipeline, "complete").await;
         told.recv().await.unwrap();
-        tokio::time::sleep(MONTHS).await;
+        tokio::time::sleep(3 * HOUR).await;
         pipeline.stop().await;
         let events = store.find(&TaskId::new(TASK).unwrap()).await.unwrap();
         assert_eq!(events.is_empty(), has_retention);
