@@ -120,6 +120,7 @@ mod simulation;
 pub mod simulation;
 mod store;
 mod throttle;
+mod url_suffix;
 mod verify;
 
 pub use async_trait::async_trait;
@@ -160,4 +161,5 @@ pub use store::{
     Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds,
     rules, turn,
 };
+pub use url_suffix::UrlSuffix;
 pub use verify::{InvalidToken, InvalidVerification, Refusal, Token, Verification};
