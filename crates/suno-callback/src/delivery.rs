@@ -9,6 +9,7 @@ use suno_types::{TaskId, TaskRecord};
 use crate::content::{Content, Fingerprint};
 use crate::key::SubmitId;
 use crate::origin::{Source, VerifiedBy};
+use crate::url_suffix::UrlSuffix;
 
 /// One delivery, ready to be stored.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Delivery {
     pub verified_by: VerifiedBy,
     /// The submit named in the callback URL, if any.
     pub submit: Option<SubmitId>,
+    /// What the application added to the callback URL, if anything.
+    pub suffix: Option<UrlSuffix>,
     /// The fingerprint of the bytes.
     pub strict: Fingerprint,
     /// Whether the provider's record must confirm the event before it affects other stages of its
@@ -58,6 +61,7 @@ impl Delivery {
             source: Source::Callback,
             verified_by,
             submit: None,
+            suffix: None,
             unconfirmed: false,
         }
     }
@@ -81,6 +85,13 @@ impl Delivery {
     #[must_use]
     pub fn with_submit(mut self, submit: Option<SubmitId>) -> Self {
         self.submit = submit;
+        self
+    }
+
+    /// Sets what the application added to the callback URL.
+    #[must_use]
+    pub fn with_suffix(mut self, suffix: Option<UrlSuffix>) -> Self {
+        self.suffix = suffix;
         self
     }
 

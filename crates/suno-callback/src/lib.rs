@@ -120,6 +120,7 @@ mod simulation;
 pub mod simulation;
 mod store;
 mod throttle;
+mod token;
 mod url_suffix;
 mod verify;
 
@@ -161,5 +162,6 @@ pub use store::{
     Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds,
     rules, turn,
 };
+pub use token::{InvalidToken, InvalidTokenPlace, Token, TokenPlace};
 pub use url_suffix::UrlSuffix;
-pub use verify::{InvalidToken, InvalidVerification, Refusal, Token, Verification};
+pub use verify::{InvalidVerification, Refusal, Verification};

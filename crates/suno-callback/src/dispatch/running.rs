@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::lease::Lease;
 use crate::clock::after;
 use crate::event::Event;
-use crate::handler::{CallbackHandler, DeadLetter, HandlerError, handle};
+use crate::handler::{CallbackHandler, DeadLetter, HandlerError};
 use crate::key::EventId;
 use crate::simulation::{Mutation, mutated};
 use crate::store::{Claim, Settlement, Ticket};
@@ -100,7 +100,7 @@ pub(super) async fn run(
             let reason = format!("the handler took longer than {limit:?}");
             HandlerOutcome::Handled(Err(HandlerError::retry(reason)))
         }
-        result = handle(&*handler, &event) => HandlerOutcome::Handled(result),
+        result = handler.on_event(&event) => HandlerOutcome::Handled(result),
     };
     (event.id(), outcome)
 }

@@ -8,7 +8,7 @@ use suno_types::{CallbackType, Stage, TaskRecord};
 use super::Reconciler;
 use crate::clock::doubled;
 use crate::event::Event;
-use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handle};
+use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
 use crate::simulation::{Mutation, mutated};
 
 /// The maximum wait for a record that does not show yet what a callback reports.
@@ -60,7 +60,7 @@ struct Confirmed<H> {
 impl<H: CallbackHandler> Confirmed<H> {
     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
         if event.verified_by().record || matches!(event.stage(), Stage::Other(_)) {
-            return handle(&self.handler, event).await;
+            return self.handler.on_event(event).await;
         }
         let wait = wait(event.attempt());
         let asked = self.reconciler.ask(event.task_id()).await;
@@ -75,7 +75,7 @@ impl<H: CallbackHandler> Confirmed<H> {
         let shown = record.as_ref().and_then(TaskRecord::stage);
         match (record, compare(event.stage(), shown.as_ref())) {
             (Some(record), Shown::Confirms) => match confirmed(event, &record) {
-                Some(event) => handle(&self.handler, &event).await,
+                Some(event) => self.handler.on_event(&event).await,
                 None => Ok(()),
             },
             (Some(record), Shown::Denies) => {
@@ -134,24 +134,16 @@ fn wait(attempt: u32) -> Duration {
 
 #[async_trait]
 impl<H: CallbackHandler> CallbackHandler for Confirmed<H> {
-    async fn on_text(&self, event: &Event) -> Result<(), HandlerError> {
-        self.handle(event).await
-    }
-
-    async fn on_first(&self, event: &Event) -> Result<(), HandlerError> {
+    async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
         self.handle(event).await
     }
 
     async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
-        self.handle(event).await
+        self.on_event(event).await
     }
 
     async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
-        self.handle(event).await
-    }
-
-    async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
-        self.handle(event).await
+        self.on_event(event).await
     }
 
     async fn on_dead_letter(&self, letter: &DeadLetter) {
