@@ -140,7 +140,7 @@ pub use handler::{
     CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handler_fn, with_timeout,
 };
 pub use inbox::{AcceptError, Inbox};
-pub use key::{EventId, EventKey, InvalidSubmitId, SubmitId};
+pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, SubmitId};
 pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
 pub use origin::{Source, VerifiedBy};
 pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder};

@@ -109,7 +109,7 @@ impl Double {
                 && delivery.source == Source::Callback
                 && !delivery.verified_by.record;
             let body = hash_of(&delivery.raw);
-            let what = What::Acceptance(key, body, is_unconfirmed, *accepted);
+            let what = What::Accepted(key, body, is_unconfirmed, *accepted);
             self.life.record(what);
             // A callback that names its submit makes the task expected.
             if let Some(task) = delivery.task_id().map(index_of)
@@ -124,7 +124,7 @@ impl Double {
 
     async fn claimed(&self, request: &ClaimRequest, claims: &Claims) {
         for ((ticket, settlement), settled) in request.settlements.iter().zip(&claims.settled) {
-            let what = What::SettleResult(*ticket, settlement.clone(), *settled);
+            let what = What::Settled(*ticket, settlement.clone(), *settled);
             self.life.record(what);
         }
         let number = request.number;
@@ -144,8 +144,7 @@ impl Double {
 
     async fn redriven(&self, events: &[EventId], how: Redrive, redriven: &[RedriveResult]) {
         for (event, redriven) in events.iter().zip(redriven) {
-            self.life
-                .record(What::RedriveResult(*event, how, *redriven));
+            self.life.record(What::Redriven(*event, how, *redriven));
             let task = self.task_of(*event);
             self.show(task).await;
         }
@@ -193,8 +192,8 @@ operations! {
         |double, claims| double.claimed(&request, claims).await;
     extend(&tickets: [Ticket], *lease: Duration,) -> Vec<ExtendResult>,
         |double, extended| for (ticket, extended) in tickets.iter().zip(extended) {
-            let holds = *extended == ExtendResult::ExtendResult;
-            double.life.record(What::ExtendResult(*ticket, millis(lease), holds));
+            let holds = *extended == ExtendResult::Extended;
+            double.life.record(What::Extended(*ticket, millis(lease), holds));
         };
     wait(at_most: Duration,) -> ();
     find(&task_id: TaskId,) -> Vec<EventRecord>;
@@ -213,7 +212,7 @@ operations! {
         };
     purge(&request: PurgeRequest,) -> PurgeReport,
         |double, purged| if purged.keys + purged.dead > 0 {
-            double.life.record(What::PurgeReport(purged.keys, purged.dead));
+            double.life.record(What::Purged(purged.keys, purged.dead));
             double.show(0..double.life.world.plan.tasks.len()).await;
         };
     intend(&intent: Intent,) -> (),

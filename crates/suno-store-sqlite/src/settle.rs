@@ -34,7 +34,7 @@ pub(crate) fn extend(
         ];
         extended.push(match statement.execute(values)? {
             0 => ExtendResult::Lost,
-            _ => ExtendResult::ExtendResult,
+            _ => ExtendResult::Extended,
         });
     }
     Ok(extended)
@@ -95,7 +95,7 @@ pub(crate) fn settle(
         _ => release(work, event)?,
     }
     state::unpark(work, held.task_hash)?;
-    Ok(SettleResult::SettleResult)
+    Ok(SettleResult::Settled)
 }
 
 fn failed(work: &mut Work<'_>, event: i64, due: Micros, reason: &str) -> Result<()> {
@@ -158,7 +158,7 @@ fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<SettleR
 /// to its own tables in that file and the end of the event are one commit: either both happen or
 /// neither. Call [`Event::set_settled`](suno_callback::Event::set_settled) after the commit.
 ///
-/// If the result is not [`SettleResult`](SettleResult::SettleResult), roll back the transaction: another worker
+/// If the result is not [`Settled`](SettleResult::Settled), roll back the transaction: another worker
 /// has claimed the event, or it was already handled.
 ///
 /// Begin the transaction with [`begin`](crate::begin), and keep it short: while it is open, no

@@ -9,8 +9,9 @@ use suno_client::{Client, ClientError};
 use suno_types::{AddInstrumental, InvalidField, SubmittedTask};
 
 use super::Reconciler;
+use super::silence::Silence;
 use crate::clock::{Clock, SystemClock};
-use crate::key::SubmitId;
+use crate::key::{Reference, SubmitId};
 use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError};
 
 /// Submits tasks, and records each submit in the store before it is sent and after the response.
@@ -52,6 +53,7 @@ pub struct Submitter {
     store: Arc<dyn IdempotencyStore>,
     clock: Arc<dyn Clock>,
     due_after: Duration,
+    silence: Silence,
 }
 
 impl Submitter {
@@ -63,6 +65,7 @@ impl Submitter {
             store,
             clock: Arc::new(SystemClock),
             due_after: Reconciler::DUE_AFTER,
+            silence: Silence::default(),
         }
     }
 
@@ -81,6 +84,13 @@ impl Submitter {
         self
     }
 
+    /// Names the callback URL of submits in the warning of `reconciler` that no callback arrives.
+    #[must_use]
+    pub fn with_reconciler(mut self, reconciler: &Reconciler) -> Self {
+        self.silence = reconciler.silence.clone();
+        self
+    }
+
     /// Records the submit, sends it, and registers its task as expected.
     ///
     /// If the task was created but could not be recorded, this is logged and is not an error: the
@@ -93,12 +103,48 @@ impl Submitter {
     /// [`IdempotencyStore::open_intents`] until a callback of its task arrives; do not submit again
     /// before you have checked.
     pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, SubmitError> {
+        self.submit_named(None, request).await
+    }
+
+    /// Like [`submit`](Self::submit), but records the application's own name for the submit with it,
+    /// such as the number of an order. Every event of the task carries it
+    /// ([`Event::reference`](crate::Event::reference)), also if the response to the submit is lost or
+    /// the process ends before it arrives.
+    ///
+    /// ```no_run
+    /// # use suno_callback::{Reference, Submitter};
+    /// # async fn example(
+    /// #     submitter: Submitter,
+    /// #     request: suno_types::AddInstrumental,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// submitter.submit_for(Reference::new("order-42")?, &request).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`submit`](Self::submit).
+    pub async fn submit_for(
+        &self,
+        reference: Reference,
+        request: &AddInstrumental,
+    ) -> Result<SubmittedTask, SubmitError> {
+        self.submit_named(Some(reference), request).await
+    }
+
+    async fn submit_named(
+        &self,
+        reference: Option<Reference>,
+        request: &AddInstrumental,
+    ) -> Result<SubmittedTask, SubmitError> {
         let submit = new_submit_id()?;
         let url = named(request.callback_url(), submit);
-        let request = request.clone().with_callback_url(url)?;
+        let renamed = request.clone().with_callback_url(url)?;
         let intent = Intent::new(submit, self.clock.now(), self.due_after);
-        self.store.intend(&intent).await?;
-        match self.client.submit(&request).await {
+        self.store.intend(&intent.with_reference(reference)).await?;
+        self.silence.note_callback_url(request.callback_url());
+        match self.client.submit(&renamed).await {
             Ok(submitted) => {
                 self.expect(submit, &submitted).await;
                 Ok(submitted)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use suno_callback::{RecordInfo, RecordInfoError};
-use suno_types::{Code, TaskId, TaskRecord, TaskStatus, Track};
+use suno_types::{Code, TaskId, TaskKind, TaskRecord, TaskStatus, Track};
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -95,7 +95,11 @@ impl Asked {
 
 #[async_trait]
 impl RecordInfo for Asked {
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
+    async fn record(
+        &self,
+        task_id: &TaskId,
+        _kind: &TaskKind,
+    ) -> Result<Option<TaskRecord>, RecordInfoError> {
         let _under_way = self.begin(task_id);
         // Others are asked meanwhile.
         tokio::task::yield_now().await;

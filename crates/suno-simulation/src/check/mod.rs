@@ -114,7 +114,7 @@ impl Checker {
             What::Answered(body, 200) => {
                 promise!(self, S1: self.committed.contains(body), "a 200 without a commit");
             }
-            What::Acceptance(key, body, is_unconfirmed, accepted) => {
+            What::Accepted(key, body, is_unconfirmed, accepted) => {
                 self.committed.insert(*body);
                 if let Some(key) = key {
                     self.accepted(*key, *is_unconfirmed, *accepted);
@@ -122,11 +122,11 @@ impl Checker {
             }
             What::Granted(claim, is_repeated) => self.granted(claim, *is_repeated),
             What::Claimed => self.claimed(),
-            What::SettleResult(ticket, end, settled) => self.settled(*ticket, end, *settled),
-            What::ExtendResult(ticket, lease, holds) => self.extended(*ticket, *lease, *holds),
+            What::Settled(ticket, end, settled) => self.settled(*ticket, end, *settled),
+            What::Extended(ticket, lease, holds) => self.extended(*ticket, *lease, *holds),
             What::State(event, key, shown) => self.state(*event, *key, *shown),
             What::Gone(event) => self.gone(*event),
-            What::RedriveResult(event, Redrive::EvenIfSuperseded, RedriveResult::Ready) => {
+            What::Redriven(event, Redrive::EvenIfSuperseded, RedriveResult::Ready) => {
                 self.change(event, |event| event.may_go_back = true);
             }
             what => {
