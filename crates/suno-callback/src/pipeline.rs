@@ -138,7 +138,7 @@ impl Pipeline {
     #[cfg(feature = "client")]
     pub async fn submit(
         &self,
-        request: &suno_types::AddInstrumental,
+        request: &impl suno_types::Request,
     ) -> Result<suno_types::SubmittedTask, SubmitError> {
         match &self.submitter {
             Some(submitter) => submitter.submit(request).await,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_client::{Client, ClientError};
-use suno_types::{AddInstrumental, InvalidField, SubmittedTask};
+use suno_types::{InvalidField, Request, SubmittedTask};
 
 use super::Reconciler;
 use crate::clock::{Clock, SystemClock};
@@ -92,10 +92,13 @@ impl Submitter {
     /// [`is_ambiguous`](SubmitError::is_ambiguous), the submit remains in
     /// [`IdempotencyStore::open_intents`] until a callback of its task arrives; do not submit again
     /// before you have checked.
-    pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, SubmitError> {
+    pub async fn submit(&self, request: &impl Request) -> Result<SubmittedTask, SubmitError> {
         let submit = new_submit_id()?;
-        let url = named(request.callback_url(), submit);
-        let request = request.clone().with_callback_url(url)?;
+        let mut request = request.clone();
+        // By the jobs route a task can be polled only.
+        if let Some(url) = request.callback_url().map(|url| named(url, submit)) {
+            request = request.with_callback_url(url)?;
+        }
         let intent = Intent::new(submit, self.clock.now(), self.due_after);
         self.store.intend(&intent).await?;
         match self.client.submit(&request).await {
