@@ -138,7 +138,7 @@ impl Pipeline {
     #[cfg(feature = "client")]
     pub async fn submit(
         &self,
-        request: &suno_types::AddInstrumental,
+        request: &impl suno_types::Request,
     ) -> Result<suno_types::SubmittedTask, SubmitError> {
         match &self.submitter {
             Some(submitter) => submitter.submit(request).await,
@@ -155,8 +155,8 @@ impl Pipeline {
     #[cfg(feature = "client")]
     pub async fn submit_for(
         &self,
-        reference: crate::Reference,
-        request: &suno_types::AddInstrumental,
+        reference: &str,
+        request: &impl suno_types::Request,
     ) -> Result<suno_types::SubmittedTask, SubmitError> {
         match &self.submitter {
             Some(submitter) => submitter.submit_for(reference, request).await,

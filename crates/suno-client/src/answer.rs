@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use suno_types::{Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload, Place};
+use suno_types::{
+    Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload, Place, Product, Route,
+    SubmittedTask, TaskId, TaskKind, TaskRecord, TaskStatus,
+};
 
 use crate::client::Shared;
 use crate::redact::redact;
@@ -37,10 +40,69 @@ pub(crate) fn read<T: Payload>(
     effect: Effect,
     answer: &RawResponse,
 ) -> Result<Option<T>, ClientError> {
-    let read = match Envelope::<T>::decode(&answer.body) {
+    take(shared, effect, answer, Envelope::decode(&answer.body))
+}
+
+/// The code with which a recovery answers while it runs (`PROTOCOL.md 1.52`).
+const RECOVERY_RUNNING: Code = Code(201);
+/// The code with which a recovery answers if it found none of the songs.
+const RECOVERY_FAILED: Code = Code(500);
+/// The code for a task that the jobs route does not know (`PROTOCOL.md 1.53`).
+const UNKNOWN_JOB: Code = Code(422);
+
+/// The record of `task` in an answer to a poll; `None` if the provider does not know the task.
+///
+/// # Errors
+///
+/// [`ClientError`] unless the answer says something about the task.
+pub(crate) fn read_record(
+    shared: &Shared,
+    task: &TaskId,
+    kind: &TaskKind,
+    answer: &RawResponse,
+) -> Result<Option<TaskRecord>, ClientError> {
+    let decoded = TaskRecord::decode(&answer.body);
+    let Ok(envelope) = &decoded else {
+        return take(shared, Effect::Reads, answer, decoded);
+    };
+    if envelope.data.is_some() {
+        return Ok(decoded.ok().and_then(|envelope| envelope.data));
+    }
+    let is_recovery = kind.route == Route::Direct && kind.product == Product::RECOVERY;
+    // With this code, only an array is about the songs; without one, the server failed.
+    let has_songs = || {
+        let data = envelope.extra.json("data");
+        data.is_some_and(|data| data.starts_with('['))
+    };
+    match envelope.code {
+        UNKNOWN_JOB if kind.route == Route::Jobs => Ok(None),
+        RECOVERY_RUNNING if is_recovery => {
+            Ok(Some(TaskRecord::new(task.clone(), TaskStatus::PENDING)))
+        }
+        RECOVERY_FAILED if is_recovery && has_songs() => {
+            let mut record = TaskRecord::new(task.clone(), TaskStatus::FAILED);
+            record.error_code = Some(RECOVERY_FAILED);
+            Ok(Some(record))
+        }
+        _ => take(shared, Effect::Reads, answer, decoded),
+    }
+}
+
+/// The data of a decoded answer whose code says success.
+fn take<T: Payload>(
+    shared: &Shared,
+    effect: Effect,
+    answer: &RawResponse,
+    decoded: Result<Envelope<T>, DecodeError>,
+) -> Result<Option<T>, ClientError> {
+    let read = match decoded {
         Ok(envelope) if envelope.code == Code::SUCCESS => return Ok(envelope.data),
         Ok(envelope) => {
-            refusal(shared, effect, envelope.code).with_msg(redact(&envelope.msg, &shared.key))
+            let existing = existing_task(&envelope);
+            let is_proof = existing.is_some() || is_refusal(answer.status);
+            refusal(shared, effect.spends() && !is_proof, envelope.code)
+                .with_msg(redact(&envelope.msg, &shared.key))
+                .with_existing_task(existing)
         }
         Err(err) => unreadable(effect, answer, err.kind()).with_cause(cause(err)),
     };
@@ -61,8 +123,27 @@ pub(crate) fn without_data(
         .with_outlook(false, effect.spends())
 }
 
-/// A code other than 200 (`PROTOCOL.md 7.37` and `7.38`).
-fn refusal(shared: &Shared, effect: Effect, code: Code) -> ClientError {
+/// The code for a submit of which there is a task already.
+const CONFLICT: Code = Code(409);
+
+/// The task that a conflict is with, if the answer names it.
+fn existing_task<T>(envelope: &Envelope<T>) -> Option<TaskId> {
+    let data = envelope
+        .extra
+        .json("data")
+        .filter(|_| envelope.code == CONFLICT)?;
+    Some(SubmittedTask::read(data).ok()?.task_id)
+}
+
+/// Returns whether an HTTP status alone proves that the request was refused before anything was
+/// done, whatever the body is (`PROTOCOL.md 1.54`).
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 404 | 413 | 429)
+}
+
+/// A code other than 200 (`PROTOCOL.md 7.37` and `7.38`). `may_have_spent` is true for a submit
+/// that nothing else proves to be refused.
+fn refusal(shared: &Shared, may_have_spent: bool, code: Code) -> ClientError {
     let meaning = code.meaning(shared.provider, Place::Answer);
     let (kind, what) = match meaning {
         Meaning::RateLimited => (ErrorKind::RateLimited, "too many requests"),
@@ -87,7 +168,7 @@ fn refusal(shared: &Shared, effect: Effect, code: Code) -> ClientError {
     let passes = meaning.is_retryable() || meaning == Meaning::ServerError;
     ClientError::new(kind, what)
         .with_code(code)
-        .with_outlook(passes, effect.spends() && is_vague)
+        .with_outlook(passes, may_have_spent && is_vague)
 }
 
 /// The cause that is shown. Errors of two kinds can contain the name of an unknown member, which
@@ -101,8 +182,12 @@ fn cause(err: DecodeError) -> Box<dyn Error + Send + Sync> {
     }
 }
 
-/// The error for a body that is not an envelope. It is unknown what the provider did.
+/// The error for a body that is not an envelope. Unless the HTTP status is a refusal, it is unknown
+/// what the provider did.
 fn unreadable(effect: Effect, answer: &RawResponse, kind: DecodeErrorKind) -> ClientError {
+    if is_refusal(answer.status) {
+        return refused_by_status(effect, answer.status);
+    }
     let is_json = !matches!(kind, DecodeErrorKind::Syntax | DecodeErrorKind::NotUtf8);
     let (kind, what, passes) = if answer.status.is_server_error() {
         let what = "the server failed and its answer could not be read";
@@ -117,6 +202,23 @@ fn unreadable(effect: Effect, answer: &RawResponse, kind: DecodeErrorKind) -> Cl
         (ErrorKind::NotJson, "the answer is not JSON", true)
     };
     ClientError::new(kind, what).with_outlook(passes, effect.spends())
+}
+
+/// The error for an HTTP status that is a refusal, with a body that says nothing, such as the page
+/// of a content network. A poll can be repeated: the next one may get past it.
+fn refused_by_status(effect: Effect, status: StatusCode) -> ClientError {
+    let (kind, what, passes) = match status {
+        StatusCode::UNAUTHORIZED => {
+            let what = "the server rejected the API key and did nothing";
+            (ErrorKind::Unauthorized, what, false)
+        }
+        StatusCode::TOO_MANY_REQUESTS => (ErrorKind::RateLimited, "too many requests", true),
+        _ => {
+            let what = "the server refused the request and did nothing";
+            (ErrorKind::Refused, what, !effect.spends())
+        }
+    };
+    ClientError::new(kind, what).with_outlook(passes, false)
 }
 
 /// The time that `Retry-After` asks to wait. A date, in any of the forms of HTTP, is compared with

@@ -3,10 +3,12 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use suno_types::Route;
+
 use crate::retry::Retry;
 use crate::{Limit, Proxy};
 
-/// The time limits of requests and downloads.
+/// The time limits of requests, uploads and downloads.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,6 +32,9 @@ pub struct Timeouts {
     pub total: Duration,
     /// The longest pause between two pieces of a download. The default is [`STALL`](Self::STALL).
     pub stall: Duration,
+    /// The time until a file is uploaded and the answer has arrived, in one attempt. The default is
+    /// [`UPLOAD`](Self::UPLOAD).
+    pub upload: Duration,
     /// The time for a whole download with all its attempts. The default is
     /// [`DOWNLOAD`](Self::DOWNLOAD).
     pub download: Duration,
@@ -50,6 +55,8 @@ impl Timeouts {
     pub const TOTAL: Duration = Duration::from_secs(60);
     /// The default of [`stall`](Self::stall): 30 s.
     pub const STALL: Duration = Duration::from_secs(30);
+    /// The default of [`upload`](Self::upload): 10 min.
+    pub const UPLOAD: Duration = Duration::from_secs(10 * 60);
     /// The default of [`download`](Self::download): 15 min.
     pub const DOWNLOAD: Duration = Duration::from_secs(15 * 60);
 
@@ -61,6 +68,7 @@ impl Timeouts {
             headers: Self::HEADERS,
             total: Self::TOTAL,
             stall: Self::STALL,
+            upload: Self::UPLOAD,
             download: Self::DOWNLOAD,
         }
     }
@@ -93,6 +101,13 @@ impl Timeouts {
         self
     }
 
+    /// Sets [`upload`](Self::upload).
+    #[must_use]
+    pub fn with_upload(mut self, time: Duration) -> Self {
+        self.upload = time;
+        self
+    }
+
     /// Sets [`download`](Self::download).
     #[must_use]
     pub fn with_download(mut self, time: Duration) -> Self {
@@ -106,6 +121,9 @@ impl Timeouts {
 pub(crate) struct Settings {
     /// The address that replaces the provider's.
     pub(crate) base_url: Option<String>,
+    /// The address that replaces that of the file service.
+    pub(crate) upload_base_url: Option<String>,
+    pub(crate) route: Route,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) submit_limit: Option<Limit>,

@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method};
-use suno_types::{AddInstrumental, SubmittedTask};
+use http::{HeaderValue, Method, Uri};
+use suno_types::{Request, SubmittedTask};
 
 use crate::answer::{self, Effect};
 use crate::{Client, ClientError};
 
 impl Client {
-    /// Submits a task, which spends credits (`PROTOCOL.md 1`).
+    /// Submits a task by the client's [route](crate::ClientBuilder::route), which spends credits
+    /// (`PROTOCOL.md 1`). To poll it, its [kind](Request::kind) must be known unless it makes songs
+    /// by the direct route.
     ///
     /// The call waits while the account is at its [limit](crate::ClientBuilder::submit_limit). The
     /// request is retried only if no connection could be made, or if the provider answered that it
@@ -22,14 +24,17 @@ impl Client {
     ///
     /// [`ClientError`] if no task id was received. If
     /// [`is_ambiguous`](ClientError::is_ambiguous) is true, the task may exist nevertheless; its
-    /// callback then has a task id that is not known here.
-    pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, ClientError> {
-        let body = Bytes::from(request.encode());
-        self.repeat(|| self.submit_once(body.clone())).await
+    /// callback then has a task id that is not known here. If the request was built without a
+    /// callback URL and the route needs one, nothing is sent.
+    pub async fn submit(&self, request: &impl Request) -> Result<SubmittedTask, ClientError> {
+        let route = self.route();
+        let body = Bytes::from(request.encode(route)?);
+        let uri = self.shared.endpoints.submit(request.operation(), route)?;
+        self.repeat(|| self.submit_once(uri.clone(), body.clone()))
+            .await
     }
 
-    async fn submit_once(&self, body: Bytes) -> Result<SubmittedTask, ClientError> {
-        let uri = self.shared.endpoints.submit();
+    async fn submit_once(&self, uri: Uri, body: Bytes) -> Result<SubmittedTask, ClientError> {
         let mut request = self.request(Method::POST, uri, body);
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(CONTENT_TYPE, json);

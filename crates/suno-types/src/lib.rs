@@ -58,7 +58,18 @@ pub use product::{InvalidTaskKind, Product, Route, TaskKind};
 pub use progress::{Failure, TaskProgress};
 pub use provider::Provider;
 pub use record::{Outcome, TaskRecord, TaskStatus};
-pub use request::{AddInstrumental, AddInstrumentalBuilder, InvalidField, Model, VocalGender};
+pub use request::{
+    AddInstrumental, AddInstrumentalBuilder, AddVocals, AddVocalsBuilder, ConvertToWav,
+    ConvertToWavBuilder, CreateVideo, CreateVideoBuilder, DynamicRequest, ExtendSong,
+    ExtendSongBuilder, Field, FieldKind, GenerateCover, GenerateCoverBuilder, GenerateLyrics,
+    GenerateLyricsBuilder, GenerateMidi, GenerateMidiBuilder, GenerateSong, GenerateSongBuilder,
+    GenerateSound, GenerateSoundBuilder, GenerateVoice, GenerateVoiceBuilder, InvalidField,
+    InvalidOperation, Mashup, MashupBuilder, Model, Operation, OptionalText, RecoverSongs,
+    RecoverSongsBuilder, RegenerateVoice, RegenerateVoiceBuilder, ReplaceSection,
+    ReplaceSectionBuilder, Request, RequestBuilder, SeparateStems, SeparateStemsBuilder,
+    UploadCover, UploadCoverBuilder, UploadExtend, UploadExtendBuilder, ValidateVoice,
+    ValidateVoiceBuilder, VocalGender,
+};
 pub use stage::{CallbackType, Stage};
 pub use track::{CreatedAt, Track, TrackRef};
 pub use wire::CallbackRef;

@@ -24,6 +24,9 @@ open_word! {
         COVER = "cover",
         /// A step on the way to a voice that can sing.
         VOICE = "voice",
+        /// The phrase that is recorded to prove a voice. Its callbacks are those of a
+        /// [`VOICE`](Self::VOICE), but it is polled elsewhere (`PROTOCOL.md 1.50`).
+        VOICE_PHRASE = "voice-phrase",
         /// Songs of an earlier task that are fetched again.
         RECOVERY = "recovery",
         /// A product that this version cannot name.

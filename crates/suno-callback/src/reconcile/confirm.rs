@@ -131,7 +131,7 @@ impl<H: CallbackHandler> Confirmed<H> {
         confirmed.callback = callback;
         confirmed.raw = raw;
         confirmed.verified_by.record = true;
-        handle(&self.handler, &confirmed).await
+        self.handler.on_event(&confirmed).await
     }
 
     /// Looks for another event of the stage that reports at least as many results as the record: one

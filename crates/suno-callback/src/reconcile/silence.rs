@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::throttle::Throttle;
-use crate::verify::Token;
+use crate::token::Token;
 
 /// The number of tasks in a row that are recovered without any callback before it is reported.
 const TASKS_REPORTED: u64 = 3;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_client::{Client, ClientError};
-use suno_types::{AddInstrumental, InvalidField, SubmittedTask};
+use suno_types::{InvalidField, Request, SubmittedTask, TaskKind};
 
 use super::Reconciler;
 use super::silence::Silence;
 use crate::clock::{Clock, SystemClock};
-use crate::key::{Reference, SubmitId};
+use crate::key::{InvalidReference, Reference, SubmitId};
 use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError};
 
 /// Submits tasks, and records each submit in the store before it is sent and after the response.
@@ -102,7 +102,7 @@ impl Submitter {
     /// [`is_ambiguous`](SubmitError::is_ambiguous), the submit remains in
     /// [`IdempotencyStore::open_intents`] until a callback of its task arrives; do not submit again
     /// before you have checked.
-    pub async fn submit(&self, request: &AddInstrumental) -> Result<SubmittedTask, SubmitError> {
+    pub async fn submit(&self, request: &impl Request) -> Result<SubmittedTask, SubmitError> {
         self.submit_named(None, request).await
     }
 
@@ -112,41 +112,50 @@ impl Submitter {
     /// the process ends before it arrives.
     ///
     /// ```no_run
-    /// # use suno_callback::{Reference, Submitter};
+    /// # use suno_callback::Submitter;
     /// # async fn example(
     /// #     submitter: Submitter,
     /// #     request: suno_types::AddInstrumental,
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
-    /// submitter.submit_for(Reference::new("order-42")?, &request).await?;
+    /// submitter.submit_for("order-42", &request).await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     ///
-    /// As for [`submit`](Self::submit).
+    /// As for [`submit`](Self::submit), and if the name is not a [`Reference`].
     pub async fn submit_for(
         &self,
-        reference: Reference,
-        request: &AddInstrumental,
+        reference: &str,
+        request: &impl Request,
     ) -> Result<SubmittedTask, SubmitError> {
-        self.submit_named(Some(reference), request).await
+        self.submit_named(Some(Reference::new(reference)?), request)
+            .await
     }
 
     async fn submit_named(
         &self,
         reference: Option<Reference>,
-        request: &AddInstrumental,
+        request: &impl Request,
     ) -> Result<SubmittedTask, SubmitError> {
         let submit = new_submit_id()?;
-        let url = named(request.callback_url(), submit);
-        let renamed = request.clone().with_callback_url(url)?;
-        let intent = Intent::new(submit, self.clock.now(), self.due_after);
-        self.store.intend(&intent.with_reference(reference)).await?;
-        self.silence.note_callback_url(request.callback_url());
+        let mut renamed = request.clone();
+        // By the jobs route, a task may have no callback URL: it is polled only.
+        if let Some(url) = request.callback_url().map(|url| named(url, submit)) {
+            renamed = renamed.with_callback_url(url)?;
+        }
+        let kind = request.kind(self.client.route());
+        let intent = Intent::new(submit, self.clock.now(), self.due_after)
+            .with_kind(kind.clone())
+            .with_reference(reference);
+        self.store.intend(&intent).await?;
+        if let Some(url) = request.callback_url() {
+            self.silence.note_callback_url(url);
+        }
         match self.client.submit(&renamed).await {
             Ok(submitted) => {
-                self.expect(submit, &submitted).await;
+                self.expect(submit, kind, &submitted).await;
                 Ok(submitted)
             }
             Err(err) => {
@@ -158,9 +167,11 @@ impl Submitter {
         }
     }
 
-    async fn expect(&self, submit: SubmitId, submitted: &SubmittedTask) {
-        let task = ExpectedTask::new(submitted.task_id.clone(), self.due_after);
-        if let Err(err) = self.store.expect(&task.with_submit(submit)).await {
+    async fn expect(&self, submit: SubmitId, kind: TaskKind, submitted: &SubmittedTask) {
+        let task = ExpectedTask::new(submitted.task_id.clone(), self.due_after)
+            .with_submit(submit)
+            .with_kind(kind);
+        if let Err(err) = self.store.expect(&task).await {
             let err = &err as &dyn Error;
             tracing::error!(err, task_id = %submitted.task_id, "submitted, but the task could not be recorded");
         }
@@ -198,6 +209,7 @@ enum Problem {
     NoClient,
     /// The operating system provided no random bytes.
     Random(String),
+    Reference(InvalidReference),
     /// Appending the submit id made the callback URL invalid.
     Field(InvalidField),
     Ledger(StoreError),
@@ -240,6 +252,12 @@ impl From<InvalidField> for SubmitError {
     }
 }
 
+impl From<InvalidReference> for SubmitError {
+    fn from(reference: InvalidReference) -> Self {
+        Self(Problem::Reference(reference))
+    }
+}
+
 impl From<StoreError> for SubmitError {
     fn from(err: StoreError) -> Self {
         Self(Problem::Ledger(err))
@@ -256,6 +274,7 @@ impl fmt::Display for SubmitError {
             ),
             Problem::Random(err) => write!(f, "nothing was sent: no random bytes ({err})"),
             Problem::Field(err) => write!(f, "nothing was sent: {err}"),
+            Problem::Reference(err) => write!(f, "nothing was sent: {err}"),
             Problem::Ledger(err) => {
                 write!(
                     f,
@@ -281,7 +300,9 @@ impl fmt::Debug for SubmitError {
 impl Error for SubmitError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Problem::NoClient | Problem::Random(_) | Problem::Field(_) => None,
+            Problem::NoClient | Problem::Random(_) | Problem::Field(_) | Problem::Reference(_) => {
+                None
+            }
             Problem::Ledger(err) => err.source(),
             Problem::Client(err, _) => err.source(),
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
-use suno_types::Provider;
+use suno_types::{Provider, Route};
 
 use super::{Client, Shared};
 use crate::endpoint::Endpoints;
@@ -62,6 +62,8 @@ impl ClientBuilder {
             key,
             settings: Settings {
                 base_url: None,
+                upload_base_url: None,
+                route: Route::Direct,
                 timeouts: Timeouts::new(),
                 retry: Retry::new(),
                 submit_limit: Some(Self::SUBMIT_LIMIT),
@@ -94,6 +96,20 @@ impl ClientBuilder {
     /// with [`dangerous_allow_plain_http`](Self::dangerous_allow_plain_http).
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.settings.base_url = Some(url.into());
+        self
+    }
+
+    /// Sets the address of the provider's file service, to which files are uploaded. Without it, a
+    /// replaced [`base_url`](Self::base_url) is used for uploads as well. The key is sent there.
+    pub fn upload_base_url(mut self, url: impl Into<String>) -> Self {
+        self.settings.upload_base_url = Some(url.into());
+        self
+    }
+
+    /// Sets the route by which tasks are submitted. The default is [`Route::Direct`], which both
+    /// providers have; [`build`](Self::build) refuses [`Route::Jobs`] for sunoapi.org.
+    pub fn route(mut self, route: Route) -> Self {
+        self.settings.route = route;
         self
     }
 
@@ -185,7 +201,8 @@ impl ClientBuilder {
     ///
     /// [`ClientError`] of the kind [`Setting`](crate::ErrorKind::Setting) if the base URL is not an
     /// absolute `http` or `https` URL, has a user name, a query or a fragment, or is plain `http`
-    /// to another machine without [`dangerous_allow_plain_http`](Self::dangerous_allow_plain_http).
+    /// to another machine without [`dangerous_allow_plain_http`](Self::dangerous_allow_plain_http),
+    /// or if the provider does not have the route.
     pub fn build(self) -> Result<Client, ClientError> {
         let Self {
             provider,
@@ -193,9 +210,14 @@ impl ClientBuilder {
             settings,
             limiter,
         } = self;
-        let base_url = settings.base_url.as_deref();
+        if settings.route == Route::Jobs && provider != Provider::Kie {
+            return Err(ClientError::setting(
+                "only kie.ai has the jobs route; use the direct route for sunoapi.org",
+            ));
+        }
         let endpoints = Endpoints::new(
-            base_url.unwrap_or(provider.base_url()),
+            settings.base_url.as_deref(),
+            settings.upload_base_url.as_deref(),
             provider,
             settings.plain_http_allowed,
         )?;

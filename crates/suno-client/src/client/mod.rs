@@ -6,7 +6,7 @@ mod builder;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use suno_types::Provider;
+use suno_types::{Provider, Route};
 
 pub use self::builder::ClientBuilder;
 use crate::endpoint::Endpoints;
@@ -85,6 +85,12 @@ impl Client {
     #[must_use]
     pub fn provider(&self) -> Provider {
         self.shared.provider
+    }
+
+    /// The route by which the client submits.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        self.shared.settings.route
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use suno_types::{Code, InvalidField};
+use suno_types::{Code, InvalidField, TaskId};
 
 pub use self::kind::ErrorKind;
 
@@ -39,6 +39,7 @@ struct Parts {
     status: Option<StatusCode>,
     msg: Option<Box<str>>,
     retry_after: Option<Duration>,
+    existing_task: Option<TaskId>,
     retryable: bool,
     ambiguous: bool,
     cause: Option<Cause>,
@@ -73,6 +74,24 @@ impl ClientError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// The task that exists already, if the provider refused a submit because of it: another WAV
+    /// file or other cover images of the same song (`PROTOCOL.md 1.51`). Its result can be polled.
+    ///
+    /// ```
+    /// # use suno_client::suno_types::{ConvertToWav, TaskId};
+    /// # use suno_client::{Client, ClientError};
+    /// async fn wav(client: &Client, request: &ConvertToWav) -> Result<TaskId, ClientError> {
+    ///     match client.submit(request).await {
+    ///         Ok(submitted) => Ok(submitted.task_id),
+    ///         Err(err) => err.existing_task().cloned().ok_or(err),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn existing_task(&self) -> Option<&TaskId> {
+        self.0.existing_task.as_ref()
     }
 
     /// Returns whether a submit may have created a task, and so spent credits, although no task id
@@ -196,6 +215,7 @@ impl ClientError {
             status: None,
             msg: None,
             retry_after: None,
+            existing_task: None,
             retryable: false,
             ambiguous: false,
             cause: None,
@@ -223,6 +243,11 @@ impl ClientError {
 
     pub(crate) fn with_msg(mut self, msg: Box<str>) -> Self {
         self.0.msg = Some(msg).filter(|msg| !msg.is_empty());
+        self
+    }
+
+    pub(crate) fn with_existing_task(mut self, task: Option<TaskId>) -> Self {
+        self.0.existing_task = task;
         self
     }
 

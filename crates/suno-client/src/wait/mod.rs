@@ -7,7 +7,7 @@ mod updates;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use suno_types::{TaskId, TaskRecord};
+use suno_types::{TaskId, TaskKind, TaskRecord};
 
 use self::course::Plan;
 pub use self::error::{TaskFailure, WaitError};
@@ -36,6 +36,7 @@ impl Client {
         Wait {
             client: self.clone(),
             task: task.clone(),
+            kind: TaskKind::default(),
             plan: Plan {
                 deadline,
                 interval: Wait::INTERVAL,
@@ -53,6 +54,7 @@ impl Client {
 pub struct Wait {
     client: Client,
     task: TaskId,
+    kind: TaskKind,
     plan: Plan,
 }
 
@@ -67,6 +69,13 @@ impl Wait {
     pub const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
     /// The default of [`with_errors_max`](Self::with_errors_max): 6.
     pub const ERRORS_MAX: u32 = 6;
+
+    /// Sets the kind of the task, which says where it is polled. Without it, the task makes songs by
+    /// the direct route. The kind comes from the [request](suno_types::Request::kind).
+    pub fn with_kind(mut self, kind: TaskKind) -> Self {
+        self.kind = kind;
+        self
+    }
 
     /// Sets the time between polls, to which up to a tenth is added at random. The default is
     /// [`INTERVAL`](Self::INTERVAL).
@@ -100,7 +109,7 @@ impl Wait {
     /// Starts the wait and returns the task's record each time it has changed, as a stream. The
     /// last item is the record of the finished task, or an error.
     pub fn updates(self) -> Updates {
-        Updates::start(self.client, self.task, self.plan)
+        Updates::start(self.client, self.task, self.kind, self.plan)
     }
 }
 

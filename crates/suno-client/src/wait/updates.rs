@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use suno_types::{TaskId, TaskRecord, TaskStatus, Track};
+use suno_types::{TaskId, TaskKind, TaskRecord, TaskStatus, Track};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::course::{Course, Heard, Plan, Step};
@@ -42,6 +42,7 @@ impl Future for WaitFuture {
 pub struct Updates {
     client: Client,
     task: TaskId,
+    kind: TaskKind,
     course: Course,
     started: Instant,
     state: State,
@@ -85,13 +86,14 @@ enum News {
 
 impl Updates {
     /// Starts a wait now.
-    pub(super) fn start(client: Client, task: TaskId, plan: Plan) -> Self {
+    pub(super) fn start(client: Client, task: TaskId, kind: TaskKind, plan: Plan) -> Self {
         let course = Course::new(plan);
         let started = Instant::now();
         Self {
             state: State::Asleep(Box::pin(sleep_until(after(started, course.first())))),
             client,
             task,
+            kind,
             course,
             started,
             seen: None,
@@ -140,11 +142,11 @@ impl Updates {
 
     /// A poll that ends at the deadline at the latest.
     fn ask(&self) -> Asking {
-        let (client, task) = (self.client.clone(), self.task.clone());
+        let (client, task, kind) = (self.client.clone(), self.task.clone(), self.kind.clone());
         let until = after(self.started, self.course.deadline());
         Box::pin(async move {
             let late = ClientError::new(ErrorKind::TimedOut, "the poll did not end in time");
-            timeout_at(until, client.record(&task))
+            timeout_at(until, client.record_of(&task, &kind))
                 .await
                 .unwrap_or_else(|_| Err(late.with_outlook(true, false)))
         })
