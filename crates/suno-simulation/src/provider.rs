@@ -9,7 +9,7 @@ use http::Request;
 use suno_callback::simulation::enter;
 use suno_callback::{RecordInfo, RecordInfoError, async_trait};
 use suno_types::signature::WebhookKey;
-use suno_types::{TaskId, TaskRecord};
+use suno_types::{TaskId, TaskKind, TaskRecord};
 use tokio::time::{sleep, timeout};
 
 use crate::clock::START_MS;
@@ -30,7 +30,11 @@ pub(crate) struct Provider(pub(crate) Arc<Life>);
 
 #[async_trait]
 impl RecordInfo for Provider {
-    async fn record(&self, asked: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
+    async fn record(
+        &self,
+        asked: &TaskId,
+        _kind: &TaskKind,
+    ) -> Result<Option<TaskRecord>, RecordInfoError> {
         use FaultKind::{ProviderAsksForWait, ProviderHangs, ProviderRefuses};
         let (life, world) = (&self.0, &self.0.world);
         let task = index_of(asked);

@@ -107,8 +107,8 @@ impl Event {
         self.said.insert(0, said);
         if was_not_handled {
             self.reopen(now);
-        } else if matches!(self.state, State::Waiting(_)) {
-            self.state = State::Ready(now);
+        } else if let State::Waiting(until) = self.state {
+            self.state = State::Ready(now.min(until));
         }
         Acceptance::Confirmed
     }

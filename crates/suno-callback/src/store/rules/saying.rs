@@ -132,7 +132,12 @@ impl StoredEvent {
         let was_denied = self.unconfirmed && self.key.revision() > 0;
         self.unconfirmed = false;
         match self.state {
-            StoredState::Waiting { .. } => self.state = StoredState::Ready { since: now },
+            // If its wait has ended, it has been ready since then (C6).
+            StoredState::Waiting { until } => {
+                self.state = StoredState::Ready {
+                    since: until.min(now),
+                }
+            }
             StoredState::Dead if !mutated(Mutation::TenAttempts) => self.redrive(now),
             StoredState::Done if was_denied => self.redrive(now),
             _ => {}

@@ -28,7 +28,7 @@ pub struct TaskEvents {
 /// The result of looking at an event.
 pub(super) enum Look {
     Granted {
-        claim: Claim,
+        claim: Box<Claim>,
         is_suspected: bool,
     },
     /// It can be claimed only alone.
@@ -130,7 +130,7 @@ impl TaskEvents {
         self.supersede(turn.supersede);
         let claim = self.events[turn.claim].claim(request.worker, request.lease, now);
         Look::Granted {
-            claim,
+            claim: Box::new(claim),
             is_suspected,
         }
     }
