@@ -28,6 +28,14 @@ pub(super) fn boundary(content_type: &str) -> Option<String> {
         .then_some(boundary)
 }
 
+/// Returns the boundary that a body begins with: a published client sends a form as
+/// `application/json`.
+pub(super) fn boundary_in(body: &[u8]) -> Option<String> {
+    let line = body.strip_prefix(b"--")?;
+    let end = find(&line[..line.len().min(BOUNDARY_BYTES_MAX + 2)], b"\r\n")?;
+    String::from_utf8(line[..end].to_vec()).ok()
+}
+
 /// Splits a body. `None` if it is not a complete form.
 pub(super) fn parts(body: &Bytes, boundary: &str) -> Option<Vec<Part>> {
     let opening = format!("--{boundary}");
@@ -86,7 +94,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 mod tests {
     use bytes::Bytes;
 
-    use super::{boundary, parts};
+    use super::{boundary, boundary_in, parts};
 
     const BODY: &str = "--b1\r\nContent-Disposition: form-data; name=\"uploadPath\"\r\n\r\nsongs\r\n\
         --b1\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\
@@ -118,5 +126,8 @@ mod tests {
         assert_eq!(quoted.as_deref(), Some("b 1"));
         assert_eq!(boundary("multipart/form-data; boundary="), None);
         assert_eq!(boundary("application/json; boundary=b1"), None);
+        assert_eq!(boundary_in(BODY.as_bytes()).as_deref(), Some("b1"));
+        assert_eq!(boundary_in(b"{}"), None);
+        assert_eq!(boundary_in(b"--b1"), None);
     }
 }

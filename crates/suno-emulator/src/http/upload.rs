@@ -90,6 +90,7 @@ fn read_stream(request: &Request<Bytes>) -> Result<NewUpload, Refusal> {
     let content_type = content_type.and_then(|value| value.to_str().ok());
     let parts = content_type
         .and_then(multipart::boundary)
+        .or_else(|| multipart::boundary_in(request.body()))
         .and_then(|boundary| multipart::parts(request.body(), &boundary))
         .ok_or_else(|| Refusal::Invalid("The body must be multipart/form-data.".to_owned()))?;
     let field = |name: &str| parts.iter().find(|part| part.name == name);

@@ -38,9 +38,18 @@ impl Input<'_> {
         }
     }
 
-    /// Requires each of these members.
+    /// Requires each of these members, which must not be blank.
     fn need(&self, names: &[&str]) -> Result<(), Refusal> {
-        match names.iter().find(|name| !self.has(name)) {
+        self.need_where(names, |name| self.has(name))
+    }
+
+    /// Requires each of these members, which may be blank: public clients send them so.
+    fn need_any(&self, names: &[&str]) -> Result<(), Refusal> {
+        self.need_where(names, |name| self.members.contains_key(name))
+    }
+
+    fn need_where(&self, names: &[&str], is_given: impl Fn(&str) -> bool) -> Result<(), Refusal> {
+        match names.iter().find(|name| !is_given(name)) {
             Some(name) => Err(missing(&self.name_on_route(name))),
             None => Ok(()),
         }
@@ -53,12 +62,9 @@ impl Input<'_> {
         }
     }
 
-    /// Requires the words of a song, which two members can hold.
-    fn need_words(&self) -> Result<(), Refusal> {
-        if self.has("lyrics") {
-            return Ok(());
-        }
-        self.need(&["prompt"])
+    /// Whether a member holds words of a song. Another one can do so too.
+    fn has_lyrics(&self) -> bool {
+        self.has("lyrics")
     }
 
     fn is_ordered(&self, from: &str, to: &str) -> Result<(), Refusal> {
@@ -80,23 +86,31 @@ pub(super) fn none(_: &Input<'_>) -> Result<(), Refusal> {
 /// In custom mode, style and title are needed, and words unless the song is instrumental. Otherwise
 /// only a prompt is needed.
 pub(super) fn custom_mode(input: &Input<'_>) -> Result<(), Refusal> {
-    if input.flag("customMode") {
-        input.need(&["style", "title"])?;
-        return if input.flag("instrumental") {
-            Ok(())
-        } else {
-            input.need_words()
-        };
+    if !input.flag("customMode") {
+        return simple_prompt(input);
     }
-    simple_prompt(input)
+    input.need_any(&["style", "title"])?;
+    if input.flag("instrumental") || input.has_lyrics() {
+        return Ok(());
+    }
+    input.need_any(&["prompt"])
 }
 
-/// Like custom mode, where `customMode` may be left out: then the title decides.
+/// On the jobs route a mashup has only required members.
+pub(super) fn mashup(input: &Input<'_>) -> Result<(), Refusal> {
+    match input.route {
+        Route::Direct => custom_mode(input),
+        Route::Jobs => Ok(()),
+    }
+}
+
+/// Like custom mode, where `customMode` may be left out: then anything that says what to sing is
+/// enough.
 pub(super) fn cover(input: &Input<'_>) -> Result<(), Refusal> {
     if input.members.contains_key("customMode") {
         return custom_mode(input);
     }
-    if input.has("style") || input.has("lyrics") || input.flag("instrumental") {
+    if input.has("style") || input.has_lyrics() || input.flag("instrumental") {
         return Ok(());
     }
     input.need(&["prompt"])
@@ -118,16 +132,16 @@ fn simple_prompt(input: &Input<'_>) -> Result<(), Refusal> {
 /// With `defaultParamFlag`, the extension needs parameters of its own.
 pub(super) fn extension(input: &Input<'_>) -> Result<(), Refusal> {
     if input.route == Route::Direct && input.flag("defaultParamFlag") {
-        input.need(&["style", "title", "continueAt"])?;
+        input.need_any(&["style", "title", "continueAt"])?;
     }
     Ok(())
 }
 
 pub(super) fn words(input: &Input<'_>) -> Result<(), Refusal> {
-    if input.route == Route::Direct {
-        input.need_words()?;
+    if input.route == Route::Jobs || input.has_lyrics() {
+        return Ok(());
     }
-    Ok(())
+    input.need(&["prompt"])
 }
 
 /// A section is replaced in a track of an earlier task, or in an upload.

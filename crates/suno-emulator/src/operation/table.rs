@@ -204,7 +204,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        rule: rule::custom_mode,
+        rule: rule::mashup,
         ..song(
             "/api/v1/generate/mashup",
             "mashup",
