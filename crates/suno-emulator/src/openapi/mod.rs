@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::hundredths::number;
 use crate::operation::{
     CallbackUrl, JOBS_MODEL_PREFIX, JOBS_RECORD_PATH, JOBS_SUBMIT_PATH, OPERATIONS, Operation,
     Product, Route,
@@ -119,6 +120,8 @@ fn direct_submit(profile: Profile, described: &'static Operation) -> Value {
     let answer = sample.as_ref().map(Sample::answer).unwrap_or_default();
     let summary = format!("Submit: {}", described.product.word());
     let mut operation = operation(described.path, &summary, &answer);
+    operation["x-model"] = json!(described.jobs_model());
+    operation["x-credits"] = number(described.price);
     operation["requestBody"] = json_body(&schema, &described.example(Route::Direct));
     let callback = sample.as_ref().map(Sample::callback);
     if let (Some(name), Some(callback)) = (described.callback_url.name(), callback) {
