@@ -21,8 +21,12 @@ mod jobs;
 mod load;
 mod media;
 mod observing;
+mod openapi;
+mod operations;
+mod outside;
 mod polling;
 mod posting;
+mod products;
 mod receiving;
 mod scenarios;
 mod scripts;
@@ -33,3 +37,4 @@ mod submitting;
 #[cfg(feature = "tls")]
 mod tls;
 mod truth;
+mod uploads;
