@@ -134,3 +134,56 @@ impl Body for FormBody {
         SizeHint::with_exact(text + self.content.bytes_left())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sizes of the pieces of a body, and whether each was announced.
+    async fn pieces(mut body: UploadBody) -> Vec<usize> {
+        let mut left = body.size_hint().exact().expect("a length");
+        let mut pieces = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let data = frame.expect("a frame").into_data().expect("data");
+            left -= data.len() as u64;
+            assert_eq!(body.size_hint().exact(), Some(left));
+            pieces.push(data.len());
+        }
+        assert_eq!(left, 0);
+        pieces
+    }
+
+    async fn file(bytes: u64) -> File {
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(bytes).expect("a length");
+        File::from_std(file)
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_in_pieces_of_a_bounded_size() {
+        let bytes = 10 * PIECE_BYTES as u64 + 1;
+        let form = Form::new(&FileName::of("a.mp3"));
+        let pieces = pieces(form.with_file(file(bytes).await, bytes)).await;
+        assert!(pieces.len() >= 13, "{pieces:?}");
+        assert!(
+            pieces.iter().all(|piece| *piece <= PIECE_BYTES),
+            "{pieces:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_grows_is_cut_and_one_that_shrinks_is_an_error() {
+        let form = || Form::new(&FileName::of("a.mp3"));
+        let cut = pieces(form().with_file(file(500).await, 100)).await;
+        assert_eq!(cut[1], 100);
+        let mut body = form().with_file(file(50).await, 100);
+        let mut last = None;
+        while let Some(frame) = body.frame().await {
+            last = Some(frame.is_err());
+            if last == Some(true) {
+                break;
+            }
+        }
+        assert_eq!(last, Some(true));
+    }
+}
