@@ -95,6 +95,7 @@ mod settings;
 mod submit;
 mod time;
 mod transport;
+mod upload;
 mod wait;
 
 pub use client::{Client, ClientBuilder};
@@ -105,6 +106,7 @@ pub use limiter::Limit;
 pub use proxy::Proxy;
 pub use retry::Retry;
 pub use settings::Timeouts;
+pub use upload::UploadedFile;
 pub use wait::{TaskFailure, Updates, Wait, WaitError, WaitFuture};
 
 /// The types of requests and answers. A program that depends on this crate needs no dependency of

@@ -18,7 +18,12 @@ pub(crate) const AGENT: HeaderValue =
 impl Client {
     /// Creates a request with the key.
     pub(crate) fn request(&self, method: Method, uri: Uri, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
+        self.request_of(method, uri, Full::new(body))
+    }
+
+    /// Creates a request with the key and a body of any type.
+    pub(crate) fn request_of<B>(&self, method: Method, uri: Uri, body: B) -> Request<B> {
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();

@@ -2,8 +2,8 @@
 //! of bounds.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
-use suno_types::{AddInstrumental, InvalidField, Model, VocalGender};
+use serde_json::{Map, Value, json};
+use suno_types::{DynamicRequest, InvalidField, Operation, Request, RequestBuilder, Route};
 
 use crate::compare::differences;
 use crate::parts::Parts;
@@ -15,7 +15,48 @@ pub(crate) type Case = Parts<Input, Expect>;
 pub(crate) struct Input {
     #[expect(dead_code, reason = "read to reject unknown words")]
     provider: Provider,
+    #[serde(default)]
+    operation: OperationWord,
+    #[serde(default)]
+    route: RouteWord,
     fields: Fields,
+}
+
+/// The route by which a request is sent.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RouteWord {
+    #[default]
+    Direct,
+    Jobs,
+}
+
+impl From<RouteWord> for Route {
+    fn from(route: RouteWord) -> Self {
+        match route {
+            RouteWord::Direct => Self::Direct,
+            RouteWord::Jobs => Self::Jobs,
+        }
+    }
+}
+
+/// The word for an operation; `add-instrumental` if a case has none.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct OperationWord(Operation);
+
+impl Default for OperationWord {
+    fn default() -> Self {
+        Self(Operation::AddInstrumental)
+    }
+}
+
+impl TryFrom<String> for OperationWord {
+    type Error = suno_types::InvalidOperation;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        word.parse().map(Self)
+    }
 }
 
 /// The provider.
@@ -35,30 +76,10 @@ impl From<Provider> for suno_types::Provider {
     }
 }
 
-/// The fields of a submit.
+/// The fields of a request, by their names in snake_case.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Fields {
-    upload_url: String,
-    title: String,
-    tags: String,
-    negative_tags: String,
-    callback_url: String,
-    model: Option<String>,
-    vocal_gender: Option<Gender>,
-    style_weight: Option<f64>,
-    weirdness_constraint: Option<f64>,
-    audio_weight: Option<f64>,
-    lyrics: Option<String>,
-    variety: Option<u8>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Gender {
-    M,
-    F,
-}
+#[serde(transparent)]
+pub(crate) struct Fields(Map<String, Value>);
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -88,25 +109,27 @@ struct Invalid {
 
 impl Fields {
     /// Builds the request that a user of the crate would build from these fields.
-    pub(crate) fn request(&self) -> Result<AddInstrumental, InvalidField> {
-        let gender = self.vocal_gender.map(|gender| match gender {
-            Gender::M => VocalGender::Male,
-            Gender::F => VocalGender::Female,
+    pub(crate) fn request(
+        &self,
+        OperationWord(operation): OperationWord,
+        route: Route,
+    ) -> Result<DynamicRequest, InvalidField> {
+        let texts = self.0.iter().flat_map(|(name, value)| {
+            let values = match value {
+                Value::Array(values) => values.iter().map(text).collect(),
+                value => vec![text(value)],
+            };
+            values.into_iter().map(move |text| (name, text))
         });
-        AddInstrumental::builder()
-            .upload_url(&*self.upload_url)
-            .title(&*self.title)
-            .tags(&*self.tags)
-            .negative_tags(&*self.negative_tags)
-            .callback_url(&*self.callback_url)
-            .model(self.model.clone().map(Model::from))
-            .vocal_gender(gender)
-            .style_weight(self.style_weight)
-            .weirdness_constraint(self.weirdness_constraint)
-            .audio_weight(self.audio_weight)
-            .lyrics(self.lyrics.clone())
-            .variety(self.variety)
-            .build()
+        RequestBuilder::from_fields(operation, texts)?.build_for(route)
+    }
+}
+
+/// A value as text: a text as it is, and anything else as JSON.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
     }
 }
 
@@ -119,8 +142,10 @@ impl Case {
                 json!({"invalid": {"field": invalid.field, "bound": invalid.bound}})
             }
         };
-        let got = match self.input.fields.request() {
-            Ok(request) => match serde_json::from_slice::<Value>(&request.encode()) {
+        let route = self.input.route.into();
+        let request = self.input.fields.request(self.input.operation, route);
+        let got = match request.and_then(|request| request.encode(route)) {
+            Ok(body) => match serde_json::from_slice::<Value>(&body) {
                 Ok(body) => json!({"body_json": body}),
                 Err(err) => return vec![format!("the encoded body is not valid JSON: {err}")],
             },

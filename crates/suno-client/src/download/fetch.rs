@@ -11,8 +11,9 @@ use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 use url::Url;
 
+use super::file_name::{self, Media};
 use super::part::Part;
-use super::{Callback, DownloadProgress, file_name};
+use super::{Callback, DownloadProgress};
 use crate::answer::{retry_after, status_passes};
 use crate::client::Shared;
 use crate::endpoint::uri;
@@ -21,12 +22,15 @@ use crate::settings::Settings;
 use crate::transport::{Fault, Transport, wall_clock};
 use crate::{Client, ClientError, ErrorKind};
 
+const NOT_A_FILE: &str = "the media host sent a page or a message instead of the file";
+
 /// A download under way.
 pub(super) struct Fetch<'a> {
     pub(super) settings: &'a Settings,
     pub(super) part: Part,
     transport: &'a Transport,
     url: Url,
+    media: Media,
     on_progress: Option<Callback>,
     /// The headers that came with the beginning of the file. The rest may come without them.
     content_type: Option<String>,
@@ -45,6 +49,7 @@ impl<'a> Fetch<'a> {
     pub(super) fn new(
         shared: &'a Shared,
         url: Url,
+        media: Media,
         part: Part,
         on_progress: Option<Callback>,
     ) -> Self {
@@ -53,6 +58,7 @@ impl<'a> Fetch<'a> {
             part,
             transport: shared.transport(),
             url,
+            media,
             on_progress,
             content_type: None,
             version: None,
@@ -74,10 +80,8 @@ impl<'a> Fetch<'a> {
             StatusCode::PARTIAL_CONTENT => self.go_on(response.headers()).await?,
             status => return Err(self.refused(status, response.headers()).await?),
         }
-        if file_name::is_surely_not_audio(self.content_type.as_deref()) {
-            return Err(bad(
-                "the media host sent a page or a message instead of audio",
-            ));
+        if file_name::is_surely_not(self.media, self.content_type.as_deref()) {
+            return Err(bad(NOT_A_FILE));
         }
         self.pour(response.into_body()).await?;
         if self.part.bytes() == 0 {
@@ -89,7 +93,7 @@ impl<'a> Fetch<'a> {
                 .with_outlook(true, false));
         }
         Ok(Whole {
-            extension: file_name::extension(self.content_type.as_deref(), &url),
+            extension: file_name::extension(self.media, self.content_type.as_deref(), &url),
             is_size_checked: self.total.is_some(),
         })
     }
@@ -202,9 +206,7 @@ impl<'a> Fetch<'a> {
                 continue;
             };
             if self.part.bytes() == 0 && file_name::begins_like_text(&data) {
-                return Err(bad(
-                    "the media host sent a page or a message instead of audio",
-                ));
+                return Err(bad(NOT_A_FILE));
             }
             self.check_size(self.part.bytes().saturating_add(data.len() as u64))?;
             self.part.append(&data).await?;

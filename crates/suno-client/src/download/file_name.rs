@@ -1,4 +1,4 @@
-//! The file name of a track. Title, id, URL and content type come from outside, so the name is
+//! The file names of tracks and of other outputs. Title, id, URL and content type come from outside, so the name is
 //! built to be visible and to stay in its folder.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,10 +12,47 @@ const SLUG_BYTES_MAX: usize = 80;
 /// The number of characters of the id in the name.
 const ID_CHARS: usize = 8;
 
-/// The extensions that are taken from a URL.
+/// The extensions of audio and video that are taken from a URL.
 const EXTENSIONS: [&str; 9] = [
     "aac", "flac", "m4a", "mp3", "mp4", "ogg", "opus", "wav", "webm",
 ];
+
+/// The extensions of images.
+const IMAGE_EXTENSIONS: [&str; 4] = ["jpeg", "jpg", "png", "webp"];
+
+/// What a file can be, which decides what is rejected and what its extension can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Media {
+    /// The audio of a track.
+    Track,
+    /// Audio, video, or an image.
+    Any,
+}
+
+impl Media {
+    /// Every extension that a file of this sort can get.
+    pub(crate) fn extensions(self) -> impl Iterator<Item = &'static str> {
+        let others = [&IMAGE_EXTENSIONS[..], &["bin"]].into_iter().flatten();
+        let others = others.filter(move |_| self == Self::Any);
+        EXTENSIONS.iter().chain(others).copied()
+    }
+}
+
+/// The name of an output that is not a track, without its extension: `vocals`.
+pub(crate) fn stem_of(name: &str, url: &Url) -> String {
+    let slug = slug(name);
+    // Windows reserves these names for devices, with any extension.
+    let device = |slug: &str| match slug.len() {
+        3 => matches!(slug, "aux" | "con" | "nul" | "prn"),
+        4 => slug.starts_with("com") || slug.starts_with("lpt"),
+        _ => false,
+    };
+    match slug.as_str() {
+        "" => format!("file-{}", digest(url)),
+        slug if device(slug) => format!("file-{slug}"),
+        _ => slug,
+    }
+}
 
 /// The name without its extension: `2-harbour-lights-d6caddf3`. It starts with the number, so that
 /// it is neither a hidden file nor a reserved name.
@@ -63,9 +100,9 @@ fn digest(url: &Url) -> String {
     format!("{:08x}", hasher.finish() >> 32)
 }
 
-/// The extension from the content type, or else from the URL, or else `mp3`, which is the
-/// provider's usual format.
-pub(crate) fn extension(content_type: Option<&str>, url: &Url) -> &'static str {
+/// The extension from the content type, or else from the URL, or else the usual one: `mp3` for
+/// tracks, `bin` for outputs that can be anything.
+pub(crate) fn extension(media: Media, content_type: Option<&str>, url: &Url) -> &'static str {
     let essence = content_type.map(|text| text.split(';').next().unwrap_or_default());
     let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
@@ -78,24 +115,30 @@ pub(crate) fn extension(content_type: Option<&str>, url: &Url) -> &'static str {
         "audio/opus" => "opus",
         "audio/webm" => "webm",
         "video/mp4" => "mp4",
-        _ => from_path(url.path()).unwrap_or("mp3"),
+        "image/jpeg" => "jpg",
+        "image/png" => "png",
+        "image/webp" => "webp",
+        _ => from_path(media, url.path()).unwrap_or(match media {
+            Media::Track => "mp3",
+            Media::Any => "bin",
+        }),
     }
 }
 
-fn from_path(path: &str) -> Option<&'static str> {
+fn from_path(media: Media, path: &str) -> Option<&'static str> {
     let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
-    EXTENSIONS
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(ending))
+    let mut known = media.extensions();
+    known.find(|known| known.eq_ignore_ascii_case(ending))
 }
 
-/// Returns whether a content type is never that of audio, such as that of a page or of an error in
-/// JSON.
-pub(crate) fn is_surely_not_audio(content_type: Option<&str>) -> bool {
+/// Returns whether a content type is never that of a file like this, such as that of a page or of an
+/// error in JSON.
+pub(crate) fn is_surely_not(media: Media, content_type: Option<&str>) -> bool {
     let essence = content_type.map(|text| text.split(';').next().unwrap_or_default());
     let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
     essence.starts_with("text/")
-        || essence.starts_with("image/")
+        || (media == Media::Track && essence.starts_with("image/"))
+        || essence == "image/svg+xml"
         || essence.ends_with("/json")
         || essence.ends_with("/xml")
         || essence.ends_with("+json")
@@ -184,12 +227,38 @@ mod tests {
     #[test]
     fn the_content_type_decides_the_ending_before_the_url() {
         let wav = url("https://m.example.com/a.WAV?x=.flac");
+        let extension = |content_type, url: &Url| extension(Media::Track, content_type, url);
         assert_eq!(extension(Some("audio/mpeg; q=1"), &wav), "mp3");
         assert_eq!(extension(Some("Audio/MP4"), &wav), "m4a");
         assert_eq!(extension(Some("application/octet-stream"), &wav), "wav");
         assert_eq!(extension(None, &wav), "wav");
         assert_eq!(extension(None, &url("https://m.example.com/a.sh")), "mp3");
+        assert_eq!(extension(None, &url("https://m.example.com/a.png")), "mp3");
         assert_eq!(extension(None, &url("https://m.example.com/")), "mp3");
+    }
+
+    #[test]
+    fn an_output_that_is_no_track_can_be_an_image_and_is_never_called_mp3_by_guess() {
+        let extension = |content_type, path: &str| {
+            let url = url(&format!("https://m.example.com/{path}"));
+            extension(Media::Any, content_type, &url)
+        };
+        assert_eq!(extension(Some("image/png"), "a"), "png");
+        assert_eq!(extension(Some("image/jpeg"), "a.png"), "jpg");
+        assert_eq!(extension(Some("video/mp4"), "a"), "mp4");
+        assert_eq!(extension(None, "a.PNG?x=1"), "png");
+        assert_eq!(extension(Some("binary/octet-stream"), "vocals.wav"), "wav");
+        assert_eq!(extension(None, "a.exe"), "bin");
+    }
+
+    #[test]
+    fn the_name_of_an_output_stays_in_its_folder_and_is_no_device() {
+        let url = url("https://media.example.com/a.wav?sig=1");
+        assert_eq!(stem_of("Backing vocals", &url), "backing-vocals");
+        assert_eq!(stem_of("../../etc/passwd", &url), "etc-passwd");
+        assert_eq!(stem_of("NUL", &url), "file-nul");
+        assert_eq!(stem_of("com1", &url), "file-com1");
+        assert!(stem_of("..", &url).starts_with("file-"));
     }
 
     #[test]
@@ -223,7 +292,9 @@ mod tests {
             "application/xml",
             "image/png",
         ] {
-            assert!(is_surely_not_audio(Some(text)), "{text}");
+            assert!(is_surely_not(Media::Track, Some(text)), "{text}");
+            let is_image = text.starts_with("image/");
+            assert_ne!(is_surely_not(Media::Any, Some(text)), is_image, "{text}");
         }
         for text in [
             Some("audio/mpeg"),
@@ -231,7 +302,7 @@ mod tests {
             Some("video/mp4"),
             None,
         ] {
-            assert!(!is_surely_not_audio(text), "{text:?}");
+            assert!(!is_surely_not(Media::Track, text), "{text:?}");
         }
     }
 }

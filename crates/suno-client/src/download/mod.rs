@@ -1,4 +1,4 @@
-//! Downloading a track to a temporary name. The file is renamed when it is complete.
+//! Downloading tracks and other outputs to a temporary name. A file is renamed when it is complete.
 
 mod fetch;
 mod file_name;
@@ -9,11 +9,13 @@ use std::future::{Future, IntoFuture};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
+use futures_util::future::join_all;
 use suno_types::Track;
 use tokio::time::timeout;
 use url::Url;
 
 use self::fetch::Fetch;
+use self::file_name::Media;
 use self::part::Part;
 use crate::retry::{Decision, Failure};
 use crate::{Client, ClientError, ErrorKind};
@@ -39,10 +41,13 @@ pub struct SavedTrack {
     /// The size of the file.
     pub bytes: u64,
     /// Whether the media host sent the size of the file, so that it could be checked. Without it, a
-    /// truncated file may go unnoticed.
+    /// truncated file may go unnoticed. True for a file that was kept.
     pub is_size_checked: bool,
     /// The number of times that the download was resumed after a broken connection.
     pub resumes: u32,
+    /// Whether a complete file of this name was there already, so that nothing was downloaded; see
+    /// [`Download::keep_existing`].
+    pub is_kept: bool,
 }
 
 impl Client {
@@ -84,9 +89,97 @@ impl Client {
     pub fn download(&self, track: &Track, dir: impl AsRef<Path>) -> Download {
         Download {
             client: self.clone(),
-            track: track.clone(),
+            source: Source::Track(Box::new(track.clone())),
             dir: dir.as_ref().to_owned(),
+            keeps_existing: false,
             on_progress: None,
+        }
+    }
+
+    /// Returns a download of an output that is not a track, such as a WAV file, a stem, a video, or a
+    /// cover image, into the folder `dir`, which must exist. It starts when it is awaited.
+    ///
+    /// The file is named after `name`, which must differ within the folder, and what the media host
+    /// says that it is, as in `vocals.wav`. Otherwise it is like [`download`](Self::download).
+    ///
+    /// ```no_run
+    /// # async fn example(client: suno_client::Client, url: String)
+    /// #     -> Result<(), suno_client::ClientError> {
+    /// let saved = client.download_url(&url, "vocals", "stems").keep_existing().await?;
+    /// println!("{}", saved.path.display());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download_url(&self, url: &str, name: &str, dir: impl AsRef<Path>) -> Download {
+        Download {
+            client: self.clone(),
+            source: Source::Output {
+                url: url.into(),
+                name: name.into(),
+            },
+            dir: dir.as_ref().to_owned(),
+            keeps_existing: false,
+            on_progress: None,
+        }
+    }
+
+    /// Downloads the tracks that are not in the folder `dir` yet, and returns one result for each
+    /// track, in their order. A track that cannot be downloaded stops no other. To fetch what is
+    /// missing, call it again.
+    ///
+    /// Up to [`DOWNLOADS_MAX`](Self::DOWNLOADS_MAX) downloads run at the same time.
+    ///
+    /// ```no_run
+    /// # async fn example(client: suno_client::Client, tracks: Vec<suno_client::suno_types::Track>) {
+    /// for (track, result) in tracks.iter().zip(client.download_all(&tracks, "songs").await) {
+    ///     match result {
+    ///         Ok(saved) => println!("{}", saved.path.display()),
+    ///         Err(err) => eprintln!("track {}: {err}", track.position + 1),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub async fn download_all(
+        &self,
+        tracks: &[Track],
+        dir: impl AsRef<Path>,
+    ) -> Vec<Result<SavedTrack, ClientError>> {
+        let dir = dir.as_ref();
+        let download = |track| self.download(track, dir).keep_existing().into_future();
+        join_all(tracks.iter().map(download)).await
+    }
+}
+
+/// What is downloaded.
+enum Source {
+    Track(Box<Track>),
+    Output { url: Box<str>, name: Box<str> },
+}
+
+impl Source {
+    /// The URL, and the name of the file without its extension.
+    fn resolve(&self) -> Result<(Url, String), ClientError> {
+        match self {
+            Self::Track(track) => {
+                let what = "the track has no audio yet; wait for the task first";
+                let url = track.ready_url();
+                let url = url.ok_or_else(|| ClientError::new(ErrorKind::NotReady, what))?;
+                let url = media_url(url)?;
+                let stem = file_name::stem(track, &url);
+                Ok((url, stem))
+            }
+            Self::Output { url, name } => {
+                let url = media_url(url)?;
+                let stem = file_name::stem_of(name, &url);
+                Ok((url, stem))
+            }
+        }
+    }
+
+    fn media(&self) -> Media {
+        match self {
+            Self::Track(_) => Media::Track,
+            Self::Output { .. } => Media::Any,
         }
     }
 }
@@ -95,8 +188,9 @@ impl Client {
 #[must_use = "a download does nothing unless it is awaited"]
 pub struct Download {
     client: Client,
-    track: Track,
+    source: Source,
     dir: PathBuf,
+    keeps_existing: bool,
     on_progress: Option<Callback>,
 }
 
@@ -108,12 +202,25 @@ impl Download {
         self
     }
 
+    /// Keeps a file that has the name of this download with any extension, instead of replacing it.
+    /// A file has its name only when it is complete, so that a repeated call downloads what is
+    /// missing.
+    pub fn keep_existing(mut self) -> Self {
+        self.keeps_existing = true;
+        self
+    }
+
     async fn run(self) -> Result<SavedTrack, ClientError> {
-        let url = audio_url(&self.track)?;
-        let stem = file_name::stem(&self.track, &url);
+        let (url, stem) = self.source.resolve()?;
+        let media = self.source.media();
+        if self.keeps_existing
+            && let Some(kept) = existing(&self.dir, &stem, media).await
+        {
+            return Ok(kept);
+        }
         let _slot = self.client.shared.transport().media_slot().await;
         let part = Part::create(&self.dir, &stem).await?;
-        let fetch = Fetch::new(&self.client.shared, url, part, self.on_progress);
+        let fetch = Fetch::new(&self.client.shared, url, media, part, self.on_progress);
         let within = fetch.settings.timeouts.download;
         let late = "the download did not end in time";
         timeout(within, fetch_all(fetch, &stem))
@@ -124,11 +231,28 @@ impl Download {
     }
 }
 
-fn audio_url(track: &Track) -> Result<Url, ClientError> {
-    let what = "the track has no audio yet; wait for the task first";
-    let url = track.ready_url();
-    let text = url.ok_or_else(|| ClientError::new(ErrorKind::NotReady, what))?;
-    let what = "the audio URL of the track is not an http or https URL";
+/// The complete file of this name in a folder, if there is one.
+async fn existing(dir: &Path, stem: &str, media: Media) -> Option<SavedTrack> {
+    for extension in media.extensions() {
+        let path = dir.join(format!("{stem}.{extension}"));
+        match tokio::fs::metadata(&path).await {
+            Ok(about) if about.is_file() && about.len() > 0 => {
+                return Some(SavedTrack {
+                    path,
+                    bytes: about.len(),
+                    is_size_checked: true,
+                    resumes: 0,
+                    is_kept: true,
+                });
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn media_url(text: &str) -> Result<Url, ClientError> {
+    let what = "the URL of the file is not an http or https URL";
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         _ => Err(ClientError::new(ErrorKind::ForbiddenAddress, what)),
@@ -151,6 +275,7 @@ async fn fetch_all(mut fetch: Fetch<'_>, stem: &str) -> Result<SavedTrack, Clien
                     bytes,
                     is_size_checked: whole.is_size_checked,
                     resumes,
+                    is_kept: false,
                 });
             }
             Err(err) => err,
@@ -190,7 +315,6 @@ impl IntoFuture for Download {
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Download")
-            .field("track", &self.track.id)
             .field("dir", &self.dir)
             .finish_non_exhaustive()
     }

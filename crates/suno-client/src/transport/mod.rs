@@ -15,8 +15,9 @@ use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -41,14 +42,22 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of downloads that run at the same time.
 pub(crate) const DOWNLOADS_MAX: usize = 16;
 
+/// The number of uploads that run at the same time.
+const UPLOADS_MAX: usize = 4;
+
+/// The body of an upload, which is read while it is sent.
+pub(crate) type UploadBody = UnsyncBoxBody<Bytes, std::io::Error>;
+
 /// The future of a connection, or of the addresses for one.
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, Cause>> + Send>>;
 
 /// The connections of a client.
 pub(crate) struct Transport {
     api: Pool<Connector, Full<Bytes>>,
+    uploads: Pool<Connector, UploadBody>,
     media: Pool<Connector, Full<Bytes>>,
     api_slots: Semaphore,
+    upload_slots: Semaphore,
     media_slots: Semaphore,
     timeouts: Timeouts,
     answer_bytes_max: usize,
@@ -73,7 +82,7 @@ pub(crate) fn wall_clock() -> SystemTime {
 impl Transport {
     pub(crate) fn new(settings: &Settings) -> Self {
         let tls = shared_tls(settings);
-        let pool = |purpose, connections| {
+        let pool = |connections| {
             Pool::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
                 .timer(TokioTimer::new())
@@ -81,13 +90,16 @@ impl Transport {
                 .pool_max_idle_per_host(connections)
                 .http2_keep_alive_interval(PING_INTERVAL)
                 .http2_keep_alive_timeout(PING_TIMEOUT)
-                .build(connector(settings, purpose, &tls))
+                .clone()
         };
+        let api = || connector(settings, Purpose::Api, &tls);
         let connections = settings.connections_max.get().min(Semaphore::MAX_PERMITS);
         Self {
-            api: pool(Purpose::Api, connections),
-            media: pool(Purpose::Media, DOWNLOADS_MAX),
+            api: pool(connections).build(api()),
+            uploads: pool(UPLOADS_MAX).build(api()),
+            media: pool(DOWNLOADS_MAX).build(connector(settings, Purpose::Media, &tls)),
             api_slots: Semaphore::new(connections),
+            upload_slots: Semaphore::new(UPLOADS_MAX),
             media_slots: Semaphore::new(DOWNLOADS_MAX),
             timeouts: settings.timeouts,
             answer_bytes_max: settings.answer_bytes_max,
@@ -99,8 +111,28 @@ impl Transport {
     pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<RawResponse, Fault> {
         // The semaphore is never closed. If it were, the bound would be missing, nothing else.
         let _slot = self.api_slots.acquire().await.ok();
-        let total = after(Instant::now(), self.timeouts.total);
-        let (head, body) = self.head(&self.api, request, total).await?.into_parts();
+        let now = Instant::now();
+        let total = after(now, self.timeouts.total);
+        let head = total.min(after(now, self.timeouts.headers));
+        let response = self.head(&self.api, request, head).await?;
+        self.read(response, total).await
+    }
+
+    /// Sends a file and reads the whole answer, whose head arrives after the file was read.
+    pub(crate) async fn upload(&self, request: Request<UploadBody>) -> Result<RawResponse, Fault> {
+        let _slot = self.upload_slots.acquire().await.ok();
+        let total = after(Instant::now(), self.timeouts.upload);
+        let response = self.head(&self.uploads, request, total).await?;
+        self.read(response, total).await
+    }
+
+    /// Reads the rest of an answer until `total` at the latest.
+    async fn read(
+        &self,
+        response: Response<Incoming>,
+        total: Instant,
+    ) -> Result<RawResponse, Fault> {
+        let (head, body) = response.into_parts();
         let received_at = wall_clock();
         let body = timeout_at(total, collect(body, self.answer_bytes_max));
         Ok(RawResponse {
@@ -123,16 +155,21 @@ impl Transport {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Fault> {
-        let total = after(Instant::now(), self.timeouts.download);
-        self.head(&self.media, request, total).await
+        let now = Instant::now();
+        let until = after(now, self.timeouts.download).min(after(now, self.timeouts.headers));
+        self.head(&self.media, request, until).await
     }
 
-    async fn head(
+    /// Sends a request and waits for the head of its answer.
+    async fn head<B>(
         &self,
-        pool: &Pool<Connector, Full<Bytes>>,
-        mut request: Request<Full<Bytes>>,
-        total: Instant,
-    ) -> Result<Response<Incoming>, Fault> {
+        pool: &Pool<Connector, B>,
+        mut request: Request<B>,
+        until: Instant,
+    ) -> Result<Response<Incoming>, Fault>
+    where
+        B: Body<Data: Send, Error: Into<Cause>> + Send + Unpin + 'static,
+    {
         let is_plain = request.uri().scheme_str() == Some("http");
         let proxy = self.plain_proxy.as_ref().filter(|_| is_plain);
         if let Some(value) = proxy.and_then(crate::Proxy::authorization) {
@@ -142,7 +179,6 @@ impl Transport {
         // Whether a request was sent matters only if it is not safe to repeat.
         let is_safe = request.method().is_safe();
         let connection = (!is_safe).then(|| capture_connection(&mut request));
-        let until = total.min(after(Instant::now(), self.timeouts.headers));
         if let Ok(sent) = timeout_at(until, pool.request(request)).await {
             return sent.map_err(Fault::from_pool);
         }

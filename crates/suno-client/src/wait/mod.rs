@@ -70,8 +70,8 @@ impl Wait {
     /// The default of [`with_errors_max`](Self::with_errors_max): 6.
     pub const ERRORS_MAX: u32 = 6;
 
-    /// Sets the kind of the task, which says where it is polled. Without it, the task makes songs by
-    /// the direct route. The kind comes from the [request](suno_types::Request::kind).
+    /// Sets the kind of the task, which says where it is polled; the request of the task has a
+    /// method of this name. Without it, the task makes songs by the direct route.
     pub fn with_kind(mut self, kind: TaskKind) -> Self {
         self.kind = kind;
         self

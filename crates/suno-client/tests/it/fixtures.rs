@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use suno_client::{ApiKey, Client, ClientError, ErrorKind, Retry, WaitError};
 use suno_types::{
-    AddInstrumental, InvalidField, Model, Outcome, Provider, TaskId, TaskRecord, Track, VocalGender,
+    DynamicRequest, InvalidField, Outcome, Provider, Request, RequestBuilder, Route, TaskId,
+    TaskKind, TaskRecord, Track,
 };
 use url::Url;
 
@@ -35,36 +36,44 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no text {name} in {value}"))
 }
 
-/// The request that the fields make, as a caller would build it.
-fn instrumental(fields: &Value) -> Result<AddInstrumental, InvalidField> {
-    let owned = |name: &str| fields[name].as_str().map(str::to_owned);
-    let gender = fields["vocal_gender"].as_str().map(|gender| match gender {
-        "m" => VocalGender::Male,
-        _ => VocalGender::Female,
+/// The route of a case, by its word.
+fn route(input: &Value) -> Route {
+    match input["route"].as_str() {
+        Some("jobs") => Route::Jobs,
+        _ => Route::Direct,
+    }
+}
+
+/// The request that the fields make, as a command would build it.
+fn request(
+    operation: Option<&str>,
+    route: Route,
+    fields: &Value,
+) -> Result<DynamicRequest, InvalidField> {
+    let operation = operation.unwrap_or("add-instrumental").parse();
+    let mut texts = Vec::new();
+    for (name, value) in fields.as_object().expect("fields") {
+        match value {
+            Value::Array(values) => texts.extend(values.iter().map(|value| (name, value))),
+            value => texts.push((name, value)),
+        }
+    }
+    let texts = texts.into_iter().map(|(name, value)| match value {
+        Value::String(text) => (name, text.clone()),
+        value => (name, value.to_string()),
     });
-    let variety = fields["variety"].as_u64();
-    AddInstrumental::builder()
-        .upload_url(text(fields, "upload_url"))
-        .title(text(fields, "title"))
-        .tags(text(fields, "tags"))
-        .negative_tags(text(fields, "negative_tags"))
-        .callback_url(text(fields, "callback_url"))
-        .model(owned("model").map(Model::from))
-        .vocal_gender(gender)
-        .style_weight(fields["style_weight"].as_f64())
-        .weirdness_constraint(fields["weirdness_constraint"].as_f64())
-        .audio_weight(fields["audio_weight"].as_f64())
-        .lyrics(owned("lyrics"))
-        .variety(variety.map(|variety| u8::try_from(variety).expect("a small number")))
-        .build()
+    RequestBuilder::from_fields(operation.expect("an operation"), texts)?.build_for(route)
 }
 
 #[test]
 fn the_requests_of_the_fixtures_are_built_as_they_say() {
     for case in cases("requests") {
-        let built = match instrumental(&case["input"]["fields"]) {
-            Ok(request) => {
-                let body: Value = serde_json::from_slice(&request.encode()).expect("JSON");
+        let input = &case["input"];
+        let route = route(input);
+        let built = request(input["operation"].as_str(), route, &input["fields"]);
+        let built = match built.and_then(|request| request.encode(route)) {
+            Ok(body) => {
+                let body: Value = serde_json::from_slice(&body).expect("JSON");
                 json!({"body_json": by_value(&body)})
             }
             Err(err) => json!({"invalid": {"field": err.field(), "bound": err.bound()}}),
@@ -121,17 +130,22 @@ fn reply(respond: &Value) -> Reply {
 
 /// What the client gave, in the words of the fixtures.
 async fn call(client: &Client, call: &Value) -> Value {
+    let submit_of = &call["submit_of"];
     if !call["submit"].is_null() {
-        let request = match instrumental(&call["submit"]) {
-            Ok(request) => request,
-            Err(field) => return error(&ClientError::from(field)),
-        };
-        match client.submit(&request).await {
-            Ok(taken) => json!({"submitted": {"task_id": taken.task_id.as_str()}}),
-            Err(err) => error(&err),
-        }
-    } else if let Some(id) = call["record"].as_str() {
-        match client.record(&TaskId::new(id).expect("an id")).await {
+        submit(client, None, &call["submit"]).await
+    } else if !submit_of.is_null() {
+        submit(
+            client,
+            submit_of["operation"].as_str(),
+            &submit_of["fields"],
+        )
+        .await
+    } else if !call["record"].is_null() || !call["record_of"].is_null() {
+        let id = call["record"]
+            .as_str()
+            .or(call["record_of"]["task_id"].as_str());
+        let task = TaskId::new(id.expect("an id")).expect("an id");
+        match client.record_of(&task, &kind(&call["record_of"])).await {
             Ok(found) => json!({"record": found.as_ref().map(record)}),
             Err(err) => error(&err),
         }
@@ -145,12 +159,30 @@ async fn call(client: &Client, call: &Value) -> Value {
     }
 }
 
+async fn submit(client: &Client, operation: Option<&str>, fields: &Value) -> Value {
+    let submitted = match request(operation, client.route(), fields) {
+        Ok(request) => client.submit(&request).await,
+        Err(field) => Err(ClientError::from(field)),
+    };
+    match submitted {
+        Ok(taken) => json!({"submitted": {"task_id": taken.task_id.as_str()}}),
+        Err(err) => error(&err),
+    }
+}
+
+/// The kind that a call names, or that of songs by the direct route.
+fn kind(call: &Value) -> TaskKind {
+    let kind = call["kind"].as_str().map(str::parse);
+    kind.transpose().expect("a kind").unwrap_or_default()
+}
+
 async fn wait(client: &Client, wait: &Value) -> Value {
     let task = TaskId::new(text(wait, "task_id")).expect("an id");
     let deadline = wait["deadline_seconds"].as_u64().expect("a deadline");
     let waiting = client
         .wait(&task, Duration::from_secs(deadline))
-        .with_interval(Duration::from_millis(1));
+        .with_interval(Duration::from_millis(1))
+        .with_kind(kind(wait));
     match waiting.await {
         Ok(record) => json!({"completed": {
             "task_id": record.task_id.as_str(),
@@ -189,12 +221,16 @@ fn ready(record: &TaskRecord) -> usize {
 }
 
 fn error(err: &ClientError) -> Value {
-    json!({"error": {
+    let mut error = json!({
         "kind": word(err.kind(), err.is_ambiguous()),
         "code": err.code().map(|code| code.0),
         "retryable": err.is_retryable(),
         "ambiguous": err.is_ambiguous(),
-    }})
+    });
+    if let Some(task) = err.existing_task() {
+        error["existing_task"] = task.as_str().into();
+    }
+    json!({"error": error})
 }
 
 /// The word of the fixtures for a kind of error. They have one of their own for a submit whose
@@ -264,6 +300,8 @@ async fn play(case: &Value) -> Result<(), String> {
         .and_then(|key| {
             Client::builder(provider, key)
                 .base_url(server.url())
+                .route(route(input))
+                .submit_limit(None)
                 .poll_limit(None)
                 .retry(retry.with_attempts_max(attempts.expect("a small number")))
                 .build()
@@ -304,7 +342,7 @@ async fn the_transcripts_of_the_fixtures_end_as_they_say() {
         played += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(played >= 70, "only {played} cases");
+    assert!(played >= 130, "only {played} cases");
 }
 
 /// The words of the fixtures are those of the library.
@@ -319,6 +357,7 @@ fn every_kind_of_the_fixtures_has_its_word() {
         (ErrorKind::Server, true),
         (ErrorKind::NotJson, true),
         (ErrorKind::Interrupted, true),
+        (ErrorKind::Refused, false),
     ];
     let words = kinds.map(|(kind, is_ambiguous)| word(kind, is_ambiguous));
     for case in cases("client") {

@@ -11,11 +11,13 @@ mod fixtures;
 mod memory;
 mod proxy;
 mod record;
+mod route;
 mod server;
 mod submit;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod tls;
 mod transport;
+mod upload;
 mod wait;
 
 use std::time::Duration;

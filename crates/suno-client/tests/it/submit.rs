@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use suno_client::{ErrorKind, Limit};
+use suno_types::{Request, Route};
 
 use crate::clock::{HeldClock, until};
 use crate::server::{Reply, Server, Then};
@@ -29,7 +30,8 @@ async fn a_submit_that_is_taken_gives_the_task_id() {
     assert_eq!(asked[0].header("content-type"), Some("application/json"));
     let agent = concat!("suno-client/", env!("CARGO_PKG_VERSION"));
     assert_eq!(asked[0].header("user-agent"), Some(agent));
-    assert_eq!(asked[0].body, instrumental().encode());
+    let body = instrumental().encode(Route::Direct).expect("a body");
+    assert_eq!(asked[0].body, body);
 }
 
 #[tokio::test]

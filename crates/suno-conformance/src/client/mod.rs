@@ -10,13 +10,13 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use suno_client::{ApiKey, Client, Retry};
-use suno_types::TaskId;
+use suno_types::{TaskId, TaskKind};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::compare::differences;
 use crate::parts::Parts;
-use crate::requests::{Fields, Provider};
+use crate::requests::{Fields, OperationWord, Provider, RouteWord};
 use script::{Exchange, ScriptedProvider};
 
 pub(super) type Case = Parts<Input, Expect>;
@@ -30,6 +30,8 @@ pub(super) struct Input {
     provider: Provider,
     api_key: String,
     attempts_max: u32,
+    #[serde(default)]
+    route: RouteWord,
     call: Call,
     exchanges: Vec<Exchange>,
 }
@@ -37,8 +39,10 @@ pub(super) struct Input {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Call {
-    Submit(Box<Fields>),
+    Submit(Fields),
+    SubmitOf(SubmitOf),
     Record(String),
+    RecordOf(RecordOf),
     Credits(Nothing),
     Wait(Wait),
 }
@@ -49,8 +53,23 @@ struct Nothing {}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct SubmitOf {
+    operation: OperationWord,
+    fields: Fields,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordOf {
+    task_id: String,
+    kind: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wait {
     task_id: String,
+    kind: Option<String>,
     deadline_seconds: u64,
 }
 
@@ -106,6 +125,7 @@ impl Input {
             .with_base(Duration::ZERO);
         let client = Client::builder(self.provider.into(), ApiKey::new(&self.api_key)?)
             .base_url(base_url)
+            .route(self.route.into())
             .retry(retry)
             .submit_limit(None)
             .poll_limit(None)
@@ -117,10 +137,14 @@ impl Input {
     async fn call(&self, base_url: &str) -> Result<Value> {
         let client = self.client(base_url)?;
         Ok(match &self.call {
-            Call::Submit(fields) => match fields.request() {
-                Ok(request) => normal::submitted(client.submit(&request).await),
-                Err(invalid) => normal::submitted(Err(invalid.into())),
-            },
+            Call::Submit(fields) => self.submit(&client, OperationWord::default(), fields).await,
+            Call::SubmitOf(SubmitOf { operation, fields }) => {
+                self.submit(&client, *operation, fields).await
+            }
+            Call::RecordOf(RecordOf { task_id, kind }) => {
+                let kind: TaskKind = kind.parse()?;
+                normal::record(client.record_of(&TaskId::new(&**task_id)?, &kind).await)
+            }
             Call::Record(id) => normal::record(client.record(&TaskId::new(&**id)?).await),
             Call::Credits(Nothing {}) => normal::credits(client.credits().await),
             Call::Wait(wait) => {
@@ -130,8 +154,19 @@ impl Input {
                 let waiting = client
                     .wait(&task_id, deadline)
                     .with_interval(Duration::ZERO);
-                normal::waited(waiting.await)
+                let kind = wait
+                    .kind
+                    .as_deref()
+                    .map_or(Ok(TaskKind::default()), str::parse)?;
+                normal::waited(waiting.with_kind(kind).await)
             }
         })
+    }
+
+    async fn submit(&self, client: &Client, operation: OperationWord, fields: &Fields) -> Value {
+        match fields.request(operation, self.route.into()) {
+            Ok(request) => normal::submitted(client.submit(&request).await),
+            Err(invalid) => normal::submitted(Err(invalid.into())),
+        }
     }
 }

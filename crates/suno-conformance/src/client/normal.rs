@@ -66,12 +66,16 @@ fn tracks_ready(record: &TaskRecord) -> usize {
 }
 
 fn error(err: &ClientError) -> Value {
-    json!({"said": said(err), "error": {
+    let mut error = json!({
         "kind": kind(err),
         "code": err.code().map(|code| code.0),
         "retryable": err.is_retryable(),
         "ambiguous": err.is_ambiguous(),
-    }})
+    });
+    if let Some(task) = err.existing_task() {
+        error["existing_task"] = task.as_str().into();
+    }
+    json!({"said": said(err), "error": error})
 }
 
 /// Returns the word of the cases for the kind of an error. They have a separate one for a submit

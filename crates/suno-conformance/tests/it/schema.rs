@@ -123,12 +123,25 @@ const FORMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("requests/title-101", &["", "/expect", "/expect/invalid"]),
+    ("requests/lyrics-jobs", &["", "/input", "/expect"]),
+    (
+        "client/submit-jobs-lyrics",
+        &["", "/input/call", "/input/call/submit_of"],
+    ),
+    (
+        "client/record-of-lyrics",
+        &["", "/input", "/input/call", "/input/call/record_of"],
+    ),
+    ("client/wait-jobs", &["", "/input/call/wait"]),
+    ("client/submit-kie-wav-409", &["/expect/outcome/error"]),
 ];
 
 /// The ends of the places of members that may be left out.
 const OPTIONAL: &[&str] = &[
     "/expect/kept",
     "/outcome/error/kind",
+    "/outcome/error/existing_task",
+    "/call/wait/kind",
     "/model",
     "/vocal_gender",
     "/vocalGender",
@@ -244,6 +257,13 @@ fn words_and_forms_that_are_not_known_are_refused() {
         ),
         ("client/submit-kie-422", "/input/provider", json!("suno")),
         ("requests/all-kie", "/input/fields/vocal_gender", json!("x")),
+        ("requests/lyrics-jobs", "/input/operation", json!("lyric")),
+        ("requests/lyrics-jobs", "/input/route", json!("job")),
+        (
+            "requests/lyrics-jobs",
+            "/input/fields",
+            json!({"callBackUrl": "x"}),
+        ),
     ];
     for (id, place, value) in broken {
         let mut case = case(id);
