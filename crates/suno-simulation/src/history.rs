@@ -28,9 +28,9 @@ pub(crate) enum What {
     Answered(u64, u16),
 
     // Operations of the store, at the time they are carried out.
-    /// The key, unless it could not be decoded, the hash of the body, and whether it is
-    /// unconfirmed.
-    Accepted(Option<Key>, u64, bool, Acceptance),
+    /// The key and the number of results, unless it could not be decoded, the hash of the body, and
+    /// whether it is unconfirmed.
+    Accepted(Option<(Key, u16)>, u64, bool, Acceptance),
     /// Whether the claim was already granted to the same request.
     Granted(Claim, bool),
     /// The end of a request that was granted claims.
@@ -47,7 +47,8 @@ pub(crate) enum What {
     State(EventId, Key, Shown),
     Gone(EventId),
 
-    Begun(Ticket, Key),
+    /// A handler, with the number of tracks that it is given.
+    Begun(Ticket, Key, usize),
     Stepped(Ticket, Key),
     Ended(Ticket, Key, &'static str),
     Cancelled(Ticket, Key),
@@ -73,6 +74,7 @@ pub(crate) struct Shown {
     pub(crate) until: Millis,
     pub(crate) attempts: u32,
     pub(crate) lapses: u32,
+    pub(crate) results: u16,
 }
 
 #[derive(Debug, Default)]
@@ -144,6 +146,7 @@ fn mix(number: u64) -> u64 {
 
 /// The events that must occur in at least some of many runs.
 pub(crate) const SOMETIMES: &str = "answer 200, accepted New, accepted Duplicate, \
+    accepted Revised, \
     accepted Conflict, accepted Late, accepted Confirmed, accepted Quarantined, \
     claim after 0 lapses, claim after 1 lapses, claim after 2 lapses, claim repeated, \
     Done, Retry, Release, lost settlement, settled again, lost claim, \

@@ -102,7 +102,7 @@ impl Double {
     async fn accepted(&self, deliveries: &[Delivery], accepted: &[Acceptance]) {
         for (delivery, accepted) in deliveries.iter().zip(accepted) {
             let key = match &delivery.content {
-                Content::Event { key, .. } => Some(key_of(key)),
+                Content::Event { key, results, .. } => Some((key_of(key), *results)),
                 _ => None,
             };
             let is_unconfirmed = self.life.world.plan.knobs.confirm
@@ -206,7 +206,7 @@ operations! {
         |double, accepted| double.accepted(from_ref(&delivery), accepted.as_slice()).await;
     decide(&task: TaskId, &stage: Stage,) -> Decision,
         |double, decision| {
-            let key = Key { task: index_of(&task), stage: StageName::of(&stage) };
+            let key = Key::first(index_of(&task), StageName::of(&stage));
             double.life.record(What::Decided(key, *decision));
             double.show([key.task]).await;
         };

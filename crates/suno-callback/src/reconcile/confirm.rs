@@ -113,6 +113,7 @@ impl<H: CallbackHandler> Confirmed<H> {
             // An unconfirmed event takes over what the record says.
             self.reconciler.accept(delivery).await?;
             match self.said_by_another(event, shown).await? {
+                _ if mutated(Mutation::HandlesEveryRevision) => {}
                 None => {}
                 Some(Another::Earlier) if event.attempt() < REVISION_ASKED_MIN => {
                     return Err(HandlerError::retry_after(

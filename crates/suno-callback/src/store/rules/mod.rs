@@ -51,6 +51,7 @@ pub use task::TaskEvents;
 
 use super::bounds::{EVENTS_OF_TASK_MAX, REVISIONS_MAX};
 use super::{Decision, EventState, Sibling};
+use crate::simulation::{Mutation, mutated};
 
 /// How a delivery relates to the events of its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +132,8 @@ pub fn arrival(siblings: &[Sibling], arriving: &Arriving<'_>) -> Arrival {
     }
     let counting = places().filter(|place| siblings[*place].counts());
     let base = counting.map(|place| siblings[place].results).max();
-    let says_more = arriving.results > base.unwrap_or(latest.results);
+    let says_more =
+        arriving.results > base.unwrap_or(latest.results) && !mutated(Mutation::SeesNoRevisions);
     let is_handled = latest.state == EventState::Done && latest.counts();
     if confirms(latest) && !(says_more && is_handled) {
         let is_about_it = latest.revision == 0 || base.is_none() || says_more;
