@@ -6,7 +6,9 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod catalogue;
 mod receiver;
+mod shape;
 mod wire;
 
 mod admin;
@@ -20,6 +22,7 @@ mod guarding;
 mod jobs;
 mod load;
 mod media;
+mod members;
 mod observing;
 mod openapi;
 mod operations;
@@ -38,3 +41,4 @@ mod submitting;
 mod tls;
 mod truth;
 mod uploads;
+mod voices;
