@@ -40,26 +40,13 @@ pub enum Content {
 impl Content {
     /// Creates the content for the event that a callback reports.
     pub(crate) fn event(callback: &CallbackRef<'_>) -> Self {
-        Self::of_tracks(
-            EventKey::new(callback.to_task_id(), callback.stage()),
-            callback.code(),
-            callback.tracks(),
-        )
-    }
-
-    fn of_tracks<'a>(
-        key: EventKey,
-        code: Code,
-        tracks: impl Iterator<Item = TrackRef<'a>>,
-    ) -> Self {
-        let (product, mut ready) = (Product::SONG, 0);
-        let counted = tracks.inspect(|track| ready += usize::from(track.is_ready));
-        let semantic = Fingerprint::semantic(code, &product, counted, std::iter::empty());
+        let product = callback.product();
+        let others = callback.results().filter(|_| product != Product::SONG);
         Self::Event {
-            key,
-            code,
-            semantic,
-            results: u16::try_from(ready).unwrap_or(u16::MAX),
+            key: EventKey::new(callback.to_task_id(), callback.stage()),
+            code: callback.code(),
+            semantic: Fingerprint::semantic(callback.code(), &product, callback.tracks(), others),
+            results: fitting(callback.result_count()),
             product,
         }
     }
@@ -77,23 +64,40 @@ impl Content {
 
     /// Creates the content for the event that an owned callback reports.
     pub(crate) fn of_callback(callback: &Callback) -> Self {
-        Self::of_tracks(
-            EventKey::new(callback.task_id.clone(), callback.stage()),
-            callback.code,
-            callback.tracks.iter().map(TrackRef::from),
-        )
+        let product = callback.product();
+        let tracks = callback.tracks.iter().map(TrackRef::from);
+        let others = callback.results().filter(|_| product != Product::SONG);
+        Self::Event {
+            key: EventKey::new(callback.task_id.clone(), callback.stage()),
+            code: callback.code,
+            semantic: Fingerprint::semantic(callback.code, &product, tracks, others),
+            results: fitting(callback.result_count()),
+            product,
+        }
     }
 
-    /// Tells callbacks of a task apart that have no word for their stage: the fingerprint of the body
-    /// becomes part of the stage. Otherwise all of them would be one event.
-    pub(crate) fn with_stage_of_body(mut self, body: Fingerprint) -> Self {
-        if let Self::Event { key, .. } = &mut self
-            && matches!(key.stage(), Stage::Other(word) if &**word == UNSPECIFIED)
+    /// Tells successes apart in which nothing was understood, by the fingerprint of the body: what
+    /// they say is unknown, so that only the same bytes certainly say the same. If they do not even
+    /// have a word for their stage, the fingerprint becomes part of it. Otherwise all of them would
+    /// be one event.
+    pub(crate) fn told_apart_by(mut self, body: Fingerprint) -> Self {
+        if let Self::Event {
+            key,
+            semantic,
+            results: 0,
+            ..
+        } = &mut self
         {
-            let hash = body.0[..STAGE_HASH_BYTES].iter();
-            let hash: String = hash.map(|byte| format!("{byte:02x}")).collect();
-            let stage = Stage::Other(format!("{UNSPECIFIED}-{hash}").into());
-            *key = EventKey::new(key.task_id().clone(), stage);
+            match key.stage() {
+                Stage::Other(word) if &**word == UNSPECIFIED => {
+                    let hash = body.0[..STAGE_HASH_BYTES].iter();
+                    let hash: String = hash.map(|byte| format!("{byte:02x}")).collect();
+                    let stage = Stage::Other(format!("{UNSPECIFIED}-{hash}").into());
+                    *key = EventKey::new(key.task_id().clone(), stage);
+                }
+                Stage::Complete | Stage::Other(_) => *semantic = body,
+                _ => {}
+            }
         }
         self
     }
@@ -103,6 +107,11 @@ impl Content {
         let task_id = task_id.and_then(|id| TaskId::new(id).ok());
         Self::Quarantined { task_id, reason }
     }
+}
+
+/// The number of results, as far as it fits.
+fn fitting(results: usize) -> u16 {
+    u16::try_from(results).unwrap_or(u16::MAX)
 }
 
 /// The word for the stage of a callback that says success and has no word for its stage.
@@ -130,11 +139,11 @@ impl Fingerprint {
     /// ready. Of other products: also the product and the text of each result. URLs of tracks are
     /// left out, since the provider may sign them anew for each delivery, and so is the formatting
     /// of the body.
-    fn semantic<'a, 'b>(
+    fn semantic<'a>(
         code: Code,
-        product: &'b Product,
+        product: &Product,
         tracks: impl Iterator<Item = TrackRef<'a>>,
-        results: impl Iterator<Item = &'b str>,
+        results: impl Iterator<Item: AsRef<str>>,
     ) -> Self {
         let mut hash = Sha256::new();
         hash.update(code.0.to_be_bytes());
@@ -146,10 +155,12 @@ impl Fingerprint {
             hash.update([u8::from(track.is_ready)]);
         }
         if *product != Product::SONG {
-            for text in std::iter::once(product.as_str()).chain(results) {
+            let mut add = |text: &str| {
                 hash.update(text.len().to_be_bytes());
                 hash.update(text);
-            }
+            };
+            add(product.as_str());
+            results.for_each(|text| add(text.as_ref()));
         }
         Self::of(hash)
     }
@@ -179,7 +190,7 @@ mod tests {
         let body = br#"{"code":200,"data":{"task_id":"5c79","callbackType":"first","data":[
             {"id":"t-1","duration":198.44,"audio_url":"https://a.example/1.mp3","title":"x"},null]}}"#;
         let callback = CallbackRef::decode(body).unwrap();
-        let (results, product) = (std::iter::empty(), Product::SONG);
+        let (results, product) = (std::iter::empty::<&str>(), Product::SONG);
         let semantic = Fingerprint::semantic(callback.code(), &product, callback.tracks(), results);
         assert_eq!(semantic, expected);
         let hex: String = semantic.0.map(|byte| format!("{byte:02x}")).concat();
@@ -235,7 +246,7 @@ mod tests {
         let key = |cost: u32| {
             let body = format!(r#"{{"code":200,"data":{{"task_id":"5c79","cost":{cost}}}}}"#);
             let body = body.as_bytes();
-            match Content::decode(body).with_stage_of_body(Fingerprint::strict(body)) {
+            match Content::decode(body).told_apart_by(Fingerprint::strict(body)) {
                 Content::Event { key, .. } => key,
                 Content::Quarantined { reason, .. } => panic!("{reason}"),
             }

@@ -55,7 +55,7 @@ impl Delivery {
     ) -> Self {
         let strict = Fingerprint::strict(&body);
         Self {
-            content: content.with_stage_of_body(strict),
+            content: content.told_apart_by(strict),
             strict,
             raw: body,
             received_at,

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use suno_types::{
-    Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload, Place, Product, Route,
-    SubmittedTask, TaskId, TaskKind, TaskRecord, TaskStatus,
+    Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload, Place, Product, Route, TaskId,
+    TaskKind, TaskRecord, TaskStatus,
 };
 
 use crate::client::Shared;
@@ -132,7 +132,9 @@ fn existing_task<T>(envelope: &Envelope<T>) -> Option<TaskId> {
         .extra
         .json("data")
         .filter(|_| envelope.code == CONFLICT)?;
-    Some(SubmittedTask::read(data).ok()?.task_id)
+    let data: serde_json::Value = serde_json::from_str(data).ok()?;
+    let id = data.get("taskId").or_else(|| data.get("task_id"))?;
+    TaskId::new(id.as_str()?).ok()
 }
 
 /// Returns whether an HTTP status alone proves that the request was refused before anything was

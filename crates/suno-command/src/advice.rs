@@ -1,5 +1,7 @@
 //! Explains errors of the provider, and what to do next.
 
+use std::borrow::Cow;
+
 use anyhow::anyhow;
 use suno_client::{ClientError, ErrorKind, TaskFailure, WaitError};
 use suno_types::{Meaning, Place, Provider};
@@ -8,17 +10,32 @@ use crate::failure::Failure;
 
 /// Converts a failed request. Errors found before anything was sent are usage errors.
 pub(crate) fn failure(err: ClientError) -> Failure {
+    let text = with_advice(&err);
+    match is_usage(&err) {
+        true => Failure::usage(text),
+        false => Failure::failed(text),
+    }
+}
+
+/// Converts a failed submit: the exit code says whether a task may have been paid for.
+pub(crate) fn failure_of_submit(err: &ClientError) -> Failure {
+    let text = with_advice(err);
+    if is_usage(err) {
+        Failure::usage(text)
+    } else if err.is_ambiguous() {
+        Failure::unknown(text)
+    } else {
+        Failure::refused(text)
+    }
+}
+
+/// Whether an error was found before anything was sent.
+fn is_usage(err: &ClientError) -> bool {
     let local = err.code().is_none() && err.http_status().is_none();
-    let is_usage = match err.kind() {
+    match err.kind() {
         ErrorKind::Setting => true,
         ErrorKind::InvalidRequest => local,
         _ => false,
-    };
-    let err = with_advice(&err);
-    if is_usage {
-        Failure::usage(err)
-    } else {
-        Failure::failed(err)
     }
 }
 
@@ -69,7 +86,7 @@ pub(crate) fn reason(err: &WaitError) -> &'static str {
 }
 
 /// Formats the error with its causes, the provider's words, and what to do.
-fn with_advice(err: &ClientError) -> anyhow::Error {
+pub(crate) fn with_advice(err: &ClientError) -> anyhow::Error {
     let mut text = chain(err);
     if let Some(msg) = err.msg() {
         text += &format!("; the provider says: {msg}");
@@ -91,13 +108,16 @@ fn chain(err: &ClientError) -> String {
 }
 
 /// Returns what to do next, if the error alone does not say so.
-fn next(err: &ClientError) -> Option<&'static str> {
+fn next(err: &ClientError) -> Option<Cow<'static, str>> {
+    if let Some(task) = err.existing_task() {
+        return Some(format!("the task {task} exists already: wait for that one").into());
+    }
     if err.is_ambiguous() {
         return Some(
-            "before submitting again, check whether the callback arrives, or look at the task list on the provider's website",
+            "before submitting again, check whether the callback arrives, or look at the task list on the provider's website".into(),
         );
     }
-    match err.kind() {
+    let next = match err.kind() {
         ErrorKind::Unauthorized => Some("check SUNO_API_KEY and --provider"),
         ErrorKind::Connect | ErrorKind::NotJson | ErrorKind::UnexpectedAnswer => {
             Some("check SUNO_BASE_URL and the network")
@@ -107,5 +127,6 @@ fn next(err: &ClientError) -> Option<&'static str> {
             Some("try again later")
         }
         _ => None,
-    }
+    };
+    next.map(Cow::Borrowed)
 }

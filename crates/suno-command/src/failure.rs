@@ -17,6 +17,10 @@ impl Failure {
     pub(crate) const USAGE: u8 = 2;
     /// The exit code for a failed task or job.
     const FAILED: u8 = 1;
+    /// The exit code for a submit that had no effect.
+    const REFUSED: u8 = 3;
+    /// The exit code for a submit that may have created a task.
+    const UNKNOWN: u8 = 4;
     /// The exit code when stdout is closed: `EX_IOERR` of sysexits.
     const UNREAD: u8 = 74;
 
@@ -32,6 +36,22 @@ impl Failure {
     pub(crate) fn usage(err: impl Into<anyhow::Error>) -> Self {
         Self {
             code: Self::USAGE,
+            err: err.into(),
+        }
+    }
+
+    /// Creates the failure of a submit that had no effect: nothing was paid.
+    pub(crate) fn refused(err: impl Into<anyhow::Error>) -> Self {
+        Self {
+            code: Self::REFUSED,
+            err: err.into(),
+        }
+    }
+
+    /// Creates the failure of a submit that may have created a task, which may have been paid for.
+    pub(crate) fn unknown(err: impl Into<anyhow::Error>) -> Self {
+        Self {
+            code: Self::UNKNOWN,
             err: err.into(),
         }
     }

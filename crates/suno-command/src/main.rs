@@ -7,6 +7,7 @@ mod advice;
 mod command;
 mod environment;
 mod failure;
+mod line;
 mod log;
 mod output;
 mod printer;
@@ -15,18 +16,20 @@ mod provider;
 mod shutdown;
 mod song;
 mod span;
+mod store;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{add_instrumental, conformance, credits, demo, emulate, listen, wait};
+use crate::command::{conformance, credits, demo, emulate, listen, submit, wait};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
 ///
-/// Exit codes: 0 success; 1 the task or the job failed, or a stop took too long; 2 wrong usage or
-/// configuration; 74 the reader of `suno listen` has closed stdout; 128 plus the number of a second
+/// Exit codes: 0 success; 1 the task or the job failed, something is missing, or a stop took too long;
+/// 2 wrong usage or configuration; 3 the provider refused a submit, and nothing was paid; 4 it is unknown
+/// whether a submit created a task, which may have been paid for; 74 the reader of `suno listen` has closed stdout; 128 plus the number of a second
 /// signal that ended the process at once.
 ///
 /// Logs go to stderr; set RUST_LOG to change how much is logged, such as RUST_LOG=debug.
@@ -50,14 +53,14 @@ enum Command {
     Demo(demo::Arguments),
     Emulate(emulate::Arguments),
     Listen(listen::Arguments),
-    AddInstrumental(add_instrumental::Arguments),
+    Submit(submit::Arguments),
     Wait(wait::Arguments),
     Credits(credits::Arguments),
     Conformance(Box<conformance::Arguments>),
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(submit::with_command(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(err) => {
             // Help and version are not errors, and a closed stdout cannot be reported.
@@ -84,7 +87,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Emulate(arguments) => emulate::run(arguments).await,
             Command::Listen(arguments) => listen::run(arguments).await,
-            Command::AddInstrumental(arguments) => add_instrumental::run(arguments).await,
+            Command::Submit(arguments) => submit::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
             Command::Conformance(arguments) => conformance::run(*arguments).await,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use suno_callback::{Acceptance, Content, Delivery, Event, EventKey, VerifiedBy};
-use suno_types::{Code, Track};
+use suno_callback::{Acceptance, Content, Delivery, Event};
+use suno_types::{Code, Output};
 
 /// Prints one line and flushes it.
 pub(crate) fn line(text: &str) -> io::Result<()> {
@@ -55,143 +55,6 @@ pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(line)
 }
 
-/// One line of `suno listen --json`; its field `event` names the kind.
-#[derive(Debug, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum Line<'a> {
-    Listening {
-        url: &'a str,
-    },
-    Handled {
-        /// The id that an acknowledgement must name.
-        id: i64,
-        task_id: &'a str,
-        stage: &'a str,
-        code: i64,
-        msg: &'a str,
-        source: &'a str,
-        /// How the sender was verified: signature, token, record.
-        verified_by: Vec<&'a str>,
-        attempt: u32,
-        tracks: Vec<TrackLine<'a>>,
-    },
-    /// A delivery whose content differs from that of the known event.
-    Conflict(Odd<'a>),
-    /// Both complete and failed were delivered for one task.
-    Contradiction(Odd<'a>),
-    Submitted {
-        task_id: &'a str,
-    },
-    Progress {
-        task_id: &'a str,
-        status: &'a str,
-    },
-    Finished {
-        task_id: &'a str,
-        stage: &'a str,
-        code: Option<i64>,
-        tracks: Vec<TrackLine<'a>>,
-    },
-    /// A wait that ended before the task: `deadline`, `not_visible`, `could_not_ask`, `stopped`.
-    Unfinished {
-        task_id: &'a str,
-        reason: &'a str,
-    },
-    Downloaded {
-        task_id: &'a str,
-        track: usize,
-        path: &'a str,
-    },
-    Credits {
-        credits: f64,
-    },
-}
-
-/// A delivery that contradicts an earlier one.
-#[derive(Debug, Serialize)]
-pub(crate) struct Odd<'a> {
-    task_id: &'a str,
-    stage: &'a str,
-    source: &'a str,
-    verified_by: Vec<&'a str>,
-}
-
-impl<'a> Odd<'a> {
-    pub(crate) fn new(key: &'a EventKey, delivery: &Delivery) -> Self {
-        Self {
-            task_id: key.task_id().as_str(),
-            stage: key.stage().as_str(),
-            source: delivery.source.as_str(),
-            verified_by: verified_by(delivery.verified_by),
-        }
-    }
-}
-
-/// A track in a line. Unknown values are null, and so is an empty URL.
-#[derive(Debug, Serialize)]
-pub(crate) struct TrackLine<'a> {
-    id: Option<&'a str>,
-    title: Option<&'a str>,
-    tags: Option<&'a str>,
-    duration: Option<f64>,
-    audio_url: Option<&'a str>,
-    stream_audio_url: Option<&'a str>,
-    image_url: Option<&'a str>,
-    model_name: Option<&'a str>,
-    created_at: Option<String>,
-}
-
-impl<'a> TrackLine<'a> {
-    pub(crate) fn all(tracks: &'a [Track]) -> Vec<Self> {
-        tracks.iter().map(Self::from).collect()
-    }
-}
-
-impl<'a> From<&'a Track> for TrackLine<'a> {
-    fn from(track: &'a Track) -> Self {
-        let url = |url: &'a Option<String>| url.as_deref().filter(|url| !url.is_empty());
-        let created_at = track.created_at.as_ref().and_then(|at| at.timestamp());
-        Self {
-            id: track.id.as_ref().map(|id| id.as_str()),
-            title: track.title.as_deref(),
-            tags: track.tags.as_deref(),
-            duration: track.duration,
-            audio_url: track.ready_url(),
-            stream_audio_url: url(&track.stream_audio_url),
-            image_url: url(&track.image_url),
-            model_name: track.model_name.as_deref(),
-            created_at: created_at.map(|at| at.to_string()),
-        }
-    }
-}
-
-impl<'a> From<&'a Event> for Line<'a> {
-    fn from(event: &'a Event) -> Self {
-        Self::Handled {
-            id: event.id().0,
-            task_id: event.task_id().as_str(),
-            stage: event.stage().as_str(),
-            code: event.callback().code.0,
-            msg: &event.callback().msg,
-            source: event.source().as_str(),
-            verified_by: verified_by(event.verified_by()),
-            attempt: event.attempt(),
-            tracks: TrackLine::all(event.tracks()),
-        }
-    }
-}
-
-fn verified_by(by: VerifiedBy) -> Vec<&'static str> {
-    [
-        (by.signature, "signature"),
-        (by.token, "token"),
-        (by.record, "record"),
-    ]
-    .into_iter()
-    .filter_map(|(spoke, name)| spoke.then_some(name))
-    .collect()
-}
-
 /// Formats a handled event as one line for people.
 pub(crate) fn sentence(event: &Event) -> String {
     let callback = event.callback();
@@ -201,12 +64,20 @@ pub(crate) fn sentence(event: &Event) -> String {
     if callback.code != Code::SUCCESS {
         text += &format!(" code {}", callback.code);
     }
-    let ready = callback.tracks.iter().filter(|track| track.is_ready());
-    text += &format!(
-        " {} of {} tracks ready",
-        ready.count(),
-        callback.tracks.len()
-    );
+    let ready = callback.results().count();
+    match callback.output() {
+        Output::Songs(tracks) => text += &format!(" {ready} of {} tracks ready", tracks.len()),
+        _ => text += &format!(" {}: {ready} results", visible(callback.product().as_str())),
+    }
+    if event.revision() > 0 {
+        text += &format!(", revision {}", event.revision());
+    }
+    if !event.suffix().is_empty() {
+        text += &format!(", {}", visible(&event.suffix().to_string()));
+    }
+    if let Some(reference) = event.reference() {
+        text += &format!(", {}", visible(reference.as_str()));
+    }
     if event.attempt() > 1 {
         text += &format!(", attempt {}", event.attempt());
     }
@@ -257,10 +128,10 @@ pub(crate) fn accepted(delivery: &Delivery, accepted: Acceptance, now: Timestamp
 fn accepted_word(accepted: Acceptance) -> &'static str {
     match accepted {
         Acceptance::New => "new",
-        Acceptance::Revised => "revised",
         Acceptance::Late => "late",
         Acceptance::Duplicate => "duplicate",
         Acceptance::Conflict => "conflict",
+        Acceptance::Revised => "revised",
         Acceptance::Confirmed => "confirmed",
         Acceptance::Quarantined => "quarantined",
         Acceptance::Dropped => "dropped",

@@ -1,7 +1,7 @@
 //! Builds the client that commands use, from arguments and environment.
 
 use suno_client::{ApiKey, Client, ClientBuilder};
-use suno_types::Provider;
+use suno_types::{Provider, Route};
 use url::Url;
 
 use crate::advice;
@@ -15,6 +15,33 @@ enum Profile {
     Kie,
     /// sunoapi.org
     Sunoapi,
+}
+
+/// The route by which a task is submitted and polled.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum RouteName {
+    /// A path for each operation
+    Direct,
+    /// The jobs route of kie.ai
+    Jobs,
+}
+
+/// The option for the route.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct RouteArgument {
+    /// The route by which a task is submitted and polled
+    #[arg(long, value_enum, default_value = "direct")]
+    route: RouteName,
+}
+
+impl RouteArgument {
+    pub(crate) fn route(&self) -> Route {
+        match self.route {
+            RouteName::Direct => Route::Direct,
+            RouteName::Jobs => Route::Jobs,
+        }
+    }
 }
 
 /// The options for the provider and its key.
@@ -42,8 +69,8 @@ impl Arguments {
         }
     }
 
-    /// Builds the client.
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
+    /// Builds a client that submits by a route.
+    pub(crate) fn client(&self, route: Route) -> Result<Client, Failure> {
         let key = environment::required(environment::API_KEY)?;
         let key = ApiKey::new(key).map_err(|err| {
             Failure::usage(err).context(format!(
@@ -51,7 +78,7 @@ impl Arguments {
                 environment::API_KEY
             ))
         })?;
-        let builder = Client::builder(self.provider(), key);
+        let builder = Client::builder(self.provider(), key).route(route);
         match environment::optional(environment::BASE_URL)? {
             Some(url) => at(builder, &url),
             None => builder.build().map_err(advice::failure),

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::lease::Lease;
 use crate::clock::after;
 use crate::event::Event;
-use crate::handler::{CallbackHandler, DeadLetter, HandlerError};
+use crate::handler::{CallbackHandler, DeadLetter, HandlerError, warn_of_empty_success};
 use crate::key::EventId;
 use crate::simulation::{Mutation, mutated};
 use crate::store::{Claim, Settlement, Ticket};
@@ -96,6 +96,7 @@ pub(super) async fn run(
     limit: Duration,
 ) -> (EventId, HandlerOutcome) {
     let deadline = after(Instant::now(), limit);
+    warn_of_empty_success(&event);
     let outcome = tokio::select! {
         biased;
         // Checked first, so that a process that was suspended does not run a handler whose

@@ -7,7 +7,7 @@ mod function;
 mod timeout;
 
 use async_trait::async_trait;
-use suno_types::Stage;
+use suno_types::{Output, Stage};
 
 pub use dead_letter::{DeadLetter, GivenUpTask};
 pub(crate) use error::FailureAction;
@@ -24,7 +24,9 @@ use crate::event::Event;
 /// a unique column for the task and the stage.
 ///
 /// `on_complete` and `on_failed` are required, because a user would wait forever for a task whose
-/// failure is not handled. The other stages are skipped by default.
+/// failure is not handled. Songs that are not finished are skipped by default; for other products
+/// there is a method each, which by default logs that nobody handles them. Later versions may add
+/// such methods.
 ///
 /// A handler that writes into the same database as the store can record the end of the event in its
 /// own transaction: see [`Event::ticket`] and [`Event::set_settled`].
@@ -79,16 +81,54 @@ pub trait CallbackHandler: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Every track is ready.
+    /// Every song is ready, or some of them are and no more will come. Called only if at least one
+    /// is ready. The songs of a [recovery](suno_types::Product::RECOVERY) come here too.
     async fn on_complete(&self, event: &Event) -> Result<(), HandlerError>;
 
-    /// The task failed. The credits were not refunded, unless the code's meaning says so.
+    /// The task failed, whatever it was to make. The credits were not refunded, unless the code's
+    /// meaning says so.
     async fn on_failed(&self, event: &Event) -> Result<(), HandlerError>;
 
-    /// A stage that this version does not know.
+    /// Lyrics without music ([`Output::Lyrics`]). By default, logs at WARN that they were not
+    /// handled, as the next methods do for other products.
+    async fn on_lyrics(&self, event: &Event) -> Result<(), HandlerError> {
+        unhandled(event, "on_lyrics")
+    }
+
+    /// The WAV file of a song ([`Output::Wav`]).
+    async fn on_wav(&self, event: &Event) -> Result<(), HandlerError> {
+        unhandled(event, "on_wav")
+    }
+
+    /// The music video of a song ([`Output::Mp4`]).
+    async fn on_mp4(&self, event: &Event) -> Result<(), HandlerError> {
+        unhandled(event, "on_mp4")
+    }
+
+    /// The stems of a song ([`Output::Stems`]).
+    async fn on_stems(&self, event: &Event) -> Result<(), HandlerError> {
+        unhandled(event, "on_stems")
+    }
+
+    /// The notes of a song ([`Output::Midi`]).
+    async fn on_midi(&self, event: &Event) -> Result<(), HandlerError> {
+        unhandled(event, "on_midi")
+    }
+
+    /// Cover images of a song ([`Output::Covers`]).
+    async fn on_cover(&self, event: &Event) -> Result<(), HandlerError> {
+        unhandled(event, "on_cover")
+    }
+
+    /// A step on the way to a voice ([`Output::Voice`]), at any stage.
+    async fn on_voice(&self, event: &Event) -> Result<(), HandlerError> {
+        unhandled(event, "on_voice")
+    }
+
+    /// Anything else: a stage or a product that this version does not know, or a success in which
+    /// no result was found. [`Event::raw`] is the body as it was sent. By default, logs at WARN.
     async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
-        let _ = event;
-        Ok(())
+        unhandled(event, "on_other")
     }
 
     /// An event is about to become a dead letter. Called at least once for each, before the store
@@ -112,16 +152,45 @@ pub trait CallbackHandler: Send + Sync + 'static {
     }
 }
 
-/// Calls the method for the stage of an event.
+/// Calls the method for the stage and the product of an event.
 async fn dispatch<H: CallbackHandler + ?Sized>(
     handler: &H,
     event: &Event,
 ) -> Result<(), HandlerError> {
-    match event.stage() {
-        Stage::Text => handler.on_text(event).await,
-        Stage::First => handler.on_first(event).await,
-        Stage::Complete => handler.on_complete(event).await,
-        Stage::Failed => handler.on_failed(event).await,
+    match (event.callback().output(), event.stage()) {
+        (_, Stage::Failed) => handler.on_failed(event).await,
+        _ if is_empty_success(event) => handler.on_other(event).await,
+        (Output::Songs(_), Stage::Text) => handler.on_text(event).await,
+        (Output::Songs(_), Stage::First) => handler.on_first(event).await,
+        (Output::Songs(_), Stage::Complete) => handler.on_complete(event).await,
+        (Output::Lyrics(_), _) => handler.on_lyrics(event).await,
+        (Output::Wav(_), _) => handler.on_wav(event).await,
+        (Output::Mp4(_), _) => handler.on_mp4(event).await,
+        (Output::Stems(_), _) => handler.on_stems(event).await,
+        (Output::Midi(_), _) => handler.on_midi(event).await,
+        (Output::Covers(_), _) => handler.on_cover(event).await,
+        (Output::Voice(_), _) => handler.on_voice(event).await,
         _ => handler.on_other(event).await,
     }
+}
+
+/// Whether the task succeeded, but nothing that it made was found.
+fn is_empty_success(event: &Event) -> bool {
+    *event.stage() == Stage::Complete && event.callback().results().next().is_none()
+}
+
+/// Logs a success without a result, whoever handles it: it may be a paid result that this version
+/// does not understand.
+pub(crate) fn warn_of_empty_success(event: &Event) {
+    if is_empty_success(event) {
+        let (key, product) = (event.key(), event.callback().product());
+        tracing::warn!(%key, %product, "the task succeeded, but no result was found in the callback; its body is passed on as it came");
+    }
+}
+
+/// Logs that nobody handles a product.
+fn unhandled(event: &Event, method: &'static str) -> Result<(), HandlerError> {
+    let (key, product) = (event.key(), event.callback().product());
+    tracing::warn!(%key, %product, "not handled: CallbackHandler::{method} is not implemented");
+    Ok(())
 }

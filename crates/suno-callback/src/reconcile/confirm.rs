@@ -8,7 +8,6 @@ use tokio::time::timeout;
 
 use super::{Obstacle, Reconciler};
 use crate::clock::doubled;
-use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
@@ -173,25 +172,22 @@ enum Another {
 
 /// Returns the number of results that a callback reports.
 fn results(callback: &Callback) -> u16 {
-    match Content::of_callback(callback) {
-        Content::Event { results, .. } => results,
-        Content::Quarantined { .. } => 0,
-    }
+    u16::try_from(callback.result_count()).unwrap_or(u16::MAX)
 }
 
 /// Returns the kind of the task: the recorded one or, if its submit is not known, the one that the
 /// callback shows.
 fn kind(event: &Event) -> TaskKind {
     event.kind.clone().unwrap_or_else(|| {
-        let route = match event.callback.job_state() {
-            Some(_) => Route::Jobs,
-            None => Route::Direct,
+        let is_of_jobs = |name| event.callback.data_extra.json(name).is_some();
+        let route = match is_of_jobs("resultJson") || is_of_jobs("failCode") {
+            true => Route::Jobs,
+            false => Route::Direct,
         };
-        let product = match Content::of_callback(&event.callback) {
-            Content::Event { product, .. } => product,
-            Content::Quarantined { .. } => Product::OTHER,
-        };
-        TaskKind::new(route, product)
+        let product = event.callback.product();
+        // A failure need not say what was to be made, and then it is usually a song.
+        let is_known = product != Product::OTHER;
+        TaskKind::new(route, if is_known { product } else { Product::SONG })
     })
 }
 

@@ -11,7 +11,7 @@ use suno_callback::{
 use suno_client::{ApiKey, Client, Retry};
 use suno_emulator::{Config, Emulator};
 use suno_testkit::wrapper::Fault;
-use suno_types::{AddInstrumental, Provider, TaskId};
+use suno_types::{AddInstrumental, Provider, Request, TaskId};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -211,10 +211,9 @@ impl Desk {
 #[tokio::test]
 async fn every_event_carries_the_name_that_the_application_gave_to_its_submit() {
     let desk = Desk::new().await;
-    let order = Reference::new("order-42").unwrap();
     let submitter = desk.submitter();
     let request = desk.request("Harbour");
-    let submitted = submitter.submit_for(order, &request).await.unwrap();
+    let submitted = submitter.submit_for("order-42", &request).await.unwrap();
     desk.only_task().await;
     let named = Some("order-42".to_owned());
     let references = desk.references(&submitted.task_id).await;
@@ -224,9 +223,8 @@ async fn every_event_carries_the_name_that_the_application_gave_to_its_submit() 
 #[tokio::test]
 async fn the_name_comes_back_although_the_answer_was_lost_and_also_with_what_is_polled() {
     let desk = Desk::new().await;
-    let order = Reference::new("order-42").unwrap();
     let request = desk.request("[emulator:cut,drop-complete]");
-    let err = desk.submitter().submit_for(order.clone(), &request).await;
+    let err = desk.submitter().submit_for("order-42", &request).await;
     assert!(err.unwrap_err().is_ambiguous());
     let task_id = desk.only_task().await;
     let reconciler = Reconciler::new(desk.inbox.clone(), desk.client.clone());
@@ -242,7 +240,7 @@ async fn a_submit_of_which_nothing_was_heard_is_listed_with_its_name() {
     let desk = Desk::new().await;
     let order = Reference::new("order-42").unwrap();
     let request = desk.request("[emulator:cut,drop]");
-    let submitted = desk.submitter().submit_for(order.clone(), &request).await;
+    let submitted = desk.submitter().submit_for("order-42", &request).await;
     submitted.unwrap_err();
     assert_eq!(desk.open().await[0].reference, Some(order));
 }

@@ -1,8 +1,10 @@
 //! `suno credits`: prints the remaining credits of the account.
 
+use suno_types::Route;
+
 use crate::failure::Failure;
-use crate::output::{self, Line};
-use crate::{advice, provider};
+use crate::line::Line;
+use crate::{advice, output, provider};
 
 /// Print how many credits are left in the account.
 #[derive(Debug, clap::Args)]
@@ -19,7 +21,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let client = arguments.provider.client()?;
+    let client = arguments.provider.client(Route::Direct)?;
     let credits = client.credits().await.map_err(advice::failure)?.0;
     let told = if arguments.json {
         output::json(&Line::Credits { credits })

@@ -150,11 +150,13 @@ async fn job(
     let Some((_, last)) = stages.last() else {
         return Err(Failure::failed(anyhow!("no callback arrived")));
     };
-    let saved = song::download(client, last.tracks(), dir, progress).await?;
+    let files = song::tracks(last.tracks());
+    let downloads = song::download(client, &files, dir, progress).await?;
+    downloads.check()?;
     Ok(Done {
         task_id: submitted.task_id,
         stages,
-        saved,
+        downloads,
     })
 }
 
@@ -203,7 +205,7 @@ async fn follow(
 struct Done {
     task_id: TaskId,
     stages: Vec<Handled>,
-    saved: Vec<song::Saved>,
+    downloads: song::Downloads,
 }
 
 impl Done {
@@ -218,7 +220,7 @@ impl Done {
             ))?;
         }
         match self.stages.last() {
-            Some((_, last)) => song::tell_tracks(last.tracks(), &self.saved),
+            Some((_, last)) => song::tell_tracks(last.tracks(), &self.downloads),
             None => Ok(()),
         }
     }

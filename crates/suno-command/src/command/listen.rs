@@ -14,15 +14,18 @@ use suno_callback::{
 };
 use suno_client::Client;
 use suno_store_sqlite::SqliteStore;
+use suno_types::Route;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::acknowledging::Acknowledgements;
 use crate::failure::Failure;
-use crate::output::{self, Line, Odd};
+use crate::line::{ContraryLine, HandledLine, Line};
+use crate::output;
 use crate::printer::Printer;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
+use crate::store::StoreUrl;
 use crate::{address, environment, log, provider};
 
 /// The time that lines already being written may take after a stop.
@@ -133,21 +136,6 @@ impl std::str::FromStr for CallbackPath {
     }
 }
 
-/// The store for events.
-#[derive(Debug, Clone)]
-struct StoreUrl(String);
-
-impl std::str::FromStr for StoreUrl {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(Self(path.to_owned())),
-            _ => Err("the store must be written as sqlite:FILE, such as sqlite:suno.db"),
-        }
-    }
-}
-
 /// The largest body of a callback, in bytes.
 #[derive(Debug, Clone, Copy)]
 struct BodyMax(usize);
@@ -178,7 +166,7 @@ impl std::str::FromStr for BodyMax {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let verification = verification(&arguments)?;
     let client = match arguments.confirm {
-        true => Some(arguments.provider.client()?),
+        true => Some(arguments.provider.client(Route::Direct)?),
         false => None,
     };
     let shutdown = Shutdown::listen(arguments.stop_grace.0)?;
@@ -188,14 +176,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             arguments.addr
         ))
     })?;
-    let StoreUrl(file) = &arguments.store;
-    let store = SqliteStore::open(file)
-        .map_err(|err| Failure::usage(err).context(format!("cannot open the store {file}")))?;
+    let store = arguments.store.open()?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let url = format!("http://{address}{}", arguments.path.0.trim_end_matches('/'));
     let lines = Lines::start(&arguments, &url).map_err(Failure::failed)?;
 
-    let pipeline = pipeline(&arguments, Arc::new(store), &lines, verification, client)?;
+    let pipeline = pipeline(&arguments, store, &lines, verification, client)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = Serve::new(listener, pipeline.receiver())
         .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING))
@@ -300,7 +286,7 @@ impl Lines {
             if has_accepted && delivery.source == Source::Callback {
                 log::line(&output::accepted(delivery, accepted, SystemClock.now()));
             }
-            if let Some(line) = odd(delivery, accepted).filter(|_| json)
+            if let Some(line) = contrary(delivery, accepted).filter(|_| json)
                 && let Ok(line) = output::json_line(&line)
             {
                 printer.print_if_possible(line);
@@ -330,14 +316,14 @@ impl Lines {
 }
 
 /// Builds the line about a delivery that contradicts an earlier one.
-fn odd(delivery: &Delivery, accepted: Acceptance) -> Option<Line<'_>> {
+fn contrary(delivery: &Delivery, accepted: Acceptance) -> Option<Line<'_>> {
     let Content::Event { key, .. } = &delivery.content else {
         return None;
     };
-    let odd = Odd::new(key, delivery);
+    let line = ContraryLine::new(key, delivery);
     match accepted {
-        Acceptance::Conflict => Some(Line::Conflict(odd)),
-        Acceptance::Late if key.stage().is_terminal() => Some(Line::Contradiction(odd)),
+        Acceptance::Conflict => Some(Line::Conflict(line)),
+        Acceptance::Late if key.stage().is_terminal() => Some(Line::Contradiction(line)),
         _ => None,
     }
 }
@@ -383,7 +369,9 @@ fn announce(url: &str, json: bool) -> io::Result<()> {
 /// Builds the line about a handled event.
 fn line(event: &Event, json: bool) -> Result<String, HandlerError> {
     if json {
-        Ok(output::json_line(&Line::from(event))?)
+        Ok(output::json_line(&Line::Handled(Box::new(
+            HandledLine::new(event),
+        )))?)
     } else {
         Ok(output::sentence(event))
     }

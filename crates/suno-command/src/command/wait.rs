@@ -4,19 +4,19 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use suno_client::{Client, WaitError};
-use suno_types::{TaskId, TaskRecord};
+use suno_types::{Output, Product, Route, TaskId, TaskKind, TaskRecord};
 
 use crate::failure::Failure;
-use crate::output::{self, Line};
+use crate::line::{FinishedLine, Line};
 use crate::progress::Progress;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{advice, provider, song};
+use crate::{advice, output, provider, song};
 
 /// Wait until a task ends, by polling, and print the result.
 ///
-/// The exit code is 0 if the task completed, and 1 if it failed or was still running at the
-/// deadline.
+/// The exit code is 0 if the task completed, and 1 if it failed, if it was still running at the
+/// deadline, or if a file could not be downloaded. Run again, it downloads only what is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -26,10 +26,35 @@ pub(crate) struct Arguments {
     /// Task id
     #[arg(value_name = "TASK_ID")]
     task_id: TaskId,
+    /// What the task makes, which decides where it is polled
+    #[arg(long, value_name = "PRODUCT", default_value = "song", value_parser = PRODUCTS)]
+    product: String,
     #[command(flatten)]
     waiting: Waiting,
     #[command(flatten)]
     provider: provider::Arguments,
+    #[command(flatten)]
+    route: provider::RouteArgument,
+}
+
+/// The products that can be polled.
+const PRODUCTS: [&str; 10] = [
+    "song",
+    "lyrics",
+    "wav",
+    "mp4",
+    "stems",
+    "midi",
+    "cover",
+    "voice",
+    "voice_phrase",
+    "recovery",
+];
+
+/// A task, and what must be known to poll it.
+pub(crate) struct Polled {
+    pub(crate) task_id: TaskId,
+    pub(crate) kind: TaskKind,
 }
 
 /// The options for waiting, and for what follows.
@@ -52,32 +77,46 @@ pub(crate) struct Waiting {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments {
         task_id,
+        product,
         waiting,
         provider,
+        route,
     } = arguments;
-    let client = provider.client()?;
+    let route = route.route();
+    let kind = TaskKind::new(route, Product::from(product));
+    let client = provider.client(route)?;
     song::make_folder(waiting.download.as_deref())?;
     let shutdown = Shutdown::listen(Shutdown::GRACE)?;
-    finish(&client, &task_id, &waiting, &provider, shutdown).await
+    let polled = Polled { task_id, kind };
+    finish(&client, &polled, &waiting, &provider, shutdown).await
 }
 
 /// Returns the command that continues the wait.
-pub(crate) fn again(task_id: &TaskId, provider: &provider::Arguments) -> String {
-    format!("suno wait {task_id}{}", provider.words())
+pub(crate) fn again(task_id: &TaskId, kind: &TaskKind, provider: &provider::Arguments) -> String {
+    let product = match &kind.product {
+        product if *product == Product::SONG => String::new(),
+        product => format!(" --product {product}"),
+    };
+    let route = match kind.route {
+        Route::Jobs => " --route jobs",
+        _ => "",
+    };
+    format!("suno wait {task_id}{product}{route}{}", provider.words())
 }
 
 /// Waits for a task and prints its result.
 pub(crate) async fn finish(
     client: &Client,
-    task_id: &TaskId,
+    polled: &Polled,
     waiting: &Waiting,
     provider: &provider::Arguments,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
-    let again = again(task_id, provider);
+    let task_id = &polled.task_id;
+    let again = again(task_id, &polled.kind, provider);
     let progress = Progress::start();
     let all = async {
-        let record = match watch(client, task_id, waiting, &progress).await? {
+        let record = match watch(client, polled, waiting, &progress).await? {
             Ok(record) => record,
             Err(err) => return Err(told(&err, client, waiting.json, &again)?),
         };
@@ -99,12 +138,14 @@ pub(crate) async fn finish(
 /// Polls a task until it ends, and reports each status.
 async fn watch(
     client: &Client,
-    task_id: &TaskId,
+    polled: &Polled,
     waiting: &Waiting,
     progress: &Progress,
 ) -> Result<Result<TaskRecord, WaitError>, Failure> {
+    let task_id = &polled.task_id;
     progress.wait_for(&format!("waiting for {task_id}"));
     let wait = client.wait(task_id, waiting.deadline.0);
+    let wait = wait.with_kind(polled.kind.clone());
     let mut updates = wait.with_interval(waiting.interval.0).updates();
     loop {
         let record = match updates.next().await {
@@ -128,17 +169,15 @@ async fn watch(
 
 /// Describes the current wait and the progress of the task.
 fn sentence(record: &TaskRecord) -> String {
-    let ready = record
-        .tracks
-        .iter()
-        .filter(|track| track.is_ready())
-        .count();
     let status = output::visible(record.status.as_str());
-    let count = record.tracks.len();
-    format!(
-        "waiting for {}: {status}, {ready} of {count} tracks ready",
-        record.task_id
-    )
+    let so_far = match record.output() {
+        Output::Songs(tracks) => {
+            let ready = tracks.iter().filter(|track| track.is_ready()).count();
+            format!("{ready} of {} tracks ready", tracks.len())
+        }
+        _ => format!("{} results", record.results().count()),
+    };
+    format!("waiting for {}: {status}, {so_far}", record.task_id)
 }
 
 /// Reports a wait that ended without a finished task: as a line on stdout with `--json`, and as a
@@ -164,10 +203,6 @@ fn tell_unfinished(task_id: &TaskId, reason: &str) -> std::io::Result<()> {
 }
 
 fn tell_failed(record: &TaskRecord) -> std::io::Result<()> {
-    output::json(&Line::Finished {
-        task_id: record.task_id.as_str(),
-        stage: "failed",
-        code: record.error_code.map(|code| code.0),
-        tracks: Vec::new(),
-    })
+    let line = FinishedLine::new(record, "failed");
+    output::json(&Line::Finished(Box::new(line)))
 }

@@ -11,5 +11,6 @@ mod lines;
 mod listening;
 mod process;
 mod saying;
+mod schema;
 mod stopping;
 mod submitting;

@@ -12,6 +12,8 @@ use suno_testkit::process::Lines;
 use suno_testkit::receiver::address_of;
 use suno_types::signature::WebhookKey;
 
+use crate::schema::assert_described;
+
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const KEY: &str = "whk-amber-otter";
@@ -74,9 +76,11 @@ impl Process {
         self.lines.recv_timeout(PATIENCE).unwrap().1
     }
 
-    /// The next line, as JSON.
+    /// The next line, as JSON that the schema describes.
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.line()).unwrap()
+        let line = serde_json::from_str(&self.line()).unwrap();
+        assert_described(&line);
+        line
     }
 
     /// Sends a signal.

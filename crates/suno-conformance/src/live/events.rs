@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::send::Sender;
 use super::target::{Events, Target};
-use crate::receiver::Handled;
+use crate::receiver::{Handled, comparable_stage};
 
 /// The maximum time between the response to a delivery and the listing of its event.
 const EVENT_TIME_MAX: Duration = Duration::from_secs(3);
@@ -66,7 +66,8 @@ impl<'a> Watch<'a> {
         let deadline = Instant::now() + EVENT_TIME_MAX;
         while self.events.is_some() && self.late < LATE_MAX {
             self.look(sender).await?;
-            if due.iter().all(|due| self.seen.contains(due)) {
+            let is_seen = |due: &Handled| self.seen.iter().any(|seen| seen.is_of_stage(due));
+            if due.iter().all(is_seen) {
                 break;
             }
             if Instant::now() >= deadline {
@@ -153,13 +154,19 @@ fn parse(lines: &[u8]) -> Result<Vec<Handled>> {
 fn read(event: &Value) -> Option<Handled> {
     let task_id = event["task_id"].as_str()?.to_owned();
     let (stage, code) = match (event["stage"].as_str(), event["code"].as_i64()) {
-        (Some(stage), Some(code)) => (stage.to_owned(), code),
+        (Some(stage), Some(code)) => (comparable_stage(stage), code),
         _ => (event.to_string(), 0),
     };
+    let text = |name: &str| event[name].as_str().map(str::to_owned);
+    let revision = event["revision"].as_u64().unwrap_or_default();
     Some(Handled {
         task_id,
         stage,
         code,
+        revision: u32::try_from(revision).unwrap_or(u32::MAX),
+        product: text("product"),
+        path: text("path"),
+        query: text("query"),
     })
 }
 
@@ -171,12 +178,16 @@ mod tests {
     fn handled_events_are_read_and_others_passed_over() {
         let lines = br#"{"event":"listening","url":"x"}
 
-            {"event":"handled","task_id":"t","stage":"first","code":200,"attempt":1}
+            {"event":"handled","task_id":"t","stage":"first","code":200,"attempt":1,"revision":2,"product":"song"}
             "#;
         let expected = Handled {
             task_id: "t".to_owned(),
             stage: "first".to_owned(),
             code: 200,
+            revision: 2,
+            product: Some("song".to_owned()),
+            path: None,
+            query: None,
         };
         assert_eq!(parse(lines).unwrap(), [expected]);
     }

@@ -60,7 +60,9 @@ impl Plan {
             let mut planned = rewriter.step(step, expect.answers[place].clone());
             planned.with_next = step.together && next.is_some_and(|next| next.together);
             planned.event = event(&planned).and_then(|event| {
-                let place = awaited.iter().position(|awaited| *awaited == event)?;
+                let place = awaited
+                    .iter()
+                    .position(|awaited| awaited.is_of_stage(&event))?;
                 Some(awaited.remove(place))
             });
             steps.push(planned);
@@ -107,6 +109,8 @@ fn applicable(case: &Case, target: &Target) -> Result<(), String> {
         "it needs the token of the target: give --token-env".to_owned()
     } else if input.token.is_none() && target.token.is_some() {
         "it is for a receiver without a token".to_owned()
+    } else if input.token_in.is_some() || !input.other_tokens.is_empty() {
+        "its tokens stand elsewhere, or there are several of them".to_owned()
     } else if input.body_bytes_max.is_some() && target.body_bytes_max.is_none() {
         "it needs the maximum size of a body that the target accepts: give --body-bytes-max"
             .to_owned()
@@ -180,16 +184,15 @@ impl Rewriter<'_> {
             Some(rest) if rest.is_empty() || rest.starts_with(['/', '?']) => rest,
             _ => return path.to_owned(),
         };
-        let path = match (
-            &self.case.input.token,
-            &self.target.token,
-            rest.strip_prefix('/'),
-        ) {
-            (Some(token), Some(own_token), Some(segment)) if token.starts_with(segment) => {
+        let behind = rest.strip_prefix('/').unwrap_or_default();
+        let end = behind.find(['/', '?']).unwrap_or(behind.len());
+        let (segment, more) = behind.split_at(end);
+        let path = match (&self.case.input.token, &self.target.token) {
+            (Some(token), Some(own_token)) if !segment.is_empty() && token.starts_with(segment) => {
                 // A prefix of the token is replaced by a prefix of the target's token.
                 let missing = token.len() - segment.len();
                 let kept = own_token.len().saturating_sub(missing);
-                format!("{own}/{}", own_token.get(..kept).unwrap_or(own_token))
+                format!("{own}/{}{more}", own_token.get(..kept).unwrap_or(own_token))
             }
             _ => format!("{own}{rest}"),
         };

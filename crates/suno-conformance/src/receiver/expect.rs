@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::json;
+use suno_callback::Event;
 use suno_types::Callback;
 
 use crate::compare::differences;
@@ -32,13 +33,20 @@ pub(crate) struct ExpectAnswer {
     pub(crate) body_excludes: Vec<String>,
 }
 
-/// An event that reached the handler.
+/// An event that reached the handler. The members that a case does not list are not compared, but
+/// for the revision.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Handled {
     pub(crate) task_id: String,
     pub(crate) stage: String,
     pub(crate) code: i64,
+    #[serde(default)]
+    pub(crate) revision: u32,
+    pub(crate) product: Option<String>,
+    /// What the callback URL had behind the path of the receiver.
+    pub(crate) path: Option<String>,
+    pub(crate) query: Option<String>,
 }
 
 /// The progress of a task.
@@ -58,13 +66,68 @@ pub(crate) struct ExpectedAnswer {
     pub(crate) body: Vec<u8>,
 }
 
+impl From<&Event> for Handled {
+    fn from(event: &Event) -> Self {
+        let suffix = event.suffix();
+        Self {
+            revision: event.revision(),
+            path: Some(suffix.path().to_owned()),
+            query: Some(suffix.query().to_owned()),
+            stage: comparable_stage(event.stage().as_str()),
+            ..Self::from(event.callback())
+        }
+    }
+}
+
+/// The stage as it is compared. Behind `unspecified`, a receiver may add what tells such callbacks of
+/// one task apart.
+pub(crate) fn comparable_stage(stage: &str) -> String {
+    let is_told_apart = stage.starts_with("unspecified-");
+    String::from(if is_told_apart { "unspecified" } else { stage })
+}
+
+/// The first revision, with an unknown URL.
 impl From<&Callback> for Handled {
     fn from(callback: &Callback) -> Self {
         Self {
             task_id: callback.task_id.to_string(),
             stage: callback.stage().to_string(),
             code: callback.code.0,
+            revision: 0,
+            product: Some(callback.product().to_string()),
+            path: None,
+            query: None,
         }
+    }
+}
+
+impl Handled {
+    /// Whether two events report the same stage of a task.
+    pub(crate) fn is_of_stage(&self, other: &Self) -> bool {
+        let stage = |event: &Self| (event.task_id.clone(), event.stage.clone(), event.code);
+        stage(self) == stage(other)
+    }
+
+    /// The members that `expected` lists.
+    fn as_listed(&self, expected: Option<&Self>) -> String {
+        let mut text = format!("{} {} {}", self.task_id, self.stage, self.code);
+        if self.revision > 0 {
+            text += &format!(" revision {}", self.revision);
+        }
+        let listed = |member: fn(&Self) -> Option<&String>| {
+            expected.and_then(member)?;
+            Some(member(self).map_or("unknown", String::as_str))
+        };
+        for (name, value) in [
+            ("product", listed(|event| event.product.as_ref())),
+            ("path", listed(|event| event.path.as_ref())),
+            ("query", listed(|event| event.query.as_ref())),
+        ] {
+            if let Some(value) = value {
+                text += &format!(" {name} {value:?}");
+            }
+        }
+        text
     }
 }
 
@@ -97,7 +160,12 @@ impl Expect {
     }
 
     pub(crate) fn judge_handled(&self, handled: &[Handled]) -> Vec<String> {
-        let words = |all: &[Handled]| all.iter().map(Handled::to_string).collect::<Vec<_>>();
+        let words = |all: &[Handled]| -> Vec<String> {
+            let placed = all.iter().enumerate();
+            placed
+                .map(|(place, event)| event.as_listed(self.handled.get(place)))
+                .collect()
+        };
         let (expected, got) = (words(&self.handled), words(handled));
         differences(&json!({"handled": expected}), &json!({"handled": got}))
     }
@@ -166,12 +234,6 @@ impl ExpectedAnswer {
     }
 }
 
-impl std::fmt::Display for Handled {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", self.task_id, self.stage, self.code)
-    }
-}
-
 impl Standing {
     fn judge(&self, task_id: &str, got: Option<&Self>) -> Vec<String> {
         let form = |standing: &Self, tracks: bool| {
@@ -222,6 +284,45 @@ mod tests {
         for answer in bad {
             assert_eq!(expected.judge(0, &answer).len(), 1, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn an_event_is_judged_by_its_revision_and_the_members_that_are_listed() {
+        let event = |more: serde_json::Value| -> Handled {
+            let mut event = json!({"task_id": "t", "stage": "complete", "code": 200});
+            let members = event.as_object_mut().unwrap();
+            members.extend(more.as_object().unwrap().clone());
+            serde_json::from_value(event).unwrap()
+        };
+        let expect = |more| Expect {
+            answers: Vec::new(),
+            handled: vec![event(more)],
+            quarantined: 0,
+            projection: BTreeMap::new(),
+        };
+        let got = [event(json!({"product": "wav", "query": "a=1", "path": ""}))];
+        for listed in [
+            json!({}),
+            json!({"product": "wav"}),
+            json!({"query": "a=1", "path": ""}),
+        ] {
+            assert!(
+                expect(listed.clone()).judge_handled(&got).is_empty(),
+                "{listed}"
+            );
+        }
+        for other in [
+            json!({"product": "mp4"}),
+            json!({"query": ""}),
+            json!({"revision": 1}),
+        ] {
+            assert_eq!(
+                expect(other.clone()).judge_handled(&got).len(),
+                1,
+                "{other}"
+            );
+        }
+        assert_eq!(expect(json!({})).judge_handled(&[]).len(), 1);
     }
 
     #[test]

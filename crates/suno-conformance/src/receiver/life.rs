@@ -74,7 +74,7 @@ impl Life {
         }
         let seen = seen.clone();
         let handler = handler_fn(move |event: Event| {
-            seen.note_handled(event.callback().clone());
+            seen.note_handled(event);
             async { Ok(()) }
         });
         Ok(Self {
@@ -136,8 +136,11 @@ fn verification(input: &Input) -> Result<Verification> {
     for key in &input.keys {
         verification = verification.with_webhook_key(&key.text);
     }
-    if let Some(token) = &input.token {
+    for token in input.token.iter().chain(&input.other_tokens) {
         verification = verification.with_token(Token::new(token)?);
+    }
+    if let Some(place) = &input.token_in {
+        verification = verification.with_token_in(place.parse()?);
     }
     Ok(verification)
 }

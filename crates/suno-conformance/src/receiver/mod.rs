@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use suno_types::{Callback, Code, TaskProgress};
+use suno_callback::Event;
+use suno_types::{Code, TaskProgress};
 
 use crate::parts::{Body, Headers, Key, Parts};
 
-pub(super) use expect::{Expect, ExpectAnswer, ExpectedAnswer, Handled};
+pub(super) use expect::{Expect, ExpectAnswer, ExpectedAnswer, Handled, comparable_stage};
 use life::{Life, StoreKind};
 use watched::HandledLog;
 
@@ -24,6 +25,11 @@ pub(super) type Case = Parts<Input, Expect>;
 pub(super) struct Input {
     pub(super) keys: Vec<Key>,
     pub(super) token: Option<String>,
+    /// Where the token stands, if not in the path.
+    pub(super) token_in: Option<String>,
+    /// Further tokens that are accepted.
+    #[serde(default)]
+    pub(super) other_tokens: Vec<String>,
     pub(super) body_bytes_max: Option<usize>,
     pub(super) steps: Vec<Step>,
 }
@@ -123,14 +129,14 @@ impl Case {
 /// The results of all steps.
 struct Played {
     answers: Vec<ExpectedAnswer>,
-    handled: Vec<Callback>,
+    handled: Vec<Event>,
     quarantined: u64,
 }
 
 /// Derives the progress of each task from the handled events.
-fn projection(handled: &[Callback]) -> BTreeMap<String, expect::Standing> {
+fn projection(handled: &[Event]) -> BTreeMap<String, expect::Standing> {
     let mut tasks: BTreeMap<String, TaskProgress> = BTreeMap::new();
-    for callback in handled {
+    for callback in handled.iter().map(Event::callback) {
         let progress = tasks.entry(callback.task_id.to_string()).or_default();
         progress.absorb_callback(callback);
     }

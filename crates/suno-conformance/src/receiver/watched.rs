@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use suno_callback::{
     Acceptance, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
-    EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
+    Event, EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
     OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive,
     RedriveResult, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
 };
-use suno_types::{Callback, Stage, TaskId};
+use suno_types::{Stage, TaskId};
 use tokio::sync::Notify;
 
 /// The maximum number of events that reach the handler. A receiver that passes on more never
@@ -24,7 +24,7 @@ pub(super) struct HandledLog(Arc<Record>);
 #[derive(Debug, Default)]
 struct Record {
     down: AtomicBool,
-    handled: Mutex<Vec<Callback>>,
+    handled: Mutex<Vec<Event>>,
 }
 
 impl HandledLog {
@@ -34,8 +34,8 @@ impl HandledLog {
     }
 
     /// Records an event that reached the handler.
-    pub(super) fn note_handled(&self, callback: Callback) {
-        lock(&self.0.handled).push(callback);
+    pub(super) fn note_handled(&self, event: Event) {
+        lock(&self.0.handled).push(event);
     }
 
     fn is_overrun(&self) -> bool {
@@ -43,7 +43,7 @@ impl HandledLog {
     }
 
     /// Returns the events that reached the handler, in order.
-    pub(super) fn handled(&self) -> Vec<Callback> {
+    pub(super) fn handled(&self) -> Vec<Event> {
         lock(&self.0.handled).clone()
     }
 }

@@ -1,0 +1,389 @@
+//! `suno submit`: submits a task of any operation. The options of each come from the table of
+//! operations in `suno-types`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand, value_parser};
+use suno_callback::{Reference, SubmitError, SubmitId, Submitter};
+use suno_client::{Client, ClientError};
+use suno_types::{
+    DynamicRequest, Field, FieldKind, InvalidField, Operation, Request, RequestBuilder, Route,
+    TaskId,
+};
+
+use super::wait::{self, Waiting};
+use crate::failure::Failure;
+use crate::line::Line;
+use crate::progress::Progress;
+use crate::shutdown::Shutdown;
+use crate::store::StoreUrl;
+use crate::{advice, output, provider, song};
+
+/// The field that a local file is uploaded for.
+const UPLOAD_URL: &str = "upload_url";
+/// Stands for the URL of a file that is not uploaded yet, while the other fields are checked.
+const NOT_UPLOADED: &str = "https://not-uploaded.invalid/";
+
+/// Submit a task.
+///
+/// A submit spends credits, so it is never repeated automatically. If the provider refused it, the exit
+/// code is 3 and nothing was paid. If it is unclear whether the provider accepted it, the exit code is 4:
+/// the task may exist and may have been paid for.
+///
+/// With --store, the submit is recorded before it is sent, so that a callback of its task makes it known
+/// even if the answer was lost, and `suno listen` on the same store prints its --reference.
+///
+/// `suno add-vocals …` is short for `suno submit add-vocals …`, and so on for each operation.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  export SUNO_API_KEY=…
+  suno submit add-instrumental --upload-url https://media.example.com/voice.mp3 \\
+    --title 'Harbour lights' --tags 'warm, acoustic' --negative-tags 'heavy drums' \\
+    --callback-url https://app.example.com/suno/callback --wait --download songs")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// A task as the command line describes it.
+#[derive(Debug)]
+struct Task {
+    operation: Operation,
+    /// The names and values of the fields that were given.
+    fields: Vec<(&'static str, String)>,
+    upload_file: Option<PathBuf>,
+    options: Options,
+}
+
+/// The options that all operations have.
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// URL to which the provider posts callbacks
+    #[arg(long, value_name = "URL")]
+    callback_url: Option<String>,
+    /// Store that records the submit before it is sent, such as sqlite:suno.db
+    #[arg(long, value_name = "STORE")]
+    store: Option<StoreUrl>,
+    /// Your own name for the submit, such as an order number; events of its task carry it
+    #[arg(long, value_name = "TEXT", requires = "store")]
+    reference: Option<Reference>,
+    /// Wait until the task ends; implied by --download
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    provider: provider::Arguments,
+    #[command(flatten)]
+    route: provider::RouteArgument,
+}
+
+/// Puts the word `submit` before an operation that is given as a command.
+pub(crate) fn with_command(
+    arguments: impl Iterator<Item = OsString>,
+) -> impl Iterator<Item = OsString> {
+    let mut arguments = arguments.peekable();
+    let program = arguments.next();
+    let word = arguments.peek().and_then(|word| word.to_str());
+    let is_operation = word.is_some_and(|word| word.parse::<Operation>().is_ok());
+    let submit = is_operation.then(|| "submit".into());
+    program.into_iter().chain(submit).chain(arguments)
+}
+
+impl Subcommand for Task {
+    fn augment_subcommands(command: Command) -> Command {
+        let operations = Operation::all().map(command_of);
+        command
+            .subcommand_value_name("OPERATION")
+            .subcommand_help_heading("Operations")
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .disable_help_subcommand(true)
+            .subcommands(operations)
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        name.parse::<Operation>().is_ok()
+    }
+}
+
+/// The command of an operation.
+fn command_of(operation: Operation) -> Command {
+    let takes_file = operation
+        .fields()
+        .iter()
+        .any(|field| field.name() == UPLOAD_URL);
+    let command = Command::new(operation.as_str()).about(operation.to_string());
+    let command = command.args(operation.fields().iter().map(option_of));
+    let command = match takes_file {
+        true => command.arg(
+            Arg::new("upload-file")
+                .long("upload-file")
+                .value_name("PATH")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with(UPLOAD_URL)
+                .help("Local audio file that is uploaded first, instead of --upload-url"),
+        ),
+        false => command,
+    };
+    Options::augment_args(command)
+}
+
+/// The option of a field.
+fn option_of(field: &Field) -> Arg {
+    let bound = field.kind().bound();
+    let help = field.help().trim_end_matches('.');
+    let option = Arg::new(field.name()).long(field.option());
+    let is_upload = field.name() == UPLOAD_URL;
+    let option = match field.kind() {
+        FieldKind::Flag => return option.help(help.to_owned()).action(ArgAction::SetTrue),
+        FieldKind::Choice { words, .. } => {
+            option.value_parser(words.to_vec()).help(help.to_owned())
+        }
+        FieldKind::Urls { .. } => option
+            .action(ArgAction::Append)
+            .help(format!("{help}; give it once for each URL")),
+        FieldKind::Url | FieldKind::Id | FieldKind::Model => option.help(help.to_owned()),
+        _ => option.help(format!("{help}; {bound}")),
+    };
+    let option = option
+        .value_name(value_name(field.kind()))
+        .allow_negative_numbers(true);
+    match (field.is_required(), is_upload) {
+        (true, true) => option.required_unless_present("upload-file"),
+        (is_required, _) => option.required(is_required),
+    }
+}
+
+fn value_name(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Id => "ID",
+        FieldKind::Url | FieldKind::Urls { .. } => "URL",
+        FieldKind::Model => "MODEL",
+        FieldKind::Choice { .. } => "WORD",
+        FieldKind::Weight | FieldKind::Integer { .. } => "NUMBER",
+        FieldKind::Seconds { .. } => "SECONDS",
+        _ => "TEXT",
+    }
+}
+
+impl FromArgMatches for Task {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
+        let (name, matches) = matches.subcommand().ok_or_else(missing)?;
+        let operation: Operation = name.parse().map_err(|_| missing())?;
+        let mut fields = Vec::new();
+        for field in operation.fields() {
+            let name = field.name();
+            match field.kind() {
+                FieldKind::Flag if matches.get_flag(name) => fields.push((name, "true".to_owned())),
+                FieldKind::Flag => {}
+                _ => {
+                    let values = matches.get_many::<String>(name).into_iter().flatten();
+                    fields.extend(values.map(|value| (name, value.clone())));
+                }
+            }
+        }
+        let upload_file = matches.try_get_one::<PathBuf>("upload-file").ok().flatten();
+        Ok(Self {
+            operation,
+            fields,
+            upload_file: upload_file.cloned(),
+            options: Options::from_arg_matches(matches)?,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Task {
+        operation,
+        fields,
+        upload_file,
+        options,
+    } = arguments.task;
+    let route = options.route.route();
+    let url = options.callback_url.as_deref();
+    // Everything is checked before anything is sent or made.
+    let placeholder = upload_file.as_ref().map(|_| NOT_UPLOADED);
+    let mut request =
+        request(operation, &fields, placeholder, url, route).map_err(Failure::usage)?;
+    let client = options.provider.client(route)?;
+    let store = options.store.as_ref().map(StoreUrl::open).transpose()?;
+    let waiting = &options.waiting;
+    song::make_folder(waiting.download.as_deref())?;
+    let shutdown = Shutdown::listen(Shutdown::GRACE)?;
+    if let Some(path) = &upload_file {
+        let uploaded = song::upload(&client, path, waiting.json, shutdown.clone()).await?;
+        let built = self::request(operation, &fields, Some(&uploaded), url, route);
+        request = built.map_err(Failure::failed)?;
+    }
+    let sending = Sending {
+        client: &client,
+        submitter: store.map(|store| Submitter::new(client.clone(), store)),
+        reference: options.reference.as_ref(),
+        json: waiting.json,
+    };
+    let task_id = sending.submit(&request, shutdown.clone()).await?;
+    sending.tell_submitted(&task_id, operation)?;
+    let kind = request.kind(route);
+    if options.wait || waiting.download.is_some() {
+        let polled = wait::Polled { task_id, kind };
+        return wait::finish(&client, &polled, waiting, &options.provider, shutdown).await;
+    }
+    if !waiting.json {
+        let again = wait::again(&task_id, &kind, &options.provider);
+        Progress::start().step(&format!("wait for it with `{again}`"));
+    }
+    Ok(())
+}
+
+/// Checks the fields.
+fn request(
+    operation: Operation,
+    fields: &[(&'static str, String)],
+    upload_url: Option<&str>,
+    callback_url: Option<&str>,
+    route: Route,
+) -> Result<DynamicRequest, InvalidField> {
+    let mut builder = RequestBuilder::from_fields(operation, fields.iter().cloned())?;
+    if let Some(url) = upload_url {
+        builder = builder.set(UPLOAD_URL, url)?;
+    }
+    builder
+        .callback_url(callback_url.map(str::to_owned))
+        .build_for(route)
+}
+
+/// How a task is submitted, and how that is told.
+struct Sending<'a> {
+    client: &'a Client,
+    /// Records the submit, if there is a store.
+    submitter: Option<Submitter>,
+    reference: Option<&'a Reference>,
+    json: bool,
+}
+
+impl Sending<'_> {
+    async fn submit(
+        &self,
+        request: &DynamicRequest,
+        shutdown: Shutdown,
+    ) -> Result<TaskId, Failure> {
+        let progress = Progress::start();
+        progress.wait_for("submitting");
+        let sent = async {
+            match (&self.submitter, self.reference) {
+                (None, _) => self.client.submit(request).await.map_err(Unsent::Client),
+                (Some(submitter), None) => submitter.submit(request).await.map_err(Unsent::Submit),
+                (Some(submitter), Some(reference)) => submitter
+                    .submit_for(reference.as_str(), request)
+                    .await
+                    .map_err(Unsent::Submit),
+            }
+        };
+        tokio::select! {
+            // First, so that a result that has already arrived is reported despite the stop.
+            biased;
+            submitted = sent => match submitted {
+                Ok(submitted) => Ok(submitted.task_id),
+                Err(err) => Err(self.tell_failed(&err)?),
+            },
+            _ = shutdown.requested() => {
+                self.tell_unknown("stopped", None, None)?;
+                Err(Failure::unknown(anyhow!(
+                    "stopped during the submit; the task may exist and may have been paid for: \
+                     before submitting again, check whether its callback arrives"
+                )))
+            }
+        }
+    }
+
+    /// Tells a submit that returned no task id.
+    fn tell_failed(&self, err: &Unsent) -> Result<Failure, Failure> {
+        let Some(cause) = err.client_error() else {
+            return Ok(Failure::failed(anyhow!("{err}")));
+        };
+        let failure = advice::failure_of_submit(cause);
+        if cause.is_ambiguous() {
+            self.tell_unknown(cause.kind().as_str(), Some(cause), err.submit_id())?;
+        } else if self.json {
+            let told = output::json(&Line::Refused {
+                kind: cause.kind().as_str(),
+                code: cause.code().map(|code| code.0),
+                http_status: cause.http_status(),
+                msg: cause.msg(),
+                task_id: cause.existing_task().map(TaskId::as_str),
+            });
+            told.map_err(Failure::failed)?;
+        }
+        Ok(failure)
+    }
+
+    fn tell_unknown(
+        &self,
+        kind: &str,
+        cause: Option<&ClientError>,
+        submit: Option<SubmitId>,
+    ) -> Result<(), Failure> {
+        if !self.json {
+            return Ok(());
+        }
+        let told = output::json(&Line::Unknown {
+            may_have_been_paid: true,
+            kind,
+            code: cause.and_then(ClientError::code).map(|code| code.0),
+            http_status: cause.and_then(ClientError::http_status),
+            submit: submit.map(|submit| submit.to_string()),
+            reference: self.reference.map(Reference::as_str),
+        });
+        told.map_err(Failure::failed)
+    }
+
+    /// Prints a new task on stdout at once, so that its id is not lost.
+    fn tell_submitted(&self, task_id: &TaskId, operation: Operation) -> Result<(), Failure> {
+        let product = operation.product();
+        let line = Line::Submitted {
+            task_id: task_id.as_str(),
+            product: product.as_str(),
+            reference: self.reference.map(Reference::as_str),
+        };
+        song::tell_submitted(task_id, self.json.then_some(&line))
+    }
+}
+
+/// The reason why there is no task id.
+#[derive(Debug, thiserror::Error)]
+enum Unsent {
+    #[error("{0}")]
+    Client(ClientError),
+    #[error("{0}")]
+    Submit(SubmitError),
+}
+
+impl Unsent {
+    fn client_error(&self) -> Option<&ClientError> {
+        match self {
+            Self::Client(err) => Some(err),
+            Self::Submit(err) => err.client_error(),
+        }
+    }
+
+    fn submit_id(&self) -> Option<SubmitId> {
+        match self {
+            Self::Client(_) => None,
+            Self::Submit(err) => err.submit_id(),
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The lines of `--json`. `docs/lines.schema.json` describes them, and the tests check every line
+//! that they see against it.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::RawValue;
+use suno_callback::{Delivery, Event, EventKey, VerifiedBy};
+use suno_types::{Extra, Lyrics, MediaFile, Output, Stem, TaskRecord, Track};
+
+/// One line; its member `event` names the kind.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Line<'a> {
+    Listening {
+        url: &'a str,
+    },
+    Handled(Box<HandledLine<'a>>),
+    /// A delivery whose content differs from that of the known event.
+    Conflict(ContraryLine<'a>),
+    /// Both complete and failed were delivered for one task.
+    Contradiction(ContraryLine<'a>),
+    /// A local file that the provider now has.
+    Uploaded {
+        path: &'a str,
+        url: &'a str,
+    },
+    Submitted {
+        task_id: &'a str,
+        product: &'a str,
+        /// The application's own name for the submit.
+        reference: Option<&'a str>,
+    },
+    /// The provider did nothing, and nothing was paid.
+    Refused {
+        kind: &'a str,
+        code: Option<i64>,
+        http_status: Option<u16>,
+        msg: Option<&'a str>,
+        /// The task that exists already, if the submit was refused because of it.
+        task_id: Option<&'a str>,
+    },
+    /// It is unknown whether the provider created a task.
+    Unknown {
+        may_have_been_paid: bool,
+        kind: &'a str,
+        code: Option<i64>,
+        http_status: Option<u16>,
+        /// The id under which the submit was recorded in the store.
+        submit: Option<String>,
+        reference: Option<&'a str>,
+    },
+    Progress {
+        task_id: &'a str,
+        status: &'a str,
+    },
+    Finished(Box<FinishedLine<'a>>),
+    /// A wait that ended before the task: `deadline`, `not_visible`, `could_not_ask`, `stopped`.
+    Unfinished {
+        task_id: &'a str,
+        reason: &'a str,
+    },
+    Downloaded {
+        task_id: &'a str,
+        /// The position of the track or file, from 0.
+        track: usize,
+        path: &'a str,
+    },
+    NotDownloaded {
+        task_id: &'a str,
+        track: usize,
+        reason: &'a str,
+    },
+    Credits {
+        credits: f64,
+    },
+}
+
+/// An event that is handled by printing it.
+#[derive(Debug, Serialize)]
+pub(crate) struct HandledLine<'a> {
+    /// The id that an acknowledgement must name.
+    id: i64,
+    task_id: &'a str,
+    product: String,
+    stage: &'a str,
+    revision: u32,
+    code: i64,
+    msg: &'a str,
+    error: Option<&'a str>,
+    fail_code: Option<&'a str>,
+    source: &'a str,
+    verified_by: Vec<&'a str>,
+    received_at: String,
+    attempt: u32,
+    /// What the callback URL had behind the path of the receiver, without the token.
+    path: &'a str,
+    query: &'a str,
+    submit: Option<String>,
+    reference: Option<&'a str>,
+    tracks: Vec<TrackLine<'a>>,
+    output: Option<OutputLine<'a>>,
+    /// The members of `data` and of the body that have no place above, as they were sent.
+    data: Members<'a>,
+    extra: Members<'a>,
+}
+
+impl<'a> HandledLine<'a> {
+    pub(crate) fn new(event: &'a Event) -> Self {
+        let callback = event.callback();
+        let suffix = event.suffix();
+        Self {
+            id: event.id().0,
+            task_id: event.task_id().as_str(),
+            product: callback.product().to_string(),
+            stage: event.stage().as_str(),
+            revision: event.revision(),
+            code: callback.code.0,
+            msg: &callback.msg,
+            error: callback.error.as_deref(),
+            fail_code: callback.fail_code.as_deref(),
+            source: event.source().as_str(),
+            verified_by: verified_by(event.verified_by()),
+            received_at: event.received_at().to_string(),
+            attempt: event.attempt(),
+            path: suffix.path(),
+            query: suffix.query(),
+            submit: event.submit().map(|submit| submit.to_string()),
+            reference: event.reference().map(|reference| reference.as_str()),
+            tracks: TrackLine::all(event.tracks()),
+            output: OutputLine::of(callback.output()),
+            data: Members(&callback.data_extra),
+            extra: Members(&callback.extra),
+        }
+    }
+}
+
+/// A delivery that contradicts an earlier one.
+#[derive(Debug, Serialize)]
+pub(crate) struct ContraryLine<'a> {
+    task_id: &'a str,
+    stage: &'a str,
+    source: &'a str,
+    verified_by: Vec<&'a str>,
+}
+
+impl<'a> ContraryLine<'a> {
+    pub(crate) fn new(key: &'a EventKey, delivery: &Delivery) -> Self {
+        Self {
+            task_id: key.task_id().as_str(),
+            stage: key.stage().as_str(),
+            source: delivery.source.as_str(),
+            verified_by: verified_by(delivery.verified_by),
+        }
+    }
+}
+
+/// A task that has ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct FinishedLine<'a> {
+    task_id: &'a str,
+    product: String,
+    stage: &'a str,
+    code: Option<i64>,
+    error: Option<&'a str>,
+    tracks: Vec<TrackLine<'a>>,
+    output: Option<OutputLine<'a>>,
+}
+
+impl<'a> FinishedLine<'a> {
+    pub(crate) fn new(record: &'a TaskRecord, stage: &'a str) -> Self {
+        Self {
+            task_id: record.task_id.as_str(),
+            product: record.product().to_string(),
+            stage,
+            code: record.error_code.map(|code| code.0),
+            error: record.error_message.as_deref(),
+            tracks: TrackLine::all(&record.tracks),
+            output: OutputLine::of(record.output()),
+        }
+    }
+}
+
+/// A track in a line. Unknown values are null, and so is an empty URL.
+#[derive(Debug, Serialize)]
+struct TrackLine<'a> {
+    id: Option<&'a str>,
+    title: Option<&'a str>,
+    tags: Option<&'a str>,
+    prompt: Option<&'a str>,
+    duration: Option<f64>,
+    audio_url: Option<&'a str>,
+    source_audio_url: Option<&'a str>,
+    stream_audio_url: Option<&'a str>,
+    source_stream_audio_url: Option<&'a str>,
+    image_url: Option<&'a str>,
+    source_image_url: Option<&'a str>,
+    model_name: Option<&'a str>,
+    created_at: Option<String>,
+    extra: Members<'a>,
+}
+
+impl<'a> TrackLine<'a> {
+    fn all(tracks: &'a [Track]) -> Vec<Self> {
+        tracks.iter().map(Self::from).collect()
+    }
+}
+
+impl<'a> From<&'a Track> for TrackLine<'a> {
+    fn from(track: &'a Track) -> Self {
+        let url = |url: &'a Option<String>| url.as_deref().filter(|url| !url.is_empty());
+        Self {
+            id: track.id.as_ref().map(|id| id.as_str()),
+            title: track.title.as_deref(),
+            tags: track.tags.as_deref(),
+            prompt: track.prompt.as_deref(),
+            duration: track.duration,
+            audio_url: track.ready_url(),
+            source_audio_url: url(&track.source_audio_url),
+            stream_audio_url: url(&track.stream_audio_url),
+            source_stream_audio_url: url(&track.source_stream_audio_url),
+            image_url: url(&track.image_url),
+            source_image_url: url(&track.source_image_url),
+            model_name: track.model_name.as_deref(),
+            created_at: track.created_at.as_ref().map(|at| at.to_string()),
+            extra: Members(&track.extra),
+        }
+    }
+}
+
+/// What a task has made that is not a song.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum OutputLine<'a> {
+    Lyrics {
+        lyrics: Vec<LyricsLine<'a>>,
+    },
+    File {
+        url: &'a str,
+    },
+    Stems {
+        origin_url: Option<&'a str>,
+        stems: Vec<StemLine<'a>>,
+    },
+    Midi {
+        instruments: Vec<InstrumentLine<'a>>,
+    },
+    Covers {
+        images: Vec<&'a str>,
+    },
+    Voice {
+        status: Option<&'a str>,
+        phrase: Option<&'a str>,
+        voice_id: Option<&'a str>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct LyricsLine<'a> {
+    title: Option<&'a str>,
+    text: Option<&'a str>,
+    status: Option<&'a str>,
+    error_message: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct StemLine<'a> {
+    name: &'a str,
+    url: &'a str,
+    is_removed: bool,
+    duration: Option<f64>,
+    id: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct InstrumentLine<'a> {
+    name: Option<&'a str>,
+    notes: Vec<NoteLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct NoteLine {
+    pitch: Option<f64>,
+    start: Option<f64>,
+    end: Option<f64>,
+    velocity: Option<f64>,
+}
+
+impl<'a> OutputLine<'a> {
+    /// `None` for songs, which are tracks, and for what is not understood, which is in `data`.
+    fn of(output: Output<'a>) -> Option<Self> {
+        Some(match output {
+            Output::Lyrics(all) => Self::Lyrics {
+                lyrics: all.iter().map(LyricsLine::from).collect(),
+            },
+            Output::Wav(file) | Output::Mp4(file) => Self::File { url: &file.url },
+            Output::Stems(stems) => Self::Stems {
+                origin_url: stems.origin_url.as_deref().filter(|url| !url.is_empty()),
+                stems: stems.parts.iter().map(StemLine::from).collect(),
+            },
+            Output::Midi(midi) => Self::Midi {
+                instruments: midi.instruments.iter().map(InstrumentLine::from).collect(),
+            },
+            Output::Covers(images) => Self::Covers {
+                images: images.iter().map(|file: &MediaFile| &*file.url).collect(),
+            },
+            Output::Voice(voice) => Self::Voice {
+                status: voice.status.as_deref(),
+                phrase: voice.phrase.as_deref(),
+                voice_id: voice.voice_id.as_deref(),
+            },
+            _ => return None,
+        })
+    }
+}
+
+impl<'a> From<&'a Lyrics> for LyricsLine<'a> {
+    fn from(lyrics: &'a Lyrics) -> Self {
+        Self {
+            title: lyrics.title.as_deref(),
+            text: lyrics.text.as_deref(),
+            status: lyrics.status.as_deref(),
+            error_message: lyrics.error_message.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Stem> for StemLine<'a> {
+    fn from(stem: &'a Stem) -> Self {
+        Self {
+            name: &stem.name,
+            url: &stem.url,
+            is_removed: stem.is_removed,
+            duration: stem.duration,
+            id: stem.id.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a suno_types::Instrument> for InstrumentLine<'a> {
+    fn from(instrument: &'a suno_types::Instrument) -> Self {
+        let notes = instrument.notes.iter().map(|note| NoteLine {
+            pitch: note.pitch,
+            start: note.start,
+            end: note.end,
+            velocity: note.velocity,
+        });
+        Self {
+            name: instrument.name.as_deref(),
+            notes: notes.collect(),
+        }
+    }
+}
+
+/// Members as they were sent, but without the callback URL that `param` repeats: it can hold a
+/// token.
+#[derive(Debug)]
+struct Members<'a>(&'a Extra);
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, json) in self.0.iter() {
+            match name {
+                "param" => {
+                    if let Some(param) = without_callback_url(json) {
+                        map.serialize_entry(name, &param)?;
+                    }
+                }
+                name => {
+                    let raw = RawValue::from_string(compact(json));
+                    map.serialize_entry(name, &raw.map_err(serde::ser::Error::custom)?)?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+/// The request that `param` repeats, without its callback URL; `None` if it cannot be read.
+fn without_callback_url(json: &str) -> Option<String> {
+    let text: String = serde_json::from_str(json).ok()?;
+    let mut param: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).ok()?;
+    param.retain(|name, _| !matches!(&**name, "callBackUrl" | "callback_url" | "calBackUrl"));
+    serde_json::to_string(&param).ok()
+}
+
+/// A JSON text without white space between its parts, so that it fits into a line.
+fn compact(json: &str) -> String {
+    let (mut in_text, mut is_escaped) = (false, false);
+    let keeps = |c: &char| {
+        let keep = in_text || !c.is_ascii_whitespace();
+        match *c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = in_text,
+            '"' => in_text = !in_text,
+            _ => {}
+        }
+        keep
+    };
+    json.chars().filter(keeps).collect()
+}
+
+fn verified_by(by: VerifiedBy) -> Vec<&'static str> {
+    [
+        (by.signature, "signature"),
+        (by.token, "token"),
+        (by.record, "record"),
+    ]
+    .into_iter()
+    .filter_map(|(spoke, name)| spoke.then_some(name))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_was_sent_on_several_lines_is_one_line_with_its_texts_unchanged() {
+        let sent = "{\n \"a b\" : [ 1.50 , \"x \\\" \\\\\" ],\r\n\t\"c\":null }";
+        assert_eq!(compact(sent), r#"{"a b":[1.50,"x \" \\"],"c":null}"#);
+    }
+
+    #[test]
+    fn the_request_is_repeated_without_its_callback_url() {
+        let json = serde_json::to_string(r#"{"callBackUrl":"https://a.example/cb/TOKEN","x":1}"#);
+        let shown = without_callback_url(&json.unwrap());
+        assert_eq!(shown.as_deref(), Some(r#"{"x":1}"#));
+        for unreadable in ["1", "\"x\"", "{}"] {
+            assert_eq!(without_callback_url(unreadable), None);
+        }
+    }
+}
