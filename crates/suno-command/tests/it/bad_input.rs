@@ -171,7 +171,7 @@ fn wrong_words_end_with_2_and_every_help_has_an_example() {
         "demo",
         "emulate",
         "listen",
-        "add-instrumental",
+        "submit",
         "wait",
         "credits",
         "conformance",
@@ -179,5 +179,18 @@ fn wrong_words_end_with_2_and_every_help_has_an_example() {
         let (code, stdout, _) = run(&mut suno(&[command, "--help"]));
         assert_eq!(code, 0);
         assert!(stdout.contains("Example"), "{stdout}");
+    }
+}
+
+#[test]
+fn each_operation_is_a_command_whose_help_names_its_fields_and_their_bounds() {
+    for operation in suno_types::Operation::all() {
+        let long = run(&mut suno(&["submit", operation.as_str(), "--help"]));
+        let short = run(&mut suno(&[operation.as_str(), "--help"]));
+        assert_eq!((long.0, &long), (0, &short), "{operation:?}");
+        for field in operation.fields() {
+            let option = format!("--{}", field.option());
+            assert!(long.1.contains(&option), "{operation:?} {option}");
+        }
     }
 }

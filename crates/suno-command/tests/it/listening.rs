@@ -21,16 +21,25 @@ fn a_handled_event_is_one_json_object_with_all_that_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let (process, address) = listen(&dir.path().join("suno.db"), &VERIFY);
     assert_eq!(post(address, TASK, &body("complete")), 200);
+    let mut line = process.json();
+    let received_at: Timestamp = line["received_at"].as_str().unwrap().parse().unwrap();
+    assert!(received_at.as_second() > 1_780_000_000);
+    line["received_at"] = json!(null);
     let expected = json!({
-        "event": "handled", "id": 1, "verified_by": ["signature"], "task_id": TASK, "stage": "complete", "code": 200, "msg": "ok",
-        "source": "callback", "attempt": 1,
+        "event": "handled", "id": 1, "verified_by": ["signature"], "task_id": TASK,
+        "product": "song", "stage": "complete", "revision": 0, "code": 200, "msg": "ok",
+        "error": null, "fail_code": null, "source": "callback", "received_at": null, "attempt": 1,
+        "path": "", "query": "", "submit": null, "reference": null, "output": null,
+        "data": {}, "extra": {},
         "tracks": [{
-            "id": "a", "title": "Harbour", "tags": "warm", "duration": 12.5,
-            "audio_url": "https://media.example.com/a.mp3", "stream_audio_url": null,
-            "image_url": null, "model_name": "chirp-v5", "created_at": "2026-05-28T20:26:40Z",
+            "id": "a", "title": "Harbour", "tags": "warm", "prompt": null, "duration": 12.5,
+            "audio_url": "https://media.example.com/a.mp3", "source_audio_url": null,
+            "stream_audio_url": null, "source_stream_audio_url": null, "image_url": null,
+            "source_image_url": null, "model_name": "chirp-v5",
+            "created_at": "2026-05-28T20:26:40Z", "extra": {},
         }],
     });
-    assert_eq!(process.json(), expected);
+    assert_eq!(line, expected);
     assert_eq!(process.terminate(), (0, Vec::new()));
 }
 
@@ -103,7 +112,7 @@ fn what_is_wrong_is_refused_and_the_rest_goes_on() {
         raw("POST /other HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
         404
     );
-    assert_eq!(raw(&unsigned("application/json", 1_048_577)), 413);
+    assert_eq!(raw(&unsigned("application/json", 4_194_305)), 413);
     assert_eq!(raw(&unsigned("text/plain", 0)), 415);
     assert_eq!(raw("nonsense\r\n\r\n"), 400);
     assert_eq!(post(address, TASK, &body("text")), 200);

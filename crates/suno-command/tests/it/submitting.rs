@@ -103,7 +103,7 @@ fn a_submitted_task_is_waited_for_downloaded_and_called_back() {
 }
 
 #[test]
-fn a_wrong_key_an_unreachable_provider_and_an_unknown_task_end_with_1() {
+fn a_wrong_key_and_an_unreachable_provider_end_with_3_and_an_unknown_task_with_1() {
     let emulator = Emulator::start();
     let url = "https://app.example.com/callback";
     let mut wrong_key = emulator.with_variables(submit(url, &[]));
@@ -117,13 +117,13 @@ fn a_wrong_key_an_unreachable_provider_and_an_unknown_task_end_with_1() {
         "1s",
     ];
     let unknown = emulator.with_variables(suno(&unknown));
-    for (mut command, says) in [
-        (wrong_key, "SUNO_API_KEY"),
-        (unreachable, "SUNO_BASE_URL"),
-        (unknown, "suno wait ffffffffffffffffffffffffffffffff"),
+    for (mut command, exit, says) in [
+        (wrong_key, 3, "SUNO_API_KEY"),
+        (unreachable, 3, "SUNO_BASE_URL"),
+        (unknown, 1, "suno wait ffffffffffffffffffffffffffffffff"),
     ] {
         let (code, stdout, stderr) = run(&mut command);
-        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        assert_eq!((code, stdout.as_str()), (exit, ""), "{stderr}");
         let errors: Vec<_> = stderr
             .lines()
             .filter(|line| line.starts_with("suno: error:"))
