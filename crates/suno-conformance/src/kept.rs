@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// The places of a task id; it may move from one to another.
-const ID_PLACES: [&str; 4] = [
+const ID_PLACES: [&str; 5] = [
     "/taskId",
+    "/task_id",
     "/data/taskId",
     "/data/task_id",
     "/data/response/taskId",
@@ -55,10 +56,10 @@ fn compare(path: &str, sent: &Tree, encoded: Option<&Tree>, found: &mut Vec<Stri
                 compare(&format!("{path}/{place}"), sent, Some(encoded), found);
             }
         }
+        (sent, Some(encoded)) if sent == encoded => {}
         (Tree::Text(sent), Some(Tree::Text(encoded))) if path == RESULT_JSON => {
             compare_result(path, sent, encoded, found);
         }
-        (sent, Some(encoded)) if sent == encoded => {}
         (Tree::Text(sent), Some(Tree::Number(number))) if Number::parse(sent) == *number => {}
         (_, Some(_)) => found.push(format!("{path} has another value after encoding")),
         (_, None) => found.push(format!("{path} is missing after encoding")),

@@ -25,6 +25,7 @@ mod kept;
 mod live;
 mod normal;
 mod outcome;
+mod output;
 mod parts;
 mod receiver;
 mod report;

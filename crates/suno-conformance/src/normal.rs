@@ -7,6 +7,8 @@ use suno_types::{
     Track,
 };
 
+use crate::output;
+
 pub(crate) fn callback(callback: &Callback) -> Value {
     let word = callback.callback_type.as_ref();
     json!({
@@ -16,7 +18,10 @@ pub(crate) fn callback(callback: &Callback) -> Value {
         "stage": callback.stage().as_str(),
         "callback_type": word.map(|word| word.as_str()),
         "error": callback.error,
+        "fail_code": callback.fail_code,
+        "product": callback.product().as_str(),
         "tracks": tracks(&callback.tracks),
+        "output": output::output(callback.output()),
     })
 }
 
@@ -30,7 +35,9 @@ pub(crate) fn record(envelope: &Envelope<TaskRecord>) -> Value {
             "error_code": record.error_code.map(|Code(code)| code),
             "error_message": record.error_message,
             "created_at": created_at(record.created_at.as_ref()),
+            "product": record.product().as_str(),
             "tracks": tracks(&record.tracks),
+            "output": output::output(record.output()),
             "outcome": outcome(record.outcome()),
             "stage": stage(record),
         })

@@ -62,7 +62,7 @@ impl<'a, M: SerializeMap> Object<'a, M> {
 
     pub(super) fn end(mut self) -> Result<M::Ok, M::Error> {
         for (name, value) in self.kept.raw() {
-            if !self.written.iter().any(|written| *written == name) {
+            if !self.written.contains(&name) {
                 self.map.serialize_entry(name, value)?;
             }
         }

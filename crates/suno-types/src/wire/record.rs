@@ -156,7 +156,7 @@ fn read(mut data: Members<'_>) -> Result<TaskRecord, DecodeError> {
 /// encoding writes it back and it need not be kept.
 fn is_only_tracks(response: &Members<'_>, derived: &Derived) -> bool {
     let Some(tracks) = response.get("sunoData") else {
-        return response.is_empty();
+        return response.is_empty() && derived.tracks.is_empty();
     };
     let is_array = derived.tracks.is_empty() && super::members::is_empty(tracks);
     let is_read = derived.place == Place::Response && derived.spelled.is_only(Spelling::Camel);
