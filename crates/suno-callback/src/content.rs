@@ -22,7 +22,7 @@ pub enum Content {
         semantic: Fingerprint,
         /// The number of results of the task that are ready, such as the ready tracks of a song; the
         /// greatest number that fits if there are more. Of two deliveries of a stage, the one with
-        /// more results says more.
+        /// more results says more. A failure has none.
         results: u16,
         /// What the task makes.
         product: Product,
@@ -55,6 +55,11 @@ impl Content {
         let (product, mut ready) = (Product::SONG, 0);
         let counted = tracks.inspect(|track| ready += usize::from(track.is_ready));
         let semantic = Fingerprint::semantic(code, &product, counted, std::iter::empty());
+        // A failure has no results. Otherwise a second one could be a revision, and handled again,
+        // with whatever is refunded then.
+        if *key.stage() == Stage::Failed {
+            ready = 0;
+        }
         Self::Event {
             key,
             code,
@@ -228,6 +233,7 @@ mod tests {
         assert_eq!(results_of("text", ""), 0);
         assert_eq!(results_of("first", &format!("{ready},{unready}")), 1);
         assert_eq!(results_of("complete", &format!("{ready},{ready}")), 2);
+        assert_eq!(results_of("error", ready), 0);
     }
 
     #[test]

@@ -246,7 +246,7 @@ impl Play<'_> {
             let conflicts = u32::try_from(event.said.len() - 1).unwrap_or(u32::MAX);
             let counted = (event.attempts, event.lapses, conflicts);
             (
-                (event.key(), event.said[0].results),
+                (event.key(), event.results()),
                 event.state.name(),
                 event.unconfirmed,
                 counted,

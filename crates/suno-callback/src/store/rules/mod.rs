@@ -36,7 +36,6 @@ mod purge;
 mod quarantine;
 mod requests;
 mod round;
-mod saying;
 mod task;
 
 use suno_types::Stage;
