@@ -1,5 +1,6 @@
 //! A handler that receives only events confirmed by the provider's record.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -107,7 +108,9 @@ impl<H: CallbackHandler> Confirmed<H> {
     async fn handle_shown(&self, event: &Event, callback: Callback) -> Result<(), HandlerError> {
         let shown = results(&callback);
         let now = self.reconciler.clock.now();
-        let delivery = Delivery::of_record(&callback, now).with_submit(event.submit());
+        let delivery = Delivery::of_record(&callback, now)
+            .with_submit(event.submit())
+            .with_claim(event.ticket());
         let raw = delivery.raw.clone();
         if event.revision() > 0 || shown != results(&event.callback) {
             // An unconfirmed event takes over what the record says.
@@ -119,6 +122,12 @@ impl<H: CallbackHandler> Confirmed<H> {
                     return Err(HandlerError::retry_after(
                         wait(event.attempt()),
                         "the provider's record does not show more than was handled",
+                    ));
+                }
+                Some(Another::Newer) => {
+                    return Err(HandlerError::retry_after(
+                        Duration::ZERO,
+                        "a newer record was stored while the provider was asked",
                     ));
                 }
                 Some(another) => {
@@ -151,11 +160,11 @@ impl<H: CallbackHandler> Confirmed<H> {
         });
         let mut another = None;
         for other in others {
-            if other.key.revision() > event.revision() {
-                return Ok(Some(Another::Later));
-            }
-            if other.key.revision() < event.revision() {
-                another = Some(Another::Earlier);
+            match other.key.revision().cmp(&event.revision()) {
+                Ordering::Greater => return Ok(Some(Another::Later)),
+                Ordering::Equal if other.results > results => another = Some(Another::Newer),
+                Ordering::Equal => {}
+                Ordering::Less => another = Some(Another::Earlier),
             }
         }
         Ok(another)
@@ -169,6 +178,8 @@ enum Another {
     Earlier,
     /// A later revision, which will be handled.
     Later,
+    /// The event itself: another record has confirmed it since.
+    Newer,
 }
 
 /// Returns the number of results that a callback reports.

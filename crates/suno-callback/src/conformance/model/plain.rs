@@ -167,6 +167,7 @@ impl Model {
         stage: Stage,
         said: Said,
         unconfirmed: bool,
+        claim: Option<usize>,
     ) -> Acceptance {
         let now = self.now;
         let of_stage = self.of_stage(task, &stage);
@@ -188,7 +189,11 @@ impl Model {
         let is_more = results(&stage, said) > most.unwrap_or(latest.results());
         if latest.unconfirmed && !unconfirmed {
             let is_first = latest.revision == 0;
-            let is_handled = is_first && latest.state == State::Done;
+            let is_handled = match latest.state {
+                State::Done => is_first,
+                State::Claimed(_) => claim.is_none() || claim != latest.latest,
+                _ => false,
+            };
             if (is_more && !is_handled) || (!is_more && (is_first || most.is_none())) {
                 return latest.confirm(said, now);
             }

@@ -313,6 +313,13 @@ impl StoredEvent {
         *ticket == self.ticket() && matches!(self.state, StoredState::Claimed { .. })
     }
 
+    /// Whether a delivery names the latest claim of the event (A14).
+    #[must_use]
+    pub fn is_claimed_by(&self, delivery: &Delivery) -> bool {
+        let claim = delivery.claim.as_ref();
+        claim.is_some_and(|ticket| self.is_held_by(ticket))
+    }
+
     /// Extends a claim to `lease` from now (S1).
     pub fn extend(&mut self, ticket: &Ticket, lease: Duration, now: Duration) -> ExtendResult {
         if !self.is_held_by(ticket) {
