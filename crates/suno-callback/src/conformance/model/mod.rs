@@ -21,7 +21,7 @@ const SEQUENCES: u32 = 96;
 /// The maximum number of operations in a sequence.
 const OPERATIONS_MAX: usize = 50;
 /// The maximum number of simpler sequences to try when one fails.
-const SIMPLER_MAX: usize = 2_048;
+const SIMPLER_MAX: usize = 512;
 
 async fn any_sequence_of_operations_does_what_the_contract_says(bench: &dyn Bench) -> CaseResult {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
