@@ -22,7 +22,7 @@ pub enum Content {
         semantic: Fingerprint,
         /// The number of results of the task that are ready, such as the ready tracks of a song; the
         /// greatest number that fits if there are more. Of two deliveries of a stage, the one with
-        /// more results says more.
+        /// more results says more. A failure has none.
         results: u16,
         /// What the task makes.
         product: Product,
@@ -43,10 +43,10 @@ impl Content {
         let product = callback.product();
         let others = callback.results().filter(|_| product != Product::SONG);
         Self::Event {
+            results: results(&callback.stage(), callback.result_count()),
             key: EventKey::new(callback.to_task_id(), callback.stage()),
             code: callback.code(),
             semantic: Fingerprint::semantic(callback.code(), &product, callback.tracks(), others),
-            results: fitting(callback.result_count()),
             product,
         }
     }
@@ -68,10 +68,10 @@ impl Content {
         let tracks = callback.tracks.iter().map(TrackRef::from);
         let others = callback.results().filter(|_| product != Product::SONG);
         Self::Event {
+            results: results(&callback.stage(), callback.result_count()),
             key: EventKey::new(callback.task_id.clone(), callback.stage()),
             code: callback.code,
             semantic: Fingerprint::semantic(callback.code, &product, tracks, others),
-            results: fitting(callback.result_count()),
             product,
         }
     }
@@ -109,9 +109,13 @@ impl Content {
     }
 }
 
-/// The number of results, as far as it fits.
-fn fitting(results: usize) -> u16 {
-    u16::try_from(results).unwrap_or(u16::MAX)
+/// The number of results that count for saying more. A failure has none: otherwise a second one could
+/// be a revision, and handled again, with whatever is refunded then.
+pub(crate) fn results(stage: &Stage, ready: usize) -> u16 {
+    match stage {
+        Stage::Failed => 0,
+        _ => u16::try_from(ready).unwrap_or(u16::MAX),
+    }
 }
 
 /// The word for the stage of a callback that says success and has no word for its stage.
@@ -239,6 +243,7 @@ mod tests {
         assert_eq!(results_of("text", ""), 0);
         assert_eq!(results_of("first", &format!("{ready},{unready}")), 1);
         assert_eq!(results_of("complete", &format!("{ready},{ready}")), 2);
+        assert_eq!(results_of("error", ready), 0);
     }
 
     #[test]

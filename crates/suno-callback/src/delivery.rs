@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use suno_types::{Callback, TaskId, TaskRecord};
 
 use crate::content::{Content, Fingerprint};
-use crate::key::SubmitId;
+use crate::key::{SubmitId, Ticket};
 use crate::origin::{Source, VerifiedBy};
 use crate::url_suffix::UrlSuffix;
 
@@ -27,6 +27,9 @@ pub struct Delivery {
     pub submit: Option<SubmitId>,
     /// The part of the callback URL that the application chose, if there is any.
     pub suffix: Option<UrlSuffix>,
+    /// The claim for which the provider was asked. While its handler has not begun, what the record
+    /// says may take the place of the claimed event's body.
+    pub claim: Option<Ticket>,
     /// The fingerprint of the bytes.
     pub strict: Fingerprint,
     /// Whether the provider's record must confirm the event before it affects other stages of its
@@ -63,6 +66,7 @@ impl Delivery {
             verified_by,
             submit: None,
             suffix: None,
+            claim: None,
             unconfirmed: false,
         }
     }
@@ -97,6 +101,13 @@ impl Delivery {
     #[must_use]
     pub fn with_suffix(mut self, suffix: Option<UrlSuffix>) -> Self {
         self.suffix = suffix.filter(|suffix| !suffix.is_empty());
+        self
+    }
+
+    /// Sets the claim for which the provider was asked. Its handler must not have begun.
+    #[must_use]
+    pub fn with_claim(mut self, claim: Ticket) -> Self {
+        self.claim = Some(claim);
         self
     }
 

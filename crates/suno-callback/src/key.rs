@@ -1,4 +1,4 @@
-//! The identities of events and submits.
+//! The identities of events, workers, claims and submits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -85,6 +85,25 @@ impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// The name of a claiming worker: unique among all dispatchers of a store, and new after each
+/// start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct WorkerId(pub u64);
+
+/// The proof of a claim: a fencing token.
+///
+/// The epoch grows with every claim of an event. A database may lose an epoch in a failover and
+/// assign it again; with the worker in it, an old ticket stays invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// The event.
+    pub event: EventId,
+    /// The epoch of the claim.
+    pub epoch: u32,
+    /// The worker that claimed the event.
+    pub worker: WorkerId,
 }
 
 /// The id of a submit, chosen before the provider assigns a task id. It is the last segment of

@@ -15,6 +15,7 @@
 //! | mount the receiver in axum, hyper or tower | `router`, `CallbackService` |
 //! | mount it anywhere else | [`Receiver::receive_plain`] |
 //! | submit without paying twice | `Pipeline::submit`, `Submitter` |
+//! | find the order that a callback belongs to | `Pipeline::submit_for` and [`Event::reference`], [`Event::suffix`] |
 //! | keep events in another database | [`IdempotencyStore`], and the suite in `conformance` |
 //! | inspect the store, or handle dead letters again | [`IdempotencyStore::list`], [`redrive_where`] |
 //!

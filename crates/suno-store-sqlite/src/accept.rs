@@ -8,7 +8,8 @@ use crate::conflicts::{Says, add_conflict, has_fingerprints, keep_former};
 use crate::error::{Error, Result};
 use crate::ledger;
 use crate::row::{
-    DEAD, DONE, READY, SUPERSEDED, WAITING, product_column, source_column, task_hash, time_column,
+    CLAIMED, DEAD, DONE, READY, SUPERSEDED, WAITING, product_column, source_column, task_hash,
+    time_column, worker_column,
 };
 use crate::siblings::{Siblings, StoredSibling};
 use crate::state;
@@ -154,7 +155,12 @@ impl Accepting<'_, '_> {
             }
         }
         let says_more = says.results > most.unwrap_or(latest.results);
-        let is_handled = latest.state == DONE && latest.revision == 0;
+        // A claimed event may be handled with less already, unless the delivery comes from its claim.
+        let is_handled = match latest.state {
+            DONE => latest.revision == 0,
+            CLAIMED => !self.is_claimed_by(latest.id, says.delivery)?,
+            _ => false,
+        };
         let is_about_latest = match says_more {
             true => !is_handled,
             false => latest.revision == 0 || most.is_none(),
@@ -171,6 +177,25 @@ impl Accepting<'_, '_> {
             Some(known) => Relation::Again(known, true),
             None => Relation::Again(latest, false),
         })
+    }
+
+    /// Whether a delivery names the latest claim of an event.
+    fn is_claimed_by(&self, event: i64, delivery: &Delivery) -> Result<bool> {
+        let Some(ticket) = delivery.claim.filter(|ticket| ticket.event.0 == event) else {
+            return Ok(false);
+        };
+        let is_held = self
+            .work
+            .transaction
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM later
+                     WHERE event_id = ?1 AND epoch = ?2 AND worker = ?3 AND state = 1)",
+            )?
+            .query_row(
+                params![event, ticket.epoch, worker_column(ticket.worker)],
+                |row| row.get(0),
+            )?;
+        Ok(is_held)
     }
 
     /// The state of an event, also if it was stored in this slice.

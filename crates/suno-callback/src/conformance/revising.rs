@@ -33,6 +33,7 @@ cases! {
     a_fuller_record_takes_the_place_of_an_unconfirmed_event: "A7",
     a_fuller_record_takes_the_place_of_an_unconfirmed_revision: "A7",
     a_fuller_record_after_an_unconfirmed_event_was_done_is_a_revision: "A14",
+    a_fuller_record_confirms_a_claimed_event_only_for_its_claim: "A14",
     a_record_that_says_no_more_confirms_no_revision: "A14",
     what_an_unconfirmed_revision_claims_hides_nothing: "A14",
     an_unconfirmed_revision_supersedes_nothing: "A6",
@@ -471,6 +472,33 @@ async fn a_fuller_record_after_an_unconfirmed_event_was_done_is_a_revision(
         .await?;
     let claim = scene.claim_key("t/complete/1").await?;
     expect("unconfirmed", claim.unconfirmed, false)
+}
+
+async fn a_fuller_record_confirms_a_claimed_event_only_for_its_claim(
+    bench: &dyn Bench,
+) -> CaseResult {
+    let scene = Scene::fresh(bench).await?;
+    scene.accept(unconfirmed(1)).await?;
+    let old = scene.claim_one().await?.ticket;
+    scene.pass(60).await;
+    let claim = scene.claim_one().await?.ticket;
+    // The handler may already run with one track.
+    for delivery in [complete(2), complete(3).with_claim(old)] {
+        scene.expect_accepted(delivery, Acceptance::Revised).await?;
+    }
+    scene.settle(claim, Settlement::Done).await?;
+    let scene = Scene::fresh(bench).await?;
+    scene.accept(unconfirmed(1)).await?;
+    let claim = scene.claim_one().await?.ticket;
+    let asked = complete(2).with_claim(claim);
+    scene.expect_accepted(asked, Acceptance::Confirmed).await?;
+    let event = scene.find_one("t").await?;
+    let found = (event.results, event.unconfirmed);
+    expect("results and unconfirmed", found, (2, false))?;
+    scene.settle(claim, Settlement::Done).await?;
+    scene
+        .expect_accepted(complete(2), Acceptance::Duplicate)
+        .await
 }
 
 async fn a_record_that_says_no_more_confirms_no_revision(bench: &dyn Bench) -> CaseResult {

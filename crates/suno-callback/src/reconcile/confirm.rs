@@ -1,5 +1,6 @@
 //! A handler that receives only events confirmed by the provider's record.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use tokio::time::timeout;
 
 use super::{Obstacle, Reconciler};
 use crate::clock::doubled;
+use crate::content;
 use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
@@ -106,7 +108,9 @@ impl<H: CallbackHandler> Confirmed<H> {
     async fn handle_shown(&self, event: &Event, callback: Callback) -> Result<(), HandlerError> {
         let shown = results(&callback);
         let now = self.reconciler.clock.now();
-        let delivery = Delivery::of_record(&callback, now).with_submit(event.submit());
+        let delivery = Delivery::of_record(&callback, now)
+            .with_submit(event.submit())
+            .with_claim(event.ticket());
         let raw = delivery.raw.clone();
         if event.revision() > 0 || shown != results(&event.callback) {
             // An unconfirmed event takes over what the record says.
@@ -118,6 +122,12 @@ impl<H: CallbackHandler> Confirmed<H> {
                     return Err(HandlerError::retry_after(
                         wait(event.attempt()),
                         "the provider's record does not show more than was handled",
+                    ));
+                }
+                Some(Another::Newer) => {
+                    return Err(HandlerError::retry_after(
+                        Duration::ZERO,
+                        "a newer record was stored while the provider was asked",
                     ));
                 }
                 Some(another) => {
@@ -150,11 +160,11 @@ impl<H: CallbackHandler> Confirmed<H> {
         });
         let mut another = None;
         for other in others {
-            if other.key.revision() > event.revision() {
-                return Ok(Some(Another::Later));
-            }
-            if other.key.revision() < event.revision() {
-                another = Some(Another::Earlier);
+            match other.key.revision().cmp(&event.revision()) {
+                Ordering::Greater => return Ok(Some(Another::Later)),
+                Ordering::Equal if other.results > results => another = Some(Another::Newer),
+                Ordering::Equal => {}
+                Ordering::Less => another = Some(Another::Earlier),
             }
         }
         Ok(another)
@@ -168,11 +178,13 @@ enum Another {
     Earlier,
     /// A later revision, which will be handled.
     Later,
+    /// The event itself: another record has confirmed it since.
+    Newer,
 }
 
 /// Returns the number of results that a callback reports.
 fn results(callback: &Callback) -> u16 {
-    u16::try_from(callback.result_count()).unwrap_or(u16::MAX)
+    content::results(&callback.stage(), callback.result_count())
 }
 
 /// Returns the kind of the task: the recorded one or, if its submit is not known, the one that the

@@ -7,14 +7,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use suno_types::TaskKind;
 
-use crate::key::{EventId, EventKey, Reference, SubmitId};
+use crate::key::{EventKey, Reference, SubmitId};
+pub use crate::key::{Ticket, WorkerId};
 use crate::origin::{Source, VerifiedBy};
 use crate::url_suffix::UrlSuffix;
-
-/// The name of a claiming worker: unique among all dispatchers of a store, and new after each
-/// start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct WorkerId(pub u64);
 
 /// A request to settle finished events and to claim new ones.
 #[derive(Debug, Clone)]
@@ -154,20 +150,6 @@ impl fmt::Debug for Claim {
             .field("lapses", &self.lapses)
             .finish_non_exhaustive()
     }
-}
-
-/// The proof of a claim: a fencing token.
-///
-/// The epoch grows with every claim of an event. A database may lose an epoch in a failover and
-/// assign it again; with the worker in it, an old ticket stays invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Ticket {
-    /// The event.
-    pub event: EventId,
-    /// The epoch of the claim.
-    pub epoch: u32,
-    /// The worker that claimed the event.
-    pub worker: WorkerId,
 }
 
 /// The end of a claim.

@@ -96,8 +96,9 @@ use crate::key::{EventId, SubmitId};
 /// * **A14** A delivery says more than its stage if it reports more results than each event of the
 ///   stage that is confirmed, or is the first and done. If there is no such event, it says more if
 ///   it reports more results than the latest one. A delivery that is not unconfirmed and does not say
-///   more never confirms a revision, if there is such an event; one that says more never confirms a
-///   first event that is done.
+///   more never confirms a revision, if there is such an event. One that says more never confirms a
+///   first event that is done, nor a claimed event whose ticket it does not name as its
+///   [`claim`](Delivery::claim): that may be handled with less already.
 /// * **A15** An event keeps the URL suffix and the submit of its first delivery and, if the submit
 ///   was recorded and made this task, the submit's reference and kind, also after the intent was
 ///   closed. A confirmation adds them if the event names no submit.

@@ -20,6 +20,8 @@ pub(super) enum Operation {
         word: usize,
         said: Said,
         unconfirmed: bool,
+        /// The ticket that it names.
+        claim: Option<Index>,
     },
     /// A worker settles some of its tickets, and claims.
     Claim {
@@ -97,12 +99,14 @@ fn accept() -> impl Strategy<Value = Operation> {
     let unconfirmed = prop::bool::weighted(0.4);
     // Fewer different contents than an event keeps conflicts.
     let said = (0..2_u32, 1..8_u16).prop_map(|(duration, results)| Said { duration, results });
-    (0..TASKS.len(), 0..WORDS.len(), said, unconfirmed).prop_map(
-        |(task, word, said, unconfirmed)| Operation::Accept {
+    let claim = prop::option::weighted(0.2, any::<Index>());
+    (0..TASKS.len(), 0..WORDS.len(), said, unconfirmed, claim).prop_map(
+        |(task, word, said, unconfirmed, claim)| Operation::Accept {
             task,
             word,
             said,
             unconfirmed,
+            claim,
         },
     )
 }

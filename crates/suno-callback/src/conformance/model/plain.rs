@@ -73,6 +73,14 @@ impl State {
     }
 }
 
+/// Returns the number of results that a delivery of a stage reports: a failure has none.
+fn results(stage: &Stage, said: Said) -> u16 {
+    match stage.as_str() {
+        "failed" => 0,
+        _ => said.results,
+    }
+}
+
 fn rank(stage: &Stage) -> u8 {
     match stage.as_str() {
         "text" => 1,
@@ -86,6 +94,10 @@ impl Event {
     /// Whether what it says was shown to be true or was handled.
     fn is_shown(&self) -> bool {
         !self.unconfirmed || (self.revision == 0 && self.state == State::Done)
+    }
+
+    pub(super) fn results(&self) -> u16 {
+        results(&self.stage, self.said[0])
     }
 
     fn makes_late(&self, stage: &Stage) -> bool {
@@ -155,6 +167,7 @@ impl Model {
         stage: Stage,
         said: Said,
         unconfirmed: bool,
+        claim: Option<usize>,
     ) -> Acceptance {
         let now = self.now;
         let of_stage = self.of_stage(task, &stage);
@@ -171,12 +184,16 @@ impl Model {
         }
         let shown = of_stage.iter().map(|place| &self.events[*place]);
         let shown = shown.filter(|event| event.is_shown());
-        let most = shown.map(|event| event.said[0].results).max();
+        let most = shown.map(Event::results).max();
         let latest = &mut self.events[last];
-        let is_more = said.results > most.unwrap_or(latest.said[0].results);
+        let is_more = results(&stage, said) > most.unwrap_or(latest.results());
         if latest.unconfirmed && !unconfirmed {
             let is_first = latest.revision == 0;
-            let is_handled = is_first && latest.state == State::Done;
+            let is_handled = match latest.state {
+                State::Done => is_first,
+                State::Claimed(_) => claim.is_none() || claim != latest.latest,
+                _ => false,
+            };
             if (is_more && !is_handled) || (!is_more && (is_first || most.is_none())) {
                 return latest.confirm(said, now);
             }

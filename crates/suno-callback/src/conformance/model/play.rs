@@ -77,7 +77,11 @@ impl Play<'_> {
                 word,
                 said,
                 unconfirmed,
-            } => self.accept(*task, *word, *said, *unconfirmed).await,
+                claim,
+            } => {
+                let key = (*task, *word);
+                self.accept(key, *said, *unconfirmed, claim.as_ref()).await
+            }
             Operation::Claim {
                 worker,
                 events_max,
@@ -100,18 +104,20 @@ impl Play<'_> {
 
     async fn accept(
         &mut self,
-        task: usize,
-        word: usize,
+        (task, word): (usize, usize),
         said: Said,
         unconfirmed: bool,
+        claim: Option<&Index>,
     ) -> CaseResult {
-        let delivery = said.delivery(TASKS[task], WORDS[word]);
-        let found = self
-            .scene
-            .accept(delivery.with_unconfirmed(unconfirmed))
-            .await?;
+        let mut delivery = said
+            .delivery(TASKS[task], WORDS[word])
+            .with_unconfirmed(unconfirmed);
+        let claim = claim.filter(|_| !self.tickets.is_empty());
+        let claim = claim.map(|claim| claim.index(self.tickets.len()));
+        delivery.claim = claim.map(|number| self.tickets[number]);
+        let found = self.scene.accept(delivery).await?;
         let stage = Stage::from(WORDS[word]);
-        let expected = self.model.accept(task, stage, said, unconfirmed);
+        let expected = self.model.accept(task, stage, said, unconfirmed, claim);
         expect("accept", found, expected)
     }
 
@@ -246,7 +252,7 @@ impl Play<'_> {
             let conflicts = u32::try_from(event.said.len() - 1).unwrap_or(u32::MAX);
             let counted = (event.attempts, event.lapses, conflicts);
             (
-                (event.key(), event.said[0].results),
+                (event.key(), event.results()),
                 event.state.name(),
                 event.unconfirmed,
                 counted,

@@ -1,5 +1,7 @@
 //! An event as plain data, and the operations on it.
 
+mod saying;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,8 +9,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use suno_types::{Code, Product, TaskKind};
 
+use saying::{Conflict, Print};
+
 use super::KnownSubmit;
-use super::saying::{Conflict, Print};
 use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::key::{EventId, EventKey, Reference, SubmitId};
@@ -120,8 +123,8 @@ pub struct StoredEvent {
     pub reason: Option<String>,
     /// The cause that made it a dead letter, if it is one.
     pub dead_cause: Option<DeadCause>,
-    pub(super) nudges: u32,
-    pub(super) print: Print,
+    nudges: u32,
+    print: Print,
     pub(super) conflicts: Vec<Conflict>,
 }
 
@@ -308,6 +311,13 @@ impl StoredEvent {
 
     fn is_held_by(&self, ticket: &Ticket) -> bool {
         *ticket == self.ticket() && matches!(self.state, StoredState::Claimed { .. })
+    }
+
+    /// Whether a delivery names the latest claim of the event (A14).
+    #[must_use]
+    pub fn is_claimed_by(&self, delivery: &Delivery) -> bool {
+        let claim = delivery.claim.as_ref();
+        claim.is_some_and(|ticket| self.is_held_by(ticket))
     }
 
     /// Extends a claim to `lease` from now (S1).

@@ -36,7 +36,6 @@ mod purge;
 mod quarantine;
 mod requests;
 mod round;
-mod saying;
 mod task;
 
 use suno_types::Stage;
@@ -86,6 +85,8 @@ pub struct Arriving<'a> {
     pub same_event: Option<usize>,
     /// The first event of its stage of which a conflict has one of its fingerprints.
     pub same_conflict: Option<usize>,
+    /// The claimed event whose latest ticket it names.
+    pub claimed: Option<usize>,
 }
 
 impl<'a> Arriving<'a> {
@@ -98,6 +99,7 @@ impl<'a> Arriving<'a> {
             unconfirmed,
             same_event: None,
             same_conflict: None,
+            claimed: None,
         }
     }
 
@@ -106,6 +108,13 @@ impl<'a> Arriving<'a> {
     pub fn with_same(mut self, event: Option<usize>, conflict: Option<usize>) -> Self {
         self.same_event = event;
         self.same_conflict = conflict;
+        self
+    }
+
+    /// Sets the claimed event whose latest ticket the delivery names.
+    #[must_use]
+    pub fn with_claimed(mut self, claimed: Option<usize>) -> Self {
+        self.claimed = claimed;
         self
     }
 }
@@ -134,7 +143,12 @@ pub fn arrival(siblings: &[Sibling], arriving: &Arriving<'_>) -> Arrival {
     let base = counting.map(|place| siblings[place].results).max();
     let says_more =
         arriving.results > base.unwrap_or(latest.results) && !mutated(Mutation::SeesNoRevisions);
-    let is_handled = latest.state == EventState::Done && latest.counts();
+    // A claimed event may be handled with less already, unless the delivery comes from its claim.
+    let is_handled = match latest.state {
+        EventState::Claimed { .. } => arriving.claimed != Some(last),
+        EventState::Done => latest.counts(),
+        _ => false,
+    };
     if confirms(latest) && !(says_more && is_handled) {
         let is_about_it = latest.revision == 0 || base.is_none() || says_more;
         if is_about_it {

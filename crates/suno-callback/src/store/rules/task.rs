@@ -79,8 +79,10 @@ impl TaskEvents {
         };
         let same_event = place(&|event| event.is_same(delivery));
         let same_conflict = place(&|event| event.has_conflict(delivery));
+        let claimed = place(&|event| event.is_claimed_by(delivery));
         let arriving = Arriving::new(stage, *results, delivery.unconfirmed)
-            .with_same(same_event, same_conflict);
+            .with_same(same_event, same_conflict)
+            .with_claimed(claimed);
         match arrival(&self.siblings(now), &arriving) {
             Arrival::Confirms(place) => Some(self.events[place].confirm(delivery, submit, now)),
             Arrival::Again(place) => Some(self.events[place].accept_again(delivery, now)),

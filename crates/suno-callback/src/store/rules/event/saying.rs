@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{KnownSubmit, StoredEvent, StoredState};
+use super::{StoredEvent, StoredState};
 use crate::content::{Content, Fingerprint};
 use crate::delivery::Delivery;
 use crate::simulation::{Mutation, mutated};
 use crate::store::Acceptance;
 use crate::store::bounds::{CONFLICTS_OF_EVENT_MAX, NUDGES_MAX};
+use crate::store::rules::KnownSubmit;
 
 /// The fingerprints of a body.
 #[derive(Debug, Clone, Copy)]
@@ -37,10 +38,10 @@ impl Print {
 
 /// A delivery for an event with different content.
 #[derive(Clone)]
-pub(super) struct Conflict {
+pub(in super::super) struct Conflict {
     print: Print,
     /// The body, until it is purged.
-    pub(super) raw: Option<Bytes>,
+    pub(in super::super) raw: Option<Bytes>,
 }
 
 impl StoredEvent {
