@@ -94,7 +94,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 mod tests {
     use bytes::Bytes;
 
-    use super::{boundary, boundary_in, parts};
+    use super::{PARTS_MAX, boundary, boundary_in, parts};
 
     const BODY: &str = "--b1\r\nContent-Disposition: form-data; name=\"uploadPath\"\r\n\r\nsongs\r\n\
         --b1\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\
@@ -118,6 +118,14 @@ mod tests {
             let cut = Bytes::copy_from_slice(&BODY.as_bytes()[..end]);
             assert_eq!(parts(&cut, "b1"), None, "{end}");
         }
+    }
+
+    #[test]
+    fn a_form_has_a_bounded_number_of_parts() {
+        let part = "--b1\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n";
+        let form = |count| parts(&Bytes::from(part.repeat(count) + "--b1--"), "b1");
+        assert_eq!(form(PARTS_MAX).unwrap().len(), PARTS_MAX);
+        assert_eq!(form(PARTS_MAX + 1), None);
     }
 
     #[test]

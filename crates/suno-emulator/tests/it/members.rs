@@ -185,3 +185,13 @@ async fn a_voice_can_be_used_once_it_is_made() {
     emulator.advance(Duration::from_secs(300)).await.unwrap();
     assert_eq!(is_available().await, true);
 }
+
+#[tokio::test]
+async fn a_reset_forgets_which_tracks_were_converted() {
+    let (emulator, row) = (driven(Profile::Kie).await, Row::at("wav/generate"));
+    let body = row.direct("http://127.0.0.1:9/");
+    assert_eq!(wire::post(&emulator, &row.url(), &body).await.code(), 200);
+    emulator.reset();
+    wire::submit(&emulator, "http://127.0.0.1:9/", "Lantern").await;
+    assert_eq!(wire::post(&emulator, &row.url(), &body).await.code(), 200);
+}

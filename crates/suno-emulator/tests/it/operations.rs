@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use suno_emulator::{Emulator, Profile, TaskEnding};
 
-use crate::catalogue::{JOBS, ROWS, driven};
+use crate::catalogue::{JOBS, ROWS, Row, driven};
 use crate::receiver::Receiver;
 use crate::wire;
 
@@ -199,6 +199,38 @@ async fn every_operation_can_fail_on_both_routes() {
         spent["counts"]["credits_left"], 10_000,
         "531 refunds every price: {spent}"
     );
+}
+
+#[tokio::test]
+async fn a_file_is_served_when_its_task_is_finished_and_only_its_own() {
+    let emulator = driven(Profile::Kie).await;
+    for (path, own) in [
+        ("wav/generate", "audio-1.wav"),
+        ("mp4/generate", "video-1.mp4"),
+        ("vocal-removal/generate", "drums-1.wav"),
+        ("suno/cover/generate", "image-2.png"),
+        ("suno/recovery", "audio-2.m4a"),
+    ] {
+        let row = Row::at(path);
+        let body = row.direct("http://127.0.0.1:9/");
+        let answer = wire::post(&emulator, &row.url(), &body).await.json();
+        let task_id = answer["data"][row.task_id_name()].as_str().unwrap();
+        let status = async |file: &str| {
+            let path = format!("/media/{task_id}/{file}");
+            wire::get(&emulator, &path).await.status
+        };
+        assert_eq!(status(own).await, StatusCode::NOT_FOUND, "{path}");
+        emulator.advance(Duration::from_secs(300)).await.unwrap();
+        assert_eq!(status(own).await, StatusCode::OK, "{path}");
+        for other in [
+            "stream-1.wav",
+            "vocal-2.wav",
+            "instrumental-1.wav",
+            "image-3.png",
+        ] {
+            assert_eq!(status(other).await, StatusCode::NOT_FOUND, "{path} {other}");
+        }
+    }
 }
 
 #[tokio::test]
