@@ -69,9 +69,9 @@ impl Tables {
         // A number that nothing had before, and that perhaps nothing gets.
         self.last.0 += 1;
         let id = self.last;
-        self.ledger.meet(delivery);
+        let met = self.ledger.meet(delivery);
         let in_task = match &delivery.content {
-            Content::Event { key, .. } => self.open_task(key.task_id()).accept(id, delivery, now),
+            Content::Event { key, .. } => self.entry(key.task_id()).accept(id, delivery, &met, now),
             _ => None,
         };
         let kept = in_task.unwrap_or_else(|| self.quarantine.keep(id, delivery, now));
@@ -80,7 +80,7 @@ impl Tables {
     }
 
     /// The events of a task, which may be a new one.
-    fn open_task(&mut self, task_id: &TaskId) -> &mut TaskEvents {
+    fn entry(&mut self, task_id: &TaskId) -> &mut TaskEvents {
         let known = self.tasks.iter().position(|task| task.is_of(task_id));
         let place = known.unwrap_or(self.tasks.len());
         if known.is_none() {

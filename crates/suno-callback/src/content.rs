@@ -1,7 +1,9 @@
 //! The content of a body, as far as stores and the order of stages need it.
 
 use sha2::{Digest, Sha256};
-use suno_types::{Callback, CallbackRef, Code, DecodeError, Peek, TaskId, TrackRef};
+use suno_types::{
+    Callback, CallbackRef, Code, DecodeError, Peek, Product, Stage, TaskId, TrackRef,
+};
 
 use crate::key::EventKey;
 
@@ -12,12 +14,18 @@ pub enum Content {
     /// A report of a stage of a task.
     #[non_exhaustive]
     Event {
-        /// The task and the stage.
+        /// The task and the stage, with revision 0: the store numbers revisions.
         key: EventKey,
         /// The code that was sent.
         code: Code,
         /// The fingerprint of the reported content.
         semantic: Fingerprint,
+        /// The number of results of the task that are ready, such as the ready tracks of a song; the
+        /// greatest number that fits if there are more. Of two deliveries of a stage, the one with
+        /// more results says more.
+        results: u16,
+        /// What the task makes.
+        product: Product,
     },
     /// A body from a trusted sender that could not be decoded; its bytes are kept.
     #[non_exhaustive]
@@ -32,10 +40,27 @@ pub enum Content {
 impl Content {
     /// Creates the content for the event that a callback reports.
     pub(crate) fn event(callback: &CallbackRef<'_>) -> Self {
+        Self::of_tracks(
+            EventKey::new(callback.to_task_id(), callback.stage()),
+            callback.code(),
+            callback.tracks(),
+        )
+    }
+
+    fn of_tracks<'a>(
+        key: EventKey,
+        code: Code,
+        tracks: impl Iterator<Item = TrackRef<'a>>,
+    ) -> Self {
+        let (product, mut ready) = (Product::SONG, 0);
+        let counted = tracks.inspect(|track| ready += usize::from(track.is_ready));
+        let semantic = Fingerprint::semantic(code, &product, counted, std::iter::empty());
         Self::Event {
-            semantic: Fingerprint::semantic(callback.code(), callback.tracks()),
-            code: callback.code(),
-            key: EventKey::new(callback.to_task_id(), callback.stage()),
+            key,
+            code,
+            semantic,
+            results: u16::try_from(ready).unwrap_or(u16::MAX),
+            product,
         }
     }
 
@@ -52,12 +77,25 @@ impl Content {
 
     /// Creates the content for the event that an owned callback reports.
     pub(crate) fn of_callback(callback: &Callback) -> Self {
-        let tracks = callback.tracks.iter().map(TrackRef::from);
-        Self::Event {
-            semantic: Fingerprint::semantic(callback.code, tracks),
-            code: callback.code,
-            key: EventKey::new(callback.task_id.clone(), callback.stage()),
+        Self::of_tracks(
+            EventKey::new(callback.task_id.clone(), callback.stage()),
+            callback.code,
+            callback.tracks.iter().map(TrackRef::from),
+        )
+    }
+
+    /// Tells callbacks of a task apart that have no word for their stage: the fingerprint of the body
+    /// becomes part of the stage. Otherwise all of them would be one event.
+    pub(crate) fn with_stage_of_body(mut self, body: Fingerprint) -> Self {
+        if let Self::Event { key, .. } = &mut self
+            && matches!(key.stage(), Stage::Other(word) if &**word == UNSPECIFIED)
+        {
+            let hash = body.0[..STAGE_HASH_BYTES].iter();
+            let hash: String = hash.map(|byte| format!("{byte:02x}")).collect();
+            let stage = Stage::Other(format!("{UNSPECIFIED}-{hash}").into());
+            *key = EventKey::new(key.task_id().clone(), stage);
         }
+        self
     }
 
     /// Creates the content for a body that cannot be decoded but may name a task.
@@ -66,6 +104,11 @@ impl Content {
         Self::Quarantined { task_id, reason }
     }
 }
+
+/// The word for the stage of a callback that says success and has no word for its stage.
+const UNSPECIFIED: &str = "unspecified";
+/// The number of bytes of a body's fingerprint in such a stage: 16 hexadecimal digits.
+const STAGE_HASH_BYTES: usize = 8;
 
 /// A hash of 16 bytes that identifies what was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,10 +126,16 @@ impl Fingerprint {
         Self::of(Sha256::new_with_prefix(body))
     }
 
-    /// Hashes the meaning of the body: code, track ids, durations, and which tracks are ready. URLs
-    /// are left out, since the provider may sign them anew for each delivery, and so is the
-    /// formatting of the body.
-    fn semantic<'a>(code: Code, tracks: impl Iterator<Item = TrackRef<'a>>) -> Self {
+    /// Hashes the meaning of the body. Of songs: code, track ids, durations, and which tracks are
+    /// ready. Of other products: also the product and the text of each result. URLs of tracks are
+    /// left out, since the provider may sign them anew for each delivery, and so is the formatting
+    /// of the body.
+    fn semantic<'a, 'b>(
+        code: Code,
+        product: &'b Product,
+        tracks: impl Iterator<Item = TrackRef<'a>>,
+        results: impl Iterator<Item = &'b str>,
+    ) -> Self {
         let mut hash = Sha256::new();
         hash.update(code.0.to_be_bytes());
         for track in tracks {
@@ -95,6 +144,12 @@ impl Fingerprint {
             hash.update(id);
             hash.update(track.duration.unwrap_or(-1.0).to_be_bytes());
             hash.update([u8::from(track.is_ready)]);
+        }
+        if *product != Product::SONG {
+            for text in std::iter::once(product.as_str()).chain(results) {
+                hash.update(text.len().to_be_bytes());
+                hash.update(text);
+            }
         }
         Self::of(hash)
     }
@@ -124,9 +179,72 @@ mod tests {
         let body = br#"{"code":200,"data":{"task_id":"5c79","callbackType":"first","data":[
             {"id":"t-1","duration":198.44,"audio_url":"https://a.example/1.mp3","title":"x"},null]}}"#;
         let callback = CallbackRef::decode(body).unwrap();
-        let semantic = Fingerprint::semantic(callback.code(), callback.tracks());
+        let (results, product) = (std::iter::empty(), Product::SONG);
+        let semantic = Fingerprint::semantic(callback.code(), &product, callback.tracks(), results);
         assert_eq!(semantic, expected);
         let hex: String = semantic.0.map(|byte| format!("{byte:02x}")).concat();
         assert_eq!(hex, "cf550a77102712637ff69d94c27a3fdc");
+    }
+
+    #[test]
+    fn other_products_are_told_apart_by_their_results() {
+        let print = |product: Product, results: &[&str]| {
+            let results = results.iter().copied();
+            Fingerprint::semantic(Code::SUCCESS, &product, std::iter::empty(), results)
+        };
+        let hash = [
+            &200_i64.to_be_bytes()[..],
+            &6_u64.to_be_bytes(),
+            b"lyrics",
+            &2_u64.to_be_bytes(),
+            b"la",
+        ]
+        .concat();
+        assert_eq!(print(Product::LYRICS, &["la"]), Fingerprint::strict(&hash));
+        assert_ne!(
+            print(Product::LYRICS, &["la"]),
+            print(Product::WAV, &["la"])
+        );
+        assert_ne!(
+            print(Product::LYRICS, &["l", "a"]),
+            print(Product::LYRICS, &["la", ""])
+        );
+    }
+
+    fn results_of(word: &str, tracks: &str) -> u16 {
+        let body = format!(
+            r#"{{"code":200,"data":{{"task_id":"5c79","callbackType":"{word}","data":[{tracks}]}}}}"#
+        );
+        match Content::decode(body.as_bytes()) {
+            Content::Event { results, .. } => results,
+            Content::Quarantined { reason, .. } => panic!("{reason}"),
+        }
+    }
+
+    #[test]
+    fn the_results_of_songs_are_the_tracks_that_are_ready() {
+        let ready = r#"{"id":"a","audio_url":"https://a.example/1.mp3"}"#;
+        let unready = r#"{"id":"b","audio_url":""}"#;
+        assert_eq!(results_of("text", ""), 0);
+        assert_eq!(results_of("first", &format!("{ready},{unready}")), 1);
+        assert_eq!(results_of("complete", &format!("{ready},{ready}")), 2);
+    }
+
+    #[test]
+    fn callbacks_without_a_word_for_their_stage_are_told_apart_by_their_bytes() {
+        let key = |cost: u32| {
+            let body = format!(r#"{{"code":200,"data":{{"task_id":"5c79","cost":{cost}}}}}"#);
+            let body = body.as_bytes();
+            match Content::decode(body).with_stage_of_body(Fingerprint::strict(body)) {
+                Content::Event { key, .. } => key,
+                Content::Quarantined { reason, .. } => panic!("{reason}"),
+            }
+        };
+        assert_eq!(key(1), key(1));
+        assert_ne!(key(1), key(2));
+        let word = key(1).stage().to_string();
+        let hash = word.strip_prefix("unspecified-").unwrap();
+        assert_eq!(hash.len(), 16, "{word}");
+        assert_eq!(Stage::from(&*word), *key(1).stage());
     }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use suno_types::{TaskId, TaskRecord};
+use suno_types::{Callback, TaskId, TaskRecord};
 
 use crate::content::{Content, Fingerprint};
 use crate::key::SubmitId;
 use crate::origin::{Source, VerifiedBy};
+use crate::url_suffix::UrlSuffix;
 
 /// One delivery, ready to be stored.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Delivery {
     pub verified_by: VerifiedBy,
     /// The submit named in the callback URL, if any.
     pub submit: Option<SubmitId>,
+    /// The part of the callback URL that the application chose, if there is any.
+    pub suffix: Option<UrlSuffix>,
     /// The fingerprint of the bytes.
     pub strict: Fingerprint,
     /// Whether the provider's record must confirm the event before it affects other stages of its
@@ -50,14 +53,16 @@ impl Delivery {
         received_at: Timestamp,
         verified_by: VerifiedBy,
     ) -> Self {
+        let strict = Fingerprint::strict(&body);
         Self {
-            content,
-            strict: Fingerprint::strict(&body),
+            content: content.with_stage_of_body(strict),
+            strict,
             raw: body,
             received_at,
             source: Source::Callback,
             verified_by,
             submit: None,
+            suffix: None,
             unconfirmed: false,
         }
     }
@@ -66,21 +71,32 @@ impl Delivery {
     /// `None` if the record shows no stage yet.
     #[must_use]
     pub fn from_record(record: &TaskRecord, received_at: Timestamp) -> Option<Self> {
-        let callback = record.to_callback()?;
-        let content = Content::of_callback(&callback);
+        Some(Self::of_record(&record.to_callback()?, received_at))
+    }
+
+    /// Creates the delivery of a callback that says what the provider's record says.
+    pub(crate) fn of_record(callback: &Callback, received_at: Timestamp) -> Self {
+        let content = Content::of_callback(callback);
         let verified_by = VerifiedBy {
             record: true,
             ..VerifiedBy::default()
         };
         let mut delivery = Self::new(content, callback.encode().into(), received_at, verified_by);
         delivery.source = Source::Poll;
-        Some(delivery)
+        delivery
     }
 
     /// Sets the submit that the callback URL named.
     #[must_use]
     pub fn with_submit(mut self, submit: Option<SubmitId>) -> Self {
         self.submit = submit;
+        self
+    }
+
+    /// Sets the part of the callback URL that the application chose. An empty one counts as none.
+    #[must_use]
+    pub fn with_suffix(mut self, suffix: Option<UrlSuffix>) -> Self {
+        self.suffix = suffix.filter(|suffix| !suffix.is_empty());
         self
     }
 

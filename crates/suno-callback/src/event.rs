@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use jiff::Timestamp;
-use suno_types::{Callback, Stage, TaskId, Track};
+use suno_types::{Callback, Stage, TaskId, TaskKind, Track};
 
-use crate::key::{EventId, EventKey};
+use crate::key::{EventId, EventKey, Reference, SubmitId};
 use crate::origin::{Source, VerifiedBy};
 use crate::store::Ticket;
+use crate::url_suffix::UrlSuffix;
 
 /// A stage of a task, ready to be handled.
 #[derive(Clone)]
@@ -17,6 +19,12 @@ pub struct Event {
     pub(crate) ticket: Ticket,
     pub(crate) key: EventKey,
     pub(crate) callback: Callback,
+    pub(crate) raw: Bytes,
+    pub(crate) suffix: UrlSuffix,
+    pub(crate) submit: Option<SubmitId>,
+    pub(crate) reference: Option<Reference>,
+    /// The kind of the task, if its submit is known.
+    pub(crate) kind: Option<TaskKind>,
     pub(crate) attempt: u32,
     pub(crate) source: Source,
     pub(crate) verified_by: VerifiedBy,
@@ -80,6 +88,45 @@ impl Event {
     #[must_use]
     pub fn stage(&self) -> &Stage {
         self.key.stage()
+    }
+
+    /// The revision: 0 for the first event of the stage. A later one reports more results than the
+    /// earlier ones, such as a second track, and contains theirs as well.
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.key.revision()
+    }
+
+    /// The body as it was received. Of an event from the provider's record, the body of a callback
+    /// that says the same.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// The part of the callback URL that the application chose, as the first delivery had it. It is
+    /// empty if there was none.
+    #[must_use]
+    pub fn suffix(&self) -> &UrlSuffix {
+        &self.suffix
+    }
+
+    /// The query of the callback URL, as in [`UrlSuffix::query`].
+    #[must_use]
+    pub fn query(&self) -> &str {
+        self.suffix.query()
+    }
+
+    /// The submit that the callback URL named.
+    #[must_use]
+    pub fn submit(&self) -> Option<SubmitId> {
+        self.submit
+    }
+
+    /// The application's own name for the submit that made the task.
+    #[must_use]
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
     }
 
     /// The decoded callback.

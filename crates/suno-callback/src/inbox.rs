@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub struct Inbox {
     room: Arc<Semaphore>,
     store: Arc<dyn IdempotencyStore>,
     needs_confirmation: Arc<AtomicBool>,
+    /// The number of callbacks that were accepted.
+    callbacks: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -97,12 +99,21 @@ impl Inbox {
         observe: impl Fn(&Delivery, Acceptance) + Send + Sync + 'static,
     ) -> Self {
         let (waiting, gathered) = mpsc::channel(WAITING_MAX);
+        let callbacks = Arc::<AtomicU64>::default();
+        let counted = callbacks.clone();
+        let observe = move |delivery: &Delivery, accepted| {
+            if is_callback(delivery) {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            observe(delivery, accepted);
+        };
         crate::simulation::spawn(commit_all(gathered, store.clone(), observe));
         Self {
             waiting,
             room: Arc::new(Semaphore::new(Self::WAITING_BYTES_MAX)),
             store,
             needs_confirmation: Arc::default(),
+            callbacks,
         }
     }
 
@@ -138,8 +149,7 @@ impl Inbox {
         &self,
         mut delivery: Delivery,
     ) -> Result<impl Future<Output = Result<Acceptance, AcceptError>> + use<>, AcceptError> {
-        let is_callback = delivery.source == Source::Callback && !delivery.verified_by.record;
-        if is_callback && self.needs_confirmation.load(Ordering::Relaxed) {
+        if is_callback(&delivery) && self.needs_confirmation.load(Ordering::Relaxed) {
             delivery.unconfirmed = true;
         }
         let (sender, answered) = oneshot::channel();
@@ -164,11 +174,21 @@ impl Inbox {
         room.map_err(|_| AcceptError::Busy)
     }
 
+    /// Returns the number of callbacks that were committed since the inbox was started.
+    pub(crate) fn callbacks(&self) -> u64 {
+        self.callbacks.load(Ordering::Relaxed)
+    }
+
     /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn IdempotencyStore> {
         &self.store
     }
+}
+
+/// Whether the provider sent the delivery; otherwise it was made from a record.
+fn is_callback(delivery: &Delivery) -> bool {
+    delivery.source == Source::Callback && !delivery.verified_by.record
 }
 
 async fn commit_all(

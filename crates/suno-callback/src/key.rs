@@ -5,18 +5,44 @@ use std::str::FromStr;
 
 use suno_types::{Stage, TaskId};
 
-/// The identity of an event: its task and its stage.
+/// The identity of an event: its task, its stage, and its revision.
+///
+/// A later delivery of a stage that says more than the earlier one, such as that a second track is
+/// ready, is a revision: an event of its own. The store numbers revisions. The key of a delivery
+/// always has revision 0.
+///
+/// ```
+/// use suno_callback::EventKey;
+/// use suno_types::{Stage, TaskId};
+///
+/// let key = EventKey::new(TaskId::new("5c79be8e")?, Stage::Complete);
+/// assert_eq!(key.to_string(), "5c79be8e/complete");
+/// assert_eq!(key.with_revision(2).to_string(), "5c79be8e/complete/2");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey {
     task_id: TaskId,
     stage: Stage,
+    revision: u32,
 }
 
 impl EventKey {
-    /// Creates the key of a task's stage.
+    /// Creates the key of a task's stage, with revision 0.
     #[must_use]
     pub fn new(task_id: TaskId, stage: Stage) -> Self {
-        Self { task_id, stage }
+        Self {
+            task_id,
+            stage,
+            revision: 0,
+        }
+    }
+
+    /// Sets the revision.
+    #[must_use]
+    pub fn with_revision(mut self, revision: u32) -> Self {
+        self.revision = revision;
+        self
     }
 
     /// Returns the task.
@@ -30,11 +56,23 @@ impl EventKey {
     pub fn stage(&self) -> &Stage {
         &self.stage
     }
+
+    /// Returns the revision: 0 for the first event of the stage, at most
+    /// [`REVISIONS_MAX`](crate::bounds::REVISIONS_MAX).
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
 }
 
+/// The task and the stage, and the revision if it is not 0.
 impl fmt::Display for EventKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.task_id, self.stage)
+        write!(f, "{}/{}", self.task_id, self.stage)?;
+        match self.revision {
+            0 => Ok(()),
+            revision => write!(f, "/{revision}"),
+        }
     }
 }
 
@@ -103,9 +141,86 @@ impl FromStr for SubmitId {
     }
 }
 
+/// The application's own name for a submit, such as the number of an order. It is recorded before
+/// the submit is sent, and is part of every event whose callback URL names the submit.
+///
+/// ```
+/// use suno_callback::Reference;
+///
+/// let reference = Reference::new("order-42")?;
+/// assert_eq!(reference.as_str(), "order-42");
+/// assert!(Reference::new("").is_err());
+/// # Ok::<(), suno_callback::InvalidReference>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference(Box<str>);
+
+/// An error: the text is not a [`Reference`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a reference must have 1 to {} bytes and no control characters",
+    Reference::BYTES_MAX
+)]
+#[non_exhaustive]
+pub struct InvalidReference;
+
+impl Reference {
+    /// The maximum length of a reference, in bytes.
+    pub const BYTES_MAX: usize = 256;
+
+    /// Creates a reference.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidReference`] unless the text has 1 to 256 bytes and no control characters.
+    pub fn new(text: impl Into<Box<str>>) -> Result<Self, InvalidReference> {
+        let text = text.into();
+        let is_valid = (1..=Self::BYTES_MAX).contains(&text.len());
+        if !is_valid || text.chars().any(char::is_control) {
+            return Err(InvalidReference);
+        }
+        Ok(Self(text))
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Reference {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        Self::new(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_has_1_to_256_bytes_and_no_control_characters() {
+        let longest = "é".repeat(Reference::BYTES_MAX / 2);
+        for right in ["a", "Bestellung 42/ü?", &longest] {
+            assert_eq!(Reference::new(right).unwrap().as_str(), right);
+        }
+        for wrong in ["", "a\nb", "a\u{7f}", "\u{85}", &format!("{longest}x")] {
+            assert_eq!(
+                wrong.parse::<Reference>(),
+                Err(InvalidReference),
+                "{wrong:?}"
+            );
+        }
+    }
 
     #[test]
     fn the_name_of_a_submit_is_read_as_it_is_written() {

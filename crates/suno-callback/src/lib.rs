@@ -120,6 +120,7 @@ mod simulation;
 pub mod simulation;
 mod store;
 mod throttle;
+mod token;
 mod url_suffix;
 mod verify;
 
@@ -139,7 +140,7 @@ pub use handler::{
     CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handler_fn, with_timeout,
 };
 pub use inbox::{AcceptError, Inbox};
-pub use key::{EventId, EventKey, InvalidSubmitId, SubmitId};
+pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, SubmitId};
 pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
 pub use origin::{Source, VerifiedBy};
 pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder};
@@ -161,5 +162,6 @@ pub use store::{
     Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds,
     rules, turn,
 };
+pub use token::{InvalidToken, InvalidTokenPlace, Token, TokenPlace};
 pub use url_suffix::UrlSuffix;
-pub use verify::{InvalidToken, InvalidVerification, Refusal, Token, Verification};
+pub use verify::{InvalidVerification, Refusal, Verification};

@@ -146,6 +146,24 @@ impl Pipeline {
         }
     }
 
+    /// Submits a task and records the application's own name for it; see
+    /// [`Submitter::submit_for`].
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SubmitError`] if the submit failed, or if the pipeline has no client.
+    #[cfg(feature = "client")]
+    pub async fn submit_for(
+        &self,
+        reference: &str,
+        request: &impl suno_types::Request,
+    ) -> Result<suno_types::SubmittedTask, SubmitError> {
+        match &self.submitter {
+            Some(submitter) => submitter.submit_for(reference, request).await,
+            None => Err(SubmitError::no_client()),
+        }
+    }
+
     /// Returns the submitter if the pipeline has a client. Clones can be moved to other tasks.
     #[cfg(feature = "client")]
     #[must_use]
@@ -289,13 +307,21 @@ impl PipelineBuilder {
         let retention = self
             .has_retention
             .then(|| (self.retention)(Retention::new(self.store.clone())).start());
+        #[cfg(feature = "client")]
+        let submitter = self.client.map(|client| {
+            let submitter = Submitter::new(client, self.store);
+            match &reconciler {
+                Some(reconciler) => submitter.with_reconciler(reconciler),
+                None => submitter,
+            }
+        });
         Ok(Pipeline {
             receiver: (self.receiver)(receiver),
             dispatcher: (self.dispatcher)(dispatcher).start(),
             reconciler: reconciler.map(Reconciler::start),
             retention,
             #[cfg(feature = "client")]
-            submitter: self.client.map(|client| Submitter::new(client, self.store)),
+            submitter,
             inbox,
         })
     }

@@ -86,7 +86,7 @@ impl Receiver {
         });
         // Servers do not pass on a line that is not valid HTTP.
         let Ok(request) = request.body(()) else {
-            return Err(Self::refuse(StatusCode::BAD_REQUEST).into());
+            return Err(self.refuse(StatusCode::BAD_REQUEST).into());
         };
         let (head, ()) = request.into_parts();
         self.admit(&head).map_err(|refused| (*refused).into())

@@ -1,5 +1,6 @@
 //! Receives callbacks: turns each request into a stored delivery and a response.
 
+mod address;
 mod response;
 
 use std::future::Future;
@@ -13,13 +14,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::response::{Problem, respond};
+use self::address::Address;
+use self::response::{Problem, respond, shown_path};
 use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
 use crate::key::SubmitId;
 use crate::store::Acceptance;
 use crate::throttle::Throttle;
+use crate::url_suffix::UrlSuffix;
 use crate::verify::{Credentials, Refusal, Verification};
 
 /// Answers the provider's callbacks, independent of the server.
@@ -30,11 +33,19 @@ use crate::verify::{Credentials, Refusal, Verification};
 /// | from a trusted sender, but not decodable: stored raw | 200 |
 /// | missing or wrong signature, wrong token, or timestamp outside the window | 401 |
 /// | no single task id to check a signature against, or two `Host` headers | 400 |
-/// | another path 404, method 405, too large 413 | |
-/// | another content type, a charset other than UTF-8, or an encoded body | 415 |
+/// | another path 404, method 405, too large 413, too long a URL 414 | |
+/// | another content type, a charset other than UTF-8, or a compressed body | 415 |
+/// | `GET` [`HEALTH_PATH`](Self::HEALTH_PATH) | 200 |
 /// | the store failed, the time limit for the response passed, or the waiting deliveries are too many or too large | 503 with `Retry-After` |
 ///
-/// No response reveals what was expected.
+/// No response reveals what was expected. Every response from 400 on is logged at WARN with the
+/// method, the path that was asked for and the path that is served: five lines of each reason in 10
+/// seconds, then their number. Segments of a path that could be a token are not shown.
+///
+/// The callback URL is the path, then the token if [`Verification`] expects one in the path, then
+/// any segments that the application chose, then the [`SubmitId`] that a
+/// [`Submitter`](crate::Submitter) appends, and a query. What the application chose is kept as the
+/// [`UrlSuffix`] of the event.
 ///
 /// Cheap checks run first. [`admit`](Self::admit) checks everything that does not need the body,
 /// such as the token, and the form and the time of the signature, so the body of a request that
@@ -55,8 +66,12 @@ pub struct Receiver {
 impl Receiver {
     /// The default path.
     pub const PATH: &str = "/suno/callback";
-    /// The default maximum size of a body, in bytes: 1 MiB.
-    pub const BODY_BYTES_MAX: usize = 1 << 20;
+    /// The path that answers 200 to `GET`, for platforms that ask whether a service is running. It
+    /// says nothing about the store.
+    pub const HEALTH_PATH: &str = "/healthz";
+    /// The default maximum size of a body, in bytes: 4 MiB. The notes of a song can be more than
+    /// 1 MiB.
+    pub const BODY_BYTES_MAX: usize = 4 << 20;
     /// The default time limit for a response. The provider waits for 15 s (`PROTOCOL.md 2`).
     pub const ANSWER_BUDGET: Duration = Duration::from_secs(10);
     /// The minimum part of the time limit that is reserved for storing, however long reading the
@@ -77,9 +92,8 @@ impl Receiver {
         }
     }
 
-    /// Sets the path of the callback URL. With a token, the URL ends in this path, a slash and the
-    /// token. A slash and the [`SubmitId`] of a submit may follow; see
-    /// [`Submitter`](crate::Submitter).
+    /// Sets the path of the callback URL, to which a token and more may be appended; see
+    /// [`Receiver`].
     #[must_use]
     pub fn with_path(mut self, path: &str) -> Self {
         self.path = match path.trim_matches('/') {
@@ -148,8 +162,11 @@ impl Receiver {
     ///
     /// Returns the response to send if the request is rejected.
     pub fn admit(&self, head: &Parts) -> Result<AdmittedRequest, Box<Response<Bytes>>> {
+        if is_health_check(head) {
+            return Err(Box::new(respond(StatusCode::OK, r#"{"status":"running"}"#)));
+        }
         self.admitted(head)
-            .map_err(|problem| Box::new(self.answer(problem)))
+            .map_err(|problem| Box::new(self.answer(problem, Some(head))))
     }
 
     /// Answers a request that was admitted. Returns 200 only after the event is committed.
@@ -167,14 +184,15 @@ impl Receiver {
                 tracing::debug!(?accepted, "callback accepted");
                 respond(StatusCode::OK, r#"{"status":"received"}"#)
             }
-            Err(problem) => self.answer(problem),
+            Err(problem) => self.answer(problem, None),
         }
     }
 
-    /// Returns the response to a request whose body could not be read, for adapters.
+    /// Returns the response to a request whose head or body could not be read, and logs it, for
+    /// adapters.
     #[must_use]
-    pub fn refuse(status: StatusCode) -> Response<Bytes> {
-        Problem::Status(status).into_response()
+    pub fn refuse(&self, status: StatusCode) -> Response<Bytes> {
+        self.answer(Problem::Status(status), None)
     }
 
     /// Verifies the sender of a body and decodes the body. If the body cannot be decoded, the
@@ -186,7 +204,8 @@ impl Receiver {
     pub fn verify(&self, request: &AdmittedRequest, body: Bytes) -> Result<Delivery, Refusal> {
         let (content, verified_by) = self.verification.verify_body(&request.credentials, &body)?;
         let delivery = Delivery::new(content, body, self.now(), verified_by);
-        Ok(delivery.with_submit(request.submit))
+        let suffix = (!request.suffix.is_empty()).then(|| request.suffix.clone());
+        Ok(delivery.with_submit(request.submit).with_suffix(suffix))
     }
 
     /// Stores a delivery. Returns after it is committed.
@@ -214,26 +233,30 @@ impl Receiver {
         }
     }
 
-    /// Builds the response, and logs rejections and failures with a rate limit.
-    fn answer(&self, problem: Problem) -> Response<Bytes> {
-        match &problem {
-            Problem::Refused(refusal) => {
-                let reason = match refusal {
-                    Refusal::Signature(err) => err.to_string(),
-                    refusal => refusal.to_string(),
-                };
-                if self.throttle.admits(format!("callback rejected: {reason}")) {
-                    let err = refusal as &dyn std::error::Error;
-                    tracing::warn!(err, "callback rejected");
-                }
-            }
-            Problem::NotStored(err) => {
-                if self.throttle.admits(format!("callback not stored: {err}")) {
+    /// Builds the response, and logs what is wrong, with a rate limit for each reason. `head` is
+    /// known until the request is admitted; after that, the path was right.
+    fn answer(&self, problem: Problem, head: Option<&Parts>) -> Response<Bytes> {
+        let (status, reason) = (problem.status(), problem.reason());
+        if self.throttle.admits(format!("{status}: {reason}")) {
+            let method = head.map_or(&Method::POST, |head| &head.method).as_str();
+            let path =
+                head.map_or_else(|| self.path.to_string(), |head| shown_path(head.uri.path()));
+            let (status, served) = (status.as_u16(), &*self.path);
+            match &problem {
+                Problem::NotStored(err) => {
                     let err = err as &dyn std::error::Error;
-                    tracing::warn!(err, "callback not stored; the provider will send it again");
+                    tracing::warn!(
+                        err,
+                        status,
+                        "callback not stored; the provider will send it again"
+                    );
                 }
+                Problem::Refused(refusal) => {
+                    let err = refusal as &dyn std::error::Error;
+                    tracing::warn!(err, status, method, path, served, "callback rejected");
+                }
+                _ => tracing::warn!(status, method, path, served, "request refused: {reason}"),
             }
-            Problem::Status(_) | Problem::Charset | Problem::Encoding | Problem::TwoHosts => {}
         }
         problem.into_response()
     }
@@ -252,10 +275,12 @@ impl Receiver {
             return Err(Problem::TwoHosts);
         }
         let rest = head.uri.path().strip_prefix(&*self.path);
-        let address = rest.and_then(|rest| Address::read(rest, self.verification.has_token()));
+        let query = head.uri.query().unwrap_or_default();
+        let place = self.verification.token_place();
+        let address = rest.and_then(|rest| Address::read(rest, query, place));
         let address = address.ok_or(Problem::Status(StatusCode::NOT_FOUND))?;
         if head.method != Method::POST {
-            return Err(Problem::Status(StatusCode::METHOD_NOT_ALLOWED));
+            return Err(Problem::Method(head.method.clone()));
         }
         check_type(&head.headers)?;
         if content_length(&head.headers).is_some_and(|length| length > self.body_bytes_max) {
@@ -264,9 +289,11 @@ impl Receiver {
         let credentials =
             self.verification
                 .verify_head(address.token, &head.headers, self.unix_time())?;
+        let suffix = address.suffix();
         Ok(AdmittedRequest {
             credentials,
             submit: address.submit,
+            suffix: suffix.ok_or(Problem::Status(StatusCode::URI_TOO_LONG))?,
             begun: Instant::now(),
         })
     }
@@ -294,34 +321,13 @@ impl Receiver {
 pub struct AdmittedRequest {
     credentials: Credentials,
     submit: Option<SubmitId>,
+    suffix: UrlSuffix,
     begun: Instant,
 }
 
-/// The rest of the path after the base: `[/TOKEN][/SUBMIT]`, with or without a trailing slash.
-#[derive(Debug, PartialEq, Eq)]
-struct Address<'a> {
-    /// The segment in which a token is expected. Empty if the path has no such segment, so that the
-    /// response is 401 and not 404.
-    token: Option<&'a str>,
-    submit: Option<SubmitId>,
-}
-
-impl<'a> Address<'a> {
-    fn read(rest: &'a str, has_token: bool) -> Option<Self> {
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let mut segments = match rest {
-            "" => None,
-            rest => Some(rest.strip_prefix('/')?.split('/')),
-        };
-        let mut next = || segments.as_mut().and_then(Iterator::next);
-        let token = has_token.then(|| next().unwrap_or_default());
-        let submit = match next() {
-            None => None,
-            // Senders may write the digits in either case.
-            Some(segment) => Some(segment.to_ascii_lowercase().parse().ok()?),
-        };
-        next().is_none().then_some(Self { token, submit })
-    }
+/// Whether a request only asks whether the service is running.
+fn is_health_check(head: &Parts) -> bool {
+    head.uri.path() == Receiver::HEALTH_PATH && matches!(head.method, Method::GET | Method::HEAD)
 }
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {
@@ -371,45 +377,6 @@ fn is_utf8_or_no_charset(parameter: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_path_may_name_a_token_and_a_submit() {
-        const SUBMIT: &str = "00112233445566778899aabbccddeeff";
-        let read = |rest: &str, has_token| {
-            Address::read(&rest.replace("SUBMIT", SUBMIT), has_token)
-                .map(|address| (address.token.map(str::to_owned), address.submit.is_some()))
-        };
-        let token = |text: &str| Some(text.to_owned());
-        let cases = [
-            ("", false, Some((None, false))),
-            ("/", false, Some((None, false))),
-            ("/SUBMIT", false, Some((None, true))),
-            ("/other", false, None),
-            ("/SUBMIT/", false, Some((None, true))),
-            ("/SUBMIT//", false, None),
-            ("//", false, None),
-            ("er", false, None),
-            ("", true, Some((token(""), false))),
-            ("/", true, Some((token(""), false))),
-            ("/tok", true, Some((token("tok"), false))),
-            ("/tok/", true, Some((token("tok"), false))),
-            ("/tok//", true, None),
-            ("/tok/SUBMIT", true, Some((token("tok"), true))),
-            ("/tok/SUBMIT/", true, Some((token("tok"), true))),
-            ("/tok/other", true, None),
-            ("/tok/SUBMIT/x", true, None),
-        ];
-        for (rest, has_token, expected) in cases {
-            assert_eq!(read(rest, has_token), expected, "{rest}");
-        }
-    }
-
-    #[test]
-    fn the_digits_of_a_submit_may_be_in_either_case() {
-        let submit = |rest: &str| Address::read(rest, false).unwrap().submit.unwrap();
-        let lower = submit("/00112233445566778899aabbccddeeff");
-        assert_eq!(submit("/00112233445566778899AABBCCDDEEFF"), lower);
-    }
 
     #[test]
     fn a_charset_is_utf_8_however_it_is_written() {

@@ -139,12 +139,12 @@ impl CallbackService {
             Ok(Err(Unreadable::NoRoom)) => StatusCode::SERVICE_UNAVAILABLE,
             Err(_) => StatusCode::REQUEST_TIMEOUT,
         };
-        Err(Self::refuse(status))
+        Err(self.refuse(status))
     }
 
     /// Builds the response to a request that does not reach the receiver.
-    pub(crate) fn refuse(status: StatusCode) -> Refused {
-        Box::new(Receiver::refuse(status).map(Full::new))
+    pub(crate) fn refuse(&self, status: StatusCode) -> Refused {
+        Box::new(self.receiver.refuse(status).map(Full::new))
     }
 
     /// The third step: lets the receiver answer.

@@ -45,6 +45,10 @@ pub enum Mutation {
     SuspectsTogether,
     /// A task is given up because of its age alone.
     GivenUpByAge,
+    /// A revision is handled whatever was handled before.
+    HandlesEveryRevision,
+    /// A delivery that says more is a conflict.
+    SeesNoRevisions,
 }
 
 /// Whether a simulation has injected the bug.

@@ -18,7 +18,7 @@ use std::fmt;
 /// assert_eq!(suffix.parameter("note").as_deref(), Some("a b"));
 /// assert_eq!(suffix.to_string(), "orders/42?user=7&note=a%20b");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct UrlSuffix {
     text: Box<str>,
     path_bytes: usize,
@@ -79,6 +79,13 @@ impl UrlSuffix {
         form_urlencoded::parse(self.query().as_bytes())
             .find(|(key, _)| key == name)
             .map(|(_, value)| value)
+    }
+}
+
+/// Without the text, which can contain a secret of the application.
+impl fmt::Debug for UrlSuffix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UrlSuffix({} bytes)", self.text.len())
     }
 }
 

@@ -1,16 +1,15 @@
 //! Verifies the sender of a callback: by a signature, a token in the URL, or both.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 use http::HeaderMap;
-use sha2::{Digest, Sha256};
 use suno_types::signature::{SentSignature, SignatureError, SignatureHeaders, WebhookKey};
 use suno_types::{CallbackRef, DecodeError, Peek};
 
 use crate::content::Content;
 use crate::origin::VerifiedBy;
+use crate::token::{Token, TokenPlace};
 
 /// The maximum size of a body that is decoded before its signature is verified, in bytes. Nearly
 /// every callback is smaller, and decoding also yields the task id that the signature covers. In a
@@ -22,60 +21,9 @@ const DECODED_UNVERIFIED_BYTES_MAX: usize = 16 * 1_024;
 #[derive(Debug, Clone)]
 pub struct Verification {
     keys: Vec<WebhookKey>,
-    token: Option<Token>,
+    tokens: Vec<Token>,
+    token_place: TokenPlace,
     window: Duration,
-}
-
-/// An unguessable last segment of the callback URL's path. It is never displayed.
-#[derive(Clone)]
-pub struct Token {
-    /// Hashed, so that the time of a comparison does not reveal how much of a guess was right.
-    hash: [u8; 32],
-}
-
-/// An error: the token could be guessed, or contains characters that are not allowed in a URL path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a token must consist of {} to {} letters, digits, '-' or '_'",
-    Token::CHARS_MIN,
-    Token::CHARS_MAX
-)]
-#[non_exhaustive]
-pub struct InvalidToken;
-
-impl Token {
-    /// The minimum length of a token, in characters: 16 characters of base64 are 96 bits.
-    pub const CHARS_MIN: usize = 16;
-    /// The maximum length of a token, in characters.
-    pub const CHARS_MAX: usize = 256;
-
-    /// Creates a token, if it is long enough and fits into a path.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`InvalidToken`] unless the text consists of 16 to 256 letters, digits, `-` or `_`.
-    pub fn new(token: &str) -> Result<Self, InvalidToken> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if !(Self::CHARS_MIN..=Self::CHARS_MAX).contains(&token.len()) || !token.bytes().all(fits) {
-            return Err(InvalidToken);
-        }
-        Ok(Self {
-            hash: Sha256::digest(token).into(),
-        })
-    }
-
-    fn is(&self, segment: &str) -> bool {
-        if segment.len() > Self::CHARS_MAX {
-            return false;
-        }
-        let hash: [u8; 32] = Sha256::digest(segment).into();
-        let differing = self
-            .hash
-            .iter()
-            .zip(hash)
-            .fold(0, |all, (a, b)| all | (a ^ b));
-        differing == 0
-    }
 }
 
 /// An error: no callback could be verified with these settings.
@@ -90,12 +38,6 @@ pub enum InvalidVerification {
     BlankKey,
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
 /// The reason why a delivery is rejected. It never reveals what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -104,7 +46,7 @@ pub enum Refusal {
     #[error("the delivery is not signed by a known key")]
     Signature(#[source] SignatureError),
     /// The URL does not contain the token.
-    #[error("the path does not end in the token")]
+    #[error("the callback URL does not contain the token")]
     Token,
     /// There is no single task id to check a signature against.
     #[error("the body names no single task")]
@@ -130,22 +72,23 @@ impl Verification {
         Self::dangerous_none().with_webhook_key(key)
     }
 
-    /// Accepts callbacks to a URL whose path ends in this token.
+    /// Accepts callbacks to a URL with this token behind the receiver's path, or elsewhere: see
+    /// [`with_token_in`](Self::with_token_in).
     #[must_use]
     pub fn token(token: Token) -> Self {
         Self::dangerous_none().with_token(token)
     }
 
     /// Accepts callbacks that are signed with one of these webhook keys, if there are any, and
-    /// whose URL ends in this token, if there is one. Use it if both are optional in your
-    /// configuration.
+    /// whose URL contains one of these tokens, if there are any. Use it if both are optional in
+    /// your configuration.
     ///
     /// # Errors
     ///
     /// Returns [`InvalidVerification`] if there is neither a key nor a token, or if a key is blank.
     pub fn new<K: AsRef<[u8]>>(
         webhook_keys: impl IntoIterator<Item = K>,
-        token: impl Into<Option<Token>>,
+        tokens: impl IntoIterator<Item = Token>,
     ) -> Result<Self, InvalidVerification> {
         let mut verification = Self::dangerous_none();
         for key in webhook_keys {
@@ -154,7 +97,7 @@ impl Verification {
             }
             verification = verification.with_webhook_key(key);
         }
-        verification.token = token.into();
+        verification.tokens.extend(tokens);
         match verification.is_none() {
             true => Err(InvalidVerification::Nothing),
             false => Ok(verification),
@@ -166,7 +109,8 @@ impl Verification {
     pub fn dangerous_none() -> Self {
         Self {
             keys: Vec::new(),
-            token: None,
+            tokens: Vec::new(),
+            token_place: TokenPlace::Path,
             window: Self::WINDOW,
         }
     }
@@ -179,10 +123,19 @@ impl Verification {
         self
     }
 
-    /// Also requires a token at the end of the callback URL's path.
+    /// Requires a token in the callback URL. Called again, it also accepts another token, to
+    /// rotate tokens: add the new one, submit with it, remove the old one when its tasks have
+    /// ended.
     #[must_use]
     pub fn with_token(mut self, token: Token) -> Self {
-        self.token = Some(token);
+        self.tokens.push(token);
+        self
+    }
+
+    /// Sets where in the callback URL the token is expected: by default in the path.
+    #[must_use]
+    pub fn with_token_in(mut self, place: TokenPlace) -> Self {
+        self.token_place = place;
         self
     }
 
@@ -196,18 +149,18 @@ impl Verification {
     /// Whether every callback is accepted unverified.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.keys.is_empty() && self.token.is_none()
+        self.keys.is_empty() && self.tokens.is_empty()
     }
 
-    /// Whether the path must end in a token.
-    pub(crate) fn has_token(&self) -> bool {
-        self.token.is_some()
+    /// Where a token is expected; `None` if none is.
+    pub(crate) fn token_place(&self) -> Option<&TokenPlace> {
+        (!self.tokens.is_empty()).then_some(&self.token_place)
     }
 
     /// Verifies everything that does not need the body.
     pub(crate) fn verify_head(
         &self,
-        segment: Option<&str>,
+        token: Option<&str>,
         headers: &HeaderMap,
         now: u64,
     ) -> Result<Credentials, Refusal> {
@@ -215,10 +168,10 @@ impl Verification {
             true => None,
             false => Some(self.parse_signature(headers, now)?),
         };
-        let has_token = match &self.token {
-            None => false,
-            Some(token) if segment.is_some_and(|segment| token.is(segment)) => true,
-            Some(_) => return Err(Refusal::Token),
+        let has_token = match token {
+            _ if self.tokens.is_empty() => false,
+            Some(token) if Token::is_among(&self.tokens, token) => true,
+            _ => return Err(Refusal::Token),
         };
         Ok(Credentials {
             has_token,

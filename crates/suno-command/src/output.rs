@@ -257,6 +257,7 @@ pub(crate) fn accepted(delivery: &Delivery, accepted: Acceptance, now: Timestamp
 fn accepted_word(accepted: Acceptance) -> &'static str {
     match accepted {
         Acceptance::New => "new",
+        Acceptance::Revised => "revised",
         Acceptance::Late => "late",
         Acceptance::Duplicate => "duplicate",
         Acceptance::Conflict => "conflict",

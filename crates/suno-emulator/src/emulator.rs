@@ -271,6 +271,7 @@ fn sender(config: &Config, tasks: &BackgroundTasks) -> Result<Sender, EmulatorEr
         tls,
         user_agent,
         config.answer_timeout,
+        config.delivers_outside,
     ))
 }
 
@@ -306,6 +307,7 @@ fn settings(
         retry: config.retry,
         style: BodyStyle {
             is_documented: config.has_documented_bodies,
+            profile: config.profile,
             media_base: config
                 .public_base_url
                 .unwrap_or_else(|| base_url.to_owned()),

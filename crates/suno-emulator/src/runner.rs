@@ -86,7 +86,7 @@ impl Runner {
         observer.observe(&Activity::Submit(SubmitActivity {
             unix_ms: now.unix_ms,
             task_id: task.map(|task| task.task_id.clone()),
-            callback_url: task.map(|task| task.callback_url.clone()),
+            callback_url: task.and_then(|task| task.callback_url.clone()),
             status,
             code: code.and_then(|code| u16::try_from(code).ok()),
             message: message.map(str::to_owned),

@@ -53,6 +53,7 @@ impl World {
             self.checker().all_have_ended(self.now());
             self.checker().all_are_decided();
         }
+        self.checker().nothing_more_vanished();
         if let Ok(counts) = self.store.counts().await {
             self.checker().counts_agree(counts);
         }

@@ -182,6 +182,15 @@ impl Draw {
         if self.has("forgery", 60) {
             callbacks.extend((0..self.range(1, 3)).map(|_| self.forged()));
         }
+        let fuller_at_ms = (course.last() == Some(&Complete) && self.percent(25))
+            .then(|| at + self.magnitude(10, 100_000));
+        if let Some(at) = fuller_at_ms {
+            for copy in 0..self.pick(&[0, 1, 1, 2]) {
+                let body = Body::Fuller;
+                let callback = self.callback(at, Complete, copy);
+                callbacks.push(CallbackPlan { body, ..callback });
+            }
+        }
         let spread = self.pick(&[1_000, 60_000, knobs.heal_at_ms]);
         TaskPlan {
             submit_at_ms: self.range(0, spread.min(knobs.heal_at_ms)),
@@ -190,6 +199,7 @@ impl Draw {
             stages,
             callbacks,
             work: self.work(knobs),
+            fuller_at_ms,
         }
     }
 
@@ -209,7 +219,13 @@ impl Draw {
         CallbackPlan {
             after_ms: self.magnitude(10, 120_000),
             stage: self.pick(&[Text, First, Complete, Complete, Failed, Failed, Other]),
-            body: self.pick(&[Body::Forged, Body::Forged, Body::Garbled, Body::Unsigned]),
+            body: self.pick(&[
+                Body::Forged,
+                Body::Forged,
+                Body::ForgedFuller,
+                Body::Garbled,
+                Body::Unsigned,
+            ]),
             node: self.place(self.nodes),
             once: true,
         }

@@ -41,7 +41,7 @@ impl Handler {
     async fn work(&self, event: &Event) -> Result<(), HandlerError> {
         let (life, world) = (&self.0, &self.0.world);
         let (ticket, key) = (event.ticket(), key_of(event.key()));
-        life.record(What::Begun(ticket, key));
+        life.record(What::Begun(ticket, key, event.tracks().len()));
         let guard = Guard(life, ticket, key);
         let (_, begun) = world.checker().event(event.id()).unwrap_or_default();
         let times = begun.saturating_sub(1);

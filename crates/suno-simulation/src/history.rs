@@ -28,26 +28,27 @@ pub(crate) enum What {
     Answered(u64, u16),
 
     // Operations of the store, at the time they are carried out.
-    /// The key, unless it could not be decoded, the hash of the body, and whether it is
-    /// unconfirmed.
-    Acceptance(Option<Key>, u64, bool, Acceptance),
+    /// The key and the number of results, unless it could not be decoded, the hash of the body, and
+    /// whether it is unconfirmed.
+    Accepted(Option<(Key, u16)>, u64, bool, Acceptance),
     /// Whether the claim was already granted to the same request.
     Granted(Claim, bool),
     /// The end of a request that was granted claims.
     Claimed,
-    SettleResult(Ticket, Settlement, SettleResult),
+    Settled(Ticket, Settlement, SettleResult),
     /// Whether the claim is extended to this duration from now.
-    ExtendResult(Ticket, Millis, bool),
-    RedriveResult(EventId, Redrive, RedriveResult),
+    Extended(Ticket, Millis, bool),
+    Redriven(EventId, Redrive, RedriveResult),
     Decided(Key, Decision),
-    PurgeReport(u64, u64),
+    Purged(u64, u64),
     Intended(usize),
     Expected(usize),
     Postponed(usize, Millis),
     State(EventId, Key, Shown),
     Gone(EventId),
 
-    Begun(Ticket, Key),
+    /// A handler, with the number of tracks that it is given.
+    Begun(Ticket, Key, usize),
     Stepped(Ticket, Key),
     Ended(Ticket, Key, &'static str),
     Cancelled(Ticket, Key),
@@ -73,6 +74,7 @@ pub(crate) struct Shown {
     pub(crate) until: Millis,
     pub(crate) attempts: u32,
     pub(crate) lapses: u32,
+    pub(crate) results: u16,
 }
 
 #[derive(Debug, Default)]
@@ -144,12 +146,13 @@ fn mix(number: u64) -> u64 {
 
 /// The events that must occur in at least some of many runs.
 pub(crate) const SOMETIMES: &str = "answer 200, accepted New, accepted Duplicate, \
+    accepted Revised, \
     accepted Conflict, accepted Late, accepted Confirmed, accepted Quarantined, \
     claim after 0 lapses, claim after 1 lapses, claim after 2 lapses, claim repeated, \
     Done, Retry, Release, lost settlement, settled again, lost claim, \
     Cancelled, Died, Stopping, Begins Stall, Refuses, LosesAnswer, Hangs, CarriesOutLate, \
     provider away, provider running, provider ended, Decided Ready, ToldGivenUp, dead exhausted, \
-    dead given_up, dead lapsed, PurgeReport";
+    dead given_up, dead lapsed, Purged";
 
 #[derive(Debug, Default)]
 pub(crate) struct Coverage(pub(crate) BTreeMap<String, (u64, u64)>);
@@ -181,16 +184,16 @@ pub(crate) fn name(what: &What) -> String {
     };
     match what {
         What::Answered(_, status) => format!("answer {status}"),
-        What::Acceptance(.., accepted) => format!("accepted {accepted:?}"),
+        What::Accepted(.., accepted) => format!("accepted {accepted:?}"),
         What::Granted(_, true) => "claim repeated".to_owned(),
         What::Granted(claim, _) => format!("claim after {} lapses", claim.lapses.min(2)),
-        What::SettleResult(_, _, SettleResult::Lost) => "lost settlement".to_owned(),
-        What::SettleResult(_, _, SettleResult::AlreadySettled) => "settled again".to_owned(),
-        What::SettleResult(_, Settlement::Dead { cause, .. }, _) => format!("dead {cause}"),
-        What::SettleResult(_, end, _) => word(format!("{end:?}")),
-        What::ExtendResult(_, _, false) => "lost claim".to_owned(),
+        What::Settled(_, _, SettleResult::Lost) => "lost settlement".to_owned(),
+        What::Settled(_, _, SettleResult::AlreadySettled) => "settled again".to_owned(),
+        What::Settled(_, Settlement::Dead { cause, .. }, _) => format!("dead {cause}"),
+        What::Settled(_, end, _) => word(format!("{end:?}")),
+        What::Extended(_, _, false) => "lost claim".to_owned(),
         What::Decided(_, decision) => format!("Decided {decision:?}"),
-        What::RedriveResult(_, _, redriven) => format!("RedriveResult {redriven:?}"),
+        What::Redriven(_, _, redriven) => format!("Redriven {redriven:?}"),
         What::Answers(_, answer) => format!("provider {answer}"),
         What::OperationFails(_, kind) => word(format!("{kind:?}")),
         What::Begins(kind) => format!("Begins {}", word(format!("{kind:?}"))),

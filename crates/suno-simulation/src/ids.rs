@@ -15,8 +15,11 @@ pub(crate) fn index_of(task: &TaskId) -> usize {
 }
 
 pub(crate) fn key_of(key: &EventKey) -> Key {
-    let (task, stage) = (index_of(key.task_id()), StageName::of(key.stage()));
-    Key { task, stage }
+    Key {
+        task: index_of(key.task_id()),
+        stage: StageName::of(key.stage()),
+        revision: key.revision(),
+    }
 }
 
 pub(crate) fn submit_id(task: usize) -> SubmitId {

@@ -22,6 +22,8 @@
 //! | S7 | each delivery is accounted for, and counts agree with lists |
 //! | S8 | an event is a dead letter only if a handler gave it up, after the time for retries, or after claims that lapsed while nothing else was claimed; and a handler was notified |
 //! | S9 | an unconfirmed event makes no other stage late |
+//! | S10 | a revision is handled only with more tracks than were handled before it and, if the provider's record confirms events, never with more than the task has |
+//! | S11 | a second track that is reported after the first is handled, unless its event is a dead letter or superseded |
 //! | E1 | every event ends, a bounded time after the last fault |
 //! | E2 | every expected task is handled to its end, or a handler is notified that it is given up |
 //! | E3 | a ready event is claimed within a second while a healthy process has a free slot |

@@ -76,6 +76,10 @@ pub(crate) struct TaskPlan {
     pub(crate) stages: Vec<(Millis, StageName)>,
     pub(crate) callbacks: Vec<CallbackPlan>,
     pub(crate) work: Work,
+    /// The time after the submit at which the second track is ready, although the task has ended
+    /// before. `None`: it has one track.
+    #[serde(default)]
+    pub(crate) fuller_at_ms: Option<Millis>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,11 +91,28 @@ pub(crate) enum StageName {
     Other,
 }
 
-/// The identity of an event: the index of its task in the plan, and its stage.
+/// The identity of an event: the index of its task in the plan, its stage, and its revision.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) task: usize,
     pub(crate) stage: StageName,
+    pub(crate) revision: u32,
+}
+
+impl Key {
+    /// The first event of a stage.
+    pub(crate) fn first(task: usize, stage: StageName) -> Self {
+        Self {
+            task,
+            stage,
+            revision: 0,
+        }
+    }
+
+    /// Whether both are events of one stage of a task.
+    pub(crate) fn is_of_stage(self, other: Self) -> bool {
+        (self.task, self.stage) == (other.task, other.stage)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +131,10 @@ pub(crate) enum Body {
     Genuine,
     /// The true content in another form: URLs are signed anew.
     Renewed,
+    /// The true content after the second track became ready.
+    Fuller,
+    /// Something else, with more tracks than the task ever has and a valid signature.
+    ForgedFuller,
     /// Something else, with a valid signature.
     Forged,
     /// Trusted but not understood.
@@ -286,6 +311,10 @@ impl StageName {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {} {:?}", self.task, self.stage)
+        write!(f, "task {} {:?}", self.task, self.stage)?;
+        match self.revision {
+            0 => Ok(()),
+            revision => write!(f, " {revision}"),
+        }
     }
 }

@@ -9,7 +9,7 @@ use http::Request;
 use suno_callback::simulation::enter;
 use suno_callback::{RecordInfo, RecordInfoError, async_trait};
 use suno_types::signature::WebhookKey;
-use suno_types::{TaskId, TaskRecord};
+use suno_types::{TaskId, TaskKind, TaskRecord};
 use tokio::time::{sleep, timeout};
 
 use crate::clock::START_MS;
@@ -30,7 +30,11 @@ pub(crate) struct Provider(pub(crate) Arc<Life>);
 
 #[async_trait]
 impl RecordInfo for Provider {
-    async fn record(&self, asked: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
+    async fn record(
+        &self,
+        asked: &TaskId,
+        _kind: &TaskKind,
+    ) -> Result<Option<TaskRecord>, RecordInfoError> {
         use FaultKind::{ProviderAsksForWait, ProviderHangs, ProviderRefuses};
         let (life, world) = (&self.0, &self.0.world);
         let task = index_of(asked);
@@ -55,7 +59,8 @@ impl RecordInfo for Provider {
             Some(_) => "running",
         };
         life.record(What::Answers(task, answer));
-        Ok(stage.and_then(|stage| record(task, asked, stage)))
+        let tracks = world.tracks_of(task);
+        Ok(stage.and_then(|stage| record(task, asked, stage, tracks)))
     }
 }
 
@@ -67,6 +72,16 @@ impl World {
         reached.map(|(_, stage)| *stage)
     }
 
+    /// The number of tracks that are ready.
+    fn tracks_of(&self, task: usize) -> usize {
+        let Some(submitted_at) = self.checker().submitted_at(task) else {
+            return 0;
+        };
+        let plan = self.plan.tasks.get(task);
+        let fuller_at = plan.and_then(|plan| plan.fuller_at_ms);
+        1 + usize::from(fuller_at.is_some_and(|at| at <= self.now() - submitted_at))
+    }
+
     /// Sends a callback of a task, and repeats it until the response is 200.
     pub(crate) async fn send(self: Arc<Self>, task: usize, number: usize) {
         let plan = &self.plan.tasks[task].callbacks[number];
@@ -76,7 +91,7 @@ impl World {
         let times = if plan.once { 1 } else { SENT_AFTER.len() };
         for (time, pause) in SENT_AFTER.into_iter().take(times).enumerate() {
             sleep(Duration::from_secs(pause)).await;
-            self.record(None, What::Sent(Key { task, stage }, plan.body, time));
+            self.record(None, What::Sent(Key::first(task, stage), plan.body, time));
             let node = (plan.node + time) % self.nodes.len();
             let is_lost = self.has_fault(plan.node, FaultKind::Network);
             let mut status = 0;
@@ -114,7 +129,9 @@ impl World {
 fn body(task: usize, number: usize, plan: &CallbackPlan) -> String {
     let (id, stage) = (task_id(task), plan.stage.stage());
     let (track, url, code) = match plan.body {
-        Body::Forged => (format!("forged-{task}-{number}"), "forged".to_owned(), 531),
+        Body::Forged | Body::ForgedFuller => {
+            (format!("forged-{task}-{number}"), "forged".to_owned(), 531)
+        }
         Body::Renewed => (format!("track-{task}"), format!("signed-{number}"), 501),
         _ => (format!("track-{task}"), "signed".to_owned(), 501),
     };
@@ -125,26 +142,48 @@ fn body(task: usize, number: usize, plan: &CallbackPlan) -> String {
         (_, StageName::Failed) => format!(
             r#"{{"code":{code},"msg":"{url}","data":{{"callbackType":"error","task_id":"{id}","data":[]}}}}"#
         ),
-        _ => format!(
-            r#"{{"code":200,"msg":"ok","data":{{"callbackType":"{stage}","task_id":"{id}","data":[{{"id":"{track}","audio_url":"https://media.example.com/{url}.mp3","duration":12.5}}]}}}}"#
-        ),
+        _ => {
+            let tracks = match plan.body {
+                Body::Fuller => 2,
+                Body::ForgedFuller => 5,
+                _ => 1,
+            };
+            let tracks = tracks_named(&track, tracks, |id| {
+                format!(
+                    r#"{{"id":"{id}","audio_url":"https://media.example.com/{url}.mp3","duration":12.5}}"#
+                )
+            });
+            format!(
+                r#"{{"code":200,"msg":"ok","data":{{"callbackType":"{stage}","task_id":"{id}","data":[{tracks}]}}}}"#
+            )
+        }
     }
 }
 
-fn record(task: usize, asked: &TaskId, stage: StageName) -> Option<TaskRecord> {
+/// Returns the JSON of so many tracks, whose ids begin with a name.
+fn tracks_named(name: &str, tracks: usize, track: impl Fn(String) -> String) -> String {
+    let id = |number| match number {
+        0 => name.to_owned(),
+        number => format!("{name}-{number}"),
+    };
+    let tracks: Vec<_> = (0..tracks).map(|number| track(id(number))).collect();
+    tracks.join(",")
+}
+
+fn record(task: usize, asked: &TaskId, stage: StageName, tracks: usize) -> Option<TaskRecord> {
     let (status, code) = match stage {
         StageName::Text | StageName::Other => ("TEXT_SUCCESS", "null"),
         StageName::First => ("FIRST_SUCCESS", "null"),
         StageName::Complete => ("SUCCESS", "null"),
         StageName::Failed => ("GENERATE_AUDIO_FAILED", "501"),
     };
-    let track = format!(
-        r#"{{"id":"track-{task}","audioUrl":"https://media.example.com/signed.mp3","duration":12.5}}"#
-    );
-    let tracks = if stage == StageName::Failed {
-        ""
-    } else {
-        &track
+    let tracks = match stage {
+        StageName::Failed => String::new(),
+        _ => tracks_named(&format!("track-{task}"), tracks, |id| {
+            format!(
+                r#"{{"id":"{id}","audioUrl":"https://media.example.com/signed.mp3","duration":12.5}}"#
+            )
+        }),
     };
     let body = format!(
         r#"{{"code":200,"data":{{"taskId":"{asked}","status":"{status}","errorCode":{code},"response":{{"sunoData":[{tracks}]}}}}}}"#

@@ -24,7 +24,7 @@ const REAL_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Bugs that the simulation must find: each is the behaviour of an earlier version. They are
 /// injected into the product, and some of them also or only into the world.
-pub(crate) const MUTANTS: [(&str, Option<Mutation>); 8] = [
+pub(crate) const MUTANTS: [(&str, Option<Mutation>); 10] = [
     ("one-claim-per-turn", Some(Mutation::OneClaimPerTurn)),
     ("runs-without-lease", Some(Mutation::RunsWithoutLease)),
     ("unbounded-wait", Some(Mutation::UnboundedWait)),
@@ -33,6 +33,11 @@ pub(crate) const MUTANTS: [(&str, Option<Mutation>); 8] = [
     // The store measures time with a wall clock.
     ("wall-clock", Some(Mutation::GivenUpByAge)),
     ("suspects-together", Some(Mutation::SuspectsTogether)),
+    (
+        "handles-every-revision",
+        Some(Mutation::HandlesEveryRevision),
+    ),
+    ("sees-no-revisions", Some(Mutation::SeesNoRevisions)),
     // Unconfirmed events count as confirmed.
     ("forged-counts", None),
 ];

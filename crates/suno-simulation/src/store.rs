@@ -102,14 +102,14 @@ impl Double {
     async fn accepted(&self, deliveries: &[Delivery], accepted: &[Acceptance]) {
         for (delivery, accepted) in deliveries.iter().zip(accepted) {
             let key = match &delivery.content {
-                Content::Event { key, .. } => Some(key_of(key)),
+                Content::Event { key, results, .. } => Some((key_of(key), *results)),
                 _ => None,
             };
             let is_unconfirmed = self.life.world.plan.knobs.confirm
                 && delivery.source == Source::Callback
                 && !delivery.verified_by.record;
             let body = hash_of(&delivery.raw);
-            let what = What::Acceptance(key, body, is_unconfirmed, *accepted);
+            let what = What::Accepted(key, body, is_unconfirmed, *accepted);
             self.life.record(what);
             // A callback that names its submit makes the task expected.
             if let Some(task) = delivery.task_id().map(index_of)
@@ -124,7 +124,7 @@ impl Double {
 
     async fn claimed(&self, request: &ClaimRequest, claims: &Claims) {
         for ((ticket, settlement), settled) in request.settlements.iter().zip(&claims.settled) {
-            let what = What::SettleResult(*ticket, settlement.clone(), *settled);
+            let what = What::Settled(*ticket, settlement.clone(), *settled);
             self.life.record(what);
         }
         let number = request.number;
@@ -144,8 +144,7 @@ impl Double {
 
     async fn redriven(&self, events: &[EventId], how: Redrive, redriven: &[RedriveResult]) {
         for (event, redriven) in events.iter().zip(redriven) {
-            self.life
-                .record(What::RedriveResult(*event, how, *redriven));
+            self.life.record(What::Redriven(*event, how, *redriven));
             let task = self.task_of(*event);
             self.show(task).await;
         }
@@ -193,8 +192,8 @@ operations! {
         |double, claims| double.claimed(&request, claims).await;
     extend(&tickets: [Ticket], *lease: Duration,) -> Vec<ExtendResult>,
         |double, extended| for (ticket, extended) in tickets.iter().zip(extended) {
-            let holds = *extended == ExtendResult::ExtendResult;
-            double.life.record(What::ExtendResult(*ticket, millis(lease), holds));
+            let holds = *extended == ExtendResult::Extended;
+            double.life.record(What::Extended(*ticket, millis(lease), holds));
         };
     wait(at_most: Duration,) -> ();
     find(&task_id: TaskId,) -> Vec<EventRecord>;
@@ -207,13 +206,13 @@ operations! {
         |double, accepted| double.accepted(from_ref(&delivery), accepted.as_slice()).await;
     decide(&task: TaskId, &stage: Stage,) -> Decision,
         |double, decision| {
-            let key = Key { task: index_of(&task), stage: StageName::of(&stage) };
+            let key = Key::first(index_of(&task), StageName::of(&stage));
             double.life.record(What::Decided(key, *decision));
             double.show([key.task]).await;
         };
     purge(&request: PurgeRequest,) -> PurgeReport,
         |double, purged| if purged.keys + purged.dead > 0 {
-            double.life.record(What::PurgeReport(purged.keys, purged.dead));
+            double.life.record(What::Purged(purged.keys, purged.dead));
             double.show(0..double.life.world.plan.tasks.len()).await;
         };
     intend(&intent: Intent,) -> (),

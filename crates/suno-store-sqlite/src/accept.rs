@@ -1,15 +1,15 @@
 //! Stores deliveries.
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
-use suno_callback::bounds::{
-    CONFLICTS_OF_EVENT_MAX, EVENTS_OF_TASK_MAX, NUDGES_MAX, QUARANTINED_MAX,
-};
-use suno_callback::{Acceptance, Content, Delivery, EventKey, Fingerprint};
-use suno_types::Code;
+use suno_callback::bounds::{EVENTS_OF_TASK_MAX, NUDGES_MAX, QUARANTINED_MAX, REVISIONS_MAX};
+use suno_callback::{Acceptance, Content, Delivery, SubmitId};
 
+use crate::conflicts::{Says, add_conflict, has_fingerprints, keep_former};
 use crate::error::{Error, Result};
 use crate::ledger;
-use crate::row::{DEAD, WAITING, source_column, task_hash, time_column};
+use crate::row::{
+    DEAD, DONE, READY, SUPERSEDED, WAITING, product_column, source_column, task_hash, time_column,
+};
 use crate::siblings::{Siblings, StoredSibling};
 use crate::state;
 use crate::work::Work;
@@ -40,18 +40,21 @@ pub(crate) fn accept(work: &mut Work<'_>, deliveries: &[Delivery]) -> Result<Vec
 fn insert_event<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<CachedStatement<'t>> {
     transaction.prepare_cached(
         "INSERT INTO events (id, task_hash, task_id, stage, code, source, verified_by,
-             unconfirmed, received_at, stored_at, strict, semantic, raw)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             unconfirmed, received_at, stored_at, strict, semantic, revision, results, product,
+             suffix, submit, reference, kind, raw)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+             ?18, ?19, ?20)",
     )
 }
 
-/// The content of a delivery about an event.
-#[derive(Clone, Copy)]
-struct Says<'a> {
-    delivery: &'a Delivery,
-    key: &'a EventKey,
-    code: Code,
-    semantic: Fingerprint,
+/// How a delivery relates to the events of its stage.
+enum Relation<'a> {
+    /// It confirms this event, and its body replaces the event's.
+    Confirms(&'a StoredSibling),
+    /// Another delivery of this event, and whether it is a duplicate.
+    Again(&'a StoredSibling, bool),
+    /// It says more than the stage.
+    Revises,
 }
 
 /// A transaction that stores deliveries, with the prepared statements that it needs for each.
@@ -69,12 +72,14 @@ struct Accepting<'a, 'w> {
 
 impl Accepting<'_, '_> {
     fn accept(&mut self, delivery: &Delivery, first: i64) -> Result<Acceptance> {
-        ledger::meet(self.work, delivery)?;
+        let submit = ledger::meet(self.work, delivery)?;
         match &delivery.content {
             Content::Event {
                 key,
                 code,
                 semantic,
+                results,
+                product,
                 ..
             } => {
                 let says = Says {
@@ -82,6 +87,9 @@ impl Accepting<'_, '_> {
                     key,
                     code: *code,
                     semantic: *semantic,
+                    results: *results,
+                    product,
+                    submit: &submit,
                 };
                 self.accept_event(says, first)
             }
@@ -96,19 +104,101 @@ impl Accepting<'_, '_> {
         let (task_id, stage) = (says.key.task_id(), says.key.stage());
         let hash = task_hash(task_id);
         let siblings = self.siblings.of(self.work.keys, hash, task_id.as_str())?;
-        if let Some(known) = siblings.iter().find(|known| known.stage == *stage) {
-            if known.id >= first && known.unconfirmed && !says.delivery.unconfirmed {
-                // The event was confirmed by a delivery of the same slice, which needs its state.
-                self.open(first)?;
+        // Revisions are stored in their order.
+        let Some(latest) = siblings.iter().rfind(|known| known.stage == *stage) else {
+            return self.store(hash, says, 0, &siblings);
+        };
+        match self.relation(latest, &siblings, says, first)? {
+            Relation::Revises => self.store(hash, says, latest.revision + 1, &siblings),
+            Relation::Again(known, is_duplicate) => {
+                accept_again(self.work, known, is_duplicate, says)
             }
-            return accept_again(self.work, known, &siblings, says);
+            Relation::Confirms(known) => {
+                if known.id >= first {
+                    // The event was stored by a delivery of the same slice. It needs its state.
+                    self.open(first)?;
+                }
+                confirm(self.work, known, says)?;
+                let was_denied = known.state == DONE && known.revision > 0;
+                if known.state == DEAD || was_denied {
+                    state::reopen(self.work, known.id, &siblings)?;
+                }
+                Ok(Acceptance::Confirmed)
+            }
         }
+    }
+
+    /// Finds how a delivery relates to the events of its stage (A3, A4, A7, A13, A14).
+    fn relation<'s>(
+        &self,
+        latest: &'s StoredSibling,
+        siblings: &'s [StoredSibling],
+        says: Says<'_>,
+        first: i64,
+    ) -> Result<Relation<'s>> {
+        let is_confirmed = !says.delivery.unconfirmed;
+        let (mut conflict, mut most) = (None, None);
+        for known in siblings.iter().filter(|known| known.stage == latest.stage) {
+            let (is_same, has_conflict) = has_fingerprints(self.work.transaction, known.id, says)?;
+            if is_same && known.unconfirmed && is_confirmed {
+                return Ok(Relation::Confirms(known));
+            }
+            if is_same {
+                return Ok(Relation::Again(known, true));
+            }
+            if has_conflict && conflict.is_none() {
+                conflict = Some(known);
+            }
+            if known.counts() {
+                most = most.max(Some(known.results));
+            }
+        }
+        let says_more = says.results > most.unwrap_or(latest.results);
+        let is_handled = latest.state == DONE && latest.revision == 0;
+        let is_about_latest = match says_more {
+            true => !is_handled,
+            false => latest.revision == 0 || most.is_none(),
+        };
+        if latest.unconfirmed && is_confirmed && is_about_latest {
+            return Ok(Relation::Confirms(latest));
+        }
+        let is_open = [READY, WAITING].contains(&self.state_of(latest, first));
+        let is_pending = latest.unconfirmed && is_open;
+        if says_more && !is_pending && latest.revision < REVISIONS_MAX {
+            return Ok(Relation::Revises);
+        }
+        Ok(match conflict {
+            Some(known) => Relation::Again(known, true),
+            None => Relation::Again(latest, false),
+        })
+    }
+
+    /// The state of an event, also if it was stored in this slice.
+    fn state_of(&self, known: &StoredSibling, first: i64) -> i64 {
+        match known.id >= first {
+            true if self.late.contains(&known.id) => SUPERSEDED,
+            true => READY,
+            false => known.state,
+        }
+    }
+
+    /// Stores a new event: the first of its stage, or a revision.
+    fn store(
+        &mut self,
+        hash: i64,
+        says: Says<'_>,
+        revision: u32,
+        siblings: &[StoredSibling],
+    ) -> Result<Acceptance> {
         if siblings.len() >= EVENTS_OF_TASK_MAX {
             let reason = "the task has too many events";
             return put_in_quarantine(self.work, says.delivery, reason);
         }
-        let is_late = !siblings.is_empty() && self.is_late(&siblings, says)?;
-        let event = self.insert(hash, says)?;
+        // Events of this slice have no state yet. For lateness that does not matter: they are not
+        // done.
+        let stage = says.key.stage();
+        let is_late = siblings.iter().any(|sibling| sibling.makes_late(stage));
+        let event = self.insert(hash, says, revision)?;
         if !siblings.is_empty() {
             self.of_one_task
                 .extend(siblings.iter().map(|known| known.id));
@@ -118,20 +208,13 @@ impl Accepting<'_, '_> {
             self.late.push(event);
             return Ok(Acceptance::Late);
         }
-        Ok(Acceptance::New)
+        Ok(match revision {
+            0 => Acceptance::New,
+            _ => Acceptance::Revised,
+        })
     }
 
-    fn is_late(&self, siblings: &[StoredSibling], says: Says<'_>) -> Result<bool> {
-        // Events of this slice have no state yet. For lateness that does not matter: they are not
-        // done.
-        let stage = says.key.stage();
-        Ok(siblings.iter().any(|sibling| {
-            let counts = !sibling.unconfirmed || sibling.state == crate::row::DONE;
-            counts && sibling.stage.supersedes(stage)
-        }))
-    }
-
-    fn insert(&mut self, hash: i64, says: Says<'_>) -> Result<i64> {
+    fn insert(&mut self, hash: i64, says: Says<'_>, revision: u32) -> Result<i64> {
         let Says { delivery, key, .. } = says;
         let event = self.work.keys.next_event();
         self.event.execute(params![
@@ -147,6 +230,13 @@ impl Accepting<'_, '_> {
             self.work.now,
             delivery.strict.0,
             says.semantic.0,
+            revision,
+            says.results,
+            product_column(says.product),
+            delivery.suffix.as_ref().map(ToString::to_string),
+            delivery.submit.as_ref().map(SubmitId::bytes),
+            says.submit.reference,
+            says.submit.kind,
             &*delivery.raw,
         ])?;
         self.work.keys.add(hash);
@@ -178,64 +268,17 @@ impl Accepting<'_, '_> {
 fn accept_again(
     work: &mut Work<'_>,
     known: &StoredSibling,
-    siblings: &[StoredSibling],
+    is_duplicate: bool,
     says: Says<'_>,
 ) -> Result<Acceptance> {
-    if known.unconfirmed && !says.delivery.unconfirmed {
-        confirm(work, known, says)?;
-        if known.state == DEAD {
-            state::reopen(work, known.id, siblings)?;
-        }
-        return Ok(Acceptance::Confirmed);
-    }
-    let accepted = add_conflict(work, known.id, says)?;
+    let accepted = match is_duplicate {
+        true => Acceptance::Duplicate,
+        false => add_conflict(work, known.id, says)?,
+    };
     if known.unconfirmed && known.state == WAITING {
         nudge(work, known.id)?;
     }
     Ok(accepted)
-}
-
-/// Keeps a delivery with its event, unless its content is already known.
-fn add_conflict(work: &mut Work<'_>, event: i64, says: Says<'_>) -> Result<Acceptance> {
-    let transaction = work.transaction;
-    let (strict, semantic) = (says.delivery.strict.0, says.semantic.0);
-    let is_known: bool = transaction
-        .prepare_cached(
-            "SELECT EXISTS (
-                 SELECT 1 FROM events WHERE id = ?1 AND (strict = ?2 OR semantic = ?3)
-                 UNION ALL
-                 SELECT 1 FROM conflicts WHERE event_id = ?1 AND (strict = ?2 OR semantic = ?3))",
-        )?
-        .query_row(params![event, strict, semantic], |row| row.get(0))?;
-    if is_known {
-        return Ok(Acceptance::Duplicate);
-    }
-    if conflicts_of(transaction, event)? as usize >= CONFLICTS_OF_EVENT_MAX {
-        work.tally.dropped += 1;
-        return Ok(Acceptance::Dropped);
-    }
-    transaction
-        .prepare_cached(
-            "INSERT INTO conflicts
-             (event_id, source, verified_by, received_at, strict, semantic, raw)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            event,
-            source_column(says.delivery.source),
-            says.delivery.verified_by.bits(),
-            time_column(says.delivery.received_at),
-            strict,
-            semantic,
-            &*says.delivery.raw,
-        ])?;
-    Ok(Acceptance::Conflict)
-}
-
-fn conflicts_of(transaction: &Transaction<'_>, event: i64) -> rusqlite::Result<u32> {
-    transaction
-        .prepare_cached("SELECT count(*) FROM conflicts WHERE event_id = ?1")?
-        .query_row([event], |row| row.get(0))
 }
 
 /// Ends the wait of an event early, within a limit.
@@ -263,7 +306,9 @@ fn confirm(work: &mut Work<'_>, known: &StoredSibling, says: Says<'_>) -> Result
     transaction
         .prepare_cached(
             "UPDATE events SET code = ?2, source = ?3, verified_by = ?4, unconfirmed = 0,
-                 strict = ?5, semantic = ?6, raw = ?7
+                 strict = ?5, semantic = ?6, raw = ?7, results = ?8, product = ?9,
+                 submit = coalesce(submit, ?10), reference = iif(submit IS NULL, ?11, reference),
+                 kind = iif(submit IS NULL, ?12, kind)
              WHERE id = ?1",
         )?
         .execute(params![
@@ -274,6 +319,11 @@ fn confirm(work: &mut Work<'_>, known: &StoredSibling, says: Says<'_>) -> Result
             says.delivery.strict.0,
             says.semantic.0,
             &*says.delivery.raw,
+            says.results,
+            product_column(says.product),
+            says.delivery.submit.as_ref().map(SubmitId::bytes),
+            says.submit.reference,
+            says.submit.kind,
         ])?;
     transaction
         .prepare_cached(
@@ -282,27 +332,6 @@ fn confirm(work: &mut Work<'_>, known: &StoredSibling, says: Says<'_>) -> Result
              WHERE event_id = ?1",
         )?
         .execute([event, work.now])?;
-    Ok(())
-}
-
-/// Keeps the content of an unconfirmed event as a conflict, if the record differs from it.
-fn keep_former(transaction: &Transaction<'_>, event: i64, says: Says<'_>) -> Result<()> {
-    let (strict, semantic) = (says.delivery.strict.0, says.semantic.0);
-    transaction
-        .prepare_cached(
-            "DELETE FROM conflicts WHERE event_id = ?1 AND strict = ?2 AND semantic = ?3",
-        )?
-        .execute(params![event, strict, semantic])?;
-    let bound = i64::try_from(CONFLICTS_OF_EVENT_MAX).unwrap_or(i64::MAX);
-    transaction
-        .prepare_cached(
-            "INSERT INTO conflicts
-             (event_id, source, verified_by, received_at, strict, semantic, raw)
-             SELECT id, source, verified_by, received_at, strict, semantic, raw FROM events
-             WHERE id = ?1 AND strict <> ?2 AND semantic <> ?3
-                 AND (SELECT count(*) FROM conflicts WHERE event_id = ?1) < ?4",
-        )?
-        .execute(params![event, strict, semantic, bound])?;
     Ok(())
 }
 
@@ -331,8 +360,9 @@ pub(crate) fn put_in_quarantine(
     work.transaction
         .prepare_cached(
             "INSERT INTO quarantine
-             (strict, task_id, source, verified_by, received_at, stored_at, reason, raw)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (strict, task_id, source, verified_by, received_at, stored_at, reason, submit,
+                 suffix, raw)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             delivery.strict.0,
@@ -342,6 +372,8 @@ pub(crate) fn put_in_quarantine(
             time_column(delivery.received_at),
             work.now,
             reason,
+            delivery.submit.as_ref().map(SubmitId::bytes),
+            delivery.suffix.as_ref().map(ToString::to_string),
             &*delivery.raw,
         ])?;
     Ok(Acceptance::Quarantined)

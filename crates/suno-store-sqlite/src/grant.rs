@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use rusqlite::{CachedStatement, OptionalExtension, Row, ToSql, Transaction, params};
 use suno_callback::bounds::{LAPSES_SUSPECT, LEASE_MAX};
-use suno_callback::{Claim, ClaimRequest, Claims, DeadCause, EventId, turn};
+use suno_callback::{ClaimRequest, Claims, DeadCause, EventId, turn};
 
 use crate::clock::{Micros, after};
 use crate::error::{Error, Result};
@@ -34,7 +34,8 @@ struct Candidate {
 
 /// The result of looking at a candidate.
 enum Looked {
-    Granted(Claim),
+    /// It was claimed, after so many lapses in a row.
+    Granted(u32),
     Suspected,
     /// It is no longer a candidate.
     PutAside,
@@ -83,10 +84,8 @@ impl Granting<'_, '_> {
                 return Ok(true);
             }
             match self.look_at(&candidate)? {
-                Looked::Granted(claim) => {
-                    let is_suspected = claim.lapses >= LAPSES_SUSPECT;
-                    self.claims.claims.push(claim);
-                    if is_suspected {
+                Looked::Granted(lapses) => {
+                    if lapses >= LAPSES_SUSPECT {
                         return Ok(true);
                     }
                 }
@@ -105,7 +104,7 @@ impl Granting<'_, '_> {
         };
         let looked = if candidate.is_only {
             // The usual case: nothing else needs to be looked up.
-            self.grant(candidate, task_hash, 0).map(Looked::Granted)
+            self.grant(candidate, task_hash, 0)
         } else {
             self.look_at_task(candidate, task_hash)
         };
@@ -151,10 +150,9 @@ impl Granting<'_, '_> {
             state::supersede(self.work, stored[place].id)?;
         }
         self.grant(candidate, task_hash, lapses)
-            .map(Looked::Granted)
     }
 
-    fn grant(&mut self, candidate: &Candidate, task_hash: i64, lapses: u32) -> Result<Claim> {
+    fn grant(&mut self, candidate: &Candidate, task_hash: i64, lapses: u32) -> Result<Looked> {
         let event = Event::read(&mut self.event, candidate.id)?;
         let lease = if candidate.is_ready {
             self.taken.push(candidate.id);
@@ -171,7 +169,10 @@ impl Granting<'_, '_> {
         } else {
             self.claim_later(candidate.id, lapses)?
         };
-        Ok(lease.claim(EventId(candidate.id), event, self.work.now))
+        let claim = lease.claim(EventId(candidate.id), event, self.work.now);
+        let lapses = claim.lapses;
+        self.claims.claims.push(claim);
+        Ok(Looked::Granted(lapses))
     }
 
     fn claim_later(&mut self, event: i64, lapses: u32) -> Result<Lease> {

@@ -3,7 +3,7 @@
 use rusqlite::{Params, Row, Transaction, params};
 use suno_callback::{
     Counts, DeadCause, EventId, EventKey, EventRecord, ListRequest, Page, QuarantinedDelivery,
-    StateName, VerifiedBy,
+    StateName, SubmitId, VerifiedBy,
 };
 use suno_types::{Code, Stage, TaskId};
 
@@ -96,7 +96,8 @@ const EVENT: &str = "SELECT id, task_id, stage, code,
     coalesce(later.attempts, settled.attempts, dead.attempts, 0), coalesce(later.lapses, 0),
     coalesce(later.reason, settled.reason, dead.reason), dead.cause,
     source, verified_by, events.unconfirmed, events.received_at,
-    (SELECT count(*) FROM conflicts WHERE conflicts.event_id = events.id)";
+    (SELECT count(*) FROM conflicts WHERE conflicts.event_id = events.id),
+    revision, results, product, suffix, submit, reference";
 
 /// Reads events with their states.
 const FROM_EVENTS: &str = "FROM events
@@ -119,6 +120,12 @@ struct EventRow {
     unconfirmed: bool,
     received_at: i64,
     conflicts: u32,
+    revision: u32,
+    results: u16,
+    product: Option<String>,
+    suffix: Option<String>,
+    submit: Option<[u8; 16]>,
+    reference: Option<String>,
     raw: Option<Vec<u8>>,
 }
 
@@ -139,12 +146,19 @@ impl EventRow {
             unconfirmed: row.get(12)?,
             received_at: row.get(13)?,
             conflicts: row.get(14)?,
-            raw: row.get(15)?,
+            revision: row.get(15)?,
+            results: row.get(16)?,
+            product: row.get(17)?,
+            suffix: row.get(18)?,
+            submit: row.get(19)?,
+            reference: row.get(20)?,
+            raw: row.get(21)?,
         })
     }
 
     fn into_record(self, now: Micros) -> Result<EventRecord> {
         let key = EventKey::new(row::task_id(self.task_id)?, self.stage);
+        let key = key.with_revision(self.revision);
         let received_at = time(self.received_at)?;
         let mut record = EventRecord::new(EventId(self.id), key, Code(self.code), received_at);
         record.state = state(self.state.0, self.state.1, now)?;
@@ -156,6 +170,11 @@ impl EventRow {
         record.verified_by = VerifiedBy::from_bits(self.verified_by);
         record.unconfirmed = self.unconfirmed;
         record.conflicts = self.conflicts;
+        record.results = self.results;
+        record.product = row::product(self.product);
+        record.suffix = row::suffix(self.suffix);
+        record.submit = self.submit.map(SubmitId::from_bytes);
+        record.reference = row::reference(self.reference)?;
         record.raw = self.raw.map(Into::into);
         Ok(record)
     }
@@ -180,7 +199,8 @@ pub(crate) fn quarantine(
 ) -> Result<Page<QuarantinedDelivery>> {
     let after = after.map_or(i64::MIN, |after| after.0);
     let mut statement = work.transaction.prepare_cached(
-        "SELECT id, task_id, reason, received_at, source, verified_by, raw FROM quarantine
+        "SELECT id, task_id, reason, received_at, source, verified_by, raw, submit, suffix
+         FROM quarantine
          WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?;
     let mut rows = statement.query(params![after, entries_max.saturating_add(1)])?;
@@ -207,6 +227,8 @@ fn quarantined(row: &Row<'_>) -> Result<QuarantinedDelivery> {
     );
     entry.source = source(row.get(4)?);
     entry.verified_by = VerifiedBy::from_bits(row.get(5)?);
+    entry.submit = row.get::<_, Option<_>>(7)?.map(SubmitId::from_bytes);
+    entry.suffix = row::suffix(row.get(8)?);
     Ok(entry)
 }
 

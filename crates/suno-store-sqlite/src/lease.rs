@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
-use suno_callback::{Claim, EventId, EventKey, Source, Ticket, VerifiedBy, WorkerId};
-use suno_types::Stage;
+use suno_callback::{
+    Claim, EventId, EventKey, Reference, Source, SubmitId, Ticket, UrlSuffix, VerifiedBy, WorkerId,
+};
+use suno_types::{Stage, TaskKind};
 
 use crate::clock::{Micros, left};
 use crate::error::{Error, Result};
-use crate::row::{CLAIMED, source, task_id, time, worker};
+use crate::row::{self, CLAIMED, source, task_id, time, worker};
 use crate::state::ClaimedReady;
 
 /// The accepted delivery.
@@ -17,6 +19,10 @@ pub(crate) struct Event {
     verified_by: VerifiedBy,
     pub(crate) unconfirmed: bool,
     received_at: Timestamp,
+    suffix: Option<UrlSuffix>,
+    submit: Option<SubmitId>,
+    reference: Option<Reference>,
+    kind: Option<TaskKind>,
     raw: Vec<u8>,
 }
 
@@ -26,7 +32,8 @@ impl Event {
         transaction: &'t Transaction<'_>,
     ) -> rusqlite::Result<CachedStatement<'t>> {
         transaction.prepare_cached(
-            "SELECT task_id, stage, source, verified_by, unconfirmed, received_at, raw
+            "SELECT task_id, stage, source, verified_by, unconfirmed, received_at, revision,
+                 suffix, submit, reference, kind, raw
              FROM events WHERE id = ?1",
         )
     }
@@ -36,13 +43,18 @@ impl Event {
         let row = rows.next()?.ok_or(Error::Damaged("an event is missing"))?;
         let task_id = task_id(row.get(0)?)?;
         let stage = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        let raw: Option<Vec<u8>> = row.get(6)?;
+        let kind: Option<String> = row.get(10)?;
+        let raw: Option<Vec<u8>> = row.get(11)?;
         Ok(Self {
-            key: EventKey::new(task_id, Stage::from(stage)),
+            key: EventKey::new(task_id, Stage::from(stage)).with_revision(row.get(6)?),
             source: source(row.get(2)?),
             verified_by: VerifiedBy::from_bits(row.get(3)?),
             unconfirmed: row.get(4)?,
             received_at: time(row.get(5)?)?,
+            suffix: row::suffix(row.get(7)?),
+            submit: row.get::<_, Option<_>>(8)?.map(SubmitId::from_bytes),
+            reference: row::reference(row.get(9)?)?,
+            kind: kind.as_deref().map(row::kind).transpose()?,
             raw: raw.ok_or(Error::Damaged("an event has no body"))?,
         })
     }
@@ -116,6 +128,10 @@ impl Lease {
         claim.verified_by = event.verified_by;
         claim.unconfirmed = event.unconfirmed;
         claim.received_at = event.received_at;
+        claim.suffix = event.suffix;
+        claim.submit = event.submit;
+        claim.reference = event.reference;
+        claim.kind = event.kind;
         claim
     }
 }

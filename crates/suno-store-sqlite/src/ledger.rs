@@ -8,12 +8,12 @@ use suno_callback::{
     Delivery, DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent,
     Postponement, SubmitId,
 };
-use suno_types::TaskId;
+use suno_types::{TaskId, TaskKind};
 
 use crate::clock::{Micros, after, left, micros};
 use crate::error::Result;
-use crate::row::{DONE, task_hash, task_id, time, time_column};
-use crate::siblings::Siblings;
+use crate::row::{self, task_hash, task_id, time, time_column};
+use crate::siblings::{Siblings, StoredSibling};
 use crate::work::Work;
 
 /// The maximum number of due tasks that are looked at in one transaction.
@@ -25,22 +25,27 @@ const LEASE_MIN: Duration = Duration::from_micros(1);
 pub(crate) fn intend(work: &mut Work<'_>, intent: &Intent) -> Result<()> {
     work.transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO intents (submit, intended_at, stored_at, due)
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT OR REPLACE INTO intents (submit, intended_at, stored_at, due, reference, kind)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             intent.submit.bytes(),
             time_column(intent.intended_at),
             work.now,
             after(work.now, intent.due_after.min(POSTPONE_MAX)),
+            intent
+                .reference
+                .as_ref()
+                .map(|reference| reference.as_str()),
+            intent.kind.to_string(),
         ])?;
     Ok(())
 }
 
-/// Removes the intent of a submit.
+/// Removes the open intent of a submit.
 pub(crate) fn withdraw(work: &mut Work<'_>, submit: SubmitId) -> Result<()> {
     work.transaction
-        .prepare_cached("DELETE FROM intents WHERE submit = ?1")?
+        .prepare_cached("DELETE FROM intents WHERE submit = ?1 AND task_id IS NULL")?
         .execute([submit.bytes()])?;
     Ok(())
 }
@@ -54,8 +59,8 @@ pub(crate) fn open_intents(
 ) -> Result<Vec<OpenIntent>> {
     let after = after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX));
     let mut statement = work.transaction.prepare_cached(
-        "SELECT number, submit, intended_at, stored_at FROM intents
-         WHERE number > ?1 AND stored_at <= ?2 ORDER BY number LIMIT ?3",
+        "SELECT number, submit, intended_at, stored_at, reference, kind FROM intents
+         WHERE task_id IS NULL AND number > ?1 AND stored_at <= ?2 ORDER BY number LIMIT ?3",
     )?;
     let stored_before = work.now.saturating_sub(micros(open_for));
     let values = params![after, stored_before, intents_max];
@@ -71,52 +76,104 @@ fn open_intent(row: &Row<'_>, now: Micros) -> Result<OpenIntent> {
     let number: i64 = row.get(0)?;
     let submit = SubmitId::from_bytes(row.get(1)?);
     let open_for = left(row.get(3)?, now);
-    Ok(OpenIntent::new(
-        number.unsigned_abs(),
-        submit,
-        time(row.get(2)?)?,
-        open_for,
-    ))
+    let intended_at = time(row.get(2)?)?;
+    let mut intent = OpenIntent::new(number.unsigned_abs(), submit, intended_at, open_for);
+    intent.reference = row::reference(row.get(4)?)?;
+    intent.kind = row::kind(&row.get::<_, String>(5)?)?;
+    Ok(intent)
 }
 
-/// Closes the intent that a delivery names, and expects its task.
-pub(crate) fn meet(work: &mut Work<'_>, delivery: &Delivery) -> Result<()> {
+/// What is known of the submit that a delivery names, as it is stored.
+#[derive(Debug, Default)]
+pub(crate) struct KnownSubmit {
+    pub(crate) reference: Option<String>,
+    pub(crate) kind: Option<String>,
+}
+
+/// Closes the intent that a delivery names, and expects its task. Returns what is known of the submit,
+/// unless it made another task.
+pub(crate) fn meet(work: &mut Work<'_>, delivery: &Delivery) -> Result<KnownSubmit> {
     let (Some(submit), Some(task_id)) = (delivery.submit, delivery.task_id()) else {
-        return Ok(());
+        return Ok(KnownSubmit::default());
     };
-    let intent: Option<(Micros, Micros)> = work
+    let intent = work
         .transaction
-        .prepare_cached("DELETE FROM intents WHERE submit = ?1 RETURNING stored_at, due")?
-        .query_row([submit.bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached(
+            "SELECT reference, kind, task_id IS NULL, stored_at, due FROM intents
+             WHERE submit = ?1 AND (task_id IS NULL OR task_id = ?2)",
+        )?
+        .query_row(params![submit.bytes(), task_id.as_str()], |row| {
+            let known = KnownSubmit {
+                reference: row.get(0)?,
+                kind: row.get(1)?,
+            };
+            Ok((known, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
         .optional()?;
-    match intent {
-        Some((since, due)) => add(work.transaction, task_id, since, due.max(work.now)),
-        None => Ok(()),
+    let Some((known, is_open, since, due)) = intent else {
+        return Ok(KnownSubmit::default());
+    };
+    if is_open {
+        close(work.transaction, submit, task_id)?;
+        let task = Added {
+            task_id,
+            submit: Some(submit),
+            kind: known.kind.as_deref().unwrap_or_default(),
+            expected_since: since,
+            due: work.now.max(due),
+        };
+        task.add(work.transaction)?;
     }
+    Ok(known)
+}
+
+fn close(transaction: &Transaction<'_>, submit: SubmitId, task_id: &TaskId) -> Result<()> {
+    transaction
+        .prepare_cached("UPDATE intents SET task_id = ?2 WHERE submit = ?1 AND task_id IS NULL")?
+        .execute(params![submit.bytes(), task_id.as_str()])?;
+    Ok(())
 }
 
 /// Registers a task whose callbacks are expected.
 pub(crate) fn expect(work: &mut Work<'_>, task: &ExpectedTask) -> Result<()> {
     if let Some(submit) = task.submit {
-        withdraw(work, submit)?;
+        close(work.transaction, submit, &task.task_id)?;
     }
-    let due = after(work.now, task.due_after.min(POSTPONE_MAX));
-    add(work.transaction, &task.task_id, work.now, due)
+    let added = Added {
+        task_id: &task.task_id,
+        submit: task.submit,
+        kind: &task.kind.to_string(),
+        expected_since: work.now,
+        due: after(work.now, task.due_after.min(POSTPONE_MAX)),
+    };
+    added.add(work.transaction)
 }
 
-fn add(
-    transaction: &Transaction<'_>,
-    task_id: &TaskId,
+/// A task that is expected unless it already is.
+struct Added<'a> {
+    task_id: &'a TaskId,
+    submit: Option<SubmitId>,
+    kind: &'a str,
     expected_since: Micros,
     due: Micros,
-) -> Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO expected (task_id, expected_since, due) VALUES (?1, ?2, ?3)
-             ON CONFLICT (task_id) DO NOTHING",
-        )?
-        .execute(params![task_id.as_str(), expected_since, due])?;
-    Ok(())
+}
+
+impl Added<'_> {
+    fn add(&self, transaction: &Transaction<'_>) -> Result<()> {
+        transaction
+            .prepare_cached(
+                "INSERT INTO expected (task_id, expected_since, due, submit, kind)
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (task_id) DO NOTHING",
+            )?
+            .execute(params![
+                self.task_id.as_str(),
+                self.expected_since,
+                self.due,
+                self.submit.as_ref().map(SubmitId::bytes),
+                self.kind,
+            ])?;
+        Ok(())
+    }
 }
 
 /// The row of a due task.
@@ -124,6 +181,8 @@ struct DueRow {
     task_id: TaskId,
     expected_since: Micros,
     answers: u32,
+    submit: Option<SubmitId>,
+    kind: TaskKind,
 }
 
 /// Takes tasks to ask the provider about, and removes those that need no request.
@@ -154,7 +213,7 @@ pub(crate) fn due(work: &mut Work<'_>, request: &DueRequest) -> Result<DueTasks>
 /// Selects due tasks in the order in which they became due.
 fn due_rows(work: &Work<'_>) -> Result<Vec<DueRow>> {
     let mut statement = work.transaction.prepare_cached(
-        "SELECT task_id, expected_since, answers FROM expected
+        "SELECT task_id, expected_since, answers, submit, kind FROM expected
          WHERE due <= ?1 ORDER BY due, task_id LIMIT ?2",
     )?;
     let limit = i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX);
@@ -165,6 +224,8 @@ fn due_rows(work: &Work<'_>) -> Result<Vec<DueRow>> {
             task_id: task_id(row.get(0)?)?,
             expected_since: row.get(1)?,
             answers: row.get(2)?,
+            submit: row.get::<_, Option<_>>(3)?.map(SubmitId::from_bytes),
+            kind: row::kind(&row.get::<_, String>(4)?)?,
         });
     }
     Ok(due)
@@ -193,18 +254,22 @@ fn take(work: &Work<'_>, row: DueRow, lease: Duration) -> Result<DueTask> {
         epoch,
     };
     let age = left(row.expected_since, work.now);
-    Ok(DueTask::new(ticket, age, row.answers))
+    let mut task = DueTask::new(ticket, age, row.answers);
+    task.submit = row.submit;
+    task.kind = row.kind;
+    Ok(task)
 }
 
 /// Whether the provider's record cannot add anything new about a task.
 fn is_decided(work: &Work<'_>, siblings: &mut Siblings<'_>, task_id: &TaskId) -> Result<bool> {
     let hash = task_hash(task_id);
     let events = siblings.of(work.keys, hash, task_id.as_str())?;
-    let mut last = events.iter().filter(|event| event.stage.is_terminal());
-    Ok(match (last.next(), last.next()) {
-        (Some(only), None) => !only.unconfirmed || only.state == DONE,
-        _ => false,
-    })
+    let terminal = || events.iter().filter(|event| event.stage.is_terminal());
+    let Some(first) = terminal().next() else {
+        return Ok(false);
+    };
+    let is_one_stage = terminal().all(|event| event.stage == first.stage);
+    Ok(is_one_stage && terminal().any(StoredSibling::counts))
 }
 
 /// Makes a task due again. Returns false if the ticket is lost.

@@ -48,6 +48,7 @@
 mod accept;
 mod claim;
 mod clock;
+mod conflicts;
 mod error;
 mod file;
 mod grant;

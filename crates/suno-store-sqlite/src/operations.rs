@@ -34,7 +34,7 @@ pub(crate) fn redrive(
     }
     let is_superseded = siblings
         .iter()
-        .any(|sibling| sibling.state == DONE && sibling.stage.supersedes(&this.stage));
+        .any(|sibling| sibling.state == DONE && sibling.supersedes(this));
     if is_superseded && redrive == Redrive::Current {
         return Ok(RedriveResult::Superseded);
     }
@@ -63,7 +63,9 @@ pub(crate) fn requeue(
 pub(crate) fn decide(work: &mut Work<'_>, task_id: &TaskId, stage: &Stage) -> Result<Decision> {
     let hash = task_hash(task_id);
     let siblings = Siblings::new(work.transaction)?.of(work.keys, hash, task_id.as_str())?;
-    let Some(decided) = siblings.iter().find(|sibling| sibling.stage == *stage) else {
+    let of_stage = siblings.iter().filter(|sibling| sibling.stage == *stage);
+    let latest = of_stage.max_by_key(|sibling| (!sibling.unconfirmed, sibling.revision));
+    let Some(decided) = latest else {
         return Ok(Decision::Gone);
     };
     if !stage.is_terminal() {
@@ -74,7 +76,7 @@ pub(crate) fn decide(work: &mut Work<'_>, task_id: &TaskId, stage: &Stage) -> Re
     }
     for other in &siblings {
         let waits = other.state == READY || other.state == WAITING;
-        if other.id != decided.id && other.stage.is_terminal() && waits {
+        if other.stage != *stage && other.stage.is_terminal() && waits {
             state::supersede(work, other.id)?;
         }
     }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use suno_callback::{EventState, Source, WorkerId};
-use suno_types::TaskId;
+use suno_callback::{EventState, Reference, Source, UrlSuffix, WorkerId};
+use suno_types::{Product, TaskId, TaskKind};
 
 use crate::clock::{Micros, left};
 use crate::error::{Error, Result};
@@ -45,6 +45,33 @@ pub(crate) fn time(column: i64) -> Result<Timestamp> {
 /// Reads a task id.
 pub(crate) fn task_id(column: String) -> Result<TaskId> {
     TaskId::new(column).map_err(|_| Error::Damaged("a stored task id is not valid"))
+}
+
+/// Reads a reference.
+pub(crate) fn reference(column: Option<String>) -> Result<Option<Reference>> {
+    let reference = column.map(Reference::new).transpose();
+    reference.map_err(|_| Error::Damaged("a stored reference is not valid"))
+}
+
+/// Reads the kind of a task.
+pub(crate) fn kind(column: &str) -> Result<TaskKind> {
+    let kind = column.parse();
+    kind.map_err(|_| Error::Damaged("a stored kind of task is not valid"))
+}
+
+/// Reads the part of the callback URL that the application chose.
+pub(crate) fn suffix(column: Option<String>) -> Option<UrlSuffix> {
+    column.map(|text| UrlSuffix::from_text(&text))
+}
+
+/// Converts a product to its stored form: null for songs, which are nearly all.
+pub(crate) fn product_column(product: &Product) -> Option<&str> {
+    (*product != Product::SONG).then_some(product.as_str())
+}
+
+/// Reads a product.
+pub(crate) fn product(column: Option<String>) -> Product {
+    column.map_or(Product::SONG, |word| Product::from(&*word))
 }
 
 /// Converts a source to its stored form.

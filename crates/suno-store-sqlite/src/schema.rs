@@ -21,7 +21,7 @@ const CACHE_KIB: i32 = 8 * 1_024;
 /// `PRAGMA application_id` of our files: "Suno" in ASCII.
 const APPLICATION_ID: i32 = 0x5375_6e6f;
 /// `PRAGMA user_version` of a file with this schema.
-const VERSION: i32 = 5;
+const VERSION: i32 = 6;
 const SCHEMA: &str = include_str!("schema.sql");
 /// The size to which the log is cut when it restarts after a long reader made it grow, in bytes.
 const LOG_BYTES_MAX: i64 = 64 << 20;

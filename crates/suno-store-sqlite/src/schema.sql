@@ -22,11 +22,17 @@ CREATE TABLE events (
     stored_at INTEGER NOT NULL,
     strict BLOB NOT NULL,
     semantic BLOB NOT NULL,
-    -- Reserved for further contents of a callback; not written yet.
-    product TEXT,
-    query TEXT,
-    reference TEXT,
+    -- The revision of the stage; rows of a stage have ascending ones.
     revision INTEGER NOT NULL DEFAULT 0,
+    -- The number of results that it reports.
+    results INTEGER NOT NULL DEFAULT 0,
+    -- What the task makes; null for songs.
+    product TEXT,
+    -- What the callback URL said, and what is known of the submit that it named.
+    suffix TEXT,
+    submit BLOB,
+    reference TEXT,
+    kind TEXT,
     -- The body as it was received; null after it was purged. The last column, so that the others
     -- can be read without it.
     raw BLOB
@@ -159,10 +165,12 @@ CREATE TABLE quarantine (
     received_at INTEGER NOT NULL,
     stored_at INTEGER NOT NULL,
     reason TEXT NOT NULL,
+    submit BLOB,
+    suffix TEXT,
     raw BLOB NOT NULL
 ) STRICT;
 
--- Submits that were about to be sent and whose task is unknown.
+-- Submits that were about to be sent.
 CREATE TABLE intents (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     submit BLOB NOT NULL UNIQUE,
@@ -170,9 +178,15 @@ CREATE TABLE intents (
     stored_at INTEGER NOT NULL,
     -- The time at which its task becomes due.
     due INTEGER NOT NULL,
-    -- Reserved for the application's own name of the submit; not written yet.
-    reference TEXT
+    -- The application's own name for it.
+    reference TEXT,
+    -- The kind of its task.
+    kind TEXT NOT NULL,
+    -- Its task; null while that is unknown, so that the intent is open.
+    task_id TEXT
 ) STRICT;
+
+CREATE INDEX open_intents ON intents (number) WHERE task_id IS NULL;
 
 -- Tasks whose last callback is expected.
 CREATE TABLE expected (
@@ -183,7 +197,10 @@ CREATE TABLE expected (
     -- The epoch of the latest ticket; 0 if the task was not taken yet.
     epoch INTEGER NOT NULL DEFAULT 0,
     -- The number of answers from the provider.
-    answers INTEGER NOT NULL DEFAULT 0
+    answers INTEGER NOT NULL DEFAULT 0,
+    -- The submit that made it, if that was recorded.
+    submit BLOB,
+    kind TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX expected_by_due ON expected (due, task_id);

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::keys::Keys;
 use crate::requests::LastRequests;
 use crate::row::{CLAIMED, READY, WAITING, worker_column};
-use crate::siblings::{Siblings, at};
+use crate::siblings::Siblings;
 use crate::state::{self, Held};
 use crate::work::Work;
 
@@ -34,7 +34,7 @@ pub(crate) fn extend(
         ];
         extended.push(match statement.execute(values)? {
             0 => ExtendResult::Lost,
-            _ => ExtendResult::ExtendResult,
+            _ => ExtendResult::Extended,
         });
     }
     Ok(extended)
@@ -95,7 +95,7 @@ pub(crate) fn settle(
         _ => release(work, event)?,
     }
     state::unpark(work, held.task_hash)?;
-    Ok(SettleResult::SettleResult)
+    Ok(SettleResult::Settled)
 }
 
 fn failed(work: &mut Work<'_>, event: i64, due: Micros, reason: &str) -> Result<()> {
@@ -117,14 +117,13 @@ fn supersede_others(work: &mut Work<'_>, event: i64, task_hash: i64) -> Result<(
     // In the caller's own transaction, nothing was read before.
     work.keys.catch_up(work.transaction)?;
     let siblings = Siblings::new(work.transaction)?.of_event(work.keys, task_hash, event)?;
-    let now = at(&siblings, work.now)?;
-    let Some(done) = siblings.iter().position(|sibling| sibling.id == event) else {
+    let Some(done) = siblings.iter().find(|sibling| sibling.id == event) else {
         return Ok(());
     };
-    for (stored, sibling) in siblings.iter().zip(&now) {
-        let is_open = stored.state == READY || stored.state == WAITING;
-        if is_open && now[done].supersedes(&sibling.stage) {
-            state::supersede(work, stored.id)?;
+    for other in &siblings {
+        let is_open = other.state == READY || other.state == WAITING;
+        if is_open && done.supersedes(other) {
+            state::supersede(work, other.id)?;
         }
     }
     Ok(())
@@ -158,7 +157,7 @@ fn has_settled(transaction: &Transaction<'_>, ticket: &Ticket) -> Result<SettleR
 /// to its own tables in that file and the end of the event are one commit: either both happen or
 /// neither. Call [`Event::set_settled`](suno_callback::Event::set_settled) after the commit.
 ///
-/// If the result is not [`SettleResult`](SettleResult::SettleResult), roll back the transaction: another worker
+/// If the result is not [`Settled`](SettleResult::Settled), roll back the transaction: another worker
 /// has claimed the event, or it was already handled.
 ///
 /// Begin the transaction with [`begin`](crate::begin), and keep it short: while it is open, no

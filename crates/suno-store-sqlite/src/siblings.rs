@@ -7,7 +7,7 @@ use suno_types::Stage;
 use crate::clock::Micros;
 use crate::error::Result;
 use crate::keys::Keys;
-use crate::row::state;
+use crate::row::{DONE, state};
 
 /// An event of a task, as it is stored.
 pub(crate) struct StoredSibling {
@@ -15,6 +15,8 @@ pub(crate) struct StoredSibling {
     pub(crate) stage: Stage,
     pub(crate) unconfirmed: bool,
     pub(crate) state: i64,
+    pub(crate) revision: u32,
+    pub(crate) results: u16,
     due: Micros,
 }
 
@@ -37,7 +39,7 @@ impl<'t> Siblings<'t> {
                          (SELECT state FROM settled WHERE event_id = id),
                          (SELECT 4 FROM dead WHERE event_id = id),
                          -1),
-                     coalesce(due, since, 0)
+                     coalesce(due, since, 0), revision, results
                  FROM events LEFT JOIN later ON event_id = id
                  WHERE id = ?1 AND task_id = ?2",
             )?,
@@ -83,13 +85,34 @@ impl StoredSibling {
             unconfirmed: row.get(2)?,
             state: row.get(3)?,
             due: row.get(4)?,
+            revision: row.get(5)?,
+            results: row.get(6)?,
         })
+    }
+
+    /// Whether other events depend on this one: it is confirmed, or the first of its stage and done.
+    pub(crate) fn counts(&self) -> bool {
+        !self.unconfirmed || (self.state == DONE && self.revision == 0)
+    }
+
+    /// Whether this event makes a new one of a stage late.
+    pub(crate) fn makes_late(&self, stage: &Stage) -> bool {
+        self.counts() && self.stage.supersedes(stage)
+    }
+
+    /// Whether this event supersedes another one of its task.
+    pub(crate) fn supersedes(&self, other: &Self) -> bool {
+        let is_revision = self.stage == other.stage && self.revision > other.revision;
+        self.counts() && (is_revision || self.stage.supersedes(&other.stage))
     }
 
     /// Returns the event as the rules of the contract see it.
     pub(crate) fn at(&self, now: Micros) -> Result<Sibling> {
         let state = state(self.state, self.due, now)?;
-        Ok(Sibling::new(self.stage.clone(), state, self.unconfirmed))
+        let sibling = Sibling::new(self.stage.clone(), state, self.unconfirmed);
+        Ok(sibling
+            .with_revision(self.revision)
+            .with_results(self.results))
     }
 }
 

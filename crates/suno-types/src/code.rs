@@ -73,6 +73,8 @@ pub enum Meaning {
 impl Code {
     /// The request was accepted, or the stage was reached.
     pub const SUCCESS: Self = Self(200);
+    /// The answer to a poll of a recovery that has not ended yet (`PROTOCOL.md 4.23`).
+    pub const RUNNING: Self = Self(201);
     /// The key was rejected.
     pub const UNAUTHORIZED: Self = Self(401);
     /// A rate limit at kie.ai; an account without credits at sunoapi.org.

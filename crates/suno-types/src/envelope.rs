@@ -24,7 +24,8 @@ pub struct Envelope<T> {
     /// The provider's message, for people. It can repeat a URL that contains a secret: do not log
     /// it.
     pub msg: String,
-    /// The requested data; `None` if it was null or absent, or if the code is not 200.
+    /// The requested data; `None` if it was null or absent, or if the code is not 200. Only the tracks
+    /// of a recovery are data with any code: they say why each of them failed.
     pub data: Option<T>,
     /// Members that this version does not know, and `data` if the code is not 200.
     pub extra: Extra,
@@ -33,11 +34,42 @@ pub struct Envelope<T> {
 /// A type for the data of an envelope. Only types of this crate implement it.
 pub trait Payload: Sized + Serialize + sealed::Sealed {
     #[doc(hidden)]
-    fn read(data: &str) -> Result<Self, DecodeError>;
+    fn read(answer: &sealed::Answer<'_>) -> Result<Option<Self>, DecodeError>;
 }
 
 pub(crate) mod sealed {
+    use serde_json::value::RawValue;
+
+    use crate::{Code, Extra, TaskId};
+
     pub trait Sealed {}
+
+    /// An answer whose data is to be read.
+    #[derive(Debug)]
+    pub struct Answer<'a> {
+        pub(crate) code: Code,
+        pub(crate) data: Option<&'a RawValue>,
+        /// The other members.
+        pub(crate) extra: &'a Extra,
+    }
+
+    impl Answer<'_> {
+        pub(crate) fn is_success(&self) -> bool {
+            self.code == Code::SUCCESS
+        }
+
+        /// The data of a success.
+        pub(crate) fn success(&self) -> Option<&RawValue> {
+            self.data.filter(|_| self.is_success())
+        }
+
+        /// The task that the envelope names, as that of a recovery does.
+        pub(crate) fn task_id(&self) -> Option<TaskId> {
+            let names = ["task_id", "taskId"].into_iter();
+            let mut texts = names.filter_map(|name| self.extra.text(name));
+            texts.find_map(|text| TaskId::new(text).ok())
+        }
+    }
 }
 
 impl<T> Envelope<T> {
@@ -50,6 +82,13 @@ impl<T> Envelope<T> {
             data,
             extra: Extra::default(),
         }
+    }
+
+    /// Returns whether the code is 201: the task is a recovery that has not ended (`PROTOCOL.md 4.23`).
+    /// An unknown task has code 200 and no data instead.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.code == Code::RUNNING
     }
 
     pub(crate) fn has_undecoded_data(&self) -> bool {

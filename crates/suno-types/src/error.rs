@@ -38,12 +38,14 @@ pub enum DecodeErrorKind {
     TooDeep,
     /// A required member is absent or null.
     Missing,
-    /// A member has an unexpected type.
+    /// The body is not an object, or its code is not a whole number. A known member of another type
+    /// is no error: it counts as absent.
     WrongType,
     /// An object has the same key twice, so two readers could see different values.
     DuplicateKey,
-    /// A number does not fit, there are more than [`DecodeError::TRACKS_MAX`] tracks, or the word
-    /// for the stage is longer than [`Stage::WORD_BYTES_MAX`](crate::Stage::WORD_BYTES_MAX).
+    /// The code does not fit 64 bits, there are more than [`DecodeError::TRACKS_MAX`] tracks or other
+    /// results, more than [`Midi::NOTES_MAX`](crate::Midi::NOTES_MAX) notes, or the word for the stage
+    /// is longer than [`Stage::WORD_BYTES_MAX`](crate::Stage::WORD_BYTES_MAX).
     OutOfRange,
     /// There are more than [`DecodeError::UNKNOWN_MEMBERS_MAX`] unknown members.
     TooManyMembers,
@@ -92,11 +94,11 @@ impl fmt::Display for DecodeErrorKind {
 impl DecodeError {
     /// The maximum depth of nested objects and arrays.
     pub const DEPTH_MAX: usize = 127;
-    /// The maximum number of tracks in a body. It is far more than any task has, and few enough
+    /// The maximum number of tracks in a body, and of results of any other kind. It is far more than any task has, and few enough
     /// that a body of tracks alone does not fill the memory.
     pub const TRACKS_MAX: usize = 256;
-    /// The maximum number of unknown members in a callback or a record, in all its objects
-    /// together: four for each of [`TRACKS_MAX`](Self::TRACKS_MAX) tracks. Keeping an unknown
+    /// The maximum number of members that are kept because no field has them, in a callback or a
+    /// record, in all its objects together: four for each of [`TRACKS_MAX`](Self::TRACKS_MAX) tracks. Keeping a
     /// member costs far more than reading it, so a body of unknown members alone could keep a
     /// thread busy.
     pub const UNKNOWN_MEMBERS_MAX: usize = 1_024;

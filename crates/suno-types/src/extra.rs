@@ -29,6 +29,11 @@ impl Extra {
         self.0.get(name).map(|raw| raw.get())
     }
 
+    /// The text of the member `name`, if it is a string.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.json(name)?).ok()
+    }
+
     /// Name and JSON text of every member, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, raw)| (&**name, raw.get()))
@@ -51,13 +56,20 @@ impl Extra {
         self.0.insert(name, value);
     }
 
+    /// Removes the members with these names.
+    pub(crate) fn remove(&mut self, names: &[&str]) {
+        for name in names {
+            self.0.remove(*name);
+        }
+    }
+
     pub(crate) fn raw(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, raw)| (&**name, &**raw))
     }
 }
 
-/// Unknown members that are borrowed from the body. Each name occurs once.
-#[derive(Debug, Default)]
+/// Unknown members that are borrowed from the body, sorted. Each name occurs once.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ExtraRef<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> ExtraRef<'a> {
@@ -70,6 +82,46 @@ impl<'a> ExtraRef<'a> {
             Some(pair) => Err(pair[0].0.clone()),
             None => Ok(Self(members)),
         }
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (**known).cmp(name))
+    }
+
+    /// The value of the member `name`.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.place(name).ok().map(|place| self.0[place].1)
+    }
+
+    /// Returns whether there is a member `name`, whatever its value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.place(name).is_ok()
+    }
+
+    /// Removes the member `name`.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if let Ok(place) = self.place(name) {
+            self.0.remove(place);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(name, raw)| (&**name, *raw))
+    }
+}
+
+impl<'a> From<&'a Extra> for ExtraRef<'a> {
+    fn from(extra: &'a Extra) -> Self {
+        let borrowed = |(name, raw): (&'a str, &'a RawValue)| (Cow::Borrowed(name), raw);
+        Self(extra.raw().map(borrowed).collect())
     }
 }
 

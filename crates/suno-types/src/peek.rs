@@ -32,11 +32,15 @@ impl<'a> Peek<'a> {
 
     /// The stage that the callback reports, as in [`Callback::stage`](crate::Callback::stage).
     ///
-    /// `None` if the code is missing, the word for the stage is not a string, or a member occurs
-    /// twice. Such a body does not decode.
+    /// `None` if a peek cannot tell: the code is 200 and there is no `callbackType`, so that the stage
+    /// depends on the result; or the body does not decode, because the code is missing or a member
+    /// occurs twice.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         let (code, word) = self.said.as_ref()?;
-        Some(Stage::derive(*code, word.as_deref()))
+        match word {
+            None if *code == Code::SUCCESS => None,
+            word => Some(Stage::derive(*code, word.as_deref())),
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! A task's record, which is the provider's answer to a poll.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use crate::output::{Made, Reading};
+use crate::verdict::{Evidence, Verdict};
 use crate::word::open_word;
-use crate::{Callback, CallbackType, Code, CreatedAt, Extra, Stage, TaskId, Track};
+use crate::{Code, CreatedAt, Extra, Output, Product, Stage, TaskId, Track};
 
 /// The provider's record of a task.
 ///
@@ -25,7 +28,8 @@ use crate::{Callback, CallbackType, Code, CreatedAt, Extra, Stage, TaskId, Track
 pub struct TaskRecord {
     /// The id of the task.
     pub task_id: TaskId,
-    /// The status as it was sent; in the jobs dialect, the state.
+    /// The status as it was sent: `status`, in the jobs dialect `state`, for some products
+    /// `successFlag`, which can be a number.
     pub status: TaskStatus,
     /// The code name of the engine.
     pub kind: Option<String>,
@@ -41,14 +45,25 @@ pub struct TaskRecord {
     pub created_at: Option<CreatedAt>,
     /// The tracks in the order in which they were sent.
     pub tracks: Vec<Track>,
-    /// Members that this version does not know. `param` is among them: it repeats the request with
-    /// the callback URL, which can contain a token.
+    /// Members that have no field here, as they were sent. Those from which a field or
+    /// [`output`](Self::output) was derived, such as `resultJson`, are among them, and so are `param`
+    /// and `callbackUrl`: they repeat the callback URL, which can contain a token.
     pub extra: Extra,
-    /// Members beside the tracks that this version does not know.
-    pub response_extra: Extra,
-    pub(crate) is_job: bool,
-    /// Whether the error code was a word instead of a number. The word is kept in `extra`.
-    pub(crate) has_error_word: bool,
+    pub(crate) reading: Reading,
+    pub(crate) form: Form,
+}
+
+/// The member that has the status, which decides how the record is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `status`.
+    Status,
+    /// `state`, in the jobs dialect.
+    State,
+    /// `successFlag`, or none. The member is kept in `extra`.
+    Kept,
+    /// None: the record is an array of tracks, which is kept in `extra` as `data`.
+    List,
 }
 
 open_word! {
@@ -70,12 +85,20 @@ open_word! {
         CALLBACK_EXCEPTION = "CALLBACK_EXCEPTION",
         /// The lyrics or the prompt were rejected.
         SENSITIVE_WORD_ERROR = "SENSITIVE_WORD_ERROR",
+        /// The lyrics could not be written.
+        GENERATE_LYRICS_FAILED = "GENERATE_LYRICS_FAILED",
+        /// The WAV file could not be made.
+        GENERATE_WAV_FAILED = "GENERATE_WAV_FAILED",
+        /// The music video could not be made.
+        GENERATE_MP4_FAILED = "GENERATE_MP4_FAILED",
         /// The task failed. This status is known from samples only.
         FAILED = "FAILED",
-        /// The jobs dialect's word for a finished task.
+        /// The word of the jobs dialect and of voices for a finished task.
         JOB_SUCCESS = "success",
-        /// The jobs dialect's word for a failed task.
+        /// The word of the jobs dialect and of voices for a failed task.
         JOB_FAIL = "fail",
+        /// No status was sent. This is not a word of the provider.
+        UNSPECIFIED = "unspecified",
     }
 }
 
@@ -85,19 +108,11 @@ open_word! {
 pub enum Outcome {
     /// The task has not ended yet.
     Running,
-    /// The task is finished, and its tracks are ready.
+    /// The task is finished, and its result is ready.
     Succeeded,
     /// The task failed. This is final.
     Failed,
 }
-
-/// The statuses that end a task without its tracks, whatever else the record says.
-const FAILURES: [TaskStatus; 4] = [
-    TaskStatus::CREATE_TASK_FAILED,
-    TaskStatus::GENERATE_AUDIO_FAILED,
-    TaskStatus::SENSITIVE_WORD_ERROR,
-    TaskStatus::FAILED,
-];
 
 impl TaskRecord {
     /// Creates a record without tracks and without an error.
@@ -113,45 +128,51 @@ impl TaskRecord {
             created_at: None,
             tracks: Vec::new(),
             extra: Extra::default(),
-            response_extra: Extra::default(),
-            is_job: false,
-            has_error_word: false,
+            reading: Reading::default(),
+            form: Form::Status,
         }
     }
 
-    /// The outcome of the task, derived from the whole record (`PROTOCOL.md 7.22`, `7.24`).
+    fn verdict(&self) -> Verdict {
+        let evidence = Evidence {
+            word: Some(self.status.as_str()).filter(|_| self.status != TaskStatus::UNSPECIFIED),
+            ready: self.made().ready(),
+            has_error: self.has_error(),
+            product: &self.product(),
+        };
+        evidence.verdict()
+    }
+
+    /// The outcome of the task, derived from the whole record (`PROTOCOL.md 7.22`, `7.24`, `7.50`).
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        let status = &self.status;
-        let has_ready = self.tracks.iter().any(Track::is_ready);
-        let are_all_ready = has_ready && self.tracks.iter().all(Track::is_ready);
-        // The provider could not reach the callback URL, which says nothing about the audio.
-        let is_undelivered = *status == TaskStatus::CALLBACK_EXCEPTION;
-        let is_success = *status == TaskStatus::SUCCESS || *status == TaskStatus::JOB_SUCCESS;
-        let is_known_success = *status == TaskStatus::SUCCESS || (is_success && self.is_job);
-        if FAILURES.contains(status) || (self.is_job && *status == TaskStatus::JOB_FAIL) {
-            Outcome::Failed
-        } else if (is_known_success && has_ready) || (is_undelivered && are_all_ready) {
-            Outcome::Succeeded
-        } else if (is_success || is_undelivered) && has_ready {
-            Outcome::Running
-        } else if self.has_error() {
-            // The error is set minutes before the status changes.
-            Outcome::Failed
-        } else {
-            Outcome::Running
+        match self.verdict() {
+            Verdict::Succeeded => Outcome::Succeeded,
+            Verdict::Failed => Outcome::Failed,
+            // A result can follow its status by a moment (`PROTOCOL.md 4.9`).
+            Verdict::WithoutResult | Verdict::Text | Verdict::First | Verdict::Running => {
+                Outcome::Running
+            }
         }
     }
 
     /// The stage that the record reports; `None` if it reports none yet.
+    ///
+    /// A voice whose phrase is to be recorded is still running, and reports the provider's word,
+    /// `wait_validating`, as its stage.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
-        match self.outcome() {
-            Outcome::Succeeded => Some(Stage::Complete),
-            Outcome::Failed => Some(Stage::Failed),
-            Outcome::Running if self.status == TaskStatus::TEXT_SUCCESS => Some(Stage::Text),
-            Outcome::Running if self.status == TaskStatus::FIRST_SUCCESS => Some(Stage::First),
-            Outcome::Running => None,
+        match self.verdict() {
+            Verdict::Succeeded => Some(Stage::Complete),
+            Verdict::Failed => Some(Stage::Failed),
+            Verdict::Text => Some(Stage::Text),
+            Verdict::First => Some(Stage::First),
+            Verdict::Running if matches!(self.output(), Output::Voice(_)) => {
+                let word = Some(self.status.as_str());
+                let word = word.filter(|word| word.len() <= Stage::WORD_BYTES_MAX);
+                word.map(|word| Stage::Other(word.into()))
+            }
+            Verdict::WithoutResult | Verdict::Running => None,
         }
     }
 
@@ -161,26 +182,35 @@ impl TaskRecord {
         self.outcome() != Outcome::Running
     }
 
-    /// Converts the record to the callback with the same content, so that polls and callbacks can
-    /// be handled alike; `None` if the record reports no stage yet.
-    ///
-    /// A failure without a code gets [`Code::GENERATION_FAILED`]. Members that this version does
-    /// not know are dropped, because one of them contains the callback URL, which can contain a
-    /// token.
+    /// What the task makes, as far as the record says it (`PROTOCOL.md 7.47`).
     #[must_use]
-    pub fn to_callback(&self) -> Option<Callback> {
-        let stage = self.stage()?;
-        let mut callback = Callback::new(self.task_id.clone(), self.code(&stage));
-        let word = match &stage {
-            Stage::Failed => "error",
-            stage => stage.as_str(),
-        };
-        callback.callback_type = Some(CallbackType::from(word));
-        callback.tracks.clone_from(&self.tracks);
-        if stage == Stage::Failed {
-            callback.msg = self.error_message.clone().unwrap_or_default();
+    pub fn product(&self) -> Product {
+        self.made().product()
+    }
+
+    /// What the task has made.
+    #[must_use]
+    pub fn output(&self) -> Output<'_> {
+        self.made().output()
+    }
+
+    /// A text for each result that is ready, as in [`Callback::results`](crate::Callback::results).
+    pub fn results(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.made().results()
+    }
+
+    fn made(&self) -> Made<'_> {
+        Made {
+            tracks: &self.tracks,
+            reading: &self.reading,
+            members: &self.extra,
+            otherwise: match self.form {
+                // Voices have a `status` in small letters.
+                Form::Status if self.status.is_capital() => Product::SONG,
+                Form::Status | Form::State | Form::Kept => Product::OTHER,
+                Form::List => Product::RECOVERY,
+            },
         }
-        Some(callback)
     }
 
     /// The code for a stage that the record reports.
@@ -194,9 +224,25 @@ impl TaskRecord {
         }
     }
 
+    /// The code for a stage is a number; the provider also sends words.
     fn has_error(&self) -> bool {
-        self.has_error_word || self.error_code.is_some_and(is_error)
+        let has_word = |name: &&str| self.extra.text(name).is_some_and(|word| is_failure(&word));
+        self.error_code.is_some_and(is_error) || FAIL_CODES.iter().any(has_word)
     }
+}
+
+impl TaskStatus {
+    fn is_capital(&self) -> bool {
+        self.as_str().starts_with(|c: char| c.is_ascii_uppercase())
+    }
+}
+
+/// The members for the code of a failure, in the order of preference.
+pub(crate) const FAIL_CODES: [&str; 2] = ["failCode", "errorCode"];
+
+/// Returns whether the text of an error code says that there is an error (`PROTOCOL.md 7.23`).
+pub(crate) fn is_failure(code: &str) -> bool {
+    !["", "0", "200"].contains(&code)
 }
 
 fn is_error(code: Code) -> bool {
@@ -210,7 +256,9 @@ impl fmt::Debug for TaskRecord {
             .field("task_id", &self.task_id)
             .field("status", &self.status)
             .field("error_code", &self.error_code)
+            .field("product", &self.product())
             .field("tracks", &self.tracks)
+            .field("found", &self.reading.found)
             .field("extra", &self.extra)
             .finish_non_exhaustive()
     }

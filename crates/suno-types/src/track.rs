@@ -1,5 +1,6 @@
 //! One track of a task.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -84,6 +85,29 @@ impl Track {
     pub fn is_ready(&self) -> bool {
         self.ready_url().is_some()
     }
+
+    /// The provider's word for the state of a recovered track, such as `failed`: an open set
+    /// (`PROTOCOL.md 2.45`). It is read from [`extra`](Self::extra), because other tracks have none.
+    #[must_use]
+    pub fn status(&self) -> Option<String> {
+        self.extra.text("status")
+    }
+
+    /// Why a track could not be recovered, if [`extra`](Self::extra) says so and it is not empty.
+    #[must_use]
+    pub fn error(&self) -> Option<String> {
+        self.extra.text("error").filter(|error| !error.is_empty())
+    }
+
+    /// The text that identifies the track as a result: its id, or its position.
+    pub(crate) fn result(&self) -> Cow<'_, str> {
+        result(self.position, self.id.as_ref().map(TrackId::as_str))
+    }
+}
+
+/// The text that identifies a track as a result.
+pub(crate) fn result(position: usize, id: Option<&str>) -> Cow<'_, str> {
+    id.map_or_else(|| position.to_string().into(), Cow::Borrowed)
 }
 
 /// The URL of finished audio: one that is not empty.

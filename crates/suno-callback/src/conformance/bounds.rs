@@ -130,7 +130,7 @@ async fn a_lease_is_bounded(bench: &dyn Bench) -> CaseResult {
     expect_near("the lease", claim.holds_for, LEASE_MAX.as_secs())?;
     scene.pass(10).await;
     let extended = scene.extend(claim.ticket, DAYS.as_secs()).await?;
-    expect("extended", extended, ExtendResult::ExtendResult)?;
+    expect("extended", extended, ExtendResult::Extended)?;
     scene.pass(LEASE_MAX.as_secs()).await;
     scene.claim_key("t/complete").await?;
     Ok(())

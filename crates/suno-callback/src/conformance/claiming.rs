@@ -82,11 +82,11 @@ async fn a_live_claim_is_never_taken(bench: &dyn Bench) -> CaseResult {
     scene.pass(58).await;
     scene.expect_no_claim("before the end").await?;
     let extended = scene.extend(claim.ticket, 1_000).await?;
-    expect("extended", extended, ExtendResult::ExtendResult)?;
+    expect("extended", extended, ExtendResult::Extended)?;
     scene.pass(998).await;
     scene.expect_no_claim("before the extended end").await?;
     let settled = scene.settle(claim.ticket, Settlement::Done).await?;
-    expect("settled", settled, SettleResult::SettleResult)
+    expect("settled", settled, SettleResult::Settled)
 }
 
 async fn a_lapsed_claim_can_be_taken_exactly_at_its_end(bench: &dyn Bench) -> CaseResult {

@@ -87,7 +87,9 @@ mod tests {
         let whole = "The deliveries of one slice are accepted in their order, and the answers have the \
                      same order.";
         assert_eq!(text("A1"), whole);
-        assert!(text("A3").starts_with("A delivery of a known key is a Duplicate if the event"));
+        assert!(
+            text("A3").starts_with("A delivery of a known stage is a Duplicate if an event of the")
+        );
         assert!(text("A3").ends_with("its strict or its semantic fingerprint."));
     }
 }

@@ -84,7 +84,7 @@ async fn a_claim_request_that_is_cut_off_settles_and_claims_or_does_neither(
         )?;
         let claims = scene.ask(&request).await?;
         let answer =
-            [SettleResult::SettleResult, SettleResult::AlreadySettled].contains(&claims.settled[0]);
+            [SettleResult::Settled, SettleResult::AlreadySettled].contains(&claims.settled[0]);
         expect("settled after a repetition", answer, true)?;
         expect("claims after a repetition", claims.claims.len(), 1)?;
     }

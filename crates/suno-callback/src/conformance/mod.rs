@@ -18,7 +18,9 @@ mod model;
 mod ordering;
 mod purging;
 mod redriving;
+mod referring;
 mod report;
+mod revising;
 mod scene;
 mod settling;
 mod unconfirmed;
@@ -127,6 +129,7 @@ const FILES: &[&[SuiteCase]] = &[
     general::CASES,
     accepting::CASES,
     unconfirmed::CASES,
+    revising::CASES,
     bounds::CASES,
     claiming::CASES,
     ordering::CASES,
@@ -136,6 +139,7 @@ const FILES: &[&[SuiteCase]] = &[
     redriving::CASES,
     purging::CASES,
     ledger::CASES,
+    referring::CASES,
     model::CASES,
 ];
 

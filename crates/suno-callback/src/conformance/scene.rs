@@ -51,16 +51,28 @@ pub(super) fn delivery_of(task: &str, word: &str, duration: u32) -> Delivery {
 
 /// Creates a delivery that was received at a given time.
 pub(super) fn delivery_at(task: &str, word: &str, duration: u32, seconds: i64) -> Delivery {
+    raw_delivery(body(task, word, duration, 1), seconds)
+}
+
+/// Creates a delivery of a stage with so many ready tracks.
+pub(super) fn delivery_with(task: &str, word: &str, duration: u32, results: u16) -> Delivery {
+    raw_delivery(body(task, word, duration, results), 0)
+}
+
+fn body(task: &str, word: &str, duration: u32, results: u16) -> String {
     let (code, word) = match word {
         "failed" => (501, "error"),
         word => (200, word),
     };
-    raw_delivery(
-        format!(
-            r#"{{"code":{code},"msg":"m","data":{{"callbackType":"{word}","task_id":"{task}",
-                "data":[{{"id":"t","audio_url":"https://media.example.com/t","duration":{duration}}}]}}}}"#
-        ),
-        seconds,
+    let track = |number| {
+        let url = "https://media.example.com/t";
+        format!(r#"{{"id":"t{number}","audio_url":"{url}","duration":{duration}}}"#)
+    };
+    let tracks: Vec<_> = (0..results).map(track).collect();
+    format!(
+        r#"{{"code":{code},"msg":"m","data":{{"callbackType":"{word}","task_id":"{task}",
+            "data":[{}]}}}}"#,
+        tracks.join(",")
     )
 }
 
@@ -231,7 +243,7 @@ impl<'a> Scene<'a> {
     pub(super) async fn handle(&self, settlement: Settlement) -> Result<Ticket, Failed> {
         let ticket = self.claim_one().await?.ticket;
         let settled = self.settle(ticket, settlement).await?;
-        expect("settled", settled, SettleResult::SettleResult)?;
+        expect("settled", settled, SettleResult::Settled)?;
         Ok(ticket)
     }
 
@@ -267,12 +279,14 @@ impl<'a> Scene<'a> {
 
     /// Returns the event of a task's stage.
     pub(super) async fn find_stage(&self, task: &str, word: &str) -> Result<EventRecord, Failed> {
-        let found = self.find(task).await?;
-        let mut of_stage = found
-            .into_iter()
-            .filter(|event| event.key.stage().as_str() == word);
-        let found = of_stage.next();
-        found.ok_or_else(|| Failed::Wrong(format!("there is no event {task}/{word}")))
+        self.find_key(task, &format!("{task}/{word}")).await
+    }
+
+    /// Returns the event with this key.
+    pub(super) async fn find_key(&self, task: &str, key: &str) -> Result<EventRecord, Failed> {
+        let mut found = self.find(task).await?.into_iter();
+        let found = found.find(|event| event.key.to_string() == key);
+        found.ok_or_else(|| Failed::Wrong(format!("there is no event {key}")))
     }
 
     /// Redrives one event.
@@ -284,18 +298,19 @@ impl<'a> Scene<'a> {
         only(&self.store.redrive(&[event], how).await?, "redrives")
     }
 
-    /// Expects that a task has these stages, in the order of arrival, in these states.
+    /// Expects that a task has these stages, in the order of arrival, in these states. A revision is
+    /// written as `complete/1`.
     pub(super) async fn expect_states(
         &self,
         task: &str,
-        states: &[(&str, StateName)],
+        expected: &[(&str, StateName)],
     ) -> CaseResult {
         let found = self.find(task).await?;
-        let found: Vec<_> = found
-            .iter()
-            .map(|event| (event.key.stage().as_str(), StateName::from(event.state)))
-            .collect();
-        expect(&format!("events of {task}"), found, states.to_vec())
+        let keys: Vec<_> = found.iter().map(|event| event.key.to_string()).collect();
+        let stages = keys.iter().map(|key| &key[task.len() + 1..]);
+        let states = found.iter().map(|event| StateName::from(event.state));
+        let found: Vec<_> = stages.zip(states).collect();
+        expect(&format!("events of {task}"), found, expected.to_vec())
     }
 
     pub(super) async fn counts(&self) -> Result<Counts, Failed> {

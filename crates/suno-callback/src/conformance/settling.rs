@@ -44,17 +44,9 @@ async fn a_zombie_can_neither_settle_nor_extend(bench: &dyn Bench) -> CaseResult
         .await?;
     scene.pass(50).await;
     let extended = scene.extend(owner, 200).await?;
-    expect(
-        "the owner's extension",
-        extended,
-        ExtendResult::ExtendResult,
-    )?;
+    expect("the owner's extension", extended, ExtendResult::Extended)?;
     let settled = scene.settle(owner, Settlement::Done).await?;
-    expect(
-        "the owner's settlement",
-        settled,
-        SettleResult::SettleResult,
-    )?;
+    expect("the owner's settlement", settled, SettleResult::Settled)?;
     scene
         .expect_states("t", &[("complete", StateName::Done)])
         .await
@@ -66,10 +58,10 @@ async fn a_lapsed_claim_that_nobody_took_can_still_be_extended(bench: &dyn Bench
     let ticket = scene.claim_one().await?.ticket;
     scene.pass(100).await;
     let extended = scene.extend(ticket, 60).await?;
-    expect("extended", extended, ExtendResult::ExtendResult)?;
+    expect("extended", extended, ExtendResult::Extended)?;
     scene.expect_no_claim("after the extension").await?;
     let settled = scene.settle(ticket, Settlement::Done).await?;
-    expect("settled", settled, SettleResult::SettleResult)
+    expect("settled", settled, SettleResult::Settled)
 }
 
 async fn a_lapsed_claim_that_nobody_took_can_still_be_settled(bench: &dyn Bench) -> CaseResult {
@@ -78,7 +70,7 @@ async fn a_lapsed_claim_that_nobody_took_can_still_be_settled(bench: &dyn Bench)
     let ticket = scene.claim_one().await?.ticket;
     scene.pass(100).await;
     let settled = scene.settle(ticket, Settlement::Done).await?;
-    expect("settled", settled, SettleResult::SettleResult)?;
+    expect("settled", settled, SettleResult::Settled)?;
     scene.expect_no_claim("of what is done").await
 }
 
@@ -127,7 +119,7 @@ async fn a_ticket_that_was_never_granted_is_lost(bench: &dyn Bench) -> CaseResul
         )?;
     }
     let settled = scene.settle(granted, Settlement::Done).await?;
-    expect("the granted ticket", settled, SettleResult::SettleResult)
+    expect("the granted ticket", settled, SettleResult::Settled)
 }
 
 async fn settling_twice_changes_nothing(bench: &dyn Bench) -> CaseResult {
@@ -167,7 +159,7 @@ async fn settling_twice_is_known_after_another_attempt_lapsed(bench: &dyn Bench)
     let settled = scene.settle(ticket, Settlement::Done).await?;
     expect("after that has lapsed", settled, SettleResult::Lost)?;
     let settled = scene.settle(next, Settlement::Done).await?;
-    expect("the latest ticket", settled, SettleResult::SettleResult)
+    expect("the latest ticket", settled, SettleResult::Settled)
 }
 
 async fn what_is_done_is_never_claimed_again(bench: &dyn Bench) -> CaseResult {
@@ -243,9 +235,9 @@ async fn settlements_are_answered_in_their_order(bench: &dyn Bench) -> CaseResul
     ];
     let request = scene.request(0).with_settlements(settlements);
     let expected = vec![
-        SettleResult::SettleResult,
+        SettleResult::Settled,
         SettleResult::Lost,
-        SettleResult::SettleResult,
+        SettleResult::Settled,
         SettleResult::AlreadySettled,
     ];
     expect("settled", scene.ask(&request).await?.settled, expected)?;
@@ -256,7 +248,7 @@ async fn settlements_are_answered_in_their_order(bench: &dyn Bench) -> CaseResul
         .await?;
     let expected = vec![
         ExtendResult::Lost,
-        ExtendResult::ExtendResult,
+        ExtendResult::Extended,
         ExtendResult::Lost,
     ];
     expect("extended", extended, expected)
@@ -269,7 +261,7 @@ async fn settlements_come_before_the_claims_of_their_request(bench: &dyn Bench) 
     let settlements = vec![(text.ticket, Settlement::Done)];
     let request = scene.request(1).with_settlements(settlements);
     let claims = scene.ask(&request).await?;
-    expect("settled", claims.settled, vec![SettleResult::SettleResult])?;
+    expect("settled", claims.settled, vec![SettleResult::Settled])?;
     let expected = vec!["t/complete".to_owned()];
     expect("claims", keys(&claims.claims), expected)
 }
@@ -284,7 +276,7 @@ async fn a_repeated_request_settles_once(bench: &dyn Bench) -> CaseResult {
     let first = scene.ask(&request).await?;
     scene.pass(50).await;
     let again = scene.ask(&request).await?;
-    expect("settled", first.settled, vec![SettleResult::SettleResult])?;
+    expect("settled", first.settled, vec![SettleResult::Settled])?;
     expect(
         "settled again",
         again.settled,

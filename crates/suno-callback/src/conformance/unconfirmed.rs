@@ -196,11 +196,7 @@ async fn a_confirmation_changes_no_other_state(bench: &dyn Bench) -> CaseResult 
     }
     scene.expect_no_claim("after the confirmations").await?;
     let settled = scene.settle(claimed.ticket, Settlement::Done).await?;
-    expect(
-        "the ticket still holds",
-        settled,
-        SettleResult::SettleResult,
-    )?;
+    expect("the ticket still holds", settled, SettleResult::Settled)?;
     scene
         .expect_states("u", &[("complete", StateName::Done)])
         .await

@@ -121,7 +121,7 @@ impl Leases {
             else {
                 continue;
             };
-            if *answer == ExtendResult::ExtendResult {
+            if *answer == ExtendResult::Extended {
                 claim.validity.send_replace(Validity::Until(end));
             } else {
                 tracing::warn!(event = %ticket.event, "the claim is lost; its handler is cancelled");

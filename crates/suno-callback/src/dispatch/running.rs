@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::lease::Lease;
 use crate::clock::after;
 use crate::event::Event;
-use crate::handler::{CallbackHandler, DeadLetter, HandlerError, handle};
+use crate::handler::{CallbackHandler, DeadLetter, HandlerError};
 use crate::key::EventId;
 use crate::simulation::{Mutation, mutated};
 use crate::store::{Claim, Settlement, Ticket};
@@ -75,6 +75,11 @@ pub(super) fn event(claim: &Claim) -> Result<Event, suno_types::DecodeError> {
         ticket: claim.ticket,
         key: claim.key.clone(),
         callback: Callback::decode(&claim.raw)?,
+        raw: claim.raw.clone(),
+        suffix: claim.suffix.clone().unwrap_or_default(),
+        submit: claim.submit,
+        reference: claim.reference.clone(),
+        kind: claim.kind.clone(),
         attempt: claim.attempt,
         source: claim.source,
         verified_by: claim.verified_by,
@@ -100,7 +105,7 @@ pub(super) async fn run(
             let reason = format!("the handler took longer than {limit:?}");
             HandlerOutcome::Handled(Err(HandlerError::retry(reason)))
         }
-        result = handle(&*handler, &event) => HandlerOutcome::Handled(result),
+        result = handler.on_event(&event) => HandlerOutcome::Handled(result),
     };
     (event.id(), outcome)
 }

@@ -7,43 +7,36 @@ use async_trait::async_trait;
 use super::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
 use crate::event::Event;
 
-/// Implements each method by calling the same method of other handlers, one after the other,
-/// until one fails.
+/// Implements each method by calling it of other handlers, one after the other, until one fails.
 macro_rules! forward {
     ([$($generics:tt)*] $type:ty, $this:ident => $($handler:expr),+) => {
-        forward!(
-            @methods [$($generics)*] $type, $this => [$($handler),+]
-            on_text on_first on_complete on_failed on_other
-        );
-    };
-    (@methods [$($generics:tt)*] $type:ty, $this:ident => $handlers:tt $($method:ident)+) => {
         #[async_trait]
         impl<$($generics)*> CallbackHandler for $type {
-            $(
-                async fn $method(&self, event: &Event) -> Result<(), HandlerError> {
-                    let $this = self;
-                    forward!(@calls $method, event, $handlers)
-                }
-            )+
+            async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
+                let $this = self;
+                $(CallbackHandler::on_event(&$handler, event).await?;)+
+                Ok(())
+            }
+
+            async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
+                self.on_event(event).await
+            }
+
+            async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
+                self.on_event(event).await
+            }
 
             async fn on_dead_letter(&self, letter: &DeadLetter) {
                 let $this = self;
-                forward!(@tells on_dead_letter, letter, $handlers)
+                $(CallbackHandler::on_dead_letter(&$handler, letter).await;)+
             }
 
             async fn on_given_up(&self, task: &GivenUpTask) {
                 let $this = self;
-                forward!(@tells on_given_up, task, $handlers)
+                $(CallbackHandler::on_given_up(&$handler, task).await;)+
             }
         }
     };
-    (@calls $method:ident, $event:ident, [$($handler:expr),+]) => {{
-        $($handler.$method($event).await?;)+
-        Ok(())
-    }};
-    (@tells $method:ident, $what:ident, [$($handler:expr),+]) => {{
-        $($handler.$method($what).await;)+
-    }};
 }
 
 forward!([H: CallbackHandler + ?Sized] Arc<H>, this => **this);

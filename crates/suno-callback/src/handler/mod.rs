@@ -61,6 +61,12 @@ use crate::event::Event;
 )]
 #[async_trait]
 pub trait CallbackHandler: Send + Sync + 'static {
+    /// Handles an event of any kind: calls the method for its stage and product. A handler of
+    /// everything, such as a forwarder, overrides this one and has the others call it.
+    async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
+        dispatch(self, event).await
+    }
+
     /// Titles, tags and lyrics are available, but no audio yet.
     async fn on_text(&self, event: &Event) -> Result<(), HandlerError> {
         let _ = event;
@@ -107,8 +113,8 @@ pub trait CallbackHandler: Send + Sync + 'static {
 }
 
 /// Calls the method for the stage of an event.
-pub(crate) async fn handle(
-    handler: &dyn CallbackHandler,
+async fn dispatch<H: CallbackHandler + ?Sized>(
+    handler: &H,
     event: &Event,
 ) -> Result<(), HandlerError> {
     match event.stage() {

@@ -1,6 +1,5 @@
 //! Limits the time that a handler may take.
 
-use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,12 +22,10 @@ struct WithTimeout<H> {
     limit: Duration,
 }
 
-impl<H> WithTimeout<H> {
-    async fn bound(
-        &self,
-        handling: impl Future<Output = Result<(), HandlerError>>,
-    ) -> Result<(), HandlerError> {
-        match tokio::time::timeout(self.limit, handling).await {
+#[async_trait]
+impl<H: CallbackHandler> CallbackHandler for WithTimeout<H> {
+    async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
+        match tokio::time::timeout(self.limit, self.handler.on_event(event)).await {
             Ok(result) => result,
             Err(_) => Err(HandlerError::retry(format!(
                 "the handler took longer than {:?}",
@@ -36,28 +33,13 @@ impl<H> WithTimeout<H> {
             ))),
         }
     }
-}
-
-#[async_trait]
-impl<H: CallbackHandler> CallbackHandler for WithTimeout<H> {
-    async fn on_text(&self, event: &Event) -> Result<(), HandlerError> {
-        self.bound(self.handler.on_text(event)).await
-    }
-
-    async fn on_first(&self, event: &Event) -> Result<(), HandlerError> {
-        self.bound(self.handler.on_first(event)).await
-    }
 
     async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
-        self.bound(self.handler.on_complete(event)).await
+        self.on_event(event).await
     }
 
     async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
-        self.bound(self.handler.on_failed(event)).await
-    }
-
-    async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
-        self.bound(self.handler.on_other(event)).await
+        self.on_event(event).await
     }
 
     async fn on_dead_letter(&self, letter: &DeadLetter) {

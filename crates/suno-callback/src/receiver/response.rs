@@ -1,10 +1,13 @@
-//! The responses that are not 200, and what they reveal.
+//! The responses that are not 200, what they reveal, and how they are logged.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::inbox::AcceptError;
+use crate::token::Token;
 use crate::verify::Refusal;
 
 /// The value of `Retry-After`, in seconds.
@@ -13,6 +16,8 @@ const RETRY_AFTER_SECONDS: &str = "5";
 /// The reason why a request is not answered with 200.
 pub(super) enum Problem {
     Status(StatusCode),
+    /// The method is not POST. A browser gets a text for people.
+    Method(Method),
     /// The charset in the content type is not UTF-8.
     Charset,
     /// The body is compressed or otherwise encoded.
@@ -37,25 +42,50 @@ impl From<AcceptError> for Problem {
 }
 
 impl Problem {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Status(status) => *status,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Charset | Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TwoHosts | Self::Refused(Refusal::Unverifiable(_)) => StatusCode::BAD_REQUEST,
+            Self::Refused(_) => StatusCode::UNAUTHORIZED,
+            Self::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The reason as a log line says it. It decides which lines are counted together, so it has
+    /// nothing that a sender can choose.
+    pub(super) fn reason(&self) -> Cow<'static, str> {
+        match self {
+            Self::Status(status) => match status.as_u16() {
+                400 => "the body could not be read".into(),
+                404 => "no callbacks are received at this path".into(),
+                408 => "the body came too slowly".into(),
+                413 => "the body is too large".into(),
+                414 => "the part of the URL that the application chose is too long".into(),
+                415 => "the content type is not application/json".into(),
+                431 => "the head is too large".into(),
+                503 => "too many large bodies at the same time".into(),
+                _ => "refused".into(),
+            },
+            Self::Method(_) => "the method is not POST".into(),
+            Self::Charset => "the charset is not UTF-8".into(),
+            Self::Encoding => "the body is compressed".into(),
+            Self::TwoHosts => "the request names two hosts".into(),
+            Self::Refused(Refusal::Signature(err)) => err.to_string().into(),
+            Self::Refused(refusal) => refusal.to_string().into(),
+            Self::NotStored(err) => err.to_string().into(),
+        }
+    }
+
     pub(super) fn into_response(self) -> Response<Bytes> {
-        let of = |status| (status, body_of(status));
-        let (status, body) = match &self {
-            Self::Status(status) => of(*status),
-            Self::Charset => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                r#"{"error":"the charset must be utf-8"}"#,
-            ),
-            Self::Encoding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                r#"{"error":"the body must not be encoded"}"#,
-            ),
-            Self::TwoHosts => (
-                StatusCode::BAD_REQUEST,
-                r#"{"error":"the request must name one host"}"#,
-            ),
-            Self::Refused(Refusal::Unverifiable(_)) => of(StatusCode::BAD_REQUEST),
-            Self::Refused(_) => of(StatusCode::UNAUTHORIZED),
-            Self::NotStored(_) => of(StatusCode::SERVICE_UNAVAILABLE),
+        let status = self.status();
+        let body = match &self {
+            Self::Method(method) if is_browsing(method) => return for_people(),
+            Self::Charset => r#"{"error":"the charset must be utf-8"}"#,
+            Self::Encoding => r#"{"error":"the body must not be encoded"}"#,
+            Self::TwoHosts => r#"{"error":"the request must name one host"}"#,
+            _ => body_of(status),
         };
         let mut response = respond(status, body);
         let hint = match (&self, status) {
@@ -81,6 +111,7 @@ fn body_of(status: StatusCode) -> &'static str {
         405 => r#"{"error":"use POST"}"#,
         408 => r#"{"error":"the body came too slowly"}"#,
         413 => r#"{"error":"the body is too large"}"#,
+        414 => r#"{"error":"the URL is too long"}"#,
         415 => r#"{"error":"the content type must be application/json"}"#,
         431 => r#"{"error":"the head is too large"}"#,
         503 => r#"{"error":"not stored; send it again later"}"#,
@@ -94,4 +125,58 @@ pub(super) fn respond(status: StatusCode, body: &'static str) -> Response<Bytes>
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
+}
+
+fn is_browsing(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// The response to a person who opens the callback URL in a browser.
+fn for_people() -> Response<Bytes> {
+    const TEXT: &str = "This is a callback URL of the Suno API, and the receiver behind it is \
+        running. It answers POST requests only: a browser shows nothing but this text.\n";
+    let mut response = Response::new(Bytes::from_static(TEXT.as_bytes()));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(CONTENT_TYPE, text);
+    response
+}
+
+/// The maximum length of a path in a log line, in characters.
+const PATH_CHARS_MAX: usize = 128;
+
+/// A path as a log line may show it: what could be a token, or the id of a submit, is left out, and
+/// so is the end of a long path.
+pub(super) fn shown_path(path: &str) -> String {
+    let segments = path.split('/').map(|segment| match Token::may_be(segment) {
+        true => "…",
+        false => segment,
+    });
+    let shown = segments.collect::<Vec<_>>().join("/");
+    match shown.char_indices().nth(PATH_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &shown[..end]),
+        None => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_without_what_could_be_a_token_and_with_a_bound() {
+        for (path, expected) in [
+            ("/webhook/suno", "/webhook/suno"),
+            ("/suno/callback/q7Zr0x4b9c2d8e1f/a", "/suno/callback/…/a"),
+            ("/q7Zr0x4b9c2d8e1f6a5b3c7d", "/…"),
+            ("/short-segment", "/short-segment"),
+        ] {
+            assert_eq!(shown_path(path), expected);
+        }
+        let long = shown_path(&"/ab".repeat(1_000));
+        assert_eq!(long.chars().count(), PATH_CHARS_MAX + 1);
+        assert!(long.ends_with('…'));
+    }
 }

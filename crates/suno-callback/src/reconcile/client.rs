@@ -2,14 +2,18 @@
 
 use async_trait::async_trait;
 use suno_client::Client;
-use suno_types::{TaskId, TaskRecord};
+use suno_types::{TaskId, TaskKind, TaskRecord};
 
 use super::{RecordInfo, RecordInfoError};
 
 #[async_trait]
 impl RecordInfo for Client {
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
-        Self::record(self, task_id).await.map_err(|err| {
+    async fn record(
+        &self,
+        task_id: &TaskId,
+        kind: &TaskKind,
+    ) -> Result<Option<TaskRecord>, RecordInfoError> {
+        self.record_of(task_id, kind).await.map_err(|err| {
             let wait = err.retry_after();
             RecordInfoError::new(err).with_retry_after(wait)
         })

@@ -3,18 +3,25 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use suno_types::{CallbackType, Stage, TaskRecord};
+use suno_types::{Callback, CallbackType, Product, Route, Stage, TaskKind, TaskRecord};
+use tokio::time::timeout;
 
-use super::Reconciler;
+use super::{Obstacle, Reconciler};
 use crate::clock::doubled;
+use crate::content::Content;
+use crate::delivery::Delivery;
 use crate::event::Event;
-use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handle};
+use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
 use crate::simulation::{Mutation, mutated};
+use crate::store::{EventState, StoreError};
 
 /// The maximum wait for a record that does not show yet what a callback reports.
 const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The first wait; it doubles with each further one.
 const WAIT_MIN: Duration = Duration::from_secs(10);
+/// The number of times that the record of a revision is requested before it counts as saying no more
+/// than was handled: the provider's record may follow its callback.
+const REVISION_ASKED_MIN: u32 = 3;
 
 impl Reconciler {
     /// Returns a handler that receives only what the provider's record of the task shows, because a
@@ -33,6 +40,11 @@ impl Reconciler {
     ///   as long as the dispatcher retries, the event becomes a dead letter; a later record that
     ///   shows the stage revives it.
     /// * An earlier stage is skipped if its task has failed in the meantime.
+    /// * If the record reports more or fewer results than the event, the record is first stored in its
+    ///   place, so that the store knows what was really handled.
+    /// * A revision is handled only if the record reports more results than what was handled before.
+    ///   Otherwise the record is requested twice more, and then the event is settled without a call of
+    ///   the handler: a forged body that claims more gains nothing.
     /// * Records never show a stage that this version does not know. The handler receives it as it
     ///   was delivered, and `VerifiedBy::record` is not set.
     ///
@@ -60,10 +72,10 @@ struct Confirmed<H> {
 impl<H: CallbackHandler> Confirmed<H> {
     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
         if event.verified_by().record || matches!(event.stage(), Stage::Other(_)) {
-            return handle(&self.handler, event).await;
+            return self.handler.on_event(event).await;
         }
         let wait = wait(event.attempt());
-        let asked = self.reconciler.ask(event.task_id()).await;
+        let asked = self.reconciler.ask(event.task_id(), &kind(event)).await;
         let record = asked.map_err(|err| {
             let bound = match mutated(Mutation::UnboundedWait) {
                 true => Duration::MAX,
@@ -74,12 +86,12 @@ impl<H: CallbackHandler> Confirmed<H> {
         })?;
         let shown = record.as_ref().and_then(TaskRecord::stage);
         match (record, compare(event.stage(), shown.as_ref())) {
-            (Some(record), Shown::Confirms) => match confirmed(event, &record) {
-                Some(event) => handle(&self.handler, &event).await,
+            (Some(record), Shown::Confirms) => match shown_by(event, &record) {
+                Some(callback) => self.handle_shown(event, callback).await,
                 None => Ok(()),
             },
             (Some(record), Shown::Denies) => {
-                self.reconciler.take_in(&record).await?;
+                self.reconciler.take_in(&record, event.submit()).await?;
                 Err(HandlerError::give_up("the provider's record denies it"))
             }
             (_, Shown::PassesOver) => Ok(()),
@@ -89,6 +101,98 @@ impl<H: CallbackHandler> Confirmed<H> {
             )),
         }
     }
+
+    /// Handles an event with what the record shows of its stage, unless another event of the stage
+    /// stands for that.
+    async fn handle_shown(&self, event: &Event, callback: Callback) -> Result<(), HandlerError> {
+        let shown = results(&callback);
+        let now = self.reconciler.clock.now();
+        let delivery = Delivery::of_record(&callback, now).with_submit(event.submit());
+        let raw = delivery.raw.clone();
+        if event.revision() > 0 || shown != results(&event.callback) {
+            // An unconfirmed event takes over what the record says.
+            self.reconciler.accept(delivery).await?;
+            match self.said_by_another(event, shown).await? {
+                _ if mutated(Mutation::HandlesEveryRevision) => {}
+                None => {}
+                Some(Another::Earlier) if event.attempt() < REVISION_ASKED_MIN => {
+                    return Err(HandlerError::retry_after(
+                        wait(event.attempt()),
+                        "the provider's record does not show more than was handled",
+                    ));
+                }
+                Some(another) => {
+                    let key = event.key();
+                    tracing::warn!(%key, ?another, "not handled: another event says what the provider's record shows");
+                    return Ok(());
+                }
+            }
+        }
+        let mut confirmed = event.clone();
+        confirmed.callback = callback;
+        confirmed.raw = raw;
+        confirmed.verified_by.record = true;
+        self.handler.on_event(&confirmed).await
+    }
+
+    /// Looks for another event of the stage that reports at least as many results as the record: one
+    /// that was or will be handled.
+    async fn said_by_another(
+        &self,
+        event: &Event,
+        results: u16,
+    ) -> Result<Option<Another>, Obstacle> {
+        let finding = self.reconciler.store().find(event.task_id());
+        let found = timeout(Reconciler::STORE_TIMEOUT, finding).await;
+        let found = found.unwrap_or_else(|_| Err(StoreError::unanswered()))?;
+        let others = found.iter().filter(|other| {
+            let says_as_much = other.key.stage() == event.stage() && other.results >= results;
+            says_as_much && other.state != EventState::Superseded && other.sibling().counts()
+        });
+        let mut another = None;
+        for other in others {
+            if other.key.revision() > event.revision() {
+                return Ok(Some(Another::Later));
+            }
+            if other.key.revision() < event.revision() {
+                another = Some(Another::Earlier);
+            }
+        }
+        Ok(another)
+    }
+}
+
+/// The event that stands for what a record shows, if it is not the one that was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Another {
+    /// An earlier revision, which was handled or will be.
+    Earlier,
+    /// A later revision, which will be handled.
+    Later,
+}
+
+/// Returns the number of results that a callback reports.
+fn results(callback: &Callback) -> u16 {
+    match Content::of_callback(callback) {
+        Content::Event { results, .. } => results,
+        Content::Quarantined { .. } => 0,
+    }
+}
+
+/// Returns the kind of the task: the recorded one or, if its submit is not known, the one that the
+/// callback shows.
+fn kind(event: &Event) -> TaskKind {
+    event.kind.clone().unwrap_or_else(|| {
+        let route = match event.callback.job_state() {
+            Some(_) => Route::Jobs,
+            None => Route::Direct,
+        };
+        let product = match Content::of_callback(&event.callback) {
+            Content::Event { product, .. } => product,
+            Content::Quarantined { .. } => Product::OTHER,
+        };
+        TaskKind::new(route, product)
+    })
 }
 
 /// The relation between a record and the stage that a callback reports.
@@ -115,16 +219,14 @@ fn compare(claimed: &Stage, shown: Option<&Stage>) -> Shown {
     }
 }
 
-/// Rebuilds the event from a record that has reached at least its stage.
-fn confirmed(event: &Event, record: &TaskRecord) -> Option<Event> {
+/// Returns the callback of the event's stage that says what a record shows, which has reached at
+/// least that stage.
+fn shown_by(event: &Event, record: &TaskRecord) -> Option<Callback> {
     let mut callback = record.to_callback()?;
     if callback.stage() != *event.stage() {
         callback.callback_type = Some(CallbackType::from(event.stage().as_str()));
     }
-    let mut confirmed = event.clone();
-    confirmed.callback = callback;
-    confirmed.verified_by.record = true;
-    Some(confirmed)
+    Some(callback)
 }
 
 /// Returns the wait after an attempt.
@@ -134,24 +236,16 @@ fn wait(attempt: u32) -> Duration {
 
 #[async_trait]
 impl<H: CallbackHandler> CallbackHandler for Confirmed<H> {
-    async fn on_text(&self, event: &Event) -> Result<(), HandlerError> {
-        self.handle(event).await
-    }
-
-    async fn on_first(&self, event: &Event) -> Result<(), HandlerError> {
+    async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
         self.handle(event).await
     }
 
     async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
-        self.handle(event).await
+        self.on_event(event).await
     }
 
     async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
-        self.handle(event).await
-    }
-
-    async fn on_other(&self, event: &Event) -> Result<(), HandlerError> {
-        self.handle(event).await
+        self.on_event(event).await
     }
 
     async fn on_dead_letter(&self, letter: &DeadLetter) {

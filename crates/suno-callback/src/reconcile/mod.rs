@@ -6,6 +6,7 @@ mod client;
 mod confirm;
 mod record_info;
 mod round;
+mod silence;
 #[cfg(feature = "client")]
 mod submitter;
 
@@ -13,7 +14,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use suno_types::{TaskId, TaskRecord};
+use suno_types::{TaskId, TaskKind, TaskRecord};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
@@ -22,6 +23,7 @@ use breaker::Breaker;
 pub use record_info::{RecordInfo, RecordInfoError};
 pub use round::Round;
 use round::{Found, Obstacle};
+use silence::Silence;
 #[cfg(feature = "client")]
 pub use submitter::{SubmitError, Submitter};
 
@@ -30,6 +32,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
 use crate::handler::{CallbackHandler, GivenUpTask};
 use crate::inbox::{AcceptError, Inbox};
+use crate::key::SubmitId;
 use crate::simulation::{Mutation, gated, mutated};
 use crate::store::{
     Acceptance, Decision, DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError,
@@ -51,6 +54,9 @@ use crate::store::{
 /// several times that it has not ended. It is never given up because a clock was changed or because
 /// the provider could not be reached. [`CallbackHandler::on_given_up`] is then called.
 ///
+/// If several tasks in a row are recovered while this process accepts no callback at all, a warning is
+/// logged: the callback URL is probably wrong. See [`recovered`](Self::recovered).
+///
 /// One reconciler per process is enough. Several share the store: while one of them asks about a
 /// task, the others leave it alone.
 ///
@@ -63,7 +69,7 @@ use crate::store::{
 ///     RecordInfoError, ExpectedTask, IdempotencyStore, Inbox, MemoryStore, Reconciler, RecordInfo,
 ///     async_trait,
 /// };
-/// use suno_types::{TaskId, TaskRecord, TaskStatus};
+/// use suno_types::{TaskId, TaskKind, TaskRecord, TaskStatus};
 ///
 /// // With the feature `client`: a `suno_client::Client`.
 /// #[derive(Debug)]
@@ -71,7 +77,11 @@ use crate::store::{
 ///
 /// #[async_trait]
 /// impl RecordInfo for Provider {
-///     async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
+///     async fn record(
+///         &self,
+///         task_id: &TaskId,
+///         _kind: &TaskKind,
+///     ) -> Result<Option<TaskRecord>, RecordInfoError> {
 ///         let status = TaskStatus::GENERATE_AUDIO_FAILED;
 ///         Ok(Some(TaskRecord::new(task_id.clone(), status)))
 ///     }
@@ -97,6 +107,7 @@ pub struct Reconciler {
     records: Arc<dyn RecordInfo>,
     handler: Option<Arc<dyn CallbackHandler>>,
     breaker: Arc<Mutex<Breaker>>,
+    silence: Silence,
     clock: Arc<dyn Clock>,
     interval: Duration,
 }
@@ -147,6 +158,7 @@ impl Reconciler {
             records: Arc::new(records),
             handler: None,
             breaker: Arc::default(),
+            silence: Silence::default(),
             clock: Arc::new(SystemClock),
             interval: Self::INTERVAL,
         }
@@ -172,6 +184,13 @@ impl Reconciler {
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
+    }
+
+    /// Returns the number of tasks that were recovered by polling since this reconciler was created:
+    /// they had ended, and no callback that was accepted reported it. Clones count together.
+    #[must_use]
+    pub fn recovered(&self) -> u64 {
+        self.silence.recovered()
     }
 
     /// Starts reconciling on the current tokio runtime. A stop drops the requests in progress;
@@ -272,7 +291,7 @@ impl Reconciler {
 
     /// Asks about one task, and records when to ask again.
     async fn reconcile(&self, task: &DueTask) -> Found {
-        let (found, asked_wait) = match self.learn(&task.ticket.task_id).await {
+        let (found, asked_wait) = match self.learn(task).await {
             Ok(found) => (found, Duration::ZERO),
             Err(obstacle) => {
                 obstacle.report(&task.ticket.task_id);
@@ -347,12 +366,16 @@ impl Reconciler {
     }
 
     /// Asks the provider about a task, unless the circuit breaker is open.
-    async fn ask(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
+    async fn ask(
+        &self,
+        task_id: &TaskId,
+        kind: &TaskKind,
+    ) -> Result<Option<TaskRecord>, RecordInfoError> {
         self.breaker().admit(Instant::now()).map_err(|wait| {
             RecordInfoError::new("several requests failed in a row; waiting before the next one")
                 .with_retry_after(Some(wait))
         })?;
-        let asked = timeout(Self::ASK_TIMEOUT, self.records.record(task_id)).await;
+        let asked = timeout(Self::ASK_TIMEOUT, self.records.record(task_id, kind)).await;
         let asked = asked
             .unwrap_or_else(|_| Err(RecordInfoError::new("the provider did not answer in time")));
         let now = Instant::now();
@@ -371,18 +394,33 @@ impl Reconciler {
     }
 
     /// Requests the record and stores it.
-    async fn learn(&self, task_id: &TaskId) -> Result<Found, Obstacle> {
-        match self.ask(task_id).await? {
-            Some(record) => self.take_in(&record).await,
-            None => Ok(Found::Running),
+    async fn learn(&self, task: &DueTask) -> Result<Found, Obstacle> {
+        let Some(record) = self.ask(&task.ticket.task_id, &task.kind).await? else {
+            return Ok(Found::Running);
+        };
+        let (found, accepted) = self.take_in(&record, task.submit).await?;
+        if let Found::Ended {
+            recovered: true, ..
+        } = found
+        {
+            let is_unheard = accepted == Some(Acceptance::New);
+            self.silence.note(self.inbox.callbacks(), is_unheard);
         }
+        Ok(found)
     }
 
     /// Stores a record, and makes it decide if callbacks contradict it.
-    async fn take_in(&self, record: &TaskRecord) -> Result<Found, Obstacle> {
-        let accepted = self.accept(record).await?;
+    async fn take_in(
+        &self,
+        record: &TaskRecord,
+        submit: Option<SubmitId>,
+    ) -> Result<(Found, Option<Acceptance>), Obstacle> {
+        let accepted = match Delivery::from_record(record, self.clock.now()) {
+            Some(delivery) => Some(self.accept(delivery.with_submit(submit)).await?),
+            None => None,
+        };
         let Some(stage) = record.stage().filter(suno_types::Stage::is_terminal) else {
-            return Ok(Found::Running);
+            return Ok((Found::Running, accepted));
         };
         let deciding = self.store().decide(&record.task_id, &stage);
         let decided = timeout(Self::STORE_TIMEOUT, deciding).await;
@@ -391,22 +429,17 @@ impl Reconciler {
         if decided {
             tracing::warn!(task_id = %record.task_id, %stage, "callbacks contradict each other; the record decided");
         }
-        Ok(Found::Ended {
-            recovered: matches!(accepted, Some(Acceptance::New | Acceptance::Confirmed)),
-            decided,
-        })
+        let recovered = matches!(
+            accepted,
+            Some(Acceptance::New | Acceptance::Revised | Acceptance::Confirmed)
+        );
+        Ok((Found::Ended { recovered, decided }, accepted))
     }
 
-    /// Stores a record, if it shows a stage yet.
-    async fn accept(&self, record: &TaskRecord) -> Result<Option<Acceptance>, AcceptError> {
-        match Delivery::from_record(record, self.clock.now()) {
-            Some(delivery) => {
-                let accepting = timeout(Self::STORE_TIMEOUT, self.inbox.accept(delivery));
-                let accepted = accepting.await;
-                accepted.unwrap_or(Err(AcceptError::TooSlow)).map(Some)
-            }
-            None => Ok(None),
-        }
+    /// Stores a delivery that was made from a record.
+    async fn accept(&self, delivery: Delivery) -> Result<Acceptance, AcceptError> {
+        let accepted = timeout(Self::STORE_TIMEOUT, self.inbox.accept(delivery)).await;
+        accepted.unwrap_or(Err(AcceptError::TooSlow))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use suno_types::{TaskId, TaskRecord};
+use suno_types::{TaskId, TaskKind, TaskRecord};
 
 /// Requests the provider's record of a task.
 ///
@@ -25,18 +25,28 @@ use suno_types::{TaskId, TaskRecord};
 )]
 #[async_trait]
 pub trait RecordInfo: fmt::Debug + Send + Sync + 'static {
-    /// Requests the record of a task once.
+    /// Requests the record of a task once. The kind says where: each product and each route has a
+    /// record of its own. It is the recorded one or, if the task was not submitted with the same
+    /// store, the one that its callback shows.
     ///
     /// # Errors
     ///
     /// Returns [`RecordInfoError`] if there was no answer. The caller may ask again later.
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError>;
+    async fn record(
+        &self,
+        task_id: &TaskId,
+        kind: &TaskKind,
+    ) -> Result<Option<TaskRecord>, RecordInfoError>;
 }
 
 #[async_trait]
 impl<R: RecordInfo + ?Sized> RecordInfo for Arc<R> {
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
-        (**self).record(task_id).await
+    async fn record(
+        &self,
+        task_id: &TaskId,
+        kind: &TaskKind,
+    ) -> Result<Option<TaskRecord>, RecordInfoError> {
+        (**self).record(task_id, kind).await
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) enum Found {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Obstacle {
     #[error(transparent)]
-    RecordInfoError(#[from] RecordInfoError),
+    Unanswered(#[from] RecordInfoError),
     #[error(transparent)]
     NotAccepted(#[from] AcceptError),
     #[error(transparent)]
@@ -69,7 +69,7 @@ impl Obstacle {
     /// Returns how long the provider asked to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RecordInfoError(err) => err.retry_after(),
+            Self::Unanswered(err) => err.retry_after(),
             _ => None,
         }
     }

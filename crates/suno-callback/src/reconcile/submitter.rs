@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_client::{Client, ClientError};
-use suno_types::{InvalidField, Request, SubmittedTask};
+use suno_types::{InvalidField, Request, SubmittedTask, TaskKind};
 
 use super::Reconciler;
+use super::silence::Silence;
 use crate::clock::{Clock, SystemClock};
-use crate::key::SubmitId;
+use crate::key::{InvalidReference, Reference, SubmitId};
 use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError};
 
 /// Submits tasks, and records each submit in the store before it is sent and after the response.
@@ -52,6 +53,7 @@ pub struct Submitter {
     store: Arc<dyn IdempotencyStore>,
     clock: Arc<dyn Clock>,
     due_after: Duration,
+    silence: Silence,
 }
 
 impl Submitter {
@@ -63,6 +65,7 @@ impl Submitter {
             store,
             clock: Arc::new(SystemClock),
             due_after: Reconciler::DUE_AFTER,
+            silence: Silence::default(),
         }
     }
 
@@ -81,6 +84,13 @@ impl Submitter {
         self
     }
 
+    /// Names the callback URL of submits in the warning of `reconciler` that no callback arrives.
+    #[must_use]
+    pub fn with_reconciler(mut self, reconciler: &Reconciler) -> Self {
+        self.silence = reconciler.silence.clone();
+        self
+    }
+
     /// Records the submit, sends it, and registers its task as expected.
     ///
     /// If the task was created but could not be recorded, this is logged and is not an error: the
@@ -93,17 +103,59 @@ impl Submitter {
     /// [`IdempotencyStore::open_intents`] until a callback of its task arrives; do not submit again
     /// before you have checked.
     pub async fn submit(&self, request: &impl Request) -> Result<SubmittedTask, SubmitError> {
+        self.submit_named(None, request).await
+    }
+
+    /// Like [`submit`](Self::submit), but records the application's own name for the submit with it,
+    /// such as the number of an order. Every event of the task carries it
+    /// ([`Event::reference`](crate::Event::reference)), also if the response to the submit is lost or
+    /// the process ends before it arrives.
+    ///
+    /// ```no_run
+    /// # use suno_callback::Submitter;
+    /// # async fn example(
+    /// #     submitter: Submitter,
+    /// #     request: suno_types::AddInstrumental,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// submitter.submit_for("order-42", &request).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`submit`](Self::submit), and if the name is not a [`Reference`].
+    pub async fn submit_for(
+        &self,
+        reference: &str,
+        request: &impl Request,
+    ) -> Result<SubmittedTask, SubmitError> {
+        self.submit_named(Some(Reference::new(reference)?), request)
+            .await
+    }
+
+    async fn submit_named(
+        &self,
+        reference: Option<Reference>,
+        request: &impl Request,
+    ) -> Result<SubmittedTask, SubmitError> {
         let submit = new_submit_id()?;
-        let mut request = request.clone();
-        // By the jobs route a task can be polled only.
+        let mut renamed = request.clone();
+        // By the jobs route, a task may have no callback URL: it is polled only.
         if let Some(url) = request.callback_url().map(|url| named(url, submit)) {
-            request = request.with_callback_url(url)?;
+            renamed = renamed.with_callback_url(url)?;
         }
-        let intent = Intent::new(submit, self.clock.now(), self.due_after);
+        let kind = request.kind(self.client.route());
+        let intent = Intent::new(submit, self.clock.now(), self.due_after)
+            .with_kind(kind.clone())
+            .with_reference(reference);
         self.store.intend(&intent).await?;
-        match self.client.submit(&request).await {
+        if let Some(url) = request.callback_url() {
+            self.silence.note_callback_url(url);
+        }
+        match self.client.submit(&renamed).await {
             Ok(submitted) => {
-                self.expect(submit, &submitted).await;
+                self.expect(submit, kind, &submitted).await;
                 Ok(submitted)
             }
             Err(err) => {
@@ -115,9 +167,11 @@ impl Submitter {
         }
     }
 
-    async fn expect(&self, submit: SubmitId, submitted: &SubmittedTask) {
-        let task = ExpectedTask::new(submitted.task_id.clone(), self.due_after);
-        if let Err(err) = self.store.expect(&task.with_submit(submit)).await {
+    async fn expect(&self, submit: SubmitId, kind: TaskKind, submitted: &SubmittedTask) {
+        let task = ExpectedTask::new(submitted.task_id.clone(), self.due_after)
+            .with_submit(submit)
+            .with_kind(kind);
+        if let Err(err) = self.store.expect(&task).await {
             let err = &err as &dyn Error;
             tracing::error!(err, task_id = %submitted.task_id, "submitted, but the task could not be recorded");
         }
@@ -155,6 +209,7 @@ enum Problem {
     NoClient,
     /// The operating system provided no random bytes.
     Random(String),
+    Reference(InvalidReference),
     /// Appending the submit id made the callback URL invalid.
     Field(InvalidField),
     Ledger(StoreError),
@@ -197,6 +252,12 @@ impl From<InvalidField> for SubmitError {
     }
 }
 
+impl From<InvalidReference> for SubmitError {
+    fn from(reference: InvalidReference) -> Self {
+        Self(Problem::Reference(reference))
+    }
+}
+
 impl From<StoreError> for SubmitError {
     fn from(err: StoreError) -> Self {
         Self(Problem::Ledger(err))
@@ -213,6 +274,7 @@ impl fmt::Display for SubmitError {
             ),
             Problem::Random(err) => write!(f, "nothing was sent: no random bytes ({err})"),
             Problem::Field(err) => write!(f, "nothing was sent: {err}"),
+            Problem::Reference(err) => write!(f, "nothing was sent: {err}"),
             Problem::Ledger(err) => {
                 write!(
                     f,
@@ -238,7 +300,9 @@ impl fmt::Debug for SubmitError {
 impl Error for SubmitError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Problem::NoClient | Problem::Random(_) | Problem::Field(_) => None,
+            Problem::NoClient | Problem::Random(_) | Problem::Field(_) | Problem::Reference(_) => {
+                None
+            }
             Problem::Ledger(err) => err.source(),
             Problem::Client(err, _) => err.source(),
         }

@@ -89,7 +89,7 @@ impl Connection {
         let service = service_fn(move |request| {
             progress.set(Phase::Body(Instant::now()));
             let admitted = match head_bytes(&request) > Serve::HEAD_BYTES_MAX {
-                true => Err(CallbackService::refuse(HEAD_TOO_LARGE)),
+                true => Err(served.service.refuse(HEAD_TOO_LARGE)),
                 false => served.service.admit(request),
             };
             Box::pin(answer(served.clone(), progress.clone(), admitted))

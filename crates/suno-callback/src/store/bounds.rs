@@ -6,6 +6,9 @@ use std::time::Duration;
 /// The maximum number of events of one task. The provider sends three or four; other products may
 /// add a few.
 pub const EVENTS_OF_TASK_MAX: usize = 32;
+/// The maximum number of revisions of one stage of a task, besides its first event. The provider
+/// makes two songs for a task, so that one revision is usual.
+pub const REVISIONS_MAX: u32 = 4;
 /// The maximum number of conflicting deliveries that are kept with one event.
 pub const CONFLICTS_OF_EVENT_MAX: usize = 16;
 /// The maximum number of deliveries in quarantine.

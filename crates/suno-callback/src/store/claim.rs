@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use suno_types::TaskKind;
 
-use crate::key::{EventId, EventKey};
+use crate::key::{EventId, EventKey, Reference, SubmitId};
 use crate::origin::{Source, VerifiedBy};
+use crate::url_suffix::UrlSuffix;
 
 /// The name of a claiming worker: unique among all dispatchers of a store, and new after each
 /// start.
@@ -89,7 +91,7 @@ pub struct Claim {
     pub ticket: Ticket,
     /// The time for which the claim holds, counted from the request.
     pub holds_for: Duration,
-    /// The task and the stage.
+    /// The task, the stage and the revision.
     pub key: EventKey,
     /// The body as it was received.
     pub raw: Bytes,
@@ -107,6 +109,14 @@ pub struct Claim {
     pub unconfirmed: bool,
     /// The time at which the first delivery was received.
     pub received_at: Timestamp,
+    /// The part of the callback URL that the application chose, of the first delivery.
+    pub suffix: Option<UrlSuffix>,
+    /// The submit that the callback URL named.
+    pub submit: Option<SubmitId>,
+    /// The application's name for that submit.
+    pub reference: Option<Reference>,
+    /// The kind of the task, if its submit is known.
+    pub kind: Option<TaskKind>,
 }
 
 impl Claim {
@@ -126,6 +136,10 @@ impl Claim {
             verified_by: VerifiedBy::default(),
             unconfirmed: false,
             received_at: Timestamp::UNIX_EPOCH,
+            suffix: None,
+            submit: None,
+            reference: None,
+            kind: None,
         }
     }
 }
@@ -233,7 +247,7 @@ impl fmt::Display for DeadCause {
 #[non_exhaustive]
 pub enum SettleResult {
     /// The settlement is recorded.
-    SettleResult,
+    Settled,
     /// The same ticket had already settled the event. Nothing changed.
     AlreadySettled,
     /// Another claim was granted, or the event does not exist. Nothing changed.
@@ -245,7 +259,7 @@ pub enum SettleResult {
 #[non_exhaustive]
 pub enum ExtendResult {
     /// The claim holds for the new lease.
-    ExtendResult,
+    Extended,
     /// The ticket is void. Nothing changed.
     Lost,
 }

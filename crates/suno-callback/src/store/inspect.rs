@@ -4,11 +4,12 @@ use std::fmt;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use suno_types::{Code, Stage};
+use suno_types::{Code, Product, Stage};
 
-use super::{DeadCause, EventState};
-use crate::key::{EventId, EventKey};
+use super::{DeadCause, EventState, Sibling};
+use crate::key::{EventId, EventKey, Reference, SubmitId};
 use crate::origin::{Source, VerifiedBy};
+use crate::url_suffix::UrlSuffix;
 
 /// An event as it is stored.
 #[derive(Clone, PartialEq)]
@@ -16,10 +17,14 @@ use crate::origin::{Source, VerifiedBy};
 pub struct EventRecord {
     /// The store's number.
     pub id: EventId,
-    /// The task and the stage.
+    /// The task, the stage and the revision.
     pub key: EventKey,
     /// The code that was sent.
     pub code: Code,
+    /// What the task makes.
+    pub product: Product,
+    /// The number of results that it reports, such as the ready tracks of a song.
+    pub results: u16,
     /// Its state.
     pub state: EventState,
     /// The number of times it was claimed since it was stored or redriven.
@@ -38,6 +43,12 @@ pub struct EventRecord {
     pub unconfirmed: bool,
     /// The time at which the first delivery was received.
     pub received_at: Timestamp,
+    /// The part of the callback URL that the application chose, of the first delivery.
+    pub suffix: Option<UrlSuffix>,
+    /// The submit that the callback URL named.
+    pub submit: Option<SubmitId>,
+    /// The application's name for that submit.
+    pub reference: Option<Reference>,
     /// The number of deliveries of the same key with different content that are kept, or were kept
     /// until they were purged.
     pub conflicts: u32,
@@ -53,6 +64,8 @@ impl EventRecord {
             id,
             key,
             code,
+            product: Product::SONG,
+            results: 0,
             state: EventState::Ready,
             attempts: 0,
             lapses: 0,
@@ -62,9 +75,20 @@ impl EventRecord {
             verified_by: VerifiedBy::default(),
             unconfirmed: false,
             received_at,
+            suffix: None,
+            submit: None,
+            reference: None,
             conflicts: 0,
             raw: None,
         }
+    }
+
+    /// Returns the event as the other events of its task see it.
+    #[must_use]
+    pub fn sibling(&self) -> Sibling {
+        Sibling::new(self.key.stage().clone(), self.state, self.unconfirmed)
+            .with_revision(self.key.revision())
+            .with_results(self.results)
     }
 }
 
@@ -75,6 +99,8 @@ impl fmt::Debug for EventRecord {
             .field("id", &self.id)
             .field("key", &self.key)
             .field("code", &self.code)
+            .field("product", &self.product)
+            .field("results", &self.results)
             .field("state", &self.state)
             .field("attempts", &self.attempts)
             .field("lapses", &self.lapses)

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use suno_types::TaskId;
+use suno_types::{TaskId, TaskKind};
 
-use crate::key::SubmitId;
+use crate::key::{Reference, SubmitId};
 
 /// A submit that is about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,17 +17,38 @@ pub struct Intent {
     pub intended_at: Timestamp,
     /// The delay from now after which its task becomes due, if a callback makes the task known.
     pub due_after: Duration,
+    /// The application's name for it.
+    pub reference: Option<Reference>,
+    /// The kind of its task.
+    pub kind: TaskKind,
 }
 
 impl Intent {
-    /// Creates a submit whose task becomes due after `due_after`.
+    /// Creates a submit of a song by the direct route, without a reference, whose task becomes due
+    /// after `due_after`.
     #[must_use]
     pub fn new(submit: SubmitId, intended_at: Timestamp, due_after: Duration) -> Self {
         Self {
             submit,
             intended_at,
             due_after,
+            reference: None,
+            kind: TaskKind::default(),
         }
+    }
+
+    /// Sets the application's name for the submit.
+    #[must_use]
+    pub fn with_reference(mut self, reference: Option<Reference>) -> Self {
+        self.reference = reference;
+        self
+    }
+
+    /// Sets the kind of the submit's task.
+    #[must_use]
+    pub fn with_kind(mut self, kind: TaskKind) -> Self {
+        self.kind = kind;
+        self
     }
 }
 
@@ -43,10 +64,14 @@ pub struct OpenIntent {
     pub intended_at: Timestamp,
     /// The time since it was recorded.
     pub open_for: Duration,
+    /// The application's name for it.
+    pub reference: Option<Reference>,
+    /// The kind of its task.
+    pub kind: TaskKind,
 }
 
 impl OpenIntent {
-    /// Creates an intent that has been open for some time.
+    /// Creates an intent that has been open for some time. Stores set the other fields.
     #[must_use]
     pub fn new(number: u64, submit: SubmitId, intended_at: Timestamp, open_for: Duration) -> Self {
         Self {
@@ -54,6 +79,8 @@ impl OpenIntent {
             submit,
             intended_at,
             open_for,
+            reference: None,
+            kind: TaskKind::default(),
         }
     }
 }
@@ -68,17 +95,27 @@ pub struct ExpectedTask {
     pub submit: Option<SubmitId>,
     /// The delay from now after which it becomes due.
     pub due_after: Duration,
+    /// Its kind.
+    pub kind: TaskKind,
 }
 
 impl ExpectedTask {
-    /// Creates a task that becomes due after `due_after`.
+    /// Creates a task that makes a song by the direct route and becomes due after `due_after`.
     #[must_use]
     pub fn new(task_id: TaskId, due_after: Duration) -> Self {
         Self {
             task_id,
             submit: None,
             due_after,
+            kind: TaskKind::default(),
         }
+    }
+
+    /// Sets the kind of the task.
+    #[must_use]
+    pub fn with_kind(mut self, kind: TaskKind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Sets the submit that created the task.
@@ -131,16 +168,22 @@ pub struct DueTask {
     pub age: Duration,
     /// The number of answers from the provider about it; see [`Postponement`].
     pub answers: u32,
+    /// The submit that created it, if that was recorded.
+    pub submit: Option<SubmitId>,
+    /// Its kind.
+    pub kind: TaskKind,
 }
 
 impl DueTask {
-    /// Creates a task that was taken with this ticket.
+    /// Creates a task that was taken with this ticket. Stores set the other fields.
     #[must_use]
     pub fn new(ticket: DueTicket, age: Duration, answers: u32) -> Self {
         Self {
             ticket,
             age,
             answers,
+            submit: None,
+            kind: TaskKind::default(),
         }
     }
 }

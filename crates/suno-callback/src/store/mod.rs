@@ -59,21 +59,25 @@ use crate::key::{EventId, SubmitId};
 ///
 /// * **A1** The deliveries of one slice are accepted in their order, and the answers have the same
 ///   order.
-/// * **A2** One key is one event, however many deliveries, threads or processes report it.
-/// * **A3** A delivery of a known key is a [`Duplicate`](Acceptance::Duplicate) if the event already
-///   has its strict or its semantic fingerprint.
-/// * **A4** Otherwise it is a [`Conflict`](Acceptance::Conflict): it is kept with the event, which
-///   does not change. An event keeps at most
+/// * **A2** One key is one event, however many deliveries, threads or processes report it. Events of
+///   one stage of a task differ in their revisions, which the store numbers from 0.
+/// * **A3** A delivery of a known stage is a [`Duplicate`](Acceptance::Duplicate) if an event of the
+///   stage already has its strict or its semantic fingerprint.
+/// * **A4** If it neither confirms an event (A7) nor is a revision (A13), it is a
+///   [`Conflict`](Acceptance::Conflict): it is kept with the latest event of the stage, which does not
+///   change, once for each fingerprint. An event keeps at most
 ///   [`CONFLICTS_OF_EVENT_MAX`](bounds::CONFLICTS_OF_EVENT_MAX).
 /// * **A5** A new event is [`Late`](Acceptance::Late) if its task has an event of a later stage: it
 ///   is stored as superseded and never claimed. Complete and failed are both terminal stages: the
 ///   one that is stored second is late.
-/// * **A6** An unconfirmed event makes no other event late and supersedes none until it is done.
-/// * **A7** A delivery that is not unconfirmed confirms an unconfirmed event of the same key
+/// * **A6** An unconfirmed event makes no other event late and supersedes none until it is done; a
+///   revision does neither while it is unconfirmed.
+/// * **A7** A delivery that is not unconfirmed confirms an unconfirmed event of its stage
 ///   ([`Confirmed`](Acceptance::Confirmed), even if the content is the same): its body replaces the
 ///   event's, and bodies with other content are kept as conflicts. If the event was waiting, it
-///   becomes ready; if it was a dead letter, it is redriven. No other state changes, and a
-///   confirmed event stays confirmed.
+///   becomes ready; if it was a dead letter or a revision that is done, it is redriven. No other
+///   state changes, and a confirmed event stays confirmed. It confirms the event whose fingerprint it
+///   has or, if none has it, the latest event of the stage, unless A14 says otherwise.
 /// * **A8** Any other delivery of an unconfirmed event that waits for a retry makes it ready at
 ///   once, at most [`NUDGES_MAX`](bounds::NUDGES_MAX) times for one event.
 /// * **A9** A delivery that could not be decoded is [`Quarantined`](Acceptance::Quarantined), once
@@ -84,6 +88,19 @@ use crate::key::{EventId, SubmitId};
 ///   ([`QUARANTINED_MAX`](bounds::QUARANTINED_MAX)) is [`Dropped`](Acceptance::Dropped) and counted.
 /// * **A12** A delivery that names an open intent closes it and makes its task expected, in the
 ///   same transaction. If the delivery's task cannot be read, the intent stays open.
+/// * **A13** A delivery that says more than its stage, whose fingerprint no event of the stage has, is
+///   a revision ([`Revised`](Acceptance::Revised)): a new event of the same stage, which does not
+///   change the others. It is late like any other event (A5). A stage has at most
+///   [`REVISIONS_MAX`](bounds::REVISIONS_MAX) revisions. While the latest event of the stage is
+///   unconfirmed and ready or waiting, there is no revision: the record will be asked anyway.
+/// * **A14** A delivery says more than its stage if it reports more results than each event of the
+///   stage that is confirmed, or is the first and done. If there is no such event, it says more if
+///   it reports more results than the latest one. A delivery that is not unconfirmed and does not say
+///   more never confirms a revision, if there is such an event; one that says more never confirms a
+///   first event that is done.
+/// * **A15** An event keeps the URL suffix and the submit of its first delivery and, if the submit
+///   was recorded and made this task, the submit's reference and kind, also after the intent was
+///   closed. A confirmation adds them if the event names no submit.
 ///
 /// Claiming:
 ///
@@ -95,11 +112,13 @@ use crate::key::{EventId, SubmitId};
 ///   the next claim counts the lapse. Every settlement except a release resets the count of lapses
 ///   to zero.
 /// * **C4** Events of one task are claimed one at a time: first one whose claim has lapsed, then in the
-///   order of their stages. Stages without a rank come first, in the order of their arrival.
+///   order of their stages, and of the arrival of events of the same rank. Stages without a rank come
+///   first, in the order of their arrival. So revisions of a stage are claimed in their order.
 /// * **C5** A stage that waits for a retry does not delay a later stage of its task: it is
 ///   superseded when the later one is claimed or, if the later one is unconfirmed, when that is
 ///   done. An event that is done also supersedes ready events: earlier stages and the other
-///   terminal stage of its task.
+///   terminal stage of its task. A later revision that is confirmed supersedes an earlier one of its
+///   stage in the same way.
 /// * **C6** Across tasks, events are claimed in the order in which the events themselves became
 ///   ready: by arrival, by the end of a retry's wait, by the end of a lapsed lease, or when they
 ///   were released or made ready again. Events that became ready at the same moment are claimed in
@@ -142,12 +161,12 @@ use crate::key::{EventId, SubmitId};
 ///   throughout. A page may be short although more follow: its cursor says so.
 /// * **I2** A list contains the events that match its filter: by state, stage and time of receipt.
 /// * **I3** Redriving makes a settled event ready, with attempts, lapses and age counted from zero.
-///   It leaves an unsettled event unchanged, and also one that a done event of a later stage
-///   supersedes, unless that is requested.
+///   It leaves an unsettled event unchanged, and also one that a done event of a later stage or
+///   revision supersedes, unless that is requested.
 /// * **I4** A quarantined delivery is requeued in one transaction: it leaves the quarantine and is
 ///   accepted with its new decoding.
-/// * **I5** A decision for a terminal stage redrives the event of that stage if it was superseded,
-///   and supersedes the other terminal stage if that is ready or waiting, in one transaction. If
+/// * **I5** A decision for a terminal stage redrives the event of that stage if it was superseded (its
+///   latest confirmed revision or, if none is confirmed, its latest one), and supersedes the other terminal stage if that is ready or waiting, in one transaction. If
 ///   the other one is claimed and then done, it supersedes as in C5. A decision for any other stage
 ///   changes nothing.
 /// * **I6** Purging never touches an unsettled event. If a body is purged, its key stays known. A
@@ -159,18 +178,21 @@ use crate::key::{EventId, SubmitId};
 /// Submits and due tasks:
 ///
 /// * **L1** An intent stays open until it is withdrawn, its task is expected, or a delivery names it.
-///   Open intents are listed oldest first.
+///   Open intents are listed oldest first, with their references and kinds.
 /// * **L2** A task is expected once: expecting it again only closes its intent.
 /// * **L3** A task is due after its delay. Tasks are taken in the order in which they became due. A
 ///   delay or a pause is at most [`POSTPONE_MAX`](bounds::POSTPONE_MAX).
 /// * **L4** Of any number of concurrent requests for due tasks, exactly one receives a task. Others
 ///   receive it when its lease has ended. A lease is at most [`LEASE_MAX`](bounds::LEASE_MAX).
-/// * **L5** If a task has exactly one terminal event, and that event is done or not unconfirmed,
-///   the provider need not be asked, and the task is forgotten. A task with two terminal events is
-///   due.
+/// * **L5** If a task has events of exactly one terminal stage, and one of them is confirmed, or is the
+///   first and done, the provider need not be asked, and the task is forgotten. A task with both
+///   terminal stages is due.
 /// * **L6** Only the ticket of the latest lease can postpone or finish a task. Any other ticket is
 ///   lost and changes nothing, including one from before the task was forgotten and expected again.
-/// * **L7** Purging removes intents that have reached the age of keys, but never expected tasks.
+/// * **L7** Purging removes intents that have reached the age of keys, open or closed, but never
+///   expected tasks.
+/// * **L8** A due task says by which submit it was made and of which kind it is, as far as that was
+///   recorded.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an idempotency store",
     note = "implement `IdempotencyStore` with `#[async_trait]` on the impl block"
@@ -303,7 +325,7 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
     /// Returns [`StoreError`] if the intent was not recorded; the submit must not be sent then.
     async fn intend(&self, intent: &Intent) -> Result<(), StoreError>;
 
-    /// Removes the intent of a submit that certainly had no effect.
+    /// Removes the open intent of a submit that certainly had no effect.
     ///
     /// # Errors
     ///
@@ -364,6 +386,9 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
 pub enum Acceptance {
     /// A new event.
     New,
+    /// A new event that says more than the earlier ones of its stage. The store has numbered its
+    /// revision.
+    Revised,
     /// A new event that arrived after a later stage of its task: stored as superseded.
     Late,
     /// Another delivery of a known event.

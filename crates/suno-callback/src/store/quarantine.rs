@@ -8,8 +8,9 @@ use suno_types::TaskId;
 
 use crate::content::Content;
 use crate::delivery::Delivery;
-use crate::key::EventId;
+use crate::key::{EventId, SubmitId};
 use crate::origin::{Source, VerifiedBy};
+use crate::url_suffix::UrlSuffix;
 
 /// A delivery in quarantine: it is from a trusted sender but could not be decoded, or its task had
 /// too many events.
@@ -28,6 +29,10 @@ pub struct QuarantinedDelivery {
     pub source: Source,
     /// The methods by which the sender was verified.
     pub verified_by: VerifiedBy,
+    /// The submit that the callback URL named.
+    pub submit: Option<SubmitId>,
+    /// The part of the callback URL that the application chose.
+    pub suffix: Option<UrlSuffix>,
     /// The body as it was received.
     pub raw: Bytes,
 }
@@ -49,6 +54,8 @@ impl QuarantinedDelivery {
             received_at,
             source: Source::Callback,
             verified_by: VerifiedBy::default(),
+            submit: None,
+            suffix: None,
             raw: raw.into(),
         }
     }
@@ -64,6 +71,8 @@ impl QuarantinedDelivery {
         Self {
             source: delivery.source,
             verified_by: delivery.verified_by,
+            submit: delivery.submit,
+            suffix: delivery.suffix.clone(),
             ..Self::new(
                 id,
                 delivery.task_id().cloned(),
@@ -98,6 +107,8 @@ impl Delivery {
         let (raw, received_at) = (quarantined.raw.clone(), quarantined.received_at);
         let mut delivery = Self::new(content, raw, received_at, quarantined.verified_by);
         delivery.source = quarantined.source;
+        delivery.submit = quarantined.submit;
+        delivery.suffix.clone_from(&quarantined.suffix);
         Some(delivery)
     }
 }

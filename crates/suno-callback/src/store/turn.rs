@@ -68,25 +68,60 @@ pub struct Sibling {
     pub state: EventState,
     /// Whether the provider's record must confirm it.
     pub unconfirmed: bool,
+    /// Its revision.
+    pub revision: u32,
+    /// The number of results that it reports.
+    pub results: u16,
 }
 
 impl Sibling {
-    /// Creates a sibling of a stage and in a state.
+    /// Creates a sibling of a stage and in a state, with revision 0 and no results.
     #[must_use]
     pub fn new(stage: Stage, state: EventState, unconfirmed: bool) -> Self {
         Self {
             stage,
             state,
             unconfirmed,
+            revision: 0,
+            results: 0,
         }
     }
 
-    /// Whether this event makes one of `stage` late, or supersedes it: it belongs to a later stage,
-    /// and is done or not unconfirmed.
+    /// Sets the revision.
     #[must_use]
-    pub fn supersedes(&self, stage: &Stage) -> bool {
-        let counts = !self.unconfirmed || self.state == EventState::Done;
-        counts && self.stage.supersedes(stage)
+    pub fn with_revision(mut self, revision: u32) -> Self {
+        self.revision = revision;
+        self
+    }
+
+    /// Sets the number of results.
+    #[must_use]
+    pub fn with_results(mut self, results: u16) -> Self {
+        self.results = results;
+        self
+    }
+
+    /// Whether other events depend on this one: it is confirmed, or it is the first of its stage and
+    /// done. An unconfirmed revision that is done has shown nothing: the provider's record did not
+    /// report more than was handled before (A14).
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        !self.unconfirmed || (self.state == EventState::Done && self.revision == 0)
+    }
+
+    /// Whether this event makes a new one of `stage` late: it belongs to a later stage, and
+    /// [counts](Self::counts).
+    #[must_use]
+    pub fn makes_late(&self, stage: &Stage) -> bool {
+        self.counts() && self.stage.supersedes(stage)
+    }
+
+    /// Whether this event supersedes another one of its task: it belongs to a later stage or is a
+    /// later revision of the same stage, and [counts](Self::counts).
+    #[must_use]
+    pub fn supersedes(&self, other: &Self) -> bool {
+        let is_revision = self.stage == other.stage && self.revision > other.revision;
+        self.counts() && (is_revision || self.stage.supersedes(&other.stage))
     }
 }
 
@@ -96,7 +131,7 @@ impl Sibling {
 pub struct Turn {
     /// The event to claim.
     pub claim: usize,
-    /// The events that are superseded: earlier stages that wait for a retry.
+    /// The events that are superseded: earlier stages and revisions that wait for a retry.
     pub supersede: Vec<usize>,
 }
 
@@ -105,7 +140,8 @@ pub struct Turn {
 ///
 /// No event may be claimed while another one of the task is. Otherwise an event whose claim has
 /// lapsed goes first, so that its ticket is void before a sibling is claimed; then the claimable
-/// event of the earliest stage. Unknown stages go first, in the order of their arrival.
+/// event of the earliest stage, and of its revisions the earliest, which arrived first. Unknown
+/// stages go first, in the order of their arrival.
 #[must_use]
 pub fn turn(events: &[Sibling]) -> Option<Turn> {
     if events.iter().any(|event| event.state.is_held()) {
@@ -120,7 +156,7 @@ pub fn turn(events: &[Sibling]) -> Option<Turn> {
         let event = &events[*place];
         matches!(event.state, EventState::Waiting { .. })
             && *place != claim
-            && events[claim].supersedes(&event.stage)
+            && events[claim].supersedes(event)
     };
     Some(Turn {
         claim,
@@ -157,6 +193,17 @@ mod tests {
         events[1].unconfirmed = true;
         let turn = turn(&events).unwrap();
         assert_eq!((turn.claim, turn.supersede), (1, vec![]));
+    }
+
+    #[test]
+    fn a_revision_supersedes_an_earlier_one_that_waits_unless_it_is_unconfirmed() {
+        let revised = ready(Stage::Complete).with_revision(1);
+        let mut events = [waiting(Stage::Complete), revised];
+        assert_eq!(turn(&events).unwrap().supersede, [0]);
+        events[1].unconfirmed = true;
+        assert!(turn(&events).unwrap().supersede.is_empty());
+        events[1].state = EventState::Done;
+        assert!(!events[1].supersedes(&events[0]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use suno_callback::{RecordInfo, RecordInfoError};
-use suno_types::{Code, TaskId, TaskRecord, TaskStatus, Track};
+use suno_types::{Code, TaskId, TaskKind, TaskRecord, TaskStatus, Track};
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ struct State {
     /// What is answered about any other task.
     otherwise: Option<Answer>,
     asked: Vec<TaskId>,
+    kinds: Vec<TaskKind>,
     under_way: HashMap<TaskId, usize>,
     most_under_way: usize,
     most_of_task: usize,
@@ -59,6 +60,12 @@ impl Asked {
     /// How often it was asked.
     pub(crate) fn times(&self) -> usize {
         self.0.lock().unwrap().asked.len()
+    }
+
+    /// The kinds of the tasks that it was asked about.
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        let state = self.0.lock().unwrap();
+        state.kinds.iter().map(ToString::to_string).collect()
     }
 
     /// How often it was asked at the same time at most.
@@ -95,7 +102,12 @@ impl Asked {
 
 #[async_trait]
 impl RecordInfo for Asked {
-    async fn record(&self, task_id: &TaskId) -> Result<Option<TaskRecord>, RecordInfoError> {
+    async fn record(
+        &self,
+        task_id: &TaskId,
+        kind: &TaskKind,
+    ) -> Result<Option<TaskRecord>, RecordInfoError> {
+        self.0.lock().unwrap().kinds.push(kind.clone());
         let _under_way = self.begin(task_id);
         // Others are asked meanwhile.
         tokio::task::yield_now().await;
@@ -119,6 +131,17 @@ pub(crate) fn record(task: &str, status: TaskStatus, seconds: Option<f64>) -> An
         record.tracks.push(track);
     }
     Answer::Record(Box::new(record))
+}
+
+/// A record of a task that made two songs.
+pub(crate) fn succeeded_with_two(task: &str) -> Answer {
+    let mut answer = succeeded(task);
+    if let Answer::Record(record) = &mut answer {
+        let mut second = record.tracks[0].clone();
+        second.id = Some("b".parse().unwrap());
+        record.tracks.push(second);
+    }
+    answer
 }
 
 pub(crate) fn succeeded(task: &str) -> Answer {

@@ -44,7 +44,7 @@ async fn assert_mounted(address: SocketAddr) {
     assert!(health.ends_with("fine"), "{health}");
     assert!(get("/other").await.starts_with("HTTP/1.1 404"));
     assert!(get("/suno/callback").await.starts_with("HTTP/1.1 405"));
-    let large = talk(address, head("content-length: 1048577\r\n\r\n")).await;
+    let large = talk(address, head("content-length: 4194305\r\n\r\n")).await;
     assert!(large.starts_with("HTTP/1.1 413"), "{large}");
 }
 

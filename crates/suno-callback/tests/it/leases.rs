@@ -92,10 +92,7 @@ async fn an_event_that_is_claimed_again_while_its_handler_runs_gets_no_second_ha
     running.stop().await;
     assert_eq!(meter.begun(), ["slow/complete", "quick/complete"]);
     // The new ticket has settled it.
-    assert_eq!(
-        *store.answers.lock().unwrap(),
-        [SettleResult::SettleResult; 2]
-    );
+    assert_eq!(*store.answers.lock().unwrap(), [SettleResult::Settled; 2]);
     assert_eq!(memory.counts().await.unwrap().done, 2);
 }
 

@@ -55,7 +55,7 @@ async fn a_settlement_whose_answer_was_lost_is_known_to_be_recorded() {
     let answers = stage.store.answers.lock().unwrap().clone();
     assert_eq!(
         answers,
-        [SettleResult::SettleResult, SettleResult::AlreadySettled]
+        [SettleResult::Settled, SettleResult::AlreadySettled]
     );
     assert_eq!(logs.lines("WARN", "settled too late"), [""; 0]);
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    CallbackHandler, Event, EventState, ExpectedTask, HandlerError, IdempotencyStore,
-    InvalidPipeline, MemoryStore, Pipeline, PipelineBuilder, Source, Verification, handler_fn,
+    CallbackHandler, Event, EventState, ExpectedTask, HandlerError, IdempotencyStore, Intent,
+    InvalidPipeline, MemoryStore, Pipeline, PipelineBuilder, Reference, Source, SubmitId,
+    UrlSuffix, Verification, handler_fn,
 };
 use suno_types::TaskId;
 use tokio::net::TcpListener;
@@ -186,5 +187,35 @@ async fn parts_of_the_store_stay_reachable() {
         .accept(&[delivery("other", "complete")])
         .await;
     assert_eq!(accepted.unwrap().len(), 1);
+    pipeline.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_finds_the_submit_its_reference_the_suffix_and_the_body() {
+    let store = Arc::new(MemoryStore::new());
+    let submit = SubmitId::from_bytes([7; 16]);
+    let reference = Reference::new("order-42").unwrap();
+    let intent = Intent::new(submit, jiff::Timestamp::UNIX_EPOCH, Duration::ZERO);
+    let intent = intent.with_reference(Some(reference.clone()));
+    store.intend(&intent).await.unwrap();
+    let (handler, mut told) = told();
+    let suffix = UrlSuffix::new("eu", "user=7");
+    let complete = delivery(TASK, "complete").with_suffix(suffix.clone());
+    let complete = complete.with_submit(Some(submit));
+    store.accept(std::slice::from_ref(&complete)).await.unwrap();
+    store
+        .accept(&[delivery("other", "complete")])
+        .await
+        .unwrap();
+    let pipeline = builder(store, handler).start().unwrap();
+    let event = told.recv().await.unwrap();
+    assert_eq!(event.submit(), Some(submit));
+    assert_eq!(event.reference(), Some(&reference));
+    assert_eq!(Some(event.suffix()), suffix.as_ref());
+    assert_eq!((event.query(), event.revision()), ("user=7", 0));
+    assert_eq!(*event.raw(), complete.raw);
+    let other = told.recv().await.unwrap();
+    assert_eq!((other.submit(), other.reference()), (None, None));
+    assert!(other.suffix().is_empty());
     pipeline.stop().await;
 }

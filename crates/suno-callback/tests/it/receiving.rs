@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use suno_callback::{Acceptance, Inbox, Receiver, Token, Verification};
+use suno_callback::{Acceptance, Inbox, Receiver, Token, TokenPlace, Verification};
 use suno_types::TaskId;
 use suno_types::signature::WebhookKey;
 
+use crate::logs::Logs;
 use crate::scene::{HandClock, KEY, NOW, TASK, WatchedStore, body, post, signed, signed_at};
 
 const TOKEN: &str = "aWs83_kd02-LmQzX71";
@@ -157,7 +158,7 @@ async fn large_bodies_are_judged_as_small_ones() {
 }
 
 #[tokio::test]
-async fn the_token_stands_at_the_end_of_the_path_and_nowhere_else() {
+async fn the_token_stands_behind_the_path_and_nowhere_else() {
     let (receiver, _) = receiver(Verification::token(Token::new(TOKEN).unwrap()));
     let complete = body(TASK, "complete");
     let request = |path: &str| post(path).body(complete.clone().into()).unwrap();
@@ -171,8 +172,117 @@ async fn the_token_stands_at_the_end_of_the_path_and_nowhere_else() {
     ];
     assert_eq!(
         answers(&receiver, requests).await,
-        [200, 401, 401, 404, 404, 401]
+        [200, 401, 401, 200, 404, 401]
     );
+}
+
+#[tokio::test]
+async fn a_token_in_a_query_parameter_is_as_good_and_one_elsewhere_is_not() {
+    let place = TokenPlace::query("secret").unwrap();
+    let other = "bXt94_le13-MnRzY82";
+    let verification = Verification::token(Token::new(TOKEN).unwrap())
+        .with_token(Token::new(other).unwrap())
+        .with_token_in(place);
+    let (receiver, _) = receiver(verification);
+    let complete = body(TASK, "complete");
+    let request = |path: &str| post(path).body(complete.clone().into()).unwrap();
+    let requests = [
+        request(&format!("/suno/callback?secret={TOKEN}")),
+        request(&format!("/suno/callback/orders?a=1&secret={other}&b=2")),
+        request("/suno/callback"),
+        request("/suno/callback?secret="),
+        request("/suno/callback?secret=aWs83_kd02-LmQzX7"),
+        request(&format!("/suno/callback?Secret={TOKEN}")),
+        request(&format!("/suno/callback/{TOKEN}")),
+        request(&format!("/suno/callback?secret=x&secret={TOKEN}")),
+    ];
+    assert_eq!(
+        answers(&receiver, requests).await,
+        [200, 200, 401, 401, 401, 401, 401, 401]
+    );
+}
+
+#[tokio::test]
+async fn what_the_application_added_to_the_url_is_part_of_the_delivery_without_the_token() {
+    let place = TokenPlace::query("secret").unwrap();
+    for (verification, path, suffix) in [
+        (
+            Verification::webhook_key(KEY),
+            "/suno/callback?order=42&user=7",
+            "?order=42&user=7",
+        ),
+        (
+            Verification::webhook_key(KEY),
+            "/suno/callback/orders/42/?x",
+            "orders/42?x",
+        ),
+        (Verification::webhook_key(KEY), "/suno/callback/", ""),
+        (
+            Verification::webhook_key(KEY).with_token(Token::new(TOKEN).unwrap()),
+            &format!("/suno/callback/{TOKEN}/orders/42?user=7"),
+            "orders/42?user=7",
+        ),
+        (
+            Verification::webhook_key(KEY)
+                .with_token(Token::new(TOKEN).unwrap())
+                .with_token_in(place),
+            &format!("/suno/callback/o?secret={TOKEN}&user=7"),
+            "o?user=7",
+        ),
+    ] {
+        let (receiver, _) = receiver(verification);
+        let mut request = signed(TASK, &body(TASK, "complete"));
+        *request.uri_mut() = path.parse().unwrap();
+        let (head, body) = request.into_parts();
+        let admitted = receiver.admit(&head).unwrap();
+        let delivery = receiver.verify(&admitted, body).unwrap();
+        let kept = delivery.suffix.map(|suffix| suffix.to_string());
+        assert_eq!(kept.unwrap_or_default(), suffix, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_is_too_long_to_be_kept_is_answered_414() {
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let mut request = signed(TASK, &body(TASK, "complete"));
+    let long = "x".repeat(suno_callback::UrlSuffix::BYTES_MAX + 1);
+    *request.uri_mut() = format!("/suno/callback?{long}").parse().unwrap();
+    assert_eq!(answers(&receiver, [request]).await, [414]);
+    assert!(store.accepted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_person_with_a_browser_is_told_what_the_url_is_for() {
+    let (receiver, _) = receiver(Verification::webhook_key(KEY));
+    let get = Request::get("/suno/callback").body(Bytes::new()).unwrap();
+    let response = receiver.receive(get).await;
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "POST");
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/plain; charset=utf-8"
+    );
+    let text = std::str::from_utf8(response.body()).unwrap();
+    assert!(text.contains("POST") && text.ends_with('\n'), "{text}");
+    let put = Request::put("/suno/callback").body(Bytes::new()).unwrap();
+    let response = receiver.receive(put).await;
+    assert_eq!(response.headers()["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn the_health_path_answers_whatever_the_verification() {
+    let (receiver, _) = receiver(Verification::webhook_key(KEY));
+    let ask = |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path);
+        request.body(Bytes::new()).unwrap()
+    };
+    let requests = [
+        ask("GET", "/healthz"),
+        ask("HEAD", "/healthz?x=1"),
+        ask("POST", "/healthz"),
+        ask("GET", "/healthz/x"),
+    ];
+    assert_eq!(answers(&receiver, requests).await, [200, 200, 404, 404]);
 }
 
 #[tokio::test]
@@ -435,4 +545,92 @@ async fn too_many_that_wait_are_answered_503_at_once_and_no_commit_is_too_large(
         batches.iter().all(|batch| *batch <= BATCH_MAX),
         "{batches:?}"
     );
+}
+
+/// The commonest reason why a callback does not arrive is that its address, method or type is wrong,
+/// and only this side can see it.
+#[tokio::test]
+async fn each_refusal_is_a_warning_that_says_what_was_asked_for_and_what_is_served() {
+    let logs = Logs::collect();
+    let (receiver, store) = receiver(Verification::webhook_key(KEY));
+    let typed = |method: &str, path: &str, name: &str, value: &str| {
+        let request = Request::builder().method(method).uri(path);
+        request.header(name, value).body(Bytes::new()).unwrap()
+    };
+    let json = "application/json";
+    let large = Receiver::BODY_BYTES_MAX + 1;
+    let signed_body = |body: &str| signed(TASK, body);
+    store.down.store(true, Ordering::SeqCst);
+    let cases = [
+        (
+            typed("POST", "/webhook/suno", "content-type", json),
+            404,
+            "no callbacks are received",
+        ),
+        (
+            typed("GET", "/suno/callback", "accept", "*/*"),
+            405,
+            "the method is not POST",
+        ),
+        (
+            typed("POST", "/suno/callback", "content-type", "text/xml"),
+            415,
+            "not application/json",
+        ),
+        (
+            typed("POST", "/suno/callback", "content-encoding", "gzip"),
+            415,
+            "compressed",
+        ),
+        (
+            typed(
+                "POST",
+                "/suno/callback",
+                "content-length",
+                &large.to_string(),
+            ),
+            413,
+            "too large",
+        ),
+        (
+            typed("POST", "/suno/callback", "content-type", json),
+            401,
+            "callback rejected",
+        ),
+        (signed_body("{"), 400, "callback rejected"),
+        (
+            signed_body(&body(TASK, "complete")),
+            503,
+            "callback not stored",
+        ),
+    ];
+    for (request, status, reason) in cases {
+        let (method, path) = (
+            request.method().to_string(),
+            request.uri().path().to_owned(),
+        );
+        assert_eq!(receiver.receive(request).await.status(), status, "{reason}");
+        let lines = logs.lines("WARN", reason);
+        let line = lines
+            .last()
+            .unwrap_or_else(|| panic!("not logged: {reason}"));
+        assert!(line.contains(&format!("status={status}")), "{line}");
+        if status != 503 && status != 400 {
+            assert!(line.contains(&format!("method=\"{method}\"")), "{line}");
+            assert!(line.contains(&format!("path=\"{path}\"")), "{line}");
+            assert!(line.contains("served=\"/suno/callback\""), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_is_a_few_lines_of_each_reason() {
+    let logs = Logs::collect();
+    let (receiver, _) = receiver(Verification::webhook_key(KEY));
+    for number in 0..200 {
+        let elsewhere = post(&format!("/elsewhere/{number}"));
+        let elsewhere = elsewhere.body(Bytes::new()).unwrap();
+        assert_eq!(receiver.receive(elsewhere).await.status(), 404);
+    }
+    assert_eq!(logs.lines("WARN", "no callbacks are received").len(), 5);
 }

@@ -263,7 +263,7 @@ impl Wrapper for Watched {
         let claims = self.store.claim(request).await?;
         for ((_, settlement), answer) in request.settlements.iter().zip(&claims.settled) {
             self.answers.lock().unwrap().push(*answer);
-            if *answer == SettleResult::SettleResult {
+            if *answer == SettleResult::Settled {
                 self.settled.lock().unwrap().push(settlement.clone());
             }
         }

@@ -144,7 +144,10 @@ fn refused() -> Vec<(Request<Bytes>, u16)> {
             401,
         ),
         (request("/suno/callback", &signature(), body.clone()), 401),
-        (request("/canary", &signature(), body), 404),
+        (
+            request("/elsewhere/canary-token-4712", &signature(), body),
+            404,
+        ),
         (stale, 401),
         (unsigned, 401),
         (typed, 415),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use suno_callback::serve::serve;
 use suno_callback::{
     ClaimRequest, IdempotencyStore, Inbox, MemoryStore, OpenIntent, Receiver, Reconciler,
-    Submitter, Verification, WorkerId,
+    Reference, Submitter, Verification, WorkerId,
 };
 use suno_client::{ApiKey, Client, Retry};
 use suno_emulator::{Config, Emulator};
@@ -15,6 +15,7 @@ use suno_types::{AddInstrumental, Provider, TaskId};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::logs::Logs;
 use crate::scene::WatchedStore;
 
 /// The provider, a receiver of its callbacks, and the ledger.
@@ -196,4 +197,70 @@ async fn a_callback_that_comes_before_the_answer_is_no_stranger() {
     let request = ClaimRequest::new(WorkerId(1), 1, Duration::from_secs(1), 9);
     assert_eq!(desk.store.claim(&request).await.unwrap().claims.len(), 1);
     assert_eq!(desk.stages(&submitted.task_id).await.len(), 3);
+}
+
+impl Desk {
+    /// The references of the events of a task.
+    async fn references(&self, task_id: &TaskId) -> Vec<Option<String>> {
+        let events = self.store.find(task_id).await.unwrap().into_iter();
+        let references = events.map(|event| event.reference.map(|name| name.to_string()));
+        references.collect()
+    }
+}
+
+#[tokio::test]
+async fn every_event_carries_the_name_that_the_application_gave_to_its_submit() {
+    let desk = Desk::new().await;
+    let order = Reference::new("order-42").unwrap();
+    let submitter = desk.submitter();
+    let request = desk.request("Harbour");
+    let submitted = submitter.submit_for(order, &request).await.unwrap();
+    desk.only_task().await;
+    let named = Some("order-42".to_owned());
+    let references = desk.references(&submitted.task_id).await;
+    assert_eq!(references, [named.clone(), named.clone(), named]);
+}
+
+#[tokio::test]
+async fn the_name_comes_back_although_the_answer_was_lost_and_also_with_what_is_polled() {
+    let desk = Desk::new().await;
+    let order = Reference::new("order-42").unwrap();
+    let request = desk.request("[emulator:cut,drop-complete]");
+    let err = desk.submitter().submit_for(order.clone(), &request).await;
+    assert!(err.unwrap_err().is_ambiguous());
+    let task_id = desk.only_task().await;
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.client.clone());
+    assert_eq!(reconciler.round().await.unwrap().recovered, 1);
+    assert_eq!(desk.stages(&task_id).await, ["text", "first", "complete"]);
+    let named = Some("order-42".to_owned());
+    let references = desk.references(&task_id).await;
+    assert_eq!(references, [named.clone(), named.clone(), named]);
+}
+
+#[tokio::test]
+async fn a_submit_of_which_nothing_was_heard_is_listed_with_its_name() {
+    let desk = Desk::new().await;
+    let order = Reference::new("order-42").unwrap();
+    let request = desk.request("[emulator:cut,drop]");
+    let submitted = desk.submitter().submit_for(order.clone(), &request).await;
+    submitted.unwrap_err();
+    assert_eq!(desk.open().await[0].reference, Some(order));
+}
+
+#[tokio::test]
+async fn the_warning_that_no_callback_arrives_names_the_callback_url_without_its_secrets() {
+    let logs = Logs::collect();
+    let desk = Desk::new().await;
+    let reconciler = Reconciler::new(desk.inbox.clone(), desk.client.clone());
+    let submitter = desk.submitter().with_reconciler(&reconciler);
+    for _ in 0..3 {
+        let url = "http://127.0.0.1:1/cb/0123456789abcdef?token=secret";
+        let request = desk.request("[emulator:drop]").with_callback_url(url);
+        submitter.submit(&request.unwrap()).await.unwrap();
+        desk.emulator.idle().await;
+        assert_eq!(reconciler.round().await.unwrap().recovered, 1);
+    }
+    let lines = logs.lines("WARN", "callback URL http://127.0.0.1:1/cb/… reaches");
+    assert_eq!(lines.len(), 1);
+    assert!(!lines[0].contains("secret"), "{lines:?}");
 }

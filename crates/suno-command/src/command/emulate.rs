@@ -32,6 +32,7 @@ use activity::ActivityLine;
 #[command(after_help = "\
 Examples:
   suno emulate --addr 127.0.0.1:4010 --speed 10x
+  suno emulate --provider sunoapi --speed 60x -- python3 my_client.py
   suno emulate --speed 60x --scenario duplicate,reorder -- npm test
   suno emulate --driven-clock --seed 7   # then POST BASE_URL/_emulator/clock/advance
 
@@ -85,6 +86,10 @@ pub(crate) struct Arguments {
     /// Send the later stages of a task even after the last retry of a callback failed
     #[arg(long)]
     later_stages_after_failure: bool,
+    /// Send callbacks also to hosts other than this machine; without this they are recorded, and count as
+    /// answered with 200
+    #[arg(long)]
+    deliver_outside: bool,
     /// File with extra trusted CA certificates (PEM) for https:// callback URLs
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
@@ -156,6 +161,7 @@ fn config(arguments: &Arguments) -> Result<Config, Failure> {
         .with_speed(arguments.speed.0)
         .with_retry_pauses(&pauses)
         .with_later_stages_after_failure(arguments.later_stages_after_failure)
+        .with_deliver_outside(arguments.deliver_outside)
         .with_provider(match arguments.provider {
             Dialect::Kie => Profile::Kie,
             Dialect::Sunoapi => Profile::SunoApi,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
 use suno_callback::{
-    Acceptance, CallbackHandler, Clock, Content, Delivery, Event, HandlerError, Pipeline, Receiver,
-    Source, SystemClock, Token, Verification, handler_fn,
+    Acceptance, CallbackHandler, CallbackService, Clock, Content, Delivery, Event, HandlerError,
+    Pipeline, Receiver, Source, SystemClock, Token, TokenPlace, Verification, handler_fn,
 };
 use suno_client::Client;
 use suno_store_sqlite::SqliteStore;
@@ -43,7 +43,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 ///
 /// A signature covers the task and the second, not the body: anyone who has seen one signed callback can
 /// send another body for the same task within five minutes. --confirm asks the provider's record before
-/// an event is printed; "verified_by" in each line names what verified it. A delivery that contradicts
+/// an event is printed; "verified_by" in each line names what verified it. On sunoapi.org, which signs
+/// nothing, a token in the callback URL proves the sender: --token-env names it, and --token-in says
+/// where it stands. What else the URL has behind the path is printed as "path" and "query". A delivery that contradicts
 /// an earlier one is printed as a line of its own ("event":"conflict" or "contradiction") and logged as
 /// a warning.
 ///
@@ -65,7 +67,7 @@ pub(crate) struct Arguments {
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address::parse)]
     addr: SocketAddr,
-    /// Path of the callback URL; with a token, the URL ends in the path, a slash and the token
+    /// Path of the callback URL; a token, further segments and a query may follow it
     #[arg(long, value_name = "PATH", default_value = Receiver::PATH)]
     path: CallbackPath,
     /// Store for events: sqlite: and a file
@@ -74,9 +76,20 @@ pub(crate) struct Arguments {
     /// Environment variable with a webhook key; give it twice during a key rotation
     #[arg(long, value_name = "NAME")]
     webhook_key_env: Vec<String>,
-    /// Environment variable with the token at the end of the callback URL
+    /// Environment variable with the token in the callback URL; give it twice during a rotation
     #[arg(long, value_name = "NAME")]
-    token_env: Option<String>,
+    token_env: Vec<String>,
+    /// Where the token stands in the callback URL: path, or query: and the name of a parameter
+    #[arg(
+        long,
+        value_name = "PLACE",
+        default_value = "path",
+        requires = "token_env"
+    )]
+    token_in: TokenPlace,
+    /// Largest body of a callback, such as 4M; from 64K to 64M
+    #[arg(long, value_name = "SIZE", default_value = "4M")]
+    body_max: BodyMax,
     /// Accept callbacks without verifying them; for experiments only
     #[arg(long, conflicts_with_all = ["webhook_key_env", "token_env"])]
     insecure_accept_unverified: bool,
@@ -135,6 +148,33 @@ impl std::str::FromStr for StoreUrl {
     }
 }
 
+/// The largest body of a callback, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct BodyMax(usize);
+
+impl BodyMax {
+    const MIN: usize = 64 << 10;
+    const MAX: usize = CallbackService::LARGE_BODIES_BYTES_MAX;
+}
+
+impl std::str::FromStr for BodyMax {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (digits, shift) = match text.as_bytes().last() {
+            Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+            Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+            _ => (text, 0),
+        };
+        let number = digits.parse::<usize>().ok();
+        let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+        bytes
+            .filter(|bytes| (Self::MIN..=Self::MAX).contains(bytes))
+            .map(Self)
+            .ok_or("the size must be a number of bytes, or one with K or M, from 64K to 64M")
+    }
+}
+
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let verification = verification(&arguments)?;
     let client = match arguments.confirm {
@@ -187,11 +227,12 @@ fn pipeline(
     verification: Verification,
     client: Option<Client>,
 ) -> Result<Pipeline, Failure> {
-    let (path, lease) = (arguments.path.0.clone(), arguments.lease.0);
+    let (path, body_max) = (arguments.path.0.clone(), arguments.body_max.0);
+    let lease = arguments.lease.0;
     let printing = PRINTING.min(arguments.stop_grace.0);
     let builder = Pipeline::builder(store, lines.handler(), verification)
         .with_observer(lines.observer())
-        .receiver(move |receiver| receiver.with_path(&path))
+        .receiver(move |receiver| receiver.with_path(&path).with_body_bytes_max(body_max))
         .dispatcher(move |dispatcher| {
             dispatcher
                 .with_lease(lease)
@@ -305,15 +346,16 @@ fn verification(arguments: &Arguments) -> Result<Verification, Failure> {
     let keys = arguments.webhook_key_env.iter();
     let keys = keys.map(|name| environment::named_by("--webhook-key-env", name));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
-    let token = match &arguments.token_env {
-        None => None,
-        Some(name) => Some(token(&environment::named_by("--token-env", name)?)?),
-    };
+    let tokens = arguments.token_env.iter();
+    let tokens = tokens.map(|name| token(&environment::named_by("--token-env", name)?));
+    let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
     if arguments.insecure_accept_unverified {
         tracing::warn!("callbacks are not verified: anyone who can reach the URL can forge them");
         return Ok(Verification::dangerous_none());
     }
-    Verification::new(keys, token).map_err(|err| {
+    let verification = Verification::new(keys, tokens);
+    let verification = verification.map(|all| all.with_token_in(arguments.token_in.clone()));
+    verification.map_err(|err| {
         Failure::usage(err).context(format!(
             "no verification method is configured; put the webhook key into an environment variable and \
              name it with --webhook-key-env {}, or a token with --token-env NAME (for experiments, pass \

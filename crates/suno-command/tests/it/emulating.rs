@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -18,8 +18,14 @@ struct Emulator {
 impl Emulator {
     /// Starts it; it prints so many lines.
     fn start(mut command: Command, lines: usize) -> Self {
+        command.stderr(Stdio::null());
+        Self::start_logging(command, lines)
+    }
+
+    /// The same, with its stderr where the command has it.
+    fn start_logging(mut command: Command, lines: usize) -> Self {
         command.env("TEST_API_KEY", "sk_of_this_test");
-        let process = Process::start(command);
+        let process = Process::start_logging(command);
         let variables = (0..lines).map(|_| {
             let line = process.line();
             let (name, value) = line.split_once('=').unwrap();
@@ -59,9 +65,13 @@ impl Emulator {
     }
 
     fn submit(&self, title: &str) -> Value {
+        self.submit_to(title, "http://127.0.0.1:9/callback")
+    }
+
+    fn submit_to(&self, title: &str, callback_url: &str) -> Value {
         let body = json!({
             "uploadUrl": "https://files.example.com/voice.mp3", "title": title, "tags": "folk",
-            "negativeTags": "drums", "callBackUrl": "http://127.0.0.1:9/callback",
+            "negativeTags": "drums", "callBackUrl": callback_url,
         });
         self.json("POST", "/api/v1/generate/add-instrumental", &body)
     }
@@ -170,6 +180,60 @@ fn a_scenario_for_all_a_script_and_where_media_are_can_be_given() {
     let audio = emulator.ask("HEAD", path, "", "");
     assert_eq!(status(&audio), 200, "{audio}");
     assert!(audio.contains("content-type: audio/wav"), "{audio}");
+}
+
+#[test]
+fn a_callback_to_another_host_is_sent_only_when_that_is_asked_for() {
+    for (more, status, reason) in [
+        (
+            &[][..],
+            "SUCCESS",
+            "not sent to another host, counts as answered with 200",
+        ),
+        (
+            &["--deliver-outside", "--retry-pauses=1ms"],
+            "CALLBACK_EXCEPTION",
+            "",
+        ),
+    ] {
+        let arguments = [&["emulate", "--driven-clock", "--json"], more].concat();
+        let mut command = suno(&arguments);
+        command.stderr(Stdio::piped());
+        let mut emulator = Emulator::start_logging(command, 3);
+        // A name that never resolves.
+        let url = "http://nobody.invalid/suno/callback?token=canary";
+        let task = emulator.submit_to("[emulator:stages=complete] Lantern", url);
+        let advance = json!({ "ms": 300_000 });
+        emulator.json("POST", "/_emulator/clock/advance", &advance);
+        let task_id = task["data"]["taskId"].as_str().unwrap();
+        let path = format!("/api/v1/generate/record-info?taskId={task_id}");
+        let record = emulator.json("GET", &path, &Value::Null);
+        assert_eq!(record["data"]["status"], status, "{record}");
+        emulator.process.signal("TERM");
+        assert_eq!(emulator.process.wait(), 0);
+        let stderr = emulator.process.stderr();
+        assert!(!stderr.contains("canary"), "{stderr}");
+        let line: Value = serde_json::from_str(stderr.lines().nth(1).unwrap()).unwrap();
+        let expected = "http://nobody.invalid/suno/callback";
+        assert_eq!(
+            (&line["stage"], &line["to"]),
+            (&json!("complete"), &json!(expected))
+        );
+        assert_eq!(line["status"], Value::Null);
+        let is_sent = !more.is_empty();
+        assert_eq!(line["attempt"].is_number(), is_sent, "{line}");
+        assert!(line["reason"].as_str().unwrap().contains(reason), "{line}");
+    }
+}
+
+#[test]
+fn every_product_is_served_by_the_provider_that_is_chosen() {
+    let emulator = Emulator::start(suno(&["emulate", "--provider", "sunoapi"]), 2);
+    let body = json!({ "prompt": "A lantern", "callBackUrl": "https://app.example.com/callback" });
+    let answer = emulator.json("POST", "/api/v1/lyrics", &body);
+    assert_eq!(answer["code"], 200, "{answer}");
+    let jobs = emulator.json("POST", "/api/v1/jobs/createTask", &body);
+    assert_eq!(jobs["code"], 404, "only kie.ai has jobs");
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{BodyStyle, record, track};
+use super::{BodyStyle, product, record, track};
+use crate::operation::{Product, Route};
 use crate::task::facts::Facts;
 use crate::task::plan::{Content, Failure, FailureShape, Forgery, Tracks};
-use crate::task::submission::Dialect;
+
+/// The code of every failure callback on the jobs route (`PROTOCOL.md 5`).
+const JOBS_FAILURE_CODE: u16 = 501;
 
 /// Renders the body of a callback.
 pub(crate) fn render(facts: &Facts, content: &Content, style: &BodyStyle) -> Value {
@@ -14,25 +17,33 @@ pub(crate) fn render(facts: &Facts, content: &Content, style: &BodyStyle) -> Val
             callback_type,
             message,
             tracks,
-        } => match facts.submission.dialect {
-            Dialect::Generate => generate_stage(facts, callback_type, message, *tracks, style),
-            Dialect::Jobs => jobs_stage(facts, callback_type, message, *tracks, style),
+        } => match (facts.submission.route, facts.submission.product()) {
+            (Route::Jobs, _) => jobs_stage(facts, callback_type, *tracks, style),
+            (Route::Direct, Product::Song) => {
+                song_stage(facts, callback_type, message, *tracks, style)
+            }
+            (Route::Direct, _) => product::callback(facts, style),
         },
-        Content::Failure { failure, shape } => match facts.submission.dialect {
-            Dialect::Generate => generate_failure(facts, failure, *shape),
-            Dialect::Jobs => jobs_failure(facts, failure, style),
-        },
+        Content::Failure { failure, shape } => {
+            match (facts.submission.route, facts.submission.product()) {
+                (Route::Jobs, _) => jobs_failure(facts, failure, style),
+                (Route::Direct, Product::Song) => song_failure(facts, failure, *shape),
+                (Route::Direct, _) => product::failure(facts, failure, style),
+            }
+        }
         Content::Forged(forgery) => return forged(facts, *forgery, style),
         Content::Raw(body) => return filled_in(body, &facts.task_id),
     };
     if facts.has_extra_members {
         body["traceId"] = json!("5f1c");
-        body["data"]["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
+        if body["data"].is_object() {
+            body["data"]["progress"] = json!({ "percent": 50, "steps": [1, 2, null] });
+        }
     }
     body
 }
 
-fn generate_stage(
+fn song_stage(
     facts: &Facts,
     callback_type: &str,
     message: &str,
@@ -46,30 +57,25 @@ fn generate_stage(
     json!({ "code": 200, "msg": message, "data": data })
 }
 
-/// Renders a stage in the jobs dialect. The provider reports only the ending; any other stage,
-/// which a script may ask for, is shown as running.
-fn jobs_stage(
-    facts: &Facts,
-    callback_type: &str,
-    message: &str,
-    tracks: Tracks,
-    style: &BodyStyle,
-) -> Value {
-    let state = if callback_type == "complete" {
-        "success"
+/// Renders a stage on the jobs route. The provider reports only the ending; any other stage, which a
+/// script may ask for, is shown as running.
+fn jobs_stage(facts: &Facts, callback_type: &str, tracks: Tracks, style: &BodyStyle) -> Value {
+    let (state, message) = if callback_type == "complete" {
+        ("success", "Playground task completed successfully.")
     } else {
-        "generating"
+        ("generating", "Playground task is running.")
     };
     let data = record::jobs_data(facts, state, tracks, None, style);
     json!({ "code": 200, "msg": message, "data": data })
 }
 
+/// Renders a failure on the jobs route. The code of the failure is only in `failCode`.
 fn jobs_failure(facts: &Facts, failure: &Failure, style: &BodyStyle) -> Value {
     let data = record::jobs_data(facts, "fail", Tracks::Absent, Some(failure), style);
-    json!({ "code": failure.code, "msg": failure.message, "data": data })
+    json!({ "code": JOBS_FAILURE_CODE, "msg": "Playground task failed.", "data": data })
 }
 
-fn generate_failure(facts: &Facts, failure: &Failure, shape: FailureShape) -> Value {
+fn song_failure(facts: &Facts, failure: &Failure, shape: FailureShape) -> Value {
     let mut data = json!({ "callbackType": "error", "task_id": facts.task_id, "data": null });
     match shape {
         FailureShape::Null => {}

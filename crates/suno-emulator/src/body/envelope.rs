@@ -13,3 +13,15 @@ pub(crate) fn success(data: Value) -> Value {
 pub(crate) fn refusal(profile: Profile, refusal: &Refusal) -> Value {
     json!({ "code": profile.code(refusal), "msg": profile.message(refusal), "data": null })
 }
+
+/// Returns the envelope that refuses to make a product of a track again. It has the id of the task
+/// that made it.
+pub(crate) fn existing(task_id_name: &str, task_id: &str) -> Value {
+    let message = "The result of this track exists already.";
+    json!({ "code": 409, "msg": message, "data": { task_id_name: task_id } })
+}
+
+/// Returns the envelope of a poll on the jobs route that finds no task (`PROTOCOL.md 5`).
+pub(crate) fn no_record() -> Value {
+    json!({ "code": 422, "msg": "recordInfo is null", "data": null })
+}

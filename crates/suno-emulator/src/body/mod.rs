@@ -4,8 +4,12 @@
 
 use serde_json::Value;
 
+use crate::profile::Profile;
+use crate::task::facts::Facts;
+
 pub(crate) mod callback;
 pub(crate) mod envelope;
+pub(crate) mod product;
 pub(crate) mod record;
 pub(crate) mod track;
 
@@ -16,9 +20,15 @@ pub(crate) struct BodyStyle {
     pub(crate) is_documented: bool,
     /// The base URL of media, without a trailing slash.
     pub(crate) media_base: String,
+    pub(crate) profile: Profile,
 }
 
 impl BodyStyle {
+    /// Returns the URL of a file of a task.
+    fn media_url(&self, facts: &Facts, file: &str) -> String {
+        format!("{}/media/{}/{file}", self.media_base, facts.task_id)
+    }
+
     /// Renders a time as in `createTime`: milliseconds as observed, or text as in the samples on
     /// the provider's pages (`PROTOCOL.md 2.16`, `2.17`).
     pub(crate) fn time(&self, unix_ms: u64) -> Value {
@@ -31,7 +41,7 @@ impl BodyStyle {
 }
 
 /// Formats a time like `2025-01-01 00:00:00`, in UTC. The pages do not name a time zone.
-fn date_time(unix_ms: u64) -> String {
+pub(crate) fn date_time(unix_ms: u64) -> String {
     let seconds = unix_ms / 1000;
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

@@ -60,12 +60,7 @@ pub(crate) fn camel_list(facts: &Facts, tracks: Tracks, style: &BodyStyle) -> Op
 /// missing (`PROTOCOL.md 2.7`).
 fn one(facts: &Facts, index: usize, track: &TrackFacts, ready: bool, style: &BodyStyle) -> Value {
     let url = |name: &str, ending: &str| {
-        format!(
-            "{}/media/{}/{name}-{}.{ending}",
-            style.media_base,
-            facts.task_id,
-            index + 1
-        )
+        style.media_url(facts, &format!("{name}-{}.{ending}", index + 1))
     };
     let created_unix_ms = facts.tracks_unix_ms.unwrap_or(facts.created_unix_ms);
     let mut members = json!({
@@ -74,7 +69,7 @@ fn one(facts: &Facts, index: usize, track: &TrackFacts, ready: bool, style: &Bod
         "id": track.id,
         "image_url": url("image", "png"),
         "model_name": facts.submission.engine(),
-        "prompt": "",
+        "prompt": facts.submission.lyrics,
         "source_image_url": url("source-image", "png"),
         "source_stream_audio_url": url("source-stream", "wav"),
         "stream_audio_url": url("stream", "wav"),

@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) answer_timeout: Duration,
     pub(crate) retry: RetryRule,
     pub(crate) user_agent: String,
+    pub(crate) delivers_outside: bool,
     #[cfg(feature = "tls")]
     pub(crate) extra_roots_pem: Vec<u8>,
     pub(crate) has_documented_bodies: bool,
@@ -76,6 +77,7 @@ impl Default for Config {
                 is_task_silenced: true,
             },
             user_agent: concat!("suno-emulator/", env!("CARGO_PKG_VERSION")).to_owned(),
+            delivers_outside: false,
             #[cfg(feature = "tls")]
             extra_roots_pem: Vec::new(),
             has_documented_bodies: false,
@@ -210,6 +212,16 @@ impl Config {
         self
     }
 
+    /// Sets whether callbacks are sent to hosts other than this machine. By default they are not, so
+    /// that a test calls no strangers: such a callback is recorded with the outcome
+    /// [`Withheld`](crate::AttemptOutcome::Withheld), and counts as answered with 200. This machine
+    /// is `localhost`, names below it, and loopback addresses.
+    #[must_use]
+    pub fn with_deliver_outside(mut self, sent: bool) -> Self {
+        self.delivers_outside = sent;
+        self
+    }
+
     /// Adds trusted certificates of receivers in PEM, besides the system's root certificates.
     #[cfg(feature = "tls")]
     #[must_use]
@@ -226,7 +238,7 @@ impl Config {
         self
     }
 
-    /// Sets the initial credits of the account. The default is 10,000; a task costs 12.
+    /// Sets the initial credits of the account. The default is 10,000; a song costs 12.
     #[must_use]
     pub fn with_credits(mut self, credits: u64) -> Self {
         self.credits = credits;

@@ -7,7 +7,7 @@ use http::{Request, StatusCode};
 use super::answer::Answer;
 use crate::fault::exchange::MediaFault;
 use crate::media::range::{RequestedRange, requested_range};
-use crate::media::{png, wav};
+use crate::media::{mp4, png, wav};
 use crate::provider::{MediaFile, MediaKind};
 use crate::runner::Runner;
 use crate::seed;
@@ -55,6 +55,8 @@ fn make(medium: &MediaFile) -> (&'static str, Bytes) {
     let seed = seed::of_text(&medium.track_id);
     match medium.kind {
         MediaKind::Audio { duration_cs } => ("audio/wav", wav::file(seed, duration_cs)),
+        MediaKind::M4a => ("audio/mp4", mp4::file(*b"M4A ", &medium.track_id)),
+        MediaKind::Video => ("video/mp4", mp4::file(*b"isom", &medium.track_id)),
         MediaKind::Image => ("image/png", png::file(seed)),
     }
 }

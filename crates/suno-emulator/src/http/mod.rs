@@ -4,10 +4,13 @@ mod admin;
 mod answer;
 mod api;
 mod body;
+mod files;
 mod media;
+mod multipart;
 mod query;
 mod route;
 mod server;
+mod upload;
 
 pub(crate) use admin::Guard;
 pub(crate) use route::Router;

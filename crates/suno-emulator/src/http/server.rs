@@ -18,8 +18,9 @@ use tokio::sync::Semaphore;
 use super::answer::Answer;
 use super::body::AnswerBody;
 use super::route::Router;
+use super::upload::{self, UploadForm};
 
-/// The maximum size of a request body.
+/// The maximum size of a request body, but for uploads of files.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The maximum size of a larger body that is read and discarded.
 const BODY_BYTES_DRAINED_MAX: usize = 64 * 1024 * 1024;
@@ -78,7 +79,11 @@ async fn respond(
     let (head, body) = request.into_parts();
     let profile = router.runner.provider().profile();
     let has_several_hosts = head.headers.get_all(HOST).iter().count() > 1;
-    let answer = match read(body).await {
+    let bytes_max = match UploadForm::at(head.uri.path()) {
+        Some(_) => upload::BODY_BYTES_MAX,
+        None => BODY_BYTES_MAX,
+    };
+    let answer = match read(body, bytes_max).await {
         // The body is read first: a client that is still sending would not see the answer.
         _ if has_several_hosts => Answer::several_hosts(profile),
         Ok(body) => router.answer(&Request::from_parts(head, body)).await,
@@ -102,14 +107,14 @@ enum BodyError {
     Broken,
 }
 
-async fn read(body: Incoming) -> Result<Bytes, BodyError> {
-    let read = tokio::time::timeout(READ_MAX, collect(body)).await;
+async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let read = tokio::time::timeout(READ_MAX, collect(body, bytes_max)).await;
     read.unwrap_or(Err(BodyError::TooSlow))
 }
 
 /// Reads a body, also to the end if it is too large: a client that is still sending would not see
 /// the answer.
-async fn collect(mut body: Incoming) -> Result<Bytes, BodyError> {
+async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
     let mut kept = BytesMut::new();
     let mut bytes: usize = 0;
     while let Some(frame) = body.frame().await {
@@ -121,13 +126,13 @@ async fn collect(mut body: Incoming) -> Result<Bytes, BodyError> {
         if bytes > BODY_BYTES_DRAINED_MAX {
             break;
         }
-        if bytes > BODY_BYTES_MAX {
+        if bytes > bytes_max {
             kept.clear();
         } else {
             kept.extend_from_slice(data);
         }
     }
-    if bytes > BODY_BYTES_MAX {
+    if bytes > bytes_max {
         return Err(BodyError::TooLarge);
     }
     Ok(kept.freeze())

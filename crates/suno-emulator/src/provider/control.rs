@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{DefaultScenario, Provider};
+use crate::hundredths::credits;
 use crate::provider::credits::CreditAccount;
 use crate::provider::limits::RateLimit;
 use crate::scenario::Scenario;
@@ -17,14 +18,17 @@ use crate::task::{Task, TaskEnding};
 pub(crate) const SCRIPTS_MAX: usize = 256;
 
 /// A summary of a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TaskSummary {
     /// The number of the task, counted from 1.
     pub number: u64,
     /// The task id in the answer to the submit.
     pub task_id: String,
-    /// The submitted title. Two tasks with one title were submitted twice.
+    /// What the task makes, such as `song` or `wav`.
+    pub product: &'static str,
+    /// The submitted title, or the prompt of a submit without a title. Two songs with one title
+    /// were submitted twice.
     pub title: String,
     /// The words of the scenario, including those drawn by `random`.
     pub words: String,
@@ -32,8 +36,8 @@ pub struct TaskSummary {
     pub status: String,
     /// The true ending, independent of the callbacks that were sent.
     pub ending: TaskEnding,
-    /// The credits that were paid and not refunded.
-    pub credits_paid: u64,
+    /// The credits that were paid and not refunded. Some prices have a fraction.
+    pub credits_paid: f64,
     /// Whether the task has nothing left to do.
     pub is_finished: bool,
 }
@@ -115,6 +119,7 @@ impl Provider {
     pub(crate) fn reset(&mut self) {
         self.tasks.clear();
         self.numbers.clear();
+        self.once.clear();
         self.schedule = super::Schedule::default();
         self.finished.clear();
         self.next_number = 1;
@@ -122,6 +127,7 @@ impl Provider {
         self.submits = RateLimit::of_submits();
         self.submit_counts = crate::fault::exchange::SubmitCounts::default();
         self.log.clear();
+        self.uploads = super::Uploads::default();
         self.default_scenario = self.settings.default_scenario.clone();
         self.generation += 1;
     }
@@ -147,11 +153,12 @@ fn summary(number: u64, task: &Task) -> TaskSummary {
     TaskSummary {
         number,
         task_id: task.facts.task_id.clone(),
+        product: task.facts.submission.product().word(),
         title: task.facts.submission.title.clone(),
         words: task.facts.words.clone(),
         status: task.status().to_owned(),
         ending: task.ending(),
-        credits_paid: task.facts.credits_consumed,
+        credits_paid: credits(task.facts.credits_consumed),
         is_finished: task.is_finished(),
     }
 }

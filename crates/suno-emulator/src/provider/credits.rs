@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 
 use serde_json::Value;
 
-/// The price of one task (`PROTOCOL.md 1.42`).
-pub(crate) const TASK_CREDITS: u64 = 12;
+use crate::hundredths::{HUNDREDTHS, number};
+use crate::profile::Refusal;
 
 /// The credits of the account, in hundredths.
 #[derive(Debug)]
@@ -14,9 +14,6 @@ pub(crate) struct CreditAccount {
     spent: u64,
     refunded: u64,
 }
-
-/// The number of hundredths in a credit.
-const HUNDREDTHS: u64 = 100;
 
 impl CreditAccount {
     pub(crate) fn new(credits: u64) -> Self {
@@ -27,12 +24,17 @@ impl CreditAccount {
         }
     }
 
-    /// Pays for a task. Returns `None` if the credits do not suffice.
-    pub(crate) fn pay(&mut self) -> Option<NonZeroU64> {
-        let price = NonZeroU64::new(TASK_CREDITS * HUNDREDTHS)?;
-        self.left = self.left.checked_sub(price.get())?;
-        self.spent = self.spent.saturating_add(price.get());
-        Some(price)
+    /// Pays a price in hundredths and returns what can be refunded, which is nothing if the price
+    /// is 0.
+    pub(crate) fn pay(&mut self, price: u64) -> Result<Option<NonZeroU64>, Refusal> {
+        self.left = self.left.checked_sub(price).ok_or(Refusal::NoCredits)?;
+        self.spent = self.spent.saturating_add(price);
+        Ok(NonZeroU64::new(price))
+    }
+
+    /// Returns the hundredths of credits that are left.
+    pub(crate) fn left_hundredths(&self) -> u64 {
+        self.left
     }
 
     pub(crate) fn refund(&mut self, paid: NonZeroU64) {
@@ -50,14 +52,5 @@ impl CreditAccount {
 
     pub(crate) fn refunded(&self) -> Value {
         number(self.refunded)
-    }
-}
-
-/// Converts hundredths to a JSON number. A whole number has no fraction.
-pub(crate) fn number(hundredths: u64) -> Value {
-    if hundredths.is_multiple_of(HUNDREDTHS) {
-        Value::from(hundredths / HUNDREDTHS)
-    } else {
-        Value::from(hundredths as f64 / HUNDREDTHS as f64)
     }
 }

@@ -26,6 +26,7 @@ mod reply;
 mod schedule;
 mod sending;
 mod submit;
+mod uploads;
 
 use attempt_log::AttemptLog;
 pub(crate) use control::SCRIPTS_MAX;
@@ -33,9 +34,12 @@ pub use control::TaskSummary;
 use credits::CreditAccount;
 use entry::TaskEntry;
 use limits::RateLimit;
-pub(crate) use queries::{MediaFile, MediaKind};
+pub(crate) use queries::{MediaFile, MediaKind, RecordTarget};
 pub(crate) use reply::{Reply, ReplyPlan};
 use schedule::Schedule;
+pub(crate) use submit::SubmitTarget;
+pub(crate) use uploads::NewUpload;
+use uploads::Uploads;
 
 /// The settings of a provider, which do not change while it runs.
 #[derive(Debug)]
@@ -72,6 +76,8 @@ pub(crate) struct Provider {
     default_scenario: DefaultScenario,
     tasks: BTreeMap<u64, TaskEntry>,
     numbers: HashMap<String, u64>,
+    /// The tasks of operations that make their product once for a track.
+    once: HashMap<String, u64>,
     schedule: Schedule,
     /// Finished tasks, the first finished one first.
     finished: VecDeque<u64>,
@@ -80,6 +86,7 @@ pub(crate) struct Provider {
     submits: RateLimit,
     submit_counts: SubmitCounts,
     log: AttemptLog,
+    uploads: Uploads,
     /// The number of resets. An attempt that was begun before a reset is ignored when it ends.
     generation: u64,
 }
@@ -91,6 +98,7 @@ impl Provider {
             default_scenario: settings.default_scenario.clone(),
             tasks: BTreeMap::new(),
             numbers: HashMap::new(),
+            once: HashMap::new(),
             schedule: Schedule::default(),
             finished: VecDeque::new(),
             next_number: 1,
@@ -98,6 +106,7 @@ impl Provider {
             submits: RateLimit::of_submits(),
             submit_counts: SubmitCounts::default(),
             log: AttemptLog::new(settings.attempts_kept_max, settings.is_observed),
+            uploads: Uploads::default(),
             generation: 0,
             settings,
         }

@@ -20,7 +20,7 @@ pub(crate) struct ReplyPlan {
 /// The parts of a created task that an observer of submits receives.
 pub(crate) struct CreatedTask {
     pub(crate) task_id: String,
-    pub(crate) callback_url: String,
+    pub(crate) callback_url: Option<String>,
 }
 
 /// An answer of the API.

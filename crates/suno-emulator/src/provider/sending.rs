@@ -178,7 +178,8 @@ impl AttemptContext<'_> {
             number: queued.attempts,
             attempts_max: self.retry.attempts_max(queued.signing),
             unix_ms: self.now.unix_ms,
-            url: facts.submission.callback_url.clone(),
+            // A task without a URL has no callbacks.
+            url: facts.submission.callback_url.clone().unwrap_or_default(),
             timestamp: None,
             signature: None,
             is_forged: queued.signing == SigningMode::Copied,

@@ -3,27 +3,36 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Provider;
 use super::entry::TaskEntry;
 use super::reply::{CreatedTask, Reply, ReplyPlan};
-use crate::body::envelope;
+use crate::body::{envelope, product};
 use crate::clock::Moment;
 use crate::fault::exchange::SubmitFault;
+use crate::operation::{Operation, Product, Route};
 use crate::profile::Refusal;
-use crate::provider::credits::TASK_CREDITS;
 use crate::scenario::Scenario;
 use crate::scenario::course::PlanContext;
 use crate::seed;
-use crate::task::Task;
 use crate::task::facts::{Facts, TrackFacts};
 use crate::task::plan::Plan;
-use crate::task::submission::{Dialect, Submission};
-use crate::task::title;
+use crate::task::submission::Submission;
+use crate::task::{Task, TaskEnding};
+use crate::title;
 
 /// The number of hexadecimal digits in a task id (`PROTOCOL.md 1.15`).
 const TASK_ID_DIGITS: usize = 32;
+
+/// What a submit is addressed to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SubmitTarget {
+    /// The path of an operation.
+    Direct(&'static Operation),
+    /// `jobs/createTask`.
+    Jobs,
+}
 
 /// The scenario of a submit.
 struct ChosenScenario {
@@ -40,11 +49,11 @@ impl Provider {
     pub(crate) fn submit(
         &mut self,
         now: Moment,
-        dialect: Dialect,
+        target: SubmitTarget,
         header_words: Option<&str>,
         body: &[u8],
     ) -> ReplyPlan {
-        self.try_submit(now, dialect, header_words, body)
+        self.try_submit(now, target, header_words, body)
             .unwrap_or_else(|refusal| self.refusal(&refusal))
     }
 
@@ -60,7 +69,7 @@ impl Provider {
     fn try_submit(
         &mut self,
         now: Moment,
-        dialect: Dialect,
+        target: SubmitTarget,
         header_words: Option<&str>,
         body: &[u8],
     ) -> Result<ReplyPlan, Refusal> {
@@ -68,11 +77,11 @@ impl Provider {
             return Err(Refusal::RateLimited);
         }
         let profile = self.settings.profile;
-        let submission = match dialect {
-            Dialect::Generate => Submission::read_generate(profile, body)?,
-            Dialect::Jobs => Submission::read_jobs(profile, body)?,
+        let submission = match target {
+            SubmitTarget::Direct(operation) => Submission::read_direct(profile, operation, body)?,
+            SubmitTarget::Jobs => Submission::read_jobs(profile, body)?,
         };
-        let choice = self.choose(header_words, &submission.title)?;
+        let choice = self.choose(header_words, &submission)?;
         let faults = &choice.scenario.exchange;
         let fault = if faults.submits.is_empty() {
             None
@@ -94,16 +103,22 @@ impl Provider {
             Some(SubmitFault::Html { is_taken: false }) => return Ok(reply_plan),
             Some(SubmitFault::Html { is_taken: true } | SubmitFault::Cut) | None => {}
         }
+        if let Some(existing) = self.existing_task(&submission) {
+            let envelope = envelope::existing(submission.product().task_id_name(), &existing);
+            reply_plan.reply = Reply::Envelope(200, envelope);
+            return Ok(reply_plan);
+        }
         let is_early = choice.scenario.delivery.is_early;
         let callback_url = submission.callback_url.clone();
         let (number, task_id) = self.create_task(now, submission, choice)?;
+        let data = self.submit_data(number, now)?;
         if is_early {
             reply_plan.early = self.advance_task(number, now);
         }
         reply_plan.reply = match fault {
             Some(SubmitFault::Html { .. }) => Reply::Html502,
             Some(SubmitFault::Cut) => Reply::Cut,
-            _ => Reply::Envelope(200, envelope::success(json!({ "taskId": task_id }))),
+            _ => Reply::Envelope(200, envelope::success(data)),
         };
         reply_plan.task = Some(CreatedTask {
             task_id,
@@ -112,14 +127,51 @@ impl Provider {
         Ok(reply_plan)
     }
 
+    /// Returns the task that made the same product of the same track, if the operation makes it
+    /// once and the task has not failed.
+    fn existing_task(&self, submission: &Submission) -> Option<String> {
+        let key = submission.once_key()?;
+        let task = &self.tasks.get(self.once.get(&key)?)?.task;
+        let has_failed = matches!(task.ending(), TaskEnding::Failed { .. });
+        (!has_failed).then(|| task.facts.task_id.clone())
+    }
+
+    /// Returns `data` of the answer: the id of the task, or the result if there is nothing to wait
+    /// for.
+    fn submit_data(&mut self, number: u64, now: Moment) -> Result<Value, Refusal> {
+        let Some(entry) = self.tasks.get_mut(&number) else {
+            return Err(Refusal::ServerError);
+        };
+        let submission = &entry.task.facts.submission;
+        if !submission.is_immediate() {
+            let name = match submission.route {
+                Route::Direct => submission.product().task_id_name(),
+                Route::Jobs => Product::Song.task_id_name(),
+            };
+            return Ok(json!({ name: entry.task.facts.task_id }));
+        }
+        // Everything of such a task is due at once.
+        self.advance_task(number, now);
+        let Some(entry) = self.tasks.get(&number) else {
+            return Err(Refusal::ServerError);
+        };
+        Ok(product::immediate(&entry.task.facts, &self.settings.style))
+    }
+
     /// Chooses the scenario by the header, else by the title, else the default one.
     fn choose(
         &mut self,
         header_words: Option<&str>,
-        title: &str,
+        submission: &Submission,
     ) -> Result<ChosenScenario, Refusal> {
+        let title = &submission.title;
+        let is_song = submission.product().is_song();
         if let Some(words) = header_words.or_else(|| title::words_in_title(title)) {
             let scenario = Scenario::parse(words).map_err(Refusal::Invalid)?;
+            if !is_song && let Some(word) = scenario.song_words.first() {
+                let reason = format!("the scenario word {word:?} is for songs only");
+                return Err(Refusal::Invalid(reason));
+            }
             return Ok(ChosenScenario {
                 scenario,
                 words: words.to_owned(),
@@ -131,6 +183,11 @@ impl Provider {
             default_scenario.scenario.clone(),
             default_scenario.words.clone(),
         );
+        let scenario = if is_song {
+            scenario
+        } else {
+            scenario.without_song_words()
+        };
         let fingerprint = seed::of_text(&words);
         if let Some(left) = &mut default_scenario.tasks_left {
             *left = left.saturating_sub(1);
@@ -154,26 +211,36 @@ impl Provider {
         let number = self.next_number;
         let mut rng = self.settings.seed.stream(number);
         let task_id = seed::hex(&mut rng, TASK_ID_DIGITS);
-        let (scenario, drawn) = choice.scenario.with_random_words(&mut rng);
-        let (plan, track_count) = self.plan(&submission, &scenario, &mut rng)?;
+        let product = submission.product();
+        let (scenario, drawn) = choice
+            .scenario
+            .with_random_words(&mut rng, product.is_song());
+        let (plan, file_count) = self.plan(&submission, &scenario, &mut rng)?;
         self.make_room()?;
-        let paid = self.credits.pay().ok_or(Refusal::NoCredits)?;
+        let paid = self.credits.pay(submission.operation.price)?;
         self.next_number += 1;
-        let facts = Facts {
+        let mut facts = Facts {
             task_id: task_id.clone(),
-            submission,
-            tracks: (0..track_count)
+            tracks: (0..file_count)
                 .map(|_| TrackFacts::draw(&mut rng))
                 .collect(),
             created_unix_ms: now.unix_ms,
             tracks_unix_ms: None,
-            credits_consumed: TASK_CREDITS,
+            completed_unix_ms: None,
+            credits_consumed: submission.operation.price,
+            credits_left: self.credits.left_hundredths(),
+            is_voice_available: self.has_voice(submission.text("task_id")),
             has_extra_members: scenario.course.has_extra_members,
             words: std::iter::once(choice.words)
                 .chain(drawn)
                 .collect::<Vec<_>>()
                 .join(", "),
+            submission,
         };
+        self.recover(&mut facts);
+        if let Some(key) = facts.submission.once_key() {
+            self.once.insert(key, number);
+        }
         let task = Task::new(facts, plan, now, paid);
         let entry = TaskEntry::new(task, &scenario.exchange);
         self.tasks.insert(number, entry);
@@ -182,19 +249,49 @@ impl Provider {
         Ok((number, task_id))
     }
 
+    /// Whether this task made a voice.
+    fn has_voice(&self, task_id: &str) -> bool {
+        let number = self.numbers.get(task_id);
+        number
+            .and_then(|number| self.tasks.get(number))
+            .is_some_and(|entry| {
+                entry.task.facts.submission.product() == Product::Voice
+                    && entry.task.ending() == TaskEnding::Complete
+            })
+    }
+
+    /// Copies the tracks of the task that a recovery is about, if it is known.
+    fn recover(&self, facts: &mut Facts) {
+        if facts.submission.product() != Product::Recovery {
+            return;
+        }
+        let number = self.numbers.get(facts.submission.text("sunoTaskId"));
+        if let Some(entry) = number.and_then(|number| self.tasks.get(number)) {
+            facts.tracks.clone_from(&entry.task.facts.tracks);
+            facts.submission.title = entry.task.facts.submission.title.clone();
+        }
+    }
+
+    /// Returns the plan of a task and the number of its tracks or files.
     fn plan(
         &self,
         submission: &Submission,
         scenario: &Scenario,
         rng: &mut Rng,
     ) -> Result<(Plan, usize), Refusal> {
+        let product = submission.product();
         let context = PlanContext {
             profile: self.settings.profile,
+            product,
             timing: self.settings.timing.of_task(rng),
             is_documented: self.settings.style.is_documented,
         };
-        let (mut plan, track_count) = match &scenario.script {
-            None => (scenario.course.plan(context), scenario.course.track_count),
+        let count = match product.is_song() {
+            true => scenario.course.track_count,
+            false => product.file_count(),
+        };
+        let (mut plan, count) = match &scenario.script {
+            None => (scenario.course.plan(context), count),
             Some(name) => {
                 let script = self
                     .scripts
@@ -203,10 +300,18 @@ impl Provider {
                 (script.plan.clone(), script.track_count)
             }
         };
-        if submission.dialect == Dialect::Jobs && scenario.script.is_none() {
+        if submission.callback_url.is_none() {
+            plan.clear_callbacks();
+        } else if submission.route == Route::Jobs && scenario.script.is_none() {
             plan.keep_last_callback();
         }
-        Ok((scenario.delivery.apply(plan), track_count))
+        if !submission.is_immediate() {
+            return Ok((scenario.delivery.apply(plan), count));
+        }
+        match plan.failure() {
+            Some(failure) => Err(Refusal::Code(failure.code)),
+            None => Ok((plan.at_once(), count)),
+        }
     }
 
     /// Evicts the first finished task if the maximum number of tasks is kept.
@@ -217,6 +322,12 @@ impl Provider {
         let oldest = self.finished.pop_front().ok_or(Refusal::Maintenance)?;
         if let Some(entry) = self.tasks.remove(&oldest) {
             self.numbers.remove(&entry.task.facts.task_id);
+            if let Some(key) = entry.task.facts.submission.once_key() {
+                // A later task may have replaced it.
+                if self.once.get(&key) == Some(&oldest) {
+                    self.once.remove(&key);
+                }
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::operation::Product;
 use crate::profile::Profile;
 use crate::task::plan::{
     Change, Content, Failure, FailureShape, Plan, PlannedCallback, Step, Tracks,
@@ -84,6 +85,7 @@ impl Default for Course {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlanContext {
     pub(crate) profile: Profile,
+    pub(crate) product: Product,
     pub(crate) timing: Timing,
     /// Whether bodies follow the provider's pages.
     pub(crate) is_documented: bool,
@@ -93,15 +95,25 @@ impl Course {
     /// Returns the plan of a task.
     pub(crate) fn plan(&self, context: PlanContext) -> Plan {
         let PlanContext {
+            product,
             timing,
             is_documented,
             ..
         } = context;
-        let stages = self.stages.unwrap_or_else(|| self.usual_stages());
+        let mut stages = self.stages.unwrap_or_else(|| self.usual_stages());
+        let mut last_ms = timing.complete_ms.saturating_add(self.first_lasts_ms);
         let mut steps = Vec::new();
         if self.hidden_ms > 0 {
             steps.push(visibility_step(0, false));
             steps.push(visibility_step(self.hidden_ms, true));
+        }
+        if !product.is_song() {
+            // Other products have no stages before the ending, and are finished earlier.
+            (stages.text, stages.first) = (false, false);
+            last_ms = timing.first_ms;
+            if matches!(self.ending, Ending::Complete | Ending::Failed { .. }) {
+                steps.push(self.running_step(timing.text_ms));
+            }
         }
         if stages.text {
             steps.push(self.text_step(timing, is_documented));
@@ -109,7 +121,6 @@ impl Course {
         if stages.first {
             steps.push(self.first_step(timing, is_documented));
         }
-        let last_ms = timing.complete_ms.saturating_add(self.first_lasts_ms);
         match self.ending {
             Ending::Complete if !stages.complete => {}
             Ending::Complete => steps.extend(self.complete_steps(last_ms)),
@@ -117,6 +128,19 @@ impl Course {
         }
         steps.sort_by_key(|step| step.at_ms);
         Plan { steps }
+    }
+
+    /// Returns the step at which a task that is not a song begins to run.
+    fn running_step(&self, at_ms: u64) -> Step {
+        let change = Change {
+            status: Some(self.running("GENERATING")),
+            ..Change::default()
+        };
+        Step {
+            at_ms,
+            change,
+            callbacks: Vec::new(),
+        }
     }
 
     fn usual_stages(&self) -> Stages {
@@ -202,8 +226,12 @@ impl Course {
 
     fn failure_steps(&self, context: PlanContext, stages: Stages, last_ms: u64) -> Vec<Step> {
         let PlanContext {
-            profile, timing, ..
+            profile,
+            product,
+            timing,
+            ..
         } = context;
+        let usual_code = product.failure_code(profile);
         let (at_ms, status, code) = match self.ending {
             Ending::Failed { code } => {
                 let at_ms = if stages.first {
@@ -211,15 +239,11 @@ impl Course {
                 } else {
                     timing.first_ms
                 };
-                (
-                    at_ms,
-                    "GENERATE_AUDIO_FAILED",
-                    code.unwrap_or(profile.failure_code()),
-                )
+                (at_ms, "GENERATE_AUDIO_FAILED", code.unwrap_or(usual_code))
             }
             Ending::SensitiveWord => (timing.text_ms, "SENSITIVE_WORD_ERROR", 400),
-            Ending::PendingError => (last_ms, "GENERATE_AUDIO_FAILED", profile.failure_code()),
-            _ => (timing.text_ms, "CREATE_TASK_FAILED", profile.failure_code()),
+            Ending::PendingError => (last_ms, "GENERATE_AUDIO_FAILED", usual_code),
+            _ => (timing.text_ms, "CREATE_TASK_FAILED", usual_code),
         };
         let failure = Failure {
             code,
@@ -309,6 +333,7 @@ mod tests {
     use fastrand::Rng;
 
     use super::PlanContext;
+    use crate::operation::Product;
     use crate::profile::Profile;
     use crate::scenario::Scenario;
     use crate::task::life::{DueSteps, Life};
@@ -319,10 +344,11 @@ mod tests {
         let mut rng = Rng::with_seed(seed);
         let scenario = Scenario::parse("random")
             .unwrap()
-            .with_random_words(&mut rng)
+            .with_random_words(&mut rng, true)
             .0;
         let plan = scenario.course.plan(PlanContext {
             profile: Profile::Kie,
+            product: Product::Song,
             timing: Timing::default().of_task(&mut rng),
             is_documented: rng.bool(),
         });

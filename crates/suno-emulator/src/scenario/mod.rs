@@ -26,4 +26,17 @@ pub(crate) struct Scenario {
     pub(crate) script: Option<String>,
     /// Whether further words are drawn by the seed.
     pub(crate) is_random: bool,
+    /// The words among those given that make sense only for songs.
+    pub(crate) song_words: Vec<&'static str>,
+}
+
+impl Scenario {
+    /// Returns the scenario for a task that makes no song: what only songs have is left out.
+    pub(crate) fn without_song_words(mut self) -> Self {
+        self.course.text_tracks = None;
+        self.course.first_lasts_ms = 0;
+        self.delivery.has_unknown_type = false;
+        self.script = None;
+        self
+    }
 }

@@ -13,6 +13,8 @@ pub(super) struct Word {
     pub(super) value: &'static str,
     /// Whether `-STAGE` may follow the name.
     pub(super) is_per_stage: bool,
+    /// Whether the word makes sense only for songs.
+    pub(super) is_song_only: bool,
     /// The values with which `random` may draw the word; empty if it may not. Only words that leave
     /// submits and polls answered are drawn.
     pub(super) drawn: &'static [&'static str],
@@ -35,6 +37,7 @@ impl Word {
             meaning,
             value: "",
             is_per_stage: false,
+            is_song_only: false,
             drawn: &[],
             apply,
         }
@@ -47,6 +50,11 @@ impl Word {
 
     pub(super) const fn per_stage(mut self) -> Self {
         self.is_per_stage = true;
+        self
+    }
+
+    pub(super) const fn of_songs(mut self) -> Self {
+        self.is_song_only = true;
         self
     }
 

@@ -31,11 +31,11 @@ impl Scenario {
     }
 
     /// Draws and applies the words that `random` stands for, and returns them.
-    pub(crate) fn with_random_words(mut self, rng: &mut Rng) -> (Self, Vec<String>) {
+    pub(crate) fn with_random_words(mut self, rng: &mut Rng, is_song: bool) -> (Self, Vec<String>) {
         let mut drawn = Vec::new();
         if self.is_random {
             for _ in 0..rng.usize(..=RANDOM_WORDS_MAX) {
-                let word = draw(rng);
+                let word = draw(rng, is_song);
                 // Every word that can be drawn can be parsed, which a test checks.
                 let _ = apply(&mut self, &word);
                 drawn.push(word);
@@ -61,6 +61,9 @@ fn apply(scenario: &mut Scenario, text: &str) -> Result<(), String> {
         Some(_) if word.value.is_empty() => Err("it takes no value".to_owned()),
         _ => (word.apply)(scenario, WordArguments { stage, value }),
     };
+    if word.is_song_only {
+        scenario.song_words.push(word.name);
+    }
     applied.map_err(|reason| format!("the scenario word {name:?} is invalid: {reason}"))
 }
 
@@ -86,8 +89,9 @@ fn find(name: &str) -> Option<(&'static Word, Option<&str>)> {
 }
 
 /// Draws one of the words for `random`, with its stage and value.
-fn draw(rng: &mut Rng) -> String {
-    let candidates: Vec<&Word> = words().filter(|word| !word.drawn.is_empty()).collect();
+fn draw(rng: &mut Rng, is_song: bool) -> String {
+    let suits = |word: &&Word| !word.drawn.is_empty() && (is_song || !word.is_song_only);
+    let candidates: Vec<&Word> = words().filter(suits).collect();
     let word = candidates[rng.usize(..candidates.len())];
     let stage = if word.is_per_stage {
         rng.usize(..=STAGES.len())
@@ -109,6 +113,7 @@ pub(crate) fn list() -> Value {
             "name": word.name,
             "value": word.value,
             "per_stage": word.is_per_stage,
+            "songs_only": word.is_song_only,
             "meaning": word.meaning,
             "evidence": word.evidence,
         })
@@ -127,7 +132,7 @@ mod tests {
         let mut rng = Rng::with_seed(1);
         let mut drawn = std::collections::BTreeSet::new();
         for _ in 0..10_000 {
-            let word = draw(&mut rng);
+            let word = draw(&mut rng, true);
             assert_ne!(
                 Scenario::parse(&word),
                 Ok(Scenario::default()),

@@ -17,6 +17,7 @@ use crate::sender::sign::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::sender::tls::Tls;
 use crate::task::attempt::{AttemptInFlight, AttemptOutcome};
 
+mod host;
 mod pool;
 pub(crate) mod sign;
 #[cfg(feature = "tls")]
@@ -34,6 +35,7 @@ pub(crate) struct Sender {
     tls: Tls,
     user_agent: HeaderValue,
     answer_timeout: Duration,
+    delivers_outside: bool,
 }
 
 impl Sender {
@@ -42,6 +44,7 @@ impl Sender {
         #[cfg(feature = "tls")] tls: Tls,
         user_agent: HeaderValue,
         answer_timeout: Duration,
+        delivers_outside: bool,
     ) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -51,11 +54,15 @@ impl Sender {
             tls,
             user_agent,
             answer_timeout,
+            delivers_outside,
         }
     }
 
     /// Makes one attempt, which takes at most the answer timeout.
     pub(crate) async fn send(&self, attempt: &AttemptInFlight) -> (AttemptOutcome, Bytes) {
+        if !self.delivers_outside && host::is_outside(&attempt.url) {
+            return (AttemptOutcome::Withheld, Bytes::new());
+        }
         match tokio::time::timeout(self.answer_timeout, self.exchange(attempt)).await {
             Ok(Ok((status, answer))) => (AttemptOutcome::Answered { status }, answer),
             Ok(Err(reason)) => (AttemptOutcome::Failed { reason }, Bytes::new()),

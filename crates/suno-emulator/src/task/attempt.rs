@@ -61,13 +61,21 @@ pub enum AttemptOutcome {
     },
     /// The callback was not sent, because of a fault or after its task was given up.
     Dropped,
+    /// The callback was not sent, since its host is not this machine; see
+    /// [`Config::with_deliver_outside`](crate::Config::with_deliver_outside). It counts as answered
+    /// with 200.
+    Withheld,
 }
 
 impl AttemptOutcome {
     /// Whether the callback counts as delivered.
     #[must_use]
     pub fn is_delivered(&self) -> bool {
-        matches!(self, Self::Answered { status } if (200..300).contains(status))
+        match self {
+            Self::Answered { status } => (200..300).contains(status),
+            Self::Withheld => true,
+            Self::TimedOut | Self::Failed { .. } | Self::Dropped => false,
+        }
     }
 }
 

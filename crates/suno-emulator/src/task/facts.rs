@@ -14,8 +14,14 @@ pub(crate) struct Facts {
     pub(crate) created_unix_ms: u64,
     /// The creation time of the tracks, once they exist.
     pub(crate) tracks_unix_ms: Option<u64>,
-    /// The price of the task, or 0 after a refund.
+    /// The time at which the task completed or failed.
+    pub(crate) completed_unix_ms: Option<u64>,
+    /// The price of the task in hundredths of a credit, or 0 after a refund.
     pub(crate) credits_consumed: u64,
+    /// What was left in the account after the task was paid or refunded, in hundredths of a credit.
+    pub(crate) credits_left: u64,
+    /// Whether the voice that a check asks for can be used.
+    pub(crate) is_voice_available: bool,
     /// Whether bodies have unknown members.
     pub(crate) has_extra_members: bool,
     /// The words of the scenario, including those drawn by `random`.

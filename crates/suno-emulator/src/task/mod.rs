@@ -11,7 +11,6 @@ pub(crate) mod outbox;
 pub(crate) mod plan;
 pub(crate) mod submission;
 pub(crate) mod timing;
-pub(crate) mod title;
 
 use facts::Facts;
 use life::Life;
@@ -24,7 +23,7 @@ pub(crate) struct Task {
     pub(crate) facts: Facts,
     pub(crate) life: Life,
     pub(crate) outbox: Outbox,
-    /// The credits that were paid and not refunded.
+    /// The hundredths of credits that were paid and not refunded. `None` if the task is free.
     paid: Option<NonZeroU64>,
 }
 
@@ -33,17 +32,17 @@ pub(crate) struct Task {
 pub(crate) struct DueCallbacks {
     /// The callbacks that became due, in order.
     pub(crate) callbacks: Vec<PlannedCallback>,
-    /// The credits to refund.
+    /// The hundredths of credits to refund.
     pub(crate) refund: Option<NonZeroU64>,
 }
 
 impl Task {
-    pub(crate) fn new(facts: Facts, plan: Plan, now: Moment, paid: NonZeroU64) -> Self {
+    pub(crate) fn new(facts: Facts, plan: Plan, now: Moment, paid: Option<NonZeroU64>) -> Self {
         Self {
             facts,
             life: Life::new(plan, now.at_ms),
             outbox: Outbox::default(),
-            paid: Some(paid),
+            paid,
         }
     }
 
@@ -59,8 +58,12 @@ impl Task {
         } else {
             None
         };
-        if refund.is_some() {
+        if let Some(paid) = refund {
             self.facts.credits_consumed = 0;
+            self.facts.credits_left = self.facts.credits_left.saturating_add(paid.get());
+        }
+        if self.ending() != TaskEnding::Open && self.life.record().status != "PENDING" {
+            self.facts.completed_unix_ms.get_or_insert(now.unix_ms);
         }
         DueCallbacks {
             callbacks: due.callbacks,

@@ -181,6 +181,27 @@ impl Plan {
             }
         }
     }
+
+    /// Removes all callbacks.
+    pub(crate) fn clear_callbacks(&mut self) {
+        for step in &mut self.steps {
+            step.callbacks.clear();
+        }
+    }
+
+    /// Returns the failure that the task ends with.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        let mut failures = self.steps.iter().rev().map(|step| &step.change.failure);
+        failures.find_map(Option::as_ref)
+    }
+
+    /// Makes all steps due at once.
+    pub(crate) fn at_once(mut self) -> Self {
+        for step in &mut self.steps {
+            step.at_ms = 0;
+        }
+        self
+    }
 }
 
 impl PlannedCallback {

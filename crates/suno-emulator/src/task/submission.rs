@@ -3,151 +3,182 @@
 
 use serde_json::{Map, Value};
 
-use super::title;
+use crate::operation::{
+    CallbackUrl, Input, JOBS_MODEL_PREFIX, Member, Operation, Product, Route, missing,
+};
 use crate::profile::{Profile, Refusal};
 
-/// The maximum length of a title where the provider's pages state one (`PROTOCOL.md 1.4`).
-const TITLE_CHARS_MAX: usize = 100;
-/// The maximum length of lyrics (`PROTOCOL.md 1.11`).
-const LYRICS_CHARS_MAX: usize = 5000;
 /// The maximum size of all kept members. The provider's only known bound is that of the body.
 const ECHO_BYTES_MAX: usize = 64 * 1024;
 /// The default model (`PROTOCOL.md 1.8`).
 const DEFAULT_MODEL: &str = "V4_5PLUS";
 
-/// The dialect of a submit: the provider has two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// `generate/add-instrumental` (`PROTOCOL.md 1`).
-    Generate,
-    /// `jobs/createTask` (`PROTOCOL.md 5`).
-    Jobs,
-}
-
 /// The parts of a submit that the emulator uses.
 #[derive(Clone, Debug)]
 pub(crate) struct Submission {
-    pub(crate) dialect: Dialect,
+    pub(crate) operation: &'static Operation,
+    pub(crate) route: Route,
+    /// The title, or else the prompt, which may begin with the words of a scenario.
     pub(crate) title: String,
     pub(crate) tags: String,
+    /// The words of the song, or `""`.
+    pub(crate) lyrics: String,
     pub(crate) model: String,
-    pub(crate) callback_url: String,
+    /// `None` if the task sends no callbacks.
+    pub(crate) callback_url: Option<String>,
+    /// The known members, by their names on the direct route.
+    pub(crate) input: Map<String, Value>,
     /// The known members as they were sent. Polls repeat them in `param`.
     pub(crate) echo: Map<String, Value>,
 }
 
-/// The names of the members in a dialect.
-struct MemberNames {
-    upload_url: &'static str,
-    negative_tags: &'static str,
-    vocal_gender: &'static str,
-    weights: [&'static str; 3],
-    /// The names of the other known members.
-    rest: &'static [&'static str],
-}
-
-const GENERATE: MemberNames = MemberNames {
-    upload_url: "uploadUrl",
-    negative_tags: "negativeTags",
-    vocal_gender: "vocalGender",
-    weights: ["styleWeight", "weirdnessConstraint", "audioWeight"],
-    rest: &["callBackUrl", "lyrics", "model", "tags", "title", "variety"],
-};
-
-const JOBS: MemberNames = MemberNames {
-    upload_url: "upload_url",
-    negative_tags: "negative_tags",
-    vocal_gender: "vocal_gender",
-    weights: ["style_weight", "weirdness_constraint", "audio_weight"],
-    rest: &["model", "tags", "title"],
-};
-
 impl Submission {
-    /// Parses a submit of `generate/add-instrumental`.
-    pub(crate) fn read_generate(profile: Profile, body: &[u8]) -> Result<Self, Refusal> {
+    /// Parses a submit of an operation on the direct route.
+    pub(crate) fn read_direct(
+        profile: Profile,
+        operation: &'static Operation,
+        body: &[u8],
+    ) -> Result<Self, Refusal> {
         let members = object(body)?;
-        check_input(profile, &GENERATE, &members)?;
-        let callback_url = required(&members, "callBackUrl")?;
-        Self::build(Dialect::Generate, &GENERATE, &members, callback_url).bounded()
+        let read = read_members(profile, operation, Route::Direct, &members)?;
+        let callback_url = match operation.callback_url {
+            CallbackUrl::Required(name) => Some(required(&members, name)?),
+            CallbackUrl::Optional(name) => optional(&members, name),
+            CallbackUrl::None => None,
+        };
+        let mut echo = read.echo;
+        if let (Some(name), Some(url)) = (operation.callback_url.name(), &callback_url) {
+            echo.insert(name.to_owned(), url.as_str().into());
+        }
+        Self::build(operation, Route::Direct, read.input, echo, callback_url)
     }
 
-    /// Parses a submit of `jobs/createTask`.
+    /// Parses a submit of `jobs/createTask`. The callback URL is optional (`PROTOCOL.md 5.1`).
     pub(crate) fn read_jobs(profile: Profile, body: &[u8]) -> Result<Self, Refusal> {
         let members = object(body)?;
-        if required(&members, "model")? != "ai-music-api/add-instrumental" {
-            return Err(Refusal::Invalid("The model is not supported.".to_owned()));
-        }
-        let Some(Value::Object(input)) = members.get("input") else {
-            return Err(Refusal::Invalid("Please enter input.".to_owned()));
+        let model = required(&members, "model")?;
+        let Some(operation) = Operation::of_model(&model) else {
+            let reason =
+                format!("The model is not supported: it must be {JOBS_MODEL_PREFIX}OPERATION.");
+            return Err(Refusal::Invalid(reason));
         };
-        check_input(profile, &JOBS, input)?;
-        let callback_url = required(&members, "callBackUrl")?;
-        let mut submission = Self::build(Dialect::Jobs, &JOBS, input, callback_url);
-        let input = Value::Object(std::mem::take(&mut submission.echo));
-        let callback_url = Value::from(submission.callback_url.as_str());
-        submission.echo = [
-            ("callBackUrl", callback_url),
-            ("input", input),
-            ("model", members["model"].clone()),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-        submission.bounded()
-    }
-
-    fn bounded(self) -> Result<Self, Refusal> {
-        if Value::Object(self.echo.clone()).to_string().len() > ECHO_BYTES_MAX {
-            return Err(Refusal::TooLong("The request is too long.".to_owned()));
+        let Some(Value::Object(input)) = members.get("input") else {
+            return Err(missing("input"));
+        };
+        let read = read_members(profile, operation, Route::Jobs, input)?;
+        let callback_url = optional(&members, CallbackUrl::NAME);
+        let mut echo = Map::new();
+        if let Some(url) = &callback_url {
+            echo.insert(CallbackUrl::NAME.to_owned(), url.as_str().into());
         }
-        Ok(self)
+        echo.insert("input".to_owned(), Value::Object(read.echo));
+        echo.insert("model".to_owned(), model.into());
+        Self::build(operation, Route::Jobs, read.input, echo, callback_url)
     }
 
     fn build(
-        dialect: Dialect,
-        names: &MemberNames,
-        members: &Map<String, Value>,
-        callback_url: String,
-    ) -> Self {
-        let text = |name| {
-            members
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let model = match text("model") {
-            empty if empty.is_empty() => DEFAULT_MODEL.to_owned(),
-            model => model,
-        };
-        let mut echo = members.clone();
-        echo.retain(|name, _| names.has(name));
-        Self {
-            dialect,
-            title: text("title"),
-            tags: text("tags"),
-            model,
-            callback_url,
-            echo,
+        operation: &'static Operation,
+        route: Route,
+        input: Map<String, Value>,
+        echo: Map<String, Value>,
+        callback_url: Option<String>,
+    ) -> Result<Self, Refusal> {
+        if Value::Object(echo.clone()).to_string().len() > ECHO_BYTES_MAX {
+            return Err(Refusal::TooLong("The request is too long.".to_owned()));
         }
+        let first_of = |names: &[&str]| {
+            let mut texts = names.iter().filter_map(|name| input.get(*name)?.as_str());
+            texts.find(|text| !text.is_empty()).unwrap_or("").to_owned()
+        };
+        Ok(Self {
+            title: first_of(&["title", "name", "prompt", "content"]),
+            tags: first_of(&["tags", "style"]),
+            lyrics: first_of(&["lyrics", "fullLyrics", "prompt"]),
+            model: match first_of(&["model"]) {
+                empty if empty.is_empty() => DEFAULT_MODEL.to_owned(),
+                model => model,
+            },
+            operation,
+            route,
+            callback_url,
+            input,
+            echo,
+        })
+    }
+
+    pub(crate) fn product(&self) -> Product {
+        self.operation.product
+    }
+
+    /// Whether the submit is answered with the result.
+    pub(crate) fn is_immediate(&self) -> bool {
+        self.route == Route::Direct && self.product().is_immediate()
+    }
+
+    /// Returns a text by its name on the direct route, or `""`.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.input
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// Returns the key that submits for the same track share, if the operation makes its product
+    /// once for a track.
+    pub(crate) fn once_key(&self) -> Option<String> {
+        self.operation.is_once.then(|| {
+            let (task_id, audio_id) = (self.text("taskId"), self.text("audioId"));
+            format!("{}\n{task_id}\n{audio_id}", self.operation.path)
+        })
     }
 
     /// Returns the engine of the model. The engine names are observed; which model uses which is
     /// assumed (`PROTOCOL.md 2.21`).
     pub(crate) fn engine(&self) -> &'static str {
-        if self.model.starts_with("V4") {
-            "chirp-v4-5"
-        } else {
-            "chirp-crow"
+        match self.model.as_str() {
+            model if model.starts_with("V4") => "chirp-v4-5",
+            model if model.starts_with("V6") => "chirp-fenix",
+            _ => "chirp-crow",
         }
     }
 }
 
-impl MemberNames {
-    fn has(&self, name: &str) -> bool {
-        [self.upload_url, self.negative_tags, self.vocal_gender].contains(&name)
-            || self.weights.contains(&name)
-            || self.rest.contains(&name)
+/// The known members of a submit.
+struct ReadMembers {
+    /// By their names on the direct route.
+    input: Map<String, Value>,
+    /// By the names that were sent.
+    echo: Map<String, Value>,
+}
+
+/// Checks the members in the order of the table.
+fn read_members(
+    profile: Profile,
+    operation: &Operation,
+    route: Route,
+    members: &Map<String, Value>,
+) -> Result<ReadMembers, Refusal> {
+    let mut read = ReadMembers {
+        input: Map::new(),
+        echo: Map::new(),
+    };
+    for member in operation.members {
+        let value = member.read(profile, route, members)?;
+        keep(&mut read, member, route, value);
+    }
+    (operation.rule)(&Input {
+        profile,
+        route,
+        members: &read.input,
+    })?;
+    Ok(read)
+}
+
+fn keep(read: &mut ReadMembers, member: &Member, route: Route, value: Option<Value>) {
+    if let Some(value) = value {
+        let name = member.name_on(route).into_owned();
+        read.echo.insert(name, value.clone());
+        read.input.insert(member.name.to_owned(), value);
     }
 }
 
@@ -163,59 +194,12 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
-/// Checks the members that both dialects share, in the order in which a form would.
-fn check_input(
-    profile: Profile,
-    names: &MemberNames,
-    members: &Map<String, Value>,
-) -> Result<(), Refusal> {
-    required(members, names.upload_url)?;
-    let title = required(members, "title")?;
-    required(members, "tags")?;
-    required(members, names.negative_tags)?;
-    if profile == Profile::SunoApi && title::without_words(&title).chars().count() > TITLE_CHARS_MAX
-    {
-        return Err(Refusal::TooLong("The title is too long.".to_owned()));
-    }
-    for weight in names.weights {
-        check_number(members, weight, 1.0)?;
-    }
-    check_number(members, "variety", 4.0)?;
-    match members.get(names.vocal_gender) {
-        None | Some(Value::Null) => {}
-        Some(Value::String(gender)) if ["", "f", "m"].contains(&gender.as_str()) => {}
-        Some(_) => {
-            return Err(Refusal::Invalid(format!(
-                "{} must be m or f.",
-                names.vocal_gender
-            )));
-        }
-    }
-    let lyrics = members
-        .get("lyrics")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    if lyrics.chars().count() > LYRICS_CHARS_MAX {
-        return Err(Refusal::TooLong("The lyrics are too long.".to_owned()));
-    }
-    Ok(())
+fn optional(members: &Map<String, Value>, name: &str) -> Option<String> {
+    let text = members.get(name)?.as_str()?;
+    (!text.trim().is_empty()).then(|| text.to_owned())
 }
 
-/// Returns a member that must be a string and not blank. The message is observed for `callBackUrl`
-/// (`PROTOCOL.md 1.30`) and assumed for the other members.
+/// Returns a member that must be a string and not blank.
 fn required(members: &Map<String, Value>, name: &str) -> Result<String, Refusal> {
-    match members.get(name) {
-        Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
-        _ => Err(Refusal::Invalid(format!("Please enter {name}."))),
-    }
-}
-
-fn check_number(members: &Map<String, Value>, name: &str, max: f64) -> Result<(), Refusal> {
-    match members.get(name) {
-        None | Some(Value::Null) => Ok(()),
-        Some(value) if value.as_f64().is_some_and(|n| (0.0..=max).contains(&n)) => Ok(()),
-        Some(_) => Err(Refusal::Invalid(format!(
-            "{name} must be a number from 0 to {max}."
-        ))),
-    }
+    optional(members, name).ok_or_else(|| missing(name))
 }

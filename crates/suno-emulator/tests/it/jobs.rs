@@ -127,7 +127,7 @@ async fn a_failed_job_has_a_fail_code_and_message() {
             (&Value::Null, &json!(0))
         );
     }
-    assert_eq!(callback.json()["code"], 531);
+    assert_eq!(callback.json()["code"], 501);
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_job_is_checked_by_the_names_of_its_dialect() {
             refused(&format!("Please enter {name}."))
         );
     }
-    for name in ["callBackUrl", "input", "model"] {
+    for name in ["input", "model"] {
         let mut body = whole.clone();
         body.as_object_mut().unwrap().remove(name);
         assert_eq!(
@@ -188,4 +188,91 @@ async fn more_than_is_kept_of_a_job_is_refused() {
     assert_eq!(wire::post(&emulator, CREATE, &body).await.code(), 200);
     body["input"]["tags"] = json!("x".repeat(64 * 1024));
     assert_eq!(wire::post(&emulator, CREATE, &body).await.code(), 422);
+}
+
+#[tokio::test]
+async fn a_job_without_a_callback_url_sends_none() {
+    let emulator = emulator().await;
+    for url in [Value::Null, json!(" ")] {
+        let mut body = job("", "Lantern");
+        body["callBackUrl"] = url;
+        let task_id = create(&emulator, &body).await;
+        emulator.advance(Duration::from_secs(300)).await.unwrap();
+        assert_eq!(record(&emulator, &task_id).await["state"], "success");
+    }
+    assert!(emulator.attempts().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_job_and_one_that_is_not_found_yet_are_422() {
+    let emulator = emulator().await;
+    let hidden = job("http://127.0.0.1:9/", "[emulator:hidden] Lantern");
+    let hidden = create(&emulator, &hidden).await;
+    for task_id in ["nope", &hidden] {
+        let path = format!("/api/v1/jobs/recordInfo?taskId={task_id}");
+        let answer = wire::get(&emulator, &path).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let expected = json!({"code": 422, "msg": "recordInfo is null", "data": null});
+        assert_eq!(answer.json(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_job_tells_when_it_ended_and_what_it_cost() {
+    let (emulator, receiver) = (emulator().await, Receiver::start().await);
+    let task_id = create(&emulator, &job(&receiver.url(), "Lantern")).await;
+    let running = record(&emulator, &task_id).await;
+    assert_eq!(
+        (&running["completeTime"], &running["costTime"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(running["updateTime"], running["createTime"]);
+    emulator.advance(Duration::from_secs(300)).await.unwrap();
+    let data = receiver.received()[0].json()["data"].clone();
+    let time = |name: &str| data[name].as_u64().unwrap();
+    let passed = time("completeTime") - time("createTime");
+    assert!((70_000..=110_000).contains(&passed), "{passed}");
+    assert_eq!(time("costTime"), passed / 1000);
+    assert_eq!(data["updateTime"], data["completeTime"]);
+    assert_eq!(
+        (&data["consumeCredits"], &data["remainedCredits"]),
+        (&json!(12), &json!(9988))
+    );
+    let names: Vec<&String> = data.as_object().unwrap().keys().collect();
+    let expected = [
+        "completeTime",
+        "consumeCredits",
+        "costTime",
+        "createTime",
+        "creditsConsumed",
+        "failCode",
+        "failMsg",
+        "model",
+        "param",
+        "remainedCredits",
+        "resultJson",
+        "state",
+        "taskId",
+        "updateTime",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn an_outer_model_that_is_no_operation_is_refused() {
+    let emulator = emulator().await;
+    for model in [
+        "V6",
+        "add-instrumental",
+        "ai-music-api/",
+        "ai-music-api/cover",
+    ] {
+        let mut body = job("http://127.0.0.1:9/", "Lantern");
+        body["model"] = json!(model);
+        assert_eq!(
+            wire::post(&emulator, CREATE, &body).await.code(),
+            422,
+            "{model}"
+        );
+    }
 }

@@ -6,7 +6,9 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod catalogue;
 mod receiver;
+mod shape;
 mod wire;
 
 mod admin;
@@ -20,9 +22,14 @@ mod guarding;
 mod jobs;
 mod load;
 mod media;
+mod members;
 mod observing;
+mod openapi;
+mod operations;
+mod outside;
 mod polling;
 mod posting;
+mod products;
 mod receiving;
 mod scenarios;
 mod scripts;
@@ -33,3 +40,5 @@ mod submitting;
 #[cfg(feature = "tls")]
 mod tls;
 mod truth;
+mod uploads;
+mod voices;

@@ -43,7 +43,7 @@ async fn an_ending_is_the_true_one_whatever_was_posted() {
         let title = format!("[emulator:{words}] Lantern");
         let task_id = wire::submit(&emulator, &receiver.url(), &title).await;
         let task = emulator.task(&task_id).unwrap();
-        assert_eq!((task.ending, task.credits_paid), (TaskEnding::Open, 12));
+        assert_eq!((task.ending, task.credits_paid), (TaskEnding::Open, 12.0));
         assert_eq!((task.title, task.words), (title, words.to_owned()));
         ids.push(task_id);
     }
@@ -52,7 +52,7 @@ async fn an_ending_is_the_true_one_whatever_was_posted() {
         let task = emulator.task(task_id).unwrap();
         assert_eq!(
             (task.ending, task.credits_paid),
-            (ending, credits),
+            (ending, f64::from(credits)),
             "{words}"
         );
     }

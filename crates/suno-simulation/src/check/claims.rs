@@ -63,7 +63,7 @@ impl Checker {
     pub(super) fn settled(&mut self, ticket: Ticket, end: &Settlement, settled: SettleResult) {
         let event = self.events.get(&ticket.event);
         let expected = match event {
-            Some(event) if event.holds(ticket) => SettleResult::SettleResult,
+            Some(event) if event.holds(ticket) => SettleResult::Settled,
             Some(event) if event.latest != Some(ticket) => SettleResult::Lost,
             Some(event) if event.settled_by == Some(ticket) => SettleResult::AlreadySettled,
             // It was superseded after its lease had ended.
@@ -71,7 +71,7 @@ impl Checker {
             None => SettleResult::Lost,
         };
         promise!(self, S4: settled == expected, "{settled:?} instead of {expected:?}");
-        if settled != SettleResult::SettleResult {
+        if settled != SettleResult::Settled {
             return;
         }
         self.is_right(ticket, end);

@@ -11,6 +11,7 @@ macro_rules! promise {
 
 mod claims;
 mod readiness;
+mod revisions;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,8 @@ struct Event {
     latest: Option<Ticket>,
     settled_by: Option<Ticket>,
     begun: u32,
+    /// The number of tracks of the latest handler, and whether a handler succeeded.
+    handled: Option<(usize, bool)>,
     told_dead: bool,
     gave_up: Option<Ticket>,
     /// A person requested that it is handled although a later stage was.
@@ -67,6 +70,12 @@ struct Task {
     answers: u32,
     /// A terminal event was stored.
     has_end: bool,
+    /// The second track was reported, and the callback was accepted.
+    has_fuller: bool,
+    /// More tracks than the task has were reported, and the callback was accepted.
+    has_forged_fuller: bool,
+    /// A handler was given both tracks of the completed task.
+    is_fuller_handled: bool,
     /// The time at which a claim of it was last settled.
     free_since: Millis,
 }
@@ -114,19 +123,20 @@ impl Checker {
             What::Answered(body, 200) => {
                 promise!(self, S1: self.committed.contains(body), "a 200 without a commit");
             }
-            What::Acceptance(key, body, is_unconfirmed, accepted) => {
+            What::Accepted(key, body, is_unconfirmed, accepted) => {
                 self.committed.insert(*body);
-                if let Some(key) = key {
+                if let Some((key, results)) = key {
                     self.accepted(*key, *is_unconfirmed, *accepted);
+                    self.says_more(*key, *results);
                 }
             }
             What::Granted(claim, is_repeated) => self.granted(claim, *is_repeated),
             What::Claimed => self.claimed(),
-            What::SettleResult(ticket, end, settled) => self.settled(*ticket, end, *settled),
-            What::ExtendResult(ticket, lease, holds) => self.extended(*ticket, *lease, *holds),
+            What::Settled(ticket, end, settled) => self.settled(*ticket, end, *settled),
+            What::Extended(ticket, lease, holds) => self.extended(*ticket, *lease, *holds),
             What::State(event, key, shown) => self.state(*event, *key, *shown),
             What::Gone(event) => self.gone(*event),
-            What::RedriveResult(event, Redrive::EvenIfSuperseded, RedriveResult::Ready) => {
+            What::Redriven(event, Redrive::EvenIfSuperseded, RedriveResult::Ready) => {
                 self.change(event, |event| event.may_go_back = true);
             }
             what => {
@@ -154,7 +164,10 @@ impl Checker {
         }
         let may_be = accepted != Acceptance::Late || self.is_superseded(key);
         promise!(self, S9: may_be, "{key:?} is late because of unconfirmed events");
-        let is_new = matches!(accepted, Acceptance::New | Acceptance::Late);
+        // A late one may be a revision.
+        let is_revision = accepted == Acceptance::Revised
+            || accepted == Acceptance::Late && self.stored.contains_key(&key);
+        let is_new = matches!(accepted, Acceptance::New | Acceptance::Late) && !is_revision;
         let is_known = self.stored.contains_key(&key);
         *self.stored.entry(key).or_default() |= !is_unconfirmed;
         if is_new {
@@ -177,7 +190,7 @@ impl Checker {
 
     fn find(&self, key: Key, is: impl Fn(&Event) -> bool) -> bool {
         let mut events = self.events.values();
-        events.any(|event| event.key == key && is(event))
+        events.any(|event| event.key.is_of_stage(key) && is(event))
     }
 
     /// The task of an event, and how often its handlers have started.
@@ -211,6 +224,9 @@ impl Checker {
 
     fn state(&mut self, event: EventId, key: Key, shown: Shown) {
         let at = self.at;
+        let mut others = self.events.iter();
+        let other = others.find(|(id, other)| **id != event && other.key == key);
+        promise!(self, S2: other.is_none(), "{key:?} is two events");
         let ready_at = match shown.state {
             StateName::Claimed | StateName::Waiting => shown.until,
             _ => at,
@@ -227,6 +243,7 @@ impl Checker {
             latest: None,
             settled_by: None,
             begun: 0,
+            handled: None,
             told_dead: false,
             gave_up: None,
             may_go_back: false,
@@ -253,7 +270,10 @@ impl Checker {
         let Some(event) = self.events.remove(&event) else {
             return;
         };
-        self.stored.remove(&event.key);
+        if !self.find(event.key, |_| true) {
+            let first = Key::first(event.key.task, event.key.stage);
+            self.stored.remove(&first);
+        }
         let kept_for = match event.shown.state {
             StateName::Done | StateName::Superseded => self.plan.knobs.keys_for_ms,
             StateName::Dead => 2 * self.plan.knobs.keys_for_ms,
@@ -282,11 +302,11 @@ fn shown(record: &EventRecord, now: Millis, before: Option<Shown>) -> Shown {
         (0, Some(ended)) => ended.until,
         (left, _) => now + left,
     };
-    let (attempts, lapses) = (record.attempts, record.lapses);
     Shown {
         state,
         until,
-        attempts,
-        lapses,
+        attempts: record.attempts,
+        lapses: record.lapses,
+        results: record.results,
     }
 }

@@ -23,8 +23,8 @@ impl Checker {
             What::Ends(kind) if kind.holds_up() => self.faults -= 1,
             What::OperationFails("wait", FaultKind::StoreFull | FaultKind::LosesAnswer) => {}
             What::OperationFails("wait", _) => excused_until += HANGING,
-            What::OperationFails(..) | What::RedriveResult(..) => {}
-            What::Granted(..) | What::SettleResult(..) => {
+            What::OperationFails(..) | What::Redriven(..) => {}
+            What::Granted(..) | What::Settled(..) => {
                 if !self.has_free_place() || self.has_suspect() {
                     self.full_until = entry.at;
                 }

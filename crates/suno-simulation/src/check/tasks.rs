@@ -60,7 +60,7 @@ impl Checker {
         let Some(stage) = plan.end() else {
             return known.is_told_given_up || known.has_end;
         };
-        let key = Key { task, stage };
+        let key = Key::first(task, stage);
         let is_handled =
             |event: &Event| matches!(event.shown.state, StateName::Done | StateName::Dead);
         // A forged end may have been accepted, and an event may be forgotten.
@@ -91,16 +91,27 @@ impl Checker {
     pub(super) fn handler(&mut self, what: &What) {
         let by = self.by;
         match what {
-            What::Begun(ticket, key) => {
+            What::Begun(ticket, key, tracks) => {
                 self.goes_forward(*ticket, *key);
+                self.says_more_than_before(*ticket, *key, *tracks);
                 let other = self.handlers.insert((by, key.task), (*ticket, false));
                 promise!(self, S3: other.is_none(), "{ticket:?} begins beside {other:?}");
-                self.change(&ticket.event, |event| event.begun += 1);
+                self.change(&ticket.event, |event| {
+                    event.begun += 1;
+                    let has_succeeded = event.handled.is_some_and(|(_, succeeded)| succeeded);
+                    event.handled = Some((*tracks, has_succeeded));
+                });
             }
             What::Stepped(ticket, key) => self.is_fresh(*ticket, *key),
             What::Ended(ticket, key, end) => {
                 self.is_fresh(*ticket, *key);
                 self.handlers.remove(&(by, key.task));
+                if *end == "succeeds" {
+                    let succeeded = |event: &mut Event| {
+                        event.handled = event.handled.map(|(tracks, _)| (tracks, true));
+                    };
+                    self.change(&ticket.event, succeeded);
+                }
                 if *end == "gives up" {
                     let given_up = |event: &mut Event| event.gave_up = event.latest;
                     self.change(&ticket.event, given_up);
@@ -126,12 +137,14 @@ impl Checker {
         promise!(self, S3: !is_stale, "{ticket:?} goes on although its task is claimed by another");
     }
 
-    /// No later stage of the task may be done.
+    /// No later stage of the task, and no later revision that was handled, may be done.
     fn goes_forward(&mut self, ticket: Ticket, key: Key) {
         let rank = key.stage.stage().rank();
         let is_later = |event: &&Event| {
             let is_done = event.key.task == key.task && event.shown.state == StateName::Done;
-            is_done && rank.is_some() && event.key.stage.stage().rank() > rank
+            let is_stage = rank.is_some() && event.key.stage.stage().rank() > rank;
+            let is_revision = event.key.is_of_stage(key) && event.key.revision > key.revision;
+            is_done && (is_stage || (is_revision && event.begun > 0))
         };
         let later = self.events.values().find(is_later).map(|event| event.key);
         let event = self.events.get(&ticket.event);

@@ -21,6 +21,8 @@ fn every_mistake_breaks_its_promise() {
         ("grants-by-number", "E4"),
         ("wall-clock", ""),
         ("suspects-together", "S8"),
+        ("handles-every-revision", "S10"),
+        ("sees-no-revisions", "S11"),
         ("forged-counts", "S9"),
     ] {
         let options = format!(r#"{{"runs":200,"mutant":"{mutant}"}}"#);

@@ -49,7 +49,7 @@ impl Scene {
         let song = "INSERT INTO songs VALUES ('t')";
         transaction.execute(song, ()).unwrap();
         let settled = settle_in(&transaction, ticket).unwrap();
-        if commits && settled == SettleResult::SettleResult {
+        if commits && settled == SettleResult::Settled {
             transaction.commit().unwrap();
         }
         settled
@@ -66,7 +66,7 @@ impl Scene {
 async fn a_row_of_the_handler_and_the_end_of_the_event_are_one_commit() {
     let scene = Scene::new();
     let ticket = scene.claim_one(1).await;
-    assert_eq!(scene.handle(&ticket, true), SettleResult::SettleResult);
+    assert_eq!(scene.handle(&ticket, true), SettleResult::Settled);
     assert_eq!(scene.store.counts().await.unwrap().done, 1);
     // Once more, as after an answer that got lost: nothing is written twice.
     assert_eq!(scene.handle(&ticket, true), SettleResult::AlreadySettled);
@@ -81,12 +81,12 @@ async fn a_row_of_the_handler_and_the_end_of_the_event_are_one_commit() {
 async fn a_transaction_that_is_rolled_back_leaves_the_event_claimed() {
     let scene = Scene::new();
     let ticket = scene.claim_one(1).await;
-    assert_eq!(scene.handle(&ticket, false), SettleResult::SettleResult);
+    assert_eq!(scene.handle(&ticket, false), SettleResult::Settled);
     assert_eq!(
         (scene.songs(), scene.store.counts().await.unwrap().claimed),
         (0, 1)
     );
-    assert_eq!(scene.handle(&ticket, true), SettleResult::SettleResult);
+    assert_eq!(scene.handle(&ticket, true), SettleResult::Settled);
     assert_eq!(
         (scene.songs(), scene.store.counts().await.unwrap().done),
         (1, 1)

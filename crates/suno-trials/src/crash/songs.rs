@@ -80,7 +80,7 @@ fn keep(
         transaction = begin(connection)?;
     }
     match settle_in(&transaction, ticket)? {
-        SettleResult::SettleResult => Ok(transaction.commit()?),
+        SettleResult::Settled => Ok(transaction.commit()?),
         // Another handler has the event: the row must be rolled back.
         settled => Err(HandlerError::retry(format!("not settled: {settled:?}"))),
     }

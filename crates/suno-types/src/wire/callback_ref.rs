@@ -3,15 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::value::to_raw_value;
-
 use super::track::{TrackParts, owned_tracks};
-use crate::callback::{Job, stage};
 use crate::extra::ExtraRef;
-use crate::{Callback, CallbackType, Code, Extra, Stage, TaskId, Track, TrackRef};
+use crate::track::result;
+use crate::{Callback, CallbackType, Code, Product, Stage, TaskId, TrackRef};
 
-/// A callback that borrows its texts from the body. It gives access to the members that distinguish
-/// one delivery from another.
+/// A callback that borrows its texts from the body, if it is of the usual shape. It gives access to
+/// what distinguishes one delivery from another.
 ///
 /// A body decodes to this type exactly if it decodes to a [`Callback`], with the same errors.
 ///
@@ -24,55 +22,145 @@ use crate::{Callback, CallbackType, Code, Extra, Stage, TaskId, Track, TrackRef}
 /// assert_eq!(callback.into_owned().msg, "failed");
 /// # Ok::<(), suno_types::DecodeError>(())
 /// ```
-pub struct CallbackRef<'a> {
+pub struct CallbackRef<'a>(Shape<'a>);
+
+/// The shape of a body.
+enum Shape<'a> {
+    Plain(PlainCallback<'a>),
+    Unusual(Box<Callback>),
+}
+
+/// A callback of the usual shape: songs, with `callbackType`, spelled as callbacks are.
+pub(super) struct PlainCallback<'a> {
     /// Checked to be an id.
     pub(super) task_id: Cow<'a, str>,
     pub(super) code: Code,
     pub(super) msg: Cow<'a, str>,
     pub(super) extra: ExtraRef<'a>,
-    pub(super) data: DataRef<'a>,
+    pub(super) callback_type: Cow<'a, str>,
+    pub(super) tracks: Vec<TrackParts<'a>>,
+    pub(super) error: Option<Cow<'a, str>>,
 }
 
-impl CallbackRef<'_> {
+impl<'a> CallbackRef<'a> {
+    pub(super) fn plain(plain: PlainCallback<'a>) -> Self {
+        Self(Shape::Plain(plain))
+    }
+
+    pub(super) fn unusual(callback: Callback) -> Self {
+        Self(Shape::Unusual(Box::new(callback)))
+    }
+
+    fn as_plain(&self) -> Option<&PlainCallback<'a>> {
+        match &self.0 {
+            Shape::Plain(plain) => Some(plain),
+            Shape::Unusual(_) => None,
+        }
+    }
+
+    fn as_unusual(&self) -> Option<&Callback> {
+        match &self.0 {
+            Shape::Plain(_) => None,
+            Shape::Unusual(callback) => Some(callback),
+        }
+    }
+
     /// The id of the task: 1 to 128 visible ASCII characters.
     #[must_use]
     pub fn task_id(&self) -> &str {
-        &self.task_id
+        match &self.0 {
+            Shape::Plain(plain) => &plain.task_id,
+            Shape::Unusual(callback) => callback.task_id.as_str(),
+        }
     }
 
     /// Copies the id of the task.
     #[must_use]
     pub fn to_task_id(&self) -> TaskId {
-        TaskId::checked(&*self.task_id)
+        TaskId::checked(self.task_id())
     }
 
     /// The code of the outcome. Any code but 200 is a failure.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.code
+        match &self.0 {
+            Shape::Plain(plain) => plain.code,
+            Shape::Unusual(callback) => callback.code,
+        }
     }
 
-    /// The stage that the callback reports.
+    /// The stage that the callback reports, as in [`Callback::stage`].
     #[must_use]
     pub fn stage(&self) -> Stage {
-        let state = self.data.job.as_ref().map(|job| &*job.state);
-        stage(self.code, state, self.data.callback_type.as_deref())
+        match &self.0 {
+            Shape::Plain(plain) => Stage::derive(plain.code, Some(&plain.callback_type)),
+            Shape::Unusual(callback) => callback.stage(),
+        }
+    }
+
+    /// Returns whether a word for the stage was sent, as in [`Callback::has_stage_word`].
+    #[must_use]
+    pub fn has_stage_word(&self) -> bool {
+        self.as_unusual().is_none_or(Callback::has_stage_word)
+    }
+
+    /// What the task makes, as in [`Callback::product`].
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.as_unusual().map_or(Product::SONG, Callback::product)
     }
 
     /// The tracks in the order in which they were sent.
     pub fn tracks(&self) -> impl Iterator<Item = TrackRef<'_>> {
-        let of_job = self.data.job.iter().flat_map(|job| &job.result.tracks);
-        let tracks = self.data.tracks.iter().map(|track| track.view());
-        tracks.chain(of_job.map(TrackRef::from))
+        let plain = self.as_plain().into_iter().flat_map(|plain| &plain.tracks);
+        let unusual = self.as_unusual().into_iter();
+        let unusual = unusual.flat_map(|callback| &callback.tracks);
+        plain
+            .map(TrackParts::view)
+            .chain(unusual.map(TrackRef::from))
+    }
+
+    /// A text for each result that is ready, as in [`Callback::results`].
+    pub fn results(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let plain = self.as_plain().into_iter();
+        let plain = plain.flat_map(|plain| plain.tracks.iter().map(TrackParts::view).enumerate());
+        let plain = plain.filter(|(_, track)| track.is_ready);
+        let unusual = self.as_unusual().into_iter();
+        plain
+            .map(|(position, track)| result(position, track.id))
+            .chain(unusual.flat_map(Callback::results))
+    }
+
+    /// The number of results that are ready.
+    #[must_use]
+    pub fn result_count(&self) -> usize {
+        match &self.0 {
+            Shape::Plain(plain) => {
+                let tracks = plain.tracks.iter().map(TrackParts::view);
+                tracks.filter(|track| track.is_ready).count()
+            }
+            Shape::Unusual(callback) => callback.result_count(),
+        }
     }
 
     /// Copies the texts into a [`Callback`].
     #[must_use]
     pub fn into_owned(self) -> Callback {
+        match self.0 {
+            Shape::Plain(plain) => plain.into_owned(),
+            Shape::Unusual(callback) => *callback,
+        }
+    }
+}
+
+impl PlainCallback<'_> {
+    fn into_owned(self) -> Callback {
         let mut callback = Callback::new(TaskId::checked(self.task_id), self.code);
         callback.msg = self.msg.into_owned();
+        callback.callback_type = Some(CallbackType::from(&*self.callback_type));
+        callback.error = self.error.map(Cow::into_owned);
+        callback.tracks = owned_tracks(self.tracks);
         callback.extra = self.extra.into();
-        self.data.write_into(&mut callback);
         callback
     }
 }
@@ -81,58 +169,9 @@ impl CallbackRef<'_> {
 impl fmt::Debug for CallbackRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallbackRef")
-            .field("task_id", &self.task_id)
-            .field("code", &self.code)
+            .field("task_id", &self.task_id())
+            .field("code", &self.code())
             .field("stage", &self.stage())
             .finish_non_exhaustive()
     }
-}
-
-/// The object `data` of a callback, borrowed from the body.
-#[derive(Debug)]
-pub(super) struct DataRef<'de> {
-    pub(super) callback_type: Option<Cow<'de, str>>,
-    pub(super) tracks: Vec<TrackParts<'de>>,
-    pub(super) error: Option<Cow<'de, str>>,
-    pub(super) extra: ExtraRef<'de>,
-    pub(super) job: Option<JobRef<'de>>,
-    /// The members that only the other dialect uses, with their names.
-    pub(super) unused: Vec<(&'static str, Cow<'de, str>)>,
-}
-
-/// The members that only the jobs dialect has. Its tracks are JSON inside a JSON string, so that
-/// they cannot be borrowed.
-#[derive(Debug)]
-pub(super) struct JobRef<'de> {
-    pub(super) state: Cow<'de, str>,
-    pub(super) result: JobTracks,
-}
-
-impl DataRef<'_> {
-    /// Copies the members into a callback.
-    pub(super) fn write_into(self, callback: &mut Callback) {
-        callback.callback_type = self.callback_type.map(|word| CallbackType::from(&*word));
-        callback.tracks = owned_tracks(self.tracks);
-        callback.error = self.error.map(Cow::into_owned);
-        callback.data_extra = self.extra.into();
-        if let Some(job) = self.job {
-            callback.tracks = job.result.tracks;
-            callback.job = Some(Job {
-                state: job.state.into(),
-                result_extra: job.result.extra,
-            });
-        }
-        for (name, text) in self.unused {
-            if let Ok(raw) = to_raw_value(&text) {
-                callback.data_extra.keep(name.into(), raw);
-            }
-        }
-    }
-}
-
-/// The content of `resultJson`.
-#[derive(Debug)]
-pub(super) struct JobTracks {
-    pub(super) tracks: Vec<Track>,
-    pub(super) extra: Extra,
 }

@@ -8,9 +8,9 @@ use super::member::{Member, Num, Raw, Text};
 use super::object::{UnknownLeft, object};
 use super::one_task_id;
 use super::track::extra;
-use crate::envelope::sealed::Sealed;
+use crate::envelope::sealed::{Answer, Sealed};
 use crate::error::DecodeErrorKind;
-use crate::{Code, Credits, DecodeError, Envelope, Json, Payload, SubmittedTask, TaskId};
+use crate::{Credits, DecodeError, Envelope, Json, Payload, SubmittedTask, TaskId};
 
 impl<T: Payload> Envelope<T> {
     /// Reads an answer.
@@ -22,16 +22,15 @@ impl<T: Payload> Envelope<T> {
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let envelope = super::parse::<Member<EnvelopeBody<'_>>>(body)?.into_envelope()?;
         let mut extra = envelope.extra;
-        let data = match envelope.data {
-            Some(raw) if envelope.code == Code::SUCCESS => {
-                Some(T::read(raw.get()).map_err(|err| err.inside("data"))?)
-            }
-            Some(raw) => {
-                extra.keep("data".into(), raw.to_owned());
-                None
-            }
-            None => None,
+        let answer = Answer {
+            code: envelope.code,
+            data: envelope.data,
+            extra: &extra,
         };
+        let data = T::read(&answer).map_err(|err| err.inside("data"))?;
+        if let (None, Some(raw)) = (&data, envelope.data) {
+            extra.keep("data".into(), raw.to_owned());
+        }
         Ok(Self {
             code: envelope.code,
             msg: envelope.msg,
@@ -50,28 +49,32 @@ impl<T: Payload> Envelope<T> {
 impl Sealed for SubmittedTask {}
 
 impl Payload for SubmittedTask {
-    fn read(data: &str) -> Result<Self, DecodeError> {
-        super::parse_text::<Member<SubmittedTaskData<'_>>>(data)?.into_submitted()
+    fn read(answer: &Answer<'_>) -> Result<Option<Self>, DecodeError> {
+        let read = |data: &RawValue| {
+            super::parse_text::<Member<SubmittedTaskData<'_>>>(data.get())?.into_submitted()
+        };
+        answer.success().map(read).transpose()
     }
 }
 
 impl Sealed for Credits {}
 
 impl Payload for Credits {
-    fn read(data: &str) -> Result<Self, DecodeError> {
-        let credits = super::parse_text::<Member<Num<'_>>>(data)?.float("")?;
-        credits
-            .map(Self)
-            .ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, ""))
+    fn read(answer: &Answer<'_>) -> Result<Option<Self>, DecodeError> {
+        let read = |data: &RawValue| {
+            let credits = super::parse_text::<Member<Num<'_>>>(data.get())?.float("")?;
+            let missing = || DecodeError::new(DecodeErrorKind::Missing, "");
+            credits.map(Self).ok_or_else(missing)
+        };
+        answer.success().map(read).transpose()
     }
 }
 
 impl Sealed for Json {}
 
 impl Payload for Json {
-    fn read(data: &str) -> Result<Self, DecodeError> {
-        let raw: &RawValue = super::parse_text(data)?;
-        Ok(Self(raw.to_owned()))
+    fn read(answer: &Answer<'_>) -> Result<Option<Self>, DecodeError> {
+        Ok(answer.success().map(|data| Self(data.to_owned())))
     }
 }
 

@@ -139,18 +139,21 @@ impl<'de> Member<Text<'de>> {
     }
 }
 
-/// An array of tracks. At most `TRACKS_MAX + 1` of them are kept, enough to report too many.
-impl<'de, T: Deserialize<'de>> Shape<'de> for Vec<T> {
+/// An array. At most `MAX + 1` of its elements are kept, enough to report too many.
+#[derive(Debug)]
+pub(crate) struct Items<T, const MAX: usize>(pub(crate) Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Shape<'de> for Items<T, MAX> {
     fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
-        let mut items = Self::new();
-        while items.len() <= DecodeError::TRACKS_MAX {
+        let mut items = Vec::new();
+        while items.len() <= MAX {
             match seq.next_element()? {
                 Some(item) => items.push(item),
-                None => return Ok(Some(items)),
+                None => return Ok(Some(Self(items))),
             }
         }
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Some(items))
+        Ok(Some(Self(items)))
     }
 }
 

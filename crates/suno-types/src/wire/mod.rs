@@ -1,8 +1,9 @@
 //! Decoding and encoding: private mirrors of the JSON objects on the wire.
 //!
-//! Reading never fails on a member of an unexpected type. Each member is read into a [`Member`],
-//! and the conversion to the public types, which knows the path, decides. So the bytes are read
-//! once, every error is typed, and no error text of another crate is interpreted.
+//! A callback of the usual shape is read in one pass by `callback`: each member into a [`Member`],
+//! which never fails on a value of an unexpected type. If anything is unusual, `tolerant` reads the
+//! body again, member by member, and `derive` looks for results in all the shapes that are known. So
+//! every error is typed, and no error text of another crate is interpreted.
 //!
 //! The functions that decode and encode are here too, so that the public types need nothing of this
 //! module.
@@ -10,11 +11,17 @@
 mod callback;
 mod callback_ref;
 mod depth;
+mod derive;
+mod encode;
 mod envelope;
 mod member;
+mod members;
+mod midi;
 mod object;
+mod outputs;
 mod record;
 mod request;
+mod tolerant;
 mod track;
 
 use std::borrow::Cow;
@@ -58,7 +65,8 @@ fn write<T: serde::Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// The one task id of a body that can name it in several places, each given with its path. An id
-/// that is in none of them is reported as missing at the `usual` place.
+/// that is in none of them is reported as missing at the `usual` place, and one that is not a string
+/// counts as absent.
 fn one_task_id<'de, const N: usize>(
     usual: (&'static str, Member<Text<'de>>),
     others: [(&'static str, Member<Text<'de>>); N],
@@ -66,7 +74,7 @@ fn one_task_id<'de, const N: usize>(
     let usual_path = usual.0;
     let mut found: Option<Cow<'de, str>> = None;
     for (path, member) in others.into_iter().chain([usual]) {
-        let Some(text) = member.text(path)? else {
+        let Member::Is(Text(text)) = member else {
             continue;
         };
         crate::id::check_id(&text)

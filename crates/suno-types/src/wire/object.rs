@@ -6,9 +6,13 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use serde_json::value::RawValue;
 
+use super::member::Shape;
 use crate::DecodeError;
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
+
+/// The maximum number of members that this version knows in any one object, with room to spare.
+const KNOWN_MEMBERS_MAX: usize = 64;
 
 /// The number of unknown members that a text may still have. All objects of the text share one
 /// count.
@@ -20,7 +24,7 @@ impl UnknownLeft {
         Self(DecodeError::UNKNOWN_MEMBERS_MAX)
     }
 
-    fn take(&mut self, count: usize) -> Result<(), DecodeError> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<(), DecodeError> {
         let left = self.0.checked_sub(count);
         self.0 = left.ok_or_else(|| DecodeError::new(DecodeErrorKind::TooManyMembers, ""))?;
         Ok(())
@@ -30,7 +34,7 @@ impl UnknownLeft {
 /// The unknown members of an object, and its duplicates.
 #[derive(Debug, Default)]
 pub(crate) struct Rest<'de> {
-    /// The unknown members in the order in which they were sent, at most one more than allowed.
+    /// The unknown members in the order in which they were sent, at most some more than allowed.
     /// Duplicates are searched later, when the number is known to be small.
     unknown: Vec<(Cow<'de, str>, &'de RawValue)>,
     /// The known members that occur twice, each once.
@@ -46,8 +50,14 @@ impl<'de> Rest<'de> {
 
     /// Returns the unknown members, if there are not too many and no key occurs twice.
     pub(crate) fn check(self, left: &mut UnknownLeft) -> Result<ExtraRef<'de>, DecodeError> {
-        self.check_known()?;
         left.take(self.unknown.len())?;
+        self.into_members()
+    }
+
+    /// Returns the unknown members, if no key occurs twice, without counting them: some of them are
+    /// still to be taken.
+    pub(crate) fn into_members(self) -> Result<ExtraRef<'de>, DecodeError> {
+        self.check_known()?;
         ExtraRef::new(self.unknown).map_err(|name| duplicate_key(&name))
     }
 
@@ -117,7 +127,7 @@ pub(crate) fn keep<'de, A: MapAccess<'de>>(
     name: Cow<'de, str>,
     map: &mut A,
 ) -> Result<(), A::Error> {
-    if rest.unknown.len() > DecodeError::UNKNOWN_MEMBERS_MAX {
+    if rest.unknown.len() > DecodeError::UNKNOWN_MEMBERS_MAX + KNOWN_MEMBERS_MAX {
         return skip(rest, name, map);
     }
     rest.unknown.push((name, map.next_value()?));
@@ -141,6 +151,20 @@ macro_rules! head {
             skip, $(#[$meta])* $name<'de> { $($field: $type = $key,)* }
         }
     };
+}
+
+/// An object with all its members, of which none is known yet.
+#[derive(Debug)]
+pub(crate) struct Open<'de>(pub(crate) Rest<'de>);
+
+impl<'de> Shape<'de> for Open<'de> {
+    fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
+        let mut rest = Rest::default();
+        while let Some(Key(key)) = map.next_key()? {
+            keep(&mut rest, key, &mut map)?;
+        }
+        Ok(Some(Self(rest)))
+    }
 }
 
 macro_rules! mirror {

@@ -1,235 +1,225 @@
-//! A task's record, in both dialects.
-
-use std::borrow::Cow;
+//! A task's record, of every product and in both dialects.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
-use super::callback::{JobResult, TracksOut, job_result};
-use super::member::{Member, Num, Text};
-use super::object::{UnknownLeft, object};
-use super::one_task_id;
-use super::track::{CamelTrack, Spelling, created_at, entry, extra, tracks};
-use crate::envelope::sealed::Sealed;
+use super::derive::{Derived, Place, is_list, take_error, word_name};
+use super::encode::Object;
+use super::members::{Ids, Members, is_object, open};
+use super::object::UnknownLeft;
+use super::track::{Moment, Spelling, TracksOut, take_kind};
+use crate::callback::Callback;
+use crate::envelope::sealed::{Answer, Sealed};
 use crate::error::DecodeErrorKind;
-use crate::{DecodeError, Envelope, Extra, Payload, TaskId, TaskRecord, TaskStatus};
+use crate::record::Form;
+use crate::{CallbackType, Code, DecodeError, Envelope, Extra, Payload, Stage, TaskId, TaskRecord};
+use crate::{Product, TaskStatus, Track};
 
 impl TaskRecord {
-    /// Reads the answer to a poll. `data` is `None` while the task is not visible.
+    /// Reads the answer to a poll of any product. `data` is `None` while the task is not visible, and
+    /// while a recovery is running ([`Envelope::is_running`]).
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] if the body is not an envelope, or its data is not a record.
+    /// [`DecodeError`] if the body is not an envelope, or its data is not a record of one task.
     pub fn decode(body: &[u8]) -> Result<Envelope<Self>, DecodeError> {
         Envelope::decode(body)
     }
+
+    /// Converts the record to the callback with the same content, so that polls and callbacks can
+    /// be handled alike; `None` if the record reports no stage yet.
+    ///
+    /// A failure without a code gets [`Code::GENERATION_FAILED`]. All members are kept but those with
+    /// the callback URL, `param` among them, because the URL can contain a token.
+    #[must_use]
+    pub fn to_callback(&self) -> Option<Callback> {
+        let stage = self.stage()?;
+        let mut callback = Callback::new(self.task_id.clone(), self.code(&stage));
+        if stage == Stage::Failed {
+            callback.msg = self.error_message.clone().unwrap_or_default();
+        }
+        // The members are those that encoding writes, so that neither knows more than the other.
+        match self.list() {
+            Some(list) => callback.extra.keep("data".into(), list.to_owned()),
+            None => {
+                callback.callback_type = Some(CallbackType::from(match &stage {
+                    Stage::Failed => "error",
+                    stage => stage.as_str(),
+                }));
+                callback.data_extra = self.members().unwrap_or_default();
+                callback.data_extra.remove(&["taskId"]);
+                callback.data_extra.remove(&SECRETS);
+            }
+        }
+        // What was kept has what else the callback says.
+        callback.tracks.clone_from(&self.tracks);
+        Some(Callback::decode(&callback.encode()).unwrap_or(callback))
+    }
+
+    /// The members as they are encoded.
+    fn members(&self) -> Option<Extra> {
+        let json = serde_json::to_string(self).ok()?;
+        Some(open(&json).ok()?.into())
+    }
+
+    /// The array of tracks that is the whole record of a recovery.
+    fn list(&self) -> Option<&RawValue> {
+        let mut members = self.extra.raw().filter(|_| self.form == Form::List);
+        members.find_map(|(name, raw)| (name == "data").then_some(raw))
+    }
 }
+
+/// The members that repeat the callback URL (`PROTOCOL.md 4.12`, `4.21`).
+const SECRETS: [&str; 4] = ["param", "callbackUrl", "callBackUrl", "callback_url"];
 
 impl Sealed for TaskRecord {}
 
 impl Payload for TaskRecord {
-    fn read(data: &str) -> Result<Self, DecodeError> {
-        super::parse_text::<Member<RecordData<'_>>>(data)?.into_record()
-    }
-}
-
-object! {
-    /// A task's record.
-    RecordData<'de> {
-        task_id: Text<'de> = "taskId",
-        status: Text<'de> = "status",
-        kind: Text<'de> = "type",
-        operation_type: Text<'de> = "operationType",
-        response: RecordResponse<'de> = "response",
-        error_code: Num<'de> = "errorCode",
-        error_message: Text<'de> = "errorMessage",
-        created_at: Num<'de> = "createTime",
-        state: Text<'de> = "state",
-        result_json: Text<'de> = "resultJson",
-        fail_code: Num<'de> = "failCode",
-        fail_msg: Text<'de> = "failMsg",
-    }
-}
-
-object! {
-    /// The object `response` of a record.
-    RecordResponse<'de> {
-        task_id: Text<'de> = "taskId",
-        tracks: Vec<Member<CamelTrack<'de>>> = "sunoData",
-    }
-}
-
-impl Member<RecordData<'_>> {
-    fn into_record(self) -> Result<TaskRecord, DecodeError> {
-        let mut data = self.required("")?;
-        let has_response = matches!(data.response, Member::Is(_));
-        let mut response = std::mem::take(&mut data.response)
-            .optional("response")?
-            .unwrap_or_default();
-        let id = one_task_id(
-            ("taskId", std::mem::take(&mut data.task_id)),
-            [("response.taskId", std::mem::take(&mut response.task_id))],
-        )?;
-        let mut left = UnknownLeft::new();
-        let mut record = TaskRecord::new(TaskId::checked(id), TaskStatus::PENDING);
-        record.kind = std::mem::take(&mut data.kind).string("type")?;
-        record.operation_type = std::mem::take(&mut data.operation_type).string("operationType")?;
-        record.created_at = created_at(std::mem::take(&mut data.created_at), "createTime")?;
-        match (&data.state, &data.status) {
-            (Member::Is(_), Member::Absent | Member::Null) => {
-                data.read_job(&mut record, &mut left)?;
-                if has_response {
-                    record.keep_response(response, &mut left)?;
-                }
+    fn read(answer: &Answer<'_>) -> Result<Option<Self>, DecodeError> {
+        match answer.data {
+            Some(raw) if is_list(raw) => read_list(answer, raw),
+            Some(raw) if answer.is_success() => {
+                super::depth::check(raw.get())?;
+                read(open(raw.get())?).map(Some)
             }
-            _ => data.read_generation(response, &mut record, &mut left)?,
+            _ => Ok(None),
         }
-        Ok(record)
     }
 }
 
-/// An error code, or the JSON text of a word that was sent instead of one.
-enum ErrorCode<'de> {
-    None,
-    Number(crate::Code),
-    Word(&'de str),
-}
-
-fn error_code<'de>(member: Member<Num<'de>>, path: &str) -> Result<ErrorCode<'de>, DecodeError> {
-    let Some(json) = member.json(path)? else {
-        return Ok(ErrorCode::None);
+/// Reads an array of tracks, which is the record of a recovery if the envelope names its task.
+fn read_list(answer: &Answer<'_>, raw: &RawValue) -> Result<Option<TaskRecord>, DecodeError> {
+    let Some(task_id) = answer.task_id() else {
+        let is_wrong = answer.is_success();
+        let wrong = DecodeError::new(DecodeErrorKind::WrongType, "");
+        return if is_wrong { Err(wrong) } else { Ok(None) };
     };
-    match Num::integer_of(json) {
-        Ok(code) => Ok(ErrorCode::Number(crate::Code(code))),
-        Err(_) if json == "\"\"" => Ok(ErrorCode::None),
-        // The set of codes is open: a word is a failure, too.
-        Err(DecodeErrorKind::WrongType) if json.starts_with('"') => Ok(ErrorCode::Word(json)),
-        Err(kind) => Err(DecodeError::new(kind, path)),
+    let mut record = TaskRecord::new(task_id, TaskStatus::UNSPECIFIED);
+    record.form = Form::List;
+    if !answer.is_success() {
+        record.error_code = Some(answer.code);
     }
+    let derived = Derived::of_list(raw, "", &mut UnknownLeft::new())?;
+    record.tracks = derived.tracks;
+    record.reading = derived.reading;
+    record.extra.keep("data".into(), raw.to_owned());
+    Ok(Some(record))
 }
 
-impl TaskRecord {
-    fn take_error_code(&mut self, name: &str, code: ErrorCode<'_>) {
-        match code {
-            ErrorCode::None => {}
-            ErrorCode::Number(code) => self.error_code = Some(code),
-            ErrorCode::Word(json) => {
-                self.has_error_word = true;
-                self.keep_json(name, json);
-            }
-        }
+fn read(mut data: Members<'_>) -> Result<TaskRecord, DecodeError> {
+    let mut ids = Ids::default();
+    let mut response = match data.get("response").filter(|raw| is_object(raw)) {
+        Some(raw) => Some(open(raw.get()).map_err(|err| err.inside("response"))?),
+        None => None,
+    };
+    if let Some(response) = &mut response {
+        ids.take(response, &["taskId"], "response.")?;
     }
+    ids.take(&mut data, &["taskId", "task_id"], "")?;
+    let mut record = TaskRecord::new(ids.one("taskId")?, TaskStatus::UNSPECIFIED);
+    let mut left = UnknownLeft::new();
+    let derived = Derived::of_members(&data, &mut left)?;
+    let name = word_name(&data);
+    if let Some(word) = &derived.reading.word {
+        record.status = TaskStatus::from(&**word);
+    }
+    record.form = match name {
+        Some("status") => Form::Status,
+        Some("state") => Form::State,
+        _ => Form::Kept,
+    };
+    if record.form != Form::Kept {
+        data.remove(name.unwrap_or_default());
+    }
+    record.kind = data.take_string("type");
+    record.operation_type = data.take_string("operationType");
+    record.created_at = take_kind::<Moment>(&mut data, "createTime");
+    record.error_code = data.take_integer(record.form.fail_code()).map(Code);
+    record.error_message = take_error(&mut data, record.form.fail_msg());
+    let is_consumed = response.is_some_and(|rest| is_only_tracks(&rest, &derived));
+    if is_consumed && record.form == Form::Status {
+        data.remove("response");
+    }
+    record.tracks = derived.tracks;
+    record.reading = derived.reading;
+    // The status says it already, and songs need not be named.
+    record.reading.word = None;
+    let is_song = record.form == Form::Status && record.reading.hint == Some(Product::SONG);
+    record.reading.hint = record.reading.hint.filter(|_| !is_song);
+    left.take(data.len())?;
+    record.extra = data.into();
+    Ok(record)
 }
 
-impl RecordData<'_> {
-    fn read_generation(
-        self,
-        response: RecordResponse<'_>,
-        record: &mut TaskRecord,
-        left: &mut UnknownLeft,
-    ) -> Result<(), DecodeError> {
-        record.extra = self.rest.check(left)?.into();
-        let status = self.status.text("status")?;
-        let status = status.ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, "status"))?;
-        record.status = TaskStatus::from(&*status);
-        record.take_error_code("errorCode", error_code(self.error_code, "errorCode")?);
-        record.error_message = self.error_message.string("errorMessage")?;
-        record.tracks = tracks(response.tracks, "response.sunoData", left)?;
-        let rest = response.rest.check(left);
-        record.response_extra = rest.map_err(|err| err.inside("response"))?.into();
-        record.keep_text("state", self.state.text("state")?);
-        record.keep_text("resultJson", self.result_json.text("resultJson")?);
-        record.keep_text("failMsg", self.fail_msg.text("failMsg")?);
-        if let Some(json) = self.fail_code.json("failCode")? {
-            record.keep_json("failCode", json);
-        }
-        Ok(())
-    }
-
-    fn read_job(self, record: &mut TaskRecord, left: &mut UnknownLeft) -> Result<(), DecodeError> {
-        record.extra = self.rest.check(left)?.into();
-        let state = self.state.text("state")?.unwrap_or_default();
-        record.status = TaskStatus::from(&*state);
-        record.is_job = true;
-        record.take_error_code("failCode", error_code(self.fail_code, "failCode")?);
-        record.error_message = self.fail_msg.string("failMsg")?;
-        let result = JobResult::read(self.result_json.text("resultJson")?.as_deref(), left)?;
-        record.tracks = result.tracks;
-        record.response_extra = result.extra;
-        record.keep_text("errorMessage", self.error_message.text("errorMessage")?);
-        if let Some(json) = self.error_code.json("errorCode")? {
-            record.keep_json("errorCode", json);
-        }
-        Ok(())
-    }
+/// Returns whether the object `response` has nothing but tracks, spelled as records are, so that
+/// encoding writes it back and it need not be kept.
+fn is_only_tracks(response: &Members<'_>, derived: &Derived) -> bool {
+    let Some(tracks) = response.get("sunoData") else {
+        return response.is_empty();
+    };
+    let is_array = derived.tracks.is_empty() && super::members::is_empty(tracks);
+    let is_read = derived.place == Place::Response && derived.spelled.is_only(Spelling::Camel);
+    response.len() == 1 && (is_array || is_read)
 }
 
-impl TaskRecord {
-    fn keep_text(&mut self, name: &str, text: Option<Cow<'_, str>>) {
-        if let Some(raw) = text.and_then(|text| to_raw_value(&text).ok()) {
-            self.extra.keep(name.into(), raw);
+impl Form {
+    fn fail_code(self) -> &'static str {
+        match self {
+            Self::State => "failCode",
+            _ => "errorCode",
         }
     }
 
-    /// Keeps the object `response`, which a record of the jobs dialect usually does not have.
-    fn keep_response(
-        &mut self,
-        response: RecordResponse<'_>,
-        left: &mut UnknownLeft,
-    ) -> Result<(), DecodeError> {
-        let mut kept = Self::new(self.task_id.clone(), TaskStatus::PENDING);
-        kept.tracks = tracks(response.tracks, "response.sunoData", left)?;
-        let rest = response.rest.check(left);
-        kept.response_extra = rest.map_err(|err| err.inside("response"))?.into();
-        if let Ok(raw) = to_raw_value(&ResponseOut(&kept)) {
-            self.extra.keep("response".into(), raw);
-        }
-        Ok(())
-    }
-
-    fn keep_json(&mut self, name: &str, json: &str) {
-        if let Ok(raw) = RawValue::from_string(json.to_owned()) {
-            self.extra.keep(name.into(), raw);
+    fn fail_msg(self) -> &'static str {
+        match self {
+            Self::State => "failMsg",
+            _ => "errorMessage",
         }
     }
 }
 
 impl Serialize for TaskRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("taskId", self.task_id.as_str())?;
-        entry(&mut map, "type", &self.kind)?;
-        entry(&mut map, "operationType", &self.operation_type)?;
-        entry(&mut map, "createTime", &self.created_at)?;
-        let code = self.error_code.map(|code| code.0);
-        if self.is_job {
-            let result = job_result(&self.tracks, &self.response_extra)?;
-            map.serialize_entry("state", self.status.as_str())?;
-            map.serialize_entry("resultJson", &result)?;
-            entry(&mut map, "failCode", &code)?;
-            entry(&mut map, "failMsg", &self.error_message)?;
-        } else {
-            map.serialize_entry("status", self.status.as_str())?;
-            map.serialize_entry("response", &ResponseOut(self))?;
-            entry(&mut map, "errorCode", &code)?;
-            entry(&mut map, "errorMessage", &self.error_message)?;
+        if let Some(list) = self.list() {
+            return list.serialize(serializer);
         }
-        extra(&mut map, &self.extra)?;
-        map.end()
+        let said = Derived::again(&Extra::default(), &self.extra);
+        let mut object = Object::new(serializer.serialize_map(None)?, &self.extra);
+        object.field("taskId", &self.task_id.as_str())?;
+        object.optional("type", self.kind.as_ref())?;
+        object.optional("operationType", self.operation_type.as_ref())?;
+        object.optional("createTime", self.created_at.as_ref())?;
+        let status = self.status.as_str();
+        match self.form {
+            Form::State => object.field("state", &status)?,
+            Form::Status => object.field("status", &status)?,
+            // What was kept says it already.
+            _ if said.reading.word.as_deref() == Some(status) => {}
+            _ if self.status == TaskStatus::UNSPECIFIED => {}
+            _ => object.field("status", &status)?,
+        }
+        let is_response = self.form == Form::Status && self.extra.json("response").is_none();
+        if self.tracks != said.tracks || (self.tracks.is_empty() && is_response) {
+            object.field("response", &ResponseOut(self.task_id.clone(), &self.tracks))?;
+        }
+        let code = self.error_code.map(|code| code.0);
+        object.optional(self.form.fail_code(), code.as_ref())?;
+        let message = self.error_message.as_ref();
+        let message = message.filter(|_| self.error_message != said.error);
+        object.optional(self.form.fail_msg(), message)?;
+        object.end()
     }
 }
 
-struct ResponseOut<'a>(&'a TaskRecord);
+/// The object `response` of a record of songs.
+struct ResponseOut<'a>(TaskId, &'a [Track]);
 
 impl Serialize for ResponseOut<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(record) = self;
-        let rest: &Extra = &record.response_extra;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("taskId", record.task_id.as_str())?;
-        map.serialize_entry("sunoData", &TracksOut(&record.tracks, Spelling::Camel))?;
-        extra(&mut map, rest)?;
+        map.serialize_entry("taskId", self.0.as_str())?;
+        map.serialize_entry("sunoData", &TracksOut(self.1, Spelling::Camel))?;
         map.end()
     }
 }

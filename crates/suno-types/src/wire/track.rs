@@ -5,12 +5,16 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::member::{Member, Num, Text};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::member::{Items, Member, Num, Text};
+use super::members::{self, Members};
 use super::object::{UnknownLeft, object};
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
 use crate::track::ready_url;
-use crate::{CreatedAt, DecodeError, Track, TrackId, TrackRef};
+use crate::{CreatedAt, DecodeError, Extra, Track, TrackId, TrackRef};
 
 /// A kind of member, with the types and functions to read, check and own it.
 pub(crate) trait Kind<'de> {
@@ -97,11 +101,6 @@ macro_rules! track_members {
             SnakeTrack<'de> { $($field: <$kind as Kind<'de>>::Mirror = $snake,)* }
         }
 
-        object! {
-            /// A track with the keys of records.
-            CamelTrack<'de> { $($field: <$kind as Kind<'de>>::Mirror = $camel,)* }
-        }
-
         /// A track with checked members that are borrowed from the body.
         #[derive(Debug, Default)]
         pub(crate) struct TrackParts<'de> {
@@ -119,7 +118,7 @@ macro_rules! track_members {
             }
         }
 
-        impl<'de> TrackMirror<'de> for SnakeTrack<'de> {
+        impl<'de> SnakeTrack<'de> {
             fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError> {
                 Ok(TrackParts {
                     $($field: <$kind as Kind<'de>>::check(self.$field, $snake)?,)*
@@ -128,14 +127,17 @@ macro_rules! track_members {
             }
         }
 
-        impl<'de> TrackMirror<'de> for CamelTrack<'de> {
-            fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError> {
-                Ok(TrackParts {
-                    $($field: <$kind as Kind<'de>>::check(self.$field, $camel)?,)*
-                    extra: self.rest.check(left)?,
-                })
+        /// Takes the members of a track out of an object, in either spelling.
+        fn take_track(members: &mut Members<'_>, position: usize, spelled: &mut Spelled) -> Track {
+            Track {
+                position,
+                $($field: spelled.take::<$kind>(members, $snake, $camel),)*
+                extra: Extra::default(),
             }
         }
+
+        /// The keys of records that callbacks spell in another way.
+        const KEYS_OF_RECORDS: &[(&str, &str)] = &[$(($snake, $camel),)*];
 
         impl Serialize for SpelledTrack<'_> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -172,6 +174,16 @@ track_members! {
 }
 
 impl TrackParts<'_> {
+    /// Returns whether this is a track without doubt, with nothing in it that is spelled as in a
+    /// record.
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_track = self.id.is_some() || self.audio_url.is_some();
+        let mut respelled = KEYS_OF_RECORDS
+            .iter()
+            .filter(|(snake, camel)| snake != camel);
+        is_track && (self.extra.is_empty() || !respelled.any(|(_, camel)| self.extra.has(camel)))
+    }
+
     pub(crate) fn view(&self) -> TrackRef<'_> {
         TrackRef {
             id: self.id.as_deref(),
@@ -181,30 +193,27 @@ impl TrackParts<'_> {
     }
 }
 
-/// A mirror of a track.
-pub(crate) trait TrackMirror<'de> {
-    fn check(self, left: &mut UnknownLeft) -> Result<TrackParts<'de>, DecodeError>;
-}
+/// An array of tracks with the keys of callbacks.
+pub(crate) type SnakeTracks<'de> = Items<Member<SnakeTrack<'de>>, { DecodeError::TRACKS_MAX }>;
 
 /// Checks the tracks of the array at `path`. A null in the array is an unknown track, which keeps
 /// the positions of the tracks after it.
-pub(crate) fn checked_tracks<'de, T: TrackMirror<'de>>(
-    array: Member<Vec<Member<T>>>,
+pub(crate) fn checked_tracks<'de>(
+    array: Member<SnakeTracks<'de>>,
     path: &str,
     left: &mut UnknownLeft,
 ) -> Result<Vec<TrackParts<'de>>, DecodeError> {
-    let array = array.optional(path)?.unwrap_or_default();
+    let array = array.optional(path)?.map(|Items(items)| items);
+    let array = array.unwrap_or_default();
     if array.len() > DecodeError::TRACKS_MAX {
         return Err(DecodeError::new(DecodeErrorKind::OutOfRange, path));
     }
     let mut tracks = Vec::with_capacity(array.len());
-    for (position, member) in array.into_iter().enumerate() {
-        let track = match member.optional("") {
-            Ok(Some(mirror)) => mirror.check(left),
-            Ok(None) => Ok(TrackParts::default()),
-            Err(err) => Err(err),
-        };
-        tracks.push(track.map_err(|err| err.inside(&format!("{path}[{position}]")))?);
+    for member in array {
+        tracks.push(match member.optional(path)? {
+            Some(mirror) => mirror.check(left)?,
+            None => TrackParts::default(),
+        });
     }
     Ok(tracks)
 }
@@ -217,13 +226,87 @@ pub(crate) fn owned_tracks(parts: Vec<TrackParts<'_>>) -> Vec<Track> {
         .collect()
 }
 
-/// Checks the tracks of the array at `path`, as [`checked_tracks`] does, and copies them.
-pub(crate) fn tracks<'de, T: TrackMirror<'de>>(
-    array: Member<Vec<Member<T>>>,
+/// The spellings in which the keys of tracks were found.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spelled {
+    snake: bool,
+    camel: bool,
+}
+
+impl Spelled {
+    /// Tracks that are in no spelling: encoding them as tracks would write something else.
+    pub(super) fn none() -> Self {
+        Self {
+            snake: true,
+            camel: true,
+        }
+    }
+
+    /// Returns whether encoding in this spelling writes everything back under the same keys.
+    pub(super) fn is_only(self, spelling: Spelling) -> bool {
+        match spelling {
+            Spelling::Snake => !self.camel,
+            Spelling::Camel => !self.snake,
+        }
+    }
+
+    /// Takes a member that is of the right type in one of its spellings.
+    fn take<'a, K: Kind<'a>>(
+        &mut self,
+        members: &mut Members<'a>,
+        snake: &'static str,
+        camel: &'static str,
+    ) -> Option<K::Owned>
+    where
+        Member<K::Mirror>: Deserialize<'a>,
+    {
+        if let Some(value) = take_kind::<K>(members, snake) {
+            self.snake |= snake != camel;
+            return Some(value);
+        }
+        let value = take_kind::<K>(members, camel).filter(|_| snake != camel)?;
+        self.camel = true;
+        Some(value)
+    }
+}
+
+/// Takes a member out, if it is of the right type. What means the same as null is taken too.
+pub(super) fn take_kind<'a, K: Kind<'a>>(members: &mut Members<'a>, name: &str) -> Option<K::Owned>
+where
+    Member<K::Mirror>: Deserialize<'a>,
+{
+    let member = serde_json::from_str(members.get(name)?.get()).ok()?;
+    let value = K::check(member, name).ok()?;
+    members.remove(name);
+    value.map(K::own)
+}
+
+/// Reads the tracks in these elements of the array at `path`, in either spelling. An element that is
+/// no object is an unknown track, which keeps the positions of the tracks after it.
+pub(super) fn lenient_tracks(
+    items: &[&RawValue],
     path: &str,
     left: &mut UnknownLeft,
-) -> Result<Vec<Track>, DecodeError> {
-    checked_tracks(array, path, left).map(owned_tracks)
+) -> Result<(Vec<Track>, Spelled), DecodeError> {
+    let mut spelled = Spelled::default();
+    let mut tracks = Vec::with_capacity(items.len());
+    for (position, item) in items.iter().enumerate() {
+        if !members::is_object(item) {
+            let is_null = members::is_null(item);
+            if !is_null {
+                spelled = Spelled::none();
+            }
+            tracks.push(Track::new(position));
+            continue;
+        }
+        let inside = |err: DecodeError| err.inside(&format!("{path}[{position}]"));
+        let mut members = members::open(item.get()).map_err(inside)?;
+        let mut track = take_track(&mut members, position, &mut spelled);
+        left.take(members.len()).map_err(inside)?;
+        track.extra = members.into();
+        tracks.push(track);
+    }
+    Ok((tracks, spelled))
 }
 
 /// Reads a time in either form: a number of milliseconds, or text (`PROTOCOL.md 7.19`).
@@ -255,7 +338,7 @@ impl Track {
 }
 
 /// The spelling of a track's keys.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spelling {
     Snake,
     Camel,
@@ -263,6 +346,15 @@ pub(crate) enum Spelling {
 
 /// A track to encode.
 pub(crate) struct SpelledTrack<'a>(pub(crate) &'a Track, pub(crate) Spelling);
+
+/// Tracks to encode.
+pub(super) struct TracksOut<'a>(pub(super) &'a [Track], pub(super) Spelling);
+
+impl Serialize for TracksOut<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|track| SpelledTrack(track, self.1)))
+    }
+}
 
 /// Writes a member, if it has a value.
 pub(crate) fn entry<M: SerializeMap, T: Serialize>(

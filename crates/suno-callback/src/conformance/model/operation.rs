@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::super::scene::dead;
+use super::plain::Said;
 use crate::store::{Redrive, Settlement};
 
 pub(super) const TASKS: [&str; 3] = ["a", "b", "c"];
@@ -17,7 +18,7 @@ pub(super) enum Operation {
     Accept {
         task: usize,
         word: usize,
-        duration: u32,
+        said: Said,
         unconfirmed: bool,
     },
     /// A worker settles some of its tickets, and claims.
@@ -94,11 +95,13 @@ fn claim() -> impl Strategy<Value = Operation> {
 
 fn accept() -> impl Strategy<Value = Operation> {
     let unconfirmed = prop::bool::weighted(0.4);
-    (0..TASKS.len(), 0..WORDS.len(), 0..3_u32, unconfirmed).prop_map(
-        |(task, word, duration, unconfirmed)| Operation::Accept {
+    // Fewer different contents than an event keeps conflicts.
+    let said = (0..2_u32, 1..8_u16).prop_map(|(duration, results)| Said { duration, results });
+    (0..TASKS.len(), 0..WORDS.len(), said, unconfirmed).prop_map(
+        |(task, word, said, unconfirmed)| Operation::Accept {
             task,
             word,
-            duration,
+            said,
             unconfirmed,
         },
     )

@@ -5,7 +5,7 @@
 use suno_types::Stage;
 
 use super::operation::How;
-use crate::store::bounds::{LAPSES_SUSPECT, NUDGES_MAX};
+use crate::store::bounds::{LAPSES_SUSPECT, NUDGES_MAX, REVISIONS_MAX};
 use crate::store::{
     Acceptance, Decision, ExtendResult, Redrive, RedriveResult, SettleResult, StateName,
 };
@@ -13,14 +13,22 @@ use crate::store::{
 /// The lease of claims in the model, in seconds.
 pub(super) const LEASE: u64 = 60;
 
+/// What a delivery says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) duration: u32,
+    pub(super) results: u16,
+}
+
 /// An event; its number is its index in the list.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
     pub(super) task: usize,
     pub(super) stage: Stage,
+    pub(super) revision: u32,
     pub(super) unconfirmed: bool,
     /// The content of the event, followed by that of its conflicts.
-    pub(super) said: Vec<u32>,
+    pub(super) said: Vec<Said>,
     pub(super) state: State,
     pub(super) attempts: u32,
     pub(super) lapses: u32,
@@ -75,11 +83,47 @@ fn rank(stage: &Stage) -> u8 {
 }
 
 impl Event {
-    fn supersedes(&self, stage: &Stage) -> bool {
-        let counts = !self.unconfirmed || self.state == State::Done;
+    /// Whether what it says was shown to be true or was handled.
+    fn is_shown(&self) -> bool {
+        !self.unconfirmed || (self.revision == 0 && self.state == State::Done)
+    }
+
+    fn makes_late(&self, stage: &Stage) -> bool {
         let is_other_last = rank(stage) == 3 && rank(&self.stage) == 3 && self.stage != *stage;
         let is_earlier = rank(stage) > 0 && rank(stage) < rank(&self.stage);
-        counts && (is_earlier || is_other_last)
+        self.is_shown() && (is_earlier || is_other_last)
+    }
+
+    fn supersedes(&self, other: &Self) -> bool {
+        let is_earlier = self.stage == other.stage && self.revision > other.revision;
+        self.makes_late(&other.stage) || (self.is_shown() && is_earlier)
+    }
+
+    fn confirm(&mut self, said: Said, now: u64) -> Acceptance {
+        let was_not_handled = self.state == State::Dead
+            || (self.state == State::Done && self.revision > 0 && self.unconfirmed);
+        self.unconfirmed = false;
+        self.said.retain(|known| *known != said);
+        self.said.insert(0, said);
+        if was_not_handled {
+            self.reopen(now);
+        } else if let State::Waiting(until) = self.state {
+            self.state = State::Ready(now.min(until));
+        }
+        Acceptance::Confirmed
+    }
+
+    fn hear_again(&mut self, said: Said, now: u64) -> Acceptance {
+        let waits = matches!(self.state, State::Waiting(until) if until > now);
+        if self.unconfirmed && waits && self.nudges < NUDGES_MAX {
+            self.nudges += 1;
+            self.state = State::Ready(now);
+        }
+        if self.said.contains(&said) {
+            return Acceptance::Duplicate;
+        }
+        self.said.push(said);
+        Acceptance::Conflict
     }
 
     fn reopen(&mut self, now: u64) {
@@ -96,32 +140,79 @@ pub(super) struct Model {
 }
 
 impl Model {
-    fn place(&self, task: usize, stage: &Stage) -> Option<usize> {
-        let is_it = |event: &Event| event.task == task && event.stage == *stage;
-        self.events.iter().position(is_it)
+    /// Returns the events of a stage of a task, in the order of their revisions.
+    fn of_stage(&self, task: usize, stage: &Stage) -> Vec<usize> {
+        let is_it = |place: &usize| {
+            let event = &self.events[*place];
+            event.task == task && event.stage == *stage
+        };
+        (0..self.events.len()).filter(is_it).collect()
     }
 
     pub(super) fn accept(
         &mut self,
         task: usize,
         stage: Stage,
-        duration: u32,
+        said: Said,
         unconfirmed: bool,
     ) -> Acceptance {
-        if let Some(place) = self.place(task, &stage) {
-            return self.accept_again(place, duration, unconfirmed);
+        let now = self.now;
+        let of_stage = self.of_stage(task, &stage);
+        let Some(last) = of_stage.last().copied() else {
+            return self.store(task, stage, 0, said, unconfirmed);
+        };
+        let mut same = of_stage.iter().copied();
+        if let Some(same) = same.find(|place| self.events[*place].said[0] == said) {
+            let event = &mut self.events[same];
+            return match event.unconfirmed && !unconfirmed {
+                true => event.confirm(said, now),
+                false => event.hear_again(said, now),
+            };
         }
+        let shown = of_stage.iter().map(|place| &self.events[*place]);
+        let shown = shown.filter(|event| event.is_shown());
+        let most = shown.map(|event| event.said[0].results).max();
+        let latest = &mut self.events[last];
+        let is_more = said.results > most.unwrap_or(latest.said[0].results);
+        if latest.unconfirmed && !unconfirmed {
+            let is_first = latest.revision == 0;
+            let is_handled = is_first && latest.state == State::Done;
+            if (is_more && !is_handled) || (!is_more && (is_first || most.is_none())) {
+                return latest.confirm(said, now);
+            }
+        }
+        let is_asked =
+            latest.unconfirmed && matches!(latest.state, State::Ready(_) | State::Waiting(_));
+        let revision = latest.revision + 1;
+        if is_more && !is_asked && revision <= REVISIONS_MAX {
+            return self.store(task, stage, revision, said, unconfirmed);
+        }
+        let mut known = of_stage.into_iter();
+        let known = known.find(|place| self.events[*place].said.contains(&said));
+        self.events[known.unwrap_or(last)].hear_again(said, now)
+    }
+
+    fn store(
+        &mut self,
+        task: usize,
+        stage: Stage,
+        revision: u32,
+        said: Said,
+        unconfirmed: bool,
+    ) -> Acceptance {
         let is_late =
-            (self.events.iter()).any(|other| other.task == task && other.supersedes(&stage));
+            (self.events.iter()).any(|other| other.task == task && other.makes_late(&stage));
         let (state, accepted) = match is_late {
             true => (State::Superseded, Acceptance::Late),
+            false if revision > 0 => (State::Ready(self.now), Acceptance::Revised),
             false => (State::Ready(self.now), Acceptance::New),
         };
         self.events.push(Event {
             task,
             stage,
+            revision,
             unconfirmed,
-            said: vec![duration],
+            said: vec![said],
             state,
             attempts: 0,
             lapses: 0,
@@ -129,32 +220,6 @@ impl Model {
             latest: None,
         });
         accepted
-    }
-
-    fn accept_again(&mut self, place: usize, duration: u32, unconfirmed: bool) -> Acceptance {
-        let (now, event) = (self.now, &mut self.events[place]);
-        let is_known = event.said.contains(&duration);
-        if event.unconfirmed && !unconfirmed {
-            event.unconfirmed = false;
-            event.said.retain(|said| *said != duration);
-            event.said.insert(0, duration);
-            match event.state {
-                State::Waiting(_) => event.state = State::Ready(now),
-                State::Dead => event.reopen(now),
-                _ => {}
-            }
-            return Acceptance::Confirmed;
-        }
-        let waits = matches!(event.state, State::Waiting(until) if until > now);
-        if event.unconfirmed && waits && event.nudges < NUDGES_MAX {
-            event.nudges += 1;
-            event.state = State::Ready(now);
-        }
-        if is_known {
-            return Acceptance::Duplicate;
-        }
-        event.said.push(duration);
-        Acceptance::Conflict
     }
 
     /// Claims events and returns their indices in the order of the claims.
@@ -213,7 +278,7 @@ impl Model {
         let later = event.clone();
         for other in &mut self.events {
             let waits = other.state.name() == StateName::Waiting;
-            if waits && other.task == later.task && later.supersedes(&other.stage) {
+            if waits && other.task == later.task && later.supersedes(other) {
                 other.state = State::Superseded;
             }
         }
@@ -258,12 +323,12 @@ impl Model {
             let done = event.clone();
             for other in &mut self.events {
                 let is_open = other.task == done.task && !other.state.is_settled();
-                if is_open && done.supersedes(&other.stage) {
+                if is_open && done.supersedes(other) {
                     other.state = State::Superseded;
                 }
             }
         }
-        SettleResult::SettleResult
+        SettleResult::Settled
     }
 
     pub(super) fn extend(&mut self, ticket: usize, seconds: u64) -> ExtendResult {
@@ -271,7 +336,7 @@ impl Model {
         match self.held(ticket) {
             Some(event) => {
                 event.state = State::Claimed(now + seconds);
-                ExtendResult::ExtendResult
+                ExtendResult::Extended
             }
             None => ExtendResult::Lost,
         }
@@ -283,7 +348,7 @@ impl Model {
             return RedriveResult::NotSettled;
         }
         let is_superseded = self.events.iter().any(|other| {
-            other.task == event.task && other.state == State::Done && other.supersedes(&event.stage)
+            other.task == event.task && other.state == State::Done && other.supersedes(event)
         });
         if is_superseded && redrive == Redrive::Current {
             return RedriveResult::Superseded;
@@ -295,13 +360,18 @@ impl Model {
 
     /// Decides for a terminal stage.
     pub(super) fn decide(&mut self, task: usize, stage: &Stage) -> Decision {
-        let Some(place) = self.place(task, stage) else {
+        let of_stage = self.of_stage(task, stage).into_iter();
+        let latest = of_stage.max_by_key(|place| {
+            let event = &self.events[*place];
+            (!event.unconfirmed, event.revision)
+        });
+        let Some(place) = latest else {
             return Decision::Gone;
         };
-        for (other_place, other) in self.events.iter_mut().enumerate() {
+        for other in &mut self.events {
             let waits = matches!(other.state, State::Ready(_) | State::Waiting(_));
             let is_last = other.task == task && rank(&other.stage) == 3;
-            if other_place != place && is_last && waits {
+            if other.stage != *stage && is_last && waits {
                 other.state = State::Superseded;
             }
         }

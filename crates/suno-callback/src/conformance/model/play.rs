@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use proptest::sample::Index;
 use suno_types::Stage;
 
-use super::super::scene::{Scene, delivery_of, expect, expect_near, keys, task_id};
+use super::super::scene::{Scene, delivery_with, expect, expect_near, keys, task_id};
 use super::super::{Bench, CaseResult};
 use super::operation::{How, Operation, TASKS, WORDS};
-use super::plain::{Event, LEASE, Model, State};
+use super::plain::{Event, LEASE, Model, Said, State};
+use crate::delivery::Delivery;
 use crate::store::{
     Claim, ClaimRequest, EventRecord, EventState, Redrive, StateName, Ticket, WorkerId,
 };
@@ -19,6 +20,22 @@ struct LastRequest {
     /// The settlements, with the tickets as numbers of the model.
     settlements: Vec<(usize, How)>,
     granted: Vec<usize>,
+}
+
+impl Said {
+    fn delivery(self, task: &str, word: &str) -> Delivery {
+        delivery_with(task, word, self.duration, self.results)
+    }
+}
+
+impl Event {
+    fn key(&self) -> String {
+        let key = format!("{}/{}", TASKS[self.task], self.stage);
+        match self.revision {
+            0 => key,
+            revision => format!("{key}/{revision}"),
+        }
+    }
 }
 
 struct Play<'a> {
@@ -58,9 +75,9 @@ impl Play<'_> {
             Operation::Accept {
                 task,
                 word,
-                duration,
+                said,
                 unconfirmed,
-            } => self.accept(*task, *word, *duration, *unconfirmed).await,
+            } => self.accept(*task, *word, *said, *unconfirmed).await,
             Operation::Claim {
                 worker,
                 events_max,
@@ -85,10 +102,10 @@ impl Play<'_> {
         &mut self,
         task: usize,
         word: usize,
-        said: u32,
+        said: Said,
         unconfirmed: bool,
     ) -> CaseResult {
-        let delivery = delivery_of(TASKS[task], WORDS[word], said);
+        let delivery = said.delivery(TASKS[task], WORDS[word]);
         let found = self
             .scene
             .accept(delivery.with_unconfirmed(unconfirmed))
@@ -149,7 +166,7 @@ impl Play<'_> {
             .iter()
             .map(|place| &self.model.events[*place])
             .collect();
-        let key = |event: &&Event| format!("{}/{}", TASKS[event.task], event.stage);
+        let key = |event: &&Event| event.key();
         expect("claims", keys(claims), expected.iter().map(key).collect())?;
         for (claim, event) in claims.iter().zip(expected) {
             let found = (claim.attempt, claim.lapses, claim.unconfirmed);
@@ -157,7 +174,8 @@ impl Play<'_> {
             let what = format!("attempt, lapses and unconfirmed of {}", claim.key);
             expect(&what, found, expected)?;
             expect_near("lease", claim.holds_for, LEASE)?;
-            let body = delivery_of(TASKS[event.task], event.stage.as_str(), event.said[0]).raw;
+            let said = event.said[0];
+            let body = said.delivery(TASKS[event.task], event.stage.as_str()).raw;
             expect("body", &claim.raw, &body)?;
         }
         Ok(())
@@ -194,11 +212,11 @@ impl Play<'_> {
             return Ok(());
         }
         let place = event.index(self.model.events.len());
-        let (task, word) = {
+        let (task, key) = {
             let event = &self.model.events[place];
-            (TASKS[event.task], event.stage.to_string())
+            (TASKS[event.task], event.key())
         };
-        let id = self.scene.find_stage(task, &word).await?.id;
+        let id = self.scene.find_key(task, &key).await?.id;
         let found = self.scene.redrive(id, redrive).await?;
         expect("redrive", found, self.model.redrive(place, redrive))
     }
@@ -221,20 +239,21 @@ impl Play<'_> {
         let look = |event: &EventRecord| {
             let state = StateName::from(event.state);
             let counted = (event.attempts, event.lapses, event.conflicts);
-            (event.key.stage().clone(), state, event.unconfirmed, counted)
+            let key = (event.key.to_string(), event.results);
+            (key, state, event.unconfirmed, counted)
         };
         let model = |event: &&Event| {
             let conflicts = u32::try_from(event.said.len() - 1).unwrap_or(u32::MAX);
             let counted = (event.attempts, event.lapses, conflicts);
             (
-                event.stage.clone(),
+                (event.key(), event.said[0].results),
                 event.state.name(),
                 event.unconfirmed,
                 counted,
             )
         };
         let what = format!(
-            "stage, state, unconfirmed, (attempts, lapses, conflicts) of {}",
+            "(key, results), state, unconfirmed, (attempts, lapses, conflicts) of {}",
             TASKS[task]
         );
         let expected_looks: Vec<_> = expected.iter().map(model).collect();

@@ -10,7 +10,7 @@ use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::key::EventId;
 use crate::store::Acceptance;
-use crate::store::rules::{LastRequests, Ledger, Quarantine, StoredEvent, TaskEvents};
+use crate::store::rules::{KnownSubmit, LastRequests, Ledger, Quarantine, StoredEvent, TaskEvents};
 
 /// Events that are or will become claimable, ordered by the time of that.
 type Queue = BTreeSet<(Duration, EventId)>;
@@ -73,9 +73,11 @@ impl Events {
         // Returns a number that was never used before. It may remain unused.
         self.last_id += 1;
         let id = EventId(self.last_id);
-        self.ledger.meet(delivery);
+        let submit = self.ledger.meet(delivery);
         let in_task = match &delivery.content {
-            Content::Event { key, .. } => self.accept_event(id, key.task_id(), delivery, now),
+            Content::Event { key, .. } => {
+                self.accept_event(id, key.task_id(), delivery, &submit, now)
+            }
             Content::Quarantined { .. } => None,
         };
         let kept = in_task.unwrap_or_else(|| self.quarantine.keep(id, delivery, now));
@@ -89,13 +91,17 @@ impl Events {
         id: EventId,
         task_id: &TaskId,
         delivery: &Delivery,
+        submit: &KnownSubmit,
         now: Duration,
     ) -> Option<(Acceptance, u64)> {
         let task_id: Arc<str> = task_id.as_str().into();
         let task = self.tasks.entry(task_id.clone()).or_default();
-        let accept = |task: &mut TaskEvents| task.accept(id, delivery, now);
+        let accept = |task: &mut TaskEvents| task.accept(id, delivery, submit, now);
         let accepted = change_queued(&mut self.queue, task, accept)?;
-        if matches!(accepted.0, Acceptance::New | Acceptance::Late) {
+        if matches!(
+            accepted.0,
+            Acceptance::New | Acceptance::Late | Acceptance::Revised
+        ) {
             self.numbered.push((id, task_id));
         }
         Some(accepted)

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use suno_types::Code;
+use suno_types::{Code, Product, TaskKind};
 
-use crate::content::{Content, Fingerprint};
+use super::KnownSubmit;
+use super::saying::{Conflict, Print};
+use crate::content::Content;
 use crate::delivery::Delivery;
-use crate::key::{EventId, EventKey};
+use crate::key::{EventId, EventKey, Reference, SubmitId};
 use crate::origin::{Source, VerifiedBy};
 use crate::simulation::{Mutation, mutated};
-use crate::store::bounds::{
-    CONFLICTS_OF_EVENT_MAX, LAPSES_SUSPECT, LEASE_MAX, NUDGES_MAX, RETRY_AFTER_MAX,
-};
+use crate::store::bounds::{LAPSES_SUSPECT, LEASE_MAX, RETRY_AFTER_MAX};
 use crate::store::{
-    Acceptance, Claim, DeadCause, EventRecord, EventState, ExtendResult, Redrive, RedriveResult,
-    SettleResult, Settlement, Sibling, Ticket, WorkerId,
+    Claim, DeadCause, EventRecord, EventState, ExtendResult, Redrive, RedriveResult, SettleResult,
+    Settlement, Sibling, Ticket, WorkerId,
 };
+use crate::url_suffix::UrlSuffix;
 
 /// The minimum lease: no claim may lapse at the moment at which it is granted.
 const LEASE_MIN: Duration = Duration::from_nanos(1);
@@ -69,39 +70,30 @@ impl StoredState {
     }
 }
 
-/// The fingerprints of a body.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Print {
-    strict: Fingerprint,
-    semantic: Fingerprint,
-}
-
-impl Print {
-    fn says_the_same(self, other: Self) -> bool {
-        self.strict == other.strict || self.semantic == other.semantic
-    }
-}
-
-/// A delivery for an event with different content.
-#[derive(Clone)]
-pub(super) struct Conflict {
-    print: Print,
-    /// The body, until it is purged.
-    pub(super) raw: Option<Bytes>,
-}
-
 /// An event as plain data.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct StoredEvent {
     /// The store's number.
     pub id: EventId,
-    /// The task and the stage.
+    /// The task, the stage and the revision.
     pub key: EventKey,
     /// The code that was sent.
     pub code: Code,
+    /// What the task makes.
+    pub product: Product,
+    /// The number of results that it reports.
+    pub results: u16,
     /// The body, until it is purged.
     pub raw: Option<Bytes>,
+    /// The part of the callback URL that the application chose, of the first delivery.
+    pub suffix: Option<UrlSuffix>,
+    /// The submit that the callback URL named.
+    pub submit: Option<SubmitId>,
+    /// The application's name for that submit.
+    pub reference: Option<Reference>,
+    /// The kind of the task, if its submit is known.
+    pub kind: Option<TaskKind>,
     /// The way in which the event became known.
     pub source: Source,
     /// The methods by which the sender was verified.
@@ -128,8 +120,8 @@ pub struct StoredEvent {
     pub reason: Option<String>,
     /// The cause that made it a dead letter, if it is one.
     pub dead_cause: Option<DeadCause>,
-    nudges: u32,
-    print: Print,
+    pub(super) nudges: u32,
+    pub(super) print: Print,
     pub(super) conflicts: Vec<Conflict>,
 }
 
@@ -150,15 +142,34 @@ impl StoredEvent {
     /// Creates the event that a delivery reports: ready, or superseded if it `is_late`. Returns
     /// `None` if the delivery could not be decoded.
     #[must_use]
-    pub fn new(id: EventId, delivery: &Delivery, is_late: bool, now: Duration) -> Option<Self> {
-        let Content::Event { key, code, .. } = &delivery.content else {
+    pub fn new(
+        id: EventId,
+        delivery: &Delivery,
+        submit: &KnownSubmit,
+        is_late: bool,
+        now: Duration,
+    ) -> Option<Self> {
+        let Content::Event {
+            key,
+            code,
+            product,
+            results,
+            ..
+        } = &delivery.content
+        else {
             return None;
         };
         Some(Self {
             id,
             key: key.clone(),
             code: *code,
+            product: product.clone(),
+            results: *results,
             raw: Some(delivery.raw.clone()),
+            suffix: delivery.suffix.clone(),
+            submit: delivery.submit,
+            reference: submit.reference.clone(),
+            kind: submit.kind.clone(),
             source: delivery.source,
             verified_by: delivery.verified_by,
             unconfirmed: delivery.unconfirmed,
@@ -176,67 +187,9 @@ impl StoredEvent {
             reason: None,
             dead_cause: None,
             nudges: 0,
-            print: print(delivery)?,
+            print: Print::of(delivery)?,
             conflicts: Vec::new(),
         })
-    }
-
-    /// Accepts another delivery of the key (A3, A4, A7, A8), and returns the outcome and the number
-    /// of bodies dropped.
-    pub fn accept_again(&mut self, delivery: &Delivery, now: Duration) -> (Acceptance, u64) {
-        let Some(print) = print(delivery) else {
-            return (Acceptance::Quarantined, 0);
-        };
-        if self.unconfirmed && !delivery.unconfirmed {
-            let former = self.confirm(delivery, print, now);
-            let dropped = u64::from(former == Acceptance::Dropped);
-            return (Acceptance::Confirmed, dropped);
-        }
-        self.nudge(now);
-        let accepted = self.add_conflict(Some(delivery.raw.clone()), print);
-        (accepted, u64::from(accepted == Acceptance::Dropped))
-    }
-
-    /// Ends the wait of an unconfirmed event.
-    fn nudge(&mut self, now: Duration) {
-        let waits = matches!(self.state, StoredState::Waiting { until } if until > now);
-        if self.unconfirmed && waits && self.nudges < NUDGES_MAX {
-            self.nudges += 1;
-            self.state = StoredState::Ready { since: now };
-        }
-    }
-
-    /// Keeps a delivery with different content.
-    fn add_conflict(&mut self, raw: Option<Bytes>, print: Print) -> Acceptance {
-        let is_known = |conflict: &Conflict| conflict.print.says_the_same(print);
-        if self.print.says_the_same(print) || self.conflicts.iter().any(is_known) {
-            return Acceptance::Duplicate;
-        }
-        if self.conflicts.len() >= CONFLICTS_OF_EVENT_MAX {
-            return Acceptance::Dropped;
-        }
-        self.conflicts.push(Conflict { print, raw });
-        Acceptance::Conflict
-    }
-
-    /// Replaces the unconfirmed body by a confirmed one, and returns the outcome for the old body.
-    fn confirm(&mut self, delivery: &Delivery, print: Print, now: Duration) -> Acceptance {
-        let former = self.raw.replace(delivery.raw.clone());
-        let former_print = std::mem::replace(&mut self.print, print);
-        self.conflicts
-            .retain(|conflict| !conflict.print.says_the_same(print));
-        if let Content::Event { code, .. } = delivery.content {
-            self.code = code;
-        }
-        self.source = delivery.source;
-        self.verified_by = delivery.verified_by;
-        self.unconfirmed = false;
-        match self.state {
-            StoredState::Waiting { .. } => self.state = StoredState::Ready { since: now },
-            StoredState::Dead if !mutated(Mutation::TenAttempts) => self.redrive(now),
-            _ => {}
-        }
-        self.add_conflict(former, former_print)
     }
 
     /// Redrives the event if its state and the events of its task allow that (I3).
@@ -246,9 +199,10 @@ impl StoredEvent {
         how: Redrive,
         now: Duration,
     ) -> RedriveResult {
-        let is_superseded = siblings.iter().any(|other| {
-            other.state == EventState::Done && other.stage.supersedes(self.key.stage())
-        });
+        let this = self.sibling(now);
+        let is_superseded = siblings
+            .iter()
+            .any(|other| other.state == EventState::Done && other.supersedes(&this));
         if self.raw.is_none() {
             RedriveResult::Gone
         } else if !self.state.at(now).is_settled() {
@@ -276,6 +230,8 @@ impl StoredEvent {
             self.state.at(now),
             self.unconfirmed,
         )
+        .with_revision(self.key.revision())
+        .with_results(self.results)
     }
 
     /// Returns the time at which the event is or becomes ready, ignoring the other events of its
@@ -334,6 +290,10 @@ impl StoredEvent {
         claim.verified_by = self.verified_by;
         claim.unconfirmed = self.unconfirmed;
         claim.received_at = self.received_at;
+        claim.suffix.clone_from(&self.suffix);
+        claim.submit = self.submit;
+        claim.reference.clone_from(&self.reference);
+        claim.kind.clone_from(&self.kind);
         claim
     }
 
@@ -358,7 +318,7 @@ impl StoredEvent {
         self.state = StoredState::Claimed {
             until: now + lease.clamp(LEASE_MIN, LEASE_MAX),
         };
-        ExtendResult::ExtendResult
+        ExtendResult::Extended
     }
 
     /// Settles a claim (S1, S2, S3). The store itself must change the events that a done event
@@ -392,17 +352,22 @@ impl StoredEvent {
             Settlement::Release => {
                 self.attempts -= 1;
                 self.state = StoredState::Ready { since: now };
-                return SettleResult::SettleResult;
+                return SettleResult::Settled;
             }
         };
         self.lapses = 0;
-        SettleResult::SettleResult
+        SettleResult::Settled
     }
 
     /// Returns the event for lists, without its body.
     #[must_use]
     pub fn record(&self, now: Duration) -> EventRecord {
         let mut record = EventRecord::new(self.id, self.key.clone(), self.code, self.received_at);
+        record.product = self.product.clone();
+        record.results = self.results;
+        record.suffix.clone_from(&self.suffix);
+        record.submit = self.submit;
+        record.reference.clone_from(&self.reference);
         record.state = self.state.at(now);
         record.attempts = self.attempts;
         record.lapses = self.lapses;
@@ -421,16 +386,5 @@ impl StoredEvent {
         let mut record = self.record(now);
         record.raw.clone_from(&self.raw);
         record
-    }
-}
-
-/// Returns the fingerprints of a delivery that could be decoded.
-fn print(delivery: &Delivery) -> Option<Print> {
-    match &delivery.content {
-        Content::Event { semantic, .. } => Some(Print {
-            strict: delivery.strict,
-            semantic: *semantic,
-        }),
-        Content::Quarantined { .. } => None,
     }
 }

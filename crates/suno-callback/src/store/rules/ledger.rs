@@ -5,11 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use suno_types::TaskId;
+use suno_types::{TaskId, TaskKind};
 
 use super::PurgeStep;
 use crate::delivery::Delivery;
-use crate::key::SubmitId;
+use crate::key::{Reference, SubmitId};
 use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
 use crate::store::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
@@ -20,7 +20,18 @@ const LOOKED_AT_MAX: usize = 1_024;
 /// The minimum lease: no lease may end at the moment at which it begins.
 const LEASE_MIN: Duration = Duration::from_nanos(1);
 
-/// Open intents and expected tasks in memory.
+/// What is known of the submit that a delivery names: nothing, unless its intent was recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KnownSubmit {
+    /// The application's name for it.
+    pub reference: Option<Reference>,
+    /// The kind of its task.
+    pub kind: Option<TaskKind>,
+}
+
+/// Intents and expected tasks in memory. A closed intent is kept until it is purged, so that later
+/// deliveries that name it get its reference.
 #[derive(Default)]
 pub struct Ledger {
     /// In the order of recording.
@@ -48,21 +59,29 @@ impl fmt::Debug for Ledger {
 impl Ledger {
     /// Records an intent.
     pub fn intend(&mut self, intent: &Intent, now: Duration) {
-        self.withdraw(intent.submit);
+        if let Some(former) = self.numbers.get(&intent.submit) {
+            self.intents.remove(former);
+        }
         self.last_number += 1;
         self.numbers.insert(intent.submit, self.last_number);
         let stored = StoredIntent::new(self.last_number, intent, now);
         self.intents.insert(self.last_number, stored);
     }
 
-    /// Removes an intent.
+    /// Removes an intent that is open.
     pub fn withdraw(&mut self, submit: SubmitId) {
-        self.close(submit);
+        if self
+            .intent(submit)
+            .is_some_and(|intent| intent.task_id.is_none())
+            && let Some(number) = self.numbers.remove(&submit)
+        {
+            self.intents.remove(&number);
+        }
     }
 
-    fn close(&mut self, submit: SubmitId) -> Option<StoredIntent> {
-        let number = self.numbers.remove(&submit)?;
-        self.intents.remove(&number)
+    fn intent(&mut self, submit: SubmitId) -> Option<&mut StoredIntent> {
+        let number = self.numbers.get(&submit)?;
+        self.intents.get_mut(number)
     }
 
     /// Lists open intents, oldest first (L1).
@@ -76,6 +95,7 @@ impl Ledger {
     ) -> Vec<OpenIntent> {
         self.intents
             .range(after.map_or(0, |after| after.saturating_add(1))..)
+            .filter(|(_, intent)| intent.task_id.is_none())
             .map(|(_, intent)| intent.open(now))
             .filter(|intent| intent.open_for >= open_for)
             .take(intents_max as usize)
@@ -90,19 +110,31 @@ impl Ledger {
             .retain(|_, number| self.intents.contains_key(number));
     }
 
-    /// Closes the intent that a delivery names, and expects its task (A12).
-    pub fn meet(&mut self, delivery: &Delivery) {
-        if let (Some(submit), Some(task_id)) = (delivery.submit, delivery.task_id())
-            && let Some(intent) = self.close(submit)
-        {
-            self.add(intent.into_task(task_id));
+    /// Closes the intent that a delivery names, and expects its task (A12). Returns what is known of
+    /// the submit, unless it made another task (A15).
+    pub fn meet(&mut self, delivery: &Delivery) -> KnownSubmit {
+        let (Some(submit), Some(task_id)) = (delivery.submit, delivery.task_id()) else {
+            return KnownSubmit::default();
+        };
+        let Some(intent) = self.intent(submit) else {
+            return KnownSubmit::default();
+        };
+        let was_open = intent.task_id.is_none();
+        let closed_for = intent.task_id.get_or_insert_with(|| task_id.clone());
+        if closed_for != task_id {
+            return KnownSubmit::default();
         }
+        let (task, known) = (intent.to_task(task_id), intent.known());
+        if was_open {
+            self.add(task);
+        }
+        known
     }
 
     /// Registers an expected task, and closes its intent (L2).
     pub fn expect(&mut self, task: &ExpectedTask, now: Duration) {
-        if let Some(submit) = task.submit {
-            self.close(submit);
+        if let Some(intent) = task.submit.and_then(|submit| self.intent(submit)) {
+            intent.task_id.get_or_insert_with(|| task.task_id.clone());
         }
         self.add(StoredTask::new(task, now));
     }
@@ -189,7 +221,7 @@ impl Ledger {
     }
 }
 
-/// An open intent.
+/// An intent.
 struct StoredIntent {
     /// The store's number of the intent.
     number: u64,
@@ -201,6 +233,12 @@ struct StoredIntent {
     stored_at: Duration,
     /// The delay from then until its task is due.
     due_after: Duration,
+    /// The application's name for it.
+    reference: Option<Reference>,
+    /// The kind of its task.
+    kind: TaskKind,
+    /// Its task, once that is known. The intent is closed then.
+    task_id: Option<TaskId>,
 }
 
 impl StoredIntent {
@@ -212,19 +250,36 @@ impl StoredIntent {
             intended_at: intent.intended_at,
             stored_at: now,
             due_after: intent.due_after.min(POSTPONE_MAX),
+            reference: intent.reference.clone(),
+            kind: intent.kind.clone(),
+            task_id: None,
         }
     }
 
     /// Returns the intent for lists.
     fn open(&self, now: Duration) -> OpenIntent {
         let open_for = now.saturating_sub(self.stored_at);
-        OpenIntent::new(self.number, self.submit, self.intended_at, open_for)
+        OpenIntent {
+            reference: self.reference.clone(),
+            kind: self.kind.clone(),
+            ..OpenIntent::new(self.number, self.submit, self.intended_at, open_for)
+        }
+    }
+
+    /// Returns what a delivery that names the intent carries (A15).
+    fn known(&self) -> KnownSubmit {
+        KnownSubmit {
+            reference: self.reference.clone(),
+            kind: Some(self.kind.clone()),
+        }
     }
 
     /// Returns the task for a delivery that names the intent (A12).
-    fn into_task(self, task_id: &TaskId) -> StoredTask {
+    fn to_task(&self, task_id: &TaskId) -> StoredTask {
         StoredTask {
             task_id: task_id.clone(),
+            submit: Some(self.submit),
+            kind: self.kind.clone(),
             expected_since: self.stored_at,
             due_at: self.stored_at + self.due_after,
             answers: 0,
@@ -237,6 +292,10 @@ impl StoredIntent {
 struct StoredTask {
     /// The task.
     task_id: TaskId,
+    /// The submit that created it.
+    submit: Option<SubmitId>,
+    /// Its kind.
+    kind: TaskKind,
     /// The time since which it is expected.
     expected_since: Duration,
     /// The time at which it is due. Requests for due tasks are ordered by it (L3).
@@ -252,6 +311,8 @@ impl StoredTask {
     fn new(task: &ExpectedTask, now: Duration) -> Self {
         Self {
             task_id: task.task_id.clone(),
+            submit: task.submit,
+            kind: task.kind.clone(),
             expected_since: now,
             due_at: now + task.due_after.min(POSTPONE_MAX),
             answers: 0,
@@ -266,7 +327,11 @@ impl StoredTask {
         self.due_at = now + lease.clamp(LEASE_MIN, LEASE_MAX);
         let task_id = self.task_id.clone();
         let age = now.saturating_sub(self.expected_since);
-        DueTask::new(DueTicket { task_id, epoch }, age, self.answers)
+        DueTask {
+            submit: self.submit,
+            kind: self.kind.clone(),
+            ..DueTask::new(DueTicket { task_id, epoch }, age, self.answers)
+        }
     }
 
     /// Whether this is the ticket of the latest lease.

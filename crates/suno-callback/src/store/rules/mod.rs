@@ -9,7 +9,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use suno_callback::rules::{ClaimRound, TaskEvents};
+//! use suno_callback::rules::{ClaimRound, KnownSubmit, TaskEvents};
 //! use suno_callback::{Acceptance, ClaimRequest, Delivery, EventId, WorkerId};
 //!
 //! let body = r#"{"code":200,"msg":"m","data":{"callbackType":"text","task_id":"t","data":[]}}"#;
@@ -17,7 +17,7 @@
 //!
 //! let now = Duration::from_secs(7);
 //! let mut task = TaskEvents::default();
-//! let accepted = task.accept(EventId(1), &delivery, now);
+//! let accepted = task.accept(EventId(1), &delivery, &KnownSubmit::default(), now);
 //! assert_eq!(accepted, Some((Acceptance::New, 0)));
 //! assert!(task.queue().eq([(now, EventId(1))]));
 //!
@@ -36,47 +36,127 @@ mod purge;
 mod quarantine;
 mod requests;
 mod round;
+mod saying;
 mod task;
 
 use suno_types::Stage;
 
 pub use event::{StoredEvent, StoredState};
-pub use ledger::Ledger;
+pub use ledger::{KnownSubmit, Ledger};
 pub use purge::PurgeStep;
 pub use quarantine::Quarantine;
 pub use requests::LastRequests;
 pub use round::ClaimRound;
 pub use task::TaskEvents;
 
-use super::bounds::EVENTS_OF_TASK_MAX;
+use super::bounds::{EVENTS_OF_TASK_MAX, REVISIONS_MAX};
 use super::{Decision, EventState, Sibling};
+use crate::simulation::{Mutation, mutated};
 
 /// How a delivery relates to the events of its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Arrival {
-    /// A new event, and whether it is late (A5, A6).
+    /// A new event: the first of its stage, or a revision.
     New {
-        /// Whether it is stored as superseded.
+        /// Its revision (A13).
+        revision: u32,
+        /// Whether it is late and stored as superseded (A5, A6).
         is_late: bool,
     },
-    /// Another delivery of the event at this index (A2).
+    /// It confirms the event at this index, and its body replaces the event's (A7).
+    Confirms(usize),
+    /// Another delivery of the event at this index: a duplicate or a conflict (A3, A4).
     Again(usize),
     /// A key that exceeds the limit of its task (A10).
     TooMany,
 }
 
-/// Finds how a delivery of `stage` relates to the events of its task.
-#[must_use]
-pub fn arrival(siblings: &[Sibling], stage: &Stage) -> Arrival {
-    if let Some(place) = siblings.iter().position(|known| known.stage == *stage) {
-        return Arrival::Again(place);
+/// A delivery, as far as its relation to the events of its task depends on it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Arriving<'a> {
+    /// Its stage.
+    pub stage: &'a Stage,
+    /// The number of results that it reports.
+    pub results: u16,
+    /// Whether the provider's record must confirm it.
+    pub unconfirmed: bool,
+    /// The first event of its stage that has one of its fingerprints.
+    pub same_event: Option<usize>,
+    /// The first event of its stage of which a conflict has one of its fingerprints.
+    pub same_conflict: Option<usize>,
+}
+
+impl<'a> Arriving<'a> {
+    /// Creates a delivery whose fingerprints no event of its stage has.
+    #[must_use]
+    pub fn new(stage: &'a Stage, results: u16, unconfirmed: bool) -> Self {
+        Self {
+            stage,
+            results,
+            unconfirmed,
+            same_event: None,
+            same_conflict: None,
+        }
     }
+
+    /// Sets the events that have one of its fingerprints themselves or in a conflict.
+    #[must_use]
+    pub fn with_same(mut self, event: Option<usize>, conflict: Option<usize>) -> Self {
+        self.same_event = event;
+        self.same_conflict = conflict;
+        self
+    }
+}
+
+/// Finds how a delivery relates to the events of its task (A2 to A7, A10, A13, A14).
+///
+/// A delivery says more than its stage if it reports more results than every event of the stage that
+/// [counts](Sibling::counts) or, if none does, than the latest one. Whoever can forge unconfirmed
+/// deliveries cannot raise that number.
+#[must_use]
+pub fn arrival(siblings: &[Sibling], arriving: &Arriving<'_>) -> Arrival {
+    let of_stage = |place: &usize| siblings[*place].stage == *arriving.stage;
+    let places = || (0..siblings.len()).filter(of_stage);
+    let Some(last) = places().max_by_key(|place| siblings[*place].revision) else {
+        return new(siblings, arriving.stage, 0);
+    };
+    let latest = &siblings[last];
+    let confirms = |event: &Sibling| event.unconfirmed && !arriving.unconfirmed;
+    if let Some(same) = arriving.same_event {
+        return match confirms(&siblings[same]) {
+            true => Arrival::Confirms(same),
+            false => Arrival::Again(same),
+        };
+    }
+    let counting = places().filter(|place| siblings[*place].counts());
+    let base = counting.map(|place| siblings[place].results).max();
+    let says_more =
+        arriving.results > base.unwrap_or(latest.results) && !mutated(Mutation::SeesNoRevisions);
+    let is_handled = latest.state == EventState::Done && latest.counts();
+    if confirms(latest) && !(says_more && is_handled) {
+        let is_about_it = latest.revision == 0 || base.is_none() || says_more;
+        if is_about_it {
+            return Arrival::Confirms(last);
+        }
+    }
+    // The record will be asked about the latest event, and shows whatever is true by then.
+    let is_open = matches!(latest.state, EventState::Ready | EventState::Waiting { .. });
+    let is_pending = latest.unconfirmed && is_open;
+    if says_more && !is_pending && latest.revision < REVISIONS_MAX {
+        return new(siblings, arriving.stage, latest.revision + 1);
+    }
+    Arrival::Again(arriving.same_conflict.unwrap_or(last))
+}
+
+/// A new event of a task.
+fn new(siblings: &[Sibling], stage: &Stage, revision: u32) -> Arrival {
     if siblings.len() >= EVENTS_OF_TASK_MAX {
         return Arrival::TooMany;
     }
-    let is_late = siblings.iter().any(|sibling| sibling.supersedes(stage));
-    Arrival::New { is_late }
+    let is_late = siblings.iter().any(|sibling| sibling.makes_late(stage));
+    Arrival::New { revision, is_late }
 }
 
 /// Returns the open events that the event at index `done` supersedes now that it is done (C5).
@@ -84,7 +164,7 @@ pub fn arrival(siblings: &[Sibling], stage: &Stage) -> Arrival {
 pub fn superseded_by(siblings: &[Sibling], done: usize) -> Vec<usize> {
     let is_superseded = |place: &usize| {
         let sibling = &siblings[*place];
-        *place != done && !sibling.state.is_settled() && siblings[done].supersedes(&sibling.stage)
+        *place != done && !sibling.state.is_settled() && siblings[done].supersedes(sibling)
     };
     (0..siblings.len()).filter(is_superseded).collect()
 }
@@ -101,7 +181,8 @@ pub struct Choice {
     pub supersede: Vec<usize>,
 }
 
-/// Decides for a stage of a task.
+/// Decides for a stage of a task: for its latest event that is confirmed or, if none is, for its
+/// latest one.
 #[must_use]
 pub fn decide(siblings: &[Sibling], stage: &Stage) -> Choice {
     let mut choice = Choice {
@@ -109,7 +190,12 @@ pub fn decide(siblings: &[Sibling], stage: &Stage) -> Choice {
         redrive: None,
         supersede: Vec::new(),
     };
-    let Some(decided) = siblings.iter().position(|event| event.stage == *stage) else {
+    let of_stage = |place: &usize| siblings[*place].stage == *stage;
+    let latest = (0..siblings.len()).filter(of_stage).max_by_key(|place| {
+        let event = &siblings[*place];
+        (!event.unconfirmed, event.revision)
+    });
+    let Some(decided) = latest else {
         choice.decision = Decision::Gone;
         return choice;
     };
@@ -118,9 +204,8 @@ pub fn decide(siblings: &[Sibling], stage: &Stage) -> Choice {
     }
     let waits = |place: &usize| {
         let event = &siblings[*place];
-        let state = event.state;
-        let waits = matches!(state, EventState::Ready | EventState::Waiting { .. });
-        *place != decided && event.stage.is_terminal() && waits
+        let waits = matches!(event.state, EventState::Ready | EventState::Waiting { .. });
+        event.stage != *stage && event.stage.is_terminal() && waits
     };
     choice.supersede = (0..siblings.len()).filter(waits).collect();
     if siblings[decided].state == EventState::Superseded {
@@ -133,9 +218,16 @@ pub fn decide(siblings: &[Sibling], stage: &Stage) -> Choice {
 /// Whether the provider need not be asked about a task (L5).
 #[must_use]
 pub fn is_decided(siblings: &[Sibling]) -> bool {
-    let mut last = siblings.iter().filter(|event| event.stage.is_terminal());
-    match (last.next(), last.next()) {
-        (Some(only), None) => !only.unconfirmed || only.state == EventState::Done,
-        _ => false,
+    let mut terminal = siblings.iter().filter(|event| event.stage.is_terminal());
+    let Some(first) = terminal.next() else {
+        return false;
+    };
+    let mut counts = first.counts();
+    for event in terminal {
+        if event.stage != first.stage {
+            return false;
+        }
+        counts |= event.counts();
     }
+    counts
 }

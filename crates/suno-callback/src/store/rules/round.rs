@@ -60,7 +60,7 @@ impl<'a> ClaimRound<'a> {
                 claim,
                 is_suspected,
             } => {
-                self.claims.claims.push(claim);
+                self.claims.claims.push(*claim);
                 if is_suspected {
                     self.leave_the_rest();
                 }

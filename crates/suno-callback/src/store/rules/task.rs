@@ -5,7 +5,8 @@ use std::time::Duration;
 use suno_types::{Stage, TaskId};
 
 use super::{
-    Arrival, PurgeStep, StoredEvent, StoredState, arrival, decide, is_decided, superseded_by,
+    Arrival, Arriving, KnownSubmit, PurgeStep, StoredEvent, StoredState, arrival, decide,
+    is_decided, superseded_by,
 };
 use crate::content::Content;
 use crate::delivery::Delivery;
@@ -27,7 +28,7 @@ pub struct TaskEvents {
 /// The result of looking at an event.
 pub(super) enum Look {
     Granted {
-        claim: Claim,
+        claim: Box<Claim>,
         is_suspected: bool,
     },
     /// It can be claimed only alone.
@@ -59,27 +60,39 @@ impl TaskEvents {
     }
 
     /// Accepts a delivery, and returns the outcome and the number of bodies dropped. A new event
-    /// gets the number `id`. Returns `None` if the delivery must be quarantined, because the task
-    /// has too many events.
+    /// gets the number `id`. `submit` is what [`Ledger::meet`](super::Ledger::meet) returned.
+    /// Returns `None` if the delivery must be quarantined, because the task has too many events.
     pub fn accept(
         &mut self,
         id: EventId,
         delivery: &Delivery,
+        submit: &KnownSubmit,
         now: Duration,
     ) -> Option<(Acceptance, u64)> {
-        let Content::Event { key, .. } = &delivery.content else {
+        let Content::Event { key, results, .. } = &delivery.content else {
             return None;
         };
-        match arrival(&self.siblings(now), key.stage()) {
+        let stage = key.stage();
+        let place = |is_it: &dyn Fn(&StoredEvent) -> bool| {
+            let mut events = self.events.iter();
+            events.position(|event| event.key.stage() == stage && is_it(event))
+        };
+        let same_event = place(&|event| event.is_same(delivery));
+        let same_conflict = place(&|event| event.has_conflict(delivery));
+        let arriving = Arriving::new(stage, *results, delivery.unconfirmed)
+            .with_same(same_event, same_conflict);
+        match arrival(&self.siblings(now), &arriving) {
+            Arrival::Confirms(place) => Some(self.events[place].confirm(delivery, submit, now)),
             Arrival::Again(place) => Some(self.events[place].accept_again(delivery, now)),
             Arrival::TooMany => None,
-            Arrival::New { is_late } => {
-                let event = StoredEvent::new(id, delivery, is_late, now)?;
+            Arrival::New { revision, is_late } => {
+                let mut event = StoredEvent::new(id, delivery, submit, is_late, now)?;
+                event.key = event.key.with_revision(revision);
                 self.events.push(event);
-                let accepted = if is_late {
-                    Acceptance::Late
-                } else {
-                    Acceptance::New
+                let accepted = match (is_late, revision) {
+                    (true, _) => Acceptance::Late,
+                    (false, 0) => Acceptance::New,
+                    (false, _) => Acceptance::Revised,
                 };
                 Some((accepted, 0))
             }
@@ -117,7 +130,7 @@ impl TaskEvents {
         self.supersede(turn.supersede);
         let claim = self.events[turn.claim].claim(request.worker, request.lease, now);
         Look::Granted {
-            claim,
+            claim: Box::new(claim),
             is_suspected,
         }
     }
@@ -147,7 +160,7 @@ impl TaskEvents {
             return SettleResult::Lost;
         };
         let settled = self.events[place].settle(ticket, settlement, now);
-        if settled == SettleResult::SettleResult && *settlement == Settlement::Done {
+        if settled == SettleResult::Settled && *settlement == Settlement::Done {
             self.supersede(superseded_by(&self.siblings(now), place));
         }
         settled

@@ -14,6 +14,9 @@ use crate::output::{self, visible};
 
 /// The maximum length of a reason, in characters.
 const REASON_CHARS_MAX: usize = 200;
+/// The reason why a callback to another machine was not sent.
+const WITHHELD: &str =
+    "not sent to another host, counts as answered with 200 (--deliver-outside sends it)";
 /// The path segments that are shown, in addition to versions such as `v1`. Any other segment may be a
 /// token.
 const PATH_WORDS: [&str; 13] = [
@@ -92,9 +95,13 @@ impl<'a> ActivityLine<'a> {
             }
             AttemptOutcome::Failed { reason } => (None, Some(shortened(plain(reason)))),
             AttemptOutcome::Dropped => (None, Some("not sent".to_owned())),
+            AttemptOutcome::Withheld => (None, Some(WITHHELD.to_owned())),
             _ => (None, None),
         };
-        let was_sent = attempt.outcome != AttemptOutcome::Dropped;
+        let was_sent = !matches!(
+            attempt.outcome,
+            AttemptOutcome::Dropped | AttemptOutcome::Withheld
+        );
         // While the clock is frozen, no duration can be measured.
         let duration = Some(attempt.duration).filter(|duration| !duration.is_zero());
         Self {

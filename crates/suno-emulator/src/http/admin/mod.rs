@@ -1,5 +1,6 @@
 //! The endpoints below `/_emulator/`, by which people and tools control the emulator. They are not
-//! a part of the provider's API. They are described by `openapi.json` beside this file.
+//! a part of the provider's API. They are described by `openapi.json` beside this file, to which the
+//! provider's side is added when it is served.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::http::answer::{Answer, Rejection};
 use crate::http::query::query;
+use crate::openapi;
 use crate::runner::Runner;
 use crate::scenario::script::Script;
 use crate::scenario::words;
@@ -83,10 +85,6 @@ pub(super) async fn answer(runner: &Runner, path: &str, request: &Request<Bytes>
     if !place.methods().contains(request.method()) {
         return Answer::wrong_method(runner.provider().profile(), place.methods());
     }
-    if place == Endpoint::OpenApi {
-        let body = Bytes::from_static(OPENAPI.as_bytes());
-        return Answer::with(StatusCode::OK, "application/json", body);
-    }
     match respond(runner, place, request).await {
         Ok(body) => Answer::json(StatusCode::OK, &body),
         Err(rejection) => rejection.into(),
@@ -99,7 +97,11 @@ async fn respond(
     request: &Request<Bytes>,
 ) -> Result<Value, Rejection> {
     match place {
-        Endpoint::Overview | Endpoint::OpenApi => Ok(view::overview(runner)),
+        Endpoint::Overview => Ok(view::overview(runner)),
+        Endpoint::OpenApi => {
+            let own = serde_json::from_str(OPENAPI).map_err(|_| broken_description())?;
+            Ok(openapi::with_provider(own, runner.provider().profile()))
+        }
         Endpoint::Words => Ok(json!({ "words": words::list() })),
         Endpoint::Tasks => {
             let tasks = runner
@@ -204,6 +206,12 @@ fn add_script(runner: &Runner, request: &Request<Bytes>) -> Result<Value, Reject
             "too many scripts are kept",
         ))
     }
+}
+
+/// A test rules this out.
+fn broken_description() -> Rejection {
+    let reason = "the description cannot be read";
+    Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
 }
 
 fn no_task() -> Rejection {

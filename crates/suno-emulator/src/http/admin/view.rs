@@ -43,16 +43,25 @@ pub(super) fn task(task: &TaskSummary) -> Value {
         TaskEnding::Failed { code } => ("failed", Some(code)),
     };
     json!({
-        "credits_paid": task.credits_paid,
+        "credits_paid": whole_or_fraction(task.credits_paid),
         "ending": ending,
         "failure_code": code,
         "finished": task.is_finished,
         "number": task.number,
+        "product": task.product,
         "status": task.status,
         "task_id": task.task_id,
         "title": task.title,
         "words": task.words,
     })
+}
+
+/// Writes an amount of credits without a fraction if it has none.
+fn whole_or_fraction(credits: f64) -> Value {
+    match credits.fract() == 0.0 {
+        true => json!(credits as u64),
+        false => json!(credits),
+    }
 }
 
 pub(super) fn attempt(attempt: &Attempt) -> Value {
@@ -61,6 +70,7 @@ pub(super) fn attempt(attempt: &Attempt) -> Value {
         AttemptOutcome::TimedOut => ("timed-out", Value::Null),
         AttemptOutcome::Failed { reason } => ("failed", json!(reason)),
         AttemptOutcome::Dropped => ("dropped", Value::Null),
+        AttemptOutcome::Withheld => ("withheld", Value::Null),
     };
     json!({
         "answer": String::from_utf8_lossy(&attempt.answer),

@@ -26,12 +26,14 @@ pub(super) const WORDS: &[Word] = &[
         },
     )
     .with_value("partial, empty, null or absent")
-    .drawn(&["=partial", "=empty", "=null", "=absent"]),
+    .drawn(&["=partial", "=empty", "=null", "=absent"])
+    .of_songs(),
     Word::new("one-track", "observed", "the task has one track", |s, _| {
         s.course.track_count = 1;
         Ok(())
     })
-    .drawn(&[""]),
+    .drawn(&[""])
+    .of_songs(),
     Word::new(
         "second-first",
         "observed",
@@ -41,7 +43,8 @@ pub(super) const WORDS: &[Word] = &[
             Ok(())
         },
     )
-    .drawn(&[""]),
+    .drawn(&[""])
+    .of_songs(),
     Word::new(
         "fail",
         "documented",
@@ -76,7 +79,8 @@ pub(super) const WORDS: &[Word] = &[
         "=error-text",
         "=untyped",
         "=says-complete",
-    ]),
+    ])
+    .of_songs(),
     Word::new(
         "create-failed",
         "documented",
@@ -139,7 +143,8 @@ pub(super) const WORDS: &[Word] = &[
         },
     )
     .with_value("further seconds, 600 if absent")
-    .drawn(&[""]),
+    .drawn(&[""])
+    .of_songs(),
     Word::new(
         "status",
         "documented",
@@ -179,7 +184,8 @@ pub(super) const WORDS: &[Word] = &[
             Ok(())
         },
     )
-    .with_value("the name of the script"),
+    .with_value("the name of the script")
+    .of_songs(),
     Word::new(
         "random",
         "assumed",

@@ -142,7 +142,8 @@ pub(super) const WORDS: &[Word] = &[
             Ok(())
         },
     )
-    .drawn(&[""]),
+    .drawn(&[""])
+    .of_songs(),
     Word::new(
         "early",
         "reported",

@@ -1,0 +1,149 @@
+//! What an event says, what its conflicts say, and what another delivery of it changes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{KnownSubmit, StoredEvent, StoredState};
+use crate::content::{Content, Fingerprint};
+use crate::delivery::Delivery;
+use crate::simulation::{Mutation, mutated};
+use crate::store::Acceptance;
+use crate::store::bounds::{CONFLICTS_OF_EVENT_MAX, NUDGES_MAX};
+
+/// The fingerprints of a body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Print {
+    strict: Fingerprint,
+    semantic: Fingerprint,
+}
+
+impl Print {
+    /// Returns the fingerprints of a delivery that could be decoded.
+    pub(super) fn of(delivery: &Delivery) -> Option<Self> {
+        match &delivery.content {
+            Content::Event { semantic, .. } => Some(Self {
+                strict: delivery.strict,
+                semantic: *semantic,
+            }),
+            Content::Quarantined { .. } => None,
+        }
+    }
+
+    fn says_the_same(self, other: Self) -> bool {
+        self.strict == other.strict || self.semantic == other.semantic
+    }
+}
+
+/// A delivery for an event with different content.
+#[derive(Clone)]
+pub(super) struct Conflict {
+    print: Print,
+    /// The body, until it is purged.
+    pub(super) raw: Option<Bytes>,
+}
+
+impl StoredEvent {
+    /// Whether the event has one of the fingerprints of a delivery.
+    #[must_use]
+    pub fn is_same(&self, delivery: &Delivery) -> bool {
+        Print::of(delivery).is_some_and(|print| self.print.says_the_same(print))
+    }
+
+    /// Whether a conflict of the event has one of the fingerprints of a delivery.
+    #[must_use]
+    pub fn has_conflict(&self, delivery: &Delivery) -> bool {
+        Print::of(delivery).is_some_and(|print| self.knows_conflict(print))
+    }
+
+    fn knows_conflict(&self, print: Print) -> bool {
+        let is_known = |conflict: &Conflict| conflict.print.says_the_same(print);
+        self.conflicts.iter().any(is_known)
+    }
+
+    /// Accepts another delivery of the event (A3, A4, A8), and returns the outcome and the number of
+    /// bodies dropped.
+    pub fn accept_again(&mut self, delivery: &Delivery, now: Duration) -> (Acceptance, u64) {
+        let Some(print) = Print::of(delivery) else {
+            return (Acceptance::Quarantined, 0);
+        };
+        self.nudge(now);
+        let accepted = self.add_conflict(Some(delivery.raw.clone()), print);
+        (accepted, u64::from(accepted == Acceptance::Dropped))
+    }
+
+    /// Ends the wait of an unconfirmed event.
+    fn nudge(&mut self, now: Duration) {
+        let waits = matches!(self.state, StoredState::Waiting { until } if until > now);
+        if self.unconfirmed && waits && self.nudges < NUDGES_MAX {
+            self.nudges += 1;
+            self.state = StoredState::Ready { since: now };
+        }
+    }
+
+    /// Keeps a delivery with different content.
+    fn add_conflict(&mut self, raw: Option<Bytes>, print: Print) -> Acceptance {
+        if self.print.says_the_same(print) || self.knows_conflict(print) {
+            return Acceptance::Duplicate;
+        }
+        if self.conflicts.len() >= CONFLICTS_OF_EVENT_MAX {
+            return Acceptance::Dropped;
+        }
+        self.conflicts.push(Conflict { print, raw });
+        Acceptance::Conflict
+    }
+
+    /// Replaces the unconfirmed body by a confirmed one (A7), and returns the outcome and the number
+    /// of bodies dropped.
+    pub fn confirm(
+        &mut self,
+        delivery: &Delivery,
+        submit: &KnownSubmit,
+        now: Duration,
+    ) -> (Acceptance, u64) {
+        let Content::Event {
+            code,
+            semantic,
+            product,
+            results,
+            ..
+        } = &delivery.content
+        else {
+            return (Acceptance::Quarantined, 0);
+        };
+        let print = Print {
+            strict: delivery.strict,
+            semantic: *semantic,
+        };
+        let former = self.raw.replace(delivery.raw.clone());
+        let former_print = std::mem::replace(&mut self.print, print);
+        self.conflicts
+            .retain(|conflict| !conflict.print.says_the_same(print));
+        self.code = *code;
+        self.product = product.clone();
+        self.results = *results;
+        self.source = delivery.source;
+        self.verified_by = delivery.verified_by;
+        if self.submit.is_none() {
+            self.submit = delivery.submit;
+            self.reference.clone_from(&submit.reference);
+            self.kind.clone_from(&submit.kind);
+        }
+        let was_denied = self.unconfirmed && self.key.revision() > 0;
+        self.unconfirmed = false;
+        match self.state {
+            // If its wait has ended, it has been ready since then (C6).
+            StoredState::Waiting { until } => {
+                self.state = StoredState::Ready {
+                    since: until.min(now),
+                }
+            }
+            StoredState::Dead if !mutated(Mutation::TenAttempts) => self.redrive(now),
+            StoredState::Done if was_denied => self.redrive(now),
+            _ => {}
+        }
+        let kept = self.add_conflict(former, former_print);
+        let dropped = u64::from(kept == Acceptance::Dropped);
+        (Acceptance::Confirmed, dropped)
+    }
+}

@@ -1,0 +1,189 @@
+//! Members of an object that are taken by name and type. What is not taken stays as it was sent, so
+//! that a member of an unexpected type withholds nothing.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::depth;
+use super::member::{Items, Member, Num, Text};
+use super::object::Open;
+use crate::error::DecodeErrorKind;
+use crate::extra::ExtraRef;
+use crate::{DecodeError, TaskId};
+
+/// The members of an object, borrowed from the body.
+pub(super) type Members<'a> = ExtraRef<'a>;
+
+/// Reads the members of an object. The error is [`DecodeErrorKind::WrongType`] for another value, and
+/// [`DecodeErrorKind::DuplicateKey`] for a key that occurs twice.
+pub(super) fn open(json: &str) -> Result<Members<'_>, DecodeError> {
+    let syntax = |_| DecodeError::new(DecodeErrorKind::Syntax, "");
+    let member: Member<Open<'_>> = serde_json::from_str(json).map_err(syntax)?;
+    member.required("")?.0.into_members()
+}
+
+/// Reads a value of the right type; `None` for another one.
+pub(super) fn read<'a, T>(raw: &'a RawValue) -> Option<T>
+where
+    Member<T>: Deserialize<'a>,
+{
+    match serde_json::from_str(raw.get()) {
+        Ok(Member::Is(value)) => Some(value),
+        _ => None,
+    }
+}
+
+pub(super) fn is_object(raw: &RawValue) -> bool {
+    raw.get().starts_with('{')
+}
+
+pub(super) fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
+
+/// Returns whether the value is an empty array.
+pub(super) fn is_empty(raw: &RawValue) -> bool {
+    results(raw, "").is_ok_and(|items| items.is_some_and(|items| items.is_empty()))
+}
+
+/// The string in a value.
+pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    read::<Text<'_>>(raw).map(|Text(text)| text)
+}
+
+/// The string in a value, if it is not empty.
+pub(super) fn filled(raw: &RawValue) -> Option<String> {
+    text(raw)
+        .filter(|text| !text.is_empty())
+        .map(Cow::into_owned)
+}
+
+/// The number in a value: a number, or text that contains one.
+pub(super) fn number(raw: &RawValue) -> Option<f64> {
+    let number: Member<Num<'_>> = serde_json::from_str(raw.get()).ok()?;
+    number.float("").ok().flatten()
+}
+
+/// The elements of an array; `None` if it is none. The error is [`DecodeErrorKind::OutOfRange`] if
+/// there are more than `MAX`.
+pub(super) fn items<'a, T: Deserialize<'a>, const MAX: usize>(
+    raw: &'a RawValue,
+    path: &str,
+) -> Result<Option<Vec<T>>, DecodeError> {
+    match read::<Items<T, MAX>>(raw) {
+        Some(Items(items)) if items.len() > MAX => {
+            Err(DecodeError::new(DecodeErrorKind::OutOfRange, path))
+        }
+        items => Ok(items.map(|Items(items)| items)),
+    }
+}
+
+/// The elements of an array of results; `None` if it is none.
+pub(super) fn results<'a>(
+    raw: &'a RawValue,
+    path: &str,
+) -> Result<Option<Vec<&'a RawValue>>, DecodeError> {
+    items::<_, { DecodeError::TRACKS_MAX }>(raw, path)
+}
+
+/// The JSON text of an object that is there as itself or as text; `None` if it is neither.
+pub(super) fn object_text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    if is_object(raw) {
+        return Some(Cow::Borrowed(raw.get()));
+    }
+    let json = text(raw)?;
+    let is_object = json.trim_start().starts_with('{') && depth::check(&json).is_ok();
+    // Whether the text is JSON must be known before its members are read: half an object is none.
+    let is_json = is_object && serde_json::from_str::<&RawValue>(&json).is_ok();
+    is_json.then_some(json)
+}
+
+impl<'a> ExtraRef<'a> {
+    /// The first of these members that `read` accepts.
+    pub(super) fn first<T>(
+        &self,
+        names: &[&str],
+        read: impl Fn(&'a RawValue) -> Option<T>,
+    ) -> Option<T> {
+        names.iter().find_map(|name| read(self.get(name)?))
+    }
+
+    /// The first of these members that is a text.
+    pub(super) fn text(&self, names: &[&str]) -> Option<Cow<'a, str>> {
+        self.first(names, text)
+    }
+
+    /// The first of these members that is a text which is not empty.
+    pub(super) fn filled(&self, names: &[&str]) -> Option<String> {
+        self.first(names, filled)
+    }
+
+    /// Takes a member out, if `read` accepts it. A null is taken too: it is nothing.
+    pub(super) fn take<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&'a RawValue) -> Option<T>,
+    ) -> Option<T> {
+        let raw = self.get(name)?;
+        let value = read(raw);
+        if value.is_some() || is_null(raw) {
+            self.remove(name);
+        }
+        value
+    }
+
+    pub(super) fn take_string(&mut self, name: &str) -> Option<String> {
+        self.take(name, |raw| text(raw).map(Cow::into_owned))
+    }
+
+    /// Takes a whole number out.
+    pub(super) fn take_integer(&mut self, name: &str) -> Option<i64> {
+        self.take(name, |raw| Num::integer_of(raw.get()).ok())
+    }
+
+    /// Returns whether one of these members exists, even if it is null.
+    pub(super) fn has_any<'n>(&self, names: impl IntoIterator<Item = &'n &'n str>) -> bool {
+        !self.is_empty() && names.into_iter().any(|name| self.has(name))
+    }
+}
+
+/// The places of a task id that were found to have one.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    found: Option<TaskId>,
+}
+
+impl Ids {
+    /// Takes the ids with these names out of an object. `path` is that of the object, ending in a
+    /// full stop unless it is the root.
+    pub(super) fn take(
+        &mut self,
+        members: &mut Members<'_>,
+        names: &[&str],
+        path: &str,
+    ) -> Result<(), DecodeError> {
+        for name in names {
+            let Some(id) = members.take(name, text) else {
+                continue;
+            };
+            crate::id::check_id(&id).map_err(|_| {
+                DecodeError::new(DecodeErrorKind::InvalidId, format!("{path}{name}"))
+            })?;
+            match &self.found {
+                Some(other) if other.as_str() != id => {
+                    return Err(DecodeError::new(DecodeErrorKind::IdsDisagree, ""));
+                }
+                _ => self.found = Some(TaskId::checked(id)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The id. If there is none, it is missing at the `usual` place.
+    pub(super) fn one(self, usual: &str) -> Result<TaskId, DecodeError> {
+        self.found
+            .ok_or_else(|| DecodeError::new(DecodeErrorKind::Missing, usual))
+    }
+}
