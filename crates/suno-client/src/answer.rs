@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use suno_types::{
-    Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload, Place, Product, Route, TaskId,
-    TaskKind, TaskRecord, TaskStatus,
+    Code, DecodeError, DecodeErrorKind, Envelope, Meaning, Payload, Place, Product, Route,
+    SubmittedTask, TaskId, TaskKind, TaskRecord, TaskStatus,
 };
 
 use crate::client::Shared;
@@ -43,10 +43,6 @@ pub(crate) fn read<T: Payload>(
     take(shared, effect, answer, Envelope::decode(&answer.body))
 }
 
-/// The code with which a recovery answers while it runs (`PROTOCOL.md 1.52`).
-const RECOVERY_RUNNING: Code = Code(201);
-/// The code with which a recovery answers if it found none of the songs.
-const RECOVERY_FAILED: Code = Code(500);
 /// The code for a task that the jobs route does not know (`PROTOCOL.md 1.53`).
 const UNKNOWN_JOB: Code = Code(422);
 
@@ -62,30 +58,34 @@ pub(crate) fn read_record(
     answer: &RawResponse,
 ) -> Result<Option<TaskRecord>, ClientError> {
     let decoded = TaskRecord::decode(&answer.body);
-    let Ok(envelope) = &decoded else {
-        return take(shared, Effect::Reads, answer, decoded);
-    };
-    if envelope.data.is_some() {
-        return Ok(decoded.ok().and_then(|envelope| envelope.data));
+    if let Ok(envelope) = &decoded {
+        let has_record = envelope.data.is_some();
+        if !has_record && kind.route == Route::Jobs && envelope.code == UNKNOWN_JOB {
+            return Ok(None);
+        }
+        if !has_record && envelope.is_running() {
+            return Ok(Some(TaskRecord::new(task.clone(), TaskStatus::PENDING)));
+        }
+        // With another code than success, too: it says why each song could not be recovered.
+        if has_record && kind.product == Product::RECOVERY {
+            return Ok(decoded.ok().and_then(|envelope| envelope.data));
+        }
     }
     let is_recovery = kind.route == Route::Direct && kind.product == Product::RECOVERY;
-    // With this code, only an array is about the songs; without one, the server failed.
-    let has_songs = || {
-        let data = envelope.extra.json("data");
-        data.is_some_and(|data| data.starts_with('['))
-    };
-    match envelope.code {
-        UNKNOWN_JOB if kind.route == Route::Jobs => Ok(None),
-        RECOVERY_RUNNING if is_recovery => {
-            Ok(Some(TaskRecord::new(task.clone(), TaskStatus::PENDING)))
-        }
-        RECOVERY_FAILED if is_recovery && has_songs() => {
-            let mut record = TaskRecord::new(task.clone(), TaskStatus::FAILED);
-            record.error_code = Some(RECOVERY_FAILED);
-            Ok(Some(record))
-        }
-        _ => take(shared, Effect::Reads, answer, decoded),
+    match recovered(task, &answer.body).filter(|_| is_recovery) {
+        Some(record) => Ok(Some(record)),
+        None => take(shared, Effect::Reads, answer, decoded),
     }
+}
+
+/// The record of a recovery whose answer does not name its task: an array of songs alone
+/// (`PROTOCOL.md 1.52`). The task is the one that was asked about.
+fn recovered(task: &TaskId, body: &[u8]) -> Option<TaskRecord> {
+    let rest = std::str::from_utf8(body).ok()?;
+    let rest = rest.trim_start().strip_prefix('{')?;
+    let task = serde_json::to_string(task.as_str()).ok()?;
+    let named = format!("{{\"task_id\":{task},{rest}");
+    TaskRecord::decode(named.as_bytes()).ok()?.data
 }
 
 /// The data of a decoded answer whose code says success.
@@ -128,13 +128,12 @@ const CONFLICT: Code = Code(409);
 
 /// The task that a conflict is with, if the answer names it.
 fn existing_task<T>(envelope: &Envelope<T>) -> Option<TaskId> {
-    let data = envelope
-        .extra
-        .json("data")
-        .filter(|_| envelope.code == CONFLICT)?;
-    let data: serde_json::Value = serde_json::from_str(data).ok()?;
-    let id = data.get("taskId").or_else(|| data.get("task_id"))?;
-    TaskId::new(id.as_str()?).ok()
+    let data = envelope.extra.json("data");
+    let data = data.filter(|_| envelope.code == CONFLICT)?;
+    // It is the data of a submit that was taken.
+    let taken = format!(r#"{{"code":{},"data":{data}}}"#, Code::SUCCESS);
+    let taken = Envelope::<SubmittedTask>::decode(taken.as_bytes()).ok()?;
+    Some(taken.data?.task_id)
 }
 
 /// Returns whether an HTTP status alone proves that the request was refused before anything was

@@ -2,6 +2,7 @@
 
 mod fetch;
 mod file_name;
+mod output;
 mod part;
 
 use std::fmt;

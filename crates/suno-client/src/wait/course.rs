@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use suno_types::{Outcome, TaskRecord};
+use suno_types::{Outcome, Product, TaskKind, TaskRecord};
 
 use crate::ClientError;
 use crate::time::stretch;
@@ -47,9 +47,13 @@ pub(crate) enum Heard {
     },
 }
 
-impl From<&Result<Option<TaskRecord>, ClientError>> for Heard {
-    fn from(polled: &Result<Option<TaskRecord>, ClientError>) -> Self {
+impl Heard {
+    /// What a poll of a task of this kind says.
+    pub(crate) fn of(polled: &Result<Option<TaskRecord>, ClientError>, kind: &TaskKind) -> Self {
         match polled {
+            Ok(Some(record)) if kind.product == Product::VOICE_PHRASE => {
+                Self::Outcome(phrase_outcome(record))
+            }
             Ok(Some(record)) => Self::Outcome(record.outcome()),
             Ok(None) => Self::NotVisible,
             Err(err) => Self::Error {
@@ -57,6 +61,16 @@ impl From<&Result<Option<TaskRecord>, ClientError>> for Heard {
                 retry_after: err.retry_after(),
             },
         }
+    }
+}
+
+/// The outcome of a task that asks for a phrase: it is finished when the phrase is there, although
+/// the voice is not (`PROTOCOL.md 1.58`).
+fn phrase_outcome(record: &TaskRecord) -> Outcome {
+    match record.status.as_str() {
+        "wait_validating" if record.outcome() == Outcome::Running => Outcome::Succeeded,
+        "processing_validate_fail" => Outcome::Failed,
+        _ => record.outcome(),
     }
 }
 

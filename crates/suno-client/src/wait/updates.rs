@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use suno_types::{TaskId, TaskKind, TaskRecord, TaskStatus, Track};
+use suno_types::{TaskId, TaskKind, TaskRecord, TaskStatus};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::course::{Course, Heard, Plan, Step};
@@ -65,16 +65,15 @@ enum State {
 struct LastUpdate {
     status: TaskStatus,
     tracks: usize,
-    tracks_ready: usize,
+    results_ready: usize,
 }
 
 impl LastUpdate {
     fn of(record: &TaskRecord) -> Self {
-        let ready = record.tracks.iter().filter(|track| Track::is_ready(track));
         Self {
             status: record.status.clone(),
             tracks: record.tracks.len(),
-            tracks_ready: ready.count(),
+            results_ready: record.results().count(),
         }
     }
 }
@@ -154,7 +153,9 @@ impl Updates {
 
     fn take_in(&mut self, polled: Result<Option<TaskRecord>, ClientError>) -> Option<News> {
         let now = self.started.elapsed();
-        let step = self.course.hear(now, Heard::from(&polled), fastrand::f64());
+        let step = self
+            .course
+            .hear(now, Heard::of(&polled, &self.kind), fastrand::f64());
         if let Err(err) = &polled {
             tracing::debug!(task = %self.task, kind = err.kind().as_str(), "a poll failed");
         }

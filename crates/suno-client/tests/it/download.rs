@@ -600,3 +600,49 @@ async fn other_outputs_get_the_ending_of_what_they_are() {
     assert_eq!(desk.server.asked().len(), 4);
     assert_eq!(desk.files().len(), 3);
 }
+
+#[tokio::test]
+async fn every_file_of_an_output_is_downloaded_under_a_name_of_its_own() {
+    let typed = |content_type| Reply::new(200, &[("Content-Type", content_type)], AUDIO);
+    let desk = Desk::new([
+        typed("audio/mpeg"),
+        Reply::new(404, &[], b""),
+        typed("audio/wav"),
+        typed("audio/mpeg"),
+    ])
+    .await;
+    let url = desk.server.url();
+    let record = format!(
+        r#"{{"code":200,"msg":"success","data":{{"taskId":"0881db94d29a36775cca1570128371e3",
+            "successFlag":"SUCCESS","response":{{"vocalUrl":"{url}/v a.mp3",
+            "instrumentalUrl":"{url}/i.mp3","drumsUrl":"{url}/d"}}}}}}"#
+    );
+    let record = suno_types::TaskRecord::decode(record.as_bytes()).expect("a record");
+    let record = record.data.expect("data");
+    let downloads = || {
+        let (task, output) = (&record.task_id, record.output());
+        desk.client.downloads(task, output, desk.dir.path())
+    };
+    let mut missing = 0;
+    for download in downloads() {
+        missing += usize::from(download.await.is_err());
+    }
+    assert_eq!((missing, desk.files().len()), (1, 2));
+    let mut names = Vec::new();
+    for download in downloads() {
+        let saved = download.await.expect("saved");
+        let name = saved.path.file_name().expect("a name").to_string_lossy();
+        names.push(name.into_owned());
+    }
+    assert_eq!(desk.server.asked().len(), 4);
+    names.sort();
+    assert_eq!(names.len(), 3);
+    assert!(
+        names.iter().all(|name| name.contains("-0881db94.")),
+        "{names:?}"
+    );
+    assert!(
+        names[0].starts_with("1-") && names[2].starts_with("3-"),
+        "{names:?}"
+    );
+}

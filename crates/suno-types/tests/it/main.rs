@@ -13,6 +13,7 @@ mod noise;
 mod peek;
 mod progress;
 mod provider;
+mod requests;
 mod roundtrip;
 mod signature;
 mod signing;

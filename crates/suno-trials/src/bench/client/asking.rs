@@ -16,7 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 use suno_client::{ApiKey, Client};
 use suno_testkit::process::{own_cpu, own_resident_bytes};
-use suno_types::{AddInstrumental, Provider, TaskId};
+use suno_types::{AddInstrumental, Provider, Request as _, Route, TaskId};
 use tokio::task::JoinSet;
 
 use super::provider::LONGEST_GAP;
@@ -161,7 +161,7 @@ impl BareAsker {
         Ok(Self {
             client: Bare::builder(TokioExecutor::new()).build(connector),
             address,
-            body: request()?.encode().into(),
+            body: request()?.encode(Route::Direct)?.into(),
         })
     }
 
