@@ -34,6 +34,16 @@ pub(crate) enum SubmitTarget {
     Jobs,
 }
 
+impl SubmitTarget {
+    /// Whether the rate limit counts the submit: it counts requests that generate something.
+    fn is_generation(self) -> bool {
+        match self {
+            Self::Direct(operation) => !operation.product.is_immediate(),
+            Self::Jobs => true,
+        }
+    }
+}
+
 /// The scenario of a submit.
 struct ChosenScenario {
     scenario: Scenario,
@@ -73,7 +83,8 @@ impl Provider {
         header_words: Option<&str>,
         body: &[u8],
     ) -> Result<ReplyPlan, Refusal> {
-        if self.settings.has_rate_limits && !self.submits.take(now.unix_ms) {
+        let is_limited = self.settings.has_rate_limits && target.is_generation();
+        if is_limited && !self.submits.take(now.unix_ms) {
             return Err(Refusal::RateLimited);
         }
         let profile = self.settings.profile;
