@@ -43,6 +43,14 @@ pub(super) fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
+/// The path of a member.
+pub(super) fn at(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
+    }
+}
+
 /// Returns whether the value is an empty array.
 pub(super) fn is_empty(raw: &RawValue) -> bool {
     results(raw, "").is_ok_and(|items| items.is_some_and(|items| items.is_empty()))

@@ -4,9 +4,8 @@ use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::member::{Member, Num, Shape};
-use super::members::{Members, is_object, items, object_text, open, results};
+use super::members::{Members, at, is_object, items, object_text, open, results};
 use super::object::head;
-use super::outputs::at;
 use crate::error::DecodeErrorKind;
 use crate::{DecodeError, Instrument, Midi, Note};
 

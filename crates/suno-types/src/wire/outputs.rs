@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::members::{Members, filled, is_object, number, object_text, open, results};
+use super::members::{Members, at, filled, is_object, number, object_text, open, results};
 use super::midi;
 use super::object::UnknownLeft;
 use super::track::{Spelled, lenient_tracks};
@@ -296,14 +296,6 @@ impl Reader<'_> {
             id: members.take_string("id"),
             extra: self.rest(members)?,
         }))
-    }
-}
-
-/// The path of a member.
-pub(super) fn at(path: &str, name: &str) -> String {
-    match path {
-        "" => name.to_owned(),
-        path => format!("{path}.{name}"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::derive::{Derived, Place, is_list, take_error, word_name};
 use super::encode::Object;
@@ -61,6 +61,25 @@ impl TaskRecord {
     fn members(&self) -> Option<Extra> {
         let json = serde_json::to_string(self).ok()?;
         Some(open(&json).ok()?.into())
+    }
+
+    /// What the members that were kept say, read as they were with the fields that were not.
+    fn said(&self) -> Derived {
+        let kind = self.kind.as_ref().and_then(|kind| to_raw_value(kind).ok());
+        let status = to_raw_value(self.status.as_str()).ok();
+        let status_name = match self.form {
+            Form::Status => Some("status"),
+            Form::State => Some("state"),
+            Form::Kept | Form::List => None,
+        };
+        let mut members = Members::from(&self.extra);
+        if let Some(kind) = &kind {
+            members.add("type", kind);
+        }
+        if let (Some(name), Some(status)) = (status_name, &status) {
+            members.add(name, status);
+        }
+        Derived::of_members(&members, &mut UnknownLeft::new()).unwrap_or_default()
     }
 
     /// The array of tracks that is the whole record of a recovery.
@@ -184,7 +203,7 @@ impl Serialize for TaskRecord {
         if let Some(list) = self.list() {
             return list.serialize(serializer);
         }
-        let said = Derived::again(&Extra::default(), &self.extra);
+        let said = self.said();
         let mut object = Object::new(serializer.serialize_map(None)?, &self.extra);
         object.field("taskId", &self.task_id.as_str())?;
         object.optional("type", self.kind.as_ref())?;
