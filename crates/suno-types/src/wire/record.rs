@@ -174,12 +174,11 @@ fn read(mut data: Members<'_>) -> Result<TaskRecord, DecodeError> {
 /// Returns whether the object `response` has nothing but tracks, spelled as records are, so that
 /// encoding writes it back and it need not be kept.
 fn is_only_tracks(response: &Members<'_>, derived: &Derived) -> bool {
-    let Some(tracks) = response.get("sunoData") else {
-        return response.is_empty() && derived.tracks.is_empty();
-    };
-    let is_array = derived.tracks.is_empty() && super::members::is_empty(tracks);
-    let is_read = derived.place == Place::Response && derived.spelled.is_only(Spelling::Camel);
-    response.len() == 1 && (is_array || is_read)
+    derived.place == Place::Response
+        && !derived.tracks.is_empty()
+        && derived.spelled.is_only(Spelling::Camel)
+        && response.has("sunoData")
+        && response.len() == 1
 }
 
 impl Form {
@@ -218,8 +217,7 @@ impl Serialize for TaskRecord {
             _ if self.status == TaskStatus::UNSPECIFIED => {}
             _ => object.field("status", &status)?,
         }
-        let is_response = self.form == Form::Status && self.extra.json("response").is_none();
-        if self.tracks != said.tracks || (self.tracks.is_empty() && is_response) {
+        if self.tracks != said.tracks {
             object.field("response", &ResponseOut(self.task_id.clone(), &self.tracks))?;
         }
         let code = self.error_code.map(|code| code.0);

@@ -141,7 +141,8 @@ fn a_polled_result_becomes_a_callback_without_the_callback_url() {
         ));
         let callback = record.to_callback().unwrap();
         assert_eq!(Some(callback.stage()), record.stage(), "{data}");
-        assert_eq!(callback.output(), record.output(), "{data}");
+        assert_eq!(callback.product(), record.product(), "{data}");
+        assert!(callback.results().eq(record.results()), "{data}");
         let encoded = String::from_utf8(callback.encode()).unwrap();
         assert!(!encoded.contains(token), "{encoded}");
         let again = Callback::decode(encoded.as_bytes()).unwrap();
