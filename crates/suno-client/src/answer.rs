@@ -123,7 +123,7 @@ pub(crate) fn without_data(
         .with_outlook(false, effect.spends())
 }
 
-/// The code for a submit of which there is a task already.
+/// The code for a submit whose task exists already.
 const CONFLICT: Code = Code(409);
 
 /// The task that a conflict is with, if the answer names it.

@@ -1,4 +1,4 @@
-//! Submit to the Suno API, poll, wait and download, without spending credits twice.
+//! Submit to the Suno API, poll, wait, upload and download, without spending credits twice.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -42,12 +42,16 @@
 //!   done: no connection was made, or the provider answered that it is busy or under maintenance.
 //!   Any other failure is an error for which [`ClientError::is_ambiguous`] says whether a task may
 //!   exist.
+//! * **Every operation of the provider** has a typed request, and is submitted, polled and waited for
+//!   by the direct route or, at kie.ai, by the jobs route; see `Operation` in [`suno_types`].
 //! * **HTTP 200 is not success.** The outcome is the code in the body, whose meaning depends on the
 //!   provider. Pages of content networks and truncated answers are errors.
 //! * **It keeps to the provider's limits**: 20 submits in 10 s for the account, 3 polls a second
 //!   for each task. Further requests wait in order of arrival.
 //! * **A wait has a deadline**, in its type. A failed task and a provider that cannot be asked are
 //!   different errors ([`WaitError`]). Each carries the task id, so that a later wait can continue.
+//! * **An upload is bounded**: the size of a local file is checked before anything is sent, and a
+//!   large file is read while it is sent.
 //! * **A download is complete or absent**: it is written under a temporary name, resumed after a
 //!   broken connection, and renamed when it is on disk. Its URL comes from outside, so the client
 //!   connects to public addresses only, and never sends the key.

@@ -151,7 +151,7 @@ impl Client {
     }
 }
 
-/// What is downloaded.
+/// The file to download.
 enum Source {
     Track(Box<Track>),
     Output { url: Box<str>, name: Box<str> },

@@ -15,8 +15,8 @@ impl Client {
     /// cover images. Outputs without files, such as lyrics, give none. Files that are in the folder
     /// `dir` already are [kept](Download::keep_existing).
     ///
-    /// Tracks are named as by [`download`](Self::download); other files after their place, what they
-    /// are, and the task, as in `1-vocal-0881db94.mp3`.
+    /// Tracks are named as by [`download`](Self::download); other files after their place, their
+    /// role, and the task, as in `1-vocal-0881db94.mp3`.
     ///
     /// ```no_run
     /// # async fn example(client: suno_client::Client, record: suno_client::suno_types::TaskRecord) {

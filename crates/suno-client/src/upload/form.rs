@@ -65,7 +65,7 @@ impl Form {
     }
 }
 
-/// What is left of a file.
+/// The rest of a file.
 enum Content {
     Bytes(Bytes),
     File(File, u64),

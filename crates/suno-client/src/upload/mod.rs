@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// Uploads bytes as a file to the provider's file service, as [`upload`](Self::upload) does. The
-    /// ending of `name` says what they are, such as `hum.mp3`.
+    /// extension of `name`, such as `mp3` in `hum.mp3`, decides their content type.
     ///
     /// # Errors
     ///

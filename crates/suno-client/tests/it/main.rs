@@ -9,6 +9,7 @@ mod download;
 mod fixtures;
 #[cfg(target_os = "linux")]
 mod memory;
+mod outputs;
 mod proxy;
 mod record;
 mod route;

@@ -89,7 +89,7 @@ fn words(lyrics: &Members) -> Result<(), InvalidField> {
     }
 }
 
-/// What is separated is a track, or other audio.
+/// A separation is of a track or of other audio.
 fn stems(stems: &Members) -> Result<(), InvalidField> {
     if !stems.has("audio_url") {
         stems.needs("task_id", "set unless audioUrl is")?;

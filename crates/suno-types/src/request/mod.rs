@@ -97,7 +97,7 @@ impl VocalGender {
 /// A rule between the fields of one operation.
 type Check = fn(&Members) -> Result<(), InvalidField>;
 
-/// What is known of one operation.
+/// One row of the table of operations.
 struct Row {
     operation: Operation,
     word: &'static str,
@@ -226,7 +226,7 @@ impl Operation {
         self.row().jobs_model
     }
 
-    /// What a task of this operation makes.
+    /// The product of a task of this operation.
     #[must_use]
     pub fn product(self) -> Product {
         self.row().product.clone()

@@ -48,9 +48,9 @@ request! {
     style = "style": optional text(1_000),
     /// The styles to avoid.
     negative_tags = "negativeTags": optional text(1_000),
-    /// Whether title, style and lyrics are given, instead of a description.
+    /// Give a title, a style and lyrics instead of a description.
     custom_mode = "customMode": required flag,
-    /// Whether the song has no vocals.
+    /// Make a song without vocals.
     instrumental = "instrumental": required flag,
     /// The model, such as V6.
     model = "model": required model,
@@ -68,7 +68,7 @@ request! {
     duration = "duration": optional seconds(10.0, 360.0),
     /// The persona or voice that sings.
     persona_id = "personaId": optional id,
-    /// Whether the persona is one of style or a voice.
+    /// The kind of the persona: style_persona or voice_persona.
     persona_model = "personaModel": optional choice(PERSONA_MODELS),
     /// Images that the song is about, in the simple mode.
     image_urls = "imageUrls": optional urls(1, 5),
@@ -85,7 +85,7 @@ request! {
     audio_id = "audioId": required id,
     /// The task of the track.
     task_id = "taskId": optional id,
-    /// Whether the parameters of this request are used, instead of those of the song.
+    /// Use the parameters of this request instead of those of the song.
     default_param_flag = "defaultParamFlag": required flag,
     /// The time in the song from which it is continued.
     continue_at = "continueAt": optional seconds(0.0, SECONDS_MAX),
@@ -99,7 +99,7 @@ request! {
     style = "style": optional text(1_000),
     /// The styles to avoid.
     negative_tags = "negativeTags": optional text(1_000),
-    /// Whether the new part has no vocals.
+    /// Make a new part without vocals.
     instrumental = "instrumental": optional flag,
     /// The model, such as V6.
     model = "model": required model,
@@ -115,7 +115,7 @@ request! {
     variety = "variety": optional integer(u8, 0, 4),
     /// The persona or voice that sings.
     persona_id = "personaId": optional id,
-    /// Whether the persona is one of style or a voice.
+    /// The kind of the persona: style_persona or voice_persona.
     persona_model = "personaModel": optional choice(PERSONA_MODELS),
 }
 
@@ -134,9 +134,9 @@ request! {
     style = "style": optional text(1_000),
     /// The styles to avoid.
     negative_tags = "negativeTags": optional text(1_000),
-    /// Whether title, style and lyrics are given, instead of a description.
+    /// Give a title, a style and lyrics instead of a description.
     custom_mode = "customMode": required flag,
-    /// Whether the song has no vocals.
+    /// Make a song without vocals.
     instrumental = "instrumental": required flag,
     /// The model, such as V6.
     model = "model": required model,
@@ -154,7 +154,7 @@ request! {
     duration = "duration": optional seconds(10.0, 360.0),
     /// The persona or voice that sings.
     persona_id = "personaId": optional id,
-    /// Whether the persona is one of style or a voice.
+    /// The kind of the persona: style_persona or voice_persona.
     persona_model = "personaModel": optional choice(PERSONA_MODELS),
     /// Images that the song is about, in the simple mode.
     image_urls = "imageUrls": optional urls(1, 5),
@@ -165,7 +165,7 @@ request! {
     UploadExtend, UploadExtendBuilder = UploadExtend, own_parameters;
     /// The URL of the audio.
     upload_url = "uploadUrl": required url,
-    /// Whether the parameters of this request are used, instead of those of the audio.
+    /// Use the parameters of this request instead of those of the audio.
     default_param_flag = "defaultParamFlag": required flag,
     /// The time in the audio from which it is continued.
     continue_at = "continueAt": optional seconds(0.0, SECONDS_MAX),
@@ -179,7 +179,7 @@ request! {
     style = "style": optional text(1_000),
     /// The styles to avoid.
     negative_tags = "negativeTags": optional text(1_000),
-    /// Whether the new part has no vocals.
+    /// Make a new part without vocals.
     instrumental = "instrumental": required flag,
     /// The model, such as V6.
     model = "model": required model,
@@ -195,7 +195,7 @@ request! {
     variety = "variety": optional integer(u8, 0, 4),
     /// The persona or voice that sings.
     persona_id = "personaId": optional id,
-    /// Whether the persona is one of style or a voice.
+    /// The kind of the persona: style_persona or voice_persona.
     persona_model = "personaModel": optional choice(PERSONA_MODELS),
 }
 
@@ -318,9 +318,9 @@ request! {
     title = "title": optional text(100),
     /// The styles to follow.
     style = "style": optional text(1_000),
-    /// Whether title, style and lyrics are given, instead of a description.
+    /// Give a title, a style and lyrics instead of a description.
     custom_mode = "customMode": required flag,
-    /// Whether the song has no vocals.
+    /// Make a song without vocals.
     instrumental = "instrumental": required flag,
     /// The model, such as V6.
     model = "model": required model,
@@ -345,18 +345,18 @@ request! {
     prompt = "prompt": required text(500),
     /// The model, such as V6.
     model = "model": required model,
-    /// Whether the sound can be repeated without a break.
+    /// Make a sound that can be repeated without a break.
     sound_loop = "soundLoop": optional flag,
     /// The tempo in beats per minute.
     sound_tempo = "soundTempo": optional integer(u32, 1, 300),
     /// The musical key, such as Am, or Any.
     sound_key = "soundKey": optional choice(SOUND_KEYS),
-    /// Whether the lyrics are written down.
+    /// Write down the lyrics.
     grab_lyrics = "grabLyrics": optional flag,
 }
 
 /// In the custom mode, a song needs a title and a style, lyrics or styles to avoid; otherwise a
-/// prompt, or one of the fields that can stand for it.
+/// prompt, or one of the fields `instead` of it.
 fn modes(song: &Members, instead: &[&str]) -> Result<(), InvalidField> {
     if !song.flag("custom_mode") {
         let is_described = song.has("prompt") || instead.iter().any(|name| song.has(name));
@@ -421,7 +421,7 @@ fn of_model(song: &Members) -> Result<(), InvalidField> {
     Ok(())
 }
 
-/// A section is part of a track, or of uploaded audio, and ends after its start.
+/// A section belongs to a track or to uploaded audio, and ends after its start.
 fn section(song: &Members) -> Result<(), InvalidField> {
     if !song.has("upload_url") {
         song.needs("task_id", "set unless uploadUrl is")?;
