@@ -47,7 +47,7 @@ const PRODUCTS: [&str; 10] = [
     "midi",
     "cover",
     "voice",
-    "voice_phrase",
+    "voice-phrase",
     "recovery",
 ];
 
@@ -147,11 +147,11 @@ async fn watch(
     let wait = client.wait(task_id, waiting.deadline.0);
     let wait = wait.with_kind(polled.kind.clone());
     let mut updates = wait.with_interval(waiting.interval.0).updates();
-    loop {
-        let record = match updates.next().await {
-            Some(Ok(record)) => record,
-            Some(Err(err)) => return Ok(Err(err)),
-            None => return Err(Failure::failed(anyhow!("the wait ended too early"))),
+    let mut last = None;
+    while let Some(update) = updates.next().await {
+        let record = match update {
+            Ok(record) => record,
+            Err(err) => return Ok(Err(err)),
         };
         let status = record.status.as_str();
         if waiting.json {
@@ -160,11 +160,12 @@ async fn watch(
         } else {
             progress.step(&format!("{task_id} {}", output::visible(status)));
         }
-        if record.is_terminal() {
-            return Ok(Ok(record));
-        }
         progress.wait_for(&sentence(&record));
+        last = Some(record);
     }
+    // What ends the wait for a phrase does not end the task.
+    last.map(Ok)
+        .ok_or_else(|| Failure::failed(anyhow!("the wait ended too early")))
 }
 
 /// Describes the current wait and the progress of the task.

@@ -262,7 +262,9 @@ impl Reader<'_> {
                 });
             }
         }
-        parts.append(&mut stems.parts);
+        for stem in stems.parts {
+            add_stem(&mut parts, stem);
+        }
         stems.parts = parts;
         stems.extra = self.rest(info).map_err(|err| err.inside(path))?;
         Ok(Some(stems).filter(|stems| !stems.parts.is_empty()))
@@ -301,6 +303,21 @@ impl Reader<'_> {
             id: members.take_string("id"),
             extra: self.rest(members)?,
         }))
+    }
+}
+
+/// Adds a stem. The provider can name the same audio twice, by a member and in a list that says more
+/// about it: that is one result, and a record with the list says no more than a callback without it.
+fn add_stem(parts: &mut Vec<Stem>, stem: Stem) {
+    match parts.iter_mut().find(|part| part.url == stem.url) {
+        Some(part) => {
+            part.duration = part.duration.or(stem.duration);
+            part.id = part.id.take().or(stem.id);
+            if part.extra.is_empty() {
+                part.extra = stem.extra;
+            }
+        }
+        None => parts.push(stem),
     }
 }
 
