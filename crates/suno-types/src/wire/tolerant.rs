@@ -2,7 +2,7 @@
 
 use super::derive::{Derived, Place, is_list, take_error, word_name};
 use super::member::Num;
-use super::members::{Ids, Members, is_null, is_object, open};
+use super::members::{Ids, Members, is_empty, is_null, is_object, open};
 use super::object::UnknownLeft;
 use super::track::Spelling;
 use crate::error::DecodeErrorKind;
@@ -62,13 +62,18 @@ fn out_of_range(path: &str) -> DecodeError {
 /// Returns whether encoding the tracks writes the member `data` back as it was sent, so that it need
 /// not be kept.
 fn is_written_as_tracks(data: &Members<'_>, callback: &Callback, derived: &Derived) -> bool {
-    if derived.place == Place::Data && !derived.tracks.is_empty() {
-        return derived.spelled.is_only(Spelling::Snake);
+    let Some(raw) = data.get("data") else {
+        return false;
+    };
+    let has_no_tracks = is_null(raw) || is_empty(raw);
+    if has_no_tracks {
+        return derived.tracks.is_empty() && callback.callback_type.is_some();
     }
-    let has_none = data
-        .get("data")
-        .is_some_and(|raw| is_null(raw) || super::members::is_empty(raw));
-    has_none && derived.tracks.is_empty() && callback.callback_type.is_some()
+    // An array that is not empty is the first place where tracks are looked for.
+    is_list(raw)
+        && derived.place == Place::Data
+        && !derived.tracks.is_empty()
+        && derived.spelled.is_only(Spelling::Snake)
 }
 
 /// Takes the task id out of all its places.

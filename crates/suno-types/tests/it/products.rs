@@ -190,6 +190,15 @@ fn a_field_that_was_changed_is_written_and_read_again() {
 }
 
 #[test]
+fn a_member_beside_the_one_that_was_read_is_not_lost() {
+    let body = r#"{"code":200,"data":{"task_id":"t","callbackType":"complete",
+        "data":"see attachment","sunoData":[{"title":"a"}]}}"#;
+    let callback = callback(body);
+    assert_eq!(callback.tracks[0].title.as_deref(), Some("a"));
+    assert_eq!(callback.data_extra.json("data"), Some("\"see attachment\""));
+}
+
+#[test]
 fn no_more_notes_are_kept_than_may_be_there() {
     let notes = |count: usize| vec!["{}"; count].join(",");
     for (first, second, fits) in [
