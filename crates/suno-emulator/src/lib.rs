@@ -18,6 +18,10 @@
 //! # }
 //! ```
 //!
+//! It serves every operation of both providers, on the direct route and on kie.ai's jobs route.
+//! Callbacks to other machines are recorded and not sent, unless
+//! [`Config::with_deliver_outside`] says so.
+//!
 //! Words choose the faults: for one task by the header `x-emulator-scenario` of its submit or by a
 //! title such as `[emulator:drop-first] Lantern`, for all tasks by [`Config::with_scenario`]. A
 //! running emulator lists the words at `/_emulator/words`. A [`Script`] defines the course of a

@@ -98,6 +98,13 @@ impl<'a> ExtraRef<'a> {
         self.place(name).is_ok()
     }
 
+    /// Adds the member `name`, if there is none.
+    pub(crate) fn add(&mut self, name: &'a str, value: &'a RawValue) {
+        if let Err(place) = self.place(name) {
+            self.0.insert(place, (Cow::Borrowed(name), value));
+        }
+    }
+
     /// Removes the member `name`.
     pub(crate) fn remove(&mut self, name: &str) {
         if let Ok(place) = self.place(name) {

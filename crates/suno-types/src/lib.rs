@@ -4,8 +4,12 @@
 //! knows no async runtime: time and keys are arguments.
 //!
 //! The provider's codes, stages, statuses, models and members are open sets. Unknown ones are kept
-//! as they were sent and written back on encoding. A body that cannot be understood at all is a
-//! [`DecodeError`], which has the path of the problem and never the value.
+//! as they were sent and written back on encoding, and so is a known member of another type. A body
+//! that names no single task or has no code is a [`DecodeError`], which has the path of the problem
+//! and never the value.
+//!
+//! One URL receives the callbacks of all endpoints: [`Callback::product`] says what the task makes,
+//! and [`Callback::output`] has it.
 //!
 //! ```
 //! use suno_types::{Callback, Stage};

@@ -170,7 +170,7 @@ impl TaskRecord {
             Verdict::Running if matches!(self.output(), Output::Voice(_)) => {
                 let word = Some(self.status.as_str());
                 let word = word.filter(|word| word.len() <= Stage::WORD_BYTES_MAX);
-                word.map(|word| Stage::Other(word.into()))
+                word.map(|word| Stage::derive(Code::SUCCESS, Some(word)))
             }
             Verdict::WithoutResult | Verdict::Running => None,
         }

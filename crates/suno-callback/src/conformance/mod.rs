@@ -21,6 +21,7 @@ mod redriving;
 mod referring;
 mod report;
 mod revising;
+mod revising_unconfirmed;
 mod scene;
 mod settling;
 mod unconfirmed;
@@ -130,6 +131,7 @@ const FILES: &[&[SuiteCase]] = &[
     accepting::CASES,
     unconfirmed::CASES,
     revising::CASES,
+    revising_unconfirmed::CASES,
     bounds::CASES,
     claiming::CASES,
     ordering::CASES,

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use suno_types::{Callback, CallbackType, Product, Route, Stage, TaskKind, TaskRecord};
 use tokio::time::timeout;
 
-use super::{Obstacle, Reconciler};
+use super::Reconciler;
+use super::round::Obstacle;
 use crate::clock::doubled;
 use crate::content;
 use crate::delivery::Delivery;

@@ -4,6 +4,7 @@ mod breaker;
 #[cfg(feature = "client")]
 mod client;
 mod confirm;
+mod learn;
 mod record_info;
 mod round;
 mod silence;
@@ -21,22 +22,18 @@ use tokio::time::{Instant, sleep, timeout};
 
 use breaker::Breaker;
 pub use record_info::{RecordInfo, RecordInfoError};
+use round::Found;
 pub use round::Round;
-use round::{Found, Obstacle};
 use silence::Silence;
 #[cfg(feature = "client")]
 pub use submitter::{SubmitError, Submitter};
 
 use crate::background::BackgroundTask;
 use crate::clock::{Clock, SystemClock};
-use crate::delivery::Delivery;
 use crate::handler::{CallbackHandler, GivenUpTask};
-use crate::inbox::{AcceptError, Inbox};
-use crate::key::SubmitId;
+use crate::inbox::Inbox;
 use crate::simulation::{Mutation, gated, mutated};
-use crate::store::{
-    Acceptance, Decision, DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError,
-};
+use crate::store::{DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError};
 
 /// Asks the provider about expected tasks whose last callback is overdue, and about tasks for which
 /// callbacks report both completion and failure.
@@ -391,55 +388,6 @@ impl Reconciler {
             _ => {}
         }
         asked
-    }
-
-    /// Requests the record and stores it.
-    async fn learn(&self, task: &DueTask) -> Result<Found, Obstacle> {
-        let Some(record) = self.ask(&task.ticket.task_id, &task.kind).await? else {
-            return Ok(Found::Running);
-        };
-        let (found, accepted) = self.take_in(&record, task.submit).await?;
-        if let Found::Ended {
-            recovered: true, ..
-        } = found
-        {
-            let is_unheard = accepted == Some(Acceptance::New);
-            self.silence.note(self.inbox.callbacks(), is_unheard);
-        }
-        Ok(found)
-    }
-
-    /// Stores a record, and makes it decide if callbacks contradict it.
-    async fn take_in(
-        &self,
-        record: &TaskRecord,
-        submit: Option<SubmitId>,
-    ) -> Result<(Found, Option<Acceptance>), Obstacle> {
-        let accepted = match Delivery::from_record(record, self.clock.now()) {
-            Some(delivery) => Some(self.accept(delivery.with_submit(submit)).await?),
-            None => None,
-        };
-        let Some(stage) = record.stage().filter(suno_types::Stage::is_terminal) else {
-            return Ok((Found::Running, accepted));
-        };
-        let deciding = self.store().decide(&record.task_id, &stage);
-        let decided = timeout(Self::STORE_TIMEOUT, deciding).await;
-        let decision = decided.unwrap_or_else(|_| Err(StoreError::unanswered()))?;
-        let decided = decision == Decision::Ready;
-        if decided {
-            tracing::warn!(task_id = %record.task_id, %stage, "callbacks contradict each other; the record decided");
-        }
-        let recovered = matches!(
-            accepted,
-            Some(Acceptance::New | Acceptance::Revised | Acceptance::Confirmed)
-        );
-        Ok((Found::Ended { recovered, decided }, accepted))
-    }
-
-    /// Stores a delivery that was made from a record.
-    async fn accept(&self, delivery: Delivery) -> Result<Acceptance, AcceptError> {
-        let accepted = timeout(Self::STORE_TIMEOUT, self.inbox.accept(delivery)).await;
-        accepted.unwrap_or(Err(AcceptError::TooSlow))
     }
 }
 

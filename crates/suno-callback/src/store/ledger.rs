@@ -52,6 +52,16 @@ impl Intent {
     }
 }
 
+/// What is known of the submit that a delivery names: nothing, unless its intent was recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KnownSubmit {
+    /// The application's name for it.
+    pub reference: Option<Reference>,
+    /// The kind of its task.
+    pub kind: Option<TaskKind>,
+}
+
 /// An intent whose task is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

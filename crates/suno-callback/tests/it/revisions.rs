@@ -270,3 +270,21 @@ async fn a_callback_shows_the_kind_of_a_task_that_nobody_recorded() {
         desk.handled().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn callbacks_without_a_word_for_their_stage_are_events_of_their_own() {
+    let desk = Desk::new(None::<Asked>);
+    for cost in [1, 2, 1, 2] {
+        let body = format!(r#"{{"code":200,"data":{{"task_id":"{TASK}","cost":{cost}}}}}"#);
+        desk.receive_body(&body).await;
+        pass(1).await;
+    }
+    let handled = desk.handled().await;
+    assert_eq!(handled.len(), 2);
+    assert!(
+        handled
+            .iter()
+            .all(|(key, _)| key.starts_with("/unspecified-")),
+        "{handled:?}"
+    );
+}

@@ -58,7 +58,7 @@ struct Task {
     options: Options,
 }
 
-/// The options that all operations have.
+// The options that all operations have. A doc comment would be taken for the help of each.
 #[derive(Debug, clap::Args)]
 struct Options {
     /// URL to which the provider posts callbacks

@@ -10,6 +10,8 @@ mod emulating;
 mod lines;
 mod listening;
 mod process;
+mod products;
+mod provider;
 mod saying;
 mod schema;
 mod stopping;

@@ -3,47 +3,7 @@
 use std::process::Command;
 
 use crate::process::{Process, listen, listen_with, run, suno};
-
-/// An emulator, and the variables that it printed.
-struct Emulator {
-    process: Process,
-    variables: Vec<(String, String)>,
-}
-
-impl Emulator {
-    fn start() -> Self {
-        Self::at_speed("60x")
-    }
-
-    fn at_speed(speed: &str) -> Self {
-        let mut command = suno(&["emulate", "--speed", speed, "--webhook-key-env", "TEST_KEY"]);
-        command.env("TEST_KEY", crate::process::KEY);
-        let process = Process::start(command);
-        let variables = (0..3)
-            .map(|_| {
-                let line = process.line();
-                let (name, value) = line.split_once('=').unwrap();
-                (name.to_owned(), value.to_owned())
-            })
-            .collect();
-        Self { process, variables }
-    }
-
-    /// Submits a task and returns its id.
-    fn task(&self, more: &[&str]) -> String {
-        let url = "https://app.example.com/callback";
-        let submit = submit(url, &[&["--json"], more].concat());
-        let (code, stdout, stderr) = run(&mut self.with_variables(submit));
-        assert_eq!(code, 0, "{stderr}");
-        let submitted: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-        submitted["task_id"].as_str().unwrap().to_owned()
-    }
-
-    fn with_variables(&self, mut command: Command) -> Command {
-        command.envs(self.variables.iter().cloned());
-        command
-    }
-}
+use crate::provider::Emulator;
 
 fn submit(callback_url: &str, more: &[&str]) -> Command {
     let arguments = [
@@ -60,6 +20,16 @@ fn submit(callback_url: &str, more: &[&str]) -> Command {
         callback_url,
     ];
     suno(&[&arguments, more].concat())
+}
+
+/// Submits a task and returns its id.
+fn task(emulator: &Emulator, more: &[&str]) -> String {
+    let url = "https://app.example.com/callback";
+    let submit = submit(url, &[&["--json"], more].concat());
+    let (code, stdout, stderr) = run(&mut emulator.with_variables(submit));
+    assert_eq!(code, 0, "{stderr}");
+    let submitted: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    submitted["task_id"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -183,7 +153,7 @@ fn the_credits_left_are_printed_for_people_and_for_programs() {
     let before = number(&credits(&["--json"]));
     let before = before.as_f64().unwrap();
     assert_eq!(credits(&[]), format!("{before} credits left\n"));
-    emulator.task(&[]);
+    task(&emulator, &[]);
     let after = number(&credits(&["--json"]));
     assert_eq!(after.as_f64().unwrap(), before - 12.0);
 
@@ -198,7 +168,7 @@ fn the_credits_left_are_printed_for_people_and_for_programs() {
 #[test]
 fn a_wait_that_is_stopped_or_runs_out_of_time_says_how_to_go_on() {
     let emulator = Emulator::at_speed("1x");
-    let task_id = emulator.task(&[]);
+    let task_id = task(&emulator, &[]);
     let wait = ["wait", &task_id, "--json", "--provider", "kie"];
     let process = Process::start(emulator.with_variables(suno(&wait)));
     assert_eq!(process.json()["status"], "PENDING");

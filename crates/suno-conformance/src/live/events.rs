@@ -158,12 +158,12 @@ fn read(event: &Value) -> Option<Handled> {
         _ => (event.to_string(), 0),
     };
     let text = |name: &str| event[name].as_str().map(str::to_owned);
-    let revision = event["revision"].as_u64().unwrap_or_default();
+    let revision = event["revision"].as_u64();
     Some(Handled {
         task_id,
         stage,
         code,
-        revision: u32::try_from(revision).unwrap_or(u32::MAX),
+        revision: revision.map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
         product: text("product"),
         path: text("path"),
         query: text("query"),
@@ -184,7 +184,7 @@ mod tests {
             task_id: "t".to_owned(),
             stage: "first".to_owned(),
             code: 200,
-            revision: 2,
+            revision: Some(2),
             product: Some("song".to_owned()),
             path: None,
             query: None,

@@ -33,16 +33,16 @@ pub(crate) struct ExpectAnswer {
     pub(crate) body_excludes: Vec<String>,
 }
 
-/// An event that reached the handler. The members that a case does not list are not compared, but
-/// for the revision.
+/// An event that reached the handler. Besides task, stage and code, only what both the case and the
+/// receiver list is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Handled {
     pub(crate) task_id: String,
     pub(crate) stage: String,
     pub(crate) code: i64,
-    #[serde(default)]
-    pub(crate) revision: u32,
+    #[serde(default = "first")]
+    pub(crate) revision: Option<u32>,
     pub(crate) product: Option<String>,
     /// What the callback URL had behind the path of the receiver.
     pub(crate) path: Option<String>,
@@ -66,11 +66,20 @@ pub(crate) struct ExpectedAnswer {
     pub(crate) body: Vec<u8>,
 }
 
+/// The revision of an event that lists none.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is the default of an optional member"
+)]
+fn first() -> Option<u32> {
+    Some(0)
+}
+
 impl From<&Event> for Handled {
     fn from(event: &Event) -> Self {
         let suffix = event.suffix();
         Self {
-            revision: event.revision(),
+            revision: Some(event.revision()),
             path: Some(suffix.path().to_owned()),
             query: Some(suffix.query().to_owned()),
             stage: comparable_stage(event.stage().as_str()),
@@ -93,7 +102,7 @@ impl From<&Callback> for Handled {
             task_id: callback.task_id.to_string(),
             stage: callback.stage().to_string(),
             code: callback.code.0,
-            revision: 0,
+            revision: first(),
             product: Some(callback.product().to_string()),
             path: None,
             query: None,
@@ -108,22 +117,21 @@ impl Handled {
         stage(self) == stage(other)
     }
 
-    /// The members that `expected` lists.
-    fn as_listed(&self, expected: Option<&Self>) -> String {
+    /// The event as far as it can be compared with another one.
+    fn comparable_with(&self, other: Option<&Self>) -> String {
+        type Member = (&'static str, fn(&Handled) -> Option<String>);
+        const MEMBERS: [Member; 4] = [
+            ("revision", |event| {
+                event.revision.map(|number| number.to_string())
+            }),
+            ("product", |event| event.product.clone()),
+            ("path", |event| event.path.clone()),
+            ("query", |event| event.query.clone()),
+        ];
         let mut text = format!("{} {} {}", self.task_id, self.stage, self.code);
-        if self.revision > 0 {
-            text += &format!(" revision {}", self.revision);
-        }
-        let listed = |member: fn(&Self) -> Option<&String>| {
-            expected.and_then(member)?;
-            Some(member(self).map_or("unknown", String::as_str))
-        };
-        for (name, value) in [
-            ("product", listed(|event| event.product.as_ref())),
-            ("path", listed(|event| event.path.as_ref())),
-            ("query", listed(|event| event.query.as_ref())),
-        ] {
-            if let Some(value) = value {
+        for (name, member) in MEMBERS {
+            let is_in_both = other.is_none_or(|other| member(other).is_some());
+            if let Some(value) = member(self).filter(|_| is_in_both) {
                 text += &format!(" {name} {value:?}");
             }
         }
@@ -160,13 +168,13 @@ impl Expect {
     }
 
     pub(crate) fn judge_handled(&self, handled: &[Handled]) -> Vec<String> {
-        let words = |all: &[Handled]| -> Vec<String> {
+        let words = |all: &[Handled], others: &[Handled]| -> Vec<String> {
             let placed = all.iter().enumerate();
             placed
-                .map(|(place, event)| event.as_listed(self.handled.get(place)))
+                .map(|(place, event)| event.comparable_with(others.get(place)))
                 .collect()
         };
-        let (expected, got) = (words(&self.handled), words(handled));
+        let (expected, got) = (words(&self.handled, handled), words(handled, &self.handled));
         differences(&json!({"handled": expected}), &json!({"handled": got}))
     }
 

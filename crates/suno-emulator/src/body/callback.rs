@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{BodyStyle, product, record, track};
 use crate::operation::{Product, Route};
 use crate::task::facts::Facts;
+use crate::task::life::Record;
 use crate::task::plan::{Content, Failure, FailureShape, Forgery, Tracks};
 
 /// The code of every failure callback on the jobs route (`PROTOCOL.md 5`).
@@ -12,6 +13,12 @@ const JOBS_FAILURE_CODE: u16 = 501;
 
 /// Renders the body of a callback.
 pub(crate) fn render(facts: &Facts, content: &Content, style: &BodyStyle) -> Value {
+    if facts.has_record_shape
+        && facts.submission.route == Route::Direct
+        && let Some(body) = as_record(facts, content, style)
+    {
+        return body;
+    }
     let mut body = match content {
         Content::Stage {
             callback_type,
@@ -41,6 +48,35 @@ pub(crate) fn render(facts: &Facts, content: &Content, style: &BodyStyle) -> Val
         }
     }
     body
+}
+
+/// Renders a callback in the shape of a record: the state is in `data.status`, and the result in
+/// `data.response`. Forged and literal callbacks have no record.
+fn as_record(facts: &Facts, content: &Content, style: &BodyStyle) -> Option<Value> {
+    let (status, tracks, failure) = match content {
+        Content::Stage {
+            callback_type,
+            tracks,
+            ..
+        } => match &**callback_type {
+            "text" => ("TEXT_SUCCESS", *tracks, None),
+            "first" => ("FIRST_SUCCESS", *tracks, None),
+            _ => ("SUCCESS", *tracks, None),
+        },
+        Content::Failure { failure, .. } => (
+            "GENERATE_AUDIO_FAILED",
+            Tracks::Absent,
+            Some(failure.clone()),
+        ),
+        Content::Forged(_) | Content::Raw(_) => return None,
+    };
+    let record = Record {
+        status: status.into(),
+        tracks,
+        failure,
+        is_visible: true,
+    };
+    Some(record::reply(facts, status, &record, style))
 }
 
 fn song_stage(

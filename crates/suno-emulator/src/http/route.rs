@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request};
 
 use super::admin::{self, Guard};
 use super::answer::Answer;
@@ -33,7 +33,7 @@ impl Router {
     /// Answers a request. The guard runs before a path below `/_emulator/` is looked up, so that a
     /// new endpoint cannot be added without it.
     pub(super) async fn answer(&self, request: &Request<Bytes>) -> Answer {
-        let has_key = self.has_key(request);
+        let has_key = self.has_key(request.headers());
         let Some(path) = request.uri().path().strip_prefix(admin::PREFIX) else {
             return api::answer(&self.runner, request, has_key).await;
         };
@@ -48,9 +48,8 @@ impl Router {
     }
 
     /// Whether a request has the API key.
-    fn has_key<B>(&self, request: &Request<B>) -> bool {
-        let header = request
-            .headers()
+    pub(super) fn has_key(&self, headers: &HeaderMap) -> bool {
+        let header = headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         let key = header.and_then(|header| header.strip_prefix("Bearer "));

@@ -79,9 +79,10 @@ async fn respond(
     let (head, body) = request.into_parts();
     let profile = router.runner.provider().profile();
     let has_several_hosts = head.headers.get_all(HOST).iter().count() > 1;
+    // Only a client with the key may send what needs much memory.
     let bytes_max = match UploadForm::at(head.uri.path()) {
-        Some(_) => upload::BODY_BYTES_MAX,
-        None => BODY_BYTES_MAX,
+        Some(_) if router.has_key(&head.headers) => upload::BODY_BYTES_MAX,
+        _ => BODY_BYTES_MAX,
     };
     let answer = match read(body, bytes_max).await {
         // The body is read first: a client that is still sending would not see the answer.

@@ -159,7 +159,7 @@ fn parameters(names: &[(&str, &str)]) -> Value {
     parameters.collect()
 }
 
-/// Describes `jobs/createTask`: a schema for each operation, told apart by the outer `model`.
+/// Describes `jobs/createTask`: one schema for each operation, which the outer `model` selects.
 fn jobs_submit(profile: Profile) -> Value {
     let schemas: Value = OPERATIONS
         .iter()

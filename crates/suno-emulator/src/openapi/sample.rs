@@ -52,6 +52,8 @@ impl Sample {
             credits_left: CREDITS_LEFT,
             is_voice_available: true,
             has_extra_members: false,
+            has_record_shape: false,
+            restarts: 0,
             words: String::new(),
         };
         let style = BodyStyle {

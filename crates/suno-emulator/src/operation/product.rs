@@ -1,8 +1,8 @@
-//! What an operation makes.
+//! The products of operations.
 
 use crate::profile::Profile;
 
-/// What an operation makes. It decides the shapes of callbacks and records.
+/// The product of an operation. It decides the shapes of callbacks and records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Product {
     Song,

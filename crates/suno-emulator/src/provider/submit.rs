@@ -34,6 +34,16 @@ pub(crate) enum SubmitTarget {
     Jobs,
 }
 
+impl SubmitTarget {
+    /// Whether the rate limit counts the submit: it counts requests that generate something.
+    fn is_generation(self) -> bool {
+        match self {
+            Self::Direct(operation) => !operation.product.is_immediate(),
+            Self::Jobs => true,
+        }
+    }
+}
+
 /// The scenario of a submit.
 struct ChosenScenario {
     scenario: Scenario,
@@ -73,7 +83,8 @@ impl Provider {
         header_words: Option<&str>,
         body: &[u8],
     ) -> Result<ReplyPlan, Refusal> {
-        if self.settings.has_rate_limits && !self.submits.take(now.unix_ms) {
+        let is_limited = self.settings.has_rate_limits && target.is_generation();
+        if is_limited && !self.submits.take(now.unix_ms) {
             return Err(Refusal::RateLimited);
         }
         let profile = self.settings.profile;
@@ -110,7 +121,10 @@ impl Provider {
         }
         let is_early = choice.scenario.delivery.is_early;
         let callback_url = submission.callback_url.clone();
-        let (number, task_id) = self.create_task(now, submission, choice)?;
+        let (number, task_id) = match self.earlier_phrase(&submission) {
+            Some(number) => self.restart_task(now, number, submission, choice)?,
+            None => self.create_task(now, submission, choice)?,
+        };
         let data = self.submit_data(number, now)?;
         if is_early {
             reply_plan.early = self.advance_task(number, now);
@@ -231,6 +245,8 @@ impl Provider {
             credits_left: self.credits.left_hundredths(),
             is_voice_available: self.has_voice(submission.text("task_id")),
             has_extra_members: scenario.course.has_extra_members,
+            has_record_shape: scenario.course.has_record_shape,
+            restarts: 0,
             words: std::iter::once(choice.words)
                 .chain(drawn)
                 .collect::<Vec<_>>()
@@ -245,6 +261,46 @@ impl Provider {
         let entry = TaskEntry::new(task, &scenario.exchange);
         self.tasks.insert(number, entry);
         self.numbers.insert(task_id.clone(), number);
+        self.reschedule(number);
+        Ok((number, task_id))
+    }
+
+    /// Returns the task whose phrase is asked for again. The id in the answer is that of this task,
+    /// which then has several callbacks.
+    fn earlier_phrase(&self, submission: &Submission) -> Option<u64> {
+        if submission.product() != Product::VoicePhrase {
+            return None;
+        }
+        let number = *self.numbers.get(submission.text("taskId"))?;
+        let earlier = &self.tasks.get(&number)?.task.facts.submission;
+        let is_same =
+            earlier.product() == submission.product() && earlier.route == submission.route;
+        is_same.then_some(number)
+    }
+
+    /// Makes a task run again.
+    fn restart_task(
+        &mut self,
+        now: Moment,
+        number: u64,
+        submission: Submission,
+        choice: ChosenScenario,
+    ) -> Result<(u64, String), Refusal> {
+        let mut rng = self.settings.seed.stream(number);
+        let (scenario, _) = choice.scenario.with_random_words(&mut rng, false);
+        let (plan, _) = self.plan(&submission, &scenario, &mut rng)?;
+        let price = submission.operation.price;
+        let paid = self.credits.pay(price)?;
+        let credits_left = self.credits.left_hundredths();
+        let task = match self.tasks.get_mut(&number) {
+            Some(entry) => &mut entry.task,
+            None => return Err(Refusal::ServerError),
+        };
+        task.facts.credits_consumed = price;
+        task.facts.credits_left = credits_left;
+        task.facts.submission.callback_url = submission.callback_url;
+        task.restart(plan, now, paid);
+        let task_id = task.facts.task_id.clone();
         self.reschedule(number);
         Ok((number, task_id))
     }

@@ -36,6 +36,8 @@ pub(crate) struct Course {
     pub(crate) end_status: Option<String>,
     /// Whether bodies have unknown members.
     pub(crate) has_extra_members: bool,
+    /// Whether callbacks have the shape of records.
+    pub(crate) has_record_shape: bool,
 }
 
 /// The stages that happen.
@@ -77,6 +79,7 @@ impl Default for Course {
             running_status: None,
             end_status: None,
             has_extra_members: false,
+            has_record_shape: false,
         }
     }
 }

@@ -24,6 +24,10 @@ pub(crate) struct Facts {
     pub(crate) is_voice_available: bool,
     /// Whether bodies have unknown members.
     pub(crate) has_extra_members: bool,
+    /// Whether callbacks have the shape of records.
+    pub(crate) has_record_shape: bool,
+    /// How many times the task was run again.
+    pub(crate) restarts: usize,
     /// The words of the scenario, including those drawn by `random`.
     pub(crate) words: String,
 }

@@ -46,6 +46,15 @@ impl Task {
         }
     }
 
+    /// Begins again with another plan. Callbacks that wait are still sent.
+    pub(crate) fn restart(&mut self, plan: Plan, now: Moment, paid: Option<NonZeroU64>) {
+        self.life = Life::new(plan, now.at_ms);
+        self.paid = paid;
+        self.facts.completed_unix_ms = None;
+        self.facts.restarts += 1;
+        self.outbox.resume();
+    }
+
     /// Executes everything that is due. The callbacks must be rendered from the facts as they are
     /// afterwards: they show the refund.
     pub(crate) fn advance(&mut self, now: Moment) -> DueCallbacks {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use suno_emulator::Profile;
+use suno_emulator::{Config, Emulator, Profile};
 
 use crate::catalogue::{JOBS, ROWS, Row, UPLOAD, driven};
 use crate::receiver::Receiver;
@@ -194,4 +194,21 @@ async fn a_reset_forgets_which_tracks_were_converted() {
     emulator.reset();
     wire::submit(&emulator, "http://127.0.0.1:9/", "Lantern").await;
     assert_eq!(wire::post(&emulator, &row.url(), &body).await.code(), 200);
+}
+
+#[tokio::test]
+async fn what_is_answered_at_once_does_not_count_for_the_rate_limit() {
+    let emulator = Emulator::start(Config::default()).await.unwrap();
+    let style = Row::at("style/generate");
+    for _ in 0..30 {
+        let answer = wire::post(&emulator, &style.url(), &style.direct("")).await;
+        assert_eq!(answer.code(), 200);
+    }
+    let lyrics = Row::at("lyrics");
+    let mut codes = Vec::new();
+    for _ in 0..21 {
+        let body = lyrics.direct("http://127.0.0.1:9/");
+        codes.push(wire::post(&emulator, &lyrics.url(), &body).await.code());
+    }
+    assert_eq!((&codes[..20], codes[20]), (&[200; 20][..], 429));
 }

@@ -200,3 +200,22 @@ async fn a_cover_has_two_images_and_counts_its_states() {
     );
     assert_eq!(record["data"]["successFlag"], 3);
 }
+
+#[tokio::test]
+async fn a_callback_can_have_the_shape_of_a_record() {
+    let scene = Scene::start(Profile::Kie).await;
+    for words in ["record-shape", "record-shape, fail=531"] {
+        let body = json!({"taskId": words, "audioId": "e231"});
+        let (_, callback, record) = scene.run("wav/generate", words, body).await;
+        assert_eq!(callback, record, "{words}");
+        let (_, callback, record) = scene.run("lyrics", words, json!({"prompt": "A"})).await;
+        assert_eq!(callback, record, "{words}");
+        let stages = format!("{words}, stages=complete");
+        let song = json!({"customMode": false, "instrumental": true, "model": "V5",
+            "prompt": "A lantern"});
+        let (_, callback, record) = scene.run("generate", &stages, song).await;
+        assert_eq!(callback, record, "{words}");
+        assert_eq!(callback["code"], 200);
+        assert!(callback["data"]["status"].is_string());
+    }
+}

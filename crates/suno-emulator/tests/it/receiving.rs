@@ -238,6 +238,7 @@ const ELSEWHERE: &[&str] = &[
     "poll-slow",
     "random",
     "rate-limit",
+    "record-shape",
     "refuse",
     "script",
     "server-error",

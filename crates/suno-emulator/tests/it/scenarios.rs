@@ -239,6 +239,7 @@ const ELSEWHERE: &[&str] = &[
     "no-signature",
     "poll-slow",
     "random",
+    "record-shape",
     "script",
     "slow-answer",
     "stale-timestamp",

@@ -59,6 +59,7 @@ impl Scene {
     pub(crate) async fn record(&self, path: &str, task_id: &str) -> Value {
         let (family, name) = match path {
             "lyrics" => ("lyrics/record-info", "taskId"),
+            "generate" => ("generate/record-info", "taskId"),
             "voice/validate" | "voice/regenerate" => ("voice/validate-info", "taskId"),
             "suno/recovery" => ("suno/recovery/record-info", "task_id"),
             path => (

@@ -124,6 +124,14 @@ async fn uploads_need_the_key_and_have_bounds() {
     let large = json!({"base64Data": "AAAA".repeat(500_000), "uploadPath": "a"});
     let answer = wire::post(&emulator, "/api/file-base64-upload", &large).await;
     assert_eq!(answer.code(), 200, "more than a mebibyte fits");
+    let answer = wire::send(Method::POST, &url, &[], large.to_string())
+        .await
+        .unwrap();
+    assert_eq!(
+        answer.status,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "but not without the key"
+    );
     let larger = " ".repeat(32 * 1024 * 1024 + 1);
     let answer = wire::post_with(&emulator, "/api/file-base64-upload", &[], &larger).await;
     assert_eq!(answer.unwrap().status, StatusCode::PAYLOAD_TOO_LARGE);

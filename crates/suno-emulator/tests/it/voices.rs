@@ -190,3 +190,41 @@ async fn each_song_operation_has_its_own_type_in_the_record() {
         assert_eq!(record["response"]["sunoData"][0]["prompt"], words);
     }
 }
+
+#[tokio::test]
+async fn a_phrase_that_is_asked_for_again_is_another_callback_of_the_same_task() {
+    let scene = Scene::start(Profile::SunoApi).await;
+    let part = json!({"voiceUrl": "https://files.example.com/a.mp3", "vocalStartS": 0,
+        "vocalEndS": 10});
+    let (task_id, first, _) = scene.run("voice/validate", "", part).await;
+    let again = json!({"taskId": task_id, "calBackUrl": scene.receiver.url()});
+    let answer = wire::post(&scene.emulator, "/api/v1/voice/regenerate", &again)
+        .await
+        .json();
+    assert_eq!(answer["data"]["taskId"], task_id.as_str());
+    let running = scene.record("voice/regenerate", &task_id).await;
+    assert_eq!(running["data"]["status"], "wait_processing");
+    scene
+        .emulator
+        .advance(Duration::from_secs(300))
+        .await
+        .unwrap();
+    let second = scene.receiver.received().last().unwrap().json();
+    assert_eq!(scene.receiver.count(), 2);
+    assert_eq!(
+        (&second["data"]["taskId"], &second["data"]["status"]),
+        (&first["data"]["taskId"], &first["data"]["status"])
+    );
+    assert_ne!(
+        second["data"]["validateInfo"],
+        first["data"]["validateInfo"]
+    );
+    let record = scene.record("voice/regenerate", &task_id).await;
+    assert_eq!(record["data"], second["data"]);
+    assert!(scene.emulator.tasks().iter().all(|task| task.is_finished));
+    assert_eq!(scene.emulator.tasks().len(), 1);
+    let left = wire::get(&scene.emulator, "/api/v1/generate/credit")
+        .await
+        .json();
+    assert_eq!(left["data"], 9998, "it is paid for twice");
+}

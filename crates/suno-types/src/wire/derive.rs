@@ -4,9 +4,9 @@
 
 use serde_json::value::RawValue;
 
-use super::members::{self, Members, object_text, open};
+use super::members::{self, Members, object_text, open_text};
 use super::object::UnknownLeft;
-use super::outputs::{Outcome, Reader, has_stems, named};
+use super::outputs::{Finding, Reader, has_stems, named};
 use super::track::Spelled;
 use crate::output::Reading;
 use crate::record::{FAIL_CODES, is_failure};
@@ -53,18 +53,13 @@ impl Derived {
         left: &mut UnknownLeft,
     ) -> Result<Self, DecodeError> {
         let texts = ["response", "resultJson"].map(|name| data.get(name).and_then(object_text));
-        let open_text = |place: usize, path: &str| {
-            let json = texts[place].as_deref();
-            json.map(open).transpose().map_err(|err| err.inside(path))
-        };
-        let response = open_text(0, "response")?;
-        let result = open_text(1, "resultJson")?;
+        let response = open_text(texts[0].as_deref(), "response")?;
+        let result = open_text(texts[1].as_deref(), "resultJson")?;
         let object = result
             .as_ref()
             .and_then(|result| result.get("resultObject"));
         let object_json = object.and_then(object_text);
-        let object = object_json.as_deref().map(open).transpose();
-        let object = object.map_err(|err| err.inside("resultJson.resultObject"))?;
+        let object = open_text(object_json.as_deref(), "resultJson.resultObject")?;
 
         let inner = [&response, &result, &object];
         let word = word(data);
@@ -112,13 +107,13 @@ impl Derived {
         Ok(derived)
     }
 
-    fn take(&mut self, found: Option<Outcome>) {
+    fn take(&mut self, found: Option<Finding>) {
         match found {
-            Some(Outcome::Tracks(tracks, spelled)) => {
+            Some(Finding::Tracks(tracks, spelled)) => {
                 self.tracks = tracks;
                 self.spelled = spelled;
             }
-            Some(Outcome::Other(found)) => self.reading.found = found,
+            Some(Finding::Other(found)) => self.reading.found = found,
             None => self.place = Place::None,
         }
     }

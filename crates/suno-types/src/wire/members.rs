@@ -43,6 +43,14 @@ pub(super) fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
+/// The path of a member.
+pub(super) fn at(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
+    }
+}
+
 /// Returns whether the value is an empty array.
 pub(super) fn is_empty(raw: &RawValue) -> bool {
     results(raw, "").is_ok_and(|items| items.is_some_and(|items| items.is_empty()))
@@ -88,16 +96,26 @@ pub(super) fn results<'a>(
     items::<_, { DecodeError::TRACKS_MAX }>(raw, path)
 }
 
-/// The JSON text of an object that is there as itself or as text; `None` if it is neither.
+/// The text of an object that is there as itself or as text, which need not be JSON; `None` if it is
+/// neither.
 pub(super) fn object_text(raw: &RawValue) -> Option<Cow<'_, str>> {
     if is_object(raw) {
         return Some(Cow::Borrowed(raw.get()));
     }
     let json = text(raw)?;
     let is_object = json.trim_start().starts_with('{') && depth::check(&json).is_ok();
-    // Whether the text is JSON must be known before its members are read: half an object is none.
-    let is_json = is_object && serde_json::from_str::<&RawValue>(&json).is_ok();
-    is_json.then_some(json)
+    is_object.then_some(json)
+}
+
+/// Reads the members of an object from [`object_text`]; `None` if the text turns out not to be JSON.
+pub(super) fn open_text<'a>(
+    json: Option<&'a str>,
+    path: &str,
+) -> Result<Option<Members<'a>>, DecodeError> {
+    match json.map(open).transpose() {
+        Err(err) if err.kind() == DecodeErrorKind::Syntax => Ok(None),
+        members => members.map_err(|err| err.inside(path)),
+    }
 }
 
 impl<'a> ExtraRef<'a> {

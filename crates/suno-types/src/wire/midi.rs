@@ -4,9 +4,8 @@ use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::member::{Member, Num, Shape};
-use super::members::{Members, is_object, items, object_text, open, results};
+use super::members::{Members, at, is_object, items, object_text, open, open_text, results};
 use super::object::head;
-use super::outputs::at;
 use crate::error::DecodeErrorKind;
 use crate::{DecodeError, Instrument, Midi, Note};
 
@@ -36,12 +35,12 @@ impl<'de> Shape<'de> for Note {
 /// Reads the notes in an object, or in its member `midiData`.
 pub(super) fn read(members: &Members<'_>, path: &str) -> Result<Option<Midi>, DecodeError> {
     for name in ["midiData", "midi_data"] {
-        if let Some(json) = members.get(name).and_then(object_text) {
-            let path = at(path, name);
-            let inner = open(&json).map_err(|err| err.inside(&path))?;
-            if let Some(midi) = instruments(&inner, &path)? {
-                return Ok(Some(midi));
-            }
+        let path = at(path, name);
+        let json = members.get(name).and_then(object_text);
+        if let Some(inner) = open_text(json.as_deref(), &path)?
+            && let Some(midi) = instruments(&inner, &path)?
+        {
+            return Ok(Some(midi));
         }
     }
     instruments(members, path)

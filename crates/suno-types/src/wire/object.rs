@@ -16,7 +16,7 @@ const KNOWN_MEMBERS_MAX: usize = 64;
 
 /// The number of unknown members that a text may still have. All objects of the text share one
 /// count.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct UnknownLeft(usize);
 
 impl UnknownLeft {

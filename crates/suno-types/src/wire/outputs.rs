@@ -2,10 +2,12 @@
 
 use serde_json::value::RawValue;
 
-use super::members::{Members, filled, is_object, number, object_text, open, results};
+use super::members::{
+    Members, at, filled, is_object, number, object_text, open, open_text, results,
+};
 use super::midi;
 use super::object::UnknownLeft;
-use super::track::{Spelled, lenient_tracks};
+use super::track::{Spelled, lenient_tracks, plain_tracks};
 use crate::output::Found;
 use crate::{DecodeError, Extra, Lyrics, MediaFile, Product, Stem, Stems, Track, Voice};
 
@@ -58,7 +60,7 @@ pub(super) fn has_stems(members: &Members<'_>) -> bool {
 }
 
 /// A result that was read.
-pub(super) enum Outcome {
+pub(super) enum Finding {
     Tracks(Vec<Track>, Spelled),
     Other(Found),
 }
@@ -81,7 +83,7 @@ impl Reader<'_> {
         members: &Members<'_>,
         path: &str,
         is_data: bool,
-    ) -> Read<Option<Outcome>> {
+    ) -> Read<Option<Finding>> {
         for name in LISTS {
             let path = at(path, name);
             if let Some(raw) = members.get(name)
@@ -112,21 +114,24 @@ impl Reader<'_> {
         } else {
             voice(members).map(Found::Voice)
         };
-        Ok(found.map(Outcome::Other))
+        Ok(found.map(Finding::Other))
     }
 
     /// Reads an array of tracks or of lyrics. An empty one is no result.
-    pub(super) fn list(&mut self, raw: &RawValue, path: &str) -> Read<Option<Outcome>> {
+    pub(super) fn list(&mut self, raw: &RawValue, path: &str) -> Read<Option<Finding>> {
+        if let Some(tracks) = plain_tracks(raw, self.left) {
+            return Ok(Some(Finding::Tracks(tracks, Spelled::default())));
+        }
         let items = results(raw, path)?.unwrap_or_default();
         if items.is_empty() {
             return Ok(None);
         }
         if self.is_lyrics(&items, path)? {
             let lyrics = self.lyrics(&items, path)?;
-            return Ok(Some(Outcome::Other(Found::Lyrics(lyrics))));
+            return Ok(Some(Finding::Other(Found::Lyrics(lyrics))));
         }
         let (tracks, spelled) = lenient_tracks(&items, path, self.left)?;
-        Ok(Some(Outcome::Tracks(tracks, spelled)))
+        Ok(Some(Finding::Tracks(tracks, spelled)))
     }
 
     /// Lyrics have a text, and nothing that only a track has.
@@ -169,7 +174,7 @@ impl Reader<'_> {
     }
 
     /// Reads an array of URLs: what they are of, only the body's product tells.
-    fn urls(&mut self, raw: &RawValue, path: &str) -> Read<Option<Outcome>> {
+    fn urls(&mut self, raw: &RawValue, path: &str) -> Read<Option<Finding>> {
         let items = results(raw, path)?.unwrap_or_default();
         let urls: Vec<Option<String>> = items.into_iter().map(filled).collect();
         let Some(first) = urls.iter().flatten().next() else {
@@ -199,9 +204,9 @@ impl Reader<'_> {
                 ..Track::new(position)
             };
             let tracks = urls.into_iter().enumerate().map(track).collect();
-            return Ok(Some(Outcome::Tracks(tracks, Spelled::none())));
+            return Ok(Some(Finding::Tracks(tracks, Spelled::none())));
         };
-        Ok(Some(Outcome::Other(found)))
+        Ok(Some(Finding::Other(found)))
     }
 
     fn stems_inside(
@@ -211,11 +216,11 @@ impl Reader<'_> {
         is_data: bool,
     ) -> Read<Option<Stems>> {
         for name in STEM_OBJECTS {
-            let Some(json) = members.get(name).and_then(object_text) else {
+            let path = at(path, name);
+            let json = members.get(name).and_then(object_text);
+            let Some(info) = open_text(json.as_deref(), &path)? else {
                 continue;
             };
-            let path = at(path, name);
-            let info = open(&json).map_err(|err| err.inside(&path))?;
             if let Some(stems) = self.stems(info, &path)? {
                 return Ok(Some(stems));
             }
@@ -296,14 +301,6 @@ impl Reader<'_> {
             id: members.take_string("id"),
             extra: self.rest(members)?,
         }))
-    }
-}
-
-/// The path of a member.
-pub(super) fn at(path: &str, name: &str) -> String {
-    match path {
-        "" => name.to_owned(),
-        path => format!("{path}.{name}"),
     }
 }
 

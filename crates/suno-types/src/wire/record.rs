@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::derive::{Derived, Place, is_list, take_error, word_name};
 use super::encode::Object;
@@ -61,6 +61,25 @@ impl TaskRecord {
     fn members(&self) -> Option<Extra> {
         let json = serde_json::to_string(self).ok()?;
         Some(open(&json).ok()?.into())
+    }
+
+    /// What the members that were kept say, read as they were with the fields that were not.
+    fn said(&self) -> Derived {
+        let kind = self.kind.as_ref().and_then(|kind| to_raw_value(kind).ok());
+        let status = to_raw_value(self.status.as_str()).ok();
+        let status_name = match self.form {
+            Form::Status => Some("status"),
+            Form::State => Some("state"),
+            Form::Kept | Form::List => None,
+        };
+        let mut members = Members::from(&self.extra);
+        if let Some(kind) = &kind {
+            members.add("type", kind);
+        }
+        if let (Some(name), Some(status)) = (status_name, &status) {
+            members.add(name, status);
+        }
+        Derived::of_members(&members, &mut UnknownLeft::new()).unwrap_or_default()
     }
 
     /// The array of tracks that is the whole record of a recovery.
@@ -155,12 +174,11 @@ fn read(mut data: Members<'_>) -> Result<TaskRecord, DecodeError> {
 /// Returns whether the object `response` has nothing but tracks, spelled as records are, so that
 /// encoding writes it back and it need not be kept.
 fn is_only_tracks(response: &Members<'_>, derived: &Derived) -> bool {
-    let Some(tracks) = response.get("sunoData") else {
-        return response.is_empty() && derived.tracks.is_empty();
-    };
-    let is_array = derived.tracks.is_empty() && super::members::is_empty(tracks);
-    let is_read = derived.place == Place::Response && derived.spelled.is_only(Spelling::Camel);
-    response.len() == 1 && (is_array || is_read)
+    derived.place == Place::Response
+        && !derived.tracks.is_empty()
+        && derived.spelled.is_only(Spelling::Camel)
+        && response.has("sunoData")
+        && response.len() == 1
 }
 
 impl Form {
@@ -184,7 +202,7 @@ impl Serialize for TaskRecord {
         if let Some(list) = self.list() {
             return list.serialize(serializer);
         }
-        let said = Derived::again(&Extra::default(), &self.extra);
+        let said = self.said();
         let mut object = Object::new(serializer.serialize_map(None)?, &self.extra);
         object.field("taskId", &self.task_id.as_str())?;
         object.optional("type", self.kind.as_ref())?;
@@ -199,8 +217,7 @@ impl Serialize for TaskRecord {
             _ if self.status == TaskStatus::UNSPECIFIED => {}
             _ => object.field("status", &status)?,
         }
-        let is_response = self.form == Form::Status && self.extra.json("response").is_none();
-        if self.tracks != said.tracks || (self.tracks.is_empty() && is_response) {
+        if self.tracks != said.tracks {
             object.field("response", &ResponseOut(self.task_id.clone(), &self.tracks))?;
         }
         let code = self.error_code.map(|code| code.0);

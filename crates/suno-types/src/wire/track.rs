@@ -281,6 +281,18 @@ where
     value.map(K::own)
 }
 
+/// Reads an array of tracks of the usual spelling in one pass; `None` if it has anything else.
+pub(super) fn plain_tracks(raw: &RawValue, left: &mut UnknownLeft) -> Option<Vec<Track>> {
+    let array = Member::Is(members::read::<SnakeTracks<'_>>(raw)?);
+    let mut left_then = left.clone();
+    let parts = checked_tracks(array, "", &mut left_then).ok()?;
+    if parts.is_empty() || !parts.iter().all(TrackParts::is_plain) {
+        return None;
+    }
+    *left = left_then;
+    Some(owned_tracks(parts))
+}
+
 /// Reads the tracks in these elements of the array at `path`, in either spelling. An element that is
 /// no object is an unknown track, which keeps the positions of the tracks after it.
 pub(super) fn lenient_tracks(

@@ -139,6 +139,215 @@ fn result_json() -> BoxedStrategy<String> {
         .boxed()
 }
 
+/// A value of one of several products, or of a type that no product has.
+fn odd(value: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
+    prop_oneof![4 => value, 1 => any_json()].boxed()
+}
+
+/// URLs, some of them with a query.
+fn url() -> impl Strategy<Value = String> {
+    "|https://m.example.com/[a-c](\\?sign=[a-z])?".prop_map(json)
+}
+
+fn array(item: impl Strategy<Value = String> + 'static) -> impl Strategy<Value = String> {
+    vec(odd(item), 0..3).prop_map(|items| format!("[{}]", items.join(",")))
+}
+
+fn lyrics() -> impl Strategy<Value = String> {
+    with_unknown(vec![
+        member("text", text()),
+        member("title", text()),
+        member("status", text()),
+        member("error_message", text()),
+        member("errorMessage", text()),
+    ])
+    .prop_map(object)
+}
+
+fn stem() -> impl Strategy<Value = String> {
+    let part = || {
+        with_unknown(vec![
+            member("audio_url", url()),
+            member("stem_type_group_name", text()),
+            member("duration", number()),
+            member("id", text()),
+        ])
+    };
+    let pair = with_unknown(vec![
+        member("extract", part().prop_map(object)),
+        member("remove", part().prop_map(object)),
+    ]);
+    prop_oneof![part(), pair].prop_map(object)
+}
+
+fn stems() -> impl Strategy<Value = String> {
+    with_unknown(vec![
+        member("vocal_url", odd(url())),
+        member("vocalUrl", url()),
+        member("backingVocalsUrl", url()),
+        member("drums_url", url()),
+        member("origin_url", url()),
+        member("origin_data", odd(array(stem()))),
+        member("originData", array(stem())),
+    ])
+    .prop_map(object)
+}
+
+fn instrument() -> impl Strategy<Value = String> {
+    let note = with_unknown(vec![
+        member("pitch", odd(number())),
+        member("start", number()),
+        member("end", number()),
+        member("velocity", number()),
+    ]);
+    let notes = array(note.prop_map(object));
+    with_unknown(vec![
+        member("name", odd(text())),
+        member("notes", odd(notes)),
+    ])
+    .prop_map(object)
+}
+
+/// Members with the results of any product, alone or several together.
+fn results() -> impl Strategy<Value = Members> {
+    let songs = vec![
+        member("data", odd(prop_oneof![tracks(false), tracks(true)])),
+        member("sunoData", odd(tracks(true))),
+        member("lyricsData", odd(array(lyrics()))),
+        member("resultUrls", odd(array(url()))),
+    ];
+    let files = vec![
+        member("audioWavUrl", odd(url())),
+        member("audio_wav_url", url()),
+        member("video_url", odd(url())),
+        member("videoUrl", url()),
+        member("images", odd(array(url()))),
+        member("vocal_removal_info", odd(stems())),
+        member("vocalUrl", url()),
+        member("instruments", odd(array(instrument()))),
+        member("midiData", results_of_midi()),
+        member("validateInfo", odd(text())),
+        member("voiceId", text()),
+    ];
+    let one = |members: Vec<BoxedStrategy<Members>>| {
+        proptest::sample::select(members).prop_flat_map(|member| member)
+    };
+    prop_oneof![
+        one(songs.clone()),
+        one(files.clone()),
+        one(std::vec![member("data", array(lyrics()))]),
+        with_unknown(songs.into_iter().chain(files).collect()),
+    ]
+}
+
+fn results_of_midi() -> impl Strategy<Value = String> {
+    let midi = with_unknown(vec![
+        member("state", text()),
+        member("instruments", array(instrument())),
+    ])
+    .prop_map(object);
+    as_itself_or_text(midi)
+}
+
+/// The JSON of a value, or a JSON string that contains it.
+fn as_itself_or_text(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    (value, any::<bool>()).prop_map(|(value, as_text)| if as_text { json(value) } else { value })
+}
+
+/// Members that say where a task of any product stands, and its results.
+fn shape() -> impl Strategy<Value = Members> {
+    let words = "text|complete|error|success|fail|waiting|SUCCESS|PENDING|FIRST_SUCCESS\
+        |CALLBACK_EXCEPTION|GENERATE_WAV_FAILED|wait_validating";
+    let word = move || odd(words.prop_map(json));
+    let flag = prop_oneof![(0..5_u8).prop_map(|flag| flag.to_string()), word()];
+    let models = "ai-music-api/(generate|generate-lyrics|convert-to-wav-format|cover-generate\
+        |separate-vocals|persona)";
+    let inner = || as_itself_or_text(results().prop_map(object));
+    let object_of_result = inner().prop_map(|inner| format!("{{\"resultObject\":{inner}}}"));
+    let members = vec![
+        member("callbackType", word()),
+        member("state", word()),
+        member("status", word()),
+        member("successFlag", flag),
+        member("model", odd(models.prop_map(json))),
+        member("type", odd("LYRICS|chirp-crow".prop_map(json))),
+        member("errorCode", odd(code())),
+        member("failCode", odd(text())),
+        member("errorMessage", odd(text())),
+        member("failMsg", odd(text())),
+        member("error", odd(text())),
+        member("param", text()),
+        member("callbackUrl", url()),
+        member("response", odd(inner())),
+        member("resultJson", odd(prop_oneof![inner(), object_of_result])),
+        results().boxed(),
+    ];
+    // Of two members of one name only one is sent.
+    with_unknown(members).prop_map(|members| {
+        let unique: std::collections::BTreeMap<_, _> = members.into_iter().collect();
+        unique.into_iter().collect()
+    })
+}
+
+/// A callback of any product, in any shape that is known, and with members of other types.
+pub(crate) fn any_callback() -> impl Strategy<Value = String> {
+    let code = prop_oneof![3 => Just("200".to_owned()), 1 => code()];
+    let list = prop_oneof![tracks(false), tracks(true), array(lyrics()).boxed()];
+    let data = prop_oneof![
+        8 => shape().prop_map(object),
+        2 => list,
+        1 => any_json(),
+    ];
+    (
+        id(),
+        id_places(),
+        any::<bool>(),
+        code,
+        data,
+        any_json(),
+        text(),
+    )
+        .prop_map(
+            |(id, [root, camel, snake], is_snake, code, data, odd, msg)| {
+                let id = json(id);
+                let mut members = vec![
+                    ("code".to_owned(), code),
+                    ("msg".to_owned(), if snake { msg } else { odd }),
+                ];
+                match data.strip_prefix('{') {
+                    Some(rest) if !rest.starts_with('}') && (camel || snake) => {
+                        let name = if camel { "taskId" } else { "task_id" };
+                        members.push(("data".to_owned(), format!("{{\"{name}\":{id},{rest}")));
+                    }
+                    _ => members.push(("data".to_owned(), data)),
+                }
+                if root || members[2].1.starts_with(|c: char| c != '{') || !(camel || snake) {
+                    let name = if is_snake { "task_id" } else { "taskId" };
+                    members.push((name.to_owned(), id.clone()));
+                }
+                if !object(members.clone()).contains(&id) {
+                    members.push(("taskId".to_owned(), id));
+                }
+                object(members)
+            },
+        )
+}
+
+/// The answer to a poll of any product.
+pub(crate) fn any_record() -> impl Strategy<Value = String> {
+    (id(), shape(), tracks(false), 0..4_u8).prop_map(|(id, mut data, list, kind)| {
+        let id = json(id);
+        match kind {
+            0 => format!(r#"{{"code":200,"task_id":{id},"data":{list},"msg":""}}"#),
+            1 => format!(r#"{{"code":500,"task_id":{id},"data":{list},"msg":""}}"#),
+            _ => {
+                data.push(("taskId".to_owned(), id));
+                format!(r#"{{"code":200,"data":{},"msg":""}}"#, object(data))
+            }
+        }
+    })
+}
+
 /// Whether `taskId`, `data.taskId` and `data.task_id` are there: at least one.
 fn id_places() -> impl Strategy<Value = [bool; 3]> {
     any::<[bool; 3]>().prop_filter("an id is needed", |places| places.contains(&true))

@@ -23,6 +23,7 @@ fn find(path: &str, name: &str, sent: &Value, encoded: Option<&Value>) -> Option
         (Value::Null, _) => None,
         (_, None) if IDS.contains(&name) => None,
         (Value::String(text), None) if text.is_empty() && NO_VALUE.contains(&name) => None,
+        (sent, Some(encoded)) if sent == encoded => None,
         (Value::Object(sent), Some(Value::Object(encoded))) => {
             let mut members = sent.iter();
             members.find_map(|(name, sent)| {
@@ -55,7 +56,6 @@ fn find(path: &str, name: &str, sent: &Value, encoded: Option<&Value>) -> Option
         {
             None
         }
-        (sent, Some(encoded)) if sent == encoded => None,
         _ => here(),
     }
 }

@@ -11,6 +11,7 @@ mod laws;
 mod loss;
 mod noise;
 mod peek;
+mod products;
 mod progress;
 mod provider;
 mod requests;

@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use suno_types::{
-    Callback, CallbackType, Code, CreatedAt, Envelope, TaskId, TaskRecord, TaskStatus, Track,
-    TrackId,
+    Callback, CallbackType, Code, CreatedAt, DecodeErrorKind, Envelope, TaskId, TaskRecord,
+    TaskStatus, Track, TrackId,
 };
 
 use crate::loss::lost;
@@ -111,6 +111,28 @@ proptest! {
         let decoded = TaskRecord::decode(body.as_bytes());
         prop_assert!(decoded.is_ok(), "{:?}", decoded);
         prop_assert_eq!(lost(body.as_bytes(), &decoded.unwrap().encode()), None);
+        laws::check_decode(body.as_bytes());
+    }
+
+    #[test]
+    fn a_callback_of_any_product_is_read_and_loses_nothing(body in bodies::any_callback()) {
+        match Callback::decode(body.as_bytes()) {
+            Ok(callback) => prop_assert_eq!(lost(body.as_bytes(), &callback.encode()), None),
+            // What is generated can name a key twice in a value of any JSON, and no more than that.
+            Err(err) => prop_assert_eq!(err.kind(), DecodeErrorKind::DuplicateKey, "{}", err),
+        }
+        laws::check_decode(body.as_bytes());
+    }
+
+    #[test]
+    fn a_record_of_any_product_is_read_and_loses_nothing(body in bodies::any_record()) {
+        match TaskRecord::decode(body.as_bytes()) {
+            Ok(answer) => {
+                prop_assert!(answer.data.is_some());
+                prop_assert_eq!(lost(body.as_bytes(), &answer.encode()), None);
+            }
+            Err(err) => prop_assert_eq!(err.kind(), DecodeErrorKind::DuplicateKey, "{}", err),
+        }
         laws::check_decode(body.as_bytes());
     }
 }

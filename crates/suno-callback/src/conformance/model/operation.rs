@@ -7,7 +7,6 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::super::scene::dead;
-use super::plain::Said;
 use crate::store::{Redrive, Settlement};
 
 pub(super) const TASKS: [&str; 3] = ["a", "b", "c"];
@@ -49,6 +48,13 @@ pub(super) enum Operation {
     Pass {
         seconds: u64,
     },
+}
+
+/// What a delivery says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) duration: u32,
+    pub(super) results: u16,
 }
 
 /// The way in which a claim is settled.

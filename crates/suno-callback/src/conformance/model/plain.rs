@@ -4,7 +4,7 @@
 
 use suno_types::Stage;
 
-use super::operation::How;
+use super::operation::{How, Said};
 use crate::store::bounds::{LAPSES_SUSPECT, NUDGES_MAX, REVISIONS_MAX};
 use crate::store::{
     Acceptance, Decision, ExtendResult, Redrive, RedriveResult, SettleResult, StateName,
@@ -12,13 +12,6 @@ use crate::store::{
 
 /// The lease of claims in the model, in seconds.
 pub(super) const LEASE: u64 = 60;
-
-/// What a delivery says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Said {
-    pub(super) duration: u32,
-    pub(super) results: u16,
-}
 
 /// An event; its number is its index in the list.
 #[derive(Debug, Clone)]

@@ -7,8 +7,8 @@ use suno_types::Stage;
 
 use super::super::scene::{Scene, delivery_with, expect, expect_near, keys, task_id};
 use super::super::{Bench, CaseResult};
-use super::operation::{How, Operation, TASKS, WORDS};
-use super::plain::{Event, LEASE, Model, Said, State};
+use super::operation::{How, Operation, Said, TASKS, WORDS};
+use super::plain::{Event, LEASE, Model, State};
 use crate::delivery::Delivery;
 use crate::store::{
     Claim, ClaimRequest, EventRecord, EventState, Redrive, StateName, Ticket, WorkerId,

@@ -11,13 +11,13 @@ use suno_types::{Code, Product, TaskKind};
 
 use saying::{Conflict, Print};
 
-use super::KnownSubmit;
 use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::key::{EventId, EventKey, Reference, SubmitId};
 use crate::origin::{Source, VerifiedBy};
 use crate::simulation::{Mutation, mutated};
 use crate::store::bounds::{LAPSES_SUSPECT, LEASE_MAX, RETRY_AFTER_MAX};
+use crate::store::ledger::KnownSubmit;
 use crate::store::{
     Claim, DeadCause, EventRecord, EventState, ExtendResult, Redrive, RedriveResult, SettleResult,
     Settlement, Sibling, Ticket, WorkerId,

@@ -11,6 +11,7 @@ use super::PurgeStep;
 use crate::delivery::Delivery;
 use crate::key::{Reference, SubmitId};
 use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
+use crate::store::ledger::KnownSubmit;
 use crate::store::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
 };
@@ -19,16 +20,6 @@ use crate::store::{
 const LOOKED_AT_MAX: usize = 1_024;
 /// The minimum lease: no lease may end at the moment at which it begins.
 const LEASE_MIN: Duration = Duration::from_nanos(1);
-
-/// What is known of the submit that a delivery names: nothing, unless its intent was recorded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct KnownSubmit {
-    /// The application's name for it.
-    pub reference: Option<Reference>,
-    /// The kind of its task.
-    pub kind: Option<TaskKind>,
-}
 
 /// Intents and expected tasks in memory. A closed intent is kept until it is purged, so that later
 /// deliveries that name it get its reference.

@@ -41,7 +41,7 @@ mod task;
 use suno_types::Stage;
 
 pub use event::{StoredEvent, StoredState};
-pub use ledger::{KnownSubmit, Ledger};
+pub use ledger::Ledger;
 pub use purge::PurgeStep;
 pub use quarantine::Quarantine;
 pub use requests::LastRequests;
@@ -49,6 +49,7 @@ pub use round::ClaimRound;
 pub use task::TaskEvents;
 
 use super::bounds::{EVENTS_OF_TASK_MAX, REVISIONS_MAX};
+pub use super::ledger::KnownSubmit;
 use super::{Decision, EventState, Sibling};
 use crate::simulation::{Mutation, mutated};
 

@@ -52,7 +52,7 @@ pub(super) fn failure(facts: &Facts, failure: &Failure, style: &BodyStyle) -> Va
     json!({ "code": failure.code, "msg": failure.message, "data": data })
 }
 
-/// Renders a callback or a record of a recovery: the task id stands at the root, and `data` is a
+/// Renders a callback or a record of a recovery: the task id is at the root, and `data` is a
 /// list.
 fn recovery(facts: &Facts, code: u16, message: &str, tracks: Value) -> Value {
     json!({ "code": code, "msg": message, "task_id": facts.task_id, "data": tracks })

@@ -8,13 +8,19 @@ use crate::task::facts::Facts;
 use crate::task::life::Record;
 use crate::task::plan::Failure;
 
-/// The phrase that the owner of the voice has to record.
-const PHRASE: &str = "Lanterns along the harbour sing the ships home tonight";
+/// The phrases that the owner of the voice has to record, in turns.
+const PHRASES: [&str; 2] = [
+    "Lanterns along the harbour sing the ships home tonight",
+    "Every bell in the valley answers the morning rain",
+];
 
 /// Renders the result of a step that is not a file.
 pub(super) fn object(facts: &Facts) -> Value {
     match facts.submission.product() {
-        Product::VoicePhrase => json!({ "status": "wait_validating", "validateInfo": PHRASE }),
+        Product::VoicePhrase => {
+            let phrase = PHRASES[facts.restarts % PHRASES.len()];
+            json!({ "status": "wait_validating", "validateInfo": phrase })
+        }
         Product::VoiceCheck => json!({ "isAvailable": facts.is_voice_available }),
         Product::Persona => json!({
             "description": facts.submission.text("description"),

@@ -176,6 +176,15 @@ pub(super) const WORDS: &[Word] = &[
     )
     .drawn(&[""]),
     Word::new(
+        "record-shape",
+        "reported",
+        "callbacks of the direct route have the shape of records",
+        |s, _| {
+            s.course.has_record_shape = true;
+            Ok(())
+        },
+    ),
+    Word::new(
         "script",
         "assumed",
         "a script defines the course in full",

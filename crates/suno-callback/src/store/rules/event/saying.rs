@@ -10,7 +10,7 @@ use crate::delivery::Delivery;
 use crate::simulation::{Mutation, mutated};
 use crate::store::Acceptance;
 use crate::store::bounds::{CONFLICTS_OF_EVENT_MAX, NUDGES_MAX};
-use crate::store::rules::KnownSubmit;
+use crate::store::ledger::KnownSubmit;
 
 /// The fingerprints of a body.
 #[derive(Debug, Clone, Copy)]
