@@ -126,7 +126,7 @@ const OPERATIONS: [(&str, &[&str], &str); 19] = [
         &["--task-id", TASK, "--verify-url", VOICE],
         "voice",
     ),
-    ("recovery", &["--suno-task-id", TASK], "recovery"),
+    ("recovery", &["--task-id", TASK], "recovery"),
 ];
 
 /// The lines of a command that succeeds.
