@@ -137,7 +137,7 @@ fn body(task: usize, number: usize, plan: &CallbackPlan) -> String {
     };
     match (plan.body, plan.stage) {
         (Body::Garbled, _) => format!(
-            r#"{{"code":200,"msg":"{number}","data":{{"callbackType":["text"],"task_id":"{id}"}}}}"#
+            r#"{{"code":"ok","msg":"{number}","data":{{"callbackType":"text","task_id":"{id}"}}}}"#
         ),
         (_, StageName::Failed) => format!(
             r#"{{"code":{code},"msg":"{url}","data":{{"callbackType":"error","task_id":"{id}","data":[]}}}}"#
