@@ -131,11 +131,13 @@ impl<H: CallbackHandler> Confirmed<H> {
                         "a newer record was stored while the provider was asked",
                     ));
                 }
-                Some(another) => {
+                Some(Another::Earlier) => {
                     let key = event.key();
-                    tracing::warn!(%key, ?another, "not handled: another event says what the provider's record shows");
+                    tracing::warn!(%key, "a revision is not handled: the provider's record does not show more than an earlier event");
                     return Ok(());
                 }
+                // It is handled next.
+                Some(Another::Later) => return Ok(()),
             }
         }
         let mut confirmed = event.clone();

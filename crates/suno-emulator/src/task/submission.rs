@@ -91,7 +91,15 @@ impl Submission {
             texts.find(|text| !text.is_empty()).unwrap_or("").to_owned()
         };
         Ok(Self {
-            title: first_of(&["title", "name", "prompt", "content"]),
+            title: first_of(&[
+                "title",
+                "name",
+                "prompt",
+                "content",
+                "audioId",
+                "taskId",
+                "sunoTaskId",
+            ]),
             tags: first_of(&["tags", "style"]),
             lyrics: first_of(&["lyrics", "fullLyrics", "prompt"]),
             model: match first_of(&["model"]) {

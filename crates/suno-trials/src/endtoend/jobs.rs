@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use anyhow::Result;
 use fastrand::Rng;
 use suno_callback::{SubmitId, Submitter};
-use suno_types::{AddInstrumental, TaskId};
+use suno_types::{DynamicRequest, Operation, RequestBuilder, Route, TaskId};
 
 /// The faults that the provider applies to a submit in addition to random ones, with their
 /// percentages.
@@ -25,7 +25,73 @@ const FAULTS: [(usize, &str); 13] = [
     (3, ",poll-cut=2"),
 ];
 
-/// A job of the application, which wants one song for each job.
+/// What the application asks for: the operation, the field that names the job, and the fields that it
+/// needs besides. Each product is among them. The two operations for a phrase are missing, because their
+/// tasks have no end by the direct route.
+const WANTED: [(Operation, &str, &[(&str, &str)]); 17] = [
+    (Operation::Generate, "prompt", &[MODEL]),
+    (Operation::Extend, "audio_id", &[MODEL]),
+    (Operation::UploadCover, "prompt", &[UPLOAD, MODEL]),
+    (Operation::UploadExtend, "prompt", &[UPLOAD, MODEL]),
+    (
+        Operation::AddInstrumental,
+        "title",
+        &[UPLOAD, ("tags", "piano"), ("negative_tags", "drums")],
+    ),
+    (
+        Operation::AddVocals,
+        "title",
+        &[
+            UPLOAD,
+            ("prompt", "la"),
+            ("style", "piano"),
+            ("negative_tags", "drums"),
+        ],
+    ),
+    (
+        Operation::ReplaceSection,
+        "title",
+        &[
+            ("task_id", "song"),
+            ("audio_id", "track"),
+            ("prompt", "la"),
+            ("full_lyrics", "la la"),
+            ("tags", "piano"),
+            ("infill_start_s", "10"),
+            ("infill_end_s", "20"),
+        ],
+    ),
+    (
+        Operation::Mashup,
+        "title",
+        &[
+            ("upload_url_list", UPLOAD.1),
+            ("upload_url_list", UPLOAD.1),
+            ("custom_mode", "true"),
+            ("prompt", "la"),
+            ("style", "piano"),
+            MODEL,
+        ],
+    ),
+    (Operation::Sounds, "prompt", &[MODEL]),
+    (Operation::Lyrics, "prompt", &[]),
+    (Operation::Wav, "audio_id", &[("task_id", "song")]),
+    (Operation::Mp4, "audio_id", &[("task_id", "song")]),
+    (Operation::Stems, "audio_id", &[("task_id", "song")]),
+    (Operation::Midi, "task_id", &[]),
+    (Operation::Cover, "task_id", &[]),
+    (
+        Operation::VoiceGenerate,
+        "task_id",
+        &[("verify_url", UPLOAD.1)],
+    ),
+    (Operation::Recovery, "task_id", &[]),
+];
+
+const UPLOAD: (&str, &str) = ("upload_url", "https://files.example.com/hum.mp3");
+const MODEL: (&str, &str) = ("model", "V5");
+
+/// A job of the application, which wants one result for each job.
 #[derive(Debug)]
 pub(super) struct Job {
     number: usize,
@@ -46,23 +112,39 @@ pub(super) enum End {
 }
 
 impl Job {
-    /// A text in the titles of all its submits, and in no other title.
+    /// A text in all its submits, and in no other one.
     pub(super) fn name(&self) -> String {
-        format!("job {} ", self.number)
+        format!("job-{}", self.number)
     }
 
-    fn request(&self, dice: &mut Rng, callback_url: &str) -> Result<AddInstrumental> {
+    /// The route and the request. All operations take turns, by one route and then by the other.
+    fn request(&self, dice: &mut Rng, callback_url: &str) -> Result<(Route, DynamicRequest)> {
+        let (operation, name_field, fields) = WANTED[self.number % WANTED.len()];
+        let is_jobs = self.number / WANTED.len() % 2 == 1;
+        let route = if is_jobs { Route::Jobs } else { Route::Direct };
         let fault = if self.tries == 0 { draw(dice) } else { "" };
-        let name = self.name();
-        let title = format!("[emulator:random{fault}] {name}try {}", self.tries);
-        let request = AddInstrumental::builder()
-            .upload_url("https://files.example.com/hum.mp3")
-            .title(title)
-            .tags("piano")
-            .negative_tags("drums")
+        let name = format!("[emulator:random{fault}]{}-try-{}", self.name(), self.tries);
+        let request = RequestBuilder::from_fields(operation, fields.iter().copied())?
+            .set(name_field, &name)?
             .callback_url(callback_url)
-            .build()?;
-        Ok(request)
+            .build_for(route)?;
+        Ok((route, request))
+    }
+}
+
+/// A submitter for each route.
+#[derive(Debug)]
+pub(super) struct Submitters {
+    pub(super) direct: Submitter,
+    pub(super) jobs: Submitter,
+}
+
+impl Submitters {
+    fn of(&self, route: Route) -> &Submitter {
+        match route {
+            Route::Jobs => &self.jobs,
+            _ => &self.direct,
+        }
     }
 }
 
@@ -105,7 +187,7 @@ impl Jobs {
     pub(super) async fn submit(
         &mut self,
         count: usize,
-        submitter: &Submitter,
+        submitters: &Submitters,
         callback_url: &str,
         dice: &mut Rng,
     ) -> Result<()> {
@@ -114,9 +196,10 @@ impl Jobs {
                 break;
             };
             let job = &mut self.all[number];
-            let request = job.request(dice, callback_url)?;
+            let (route, request) = job.request(dice, callback_url)?;
             job.tries += 1;
-            match submitter.submit(&request).await {
+            let submitter = submitters.of(route);
+            match submitter.submit_for(&job.name(), &request).await {
                 Ok(submitted) => job.end = End::Submitted(submitted.task_id),
                 Err(err) => match err.submit_id().filter(|_| err.is_ambiguous()) {
                     Some(submit) => job.end = End::Ambiguous(submit),

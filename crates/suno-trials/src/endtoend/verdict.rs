@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
-use suno_callback::{Event, IdempotencyStore, Round, Source, SubmitId};
+use suno_callback::{Event, IdempotencyStore, Reference, Round, Source, SubmitId};
 use suno_emulator::{Attempt, Emulator, TaskEnding, TaskSummary};
 use suno_store_sqlite::SqliteStore;
 use suno_types::Stage;
@@ -233,13 +233,23 @@ impl<'a> Truth<'a> {
             return Some("there is no such task".to_owned());
         };
         let base = &*self.evidence.base_url;
-        let ours = |url: &String| url.is_empty() || url.starts_with(base);
-        if !event
-            .tracks()
-            .iter()
-            .all(|track| track.audio_url.as_ref().is_none_or(ours))
-        {
-            return Some("a stranger's audio was handled".to_owned());
+        let is_strange = |result: &str| result.starts_with("http") && !result.starts_with(base);
+        let tracks = event.tracks().iter().filter_map(|track| track.ready_url());
+        let is_strange_track = tracks.into_iter().any(is_strange);
+        if is_strange_track || event.callback().results().any(|result| is_strange(&result)) {
+            return Some("a stranger's result was handled".to_owned());
+        }
+        let product = event.callback().product();
+        if *event.stage() == Stage::Complete && product.as_str() != task.product {
+            return Some(format!("{product} was handled, true is {}", task.product));
+        }
+        let job = job_of(&task.title);
+        let reference = event.reference().map(Reference::as_str);
+        if reference.is_some_and(|reference| reference != job) {
+            return Some(format!("it is of {job}, and was handled for {reference:?}"));
+        }
+        if reference.is_none() && event.submit().is_some() {
+            return Some(format!("it does not say that it is of {job}"));
         }
         match task.ending {
             TaskEnding::Failed { code } if *event.stage() == Stage::Failed => {
@@ -252,11 +262,12 @@ impl<'a> Truth<'a> {
     }
 }
 
-/// Returns the job that a title names: `[emulator:…] job 7 try 0`, with or without the part in
+/// Returns the job that a title names: `[emulator:…]job-7-try-0`, with or without the part in
 /// brackets.
 fn job_of(title: &str) -> &str {
-    let rest = title.split_once("] ").map_or(title, |(_, rest)| rest);
-    rest.split_once(" try ").map_or(rest, |(job, _)| job)
+    let rest = title.split_once(']').map_or(title, |(_, rest)| rest);
+    let rest = rest.trim_start();
+    rest.split_once("-try-").map_or(rest, |(job, _)| job)
 }
 
 /// The findings in one world, or in all.

@@ -9,11 +9,11 @@ use suno_callback::{Receiver, Round, Submitter};
 use suno_client::{ApiKey, Client, Retry};
 use suno_emulator::{Config, Emulator};
 use suno_testkit::clock::HandClock;
-use suno_types::Provider;
+use suno_types::{Provider, Route};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use super::jobs::Jobs;
+use super::jobs::{Jobs, Submitters};
 use super::options::Broken;
 use super::ours::{Handled, Ours, Outside};
 use super::verdict::{Evidence, WorldReport};
@@ -44,7 +44,7 @@ pub(super) struct World {
     emulator: Emulator,
     outside: Outside,
     ours: Ours,
-    submitter: Submitter,
+    submitters: Submitters,
     callback_url: String,
     jobs: Jobs,
     dice: Rng,
@@ -74,14 +74,14 @@ impl World {
             file: dir.path().join("suno.db"),
             address,
             webhook_key: key.to_owned(),
-            client: client(&emulator)?,
+            client: client(&emulator, Route::Direct)?,
             clock: HandClock::at_millis(START_MS.cast_signed()),
             handled: Handled::default(),
             broken,
         };
         let ours = Ours::start(&outside).await?;
         Ok(Self {
-            submitter: submitter(&emulator, &ours, &outside)?,
+            submitters: submitters(&emulator, &ours, &outside)?,
             callback_url: format!("http://{}{}", outside.address, Receiver::PATH),
             emulator,
             outside,
@@ -99,9 +99,12 @@ impl World {
     /// Submits everything, lets time pass until all is done, and checks the result.
     pub(super) async fn live(mut self) -> Result<WorldReport> {
         while !self.jobs.are_submitted() {
-            let submitting =
-                self.jobs
-                    .submit(SUBMITS, &self.submitter, &self.callback_url, &mut self.dice);
+            let submitting = self.jobs.submit(
+                SUBMITS,
+                &self.submitters,
+                &self.callback_url,
+                &mut self.dice,
+            );
             submitting.await?;
             self = self.step(SUBMITTING).await?;
         }
@@ -134,7 +137,7 @@ impl World {
             killed?;
             self.kills += 1;
             self.ours = Ours::start(&self.outside).await?;
-            self.submitter = submitter(&self.emulator, &self.ours, &self.outside)?;
+            self.submitters = submitters(&self.emulator, &self.ours, &self.outside)?;
         } else {
             self.emulator.advance(by).await?;
         }
@@ -164,10 +167,11 @@ impl World {
     }
 }
 
-fn client(emulator: &Emulator) -> Result<Client> {
+fn client(emulator: &Emulator, route: Route) -> Result<Client> {
     // Limits and pauses use real time, which does not pass here, so requests are rejected instead.
     let client = Client::builder(Provider::Kie, ApiKey::new(emulator.api_key())?)
         .base_url(emulator.base_url())
+        .route(route)
         .submit_limit(None)
         .poll_limit(None)
         .retry(Retry::new().with_attempts_max(1))
@@ -175,9 +179,15 @@ fn client(emulator: &Emulator) -> Result<Client> {
     Ok(client)
 }
 
-fn submitter(emulator: &Emulator, ours: &Ours, outside: &Outside) -> Result<Submitter> {
-    let client = client(emulator)?;
-    Ok(Submitter::new(client, ours.store.clone()).with_clock(outside.clock.clone()))
+fn submitters(emulator: &Emulator, ours: &Ours, outside: &Outside) -> Result<Submitters> {
+    let by = |route| -> Result<Submitter> {
+        let submitter = Submitter::new(client(emulator, route)?, ours.store.clone());
+        Ok(submitter.with_clock(outside.clock.clone()))
+    };
+    Ok(Submitters {
+        direct: by(Route::Direct)?,
+        jobs: by(Route::Jobs)?,
+    })
 }
 
 /// Reserves an address. It stays reserved as long as the socket exists, even if no receiver is

@@ -25,7 +25,7 @@ fn every_song_is_found_once_and_none_is_a_strangers() {
 #[test]
 fn a_receiver_that_believes_callbacks_is_caught() {
     let said = ran(Some(Broken::Unconfirmed)).unwrap_err();
-    assert!(said.contains("a stranger's audio was handled"), "{said}");
+    assert!(said.contains("a stranger's result was handled"), "{said}");
 }
 
 #[test]

@@ -119,8 +119,8 @@ impl Reader<'_> {
 
     /// Reads an array of tracks or of lyrics. An empty one is no result.
     pub(super) fn list(&mut self, raw: &RawValue, path: &str) -> Read<Option<Finding>> {
-        if let Some(tracks) = plain_tracks(raw, self.left) {
-            return Ok(Some(Finding::Tracks(tracks, Spelled::default())));
+        if let Some((tracks, spelled)) = plain_tracks(raw, self.left) {
+            return Ok(Some(Finding::Tracks(tracks, spelled)));
         }
         let items = results(raw, path)?.unwrap_or_default();
         if items.is_empty() {

@@ -109,6 +109,11 @@ macro_rules! track_members {
         }
 
         impl TrackParts<'_> {
+            /// Returns whether it has a member that records spell in another way.
+            fn is_snake(&self) -> bool {
+                $(($snake != $camel && self.$field.is_some()))||*
+            }
+
             fn into_track(self, position: usize) -> Track {
                 Track {
                     position,
@@ -282,7 +287,10 @@ where
 }
 
 /// Reads an array of tracks of the usual spelling in one pass; `None` if it has anything else.
-pub(super) fn plain_tracks(raw: &RawValue, left: &mut UnknownLeft) -> Option<Vec<Track>> {
+pub(super) fn plain_tracks(
+    raw: &RawValue,
+    left: &mut UnknownLeft,
+) -> Option<(Vec<Track>, Spelled)> {
     let array = Member::Is(members::read::<SnakeTracks<'_>>(raw)?);
     let mut left_then = left.clone();
     let parts = checked_tracks(array, "", &mut left_then).ok()?;
@@ -290,7 +298,11 @@ pub(super) fn plain_tracks(raw: &RawValue, left: &mut UnknownLeft) -> Option<Vec
         return None;
     }
     *left = left_then;
-    Some(owned_tracks(parts))
+    let spelled = Spelled {
+        snake: parts.iter().any(TrackParts::is_snake),
+        camel: false,
+    };
+    Some((owned_tracks(parts), spelled))
 }
 
 /// Reads the tracks in these elements of the array at `path`, in either spelling. An element that is

@@ -212,7 +212,7 @@ fn instrument() -> impl Strategy<Value = String> {
 fn results() -> impl Strategy<Value = Members> {
     let songs = vec![
         member("data", odd(prop_oneof![tracks(false), tracks(true)])),
-        member("sunoData", odd(tracks(true))),
+        member("sunoData", odd(prop_oneof![tracks(true), tracks(false)])),
         member("lyricsData", odd(array(lyrics()))),
         member("resultUrls", odd(array(url()))),
     ];
