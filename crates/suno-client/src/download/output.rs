@@ -9,8 +9,6 @@ use crate::Client;
 
 /// The number of characters of the task id in the names of files.
 const TASK_CHARS: usize = 8;
-/// Shorter ids of stems can be part of a URL by chance.
-const ID_BYTES_MIN: usize = 16;
 
 impl Client {
     /// Returns a download for each file of a task's output: tracks, a WAV file, a video, stems or
@@ -18,8 +16,7 @@ impl Client {
     /// `dir` already are [kept](Download::keep_existing).
     ///
     /// Tracks are named as by [`download`](Self::download); other files after their place, their
-    /// role, and the task, as in `1-vocal-0881db94.mp3`. A stem that a record lists twice is
-    /// downloaded once.
+    /// role, and the task, as in `1-vocal-0881db94.mp3`.
     ///
     /// ```no_run
     /// # async fn example(client: suno_client::Client, record: suno_client::suno_types::TaskRecord) {
@@ -51,10 +48,8 @@ impl Client {
             Output::Wav(wav) => vec![file(0, "wav", &wav.url)],
             Output::Mp4(video) => vec![file(0, "video", &video.url)],
             Output::Stems(stems) => {
-                let parts = &stems.parts;
-                let is_new = |(place, stem): &(usize, &Stem)| !is_repeated(stem, &parts[..*place]);
-                let parts = parts.iter().enumerate().filter(is_new).enumerate();
-                let download = |(place, (_, stem)): (usize, (usize, &Stem))| {
+                let parts = stems.parts.iter().enumerate();
+                let download = |(place, stem): (usize, &Stem)| {
                     let without = if stem.is_removed { "without-" } else { "" };
                     file(place, &format!("{without}{}", stem.name), &stem.url)
                 };
@@ -70,15 +65,4 @@ impl Client {
         };
         downloads.into_iter().map(Download::keep_existing).collect()
     }
-}
-
-/// Returns whether a stem is one of those before it. A record can list each twice, under two names:
-/// as a member with a URL that may contain the stem's id, and in `originData` (`PROTOCOL.md 4.19`).
-fn is_repeated(stem: &Stem, before: &[Stem]) -> bool {
-    let id = stem.id.as_deref().filter(|id| id.len() >= ID_BYTES_MIN);
-    let is_same = |other: &Stem| {
-        let url = &other.url;
-        *url == stem.url || (other.id.is_none() && id.is_some_and(|id| url.contains(id)))
-    };
-    before.iter().any(is_same)
 }

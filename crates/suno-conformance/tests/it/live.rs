@@ -8,7 +8,7 @@ use suno_conformance::{Events, Options, Target, run};
 use crate::scene::{Desk, Fault, FileServer, KEYS, TOKEN, drive, fixtures, token};
 
 /// What no receiver can be asked to do from outside.
-const NEVER: [&str; 6] = [
+const NEVER: [&str; 7] = [
     "receiver/duplicate-same-headers",
     "receiver/replay-at-300",
     "receiver/restart-duplicate",
