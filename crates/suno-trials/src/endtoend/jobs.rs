@@ -25,10 +25,13 @@ const FAULTS: [(usize, &str); 13] = [
     (3, ",poll-cut=2"),
 ];
 
+/// The name of a field and its value.
+type Field = (&'static str, &'static str);
+
 /// What the application asks for: the operation, the field that names the job, and the fields that it
 /// needs besides. Each product is among them. The two operations for a phrase are missing, because their
 /// tasks have no end by the direct route.
-const WANTED: [(Operation, &str, &[(&str, &str)]); 17] = [
+const WANTED: [(Operation, &str, &[Field]); 17] = [
     (Operation::Generate, "prompt", &[MODEL]),
     (Operation::Extend, "audio_id", &[MODEL]),
     (Operation::UploadCover, "prompt", &[UPLOAD, MODEL]),
@@ -88,8 +91,8 @@ const WANTED: [(Operation, &str, &[(&str, &str)]); 17] = [
     (Operation::Recovery, "task_id", &[]),
 ];
 
-const UPLOAD: (&str, &str) = ("upload_url", "https://files.example.com/hum.mp3");
-const MODEL: (&str, &str) = ("model", "V5");
+const UPLOAD: Field = ("upload_url", "https://files.example.com/hum.mp3");
+const MODEL: Field = ("model", "V5");
 
 /// A job of the application, which wants one result for each job.
 #[derive(Debug)]
