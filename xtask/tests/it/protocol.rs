@@ -29,10 +29,13 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
         "times and sizes; see the tests of uploads in suno-client",
     ),
     ("2.2", "a time; a live run measures it"),
+    ("2.4", "2.7 and 2.8 have the cases"),
+    ("2.33", "2.35 to 2.45 have the cases"),
     ("4.13", "a time"),
     ("4.14", "a time"),
     ("5.6", "a promise for other requests"),
     ("7.36", "6.6 has the case"),
+    ("7.52", "a conversion; see the tests of suno-types"),
 ];
 
 fn root() -> PathBuf {

@@ -27,7 +27,7 @@ pub struct TaskSummary {
     pub task_id: String,
     /// What the task makes, such as `song` or `wav`.
     pub product: &'static str,
-    /// The submitted title, or the prompt of a submit without a title. Two songs with one title
+    /// The submitted title, or what else names the submit: the prompt, or the track or task that it is about. Two songs with one title
     /// were submitted twice.
     pub title: String,
     /// The words of the scenario, including those drawn by `random`.
@@ -154,7 +154,7 @@ fn summary(number: u64, task: &Task) -> TaskSummary {
         number,
         task_id: task.facts.task_id.clone(),
         product: task.facts.submission.product().word(),
-        title: task.facts.submission.title.clone(),
+        title: task.facts.submission.label.clone(),
         words: task.facts.words.clone(),
         status: task.status().to_owned(),
         ending: task.ending(),

@@ -178,7 +178,7 @@ impl Provider {
         header_words: Option<&str>,
         submission: &Submission,
     ) -> Result<ChosenScenario, Refusal> {
-        let title = &submission.title;
+        let title = &submission.label;
         let is_song = submission.product().is_song();
         if let Some(words) = header_words.or_else(|| title::words_in_title(title)) {
             let scenario = Scenario::parse(words).map_err(Refusal::Invalid)?;

@@ -13,13 +13,18 @@ const ECHO_BYTES_MAX: usize = 64 * 1024;
 /// The default model (`PROTOCOL.md 1.8`).
 const DEFAULT_MODEL: &str = "V4_5PLUS";
 
+/// The members that can be a title, the best first.
+const TITLES: [&str; 4] = ["title", "name", "prompt", "content"];
+
 /// The parts of a submit that the emulator uses.
 #[derive(Clone, Debug)]
 pub(crate) struct Submission {
     pub(crate) operation: &'static Operation,
     pub(crate) route: Route,
-    /// The title, or else the prompt, which may begin with the words of a scenario.
+    /// The title, or else the prompt.
     pub(crate) title: String,
+    /// The title, or what else names the submit. It may begin with the words of a scenario.
+    pub(crate) label: String,
     pub(crate) tags: String,
     /// The words of the song, or `""`.
     pub(crate) lyrics: String,
@@ -91,15 +96,8 @@ impl Submission {
             texts.find(|text| !text.is_empty()).unwrap_or("").to_owned()
         };
         Ok(Self {
-            title: first_of(&[
-                "title",
-                "name",
-                "prompt",
-                "content",
-                "audioId",
-                "taskId",
-                "sunoTaskId",
-            ]),
+            title: first_of(&TITLES),
+            label: first_of(&[&TITLES[..], &["audioId", "taskId", "sunoTaskId"]].concat()),
             tags: first_of(&["tags", "style"]),
             lyrics: first_of(&["lyrics", "fullLyrics", "prompt"]),
             model: match first_of(&["model"]) {

@@ -37,6 +37,10 @@ const URL: &str = "http://127.0.0.1:9/";
 /// All cases that were observed, but for those of `receiver/` and `requests/`, which repeat them.
 const CASES: &[(&str, Made)] = &[
     (
+        "client/record-422",
+        Reading("the refusal of another request in the place of a record"),
+    ),
+    (
         "client/record-again-after-429",
         Reading("several answers, each in a case of its own"),
     ),
@@ -45,6 +49,10 @@ const CASES: &[(&str, Made)] = &[
         Reading("a part of decode/record/pending"),
     ),
     ("client/record-unknown", UnknownRecord),
+    (
+        "client/submit-direct-without-callback-url",
+        Reading("nothing is sent"),
+    ),
     ("client/submit-http-429", Refused(URL, "http=429")),
     ("client/submit-http-500", Refused(URL, "http=500")),
     ("client/submit-http-502-html", Page),
@@ -79,10 +87,6 @@ const CASES: &[(&str, Made)] = &[
     (
         "decode/callback/first-second-track-ready",
         Callback("second-first", 1),
-    ),
-    (
-        "decode/callback/id-snake-at-root",
-        Reading("a member where it never stands"),
     ),
     (
         "decode/callback/text-msg-says-success",
