@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use suno_types::TaskId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -221,10 +222,26 @@ async fn commit_all(
 
 /// Logs outcomes that an operator should know: they may be the only trace of a forgery.
 fn tell(delivery: &Delivery, accepted: Acceptance, throttle: &Throttle) {
-    let Content::Event { key, .. } = &delivery.content else {
-        return;
+    let key = match &delivery.content {
+        Content::Event { key, .. } => key,
+        Content::Quarantined { task_id, reason } => {
+            let what = match accepted {
+                Acceptance::Dropped => {
+                    "a callback that could not be decoded was dropped: the quarantine is full"
+                }
+                _ => "a callback could not be decoded; it is kept in quarantine",
+            };
+            if throttle.admits(what) {
+                let task_id = task_id.as_ref().map(TaskId::as_str);
+                tracing::warn!(%reason, task_id, "{what}");
+            }
+            return;
+        }
     };
     let what = match accepted {
+        Acceptance::Quarantined => {
+            "a callback is kept in quarantine: its task has too many events of unknown stages"
+        }
         Acceptance::Conflict => {
             "a delivery differs from the stored event; it is kept as a conflict"
         }

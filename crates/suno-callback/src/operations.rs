@@ -165,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_understood_now_leaves_the_quarantine_and_the_rest_is_looked_at_once() {
         let store = MemoryStore::new();
-        for number in 0..=bounds::EVENTS_OF_TASK_MAX {
+        for number in 0..=bounds::UNRANKED_EVENTS_MAX {
             store
                 .accept(&[delivery("t", &format!("w{number}"))])
                 .await

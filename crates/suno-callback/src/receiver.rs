@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::address::Address;
-use self::response::{Problem, respond, shown_path};
+use self::response::{Problem, respond};
 use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
 use crate::key::SubmitId;
 use crate::store::Acceptance;
 use crate::throttle::Throttle;
+use crate::token::shown_path;
 use crate::url_suffix::UrlSuffix;
 use crate::verify::{Credentials, Refusal, Verification};
 
@@ -303,13 +304,7 @@ impl Receiver {
         if body.len() > self.body_bytes_max {
             return Err(Problem::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        let delivery = self.verify(&request, body)?;
-        if let crate::Content::Quarantined { reason, .. } = &delivery.content
-            && self.throttle.admits("callback could not be decoded")
-        {
-            tracing::warn!(%reason, "callback could not be decoded; kept in quarantine");
-        }
-        Ok(delivery)
+        Ok(self.verify(&request, body)?)
     }
 }
 

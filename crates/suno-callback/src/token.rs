@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-/// An unguessable part of the callback URL; see [`TokenPlace`] for where it stands. It is never
+/// An unguessable part of the callback URL; see [`TokenPlace`] for its place. It is never
 /// displayed.
 #[derive(Clone)]
 pub struct Token {
@@ -45,11 +45,6 @@ impl Token {
         })
     }
 
-    /// Whether a part of a URL could be a token, so that it must not be displayed.
-    pub(crate) fn may_be(part: &str) -> bool {
-        part.len() >= Self::CHARS_MIN && part.bytes().all(is_token_byte)
-    }
-
     /// Whether one of `tokens` was sent. Every token is compared, so that the time says nothing
     /// about which of them it was.
     pub(crate) fn is_among(tokens: &[Self], sent: &str) -> bool {
@@ -75,7 +70,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Where in the callback URL the token stands.
+/// The place of the token in the callback URL.
 ///
 /// ```
 /// use suno_callback::TokenPlace;
@@ -88,7 +83,7 @@ impl fmt::Debug for Token {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TokenPlace {
-    /// The path segment behind the receiver's path.
+    /// The path segment after the receiver's path.
     #[default]
     Path,
     /// The query parameter with this name.
@@ -137,6 +132,25 @@ impl FromStr for TokenPlace {
     }
 }
 
+/// The maximum length of a path in a log line, in characters.
+const PATH_CHARS_MAX: usize = 128;
+
+/// A path as a log line may show it: without segments that are so long that they could be or contain a
+/// token or the id of a submit, and without the end of a long path.
+pub(crate) fn shown_path(path: &str) -> String {
+    let segments = path
+        .split('/')
+        .map(|segment| match segment.len() < Token::CHARS_MIN {
+            true => segment,
+            false => "…",
+        });
+    let shown = segments.collect::<Vec<_>>().join("/");
+    match shown.char_indices().nth(PATH_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &shown[..end]),
+        None => shown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +187,22 @@ mod tests {
         }
         let long = format!("query:{}", "n".repeat(TokenPlace::NAME_CHARS_MAX + 1));
         assert!(long.parse::<TokenPlace>().is_err());
+    }
+
+    #[test]
+    fn a_path_is_shown_without_what_could_be_a_token_and_with_a_bound() {
+        for (path, expected) in [
+            ("/webhook/suno", "/webhook/suno"),
+            ("/suno/callback/q7Zr0x4b9c2d8e1f/a", "/suno/callback/…/a"),
+            ("/q7Zr0x4b9c2d8e1f6a5b3c7d", "/…"),
+            ("/short-segment", "/short-segment"),
+            ("/a/q7Zr0x4b9c2d8e1f.", "/a/…"),
+            ("/a/q7Zr0x%2D4b9c2d8e1f", "/a/…"),
+        ] {
+            assert_eq!(shown_path(path), expected);
+        }
+        let long = shown_path(&"/ab".repeat(1_000));
+        assert_eq!(long.chars().count(), PATH_CHARS_MAX + 1);
+        assert!(long.ends_with('…'));
     }
 }

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// The part of the callback URL that the application chose: the path segments behind the
+/// The part of the callback URL that the application chose: the path segments after the
 /// receiver's path and its token, and the query, both without the token and the id of the submit.
+///
+/// A last segment of 32 hexadecimal digits is read as the id of a submit, and is not part of it: see
+/// [`Event::submit`](crate::Event::submit).
 ///
 /// Neither the provider nor a signature vouches for it: whoever can send a trusted callback for a
 /// task can choose it. It is stored with the first delivery of an event and never compared.

@@ -72,7 +72,7 @@ impl Verification {
         Self::dangerous_none().with_webhook_key(key)
     }
 
-    /// Accepts callbacks to a URL with this token behind the receiver's path, or elsewhere: see
+    /// Accepts callbacks to a URL with this token after the receiver's path, or elsewhere: see
     /// [`with_token_in`](Self::with_token_in).
     #[must_use]
     pub fn token(token: Token) -> Self {

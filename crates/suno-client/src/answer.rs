@@ -139,8 +139,11 @@ fn existing_task<T>(envelope: &Envelope<T>) -> Option<TaskId> {
 /// Returns whether an HTTP status alone proves that the request was refused before anything was
 /// done, whatever the body is (`PROTOCOL.md 1.54`).
 fn is_refusal(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 403 | 404 | 413 | 429)
+    REFUSALS.contains(&status.as_u16().into())
 }
+
+/// The statuses, and the codes of the same meaning, that prove that nothing was done.
+const REFUSALS: [i64; 5] = [401, 403, 404, 413, 429];
 
 /// A code other than 200 (`PROTOCOL.md 7.37` and `7.38`). `may_have_spent` is true for a submit
 /// that nothing else proves to be refused.
@@ -161,11 +164,12 @@ fn refusal(shared: &Shared, may_have_spent: bool, code: Code) -> ClientError {
         ),
         meaning => (ErrorKind::Refused, meaning.description()),
     };
-    // These do not say whether anything was done.
+    // These do not say whether anything was done. The codes that are HTTP statuses of a refusal do,
+    // also where the provider's pages do not list them.
     let is_vague = matches!(
         meaning,
         Meaning::ServerError | Meaning::TimedOut | Meaning::Unknown
-    );
+    ) && !REFUSALS.contains(&code.0);
     let passes = meaning.is_retryable() || meaning == Meaning::ServerError;
     ClientError::new(kind, what)
         .with_code(code)

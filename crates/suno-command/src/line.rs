@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use suno_callback::{Delivery, Event, EventKey, VerifiedBy};
 use suno_types::{Extra, Lyrics, MediaFile, Output, Stem, TaskRecord, Track};
 
@@ -92,7 +93,7 @@ pub(crate) struct HandledLine<'a> {
     verified_by: Vec<&'a str>,
     received_at: String,
     attempt: u32,
-    /// What the callback URL had behind the path of the receiver, without the token.
+    /// What the callback URL had after the path of the receiver, without the token.
     path: &'a str,
     query: &'a str,
     submit: Option<String>,
@@ -351,7 +352,7 @@ impl<'a> From<&'a suno_types::Instrument> for InstrumentLine<'a> {
     }
 }
 
-/// Members as they were sent, but without the callback URL that `param` repeats: it can hold a
+/// Members as they were sent, but without the callback URL that some of them repeat: it can hold a
 /// token.
 #[derive(Debug)]
 struct Members<'a>(&'a Extra);
@@ -361,11 +362,8 @@ impl Serialize for Members<'_> {
         let mut map = serializer.serialize_map(None)?;
         for (name, json) in self.0.iter() {
             match name {
-                "param" => {
-                    if let Some(param) = without_callback_url(json) {
-                        map.serialize_entry(name, &param)?;
-                    }
-                }
+                name if Extra::CALLBACK_URLS.contains(&name) => {}
+                "param" => map.serialize_entry(name, &without_callback_url(json))?,
                 name => {
                     let raw = RawValue::from_string(compact(json));
                     map.serialize_entry(name, &raw.map_err(serde::ser::Error::custom)?)?;
@@ -376,12 +374,21 @@ impl Serialize for Members<'_> {
     }
 }
 
-/// The request that `param` repeats, without its callback URL; `None` if it cannot be read.
-fn without_callback_url(json: &str) -> Option<String> {
-    let text: String = serde_json::from_str(json).ok()?;
-    let mut param: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).ok()?;
-    param.retain(|name, _| !matches!(&**name, "callBackUrl" | "callback_url" | "calBackUrl"));
-    serde_json::to_string(&param).ok()
+/// The request that `param` repeats, as an object or as its text, without its callback URL; null if it
+/// cannot be read.
+fn without_callback_url(json: &str) -> Value {
+    let strip = |mut request: Map<String, Value>| {
+        request.retain(|name, _| !Extra::CALLBACK_URLS.contains(&&**name));
+        Value::Object(request)
+    };
+    match serde_json::from_str(json) {
+        Ok(Value::Object(request)) => strip(request),
+        Ok(Value::String(text)) => match serde_json::from_str(&text) {
+            Ok(request) => Value::String(strip(request).to_string()),
+            Err(_) => Value::Null,
+        },
+        _ => Value::Null,
+    }
 }
 
 /// A JSON text without white space between its parts, so that it fits into a line.
@@ -422,12 +429,24 @@ mod tests {
     }
 
     #[test]
-    fn the_request_is_repeated_without_its_callback_url() {
-        let json = serde_json::to_string(r#"{"callBackUrl":"https://a.example/cb/TOKEN","x":1}"#);
-        let shown = without_callback_url(&json.unwrap());
-        assert_eq!(shown.as_deref(), Some(r#"{"x":1}"#));
-        for unreadable in ["1", "\"x\"", "{}"] {
-            assert_eq!(without_callback_url(unreadable), None);
+    fn no_member_repeats_the_callback_url() {
+        let body = br#"{"code":200,"data":{"task_id":"t","audioWavUrl":"https://a.example/a.wav",
+            "callbackUrl":"https://a.example/cb/TOKEN","calBackUrl":"TOKEN","kept":[1.50],
+            "param":"{\"callBackUrl\":\"https://a.example/cb/TOKEN\",\"x\":1}"}}"#;
+        let callback = suno_types::Callback::decode(body).unwrap();
+        let shown = serde_json::to_string(&Members(&callback.data_extra)).unwrap();
+        assert!(!shown.contains("TOKEN"), "{shown}");
+        assert!(
+            shown.contains(r#""kept":[1.50]"#) && shown.contains(r#"{\"x\":1}"#),
+            "{shown}"
+        );
+        for (param, expected) in [
+            (r#"{"callbackUrl":"TOKEN","x":1}"#, r#"{"x":1}"#),
+            ("1", "null"),
+            (r#""TOKEN""#, "null"),
+            ("{}", "{}"),
+        ] {
+            assert_eq!(without_callback_url(param).to_string(), expected);
         }
     }
 }

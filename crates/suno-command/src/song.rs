@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use suno_client::{Client, Download};
-use suno_types::{MediaFile, Output, TaskId, TaskRecord, Track};
+use suno_types::{Output, TaskId, TaskRecord, Track};
 
 use crate::advice;
 use crate::failure::Failure;
@@ -15,11 +15,8 @@ use crate::output;
 use crate::progress::Progress;
 use crate::shutdown::Shutdown;
 
-/// The number of characters of the task id in the name of a file that is not a song.
-const SHORT_ID_CHARS: usize = 8;
-
-/// Prints a finished task: what it has made, and where it was saved if `dir` is given. A file that
-/// cannot be had stops nothing else.
+/// Prints a finished task: what it has made and, after that, what was saved if `dir` is given. A file
+/// that cannot be had stops nothing else.
 ///
 /// # Errors
 ///
@@ -31,114 +28,80 @@ pub(crate) async fn tell(
     json: bool,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let files = files(record);
-    let downloads = match dir {
-        Some(dir) => download(client, &files, dir, progress).await?,
-        None => Downloads::default(),
-    };
     let told = match json {
-        true => tell_json(record, &downloads),
-        false => tell_people(record, &downloads),
+        true => {
+            let line = FinishedLine::new(record, "complete");
+            output::json(&Line::Finished(Box::new(line)))
+        }
+        false => tell_people(record),
     };
     told.map_err(Failure::failed)?;
-    downloads.check()
-}
-
-/// A file that a task has made: where it is, and what it is called.
-pub(crate) enum File<'a> {
-    Track(&'a Track),
-    Other { url: &'a str, name: String },
-}
-
-impl File<'_> {
-    fn name(&self) -> String {
-        match self {
-            Self::Track(track) => format!("track {}", track.position + 1),
-            Self::Other { name, .. } => name.clone(),
+    let Some(dir) = dir else { return Ok(()) };
+    make_folder(Some(dir))?;
+    let mut missing = Vec::new();
+    let downloads = client.downloads(&record.task_id, record.output(), dir);
+    for (place, download) in downloads.into_iter().enumerate() {
+        if !is_ready(record, place) {
+            continue;
         }
+        let name = format!("file {}", place + 1);
+        let saved = save(download, &name, progress).await;
+        tell_saved(&record.task_id, place, &saved, json).map_err(Failure::failed)?;
+        missing.extend(saved.err().map(|reason| format!("{name}: {reason}")));
     }
-
-    fn download(&self, client: &Client, dir: &Path) -> Download {
-        match self {
-            Self::Track(track) => client.download(track, dir),
-            Self::Other { url, name } => client.download_url(url, name, dir),
-        }
+    match missing.len() {
+        0 => Ok(()),
+        count => Err(Failure::failed(anyhow!(
+            "{count} of the files are missing; run the command again to fetch what is missing: {}",
+            missing.join("; ")
+        ))),
     }
 }
 
-/// The ready tracks as files.
-pub(crate) fn tracks(tracks: &[Track]) -> Vec<(usize, File<'_>)> {
-    let ready = tracks.iter().filter(|track| track.is_ready());
-    ready
-        .map(|track| (track.position, File::Track(track)))
-        .collect()
-}
-
-/// The files of a finished task, with their positions.
-fn files(record: &TaskRecord) -> Vec<(usize, File<'_>)> {
-    let id: String = record
-        .task_id
-        .as_str()
-        .chars()
-        .take(SHORT_ID_CHARS)
-        .collect();
-    let named = |place: usize, url, what: &str| {
-        let name = format!("{}-{what}-{id}", place + 1);
-        (place, File::Other { url, name })
-    };
+/// Whether the file at a place can be downloaded. Of songs, the place is that of the track.
+fn is_ready(record: &TaskRecord, place: usize) -> bool {
     match record.output() {
-        Output::Songs(all) => tracks(all),
-        Output::Wav(file) => vec![named(0, &file.url, "wav")],
-        Output::Mp4(file) => vec![named(0, &file.url, "video")],
-        Output::Covers(images) => {
-            let urls = images.iter().map(|image: &MediaFile| &*image.url);
-            let named = urls
-                .enumerate()
-                .map(|(place, url)| named(place, url, "cover"));
-            named.collect()
-        }
-        Output::Stems(stems) => {
-            let parts = stems.parts.iter().enumerate();
-            let named = parts.map(|(place, stem)| named(place, &*stem.url, &stem.name));
-            named.collect()
-        }
-        _ => Vec::new(),
+        Output::Songs(tracks) => tracks.get(place).is_some_and(Track::is_ready),
+        _ => true,
     }
 }
 
-/// What became of some downloads.
-#[derive(Debug, Default)]
-pub(crate) struct Downloads {
-    /// The positions of the files that are on disk, and their paths.
-    saved: Vec<(usize, PathBuf)>,
-    /// The positions of the files that are missing, their names, and why.
-    missing: Vec<(usize, String, String)>,
+/// Saves a file, unless it is there already. The error is the reason why it is missing.
+async fn save(download: Download, name: &str, progress: &Progress) -> Result<PathBuf, String> {
+    let download = download.with_progress(progress.downloading(name));
+    let saved = download
+        .await
+        .map_err(|err| advice::with_advice(&err).to_string())?;
+    if !saved.is_size_checked && !saved.is_kept {
+        progress.step(&format!(
+            "{name} was saved, but the server did not send its length, so it may be truncated"
+        ));
+    }
+    Ok(saved.path)
 }
 
-impl Downloads {
-    /// A failure if something is missing.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.missing.is_empty() {
-            return Ok(());
+fn tell_saved(
+    task_id: &TaskId,
+    track: usize,
+    saved: &Result<PathBuf, String>,
+    json: bool,
+) -> io::Result<()> {
+    let task_id = task_id.as_str();
+    match (saved, json) {
+        (Ok(path), true) => output::json(&Line::Downloaded {
+            task_id,
+            track,
+            path: &path.to_string_lossy(),
+        }),
+        (Err(reason), true) => output::json(&Line::NotDownloaded {
+            task_id,
+            track,
+            reason,
+        }),
+        (Ok(path), false) => {
+            output::line(&format!("  file {} saved as {}", track + 1, path.display()))
         }
-        let all = self.saved.len() + self.missing.len();
-        let each = self
-            .missing
-            .iter()
-            .map(|(_, name, reason)| format!("{name}: {reason}"));
-        let each = each.collect::<Vec<_>>().join("; ");
-        Err(Failure::failed(anyhow!(
-            "{} of {all} files could not be downloaded; run the command again to fetch what is \
-             missing: {each}",
-            self.missing.len()
-        )))
-    }
-
-    fn path(&self, place: usize) -> Option<&Path> {
-        let mut saved = self.saved.iter();
-        saved
-            .find(|(saved, _)| *saved == place)
-            .map(|(_, path)| path.as_path())
+        (Err(_), false) => output::line(&format!("  file {} is missing", track + 1)),
     }
 }
 
@@ -150,61 +113,10 @@ pub(crate) fn make_folder(dir: Option<&Path>) -> Result<(), Failure> {
     })
 }
 
-/// Downloads the files that are not in a folder yet; the folder is created if it does not exist.
-pub(crate) async fn download(
-    client: &Client,
-    files: &[(usize, File<'_>)],
-    dir: &Path,
-    progress: &Progress,
-) -> Result<Downloads, Failure> {
-    make_folder(Some(dir))?;
-    let mut downloads = Downloads::default();
-    for (place, file) in files {
-        let name = file.name();
-        let download = file.download(client, dir).keep_existing();
-        match download.with_progress(progress.downloading(&name)).await {
-            Ok(saved) => {
-                if !saved.is_size_checked {
-                    progress.step(&format!(
-                        "{name} was saved, but the server did not send its length, so it may be \
-                         truncated"
-                    ));
-                }
-                downloads.saved.push((*place, saved.path));
-            }
-            Err(err) => {
-                let reason = advice::with_advice(&err).to_string();
-                downloads.missing.push((*place, name, reason));
-            }
-        }
-    }
-    Ok(downloads)
-}
-
-fn tell_json(record: &TaskRecord, downloads: &Downloads) -> io::Result<()> {
-    let task_id = record.task_id.as_str();
-    for (track, path) in &downloads.saved {
-        output::json(&Line::Downloaded {
-            task_id,
-            track: *track,
-            path: &path.to_string_lossy(),
-        })?;
-    }
-    for (track, _, reason) in &downloads.missing {
-        output::json(&Line::NotDownloaded {
-            task_id,
-            track: *track,
-            reason,
-        })?;
-    }
-    let line = FinishedLine::new(record, "complete");
-    output::json(&Line::Finished(Box::new(line)))
-}
-
-fn tell_people(record: &TaskRecord, downloads: &Downloads) -> io::Result<()> {
+fn tell_people(record: &TaskRecord) -> io::Result<()> {
     output::line(&format!("{} complete", record.task_id))?;
     match record.output() {
-        Output::Songs(tracks) => tell_tracks(tracks, downloads),
+        Output::Songs(tracks) => tell_tracks(tracks),
         Output::Lyrics(all) => {
             for lyrics in all {
                 let title = lyrics.title.as_deref().unwrap_or("(no title)");
@@ -232,28 +144,19 @@ fn tell_people(record: &TaskRecord, downloads: &Downloads) -> io::Result<()> {
             }
             output::line("  --json prints the notes")
         }
-        Output::Other(_) => output::line("  no result was found; --json prints what was sent"),
-        _ => tell_files(record, downloads),
-    }
-}
-
-/// Prints the address of each file that is not a song, for people.
-fn tell_files(record: &TaskRecord, downloads: &Downloads) -> io::Result<()> {
-    for (place, file) in files(record) {
-        let File::Other { url, name } = file else {
-            continue;
-        };
-        let name = output::visible(&name);
-        match downloads.path(place) {
-            Some(path) => output::line(&format!("  {name} saved as {}", path.display()))?,
-            None => output::line(&format!("  {name} {}", output::visible(url)))?,
+        Output::Other(_) => output::line("  no result was found in the record"),
+        files => {
+            for (place, file) in files.files().iter().enumerate() {
+                let (role, url) = (output::visible(&file.role), output::visible(file.url));
+                output::line(&format!("  file {}    {role:<12} {url}", place + 1))?;
+            }
+            Ok(())
         }
     }
-    Ok(())
 }
 
-/// Prints title, tags, duration and file of each track, for people.
-pub(crate) fn tell_tracks(tracks: &[Track], downloads: &Downloads) -> io::Result<()> {
+/// Prints title, tags, duration and address of each track, for people.
+pub(crate) fn tell_tracks(tracks: &[Track]) -> io::Result<()> {
     for track in tracks {
         let title = output::visible(track.title.as_deref().unwrap_or("(no title)"));
         output::line(&format!("  track {}   {title}", track.position + 1))?;
@@ -263,15 +166,32 @@ pub(crate) fn tell_tracks(tracks: &[Track], downloads: &Downloads) -> io::Result
         if let Some(seconds) = track.duration {
             output::line(&format!("    duration  {seconds} s"))?;
         }
-        match (downloads.path(track.position), track.ready_url()) {
-            (Some(path), _) => output::line(&format!("    saved as  {}", path.display()))?,
-            (None, Some(url)) => {
-                output::line(&format!("    audio     {}", output::visible(url)))?;
-            }
-            (None, None) => output::line("    not ready")?,
+        match track.ready_url() {
+            Some(url) => output::line(&format!("    audio     {}", output::visible(url)))?,
+            None => output::line("    not ready")?,
         }
     }
     Ok(())
+}
+
+/// Saves the ready tracks of a task, and prints their paths.
+///
+/// # Errors
+///
+/// A failure for the first track that cannot be had.
+pub(crate) async fn download(
+    client: &Client,
+    tracks: &[Track],
+    dir: &Path,
+    progress: &Progress,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut paths = Vec::new();
+    for track in tracks.iter().filter(|track| track.is_ready()) {
+        let name = format!("track {}", track.position + 1);
+        let saved = save(client.download(track, dir), &name, progress).await;
+        paths.push(saved.map_err(|reason| Failure::failed(anyhow!("{name}: {reason}")))?);
+    }
+    Ok(paths)
 }
 
 /// Uploads a local file, and returns the URL that the provider gave it.

@@ -1,7 +1,7 @@
 //! Stores deliveries.
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
-use suno_callback::bounds::{EVENTS_OF_TASK_MAX, NUDGES_MAX, QUARANTINED_MAX, REVISIONS_MAX};
+use suno_callback::bounds::{NUDGES_MAX, QUARANTINED_MAX, REVISIONS_MAX, UNRANKED_EVENTS_MAX};
 use suno_callback::{Acceptance, Content, Delivery, SubmitId};
 
 use crate::conflicts::{Says, add_conflict, has_fingerprints, keep_former};
@@ -215,8 +215,10 @@ impl Accepting<'_, '_> {
         revision: u32,
         siblings: &[StoredSibling],
     ) -> Result<Acceptance> {
-        if siblings.len() >= EVENTS_OF_TASK_MAX {
-            let reason = "the task has too many events";
+        let is_unranked = says.key.stage().rank().is_none();
+        let unranked = siblings.iter().filter(|known| known.stage.rank().is_none());
+        if is_unranked && unranked.count() >= UNRANKED_EVENTS_MAX {
+            let reason = "the task has too many events of unknown stages";
             return put_in_quarantine(self.work, says.delivery, reason);
         }
         // Events of this slice have no state yet. For lateness that does not matter: they are not

@@ -23,6 +23,11 @@ use serde_json::value::RawValue;
 pub struct Extra(BTreeMap<Box<str>, Box<RawValue>>);
 
 impl Extra {
+    /// The names under which the provider repeats the callback URL, which can contain a token
+    /// (`PROTOCOL.md 4.12`, `4.21`). It also repeats the whole request, as JSON text in `param`.
+    pub const CALLBACK_URLS: [&str; 4] =
+        ["callBackUrl", "callbackUrl", "callback_url", "calBackUrl"];
+
     /// The JSON text of the member `name`, as it was sent.
     #[must_use]
     pub fn json(&self, name: &str) -> Option<&str> {

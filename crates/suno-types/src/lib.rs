@@ -61,7 +61,7 @@ pub use error::{DecodeError, DecodeErrorKind};
 pub use extra::Extra;
 pub use id::{InvalidId, TaskId, TrackId};
 pub use midi::{Instrument, Midi, Note};
-pub use output::{Lyrics, MediaFile, Output, Stem, Stems, Voice};
+pub use output::{Lyrics, MediaFile, Output, OutputFile, Stem, Stems, Voice};
 pub use peek::Peek;
 pub use product::{InvalidTaskKind, Product, Route, TaskKind};
 pub use progress::{Failure, TaskProgress};

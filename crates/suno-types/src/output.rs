@@ -47,6 +47,54 @@ pub enum Output<'a> {
     Other(&'a Extra),
 }
 
+/// One file of an [`Output`] that is not a song.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutputFile<'a> {
+    /// What the file is: `wav`, `video`, `cover`, or the name of a stem, with `without-` before it if
+    /// the audio is the song without the stem.
+    pub role: Cow<'a, str>,
+    /// The URL of the file.
+    pub url: &'a str,
+}
+
+/// Without the URL, which gives access to the file.
+impl fmt::Debug for OutputFile<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputFile")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Output<'a> {
+    /// The files in the order in which they were sent. Songs give none: they are tracks, which have
+    /// several URLs each.
+    #[must_use]
+    pub fn files(&self) -> Vec<OutputFile<'a>> {
+        let file = |role: &'static str, file: &'a MediaFile| OutputFile {
+            role: role.into(),
+            url: &file.url,
+        };
+        match self {
+            Self::Wav(wav) => vec![file("wav", wav)],
+            Self::Mp4(video) => vec![file("video", video)],
+            Self::Covers(covers) => covers.iter().map(|cover| file("cover", cover)).collect(),
+            Self::Stems(stems) => {
+                let file = |stem: &'a Stem| OutputFile {
+                    role: match stem.is_removed {
+                        true => format!("without-{}", stem.name).into(),
+                        false => stem.name.as_str().into(),
+                    },
+                    url: &stem.url,
+                };
+                stems.parts.iter().map(file).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Lyrics without music.
 #[derive(Clone, PartialEq, Default)]
 #[non_exhaustive]

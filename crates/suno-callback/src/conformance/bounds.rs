@@ -8,8 +8,8 @@ use super::scene::{
 use super::{Bench, CaseResult, Failed, cases};
 use crate::delivery::Delivery;
 use crate::store::bounds::{
-    CONFLICTS_OF_EVENT_MAX, EVENTS_OF_TASK_MAX, LEASE_MAX, POSTPONE_MAX, QUARANTINED_MAX,
-    RETRY_AFTER_MAX,
+    CONFLICTS_OF_EVENT_MAX, LEASE_MAX, POSTPONE_MAX, QUARANTINED_MAX, RETRY_AFTER_MAX,
+    UNRANKED_EVENTS_MAX,
 };
 use crate::store::{
     Acceptance, ClaimRequest, DueRequest, ExpectedTask, ExtendResult, Postponement, Settlement,
@@ -65,19 +65,22 @@ async fn conflicts_beyond_the_bound_are_dropped_and_counted(bench: &dyn Bench) -
 
 async fn a_task_has_a_bounded_number_of_events(bench: &dyn Bench) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
-    for number in 0..EVENTS_OF_TASK_MAX {
+    for number in 0..UNRANKED_EVENTS_MAX {
         let accepted = scene
             .accept(delivery("t", &format!("stage-{number}")))
             .await?;
         expect("within the bound", accepted, Acceptance::New)?;
     }
     for _ in 0..2 {
-        let accepted = scene.accept(delivery("t", "complete")).await?;
+        let accepted = scene.accept(delivery("t", "one-more")).await?;
         expect("beyond the bound", accepted, Acceptance::Quarantined)?;
     }
     let known = scene.accept(delivery("t", "stage-0")).await?;
     expect("a known key", known, Acceptance::Duplicate)?;
-    expect("events", scene.find("t").await?.len(), EVENTS_OF_TASK_MAX)?;
+    let end = scene.accept(delivery("t", "complete")).await?;
+    expect("the end of the task", end, Acceptance::New)?;
+    let events = scene.find("t").await?.len();
+    expect("events", events, UNRANKED_EVENTS_MAX + 1)?;
     let kept = scene.store.quarantine(None, 9).await?.records;
     let [entry] = &kept[..] else {
         return wrong(format!("expected one entry in quarantine, got {kept:?}"));

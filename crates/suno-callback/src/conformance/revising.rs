@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::scene::{Scene, delivery, delivery_with, expect, retry};
 use super::{Bench, CaseResult, Failed, cases};
 use crate::delivery::Delivery;
-use crate::store::bounds::{CONFLICTS_OF_EVENT_MAX, EVENTS_OF_TASK_MAX, REVISIONS_MAX};
+use crate::store::bounds::{CONFLICTS_OF_EVENT_MAX, REVISIONS_MAX, UNRANKED_EVENTS_MAX};
 use crate::store::{
     Acceptance, Decision, DueRequest, EventFilter, ExpectedTask, ListRequest, PurgeRequest,
     Redrive, RedriveResult, Settlement, StateName,
@@ -17,7 +17,7 @@ cases! {
     revisions_are_known_by_their_fingerprints: "A3",
     a_delivery_that_says_other_or_less_is_a_conflict_of_the_latest_event: "A4",
     a_stage_has_a_bounded_number_of_revisions: "A13",
-    a_revision_is_one_of_the_events_of_its_task: "A10",
+    a_revision_is_accepted_beside_any_number_of_unknown_stages: "A10",
     a_revision_of_an_earlier_stage_is_late: "A13",
     revisions_are_claimed_one_at_a_time_and_in_order: "C4",
     a_revision_supersedes_an_earlier_one_that_waits: "C5",
@@ -169,20 +169,23 @@ async fn a_stage_has_a_bounded_number_of_revisions(bench: &dyn Bench) -> CaseRes
     expect("events", events, usize::from(revisions) + 1)
 }
 
-async fn a_revision_is_one_of_the_events_of_its_task(bench: &dyn Bench) -> CaseResult {
+async fn a_revision_is_accepted_beside_any_number_of_unknown_stages(
+    bench: &dyn Bench,
+) -> CaseResult {
     let scene = Scene::fresh(bench).await?;
     scene.accept_revised().await?;
-    for number in 2..EVENTS_OF_TASK_MAX {
+    for number in 0..UNRANKED_EVENTS_MAX {
         let other = delivery("t", &format!("stage-{number}"));
         scene.expect_accepted(other, Acceptance::New).await?;
     }
-    let fuller = complete(3);
+    let further = delivery("t", "one-more");
     scene
-        .expect_accepted(fuller, Acceptance::Quarantined)
+        .expect_accepted(further, Acceptance::Quarantined)
         .await?;
-    let known = complete(2);
-    scene.expect_accepted(known, Acceptance::Duplicate).await?;
-    expect("events", scene.find("t").await?.len(), EVENTS_OF_TASK_MAX)
+    let fuller = complete(3);
+    scene.expect_accepted(fuller, Acceptance::Revised).await?;
+    let events = scene.find("t").await?.len();
+    expect("events", events, UNRANKED_EVENTS_MAX + 3)
 }
 
 async fn a_revision_of_an_earlier_stage_is_late(bench: &dyn Bench) -> CaseResult {

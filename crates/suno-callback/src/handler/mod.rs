@@ -163,19 +163,20 @@ async fn dispatch<H: CallbackHandler + ?Sized>(
         (Output::Songs(_), Stage::Text) => handler.on_text(event).await,
         (Output::Songs(_), Stage::First) => handler.on_first(event).await,
         (Output::Songs(_), Stage::Complete) => handler.on_complete(event).await,
-        (Output::Lyrics(_), _) => handler.on_lyrics(event).await,
-        (Output::Wav(_), _) => handler.on_wav(event).await,
-        (Output::Mp4(_), _) => handler.on_mp4(event).await,
-        (Output::Stems(_), _) => handler.on_stems(event).await,
-        (Output::Midi(_), _) => handler.on_midi(event).await,
-        (Output::Covers(_), _) => handler.on_cover(event).await,
+        (Output::Lyrics(_), Stage::Complete) => handler.on_lyrics(event).await,
+        (Output::Wav(_), Stage::Complete) => handler.on_wav(event).await,
+        (Output::Mp4(_), Stage::Complete) => handler.on_mp4(event).await,
+        (Output::Stems(_), Stage::Complete) => handler.on_stems(event).await,
+        (Output::Midi(_), Stage::Complete) => handler.on_midi(event).await,
+        (Output::Covers(_), Stage::Complete) => handler.on_cover(event).await,
+        // A voice has steps before its end, with words of its own.
         (Output::Voice(_), _) => handler.on_voice(event).await,
         _ => handler.on_other(event).await,
     }
 }
 
 /// Whether the task succeeded, but nothing that it made was found.
-fn is_empty_success(event: &Event) -> bool {
+pub(crate) fn is_empty_success(event: &Event) -> bool {
     *event.stage() == Stage::Complete && event.callback().results().next().is_none()
 }
 

@@ -1,4 +1,4 @@
-//! The URL of a callback behind the receiver's path: token, submit, and what the application added.
+//! The URL of a callback after the receiver's path: token, submit, and what the application added.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,11 @@ use crate::key::SubmitId;
 use crate::token::TokenPlace;
 use crate::url_suffix::UrlSuffix;
 
-/// The parts of a callback URL behind the receiver's path, which is
+/// The parts of a callback URL after the receiver's path, which is
 /// `[/TOKEN][/SEGMENT]…[/SUBMIT][?QUERY]`, with or without a trailing slash.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address<'a> {
-    /// What stands where the token is expected; empty if nothing does, so that the response is 401
+    /// What is where the token is expected; empty if nothing does, so that the response is 401
     /// and not 404. `None` if no token is expected.
     pub(super) token: Option<&'a str>,
     pub(super) submit: Option<SubmitId>,
@@ -19,7 +19,7 @@ pub(super) struct Address<'a> {
 }
 
 impl<'a> Address<'a> {
-    /// Splits a path behind the receiver's path, and the query. Returns `None` if the path is not
+    /// Splits a path after the receiver's path, and the query. Returns `None` if the path is not
     /// below the receiver's path, or has an empty segment.
     pub(super) fn read(rest: &'a str, query: &'a str, place: Option<&TokenPlace>) -> Option<Self> {
         let rest = rest.strip_suffix('/').unwrap_or(rest);

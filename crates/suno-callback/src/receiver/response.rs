@@ -7,7 +7,6 @@ use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::inbox::AcceptError;
-use crate::token::Token;
 use crate::verify::Refusal;
 
 /// The value of `Retry-After`, in seconds.
@@ -142,41 +141,4 @@ fn for_people() -> Response<Bytes> {
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     headers.insert(CONTENT_TYPE, text);
     response
-}
-
-/// The maximum length of a path in a log line, in characters.
-const PATH_CHARS_MAX: usize = 128;
-
-/// A path as a log line may show it: what could be a token, or the id of a submit, is left out, and
-/// so is the end of a long path.
-pub(super) fn shown_path(path: &str) -> String {
-    let segments = path.split('/').map(|segment| match Token::may_be(segment) {
-        true => "…",
-        false => segment,
-    });
-    let shown = segments.collect::<Vec<_>>().join("/");
-    match shown.char_indices().nth(PATH_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &shown[..end]),
-        None => shown,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_shown_without_what_could_be_a_token_and_with_a_bound() {
-        for (path, expected) in [
-            ("/webhook/suno", "/webhook/suno"),
-            ("/suno/callback/q7Zr0x4b9c2d8e1f/a", "/suno/callback/…/a"),
-            ("/q7Zr0x4b9c2d8e1f6a5b3c7d", "/…"),
-            ("/short-segment", "/short-segment"),
-        ] {
-            assert_eq!(shown_path(path), expected);
-        }
-        let long = shown_path(&"/ab".repeat(1_000));
-        assert_eq!(long.chars().count(), PATH_CHARS_MAX + 1);
-        assert!(long.ends_with('…'));
-    }
 }

@@ -13,7 +13,7 @@ use crate::clock::doubled;
 use crate::content;
 use crate::delivery::Delivery;
 use crate::event::Event;
-use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError};
+use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, is_empty_success};
 use crate::simulation::{Mutation, mutated};
 use crate::store::{EventState, StoreError};
 
@@ -23,7 +23,7 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 const WAIT_MIN: Duration = Duration::from_secs(10);
 /// The number of times that the record of a revision is requested before it counts as saying no more
 /// than was handled: the provider's record may follow its callback.
-const REVISION_ASKED_MIN: u32 = 3;
+const REVISION_ASKED_MIN: u32 = 6;
 
 impl Reconciler {
     /// Returns a handler that receives only what the provider's record of the task shows, because a
@@ -47,8 +47,9 @@ impl Reconciler {
     /// * A revision is handled only if the record reports more results than what was handled before.
     ///   Otherwise the record is requested twice more, and then the event is settled without a call of
     ///   the handler: a forged body that claims more gains nothing.
-    /// * Records never show a stage that this version does not know. The handler receives it as it
-    ///   was delivered, and `VerifiedBy::record` is not set.
+    /// * Records never show a stage or a product that this version does not know, nor a success in
+    ///   which it finds no result. The handler receives it as it was delivered, in
+    ///   [`on_other`](CallbackHandler::on_other), and `VerifiedBy::record` is not set.
     ///
     /// Events from a poll already contain the content of the record.
     ///
@@ -73,19 +74,11 @@ struct Confirmed<H> {
 
 impl<H: CallbackHandler> Confirmed<H> {
     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
-        if event.verified_by().record || matches!(event.stage(), Stage::Other(_)) {
+        if event.verified_by().record || is_beyond_records(event) {
             return self.handler.on_event(event).await;
         }
         let wait = wait(event.attempt());
-        let asked = self.reconciler.ask(event.task_id(), &kind(event)).await;
-        let record = asked.map_err(|err| {
-            let bound = match mutated(Mutation::UnboundedWait) {
-                true => Duration::MAX,
-                false => WAIT_MAX,
-            };
-            let wait = err.retry_after().unwrap_or_default().clamp(wait, bound);
-            HandlerError::retry_after(wait, err)
-        })?;
+        let record = self.record(event).await?;
         let shown = record.as_ref().and_then(TaskRecord::stage);
         match (record, compare(event.stage(), shown.as_ref())) {
             (Some(record), Shown::Confirms) => match shown_by(event, &record) {
@@ -102,6 +95,26 @@ impl<H: CallbackHandler> Confirmed<H> {
                 "the provider's record does not show this stage",
             )),
         }
+    }
+
+    /// Requests the record of an event's task, from each place where it may be.
+    async fn record(&self, event: &Event) -> Result<Option<TaskRecord>, HandlerError> {
+        for kind in kinds(event) {
+            let asked = self.reconciler.ask(event.task_id(), &kind).await;
+            let record = asked.map_err(|err| {
+                let bound = match mutated(Mutation::UnboundedWait) {
+                    true => Duration::MAX,
+                    false => WAIT_MAX,
+                };
+                let wait = wait(event.attempt());
+                let wait = err.retry_after().unwrap_or_default().clamp(wait, bound);
+                HandlerError::retry_after(wait, err)
+            })?;
+            if record.is_some() {
+                return Ok(record);
+            }
+        }
+        Ok(None)
     }
 
     /// Handles an event with what the record shows of its stage, unless another event of the stage
@@ -190,21 +203,58 @@ fn results(callback: &Callback) -> u16 {
     content::results(&callback.stage(), callback.result_count())
 }
 
-/// Returns the kind of the task: the recorded one or, if its submit is not known, the one that the
-/// callback shows.
-fn kind(event: &Event) -> TaskKind {
-    event.kind.clone().unwrap_or_else(|| {
-        let is_of_jobs = |name| event.callback.data_extra.json(name).is_some();
-        let route = match is_of_jobs("resultJson") || is_of_jobs("failCode") {
-            true => Route::Jobs,
-            false => Route::Direct,
-        };
-        let product = event.callback.product();
-        // A failure need not say what was to be made, and then it is usually a song.
-        let is_known = product != Product::OTHER;
-        TaskKind::new(route, if is_known { product } else { Product::SONG })
-    })
+/// Whether no record can show what an event reports: a stage or a product that this version does not
+/// know, or a success in which it finds no result.
+fn is_beyond_records(event: &Event) -> bool {
+    let product = event.callback.product();
+    match event.stage() {
+        // The steps of a voice are in its record.
+        Stage::Other(_) => product != Product::VOICE,
+        Stage::Failed => false,
+        _ => product == Product::OTHER || is_empty_success(event),
+    }
 }
+
+/// Returns the kinds that the task can have, the likeliest first: the recorded one or, if its submit
+/// is not known, the one that the callback shows. A failure need not say what was to be made, and a
+/// step of a voice not which of its two places it is at.
+fn kinds(event: &Event) -> Vec<TaskKind> {
+    if let Some(kind) = &event.kind {
+        return vec![kind.clone()];
+    }
+    let has = |name| event.callback.data_extra.json(name).is_some();
+    let is_of_jobs = has("resultJson") || has("failCode") || (has("state") && has("model"));
+    let route = match is_of_jobs {
+        true => Route::Jobs,
+        false => Route::Direct,
+    };
+    let shown = event.callback.product();
+    let mut products = vec![shown.clone()];
+    if route == Route::Jobs {
+        // It has one place for all products.
+    } else if *event.stage() == Stage::Failed {
+        products = POLLED.to_vec();
+        products.sort_by_key(|product| *product != shown);
+    } else if shown == Product::VOICE {
+        products.push(Product::VOICE_PHRASE);
+    }
+    let kinds = products.into_iter();
+    kinds.map(|product| TaskKind::new(route, product)).collect()
+}
+
+/// The products that have a place of their own for their records, songs first.
+const POLLED: [Product; 10] = [
+    Product::SONG,
+    Product::LYRICS,
+    Product::WAV,
+    Product::MP4,
+    Product::STEMS,
+    Product::MIDI,
+    Product::COVER,
+    Product::VOICE,
+    Product::VOICE_PHRASE,
+    Product::RECOVERY,
+];
 
 /// The relation between a record and the stage that a callback reports.
 #[derive(Debug, PartialEq, Eq)]

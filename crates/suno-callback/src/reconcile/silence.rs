@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::throttle::Throttle;
-use crate::token::Token;
+use crate::token::shown_path;
 
 /// The number of tasks in a row that are recovered without any callback before it is reported.
 const TASKS_REPORTED: u64 = 3;
@@ -79,20 +79,11 @@ impl Silence {
 fn without_secrets(url: &str) -> Option<String> {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (scheme, rest) = url[..end].split_once("://")?;
-    let mut segments = rest.split('/');
-    let (_, host) = segments
-        .next()
-        .map(|host| host.rsplit_once('@').unwrap_or(("", host)))?;
-    let mut shown = format!("{scheme}://{host}");
-    for segment in segments {
-        shown.push('/');
-        shown.push_str(if segment.len() < Token::CHARS_MIN {
-            segment
-        } else {
-            "…"
-        });
-    }
-    Some(shown)
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    Some(format!("{scheme}://{host}{}", shown_path(path)))
 }
 
 #[cfg(test)]

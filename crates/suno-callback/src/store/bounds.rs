@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-/// The maximum number of events of one task. The provider sends three or four; other products may
-/// add a few.
-pub const EVENTS_OF_TASK_MAX: usize = 32;
+/// The maximum number of events of one task whose stages have no [rank](suno_types::Stage::rank): words
+/// that this version does not know. Stages with a rank do not count, so that no number of others keeps
+/// out the end of a task.
+pub const UNRANKED_EVENTS_MAX: usize = 32;
 /// The maximum number of revisions of one stage of a task, besides its first event. The provider
 /// makes two songs for a task, so that one revision is usual.
 pub const REVISIONS_MAX: u32 = 4;

@@ -82,8 +82,9 @@ use crate::key::{EventId, SubmitId};
 ///   once, at most [`NUDGES_MAX`](bounds::NUDGES_MAX) times for one event.
 /// * **A9** A delivery that could not be decoded is [`Quarantined`](Acceptance::Quarantined), once
 ///   for each strict fingerprint, and never claimed.
-/// * **A10** A task has at most [`EVENTS_OF_TASK_MAX`](bounds::EVENTS_OF_TASK_MAX) events. A delivery of
-///   a further key is quarantined.
+/// * **A10** A task has at most [`UNRANKED_EVENTS_MAX`](bounds::UNRANKED_EVENTS_MAX) events of stages
+///   without a rank. A delivery of a further such event is quarantined. Stages with a rank are always
+///   accepted.
 /// * **A11** A delivery that exceeds a limit on conflicts or on the quarantine
 ///   ([`QUARANTINED_MAX`](bounds::QUARANTINED_MAX)) is [`Dropped`](Acceptance::Dropped) and counted.
 /// * **A12** A delivery that names an open intent closes it and makes its task expected, in the

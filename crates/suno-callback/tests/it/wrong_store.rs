@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use suno_callback::bounds::EVENTS_OF_TASK_MAX;
+use suno_callback::bounds::UNRANKED_EVENTS_MAX;
 use suno_callback::conformance::ManualClock;
 use suno_callback::{
     Acceptance, Claim, ClaimRequest, Claims, Clock, Content, Counts, DeadCause, Decision, Delivery,
@@ -180,7 +180,7 @@ impl WrongStore {
             (LooksThenWrites, _) => tokio::task::yield_now().await,
             (ConfirmsNothing, Some(event)) => delivery.unconfirmed = event.unconfirmed,
             (IgnoresNudges, Some(_)) => return Ok(Acceptance::Duplicate),
-            (TakesEveryStage, None) if events >= EVENTS_OF_TASK_MAX => return Ok(Acceptance::New),
+            (TakesEveryStage, None) if events >= UNRANKED_EVENTS_MAX => return Ok(Acceptance::New),
             (DropsWhatItDoesNotUnderstand, _) if !is_understood => {
                 return Ok(Acceptance::Quarantined);
             }

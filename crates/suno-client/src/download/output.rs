@@ -2,13 +2,21 @@
 
 use std::path::Path;
 
-use suno_types::{Output, Stem, TaskId};
+use suno_types::{Output, OutputFile, TaskId};
 
 use super::Download;
 use crate::Client;
 
-/// The number of characters of the task id in the names of files.
-const TASK_CHARS: usize = 8;
+/// The maximum number of characters of a task id and of a file's role in the name of a file. An id
+/// can begin as others do, so that its end is used.
+const TASK_CHARS_MAX: usize = 32;
+const ROLE_CHARS_MAX: usize = 30;
+
+fn short_id(task: &TaskId) -> &str {
+    let id = task.as_str();
+    // Ids are ASCII.
+    &id[id.len().saturating_sub(TASK_CHARS_MAX)..]
+}
 
 impl Client {
     /// Returns a download for each file of a task's output: tracks, a WAV file, a video, stems or
@@ -16,7 +24,7 @@ impl Client {
     /// `dir` already are [kept](Download::keep_existing).
     ///
     /// Tracks are named as by [`download`](Self::download); other files after their place, their
-    /// role, and the task, as in `1-vocal-0881db94.mp3`.
+    /// role, and the task, as in `1-vocal-0881db94d29a36775cca1570128371e3.mp3`.
     ///
     /// ```no_run
     /// # async fn example(client: suno_client::Client, record: suno_client::suno_types::TaskRecord) {
@@ -36,32 +44,20 @@ impl Client {
         dir: impl AsRef<Path>,
     ) -> Vec<Download> {
         let dir = dir.as_ref();
-        let short: String = task.as_str().chars().take(TASK_CHARS).collect();
-        let file = |place: usize, what: &str, url: &str| {
-            self.download_url(url, &format!("{}-{what}-{short}", place + 1), dir)
-        };
+        let id = short_id(task);
         let downloads: Vec<Download> = match output {
             Output::Songs(tracks) => {
                 let download = |track| self.download(track, dir);
                 tracks.iter().map(download).collect()
             }
-            Output::Wav(wav) => vec![file(0, "wav", &wav.url)],
-            Output::Mp4(video) => vec![file(0, "video", &video.url)],
-            Output::Stems(stems) => {
-                let parts = stems.parts.iter().enumerate();
-                let download = |(place, stem): (usize, &Stem)| {
-                    let without = if stem.is_removed { "without-" } else { "" };
-                    file(place, &format!("{without}{}", stem.name), &stem.url)
+            other => {
+                let files = other.files().into_iter().enumerate();
+                let download = |(place, file): (usize, OutputFile<'_>)| {
+                    let role: String = file.role.chars().take(ROLE_CHARS_MAX).collect();
+                    self.download_url(file.url, &format!("{}-{role}-{id}", place + 1), dir)
                 };
-                parts.map(download).collect()
+                files.map(download).collect()
             }
-            Output::Covers(covers) => {
-                let covers = covers.iter().enumerate();
-                covers
-                    .map(|(place, cover)| file(place, "cover", &cover.url))
-                    .collect()
-            }
-            _ => Vec::new(),
         };
         downloads.into_iter().map(Download::keep_existing).collect()
     }

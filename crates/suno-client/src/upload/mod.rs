@@ -99,9 +99,10 @@ impl Client {
             let mut some = file.take(Self::UPLOAD_BASE64_BYTES_MAX + 1);
             some.read_to_end(&mut whole).await.map_err(unreadable)?;
             check_size(whole.len() as u64)?;
-            return self.upload_base64(&name, &whole).await;
+            if whole.len() as u64 <= Self::UPLOAD_BASE64_BYTES_MAX {
+                return self.upload_base64(&name, &whole).await;
+            }
         }
-        drop(file);
         self.repeat(async || {
             let (file, bytes) = open(path).await?;
             check_size(bytes)?;

@@ -150,13 +150,12 @@ async fn job(
     let Some((_, last)) = stages.last() else {
         return Err(Failure::failed(anyhow!("no callback arrived")));
     };
-    let files = song::tracks(last.tracks());
-    let downloads = song::download(client, &files, dir, progress).await?;
-    downloads.check()?;
+    song::make_folder(Some(dir))?;
+    let saved = song::download(client, last.tracks(), dir, progress).await?;
     Ok(Done {
         task_id: submitted.task_id,
         stages,
-        downloads,
+        saved,
     })
 }
 
@@ -205,7 +204,7 @@ async fn follow(
 struct Done {
     task_id: TaskId,
     stages: Vec<Handled>,
-    downloads: song::Downloads,
+    saved: Vec<PathBuf>,
 }
 
 impl Done {
@@ -219,9 +218,12 @@ impl Done {
                 after.as_secs_f64()
             ))?;
         }
-        match self.stages.last() {
-            Some((_, last)) => song::tell_tracks(last.tracks(), &self.downloads),
-            None => Ok(()),
+        if let Some((_, last)) = self.stages.last() {
+            song::tell_tracks(last.tracks())?;
         }
+        for path in &self.saved {
+            output::line(&format!("    saved as  {}", path.display()))?;
+        }
+        Ok(())
     }
 }

@@ -48,13 +48,13 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// send another body for the same task within five minutes. --confirm asks the provider's record before
 /// an event is printed; "verified_by" in each line names what verified it. On sunoapi.org, which signs
 /// nothing, a token in the callback URL proves the sender: --token-env names it, and --token-in says
-/// where it stands. What else the URL has behind the path is printed as "path" and "query". A delivery that contradicts
+/// where it is. What else the URL has after the path is printed as "path" and "query". A delivery that contradicts
 /// an earlier one is printed as a line of its own ("event":"conflict" or "contradiction") and logged as
 /// a warning.
 ///
 /// Without --json or --ack, each stored callback is a line on stderr: the time in UTC, the first
-/// characters of the task id, the stage, how it was accepted (new, duplicate, late, conflict,
-/// quarantined, dropped), and how long storing it took. Callbacks that are rejected or could not be
+/// characters of the task id, the stage, how it was accepted (new, revised, duplicate, late, conflict,
+/// confirmed, quarantined, dropped), and how long storing it took. Callbacks that are rejected or could not be
 /// stored are warnings: a few for each reason in 10 s, and the rest is counted.
 ///
 /// Read stderr, or redirect it to a file: lines that are not read are dropped and counted.
@@ -82,7 +82,7 @@ pub(crate) struct Arguments {
     /// Environment variable with the token in the callback URL; give it twice during a rotation
     #[arg(long, value_name = "NAME")]
     token_env: Vec<String>,
-    /// Where the token stands in the callback URL: path, or query: and the name of a parameter
+    /// Place of the token in the callback URL: path, or query: and the name of a parameter
     #[arg(
         long,
         value_name = "PLACE",

@@ -21,8 +21,8 @@ use crate::shutdown::Shutdown;
 use crate::store::StoreUrl;
 use crate::{advice, output, provider, song};
 
-/// The field that a local file is uploaded for.
-const UPLOAD_URL: &str = "upload_url";
+/// The fields that a local file can be uploaded for; of an operation, the first that it has.
+const UPLOADS: [&str; 4] = ["upload_url", "voice_url", "verify_url", "audio_url"];
 /// Stands for the URL of a file that is not uploaded yet, while the other fields are checked.
 const NOT_UPLOADED: &str = "https://not-uploaded.invalid/";
 
@@ -116,32 +116,41 @@ impl Subcommand for Task {
 
 /// The command of an operation.
 fn command_of(operation: Operation) -> Command {
-    let takes_file = operation
-        .fields()
-        .iter()
-        .any(|field| field.name() == UPLOAD_URL);
+    let uploaded = uploaded_field(operation);
     let command = Command::new(operation.as_str()).about(operation.to_string());
-    let command = command.args(operation.fields().iter().map(option_of));
-    let command = match takes_file {
-        true => command.arg(
+    let options = operation.fields().iter();
+    let command = command.args(options.map(|field| option_of(field, uploaded)));
+    let command = match uploaded {
+        Some(field) => command.arg(
             Arg::new("upload-file")
                 .long("upload-file")
                 .value_name("PATH")
                 .value_parser(value_parser!(PathBuf))
-                .conflicts_with(UPLOAD_URL)
-                .help("Local audio file that is uploaded first, instead of --upload-url"),
+                .conflicts_with(field.name())
+                .help(format!(
+                    "Local audio file that is uploaded first, instead of --{}",
+                    field.option()
+                )),
         ),
-        false => command,
+        None => command,
     };
     Options::augment_args(command)
 }
 
+/// The field of an operation that a local file can be uploaded for.
+fn uploaded_field(operation: Operation) -> Option<&'static Field> {
+    let fields = operation.fields().iter();
+    UPLOADS
+        .iter()
+        .find_map(|name| fields.clone().find(|field| field.name() == *name))
+}
+
 /// The option of a field.
-fn option_of(field: &Field) -> Arg {
+fn option_of(field: &Field, uploaded: Option<&Field>) -> Arg {
     let bound = field.kind().bound();
     let help = field.help().trim_end_matches('.');
     let option = Arg::new(field.name()).long(field.option());
-    let is_upload = field.name() == UPLOAD_URL;
+    let is_upload = uploaded.is_some_and(|uploaded| uploaded.name() == field.name());
     let option = match field.kind() {
         FieldKind::Flag => return option.help(help.to_owned()).action(ArgAction::SetTrue),
         FieldKind::Choice { words, .. } => {
@@ -258,8 +267,8 @@ fn request(
     route: Route,
 ) -> Result<DynamicRequest, InvalidField> {
     let mut builder = RequestBuilder::from_fields(operation, fields.iter().cloned())?;
-    if let Some(url) = upload_url {
-        builder = builder.set(UPLOAD_URL, url)?;
+    if let Some((field, url)) = uploaded_field(operation).zip(upload_url) {
+        builder = builder.set(field.name(), url)?;
     }
     builder
         .callback_url(callback_url.map(str::to_owned))
@@ -313,22 +322,32 @@ impl Sending<'_> {
     /// Tells a submit that returned no task id.
     fn tell_failed(&self, err: &Unsent) -> Result<Failure, Failure> {
         let Some(cause) = err.client_error() else {
-            return Ok(Failure::failed(anyhow!("{err}")));
+            // It was not even sent.
+            self.tell_refused("not_sent", None)?;
+            return Ok(Failure::refused(anyhow!("{err}")));
         };
-        let failure = advice::failure_of_submit(cause);
         if cause.is_ambiguous() {
             self.tell_unknown(cause.kind().as_str(), Some(cause), err.submit_id())?;
-        } else if self.json {
-            let told = output::json(&Line::Refused {
-                kind: cause.kind().as_str(),
-                code: cause.code().map(|code| code.0),
-                http_status: cause.http_status(),
-                msg: cause.msg(),
-                task_id: cause.existing_task().map(TaskId::as_str),
-            });
-            told.map_err(Failure::failed)?;
+        } else {
+            self.tell_refused(cause.kind().as_str(), Some(cause))?;
         }
-        Ok(failure)
+        Ok(advice::failure_of_submit(cause))
+    }
+
+    fn tell_refused(&self, kind: &str, cause: Option<&ClientError>) -> Result<(), Failure> {
+        if !self.json {
+            return Ok(());
+        }
+        let told = output::json(&Line::Refused {
+            kind,
+            code: cause.and_then(ClientError::code).map(|code| code.0),
+            http_status: cause.and_then(ClientError::http_status),
+            msg: cause.and_then(ClientError::msg),
+            task_id: cause
+                .and_then(ClientError::existing_task)
+                .map(TaskId::as_str),
+        });
+        told.map_err(Failure::failed)
     }
 
     fn tell_unknown(

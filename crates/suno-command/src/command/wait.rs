@@ -66,7 +66,7 @@ pub(crate) struct Waiting {
     /// Time between polls; the provider recommends 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
     interval: Span,
-    /// Download the finished tracks into this folder
+    /// Download the files of the finished task into this folder; files that are there are kept
     #[arg(long, value_name = "DIR")]
     pub(crate) download: Option<PathBuf>,
     /// Print one JSON object per line

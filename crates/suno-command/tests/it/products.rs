@@ -358,7 +358,7 @@ fn one_dead_file_stops_no_other_and_is_fetched_by_the_next_call() {
     for track in finished["tracks"].as_array().unwrap() {
         assert!(track["audio_url"].is_string(), "{finished}");
     }
-    assert!(stderr.contains("1 of 2 files"), "{stderr}");
+    assert!(stderr.contains("1 of the files are missing"), "{stderr}");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
 
     let task_id = finished["task_id"].as_str().unwrap();

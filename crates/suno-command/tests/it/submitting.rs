@@ -61,11 +61,15 @@ fn a_submitted_task_is_waited_for_downloaded_and_called_back() {
     let wait = suno(&["wait", task_id, "--json", "--download", songs]);
     let (code, stdout, stderr) = run(&mut emulator.with_variables(wait));
     assert_eq!(code, 0, "{stdout}{stderr}");
-    let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
-    assert_eq!(
-        (&last["event"], &last["stage"]),
-        (&"finished".into(), &"complete".into())
-    );
+    let lines = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let last = lines.iter().find(|line| line["event"] == "finished");
+    let last = last.unwrap();
+    assert_eq!(last["stage"], "complete");
+    let downloaded = lines.iter().filter(|line| line["event"] == "downloaded");
+    assert_eq!(downloaded.count(), 2);
     assert_eq!(last["tracks"].as_array().unwrap().len(), 2);
     assert_eq!(std::fs::read_dir(songs).unwrap().count(), 2);
     assert_eq!(listener.terminate(), (0, Vec::new()));

@@ -44,7 +44,7 @@ pub(crate) struct Handled {
     #[serde(default = "first")]
     pub(crate) revision: Option<u32>,
     pub(crate) product: Option<String>,
-    /// What the callback URL had behind the path of the receiver.
+    /// What the callback URL had after the path of the receiver.
     pub(crate) path: Option<String>,
     pub(crate) query: Option<String>,
 }
@@ -88,7 +88,7 @@ impl From<&Event> for Handled {
     }
 }
 
-/// The stage as it is compared. Behind `unspecified`, a receiver may add what tells such callbacks of
+/// The stage as it is compared. After `unspecified`, a receiver may add what tells such callbacks of
 /// one task apart.
 pub(crate) fn comparable_stage(stage: &str) -> String {
     let is_told_apart = stage.starts_with("unspecified-");

@@ -49,7 +49,8 @@ impl TaskRecord {
                 }));
                 callback.data_extra = self.members().unwrap_or_default();
                 callback.data_extra.remove(&["taskId"]);
-                callback.data_extra.remove(&SECRETS);
+                callback.data_extra.remove(&["param"]);
+                callback.data_extra.remove(&Extra::CALLBACK_URLS);
             }
         }
         // What was kept has what else the callback says.
@@ -88,9 +89,6 @@ impl TaskRecord {
         members.find_map(|(name, raw)| (name == "data").then_some(raw))
     }
 }
-
-/// The members that repeat the callback URL (`PROTOCOL.md 4.12`, `4.21`).
-const SECRETS: [&str; 4] = ["param", "callbackUrl", "callBackUrl", "callback_url"];
 
 impl Sealed for TaskRecord {}
 

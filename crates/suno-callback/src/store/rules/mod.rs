@@ -48,7 +48,7 @@ pub use requests::LastRequests;
 pub use round::ClaimRound;
 pub use task::TaskEvents;
 
-use super::bounds::{EVENTS_OF_TASK_MAX, REVISIONS_MAX};
+use super::bounds::{REVISIONS_MAX, UNRANKED_EVENTS_MAX};
 pub use super::ledger::KnownSubmit;
 use super::{Decision, EventState, Sibling};
 use crate::simulation::{Mutation, mutated};
@@ -123,7 +123,7 @@ impl<'a> Arriving<'a> {
 /// Finds how a delivery relates to the events of its task (A2 to A7, A10, A13, A14).
 ///
 /// A delivery says more than its stage if it reports more results than every event of the stage that
-/// [counts](Sibling::counts) or, if none does, than the latest one. Whoever can forge unconfirmed
+/// [counts](Sibling::counts) or, if none does, than the latest one. A sender who can forge unconfirmed
 /// deliveries cannot raise that number.
 #[must_use]
 pub fn arrival(siblings: &[Sibling], arriving: &Arriving<'_>) -> Arrival {
@@ -167,7 +167,8 @@ pub fn arrival(siblings: &[Sibling], arriving: &Arriving<'_>) -> Arrival {
 
 /// A new event of a task.
 fn new(siblings: &[Sibling], stage: &Stage, revision: u32) -> Arrival {
-    if siblings.len() >= EVENTS_OF_TASK_MAX {
+    let unranked = siblings.iter().filter(|event| event.stage.rank().is_none());
+    if stage.rank().is_none() && unranked.count() >= UNRANKED_EVENTS_MAX {
         return Arrival::TooMany;
     }
     let is_late = siblings.iter().any(|sibling| sibling.makes_late(stage));

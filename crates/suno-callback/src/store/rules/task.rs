@@ -16,7 +16,7 @@ use crate::store::{
     Settlement, Sibling, Ticket, turn,
 };
 
-/// The events of one task, at most [`EVENTS_OF_TASK_MAX`](crate::bounds::EVENTS_OF_TASK_MAX), in the
+/// The events of one task, at most [`UNRANKED_EVENTS_MAX`](crate::bounds::UNRANKED_EVENTS_MAX), in the
 /// order of their arrival.
 #[derive(Debug, Default, Clone)]
 #[non_exhaustive]
