@@ -46,7 +46,13 @@ impl Content {
             results: results(&callback.stage(), callback.result_count()),
             key: EventKey::new(callback.to_task_id(), callback.stage()),
             code: callback.code(),
-            semantic: Fingerprint::semantic(callback.code(), &product, callback.tracks(), others),
+            semantic: Fingerprint::semantic(
+                callback.code(),
+                callback.error(),
+                &product,
+                callback.tracks(),
+                others,
+            ),
             product,
         }
     }
@@ -71,7 +77,13 @@ impl Content {
             results: results(&callback.stage(), callback.result_count()),
             key: EventKey::new(callback.task_id.clone(), callback.stage()),
             code: callback.code,
-            semantic: Fingerprint::semantic(callback.code, &product, tracks, others),
+            semantic: Fingerprint::semantic(
+                callback.code,
+                callback.error.as_deref(),
+                &product,
+                tracks,
+                others,
+            ),
             product,
         }
     }
@@ -139,24 +151,33 @@ impl Fingerprint {
         Self::of(Sha256::new_with_prefix(body))
     }
 
-    /// Hashes the meaning of the body. Of songs: code, track ids, durations, and which tracks are
-    /// ready. Of other products: also the product and the text of each result. URLs of tracks are
-    /// left out, since the provider may sign them anew for each delivery, and so is the formatting
-    /// of the body.
+    /// Hashes the meaning of the body: the code, the reason of a failure, and of each track its id,
+    /// duration, title, tags, words, and the URL of its audio without the query, which the provider may
+    /// sign anew for each delivery. Of other products: also the product and the text of each result.
+    /// The formatting of the body is left out, and so is what is less than the result, such as covers.
     fn semantic<'a>(
         code: Code,
+        error: Option<&str>,
         product: &Product,
         tracks: impl Iterator<Item = TrackRef<'a>>,
         results: impl Iterator<Item: AsRef<str>>,
     ) -> Self {
         let mut hash = Sha256::new();
         hash.update(code.0.to_be_bytes());
+        if let Some(error) = error {
+            hash.update(error.len().to_be_bytes());
+            hash.update(error);
+        }
         for track in tracks {
-            let id = track.id.unwrap_or_default();
-            hash.update(id.len().to_be_bytes());
-            hash.update(id);
             hash.update(track.duration.unwrap_or(-1.0).to_be_bytes());
             hash.update([u8::from(track.is_ready)]);
+            let url = track.audio_url.unwrap_or_default();
+            let url = url.split(['?', '#']).next();
+            for text in [track.id, track.title, track.tags, track.prompt, url] {
+                let text = text.unwrap_or_default();
+                hash.update(text.len().to_be_bytes());
+                hash.update(text);
+            }
         }
         if *product != Product::SONG {
             let mut add = |text: &str| {
@@ -178,24 +199,27 @@ mod tests {
     /// change.
     #[test]
     fn what_is_said_has_the_fingerprint_that_it_always_had() {
+        let text = |text: &str| [&text.len().to_be_bytes()[..], text.as_bytes()].concat();
         let hash = [
             &200_i64.to_be_bytes()[..],
-            &3_u64.to_be_bytes(),
-            b"t-1",
             &198.44_f64.to_be_bytes(),
             &[1],
+            &["t-1", "x", "", "", "https://a.example/1.mp3"]
+                .map(text)
+                .concat(),
             // A track about which nothing is known.
-            &0_u64.to_be_bytes(),
             &(-1.0_f64).to_be_bytes(),
             &[0],
+            &[""; 5].map(text).concat(),
         ]
         .concat();
         let expected = Fingerprint::strict(&hash);
         let body = br#"{"code":200,"data":{"task_id":"5c79","callbackType":"first","data":[
-            {"id":"t-1","duration":198.44,"audio_url":"https://a.example/1.mp3","title":"x"},null]}}"#;
+            {"id":"t-1","duration":198.44,"audio_url":"https://a.example/1.mp3?sign=1","title":"x"},null]}}"#;
         let callback = CallbackRef::decode(body).unwrap();
         let (results, product) = (std::iter::empty::<&str>(), Product::SONG);
-        let semantic = Fingerprint::semantic(callback.code(), &product, callback.tracks(), results);
+        let semantic =
+            Fingerprint::semantic(callback.code(), None, &product, callback.tracks(), results);
         assert_eq!(semantic, expected);
         let hex: String = semantic.0.map(|byte| format!("{byte:02x}")).concat();
         assert_eq!(hex, "cf550a77102712637ff69d94c27a3fdc");
@@ -205,7 +229,7 @@ mod tests {
     fn other_products_are_told_apart_by_their_results() {
         let print = |product: Product, results: &[&str]| {
             let results = results.iter().copied();
-            Fingerprint::semantic(Code::SUCCESS, &product, std::iter::empty(), results)
+            Fingerprint::semantic(Code::SUCCESS, None, &product, std::iter::empty(), results)
         };
         let hash = [
             &200_i64.to_be_bytes()[..],

@@ -100,7 +100,7 @@ fn take<T: Payload>(
         Ok(envelope) => {
             let existing = existing_task(&envelope);
             let is_proof = existing.is_some() || is_refusal(answer.status);
-            refusal(shared, effect.spends() && !is_proof, envelope.code)
+            refusal(shared, effect, is_proof, envelope.code)
                 .with_msg(redact(&envelope.msg, &shared.key))
                 .with_existing_task(existing)
         }
@@ -139,15 +139,12 @@ fn existing_task<T>(envelope: &Envelope<T>) -> Option<TaskId> {
 /// Returns whether an HTTP status alone proves that the request was refused before anything was
 /// done, whatever the body is (`PROTOCOL.md 1.54`).
 fn is_refusal(status: StatusCode) -> bool {
-    REFUSALS.contains(&status.as_u16().into())
+    matches!(status.as_u16(), 401 | 403 | 404 | 413 | 429)
 }
 
-/// The statuses, and the codes of the same meaning, that prove that nothing was done.
-const REFUSALS: [i64; 5] = [401, 403, 404, 413, 429];
-
-/// A code other than 200 (`PROTOCOL.md 7.37` and `7.38`). `may_have_spent` is true for a submit
-/// that nothing else proves to be refused.
-fn refusal(shared: &Shared, may_have_spent: bool, code: Code) -> ClientError {
+/// A code other than 200 (`PROTOCOL.md 7.37` and `7.38`). `is_proof` says that something else proves
+/// that nothing was done.
+fn refusal(shared: &Shared, effect: Effect, is_proof: bool, code: Code) -> ClientError {
     let meaning = code.meaning(shared.provider, Place::Answer);
     let (kind, what) = match meaning {
         Meaning::RateLimited => (ErrorKind::RateLimited, "too many requests"),
@@ -164,16 +161,19 @@ fn refusal(shared: &Shared, may_have_spent: bool, code: Code) -> ClientError {
         ),
         meaning => (ErrorKind::Refused, meaning.description()),
     };
-    // These do not say whether anything was done. The codes that are HTTP statuses of a refusal do,
-    // also where the provider's pages do not list them.
-    let is_vague = matches!(
-        meaning,
-        Meaning::ServerError | Meaning::TimedOut | Meaning::Unknown
-    ) && !REFUSALS.contains(&code.0);
-    let passes = meaning.is_retryable() || meaning == Meaning::ServerError;
+    // These do not say whether anything was done. A code from 400 on that the provider's pages do not
+    // list says that the request was wrong.
+    let is_vague = match meaning {
+        Meaning::ServerError | Meaning::TimedOut => true,
+        Meaning::Unknown => !(400..500).contains(&code.0),
+        _ => false,
+    };
+    // A submit is repeated only if the code itself says that nothing was done.
+    let may_pass = meaning == Meaning::ServerError && !effect.spends();
+    let passes = meaning.is_retryable() || may_pass;
     ClientError::new(kind, what)
         .with_code(code)
-        .with_outlook(passes, may_have_spent && is_vague)
+        .with_outlook(passes, effect.spends() && !is_proof && is_vague)
 }
 
 /// The cause that is shown. Errors of two kinds can contain the name of an unknown member, which

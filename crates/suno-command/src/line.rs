@@ -6,7 +6,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use suno_callback::{Delivery, Event, EventKey, VerifiedBy};
-use suno_types::{Extra, Lyrics, MediaFile, Output, Stem, TaskRecord, Track};
+use suno_types::{Extra, Lyrics, MediaFile, Output, Product, Stem, TaskRecord, Track};
 
 /// One line; its member `event` names the kind.
 #[derive(Debug, Serialize)]
@@ -168,10 +168,14 @@ pub(crate) struct FinishedLine<'a> {
 }
 
 impl<'a> FinishedLine<'a> {
-    pub(crate) fn new(record: &'a TaskRecord, stage: &'a str) -> Self {
+    /// `asked` is the product that was polled: a failure need not say what was to be made.
+    pub(crate) fn new(record: &'a TaskRecord, asked: &Product, stage: &'a str) -> Self {
+        let shown = record.product();
+        let is_known = shown != Product::OTHER;
+        let product = if is_known { &shown } else { asked };
         Self {
             task_id: record.task_id.as_str(),
-            product: record.product().to_string(),
+            product: product.to_string(),
             stage,
             code: record.error_code.map(|code| code.0),
             error: record.error_message.as_deref(),
@@ -377,17 +381,27 @@ impl Serialize for Members<'_> {
 /// The request that `param` repeats, as an object or as its text, without its callback URL; null if it
 /// cannot be read.
 fn without_callback_url(json: &str) -> Value {
-    let strip = |mut request: Map<String, Value>| {
-        request.retain(|name, _| !Extra::CALLBACK_URLS.contains(&&**name));
-        Value::Object(request)
-    };
     match serde_json::from_str(json) {
-        Ok(Value::Object(request)) => strip(request),
-        Ok(Value::String(text)) => match serde_json::from_str(&text) {
-            Ok(request) => Value::String(strip(request).to_string()),
+        Ok(Value::Object(request)) => stripped(Value::Object(request)),
+        Ok(Value::String(text)) => match serde_json::from_str::<Map<String, Value>>(&text) {
+            Ok(request) => Value::String(stripped(Value::Object(request)).to_string()),
             Err(_) => Value::Null,
         },
         _ => Value::Null,
+    }
+}
+
+/// A value without the callback URLs in it. It was parsed, so that it is not nested deeply.
+fn stripped(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members
+                .into_iter()
+                .filter(|(name, _)| !Extra::CALLBACK_URLS.contains(&&**name));
+            kept.map(|(name, value)| (name, stripped(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(stripped).collect(),
+        other => other,
     }
 }
 
@@ -442,6 +456,10 @@ mod tests {
         );
         for (param, expected) in [
             (r#"{"callbackUrl":"TOKEN","x":1}"#, r#"{"x":1}"#),
+            (
+                r#"{"input":[{"callBackUrl":"TOKEN"}]}"#,
+                r#"{"input":[{}]}"#,
+            ),
             ("1", "null"),
             (r#""TOKEN""#, "null"),
             ("{}", "{}"),

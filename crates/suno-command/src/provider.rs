@@ -1,5 +1,6 @@
 //! Builds the client that commands use, from arguments and environment.
 
+use anyhow::anyhow;
 use suno_client::{ApiKey, Client, ClientBuilder};
 use suno_types::{Provider, Route};
 use url::Url;
@@ -71,6 +72,11 @@ impl Arguments {
 
     /// Builds a client that submits by a route.
     pub(crate) fn client(&self, route: Route) -> Result<Client, Failure> {
+        if route == Route::Jobs && self.provider() != Provider::Kie {
+            return Err(Failure::usage(anyhow!(
+                "only kie.ai has the jobs route; use --route direct with --provider sunoapi"
+            )));
+        }
         let key = environment::required(environment::API_KEY)?;
         let key = ApiKey::new(key).map_err(|err| {
             Failure::usage(err).context(format!(

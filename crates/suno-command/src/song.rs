@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use suno_client::{Client, Download};
-use suno_types::{Output, TaskId, TaskRecord, Track};
+use suno_types::{Output, Product, TaskId, TaskRecord, Track};
 
 use crate::advice;
 use crate::failure::Failure;
@@ -24,13 +24,14 @@ use crate::shutdown::Shutdown;
 pub(crate) async fn tell(
     client: &Client,
     record: &TaskRecord,
+    asked: &Product,
     dir: Option<&Path>,
     json: bool,
     progress: &Progress,
 ) -> Result<(), Failure> {
     let told = match json {
         true => {
-            let line = FinishedLine::new(record, "complete");
+            let line = FinishedLine::new(record, asked, "complete");
             output::json(&Line::Finished(Box::new(line)))
         }
         false => tell_people(record),

@@ -115,9 +115,8 @@ pub(crate) fn ready_url(audio_url: Option<&str>) -> Option<&str> {
     audio_url.filter(|url| !url.is_empty())
 }
 
-/// The members of a track that distinguish one delivery of a callback from another. They include
-/// neither texts nor URLs.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The members of a track that distinguish one delivery of a callback from another.
+#[derive(Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct TrackRef<'a> {
     /// The id of the track: 1 to 128 visible ASCII characters.
@@ -126,6 +125,25 @@ pub struct TrackRef<'a> {
     pub duration: Option<f64>,
     /// Whether the finished audio can be downloaded, as in [`Track::is_ready`].
     pub is_ready: bool,
+    /// The title.
+    pub title: Option<&'a str>,
+    /// The styles, separated by commas.
+    pub tags: Option<&'a str>,
+    /// The lyrics or the description.
+    pub prompt: Option<&'a str>,
+    /// The URL of the audio; empty while it is not finished.
+    pub audio_url: Option<&'a str>,
+}
+
+/// Without lyrics and URLs, as of a [`Track`].
+impl fmt::Debug for TrackRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrackRef")
+            .field("id", &self.id)
+            .field("duration", &self.duration)
+            .field("is_ready", &self.is_ready)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> From<&'a Track> for TrackRef<'a> {
@@ -134,6 +152,10 @@ impl<'a> From<&'a Track> for TrackRef<'a> {
             id: track.id.as_ref().map(TrackId::as_str),
             duration: track.duration,
             is_ready: track.is_ready(),
+            title: track.title.as_deref(),
+            tags: track.tags.as_deref(),
+            prompt: track.prompt.as_deref(),
+            audio_url: track.audio_url.as_deref(),
         }
     }
 }

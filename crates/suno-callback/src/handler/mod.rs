@@ -175,9 +175,16 @@ async fn dispatch<H: CallbackHandler + ?Sized>(
     }
 }
 
-/// Whether the task succeeded, but nothing that it made was found.
+/// Whether the task succeeded, but nothing that it made was found. Without a word for the stage, it
+/// cannot even be known that it succeeded.
 pub(crate) fn is_empty_success(event: &Event) -> bool {
-    *event.stage() == Stage::Complete && event.callback().results().next().is_none()
+    let callback = event.callback();
+    let may_be_the_end = match event.stage() {
+        Stage::Complete => true,
+        Stage::Other(_) => !callback.has_stage_word(),
+        _ => false,
+    };
+    may_be_the_end && callback.results().next().is_none()
 }
 
 /// Logs a success without a result, whoever handles it: it may be a paid result that this version

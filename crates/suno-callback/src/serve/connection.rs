@@ -82,7 +82,7 @@ impl Connection {
 
     fn talk_http(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> impl Future<Output = ()> {
         let Self { served, progress } = self;
-        let stop = progress.clone();
+        let (stop, refusing) = (progress.clone(), served.clone());
         // Boxed, so that an idle connection does not reserve the space of a response. The head is
         // checked first, so that the box is small. Idle connections have large buffers with few
         // touched pages, and a response uses memory between them: a large one touches more pages.
@@ -105,6 +105,16 @@ impl Connection {
             }
             Pin::new(&mut connection).poll(cx).map(|result| {
                 if let Err(err) = result {
+                    // The server itself has answered, or could not even do that.
+                    if err.is_parse() {
+                        let is_large = err.is_parse_too_large();
+                        let status = if is_large {
+                            HEAD_TOO_LARGE
+                        } else {
+                            StatusCode::BAD_REQUEST
+                        };
+                        drop(refusing.service.refuse(status));
+                    }
                     tracing::debug!(%err, "connection ended");
                 }
             })

@@ -151,7 +151,9 @@ async fn every_file_of_an_output_is_downloaded_under_a_name_of_its_own() {
     names.sort();
     assert_eq!(names.len(), 3);
     assert!(
-        names.iter().all(|name| name.contains("-0881db94.")),
+        names
+            .iter()
+            .all(|name| name.contains("-0881db94d29a36775cca1570128371e3.")),
         "{names:?}"
     );
     assert!(

@@ -28,7 +28,8 @@ const NOT_UPLOADED: &str = "https://not-uploaded.invalid/";
 
 /// Submit a task.
 ///
-/// A submit spends credits, so it is never repeated automatically. If the provider refused it, the exit
+/// A submit spends credits, so it is repeated automatically only if no connection was made, or if the
+/// provider answered that it is busy or under maintenance: nothing was done then. If the provider refused it, the exit
 /// code is 3 and nothing was paid. If it is unclear whether the provider accepted it, the exit code is 4:
 /// the task may exist and may have been paid for.
 ///
@@ -117,7 +118,7 @@ impl Subcommand for Task {
 /// The command of an operation.
 fn command_of(operation: Operation) -> Command {
     let uploaded = uploaded_field(operation);
-    let command = Command::new(operation.as_str()).about(operation.to_string());
+    let command = Command::new(operation.as_str());
     let options = operation.fields().iter();
     let command = command.args(options.map(|field| option_of(field, uploaded)));
     let command = match uploaded {
@@ -134,7 +135,9 @@ fn command_of(operation: Operation) -> Command {
         ),
         None => command,
     };
-    Options::augment_args(command)
+    // The last part of the options would describe the whole command.
+    let about = operation.to_string();
+    Options::augment_args(command).about(about).long_about(None)
 }
 
 /// The field of an operation that a local file can be uploaded for.

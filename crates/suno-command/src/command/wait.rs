@@ -118,10 +118,18 @@ pub(crate) async fn finish(
     let all = async {
         let record = match watch(client, polled, waiting, &progress).await? {
             Ok(record) => record,
-            Err(err) => return Err(told(&err, client, waiting.json, &again)?),
+            Err(err) => return Err(told(&err, client, polled, waiting.json, &again)?),
         };
         let dir = waiting.download.as_deref();
-        song::tell(client, &record, dir, waiting.json, &progress).await
+        song::tell(
+            client,
+            &record,
+            &polled.kind.product,
+            dir,
+            waiting.json,
+            &progress,
+        )
+        .await
     };
     tokio::select! {
         biased;
@@ -183,11 +191,17 @@ fn sentence(record: &TaskRecord) -> String {
 
 /// Reports a wait that ended without a finished task: as a line on stdout with `--json`, and as a
 /// failure.
-fn told(err: &WaitError, client: &Client, json: bool, again: &str) -> Result<Failure, Failure> {
+fn told(
+    err: &WaitError,
+    client: &Client,
+    polled: &Polled,
+    json: bool,
+    again: &str,
+) -> Result<Failure, Failure> {
     let failed = err.failure();
     if json {
         let told = match failed {
-            Some(failure) => tell_failed(failure.record()),
+            Some(failure) => tell_failed(failure.record(), &polled.kind.product),
             None => tell_unfinished(err.task_id(), advice::reason(err)),
         };
         told.map_err(Failure::failed)?;
@@ -203,7 +217,7 @@ fn tell_unfinished(task_id: &TaskId, reason: &str) -> std::io::Result<()> {
     output::json(&Line::Unfinished { task_id, reason })
 }
 
-fn tell_failed(record: &TaskRecord) -> std::io::Result<()> {
-    let line = FinishedLine::new(record, "failed");
+fn tell_failed(record: &TaskRecord, asked: &Product) -> std::io::Result<()> {
+    let line = FinishedLine::new(record, asked, "failed");
     output::json(&Line::Finished(Box::new(line)))
 }

@@ -110,6 +110,15 @@ impl<'a> CallbackRef<'a> {
         self.as_unusual().map_or(Product::SONG, Callback::product)
     }
 
+    /// The reason for a failure, as in [`Callback::error`].
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match &self.0 {
+            Shape::Plain(plain) => plain.error.as_deref(),
+            Shape::Unusual(callback) => callback.error.as_deref(),
+        }
+    }
+
     /// The tracks in the order in which they were sent.
     pub fn tracks(&self) -> impl Iterator<Item = TrackRef<'_>> {
         let plain = self.as_plain().into_iter().flat_map(|plain| &plain.tracks);

@@ -194,6 +194,10 @@ impl TrackParts<'_> {
             id: self.id.as_deref(),
             duration: self.duration,
             is_ready: ready_url(self.audio_url.as_deref()).is_some(),
+            title: self.title.as_deref(),
+            tags: self.tags.as_deref(),
+            prompt: self.prompt.as_deref(),
+            audio_url: self.audio_url.as_deref(),
         }
     }
 }
