@@ -140,9 +140,41 @@ async fn a_limit_can_be_taken_away() {
     assert!(start.elapsed() >= Duration::from_millis(30));
 }
 
+/// Whatever such a code means, it says that the request was wrong.
+#[tokio::test]
+async fn a_code_of_a_wrong_request_proves_that_nothing_was_done() {
+    for code in [
+        "400", "402", "403", "404", "409", "413", "418", "451", "499",
+    ] {
+        let body = format!(r#"{{"code":{code},"msg":"?","data":null}}"#);
+        let server = Server::start([Reply::json(&body), Reply::json(TAKEN)]).await;
+        let err = client(&server).submit(&instrumental()).await;
+        let err = err.expect_err("not taken");
+        assert!(
+            !err.is_ambiguous() && !err.is_retryable(),
+            "{code}: {err:?}"
+        );
+        assert_eq!(server.asked().len(), 1, "{code}");
+    }
+}
+
+/// The status proves that nothing was done, but the code does not say that it may work later.
+#[tokio::test]
+async fn a_server_error_behind_a_refusing_status_is_not_repeated() {
+    for status in [401, 403, 404, 413] {
+        let json = [("content-type", "application/json")];
+        let refused = Reply::new(status, &json, br#"{"code":500,"msg":"?","data":null}"#);
+        let server = Server::start([refused, Reply::json(TAKEN)]).await;
+        let err = client(&server).submit(&instrumental()).await;
+        let err = err.expect_err("not taken");
+        assert!(!err.is_ambiguous(), "{status}: {err:?}");
+        assert_eq!(server.asked().len(), 1, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn a_code_that_nobody_knows_is_ambiguous() {
-    for code in ["0", "-1", "201", "400", "599", "20000"] {
+    for code in ["0", "-1", "201", "408", "599", "20000"] {
         let body = format!(r#"{{"code":{code},"msg":"?","data":null}}"#);
         let server = Server::start([Reply::json(&body), Reply::json(TAKEN)]).await;
         let err = client(&server).submit(&instrumental()).await;

@@ -49,10 +49,6 @@ const CASES: &[(&str, Made)] = &[
         Reading("a part of decode/record/pending"),
     ),
     ("client/record-unknown", UnknownRecord),
-    (
-        "client/submit-direct-without-callback-url",
-        Reading("nothing is sent"),
-    ),
     ("client/submit-http-429", Refused(URL, "http=429")),
     ("client/submit-http-500", Refused(URL, "http=500")),
     ("client/submit-http-502-html", Page),

@@ -188,7 +188,7 @@ const ROWS: &[Row] = &[
         "forge",
         "200 200 200 200",
         "text complete",
-        "text:done complete:done first:superseded",
+        "text:done complete:done! first:superseded",
     ),
     row(
         "forge-error",

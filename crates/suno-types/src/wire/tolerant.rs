@@ -2,7 +2,7 @@
 
 use super::derive::{Derived, Place, is_list, take_error, word_name};
 use super::member::Num;
-use super::members::{Ids, Members, filled, is_empty, is_null, is_object, open};
+use super::members::{Ids, Members, is_empty, is_null, is_object, open};
 use super::object::UnknownLeft;
 use super::track::Spelling;
 use crate::error::DecodeErrorKind;
@@ -30,8 +30,7 @@ pub(super) fn callback(json: &str) -> Result<Callback, DecodeError> {
     };
     let mut callback = Callback::new(task_id, code);
     callback.msg = root.take_string("msg").unwrap_or_default();
-    // An empty word is none.
-    let word = data.take("callbackType", filled);
+    let word = data.take_string("callbackType");
     match &word {
         Some(word) if word.len() > Stage::WORD_BYTES_MAX => {
             return Err(out_of_range("data.callbackType"));
