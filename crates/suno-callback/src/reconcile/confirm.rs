@@ -45,8 +45,10 @@ impl Reconciler {
     /// * If the record reports more or fewer results than the event, the record is first stored in its
     ///   place, so that the store knows what was really handled.
     /// * A revision is handled only if the record reports more results than what was handled before.
-    ///   Otherwise the record is requested twice more, and then the event is settled without a call of
-    ///   the handler: a forged body that claims more gains nothing.
+    ///   Otherwise the record is requested five times more, for about 10 min, and then the event is
+    ///   settled without a call of the handler: a forged body that claims more gains nothing. Each
+    ///   stage has [`REVISIONS_MAX`](crate::bounds::REVISIONS_MAX) revisions, and forged ones count, so
+    ///   that a genuine one after four of them is kept as a conflict.
     /// * Records never show a stage or a product that this version does not know, nor a success in
     ///   which it finds no result. The handler receives it as it was delivered, in
     ///   [`on_other`](CallbackHandler::on_other), and `VerifiedBy::record` is not set.
@@ -55,8 +57,9 @@ impl Reconciler {
     ///
     /// From this call on, callbacks that this reconciler's inbox accepts are unconfirmed: an
     /// unconfirmed event neither makes another stage late nor supersedes one before it is confirmed
-    /// and handled. So a forged body costs a request, but neither delays nor suppresses a genuine
-    /// event. Processes that only receive must call
+    /// and handled. So a forged body costs a request, but neither delays nor suppresses the genuine
+    /// event of a stage. Its URL is the exception: what the application added to it is that of the
+    /// first delivery. Processes that only receive must call
     /// [`Inbox::with_confirmation`](crate::Inbox::with_confirmation).
     pub fn confirm(&self, handler: impl CallbackHandler) -> impl CallbackHandler {
         self.inbox.require_confirmation();

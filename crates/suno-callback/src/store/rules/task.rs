@@ -21,7 +21,7 @@ use crate::store::{
 #[derive(Debug, Default, Clone)]
 #[non_exhaustive]
 pub struct TaskEvents {
-    /// Returns its events.
+    /// Its events in the order of their arrival.
     pub events: Vec<StoredEvent>,
 }
 
