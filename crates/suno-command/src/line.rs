@@ -5,8 +5,10 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use suno_callback::{Delivery, Event, EventKey, VerifiedBy};
-use suno_types::{Extra, Lyrics, MediaFile, Output, Product, Stem, TaskRecord, Track};
+use suno_callback::{Content, Delivery, Event, UrlSuffix, VerifiedBy};
+use suno_types::{
+    Callback, Extra, Lyrics, MediaFile, Output, Product, Stem, TaskId, TaskRecord, Track,
+};
 
 /// One line; its member `event` names the kind.
 #[derive(Debug, Serialize)]
@@ -17,9 +19,13 @@ pub(crate) enum Line<'a> {
     },
     Handled(Box<HandledLine<'a>>),
     /// A delivery whose content differs from that of the known event.
-    Conflict(ContraryLine<'a>),
+    Conflict(Box<UnhandledLine<'a>>),
     /// Both complete and failed were delivered for one task.
-    Contradiction(ContraryLine<'a>),
+    Contradiction(Box<UnhandledLine<'a>>),
+    /// An earlier stage that was delivered after a later one.
+    Late(Box<UnhandledLine<'a>>),
+    /// A delivery that could not be decoded, or that exceeds a limit of its task.
+    Quarantined(Box<UnhandledLine<'a>>),
     /// A local file that the provider now has.
     Uploaded {
         path: &'a str,
@@ -82,13 +88,8 @@ pub(crate) struct HandledLine<'a> {
     /// The id that an acknowledgement must name.
     id: i64,
     task_id: &'a str,
-    product: String,
     stage: &'a str,
     revision: u32,
-    code: i64,
-    msg: &'a str,
-    error: Option<&'a str>,
-    fail_code: Option<&'a str>,
     source: &'a str,
     verified_by: Vec<&'a str>,
     received_at: String,
@@ -98,27 +99,18 @@ pub(crate) struct HandledLine<'a> {
     query: &'a str,
     submit: Option<String>,
     reference: Option<&'a str>,
-    tracks: Vec<TrackLine<'a>>,
-    output: Option<OutputLine<'a>>,
-    /// The members of `data` and of the body that have no place above, as they were sent.
-    data: Members<'a>,
-    extra: Members<'a>,
+    #[serde(flatten)]
+    content: ContentLine<'a>,
 }
 
 impl<'a> HandledLine<'a> {
     pub(crate) fn new(event: &'a Event) -> Self {
-        let callback = event.callback();
         let suffix = event.suffix();
         Self {
             id: event.id().0,
             task_id: event.task_id().as_str(),
-            product: callback.product().to_string(),
             stage: event.stage().as_str(),
             revision: event.revision(),
-            code: callback.code.0,
-            msg: &callback.msg,
-            error: callback.error.as_deref(),
-            fail_code: callback.fail_code.as_deref(),
             source: event.source().as_str(),
             verified_by: verified_by(event.verified_by()),
             received_at: event.received_at().to_string(),
@@ -127,7 +119,35 @@ impl<'a> HandledLine<'a> {
             query: suffix.query(),
             submit: event.submit().map(|submit| submit.to_string()),
             reference: event.reference().map(|reference| reference.as_str()),
-            tracks: TrackLine::all(event.tracks()),
+            content: ContentLine::from(event.callback()),
+        }
+    }
+}
+
+/// What a callback says.
+#[derive(Debug, Serialize)]
+struct ContentLine<'a> {
+    product: String,
+    code: i64,
+    msg: &'a str,
+    error: Option<&'a str>,
+    fail_code: Option<&'a str>,
+    tracks: Vec<TrackLine<'a>>,
+    output: Option<OutputLine<'a>>,
+    /// The members of `data` and of the body that have no place above, as they were sent.
+    data: Members<'a>,
+    extra: Members<'a>,
+}
+
+impl<'a> From<&'a Callback> for ContentLine<'a> {
+    fn from(callback: &'a Callback) -> Self {
+        Self {
+            product: callback.product().to_string(),
+            code: callback.code.0,
+            msg: &callback.msg,
+            error: callback.error.as_deref(),
+            fail_code: callback.fail_code.as_deref(),
+            tracks: TrackLine::all(&callback.tracks),
             output: OutputLine::of(callback.output()),
             data: Members(&callback.data_extra),
             extra: Members(&callback.extra),
@@ -135,22 +155,43 @@ impl<'a> HandledLine<'a> {
     }
 }
 
-/// A delivery that contradicts an earlier one.
+/// A delivery that is not handled.
 #[derive(Debug, Serialize)]
-pub(crate) struct ContraryLine<'a> {
-    task_id: &'a str,
-    stage: &'a str,
+pub(crate) struct UnhandledLine<'a> {
+    task_id: Option<&'a str>,
+    stage: Option<&'a str>,
     source: &'a str,
     verified_by: Vec<&'a str>,
+    received_at: String,
+    path: &'a str,
+    query: &'a str,
+    submit: Option<String>,
+    /// Why it could not be decoded.
+    reason: Option<String>,
+    #[serde(flatten)]
+    content: Option<ContentLine<'a>>,
 }
 
-impl<'a> ContraryLine<'a> {
-    pub(crate) fn new(key: &'a EventKey, delivery: &Delivery) -> Self {
+impl<'a> UnhandledLine<'a> {
+    /// `callback` is what the delivery says, if it can be decoded.
+    pub(crate) fn new(delivery: &'a Delivery, callback: Option<&'a Callback>) -> Self {
+        let suffix = delivery.suffix.as_ref();
+        let (stage, reason) = match &delivery.content {
+            Content::Event { key, .. } => (Some(key.stage().as_str()), None),
+            Content::Quarantined { reason, .. } => (None, Some(reason.to_string())),
+            _ => (None, None),
+        };
         Self {
-            task_id: key.task_id().as_str(),
-            stage: key.stage().as_str(),
+            task_id: delivery.task_id().map(TaskId::as_str),
+            stage,
             source: delivery.source.as_str(),
             verified_by: verified_by(delivery.verified_by),
+            received_at: delivery.received_at.to_string(),
+            path: suffix.map_or("", UrlSuffix::path),
+            query: suffix.map_or("", UrlSuffix::query),
+            submit: delivery.submit.map(|submit| submit.to_string()),
+            reason,
+            content: callback.map(ContentLine::from),
         }
     }
 }

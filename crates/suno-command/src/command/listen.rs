@@ -14,13 +14,13 @@ use suno_callback::{
 };
 use suno_client::Client;
 use suno_store_sqlite::SqliteStore;
-use suno_types::Route;
+use suno_types::{Callback, Route};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::acknowledging::Acknowledgements;
 use crate::failure::Failure;
-use crate::line::{ContraryLine, HandledLine, Line};
+use crate::line::{HandledLine, Line, UnhandledLine};
 use crate::output;
 use crate::printer::Printer;
 use crate::shutdown::Shutdown;
@@ -50,7 +50,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// nothing, a token in the callback URL proves the sender: --token-env names it, and --token-in says
 /// where it is. What else the URL has after the path is printed as "path" and "query". A delivery that contradicts
 /// an earlier one is printed as a line of its own ("event":"conflict" or "contradiction") and logged as
-/// a warning.
+/// a warning. So are an earlier stage that arrives after a later one ("late") and a delivery that could not
+/// be decoded ("quarantined"). None of these is repeated after a restart, and a slow reader may miss one.
 ///
 /// Without --json or --ack, each stored callback is a line on stderr: the time in UTC, the first
 /// characters of the task id, the stage, how it was accepted (new, revised, duplicate, late, conflict,
@@ -273,8 +274,8 @@ impl Lines {
         })
     }
 
-    /// Prints deliveries that contradict earlier ones. They are also logged and kept in the store,
-    /// because a slow reader may miss a line. For people, every accepted callback is a line on stderr.
+    /// Prints deliveries that are not handled. They are also kept in the store, because a slow reader may
+    /// miss a line. For people, every accepted callback is a line on stderr.
     fn observer(&self) -> impl Fn(&Delivery, Acceptance) + Send + Sync + 'static {
         let Self {
             printer,
@@ -286,9 +287,7 @@ impl Lines {
             if has_accepted && delivery.source == Source::Callback {
                 log::line(&output::accepted(delivery, accepted, SystemClock.now()));
             }
-            if let Some(line) = contrary(delivery, accepted).filter(|_| json)
-                && let Ok(line) = output::json_line(&line)
-            {
+            if json && let Some(line) = unhandled(delivery, accepted) {
                 printer.print_if_possible(line);
             }
         }
@@ -315,17 +314,30 @@ impl Lines {
     }
 }
 
-/// Builds the line about a delivery that contradicts an earlier one.
-fn contrary(delivery: &Delivery, accepted: Acceptance) -> Option<Line<'_>> {
-    let Content::Event { key, .. } = &delivery.content else {
-        return None;
+/// Builds the line about a delivery that is not handled, although it says something that no handled
+/// event says.
+fn unhandled(delivery: &Delivery, accepted: Acceptance) -> Option<String> {
+    let is_end = match &delivery.content {
+        Content::Event { key, .. } => key.stage().is_terminal(),
+        _ => false,
     };
-    let line = ContraryLine::new(key, delivery);
-    match accepted {
-        Acceptance::Conflict => Some(Line::Conflict(line)),
-        Acceptance::Late if key.stage().is_terminal() => Some(Line::Contradiction(line)),
-        _ => None,
+    if matches!(
+        accepted,
+        Acceptance::New | Acceptance::Revised | Acceptance::Duplicate
+    ) {
+        // Nearly every delivery: it need not be decoded again.
+        return None;
     }
+    let callback = Callback::decode(&delivery.raw).ok();
+    let line = || Box::new(UnhandledLine::new(delivery, callback.as_ref()));
+    let line = match accepted {
+        Acceptance::Conflict => Line::Conflict(line()),
+        Acceptance::Late if is_end => Line::Contradiction(line()),
+        Acceptance::Late => Line::Late(line()),
+        Acceptance::Quarantined => Line::Quarantined(line()),
+        _ => return None,
+    };
+    output::json_line(&line).ok()
 }
 
 fn verification(arguments: &Arguments) -> Result<Verification, Failure> {

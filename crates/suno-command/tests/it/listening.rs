@@ -53,11 +53,31 @@ fn deliveries_that_do_not_fit_what_is_known_are_lines_and_warnings() {
     assert_eq!(post(address, TASK, &complete), 200);
     assert_eq!(process.json()["event"], "handled");
     assert_eq!(post(address, TASK, &complete.replace("12.5", "99.5")), 200);
-    let odd = json!({
-        "event": "conflict", "task_id": TASK, "stage": "complete", "source": "callback",
-        "verified_by": ["signature"],
-    });
-    assert_eq!(process.json(), odd);
+    let odd = process.json();
+    assert_eq!(
+        (&odd["event"], &odd["task_id"]),
+        (&json!("conflict"), &json!(TASK))
+    );
+    assert_eq!(odd["tracks"][0]["duration"], 99.5);
+    assert_eq!(odd["verified_by"], json!(["signature"]));
+    assert_eq!(post(address, TASK, &body("first")), 200);
+    let late = process.json();
+    assert_eq!(
+        (&late["event"], &late["stage"]),
+        (&json!("late"), &json!("first"))
+    );
+    assert_eq!(
+        late["tracks"][0]["audio_url"],
+        "https://media.example.com/a.mp3"
+    );
+    let unread = body("complete").replace(r#""code":200"#, r#""code":"two hundred""#);
+    assert_eq!(post(address, TASK, &unread), 200);
+    let kept = process.json();
+    assert_eq!(
+        (&kept["event"], &kept["task_id"]),
+        (&json!("quarantined"), &json!(TASK))
+    );
+    assert!(kept["reason"].as_str().unwrap().contains("code"), "{kept}");
     assert_eq!(post(address, TASK, &body("error")), 200);
     let odd = process.json();
     assert_eq!(
