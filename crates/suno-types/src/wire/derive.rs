@@ -118,6 +118,23 @@ impl Derived {
         }
     }
 
+    /// Takes out the member that the tracks were derived from, if encoding them writes it back so that
+    /// they are read again: a body that names lyrics takes for a track only what has an id or a URL,
+    /// and tracks that another member has as well are not written.
+    pub(super) fn take_written(&self, data: &mut Members<'_>, name: &str) {
+        let is_certain = |track: &Track| track.id.is_some() || track.audio_url.is_some();
+        let names_lyrics = self.reading.hint == Some(Product::LYRICS);
+        if self.tracks.is_empty() || (names_lyrics && !self.tracks.iter().any(is_certain)) {
+            return;
+        }
+        let mut rest = data.clone();
+        rest.remove(name);
+        let said = Self::of_members(&rest, &mut UnknownLeft::new()).unwrap_or_default();
+        if said.tracks != self.tracks {
+            *data = rest;
+        }
+    }
+
     /// Derives from members that were kept. They were derived from once, so that they cannot fail.
     pub(super) fn again(root: &Extra, data: &Extra) -> Self {
         let mut left = UnknownLeft::new();

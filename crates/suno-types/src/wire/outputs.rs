@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::members::{
-    Members, at, filled, is_object, number, object_text, open, open_text, results,
+    Members, at, filled, is_null, is_object, number, object_text, open, open_text, results,
 };
 use super::midi;
 use super::object::UnknownLeft;
@@ -134,13 +134,17 @@ impl Reader<'_> {
         Ok(Some(Finding::Tracks(tracks, spelled)))
     }
 
-    /// Lyrics have a text, and nothing that only a track has.
+    /// Lyrics have a text, and nothing that only a track has. A null is as good as absent: encoding a
+    /// track leaves it out.
     fn is_lyrics(&self, items: &[&RawValue], path: &str) -> Read<bool> {
         let mut has_text = false;
         for (place, item) in items.iter().enumerate().filter(|(_, item)| is_object(item)) {
             let members = open(item.get());
             let members = members.map_err(|err| err.inside(&format!("{path}[{place}]")))?;
-            if members.has_any(&["id", "audio_url", "audioUrl"]) {
+            let of_tracks = members.first(&["id", "audio_url", "audioUrl"], |raw| {
+                (!is_null(raw)).then_some(())
+            });
+            if of_tracks.is_some() {
                 return Ok(false);
             }
             has_text |= members.has("text");

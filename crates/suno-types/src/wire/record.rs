@@ -156,7 +156,7 @@ fn read(mut data: Members<'_>) -> Result<TaskRecord, DecodeError> {
     record.error_message = take_error(&mut data, record.form.fail_msg());
     let is_consumed = response.is_some_and(|rest| is_only_tracks(&rest, &derived));
     if is_consumed && record.form == Form::Status {
-        data.remove("response");
+        derived.take_written(&mut data, "response");
     }
     record.tracks = derived.tracks;
     record.reading = derived.reading;
@@ -169,11 +169,9 @@ fn read(mut data: Members<'_>) -> Result<TaskRecord, DecodeError> {
     Ok(record)
 }
 
-/// Returns whether the object `response` has nothing but tracks, spelled as records are, so that
-/// encoding writes it back and it need not be kept.
+/// Returns whether the object `response` has nothing but tracks, spelled as records are.
 fn is_only_tracks(response: &Members<'_>, derived: &Derived) -> bool {
     derived.place == Place::Response
-        && !derived.tracks.is_empty()
         && derived.spelled.is_only(Spelling::Camel)
         && response.has("sunoData")
         && response.len() == 1

@@ -42,9 +42,7 @@ pub(super) fn callback(json: &str) -> Result<Callback, DecodeError> {
     }
     callback.callback_type = word.map(CallbackType::from);
     callback.error = take_error(&mut data, "error");
-    if is_written_as_tracks(&data, &callback, &derived) {
-        data.remove("data");
-    }
+    take_tracks(&mut data, &callback, &derived);
     callback.fail_code = derived.fail_code;
     callback.tracks = derived.tracks;
     callback.reading = derived.reading;
@@ -59,21 +57,24 @@ fn out_of_range(path: &str) -> DecodeError {
     DecodeError::new(DecodeErrorKind::OutOfRange, path)
 }
 
-/// Returns whether encoding the tracks writes the member `data` back as it was sent, so that it need
+/// Takes the member `data` out, if encoding the tracks writes it back as it was sent, so that it need
 /// not be kept.
-fn is_written_as_tracks(data: &Members<'_>, callback: &Callback, derived: &Derived) -> bool {
+fn take_tracks(data: &mut Members<'_>, callback: &Callback, derived: &Derived) {
     let Some(raw) = data.get("data") else {
-        return false;
+        return;
     };
     let has_no_tracks = is_null(raw) || is_empty(raw);
     if has_no_tracks {
-        return derived.tracks.is_empty() && callback.callback_type.is_some();
+        if derived.tracks.is_empty() && callback.callback_type.is_some() {
+            data.remove("data");
+        }
+        return;
     }
     // An array that is not empty is the first place where tracks are looked for.
-    is_list(raw)
-        && derived.place == Place::Data
-        && !derived.tracks.is_empty()
-        && derived.spelled.is_only(Spelling::Snake)
+    let is_first = is_list(raw) && derived.place == Place::Data;
+    if is_first && derived.spelled.is_only(Spelling::Snake) {
+        derived.take_written(data, "data");
+    }
 }
 
 /// Takes the task id out of all its places.

@@ -136,3 +136,29 @@ proptest! {
         laws::check_decode(body.as_bytes());
     }
 }
+
+/// What encoding leaves out (a null, an empty id) and what another member says too must not change
+/// how the rest is read.
+#[test]
+fn what_was_read_as_tracks_is_read_as_tracks_again() {
+    let song = r#"{"id":"5c79be8e","title":"Harbour Lights"}"#;
+    for data in [
+        r#""type":"LYRICS","data":[{"id":null,"title":"Harbour Lights"}]"#.to_owned(),
+        r#""type":"LYRICS","data":[{"id":"","title":"Harbour Lights"}]"#.to_owned(),
+        r#""type":"LYRICS","data":[{"audio_url":null,"prompt":"words"}]"#.to_owned(),
+        format!(r#""type":"LYRICS","status":"SUCCESS","response":{{"sunoData":[{song}]}}"#),
+        r#""type":"LYRICS","status":"SUCCESS","response":{"sunoData":[{"id":""}]}"#.to_owned(),
+        r#""data":[null],"resultJson":"{\"data\":[null]}""#.to_owned(),
+        format!(r#""data":[{song}],"response":{{"data":[{song}]}}"#),
+        format!(
+            r#""status":"SUCCESS","response":{{"sunoData":[{song}]}},"resultJson":{{"data":[{song}]}}"#
+        ),
+    ] {
+        let body = format!(r#"{{"code":200,"msg":"","data":{{"taskId":"7d1e5c2a",{data}}}}}"#);
+        let callback = Callback::decode(body.as_bytes()).unwrap();
+        assert_eq!(lost(body.as_bytes(), &callback.encode()), None);
+        let record = TaskRecord::decode(body.as_bytes()).unwrap();
+        assert_eq!(lost(body.as_bytes(), &record.encode()), None);
+        laws::check_decode(body.as_bytes());
+    }
+}
