@@ -30,6 +30,15 @@ impl<'a> Peek<'a> {
         Self { task_id, said }
     }
 
+    /// A peek that borrows nothing.
+    pub(crate) fn into_owned<'b>(self) -> Peek<'b> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Peek {
+            task_id: owned(self.task_id),
+            said: self.said.map(|(code, word)| (code, word.map(owned))),
+        }
+    }
+
     /// The stage that the callback reports, as in [`Callback::stage`](crate::Callback::stage).
     ///
     /// `None` if a peek cannot tell: the code is 200 and there is no `callbackType`, so that the stage

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
+
 use super::callback_ref::{CallbackRef, PlainCallback};
 use super::member::{Member, Num, Text};
 use super::object::{UnknownLeft, head, object};
@@ -32,12 +34,19 @@ impl<'a> CallbackRef<'a> {
     ///
     /// [`DecodeError`] for the same bodies as [`Callback::decode`].
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let json = super::text(body)?;
-        let usual = super::parse_text::<Member<CallbackBody<'_>>>(json)?;
-        match usual.check() {
-            Ok(Some(plain)) => Ok(Self::plain(plain)),
-            // The second reader finds the same errors, and says where they are.
-            Ok(None) | Err(_) => tolerant::callback(json).map(Self::unusual),
+        match super::text(body)? {
+            Cow::Borrowed(json) => {
+                let usual = super::parse_text::<Member<CallbackBody<'_>>>(json)?;
+                match usual.check() {
+                    Ok(Some(plain)) => Ok(Self::plain(plain)),
+                    // The second reader finds the same errors, and says where they are.
+                    Ok(None) | Err(_) => tolerant::callback(json).map(Self::unusual),
+                }
+            }
+            Cow::Owned(json) => {
+                super::parse_text::<IgnoredAny>(&json)?;
+                tolerant::callback(&json).map(Self::unusual)
+            }
         }
     }
 }
@@ -52,7 +61,13 @@ impl<'a> Peek<'a> {
     ///
     /// [`DecodeError`] if the body is not JSON, or does not name exactly one task.
     pub fn callback(body: &'a [u8]) -> Result<Self, DecodeError> {
-        super::parse_head::<Member<CallbackHead<'_>>>(body)?.into_peek()
+        fn peek(json: &str) -> Result<Peek<'_>, DecodeError> {
+            super::parse_any_depth::<Member<CallbackHead<'_>>>(json)?.into_peek()
+        }
+        match super::text(body)? {
+            Cow::Borrowed(json) => peek(json),
+            Cow::Owned(json) => peek(&json).map(Peek::into_owned),
+        }
     }
 }
 

@@ -20,7 +20,8 @@ impl<T: Payload> Envelope<T> {
     /// [`DecodeError`] if the body is not an envelope, or if the code is 200 and the data is not of
     /// the type `T`. With another code, data of any type is accepted and kept in `extra`.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        let envelope = super::parse::<Member<EnvelopeBody<'_>>>(body)?.into_envelope()?;
+        let json = super::text(body)?;
+        let envelope = super::parse_text::<Member<EnvelopeBody<'_>>>(&json)?.into_envelope()?;
         let mut extra = envelope.extra;
         let answer = Answer {
             code: envelope.code,

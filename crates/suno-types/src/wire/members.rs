@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::depth;
 use super::member::{Items, Member, Num, Text};
 use super::object::Open;
+use super::{depth, surrogate};
 use crate::error::DecodeErrorKind;
 use crate::extra::ExtraRef;
 use crate::{DecodeError, TaskId};
@@ -102,7 +102,7 @@ pub(super) fn object_text(raw: &RawValue) -> Option<Cow<'_, str>> {
     if is_object(raw) {
         return Some(Cow::Borrowed(raw.get()));
     }
-    let json = text(raw)?;
+    let json = surrogate::repair(text(raw)?);
     let is_object = json.trim_start().starts_with('{') && depth::check(&json).is_ok();
     is_object.then_some(json)
 }

@@ -21,6 +21,7 @@ mod object;
 mod outputs;
 mod record;
 mod request;
+mod surrogate;
 mod tolerant;
 mod track;
 
@@ -34,26 +35,20 @@ use member::{Member, Text};
 use crate::DecodeError;
 use crate::error::DecodeErrorKind;
 
-/// Parses a whole body into a mirror.
-fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
-    parse_text(text(body)?)
-}
-
-/// Parses only the head of a body. Deeply nested values are skipped.
-fn parse_head<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
-    parse_any_depth(text(body)?)
-}
-
 /// Parses the text of a body, or a JSON text inside a body.
 fn parse_text<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
     depth::check(json)?;
     parse_any_depth(json)
 }
 
-fn text(body: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(body).map_err(|_| DecodeError::new(DecodeErrorKind::NotUtf8, ""))
+/// The text of a body. It is borrowed, unless something had to be repaired.
+fn text(body: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
+    let text = std::str::from_utf8(body);
+    let text = text.map_err(|_| DecodeError::new(DecodeErrorKind::NotUtf8, ""))?;
+    Ok(surrogate::repair(Cow::Borrowed(text)))
 }
 
+/// Parses a text in which deeply nested values are skipped.
 fn parse_any_depth<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
     serde_json::from_str(json).map_err(|_| DecodeError::new(DecodeErrorKind::Syntax, ""))
 }

@@ -65,6 +65,14 @@ fn tracks() -> impl Strategy<Value = Vec<Track>> {
     })
 }
 
+/// What is generated can name a key twice in a value of any JSON, and have a long word for the stage.
+fn may_be_generated(error: DecodeErrorKind) -> bool {
+    matches!(
+        error,
+        DecodeErrorKind::DuplicateKey | DecodeErrorKind::OutOfRange
+    )
+}
+
 proptest! {
     #[test]
     fn a_callback_that_is_built_comes_back(
@@ -118,8 +126,7 @@ proptest! {
     fn a_callback_of_any_product_is_read_and_loses_nothing(body in bodies::any_callback()) {
         match Callback::decode(body.as_bytes()) {
             Ok(callback) => prop_assert_eq!(lost(body.as_bytes(), &callback.encode()), None),
-            // What is generated can name a key twice in a value of any JSON, and no more than that.
-            Err(err) => prop_assert_eq!(err.kind(), DecodeErrorKind::DuplicateKey, "{}", err),
+            Err(err) => prop_assert!(may_be_generated(err.kind()), "{}", err),
         }
         laws::check_decode(body.as_bytes());
     }
@@ -131,7 +138,7 @@ proptest! {
                 prop_assert!(answer.data.is_some());
                 prop_assert_eq!(lost(body.as_bytes(), &answer.encode()), None);
             }
-            Err(err) => prop_assert_eq!(err.kind(), DecodeErrorKind::DuplicateKey, "{}", err),
+            Err(err) => prop_assert!(may_be_generated(err.kind()), "{}", err),
         }
         laws::check_decode(body.as_bytes());
     }
