@@ -2,6 +2,7 @@
 
 mod beside;
 mod fill;
+mod overdue;
 mod report;
 
 use std::io::{self, Write};
@@ -73,6 +74,14 @@ pub struct Growing {
         default_value = "1000000"
     )]
     ready: Vec<u64>,
+    /// Number of tasks that are overdue in each store while it is asked for some of them
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = bound::count::<u64>(bound::EVENTS_MAX),
+        default_value_t = 100_000
+    )]
+    overdue: u64,
     /// Size of a body
     #[arg(
         long,
@@ -117,6 +126,7 @@ impl Growing {
             format!("--events={}", counts(&self.events)),
             format!("--waiting={}", counts(&self.waiting)),
             format!("--ready={}", counts(&self.ready)),
+            format!("--overdue={}", self.overdue),
             format!("--body-bytes={}", self.body_bytes),
             format!("--turn-over={}", self.turn_over),
             format!("--rounds={}", self.rounds),
@@ -189,12 +199,20 @@ struct Beside {
     p99_ms: f64,
 }
 
+/// What taking an overdue task and postponing it costs, in milliseconds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Asking {
+    content: Content,
+    millis: f64,
+}
+
 /// All measurements.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Measured {
     turns: Vec<Round>,
     starts: Vec<Start>,
     besides: Vec<Beside>,
+    asking: Vec<Asking>,
 }
 
 pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<()> {
@@ -232,6 +250,10 @@ pub(crate) async fn grow(growing: Growing) -> Result<()> {
         measured.besides.push(Beside {
             content: store.content(),
             p99_ms: beside::accept_p99_millis(&mut store).await?,
+        });
+        measured.asking.push(Asking {
+            content: store.content(),
+            millis: overdue::millis_each(&store, growing.overdue, deadline).await?,
         });
         for _ in 0..STARTS {
             check_time(deadline)?;

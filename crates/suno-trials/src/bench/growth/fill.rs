@@ -83,6 +83,10 @@ impl Store {
         self.closed.content
     }
 
+    pub(super) fn inner(&self) -> &SqliteStore {
+        &self.store
+    }
+
     pub(super) fn close(self) -> ClosedStore {
         self.closed
     }

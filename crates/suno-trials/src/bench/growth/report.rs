@@ -18,6 +18,10 @@ const TRANSACTION_MILLIS_MAX: f64 = 50.0;
 /// The time limit for 99 of 100 deliveries of another process while a dispatcher is busy.
 const BESIDE_MILLIS_MAX: f64 = 50.0;
 
+/// The time limit for taking and postponing an overdue task: a tenth of the 500 ms that a limit of 20
+/// requests in 10 seconds leaves for each (`PROTOCOL.md 1.39`).
+const ASKING_MILLIS_MAX: f64 = 50.0;
+
 /// A figure of a turn.
 type Figure = fn(&Round) -> f64;
 
@@ -58,6 +62,12 @@ impl Measured {
         beside.map(|beside| beside.p99_ms)
     }
 
+    fn asking(&self, content: Content) -> Option<f64> {
+        let mut asking = self.asking.iter();
+        let asked = asking.find(|asked| asked.content == content);
+        asked.map(|asked| asked.millis)
+    }
+
     fn start(&self, content: Content) -> Option<f64> {
         let starts = self.starts.iter().filter(|start| start.content == content);
         let millis = starts.map(|start| start.millis);
@@ -71,8 +81,8 @@ pub(super) fn tell(growing: &Growing, measured: &Measured, out: &mut dyn Write) 
         out,
         "{}; {} rounds of {} events of {} bytes, accepted in batches of {BATCH}, claimed and settled \
          {CLAIM_MAX} at once; medians.\n\n\
-         | events | accept µs | processor | claim µs | settle µs | processor | find µs | purge step ms | slowest ms | accept beside, p99 ms | start ms |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+         | events | accept µs | processor | claim µs | settle µs | processor | find µs | purge step ms | slowest ms | accept beside, p99 ms | overdue ms | start ms |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         describe(dir.path())?,
         growing.rounds,
         growing.turn_over,
@@ -82,7 +92,7 @@ pub(super) fn tell(growing: &Growing, measured: &Measured, out: &mut dyn Write) 
         let median = |figure, digits| cell(measured.median(content, figure), digits);
         writeln!(
             out,
-            "| {content} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {content} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             median(|turn| turn.accept, 1),
             median(|turn| turn.accept_cpu, 1),
             median(|turn| turn.claim, 1),
@@ -92,6 +102,7 @@ pub(super) fn tell(growing: &Growing, measured: &Measured, out: &mut dyn Write) 
             median(|turn| turn.purge_ms, 1),
             cell(measured.slowest(content), 1),
             cell(measured.beside(content), 1),
+            cell(measured.asking(content), 2),
             cell(measured.start(content), 0),
         )?;
     }
@@ -139,6 +150,11 @@ fn tell_goals(growing: &Growing, measured: &Measured, out: &mut dyn Write) -> Re
         )?;
         let what = format!("p99 in ms of accepting beside a dispatcher with {content}");
         tell_goal(out, &what, BESIDE_MILLIS_MAX, measured.beside(content))?;
+        let what = format!(
+            "an overdue task of {} in ms with {content}",
+            growing.overdue
+        );
+        tell_goal(out, &what, ASKING_MILLIS_MAX, measured.asking(content))?;
     }
     Ok(())
 }
