@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,12 +21,17 @@ use super::Serve;
 use super::connections::{Phase, Progress};
 use crate::service::{Admitted, CallbackService, Refused};
 
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// What a request may take to arrive.
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(2);
 const HEAD_TOO_LARGE: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
 
 /// The settings and counters that all connections share.
 pub(super) struct Served {
     pub(super) service: CallbackService,
     pub(super) header_timeout: Duration,
+    /// See [`keep_alive`].
+    pub(super) keep_alive: Option<HeaderValue>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
 }
@@ -122,6 +127,14 @@ impl Connection {
     }
 }
 
+/// Says for how long a sender may use the connection again: shorter than it is kept, so that no request
+/// meets a connection that is just being closed. `None` if it is kept for hardly longer.
+pub(super) fn keep_alive(header_timeout: Duration) -> Option<HeaderValue> {
+    let promised = header_timeout.checked_sub(KEEP_ALIVE_MARGIN)?.as_secs();
+    let promised = (promised > 0).then(|| format!("timeout={promised}"))?;
+    HeaderValue::from_str(&promised).ok()
+}
+
 /// Returns the size of a request's head in bytes, as it is usually written. The server's own limit
 /// applies to its buffer: it lets a longer head pass if the head arrives at once.
 fn head_bytes<B>(request: &Request<B>) -> usize {
@@ -139,7 +152,7 @@ async fn answer(
     progress: Arc<Progress>,
     admitted: Result<Admitted<Incoming>, Refused>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let answer = match served.service.read(admitted).await {
+    let mut answer = match served.service.read(admitted).await {
         Ok(request) => {
             progress.set(Phase::Answer);
             served.service.receive(request).await
@@ -147,5 +160,8 @@ async fn answer(
         Err(refused) => *refused,
     };
     progress.set(Phase::Head(Instant::now()));
+    if let Some(keep_alive) = &served.keep_alive {
+        answer.headers_mut().insert(KEEP_ALIVE, keep_alive.clone());
+    }
     Ok(answer)
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
-use connection::{Connection, Served};
+use connection::{Connection, Served, keep_alive};
 use connections::{Connections, Progress};
 
 use crate::receiver::Receiver;
@@ -114,6 +114,7 @@ impl Serve {
             served: Served {
                 service: CallbackService::new(receiver),
                 header_timeout: Self::HEADER_TIMEOUT,
+                keep_alive: keep_alive(Self::HEADER_TIMEOUT),
                 #[cfg(feature = "tls")]
                 tls: None,
             },
@@ -132,10 +133,12 @@ impl Serve {
 
     /// Sets the time within which a sender must complete its next head, counted from the
     /// connection, the TLS handshake or the previous response. So it also limits how long an idle
-    /// connection is kept, how long a handshake takes, and how long responses remain unread.
+    /// connection is kept, how long a handshake takes, and how long responses remain unread. Answers
+    /// tell the sender by `Keep-Alive: timeout` to use a connection again only until 2 s before.
     #[must_use]
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
         self.served.header_timeout = timeout;
+        self.served.keep_alive = keep_alive(timeout);
         self
     }
 

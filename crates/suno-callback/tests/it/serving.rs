@@ -18,6 +18,24 @@ async fn a_callback_is_answered_over_a_real_connection() {
     assert!(answer.ends_with(r#"{"status":"received"}"#), "{answer}");
 }
 
+/// A sender that uses a connection again just when it is closed gets a reset, which counts against its
+/// retries.
+#[tokio::test]
+async fn an_answer_says_for_how_long_its_connection_may_be_used_again() {
+    let address = Listening::start().await.address;
+    let answer = talk(address, whole("connection: close\r\n")).await;
+    let promised = Serve::HEADER_TIMEOUT.as_secs() - 2;
+    let hint = format!("\r\nkeep-alive: timeout={promised}\r\n");
+    assert!(answer.to_ascii_lowercase().contains(&hint), "{answer}");
+
+    let hasty = Listening::with(|serve| serve.with_header_timeout(Duration::from_secs(2))).await;
+    let answer = talk(hasty.address, whole("connection: close\r\n")).await;
+    assert!(
+        !answer.to_ascii_lowercase().contains("keep-alive:"),
+        "{answer}"
+    );
+}
+
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_by_its_head_alone() {
     let address = Listening::start().await.address;
