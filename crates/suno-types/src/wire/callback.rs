@@ -152,7 +152,7 @@ impl<'de> Member<CallbackHead<'de>> {
         )?;
         let code = body.code.code("code").ok().flatten();
         let word = match data.callback_type {
-            Member::Is(Text(word)) => Some(word),
+            Member::Is(Text(word)) if !word.is_empty() => Some(word),
             _ => None,
         };
         let is_short = |word: &Cow<'_, str>| word.len() <= Stage::WORD_BYTES_MAX;
@@ -169,7 +169,7 @@ impl<'de> Member<CallbackBody<'de>> {
         let Some(callback_type) = data.callback_type.text("callbackType")? else {
             return Ok(None);
         };
-        if callback_type.len() > Stage::WORD_BYTES_MAX {
+        if callback_type.is_empty() || callback_type.len() > Stage::WORD_BYTES_MAX {
             return Ok(None);
         }
         let mut left = UnknownLeft::new();

@@ -83,6 +83,12 @@ impl Derived {
                 derived.place = place;
             }
         }
+        for name in ["response", "resultJson"] {
+            if let (None, Some(raw)) = (&found, data.get(name)) {
+                found = reader.listed(raw, name)?;
+                derived.place = Place::Elsewhere;
+            }
+        }
         derived.take(found);
         derived.reading.hint = hint;
         derived.reading.word = word;

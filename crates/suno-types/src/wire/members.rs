@@ -96,15 +96,29 @@ pub(super) fn results<'a>(
     items::<_, { DecodeError::TRACKS_MAX }>(raw, path)
 }
 
-/// The text of an object that is there as itself or as text, which need not be JSON; `None` if it is
-/// neither.
-pub(super) fn object_text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    if is_object(raw) {
+/// The JSON of an object or an array that is there as itself, as its text, or as the text of its text;
+/// `None` if it is neither. The text need not be JSON.
+fn json_text<'a>(raw: &'a RawValue, opening: char) -> Option<Cow<'a, str>> {
+    if raw.get().starts_with(opening) {
         return Some(Cow::Borrowed(raw.get()));
     }
-    let json = surrogate::repair(text(raw)?);
-    let is_object = json.trim_start().starts_with('{') && depth::check(&json).is_ok();
-    is_object.then_some(json)
+    let mut json = surrogate::repair(text(raw)?);
+    if json.trim_start().starts_with('"') {
+        let inner: String = serde_json::from_str(&json).ok()?;
+        json = Cow::Owned(surrogate::repair(Cow::Owned(inner)).into_owned());
+    }
+    let is_meant = json.trim_start().starts_with(opening) && depth::check(&json).is_ok();
+    is_meant.then_some(json)
+}
+
+/// The JSON of an object, as [`json_text`].
+pub(super) fn object_text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    json_text(raw, '{')
+}
+
+/// The JSON of an array, as [`json_text`].
+pub(super) fn list_text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    json_text(raw, '[')
 }
 
 /// Reads the members of an object from [`object_text`]; `None` if the text turns out not to be JSON.
@@ -183,7 +197,7 @@ impl Ids {
         path: &str,
     ) -> Result<(), DecodeError> {
         for name in names {
-            let Some(id) = members.take(name, text) else {
+            let Some(id) = members.take(name, text).filter(|id| !id.is_empty()) else {
                 continue;
             };
             crate::id::check_id(&id).map_err(|_| {

@@ -60,8 +60,8 @@ fn write<T: serde::Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// The one task id of a body that can name it in several places, each given with its path. An id
-/// that is in none of them is reported as missing at the `usual` place, and one that is not a string
-/// counts as absent.
+/// that is in none of them is reported as missing at the `usual` place; one that is empty or not a
+/// string counts as absent.
 fn one_task_id<'de, const N: usize>(
     usual: (&'static str, Member<Text<'de>>),
     others: [(&'static str, Member<Text<'de>>); N],
@@ -72,6 +72,9 @@ fn one_task_id<'de, const N: usize>(
         let Member::Is(Text(text)) = member else {
             continue;
         };
+        if text.is_empty() {
+            continue;
+        }
         crate::id::check_id(&text)
             .map_err(|_| DecodeError::new(DecodeErrorKind::InvalidId, path))?;
         match &found {

@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::members::{
-    Members, at, filled, is_null, is_object, number, object_text, open, open_text, results,
+    Members, at, filled, is_null, is_object, list_text, number, object_text, open, open_text,
+    results,
 };
 use super::midi;
 use super::object::UnknownLeft;
@@ -11,7 +12,9 @@ use super::track::{Spelled, lenient_tracks, plain_tracks};
 use crate::output::Found;
 use crate::{DecodeError, Extra, Lyrics, MediaFile, Product, Stem, Stems, Track, Voice};
 
-const LISTS: [&str; 4] = ["data", "sunoData", "suno_data", "lyricsData"];
+const LISTS: [&str; 5] = ["data", "sunoData", "suno_data", "lyricsData", "tracks"];
+/// Members by which an object is recognised as a track or as lyrics.
+const SINGLE: [&str; 4] = ["id", "audio_url", "audioUrl", "text"];
 const URL_LISTS: [&str; 2] = ["resultUrls", "result_urls"];
 const WAV: [&str; 2] = ["audioWavUrl", "audio_wav_url"];
 const MP4: [&str; 2] = ["videoUrl", "video_url"];
@@ -87,7 +90,7 @@ impl Reader<'_> {
         for name in LISTS {
             let path = at(path, name);
             if let Some(raw) = members.get(name)
-                && let Some(result) = self.list(raw, &path)?
+                && let Some(result) = self.listed(raw, &path)?
             {
                 return Ok(Some(result));
             }
@@ -115,6 +118,31 @@ impl Reader<'_> {
             voice(members).map(Found::Voice)
         };
         Ok(found.map(Finding::Other))
+    }
+
+    /// Reads tracks or lyrics in an array, in the text of one, or one of them without an array.
+    pub(super) fn listed(&mut self, raw: &RawValue, path: &str) -> Read<Option<Finding>> {
+        if raw.get().starts_with('[') {
+            return self.list(raw, path);
+        }
+        if let Some(json) = list_text(raw) {
+            return match serde_json::from_str(&json) {
+                Ok(list) => self.list(list, path),
+                Err(_) => Ok(None),
+            };
+        }
+        let json = object_text(raw);
+        let Some(single) = open_text(json.as_deref(), path)? else {
+            return Ok(None);
+        };
+        if !single.has_any(&SINGLE) {
+            return Ok(None);
+        }
+        let list = format!("[{}]", json.unwrap_or_default());
+        match serde_json::from_str(&list) {
+            Ok(list) => self.list(list, path),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Reads an array of tracks or of lyrics. An empty one is no result.

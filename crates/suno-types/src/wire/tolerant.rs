@@ -30,7 +30,10 @@ pub(super) fn callback(json: &str) -> Result<Callback, DecodeError> {
     };
     let mut callback = Callback::new(task_id, code);
     callback.msg = root.take_string("msg").unwrap_or_default();
-    let word = data.take_string("callbackType");
+    let word = data.filled(&["callbackType"]);
+    if word.is_some() {
+        data.remove("callbackType");
+    }
     match &word {
         Some(word) if word.len() > Stage::WORD_BYTES_MAX => {
             return Err(out_of_range("data.callbackType"));

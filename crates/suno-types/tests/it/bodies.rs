@@ -211,9 +211,13 @@ fn instrument() -> impl Strategy<Value = String> {
 /// Members with the results of any product, alone or several together.
 fn results() -> impl Strategy<Value = Members> {
     let songs = vec![
-        member("data", odd(prop_oneof![tracks(false), tracks(true)])),
+        member(
+            "data",
+            odd(listed(prop_oneof![tracks(false), tracks(true)])),
+        ),
         member("sunoData", odd(prop_oneof![tracks(true), tracks(false)])),
-        member("lyricsData", odd(array(lyrics()))),
+        member("tracks", odd(listed(tracks(true)))),
+        member("lyricsData", odd(listed(array(lyrics())))),
         member("resultUrls", odd(array(url()))),
     ];
     let files = vec![
@@ -249,6 +253,23 @@ fn results_of_midi() -> impl Strategy<Value = String> {
     as_itself_or_text(midi)
 }
 
+/// An array, its text, the text of that, or its elements without an array, if there is only one.
+fn listed(array: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    (array, 0..8_u8).prop_map(|(array, form)| match form {
+        0 => json(array),
+        1 => json(json(array)),
+        2 => {
+            let single: Vec<&serde_json::value::RawValue> =
+                serde_json::from_str(&array).unwrap_or_default();
+            match single.as_slice() {
+                [single] => single.get().to_owned(),
+                _ => array,
+            }
+        }
+        _ => array,
+    })
+}
+
 /// The JSON of a value, or a JSON string that contains it.
 fn as_itself_or_text(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     (value, any::<bool>()).prop_map(|(value, as_text)| if as_text { json(value) } else { value })
@@ -278,8 +299,15 @@ fn shape() -> impl Strategy<Value = Members> {
         member("error", odd(text())),
         member("param", text()),
         member("callbackUrl", url()),
-        member("response", odd(inner())),
-        member("resultJson", odd(prop_oneof![inner(), object_of_result])),
+        member("response", odd(prop_oneof![inner(), listed(tracks(true))])),
+        member(
+            "resultJson",
+            odd(prop_oneof![
+                inner(),
+                inner().prop_map(json),
+                object_of_result
+            ]),
+        ),
         results().boxed(),
     ];
     // Of two members of one name only one is sent.

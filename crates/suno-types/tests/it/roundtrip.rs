@@ -76,7 +76,8 @@ fn may_be_generated(error: DecodeErrorKind) -> bool {
 proptest! {
     #[test]
     fn a_callback_that_is_built_comes_back(
-        task_id in task_id(), code: i64, msg: String, word in option::of(bodies::word()),
+        task_id in task_id(), code: i64, msg: String,
+        word in option::of(bodies::word().prop_filter("not empty", |word| !word.is_empty())),
         error: Option<String>, tracks in tracks(),
     ) {
         let mut callback = Callback::new(task_id, Code(code));
