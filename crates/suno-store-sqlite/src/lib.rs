@@ -33,6 +33,12 @@
 //!   asks for (3.45.3 for the newest). Prefer 3.51.3 or later, which cannot corrupt a file that several
 //!   connections write (the [WAL-reset bug](https://www.sqlite.org/wal.html#walresetbug), very rare).
 //!
+//! # Several processes
+//!
+//! Processes take turns by the lock of the file. One that is stopped within a transaction, by a signal
+//! or a debugger, keeps the lock: the others answer 503, which the provider repeats, until it goes on or
+//! ends. Where that is too much, use a database server.
+//!
 //! # Beside other users of SQLite
 //!
 //! A program can contain only one version of `libsqlite3-sys`. This crate accepts `rusqlite` 0.32 to

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use suno_callback::{EventRecord, IdempotencyStore, StoreError, StoreErrorKind};
+use suno_callback::{EventRecord, IdempotencyStore, Inbox, StoreError, StoreErrorKind};
 use suno_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 
@@ -188,4 +189,22 @@ async fn a_row_that_is_always_there_is_missed_as_damage() {
     )
     .unwrap();
     scene.accept(1).await.unwrap();
+}
+
+/// Who is stopped within a transaction, by a signal or a debugger, keeps the lock of the file: a plain
+/// connection stands for him.
+#[tokio::test]
+async fn a_process_that_stops_within_a_transaction_holds_others_up_only_until_it_goes_on() {
+    let scene = Scene::new();
+    let stopped = rusqlite::Connection::open(scene.path("suno.db")).unwrap();
+    stopped.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
+    let reason = scene.refused(1).await;
+    assert!(reason.contains("locked"), "{reason}");
+    // Within the time in which a receiver answers.
+    assert!(begun.elapsed() < Inbox::COMMIT_TIMEOUT, "{reason}");
+
+    stopped.execute_batch("ROLLBACK").unwrap();
+    scene.accept(1).await.unwrap();
+    assert_eq!(tasks(&scene.path("suno.db")).await.len(), 1);
 }
