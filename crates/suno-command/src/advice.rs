@@ -61,6 +61,11 @@ pub(crate) fn task_failure(failure: &TaskFailure, provider: Provider) -> Failure
 pub(crate) fn unfinished(err: &WaitError, again: &str) -> Failure {
     let next = match err {
         WaitError::NotVisible { .. } => format!("also check --provider, or try again: `{again}`"),
+        WaitError::WithoutResult { .. } => {
+            format!(
+                "`{again} --json` prints the record; look at the task on the provider's website"
+            )
+        }
         _ => format!("go on with `{again}`"),
     };
     let last = match err {
@@ -81,6 +86,7 @@ pub(crate) fn reason(err: &WaitError) -> &'static str {
     match err {
         WaitError::Deadline { .. } => "deadline",
         WaitError::NotVisible { .. } => "not_visible",
+        WaitError::WithoutResult { .. } => "without_result",
         _ => "could_not_ask",
     }
 }

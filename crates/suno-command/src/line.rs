@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use suno_callback::{Content, Delivery, Event, UrlSuffix, VerifiedBy};
 use suno_types::{
-    Callback, Extra, Lyrics, MediaFile, Output, Product, Stem, TaskId, TaskRecord, Track,
+    Callback, Envelope, Extra, Lyrics, MediaFile, Output, Product, Stem, TaskId, TaskRecord, Track,
 };
 
 /// One line; its member `event` names the kind.
@@ -61,10 +61,14 @@ pub(crate) enum Line<'a> {
         status: &'a str,
     },
     Finished(Box<FinishedLine<'a>>),
-    /// A wait that ended before the task: `deadline`, `not_visible`, `could_not_ask`, `stopped`.
+    /// A wait that ended before the task: `deadline`, `not_visible`, `without_result`, `could_not_ask`,
+    /// `stopped`.
     Unfinished {
         task_id: &'a str,
         reason: &'a str,
+        /// What the provider says of a task `without_result`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        record: Option<Value>,
     },
     Downloaded {
         task_id: &'a str,
@@ -419,6 +423,17 @@ impl Serialize for Members<'_> {
     }
 }
 
+/// All that a record says, without the callback URL; null if it cannot be written as JSON.
+pub(crate) fn record(record: &TaskRecord) -> Value {
+    let answer = Envelope::success(Some(record.clone())).encode();
+    let answer = serde_json::from_slice(&answer).unwrap_or(Value::Null);
+    let mut data = stripped(answer["data"].clone());
+    if let Some(param) = data.get_mut("param") {
+        *param = without_callback_url(&param.to_string());
+    }
+    data
+}
+
 /// The request that `param` repeats, as an object or as its text, without its callback URL; null if it
 /// cannot be read.
 fn without_callback_url(json: &str) -> Value {
@@ -481,6 +496,20 @@ mod tests {
     fn a_member_that_was_sent_on_several_lines_is_one_line_with_its_texts_unchanged() {
         let sent = "{\n \"a b\" : [ 1.50 , \"x \\\" \\\\\" ],\r\n\t\"c\":null }";
         assert_eq!(compact(sent), r#"{"a b":[1.50,"x \" \\"],"c":null}"#);
+    }
+
+    #[test]
+    fn a_record_is_told_whole_but_for_its_callback_url() {
+        let body =
+            br#"{"code":200,"msg":"","data":{"taskId":"t","status":"SUCCESS","odd":{"clip":1.5,
+            "callBackUrl":"https://a.example/cb/TOKEN"},"response":{"sunoData":[{"id":"a"}]},
+            "param":"{\"callBackUrl\":\"https://a.example/cb/TOKEN\",\"x\":1}"}}"#;
+        let answer = TaskRecord::decode(body).unwrap();
+        let shown = record(&answer.data.unwrap());
+        assert!(!shown.to_string().contains("TOKEN"), "{shown}");
+        assert_eq!(shown["odd"], serde_json::json!({ "clip": 1.5 }));
+        assert_eq!(shown["param"], r#"{"x":1}"#);
+        assert_eq!(shown["response"]["sunoData"][0]["id"], "a");
     }
 
     #[test]

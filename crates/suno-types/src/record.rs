@@ -156,6 +156,14 @@ impl TaskRecord {
         }
     }
 
+    /// Returns whether the provider says that the task succeeded, but no result that is ready was found
+    /// in the record. The result can follow by a moment (`PROTOCOL.md 4.9`); if it does not, the record has
+    /// it in a shape that this version does not read.
+    #[must_use]
+    pub fn is_without_result(&self) -> bool {
+        self.verdict() == Verdict::WithoutResult
+    }
+
     /// The stage that the record reports; `None` if it reports none yet.
     ///
     /// A voice whose phrase is to be recorded is still running, and reports the provider's word,

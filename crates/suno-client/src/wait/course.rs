@@ -14,6 +14,9 @@ const JITTER: f64 = 0.1;
 /// The maximum number of intervals that a pause grows to after errors.
 const BACK_OFF_MAX: u32 = 4;
 
+/// The time in which a result follows a status that says success (`PROTOCOL.md 4.9`).
+const RESULT_WITHIN: Duration = Duration::from_secs(120);
+
 /// The time before the deadline at which the last poll starts, so that its answer can arrive in
 /// time. A tenth of the deadline is used if that is shorter.
 const LAST_POLL: Duration = Duration::from_secs(5);
@@ -34,12 +37,16 @@ pub(crate) struct Course {
     plan: Plan,
     errors_in_a_row: u32,
     was_visible: bool,
+    /// When the task was first said to have succeeded without a result, if it was said ever since.
+    without_result_since: Option<Duration>,
 }
 
 /// The result of a poll.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Heard {
     Outcome(Outcome),
+    /// The task is said to have succeeded, without a result.
+    WithoutResult,
     NotVisible,
     Error {
         retryable: bool,
@@ -54,6 +61,7 @@ impl Heard {
             Ok(Some(record)) if kind.product == Product::VOICE_PHRASE => {
                 Self::Outcome(phrase_outcome(record))
             }
+            Ok(Some(record)) if record.is_without_result() => Self::WithoutResult,
             Ok(Some(record)) => Self::Outcome(record.outcome()),
             Ok(None) => Self::NotVisible,
             Err(err) => Self::Error {
@@ -79,6 +87,7 @@ pub(crate) enum Step {
     PollAt(Duration),
     Succeeded,
     Failed,
+    WithoutResult,
     NotVisible,
     CouldNotAsk,
     Deadline,
@@ -90,6 +99,7 @@ impl Course {
             plan,
             errors_in_a_row: 0,
             was_visible: false,
+            without_result_since: None,
         }
     }
 
@@ -113,12 +123,22 @@ impl Course {
     pub(crate) fn hear(&mut self, now: Duration, heard: Heard, random: f64) -> Step {
         let mut intervals = 1;
         let mut floor = Duration::ZERO;
+        let without_result_since = self.without_result_since.take();
         match heard {
             Heard::Outcome(Outcome::Succeeded) => return Step::Succeeded,
             Heard::Outcome(Outcome::Failed) => return Step::Failed,
             Heard::Outcome(_) => {
                 self.errors_in_a_row = 0;
                 self.was_visible = true;
+            }
+            Heard::WithoutResult => {
+                self.errors_in_a_row = 0;
+                self.was_visible = true;
+                let since = without_result_since.unwrap_or(now);
+                if now.saturating_sub(since) >= RESULT_WITHIN {
+                    return Step::WithoutResult;
+                }
+                self.without_result_since = Some(since);
             }
             Heard::NotVisible => {
                 self.errors_in_a_row = 0;
@@ -130,6 +150,8 @@ impl Course {
                 retryable,
                 retry_after,
             } => {
+                // It says nothing about the task.
+                self.without_result_since = without_result_since;
                 self.errors_in_a_row += 1;
                 if !retryable || self.errors_in_a_row >= self.plan.errors_max {
                     return Step::CouldNotAsk;
@@ -202,6 +224,23 @@ mod tests {
         assert_eq!(course.hear(secs(600), done, 0.0), Step::Succeeded);
         let failed = Heard::Outcome(Outcome::Failed);
         assert_eq!(course.hear(secs(600), failed, 0.0), Step::Failed);
+    }
+
+    #[test]
+    fn a_success_whose_result_does_not_follow_is_an_end_of_its_own() {
+        let mut course = Course::new(PLAN);
+        let polled = |course: &mut Course, now, heard| course.hear(secs(now), heard, 0.0);
+        let again = |now: u64| Step::PollAt(secs(now + 30));
+        assert_eq!(polled(&mut course, 10, Heard::WithoutResult), again(10));
+        assert_eq!(polled(&mut course, 129, Heard::WithoutResult), again(129));
+        assert_eq!(polled(&mut course, 130, ERROR), again(130));
+        let end = polled(&mut course, 140, Heard::WithoutResult);
+        assert_eq!(end, Step::WithoutResult);
+
+        let mut course = Course::new(PLAN);
+        polled(&mut course, 10, Heard::WithoutResult);
+        polled(&mut course, 40, RUNNING);
+        assert_eq!(polled(&mut course, 140, Heard::WithoutResult), again(140));
     }
 
     #[test]

@@ -27,6 +27,14 @@ pub enum WaitError {
     /// The task failed. This is final.
     #[error("the task failed")]
     Failed(#[source] TaskFailure),
+    /// The provider says that the task succeeded, but its record has had no result for 120 s
+    /// (`PROTOCOL.md 7.57`).
+    #[error("the provider says that the task succeeded, but no result was found in its record")]
+    #[non_exhaustive]
+    WithoutResult {
+        /// The record as it was last received, with all its members.
+        record: Box<TaskRecord>,
+    },
     /// The polls failed too often in a row, or for a permanent reason.
     #[error("the provider could not be asked about the task, which may still finish")]
     #[non_exhaustive]
@@ -63,6 +71,7 @@ impl WaitError {
     pub fn task_id(&self) -> &TaskId {
         match self {
             Self::Failed(failure) => &failure.record.task_id,
+            Self::WithoutResult { record } => &record.task_id,
             Self::CouldNotAsk { task_id, .. }
             | Self::NotVisible { task_id }
             | Self::Deadline { task_id, .. } => task_id,
@@ -90,7 +99,7 @@ impl WaitError {
         match self {
             Self::CouldNotAsk { source, .. } => Some(source),
             Self::Deadline { source, .. } => source.as_ref(),
-            Self::Failed(_) | Self::NotVisible { .. } => None,
+            Self::Failed(_) | Self::WithoutResult { .. } | Self::NotVisible { .. } => None,
         }
     }
 }

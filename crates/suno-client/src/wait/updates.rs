@@ -180,6 +180,9 @@ impl Updates {
         match (step, polled) {
             (Step::Succeeded, Ok(Some(record))) => Ok(record),
             (Step::Failed, Ok(Some(record))) => Err(WaitError::Failed(TaskFailure::new(record))),
+            (Step::WithoutResult, Ok(Some(record))) => Err(WaitError::WithoutResult {
+                record: Box::new(record),
+            }),
             (Step::NotVisible, _) => Err(WaitError::NotVisible { task_id }),
             (Step::CouldNotAsk, Err(source)) => Err(WaitError::CouldNotAsk { task_id, source }),
             (_, polled) => {

@@ -48,6 +48,28 @@ async fn updates_are_told_once_each_and_end_with_the_finished_task() {
     assert_eq!(server.asked().len(), 7);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_success_in_an_unknown_shape_ends_the_wait_with_its_record() {
+    let clock = HeldClock::new();
+    let odd =
+        r#"{"code":200,"msg":"","data":{"taskId":"TASK","status":"SUCCESS","clips":{"a":1}}}"#;
+    let odd = Reply::json(&odd.replace("TASK", TASK));
+    let server = Server::start(vec![odd; 5]).await;
+    let waiting = tokio::spawn(client(&server).wait(&task(), MINUTES).into_future());
+    for polls in 1..5 {
+        until(|| server.asked().len() == polls).await;
+        clock.settle().await;
+        clock.advance(Duration::from_secs(33)).await;
+    }
+    match waiting.await.expect("no panic").expect_err("no result") {
+        WaitError::WithoutResult { record, .. } => {
+            assert_eq!(record.extra.json("clips"), Some(r#"{"a":1}"#));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.asked().len(), 5);
+}
+
 #[tokio::test]
 async fn updates_can_be_read_one_by_one_until_there_are_none() {
     let server = Server::start([Reply::json(PENDING), finished()]).await;

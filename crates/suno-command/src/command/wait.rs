@@ -7,7 +7,7 @@ use suno_client::{Client, WaitError};
 use suno_types::{Output, Product, Route, TaskId, TaskKind, TaskRecord};
 
 use crate::failure::Failure;
-use crate::line::{FinishedLine, Line};
+use crate::line::{self, FinishedLine, Line};
 use crate::progress::Progress;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
@@ -136,7 +136,7 @@ pub(crate) async fn finish(
         done = all => done,
         _ = shutdown.requested() => {
             if waiting.json {
-                tell_unfinished(task_id, "stopped").map_err(Failure::failed)?;
+                tell_unfinished(task_id, "stopped", None).map_err(Failure::failed)?;
             }
             Err(Failure::failed(anyhow!("stopped before the task ended; go on with `{again}`")))
         }
@@ -202,7 +202,7 @@ fn told(
     if json {
         let told = match failed {
             Some(failure) => tell_failed(failure.record(), &polled.kind.product),
-            None => tell_unfinished(err.task_id(), advice::reason(err)),
+            None => tell_unfinished(err.task_id(), advice::reason(err), record_of(err)),
         };
         told.map_err(Failure::failed)?;
     }
@@ -212,9 +212,24 @@ fn told(
     })
 }
 
-fn tell_unfinished(task_id: &TaskId, reason: &str) -> std::io::Result<()> {
-    let task_id = task_id.as_str();
-    output::json(&Line::Unfinished { task_id, reason })
+fn tell_unfinished(
+    task_id: &TaskId,
+    reason: &str,
+    record: Option<&TaskRecord>,
+) -> std::io::Result<()> {
+    output::json(&Line::Unfinished {
+        task_id: task_id.as_str(),
+        reason,
+        record: record.map(line::record),
+    })
+}
+
+/// The record of a task that succeeded without a result.
+fn record_of(err: &WaitError) -> Option<&TaskRecord> {
+    match err {
+        WaitError::WithoutResult { record, .. } => Some(record),
+        _ => None,
+    }
 }
 
 fn tell_failed(record: &TaskRecord, asked: &Product) -> std::io::Result<()> {
