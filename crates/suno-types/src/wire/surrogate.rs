@@ -26,19 +26,16 @@ pub(super) fn repair(json: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
-/// Returns whether `\u` occurs. The loop has no branch, so that the compiler can vectorise it.
+/// Returns whether `\u` occurs.
 fn has_code_units(json: &[u8]) -> bool {
-    let pairs = json.iter().zip(json.iter().skip(1));
-    pairs.fold(false, |found, (one, two)| {
-        found | ((*one == b'\\') & (*two == b'u'))
-    })
+    memchr::memchr_iter(b'\\', json).any(|at| json.get(at + 1) == Some(&b'u'))
 }
 
 /// The places of the escapes that are half of a pair.
 fn halves(json: &[u8]) -> Vec<Range<usize>> {
     let mut halves = Vec::new();
     let mut at = 0;
-    while let Some(found) = json.get(at..).and_then(|rest| position(rest, b'\\')) {
+    while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
         at += found;
         let next = at + ESCAPE_BYTES;
         match code_unit(json, at) {
@@ -54,10 +51,6 @@ fn halves(json: &[u8]) -> Vec<Range<usize>> {
         }
     }
     halves
-}
-
-fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == wanted)
 }
 
 /// The code unit of the escape at a place; `None` if there is none.
