@@ -81,6 +81,7 @@ fn json_of(bounds: &Bounds, all: &[Figures]) -> Value {
             "slowest_sync_ms": millis(figures.slowest_sync),
             "handled_ms": figures.probes_handled.map(millis),
             "peak_bytes": figures.peak_bytes,
+            "head_refused": figures.is_head_refused,
             "stop_ms": stop(figures).map(millis),
             "broken_bounds": bounds.judge(figures),
         })

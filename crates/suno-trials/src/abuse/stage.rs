@@ -13,6 +13,8 @@ use super::{disk, signed, strangers};
 /// The maximum time until the lines of the steady sender are printed, after everything
 /// was answered.
 const PRINTED_MAX: Duration = Duration::from_secs(5);
+/// The status of the response to a request without a signature.
+const UNAUTHORIZED: u16 = 401;
 /// The time to wait for a defective receiver: whether it stops is not judged.
 const BROKEN_STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -38,6 +40,10 @@ pub(super) fn run(
         "the strangers of '{scenario}' could send nothing; are there enough file handles?"
     );
 
+    let is_head_refused = match scenario {
+        Scenario::Unsigned => Some(strangers::head_alone(address) == Some(UNAUTHORIZED)),
+        _ => None,
+    };
     let probes = signed::probe(address)?;
     subject.read_until_handled(&tasks(&probes), Instant::now() + HANDLED_MAX);
     subject.read_until_handled(&tasks(&answers), Instant::now() + PRINTED_MAX);
@@ -70,6 +76,7 @@ pub(super) fn run(
         requests: others.requests,
         stranger_bytes: others.bytes,
         stranger_statuses: others.statuses,
+        is_head_refused,
     })
 }
 

@@ -44,6 +44,9 @@ const STAGE_CONNECTIONS: u64 = 16;
 const REQUESTS_MAX: u64 = 100_000;
 /// The maximum time that a stranger waits for the receiver.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The maximum time that a stranger waits for the response to a head without its body. It is long,
+/// so that a busy machine is not taken for a defect.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// The pause of a stranger that could not connect.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The key of a stranger.
@@ -124,6 +127,15 @@ pub(super) fn begin(
         thread::spawn(move || stranger.run(place))
     };
     Ok(Load((0..traffic.threads()).map(stranger).collect()))
+}
+
+/// Sends the head of an unsigned request and nothing of its body. Returns the status of the
+/// response; `None` if there was none, because the receiver waits for the body.
+pub(super) fn head_alone(address: SocketAddr) -> Option<u16> {
+    let mut stream = connect(address, HEAD_PATIENCE).ok()?;
+    let head = head(address, "", UNSIGNED_BODY_BYTES);
+    stream.write_all(head.as_bytes()).ok()?;
+    status(&mut BufReader::new(stream))
 }
 
 /// The requests of a scenario's strangers, and how they are sent.

@@ -43,6 +43,9 @@ pub(super) struct Figures {
     pub(super) stranger_bytes: u64,
     /// The responses to strangers.
     pub(super) stranger_statuses: BTreeMap<u16, u64>,
+    /// Whether the head of an unsigned request was answered before its body came. `None` if it was
+    /// not tried.
+    pub(super) is_head_refused: Option<bool>,
 }
 
 /// The limits.
@@ -117,6 +120,10 @@ impl Bounds {
             ),
         );
         check(
+            figures.is_head_refused != Some(false),
+            "an unsigned request was not refused before its body came".to_owned(),
+        );
+        check(
             !figures.is_stop_judged || matches!(figures.stop, Stop::After(_)),
             match figures.stop {
                 Stop::Failed(status) => format!("the process ended with {status}"),
@@ -147,6 +154,7 @@ mod tests {
             requests: 10,
             stranger_bytes: 1_000,
             stranger_statuses: BTreeMap::from([(401, 10)]),
+            is_head_refused: Some(true),
         }
     }
 
@@ -163,7 +171,7 @@ mod tests {
         type Change = fn(&mut Figures);
         let bounds = Bounds::after(&good());
         assert!(bounds.judge(&good()).is_empty());
-        let changes: [(&str, Change); 9] = [
+        let changes: [(&str, Change); 10] = [
             ("p99", |it| it.p99 = Duration::from_millis(101)),
             ("answered", |it| {
                 it.accepted = 99;
@@ -178,6 +186,7 @@ mod tests {
             ("strangers", |it| {
                 it.stranger_statuses.insert(200, 1);
             }),
+            ("before its body", |it| it.is_head_refused = Some(false)),
             ("did not end", |it| it.stop = Stop::Killed),
             ("ended with", |it| {
                 it.stop = Stop::Failed(Default::default())
