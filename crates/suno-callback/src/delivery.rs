@@ -78,6 +78,14 @@ impl Delivery {
         Some(Self::of_record(&record.to_callback()?, received_at))
     }
 
+    /// Creates a complete delivery without a result from a record that says that its task succeeded and
+    /// has no result that this version reads. `None` for any other record.
+    #[must_use]
+    pub fn from_record_without_result(record: &TaskRecord, received_at: Timestamp) -> Option<Self> {
+        let callback = record.to_callback_without_result()?;
+        Some(Self::of_record(&callback, received_at))
+    }
+
     /// Creates the delivery of a callback that says what the provider's record says.
     pub(crate) fn of_record(callback: &Callback, received_at: Timestamp) -> Self {
         let content = Content::of_callback(callback);

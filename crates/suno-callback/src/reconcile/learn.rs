@@ -16,6 +16,11 @@ impl Reconciler {
         let Some(record) = self.ask(&task.ticket.task_id, &task.kind).await? else {
             return Ok(Found::Running);
         };
+        if task.age >= Self::RESULT_AGE_MAX
+            && let Some(delivery) = Delivery::from_record_without_result(&record, self.clock.now())
+        {
+            return self.hand_on(delivery.with_submit(task.submit)).await;
+        }
         let (found, accepted) = self.take_in(&record, task.submit).await?;
         if let Found::Ended {
             recovered: true, ..
@@ -52,6 +57,16 @@ impl Reconciler {
             Some(Acceptance::New | Acceptance::Revised | Acceptance::Confirmed)
         );
         Ok((Found::Ended { recovered, decided }, accepted))
+    }
+
+    /// Stores a success whose result is missing or not understood, so that the handler gets what the
+    /// record says.
+    async fn hand_on(&self, delivery: Delivery) -> Result<Found, Obstacle> {
+        let accepted = self.accept(delivery).await?;
+        Ok(Found::Ended {
+            recovered: accepted == Acceptance::New,
+            decided: false,
+        })
     }
 
     /// Stores a delivery that was made from a record.

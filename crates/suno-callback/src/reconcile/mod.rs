@@ -131,6 +131,9 @@ impl Reconciler {
     pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
     /// The minimum time for which a task is expected before it may be given up.
     pub const AGE_MAX: Duration = Duration::from_secs(86_400);
+    /// The time for which a task is expected before a record that says success without a result is
+    /// handed on as it is. A result can follow its status, but by a moment (`PROTOCOL.md 4.9`).
+    pub const RESULT_AGE_MAX: Duration = Duration::from_secs(3_600);
     /// The minimum number of answers about a task before it may be given up.
     pub const ANSWERS_MIN: u32 = 5;
     /// The maximum number of tasks in one [`round`](Self::round).

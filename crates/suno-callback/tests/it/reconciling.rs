@@ -165,6 +165,23 @@ async fn a_task_that_runs_is_asked_about_again_after_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_success_without_a_result_is_handed_on_when_none_has_followed_for_an_hour() {
+    let desk = Desk::new();
+    desk.expect(TASK).await;
+    desk.provider
+        .answer(TASK, [record(TASK, TaskStatus::SUCCESS, None)]);
+    for _ in 0..59 {
+        assert_eq!(desk.after(60).await.recovered, 0);
+    }
+    let later = desk.after(2 * 3_600).await;
+    assert_eq!((later.recovered, later.given_up), (1, 0));
+    assert_eq!(desk.handled().await, [of("complete", Source::Poll)]);
+    let event = &desk.store.find(&TASK.parse().unwrap()).await.unwrap()[0];
+    assert_eq!(event.results, 0);
+    assert_eq!(desk.after(86_400).await.asked, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_task_that_nobody_knows_is_given_up_after_a_day() {
     let desk = Desk::new();
     desk.expect(TASK).await;

@@ -34,16 +34,27 @@ impl TaskRecord {
     /// the callback URL, `param` among them, because the URL can contain a token.
     #[must_use]
     pub fn to_callback(&self) -> Option<Callback> {
-        let stage = self.stage()?;
-        let mut callback = Callback::new(self.task_id.clone(), self.code(&stage));
-        if stage == Stage::Failed {
+        Some(self.as_callback(&self.stage()?))
+    }
+
+    /// Converts a record that [has no result](Self::is_without_result) although the task succeeded to
+    /// a complete callback with all that it says; `None` for any other record.
+    #[must_use]
+    pub fn to_callback_without_result(&self) -> Option<Callback> {
+        self.is_without_result()
+            .then(|| self.as_callback(&Stage::Complete))
+    }
+
+    fn as_callback(&self, stage: &Stage) -> Callback {
+        let mut callback = Callback::new(self.task_id.clone(), self.code(stage));
+        if *stage == Stage::Failed {
             callback.msg = self.error_message.clone().unwrap_or_default();
         }
         // The members are those that encoding writes, so that neither knows more than the other.
         match self.list() {
             Some(list) => callback.extra.keep("data".into(), list.to_owned()),
             None => {
-                callback.callback_type = Some(CallbackType::from(match &stage {
+                callback.callback_type = Some(CallbackType::from(match stage {
                     Stage::Failed => "error",
                     stage => stage.as_str(),
                 }));
@@ -55,7 +66,7 @@ impl TaskRecord {
         }
         // What was kept has what else the callback says.
         callback.tracks.clone_from(&self.tracks);
-        Some(Callback::decode(&callback.encode()).unwrap_or(callback))
+        Callback::decode(&callback.encode()).unwrap_or(callback)
     }
 
     /// The members as they are encoded.
