@@ -1,0 +1,3 @@
+//! A durable idempotency store in PostgreSQL, shared by many receivers.
+
+mod connect;
