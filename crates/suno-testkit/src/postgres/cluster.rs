@@ -222,19 +222,13 @@ impl Cluster {
         fs::write(&file, format!("{settings}\n{lines}\n")).context("cannot write postgresql.conf")
     }
 
-    /// Runs SQL with psql and returns its rows: values apart by `|`, rows by a newline.
+    /// Runs SQL as [`sql`](super::sql()) does.
     ///
     /// # Errors
     ///
     /// Returns an error with the server's message if it fails.
-    pub fn sql(&self, sql: &str) -> Result<String> {
-        let options = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"];
-        let database = ["--dbname", &self.url(), "--set", "ON_ERROR_STOP=1"];
-        let arguments = options
-            .into_iter()
-            .chain(database)
-            .chain(["--command", sql]);
-        self.programs.run("psql", arguments)
+    pub fn sql(&self, text: &str) -> Result<String> {
+        super::sql(&self.url(), text)
     }
 
     /// Returns its URL, which names the folder of its socket.

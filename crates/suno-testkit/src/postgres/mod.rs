@@ -7,12 +7,16 @@
 mod cluster;
 mod disk;
 mod programs;
+mod schema;
+mod sql;
 
 use std::io::Write;
 
 pub use self::cluster::{Cluster, StopMode};
 pub use self::disk::SmallDisk;
 pub use self::programs::Programs;
+pub use self::schema::TestSchema;
+pub use self::sql::sql;
 
 /// The variable with the URL of a server on which tests may make schemas.
 pub const URL_VARIABLE: &str = "SUNO_TEST_POSTGRES_URL";
