@@ -1,3 +1,9 @@
 //! A durable idempotency store in PostgreSQL, shared by many receivers.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod config;
 mod connect;
+
+pub use config::{PostgresConfig, Wake};
+pub use tokio_postgres;
