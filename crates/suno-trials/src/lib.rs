@@ -90,8 +90,10 @@ pub enum Part {
     CrashReceiver {
         /// How it differs
         variant: crash::Variant,
-        /// File of its store
-        store: PathBuf,
+        /// File of its store, or schema: and the name of a schema
+        store: stored::StorePlace,
+        /// Folder for the locks of running handlers
+        running: PathBuf,
     },
     /// Receiver with a known defect, for 'abuse'
     #[command(hide = true)]
@@ -142,7 +144,11 @@ impl Part {
                 Self::BenchProvider => bench::provide().await,
                 Self::BenchAsk(asking) => bench::ask(asking).await,
                 Self::InstructionsWork(work) => work.run().await,
-                Self::CrashReceiver { variant, store } => crash::receive(variant, &store).await,
+                Self::CrashReceiver {
+                    variant,
+                    store,
+                    running,
+                } => crash::receive(variant, &store, &running).await,
                 Self::AbuseReceiver { defect, store } => abuse::receive(defect, &store).await,
             }
         })
