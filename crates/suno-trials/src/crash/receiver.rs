@@ -171,7 +171,7 @@ impl Wrapper for ShortLeases {
         claims
             .claims
             .iter_mut()
-            .for_each(|claim| claim.lease = lease);
+            .for_each(|claim| claim.holds_for = lease);
         Ok(claims)
     }
 }
