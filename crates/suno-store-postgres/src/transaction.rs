@@ -32,7 +32,7 @@ pub(crate) enum Tried<T> {
     /// It was rolled back because the server's clock was set.
     ClockMoved,
     /// It was rolled back because another transaction holds something that it needs.
-    Busy(T),
+    Busy,
 }
 
 /// Reads the time in the first column of the first row, and checks it.
