@@ -94,7 +94,10 @@ pub(crate) async fn claim(
     let recall_parameters: [(&(dyn ToSql + Sync), Type); 2] =
         [(&worker, Type::INT8), (&number, Type::INT8)];
     let begun = session.batch(BEGIN);
-    let locked = optional(!events.is_empty(), session.query(LOCK_SETTLED, &event_parameters));
+    let locked = optional(
+        !events.is_empty(),
+        session.query(LOCK_SETTLED, &event_parameters),
+    );
     let recalled = optional(
         matches!(asked, Asked::Unanswered | Asked::Answered),
         session.query(RECALL, &recall_parameters),
@@ -191,7 +194,12 @@ struct Round<'a> {
 
 impl Round<'_> {
     /// Locks the rows of events, and then reads the tasks that are not read yet.
-    async fn load(&mut self, tasks: &[i64], picked: &[Picked], events: &[i64]) -> Result<(), Error> {
+    async fn load(
+        &mut self,
+        tasks: &[i64],
+        picked: &[Picked],
+        events: &[i64],
+    ) -> Result<(), Error> {
         let picked_tasks = picked.iter().map(|picked| picked.task);
         let mut tasks: Vec<i64> = tasks.iter().copied().chain(picked_tasks).collect();
         tasks.sort_unstable();
@@ -375,13 +383,21 @@ impl Round<'_> {
             claim.raw = raw.ok_or(Error::Damaged("the body of an event is missing"))?;
         }
         let next = rows.next().unwrap_or_default();
-        let next = next.first().map(|row| row.try_get::<_, i64>(0)).transpose()?;
+        let next = next
+            .first()
+            .map(|row| row.try_get::<_, i64>(0))
+            .transpose()?;
         self.say_what_is_next(request, &mut claims, next.map(since_start));
         Ok(claims)
     }
 
     /// Adds when the next event becomes ready.
-    fn say_what_is_next(&self, request: &ClaimRequest, claims: &mut Claims, next: Option<Duration>) {
+    fn say_what_is_next(
+        &self,
+        request: &ClaimRequest,
+        claims: &mut Claims,
+        next: Option<Duration>,
+    ) {
         let here = self.tasks.tasks.iter().flat_map(|task| task.events.queue());
         let mut next_due = next;
         for (ready_at, id) in here {

@@ -99,8 +99,7 @@ pub(crate) async fn list(
     let after = request.after.map_or(i64::MIN, |after| after.0);
     let limit = i64::from(looked_at_max);
     let sent = store.clock.reading();
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&after, Type::INT8), (&limit, Type::INT8)];
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&after, Type::INT8), (&limit, Type::INT8)];
     let begun = session.batch(BEGIN_READING);
     let numbers = session.query(sql, &parameters);
     let now = session.query(NOW, &[]);

@@ -195,7 +195,10 @@ pub(crate) async fn due(
     session: Session,
     request: &DueRequest,
 ) -> Result<Tried<DueTasks>, Error> {
-    let look_at = request.tasks_max.saturating_add(LOOK_MORE).min(LOOKED_AT_MAX);
+    let look_at = request
+        .tasks_max
+        .saturating_add(LOOK_MORE)
+        .min(LOOKED_AT_MAX);
     let limit = i64::try_from(look_at).unwrap_or(i64::MAX);
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&limit, Type::INT8)];
     let sent = store.clock.reading();
@@ -233,8 +236,7 @@ pub(crate) async fn due(
     let until = micros(now + request.lease.clamp(LEASE_MIN, LEASE_MAX));
     let now_column = micros(now);
     let finish: [(&(dyn ToSql + Sync), Type); 1] = [(&finished, Type::INT8_ARRAY)];
-    let take: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&taken, Type::INT8_ARRAY), (&until, Type::INT8)];
+    let take: [(&(dyn ToSql + Sync), Type); 2] = [(&taken, Type::INT8_ARRAY), (&until, Type::INT8)];
     let next: [(&(dyn ToSql + Sync), Type); 2] =
         [(&now_column, Type::INT8), (&taken, Type::INT8_ARRAY)];
     let finished = session.query(FINISH_ALL, &finish);

@@ -261,8 +261,7 @@ impl Step<'_> {
         let conflicts = self.query(DELETE_CONFLICTS_OF, [(&forgotten, Type::INT8_ARRAY)]);
         let events = self.query(DELETE_EVENTS, [(&forgotten, Type::INT8_ARRAY)]);
         let tasks = self.query(DELETE_TASKS, [(&tasks, Type::INT8_ARRAY)]);
-        let (bodies, conflicts, _, _) =
-            tokio::try_join!(biased; bodies, conflicts, events, tasks)?;
+        let (bodies, conflicts, _, _) = tokio::try_join!(biased; bodies, conflicts, events, tasks)?;
         self.purged.bodies += bodies.len() as u64;
         for row in &conflicts {
             self.purged.bodies += u64::from(row.try_get::<_, bool>(0)?);
@@ -311,10 +310,7 @@ impl Step<'_> {
             DELETE_QUARANTINED,
             [(&before, Type::INT8), (&limit, Type::INT8)],
         );
-        let left = self.query(
-            OLD_QUARANTINED,
-            [(&before, Type::INT8), (&one, Type::INT8)],
-        );
+        let left = self.query(OLD_QUARANTINED, [(&before, Type::INT8), (&one, Type::INT8)]);
         let intents = self.query(
             DELETE_INTENTS,
             [(&intents_before, Type::INT8), (&limit, Type::INT8)],

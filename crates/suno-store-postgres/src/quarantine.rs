@@ -82,7 +82,12 @@ impl Quarantine {
 
     /// Keeps a delivery once for each strict fingerprint and within the limit (A9, A11). Returns the
     /// outcome and the number of bodies dropped.
-    pub(crate) fn keep(&mut self, id: EventId, delivery: &Delivery, now: Duration) -> (Acceptance, u64) {
+    pub(crate) fn keep(
+        &mut self,
+        id: EventId,
+        delivery: &Delivery,
+        now: Duration,
+    ) -> (Acceptance, u64) {
         let strict = delivery.strict.0.to_vec();
         if self.known.contains(&strict) {
             return (Acceptance::Quarantined, 0);
@@ -135,8 +140,7 @@ pub(crate) async fn page(
     let after = after.map_or(i64::MIN, |after| after.0);
     // One more shows whether the list continues.
     let limit = i64::from(entries_max) + 1;
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&after, Type::INT8), (&limit, Type::INT8)];
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&after, Type::INT8), (&limit, Type::INT8)];
     let rows = session.query(PAGE, &parameters).await?;
     let entries: Result<Vec<_>, _> = rows.iter().map(read).collect();
     Ok(Page::first_of(entries?, entries_max, |entry| entry.id))

@@ -38,7 +38,9 @@ impl LastRequests {
         let last = place.map(|place| requests.remove(place).1);
         if last.is_none() && requests.len() >= WORKERS_MAX {
             // One that is being handled must stay.
-            let idle = requests.iter().position(|(_, last)| Arc::strong_count(last) == 1);
+            let idle = requests
+                .iter()
+                .position(|(_, last)| Arc::strong_count(last) == 1);
             requests.remove(idle.unwrap_or_default());
         }
         let last = last.unwrap_or_default();

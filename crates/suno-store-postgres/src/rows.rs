@@ -17,7 +17,11 @@ impl Raw {
 }
 
 impl ToSql for Raw {
-    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+    fn to_sql(
+        &self,
+        of: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
         (&*self.0).to_sql(of, out)
     }
 

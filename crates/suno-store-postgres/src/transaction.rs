@@ -36,7 +36,11 @@ pub(crate) enum Tried<T> {
 }
 
 /// Reads the time in the first column of the first row, and checks it.
-pub(crate) fn time(clock: &StoreClock, rows: &[Row], sent: Duration) -> Result<Option<Duration>, Error> {
+pub(crate) fn time(
+    clock: &StoreClock,
+    rows: &[Row],
+    sent: Duration,
+) -> Result<Option<Duration>, Error> {
     let row = rows.first().ok_or(Error::Damaged("`meta` has no row"))?;
     let time: Micros = row.try_get(0)?;
     Ok(clock.check(time, sent))

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::columns::{
-    DONE, Micros, SUPERSEDED, micros, prose_column, product_column, source_column, state_columns,
+    DONE, Micros, SUPERSEDED, micros, product_column, prose_column, source_column, state_columns,
     time_column, word_column, worker_column,
 };
 use crate::connect::{Error, Session};

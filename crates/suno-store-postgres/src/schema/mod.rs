@@ -78,12 +78,17 @@ async fn find(session: Session, schema: &str) -> Result<Found, Error> {
     let meta = format!("{name}.meta");
     let begun = session.batch(BEGIN);
     let parameters = [
-        (&meta as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT),
+        (
+            &meta as &(dyn tokio_postgres::types::ToSql + Sync),
+            Type::TEXT,
+        ),
         (&name, Type::TEXT),
     ];
     let server = session.query(SERVER, &parameters);
     let (_, rows) = tokio::try_join!(biased; begun, server)?;
-    let row = rows.first().ok_or(Error::Damaged("the server has no settings"))?;
+    let row = rows
+        .first()
+        .ok_or(Error::Damaged("the server has no settings"))?;
     let encoding: String = row.try_get(0)?;
     if !matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
         return Err(Error::Refused(
