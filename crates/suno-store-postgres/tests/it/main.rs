@@ -1,0 +1,6 @@
+//! The store on a server: `SUNO_TEST_POSTGRES_URL` says which one.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod contract;
+mod server;
