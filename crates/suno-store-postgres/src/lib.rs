@@ -5,5 +5,5 @@
 mod config;
 mod connect;
 
-pub use config::{PostgresConfig, Wake};
+pub use config::{ConfigError, PostgresConfig, Wake};
 pub use tokio_postgres;
