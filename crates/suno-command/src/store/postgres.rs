@@ -1,10 +1,11 @@
 //! A store in PostgreSQL: its options, and how it is opened.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use suno_callback::{IdempotencyStore, StoreError};
-use suno_store_postgres::{PostgresConfig, PostgresStore, Wake};
+use suno_store_postgres::{ConfigError, PostgresConfig, PostgresStore, Wake};
 
 use super::url::without_passwords;
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ pub(super) struct Arguments {
     store_schema: Option<String>,
     /// Number of connections to PostgreSQL for work; up to two more wait for and send wake-ups
     #[arg(long, value_name = "COUNT", help_heading = super::Arguments::HEADING,
-          value_parser = clap::value_parser!(u16).range(1..=1_000))]
+          value_parser = clap::value_parser!(u16).range(1..=100))]
     store_connections: Option<u16>,
     /// Connect through a pooler in transaction mode, such as pgbouncer: no LISTEN, no named statements
     #[arg(long, help_heading = super::Arguments::HEADING)]
@@ -43,18 +44,20 @@ impl Arguments {
 
     /// Connects to the store, whose schema is made if it does not exist.
     pub(super) async fn open(&self, url: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
-        let store = async { PostgresStore::connect(self.config(url)?).await };
-        match store.await {
+        let shown = shown(url);
+        let what = || format!("cannot open the store {shown}");
+        let config = self.config(url);
+        let config = config.map_err(|err| Failure::usage(err).context(what()))?;
+        match PostgresStore::connect(config).await {
             Ok(store) => Ok(Arc::new(store)),
-            Err(err) => {
-                Err(failure(err)
-                    .context(format!("cannot open the store {}", without_passwords(url))))
-            }
+            Err(err) => Err(failure(err).context(what())),
         }
     }
 
-    fn config(&self, url: &str) -> Result<PostgresConfig, StoreError> {
-        let mut config = PostgresConfig::parse(url)?;
+    fn config(&self, url: &str) -> Result<PostgresConfig, ConfigError> {
+        // As libpq does: what the URL does not say is taken from PGPASSWORD, PGUSER and so on.
+        let variable = |name: &str| std::env::var(name).ok();
+        let mut config = PostgresConfig::parse_with_environment(url, variable)?;
         if let Some(file) = &self.store_password_file {
             config = config.with_password_file(file);
         }
@@ -69,6 +72,12 @@ impl Arguments {
         }
         Ok(config)
     }
+}
+
+/// Returns what may be shown of a URL. A parameter with a wrong name may be the password.
+fn shown(url: &str) -> Cow<'_, str> {
+    let before_query = url.split_once('?').map_or(url, |(before, _)| before);
+    without_passwords(before_query)
 }
 
 /// A server that cannot be reached may be there for the next attempt; anything else must be corrected.
