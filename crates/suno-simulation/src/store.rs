@@ -166,6 +166,10 @@ macro_rules! operations {
     ) -> $out:ty $(, |$double:ident, $answer:ident| $then:expr)?;)*) => {
         #[async_trait]
         impl IdempotencyStore for Double {
+            fn accepts_at_once(&self) -> usize {
+                self.life.store.accepts_at_once()
+            }
+
             $(
                 async fn $name(
                     &self, $($value: $v,)* $($reference: &$r,)* $($last: $l,)?

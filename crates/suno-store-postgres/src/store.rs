@@ -22,6 +22,9 @@ use crate::{
     PostgresConfig, accept, claim, extend, inspect, ledger, operations, purge, quarantine, schema,
 };
 
+/// How many batches of deliveries are worth sending before the first is committed: while one waits for
+/// the disk, the server works on the others.
+const ACCEPTS_AT_ONCE: usize = 3;
 /// How often an operation is tried again because the server's clock was set during it.
 const CLOCK_TRIES_MAX: u32 = 3;
 /// How often a settlement is tried while another transaction holds its event, and the pause in between.
@@ -199,6 +202,10 @@ impl IdempotencyStore for PostgresStore {
         let inner = &self.inner;
         let accept = |session, _| accept::accept(inner, session, deliveries, None);
         Ok(inner.run_and_wake(accept).await?.unwrap_or_default())
+    }
+
+    fn accepts_at_once(&self) -> usize {
+        ACCEPTS_AT_ONCE
     }
 
     async fn claim(&self, request: &ClaimRequest) -> StoreResult<Claims> {
