@@ -2,6 +2,10 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(test)]
+// Parts of the integration tests are parts of the unit tests, too.
+extern crate self as suno_store_postgres;
+
 mod config;
 mod connect;
 
