@@ -24,7 +24,7 @@ mod store;
 mod transaction;
 mod write;
 
-pub use config::{PostgresConfig, Wake};
+pub use config::{ConfigError, PostgresConfig, Wake};
 pub use settle_in::settle_in;
 pub use store::PostgresStore;
 pub use tokio_postgres;

@@ -1,9 +1,13 @@
 //! Connections to the server: a pool with deadlines, and wake-ups between processes.
 
+mod connection;
+mod dial;
 mod error;
 mod pool;
 mod session;
+mod sqlstate;
 mod texts;
+mod tls;
 mod wake;
 
 use std::sync::Arc;
@@ -12,26 +16,27 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::{Pool, PoolError, Timeouts};
 use suno_callback::StoreError;
-use tokio_postgres::error::SqlState;
+use tokio::time::timeout;
 
 pub(crate) use error::Error;
 pub(crate) use session::Session;
 
 use crate::PostgresConfig;
+use connection::Seen;
+use dial::Dialer;
 use pool::Manager;
+use sqlstate::Action;
 use texts::Texts;
 use wake::Wakes;
 
 /// For how long an operation waits for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(2);
-/// For how long opening a connection may take.
-const OPEN_LIMIT: Duration = Duration::from_secs(5);
-/// For how long checking an idle connection may take.
-const CHECK_LIMIT: Duration = Duration::from_secs(1);
-/// How often an operation is repeated after a deadlock or a serialisation failure.
+/// How often an operation is repeated after deadlocks and serialisation failures.
 const REPEATS_MAX: u32 = 5;
+/// The longest pause before the first of these repetitions. It doubles with each.
+const REPEAT_PAUSE: Duration = Duration::from_millis(4);
 
-/// The connections of one store.
+/// The connections of one store. Clones are the same connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     inner: Arc<Inner>,
@@ -41,28 +46,40 @@ pub(crate) struct Connections {
 struct Inner {
     pool: Pool<Manager>,
     texts: Arc<Texts>,
-    named: bool,
+    uses_names: bool,
     wakes: Wakes,
+}
+
+/// Which repetitions an operation has had.
+#[derive(Debug, Default)]
+struct Repetitions {
+    conflicts: u32,
+    locks: u32,
+    statements: u32,
+    servers: u32,
 }
 
 impl Connections {
     /// Opens the pool and one connection, so that wrong settings are found at once.
     pub(crate) async fn open(config: &PostgresConfig) -> Result<Self, StoreError> {
-        let pool = Pool::builder(Manager::new(config.server.clone()))
+        config.check()?;
+        let dialer = Arc::new(Dialer::new(config));
+        let pool = Pool::builder(Manager::new(Arc::clone(&dialer)))
             .max_size(config.connections)
             .timeouts(Timeouts {
                 wait: Some(POOL_WAIT),
-                create: Some(OPEN_LIMIT),
-                recycle: Some(CHECK_LIMIT),
+                create: Some(dialer.limit()),
+                // The manager bounds it.
+                recycle: None,
             })
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|_| Error::Unavailable("the pool cannot be built"))?;
+            .map_err(|_| Error::Unavailable("the pool of connections cannot be built"))?;
         let connections = Self {
             inner: Arc::new(Inner {
                 pool,
                 texts: Arc::new(Texts::new(&config.schema)),
-                named: config.named_statements,
+                uses_names: config.named_statements,
                 wakes: Wakes::default(),
             }),
         };
@@ -70,58 +87,70 @@ impl Connections {
         Ok(connections)
     }
 
-    /// Runs an operation on a connection within `limit`.
+    /// Runs an operation on a connection within `limit`, which must be below the answer budget.
     ///
-    /// The operation is repeated after a deadlock or a serialisation failure, and once if its
-    /// prepared statements are no longer valid. If the time is up or this future is dropped, the
-    /// connection is closed, since the statement may still be running on it.
-    pub(crate) async fn with<T, F, W>(&self, limit: Duration, mut work: F) -> Result<T, StoreError>
+    /// The operation is repeated if it certainly had no effect: after a deadlock or a serialisation
+    /// failure, and once each after a lock that was not granted, after prepared statements became invalid,
+    /// and after the server became read-only. If the time is up or this future is dropped, the connection is
+    /// closed, since a statement may still be running on it; its effect is unknown.
+    pub(crate) async fn with<T, F, W>(&self, limit: Duration, work: F) -> Result<T, StoreError>
     where
         F: FnMut(Session) -> W,
         W: Future<Output = Result<T, Error>>,
     {
-        let all = async {
-            let mut repeats = 0;
-            let mut cleared = false;
-            loop {
-                let session = self.session().await?;
-                let result = work(session.clone()).await;
-                let result = match result {
-                    Ok(value) => session.check_commits().map(|()| value),
-                    Err(err) => Err(err),
-                };
-                let err = match result {
-                    Ok(value) => {
-                        session.set_clean();
-                        return Ok(value);
-                    }
-                    Err(err) => err,
-                };
-                if let Error::Postgres(cause) = &err
-                    && let Some(code) = cause.code()
-                {
-                    let again = if is_stale_statement(cause, code) {
-                        session.forget_statements();
-                        !std::mem::replace(&mut cleared, true)
-                    } else if is_conflict(code) && repeats < REPEATS_MAX {
-                        repeats += 1;
-                        true
-                    } else {
-                        false
-                    };
-                    if session.roll_back().await.is_ok() {
-                        session.set_clean();
-                    }
-                    if again {
-                        continue;
-                    }
+        let mut lent = None;
+        match timeout(limit, self.repeated(work, &mut lent)).await {
+            Ok(result) => Ok(result?),
+            Err(_) => {
+                if let Some(seen) = lent {
+                    self.inner.pool.manager().suspect_all(seen);
                 }
-                return Err(err);
+                Err(Error::Unavailable("the server did not answer in time").into())
             }
-        };
-        match tokio::time::timeout(limit, all).await {
-            Ok(result) => result.map_err(StoreError::from),
-            Err(_) => Err(Error::Unavailable("the server did not answer in time").into()),
+        }
+    }
+
+    async fn repeated<T, F, W>(&self, mut work: F, lent: &mut Option<Seen>) -> Result<T, Error>
+    where
+        F: FnMut(Session) -> W,
+        W: Future<Output = Result<T, Error>>,
+    {
+        let mut repetitions = Repetitions::default();
+        loop {
+            let session = self.session().await?;
+            *lent = Some(session.seen());
+            let result = work(session.clone()).await;
+            let err = match result.and_then(|value| session.check_commits().map(|()| value)) {
+                Ok(value) => {
+                    session.set_clean();
+                    return Ok(value);
+                }
+                Err(err) => err,
+            };
+            self.react(&err, session.seen());
+            if err.leaves_connection() && session.roll_back().await.is_ok() {
+                session.set_clean();
+            }
+            drop(session);
+            let Some(pause) = repetitions.next(err.action()) else {
+                return Err(err);
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Does what an error says about the other connections.
+    fn react(&self, err: &Error, seen: Seen) {
+        let manager = self.inner.pool.manager();
+        match err.action() {
+            Action::Forget => manager.forget_statements(seen),
+            Action::Replace | Action::Reconnect => {
+                manager.replace_all(seen);
+                self.inner
+                    .pool
+                    .retain(|connection, _| !manager.is_outdated(connection));
+            }
+            Action::Repeat | Action::RepeatOnce | Action::Fail => {}
         }
     }
 
@@ -138,25 +167,34 @@ impl Connections {
     async fn session(&self) -> Result<Session, Error> {
         let object = self.inner.pool.get().await.map_err(|err| match err {
             PoolError::Backend(err) => err,
-            _ => Error::Unavailable("no connection became free in time"),
+            PoolError::Timeout(deadpool::managed::TimeoutType::Wait) => Error::Unavailable(
+                "no connection became free in time: the server is slow, or with_connections is too low",
+            ),
+            _ => Error::Unavailable("no connection could be opened in time"),
         })?;
         Ok(Session::new(
             object,
             Arc::clone(&self.inner.texts),
-            self.inner.named,
+            self.inner.uses_names,
         ))
     }
 }
 
-fn is_conflict(code: &SqlState) -> bool {
-    *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE
-}
-
-fn is_stale_statement(err: &tokio_postgres::Error, code: &SqlState) -> bool {
-    let routine = err
-        .as_db_error()
-        .and_then(tokio_postgres::error::DbError::routine);
-    *code == SqlState::INVALID_SQL_STATEMENT_NAME
-        || *code == SqlState::DUPLICATE_PSTATEMENT
-        || (*code == SqlState::FEATURE_NOT_SUPPORTED && routine == Some("RevalidateCachedQuery"))
+impl Repetitions {
+    /// Counts a repetition, and returns the pause before it, or nothing if there is none.
+    fn next(&mut self, action: Action) -> Option<Duration> {
+        let (counter, max) = match action {
+            Action::Repeat => (&mut self.conflicts, REPEATS_MAX),
+            Action::RepeatOnce => (&mut self.locks, 1),
+            Action::Forget => (&mut self.statements, 1),
+            Action::Replace => (&mut self.servers, 1),
+            Action::Reconnect | Action::Fail => return None,
+        };
+        if *counter == max {
+            return None;
+        }
+        *counter += 1;
+        let longest = REPEAT_PAUSE * 2_u32.pow(self.conflicts);
+        Some(longest.mul_f64(fastrand::f64()))
+    }
 }

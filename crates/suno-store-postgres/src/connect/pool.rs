@@ -1,77 +1,75 @@
-//! The pool: what one connection keeps, how it is opened, and when it is used again.
+//! The pool: when a connection is used again, and when all of them are replaced.
 
-use std::collections::HashMap;
-use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
-use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Statement};
+use tokio::time::timeout;
 
+use super::connection::{Connection, Seen};
+use super::dial::Dialer;
 use super::error::Error;
 
-/// For how long a connection may be idle before it is checked.
+/// For how long a connection may be idle before it is checked: half-open ones look like good ones.
 const IDLE_UNCHECKED_MAX: Duration = Duration::from_secs(5);
-
-/// One connection with its task, which reads all that the server sends.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) client: Client,
-    /// The prepared statements by the address of their text.
-    pub(super) statements: Mutex<HashMap<(usize, usize), Statement>>,
-    /// How many commits did not wait for the synchronous standby although they had to.
-    pub(super) unconfirmed_commits: Arc<AtomicU64>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Connection {
-    async fn open(config: &tokio_postgres::Config) -> Result<Self, Error> {
-        let (client, mut connection) = config.connect(NoTls).await?;
-        let unconfirmed_commits = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&unconfirmed_commits);
-        let task = tokio::spawn(async move {
-            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
-                if let AsyncMessage::Notice(notice) = message
-                    && notice.routine() == Some("SyncRepWaitForLSN")
-                {
-                    counter.fetch_add(1, Ordering::AcqRel);
-                }
-            }
-        });
-        Ok(Self {
-            client,
-            statements: Mutex::default(),
-            unconfirmed_commits,
-            task,
-        })
-    }
-
-    pub(super) fn forget_statements(&self) {
-        self.statements
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-    }
-}
+/// For how long a check may take.
+const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Opens and checks connections for the pool.
 #[derive(Debug)]
 pub(super) struct Manager {
-    config: tokio_postgres::Config,
+    dialer: Arc<Dialer>,
+    /// Grows when the server was replaced or restarted: older connections are closed.
+    servers: AtomicU64,
+    /// Grows when a connection did not answer: the others are checked before they are used.
+    suspicions: AtomicU64,
+    /// Grows when prepared statements became invalid: they are forgotten.
+    schemas: AtomicU64,
 }
 
 impl Manager {
-    pub(super) fn new(config: tokio_postgres::Config) -> Self {
-        Self { config }
+    pub(super) fn new(dialer: Arc<Dialer>) -> Self {
+        Self {
+            dialer,
+            servers: AtomicU64::new(0),
+            suspicions: AtomicU64::new(0),
+            schemas: AtomicU64::new(0),
+        }
     }
+
+    fn now(&self) -> Seen {
+        Seen {
+            servers: self.servers.load(Ordering::Acquire),
+            suspicions: self.suspicions.load(Ordering::Acquire),
+            schemas: self.schemas.load(Ordering::Acquire),
+        }
+    }
+
+    /// Closes every connection that is not newer than `seen`, when it is next to be used.
+    pub(super) fn replace_all(&self, seen: Seen) {
+        grow(&self.servers, seen.servers);
+    }
+
+    /// Checks every connection before it is used again.
+    pub(super) fn suspect_all(&self, seen: Seen) {
+        grow(&self.suspicions, seen.suspicions);
+    }
+
+    /// Forgets the prepared statements of every connection.
+    pub(super) fn forget_statements(&self, seen: Seen) {
+        grow(&self.schemas, seen.schemas);
+    }
+
+    /// Whether a connection would be closed instead of used.
+    pub(super) fn is_outdated(&self, connection: &Connection) -> bool {
+        connection.seen.servers != self.now().servers
+    }
+}
+
+/// Adds one unless somebody has done so since `seen`: one event is often reported by many connections.
+fn grow(counter: &AtomicU64, seen: u64) {
+    let _ = counter.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
 }
 
 impl managed::Manager for Manager {
@@ -79,7 +77,10 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        Connection::open(&self.config).await
+        let seen = self.now();
+        let mut connection = self.dialer.open("").await?;
+        connection.seen = seen;
+        Ok(connection)
     }
 
     async fn recycle(
@@ -87,16 +88,24 @@ impl managed::Manager for Manager {
         connection: &mut Connection,
         metrics: &Metrics,
     ) -> RecycleResult<Error> {
-        if connection.client.is_closed() {
-            return Err(RecycleError::message("the connection is closed"));
+        let now = self.now();
+        if connection.client.is_closed() || self.is_outdated(connection) {
+            return Err(RecycleError::message("the connection has ended"));
         }
-        if metrics.last_used() > IDLE_UNCHECKED_MAX {
-            connection
-                .client
-                .check_connection()
-                .await
-                .map_err(|err| RecycleError::Backend(err.into()))?;
+        let is_suspect = connection.seen.suspicions != now.suspicions;
+        if is_suspect || metrics.last_used() > IDLE_UNCHECKED_MAX {
+            let answer = timeout(CHECK_LIMIT, connection.client.check_connection()).await;
+            if !matches!(answer, Ok(Ok(()))) {
+                // The rest of the pool is probably cut off, too. Checking all of it would take
+                // longer than an operation has.
+                self.replace_all(connection.seen);
+                return Err(RecycleError::message("the connection does not answer"));
+            }
         }
+        if connection.seen.schemas != now.schemas {
+            connection.forget_statements();
+        }
+        connection.seen = now;
         Ok(())
     }
 }

@@ -85,7 +85,11 @@ impl Schema {
              END $$",
         )
         .await;
-        if self.number("SELECT count(*) FROM pg_namespace WHERE nspname = '{schema}'").await > 0 {
+        if self
+            .number("SELECT count(*) FROM pg_namespace WHERE nspname = '{schema}'")
+            .await
+            > 0
+        {
             self.shift_clock(0).await;
         }
     }
