@@ -4,3 +4,4 @@
 
 mod contract;
 mod server;
+mod settling_in;
