@@ -115,14 +115,20 @@ impl Intents {
         let (due, since, kinds) = &self.due;
         let close = async move {
             let parameters = [
-                (submits as &(dyn tokio_postgres::types::ToSql + Sync), Type::BYTEA_ARRAY),
+                (
+                    submits as &(dyn tokio_postgres::types::ToSql + Sync),
+                    Type::BYTEA_ARRAY,
+                ),
                 (tasks, Type::TEXT_ARRAY),
             ];
             session.query(CLOSE, &parameters).await
         };
         let expect = async move {
             let parameters = [
-                (tasks as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT_ARRAY),
+                (
+                    tasks as &(dyn tokio_postgres::types::ToSql + Sync),
+                    Type::TEXT_ARRAY,
+                ),
                 (due, Type::INT8_ARRAY),
                 (since, Type::INT8_ARRAY),
                 (submits, Type::BYTEA_ARRAY),

@@ -2,12 +2,29 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(test)]
-// Parts of the integration tests are parts of the unit tests, too.
-extern crate self as suno_store_postgres;
-
+mod accept;
+mod claim;
+mod clock;
+mod columns;
 mod config;
 mod connect;
+mod extend;
+mod inspect;
+mod intents;
+mod ledger;
+mod load;
+mod operations;
+mod purge;
+mod quarantine;
+mod requests;
+mod rows;
+mod schema;
+mod settle_in;
+mod store;
+mod transaction;
+mod write;
 
 pub use config::{ConfigError, PostgresConfig, Wake};
+pub use settle_in::{settle_in, settle_in_parameters};
+pub use store::PostgresStore;
 pub use tokio_postgres;

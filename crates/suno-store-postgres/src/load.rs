@@ -17,7 +17,7 @@ use crate::connect::Error;
 
 /// The columns of an event with its task and its state.
 macro_rules! events {
-    ($from:literal) => {
+    ($from:literal where $where:literal) => {
         concat!(
             "SELECT t.no, t.id, e.no, e.stage, e.revision, e.code, e.product, e.results, e.suffix,
                 e.submit, e.reference, e.kind, e.source, e.verified_by, e.unconfirmed,
@@ -31,8 +31,9 @@ macro_rules! events {
             $from,
             " LEFT JOIN {schema}.work w ON w.event_no = e.no
               LEFT JOIN {schema}.past p ON p.event_no = e.no
-              LEFT JOIN {schema}.settled_in m ON m.event_no = e.no
-              ORDER BY e.no"
+              LEFT JOIN {schema}.settled_in m ON m.event_no = e.no ",
+            $where,
+            " ORDER BY e.no"
         )
     };
 }
@@ -53,7 +54,8 @@ pub(crate) use {conflicts, events};
 
 /// The events of tasks with these keys.
 pub(crate) const EVENTS_OF_KEYS: &str = events!(
-    "FROM {schema}.task t LEFT JOIN {schema}.event e ON e.task_no = t.no WHERE t.key = ANY ($1)"
+    "FROM {schema}.task t LEFT JOIN {schema}.event e ON e.task_no = t.no"
+    where "WHERE t.key = ANY ($1)"
 );
 /// The conflicts of the events of tasks with these keys.
 pub(crate) const CONFLICTS_OF_KEYS: &str = conflicts!(
@@ -62,7 +64,8 @@ pub(crate) const CONFLICTS_OF_KEYS: &str = conflicts!(
 );
 /// The events of these tasks.
 pub(crate) const EVENTS_OF_TASKS: &str = events!(
-    "FROM {schema}.task t LEFT JOIN {schema}.event e ON e.task_no = t.no WHERE t.no = ANY ($1)"
+    "FROM {schema}.task t LEFT JOIN {schema}.event e ON e.task_no = t.no"
+    where "WHERE t.no = ANY ($1)"
 );
 /// The conflicts of the events of these tasks.
 pub(crate) const CONFLICTS_OF_TASKS: &str =

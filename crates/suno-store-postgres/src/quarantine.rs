@@ -11,6 +11,7 @@ use crate::columns::{
     self as columns, Columns, micros, prose_column, source_column, time_column, word_column,
 };
 use crate::connect::{Error, Session};
+use crate::rows::{Raw, table};
 use crate::write::Sending;
 
 /// Only one transaction at a time changes the quarantine, so that its bound holds.
@@ -21,7 +22,7 @@ const KNOWN: &str = "SELECT strict FROM {schema}.quarantine WHERE strict = ANY (
 const KEEP: &str = "
     INSERT INTO {schema}.quarantine (no, strict, stored_at, received_at, source, verified_by, task_id,
         submit, suffix, reason, raw)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const PAGE: &str = "
     SELECT no, received_at, source, verified_by, task_id, submit, suffix, reason, raw
     FROM {schema}.quarantine WHERE no > $1 ORDER BY no LIMIT $2";
@@ -33,15 +34,22 @@ pub(crate) struct Quarantine {
     pub(crate) had_entry: bool,
     count: i64,
     known: HashSet<Vec<u8>>,
-    kept: Vec<Kept>,
+    kept: Entries,
 }
 
-#[derive(Debug)]
-struct Kept {
-    entry: QuarantinedDelivery,
-    strict: Vec<u8>,
-    stored_at: i64,
-}
+table!(Entries {
+    no: i64 = INT8_ARRAY,
+    strict: Vec<u8> = BYTEA_ARRAY,
+    stored_at: i64 = INT8_ARRAY,
+    received_at: i64 = INT8_ARRAY,
+    source: i16 = INT2_ARRAY,
+    verified_by: i16 = INT2_ARRAY,
+    task_id: Option<String> = TEXT_ARRAY,
+    submit: Option<Vec<u8>> = BYTEA_ARRAY,
+    suffix: Option<String> = TEXT_ARRAY,
+    reason: String = TEXT_ARRAY,
+    raw: Raw = BYTEA_ARRAY,
+});
 
 impl Quarantine {
     /// Locks the quarantine, takes `entry` out of it, and looks for deliveries in it.
@@ -74,7 +82,12 @@ impl Quarantine {
 
     /// Keeps a delivery once for each strict fingerprint and within the limit (A9, A11). Returns the
     /// outcome and the number of bodies dropped.
-    pub(crate) fn keep(&mut self, id: EventId, delivery: &Delivery, now: Duration) -> (Acceptance, u64) {
+    pub(crate) fn keep(
+        &mut self,
+        id: EventId,
+        delivery: &Delivery,
+        now: Duration,
+    ) -> (Acceptance, u64) {
         let strict = delivery.strict.0.to_vec();
         if self.known.contains(&strict) {
             return (Acceptance::Quarantined, 0);
@@ -84,46 +97,37 @@ impl Quarantine {
         }
         self.count += 1;
         self.known.insert(strict.clone());
-        self.kept.push(Kept {
-            entry: QuarantinedDelivery::of(id, delivery),
-            strict,
-            stored_at: micros(now),
-        });
+        self.kept.push(id, delivery, now);
         (Acceptance::Quarantined, 0)
     }
 
     /// Sends the new entries.
     pub(crate) fn send<'a>(&'a self, session: &'a Session) -> Vec<Sending<'a>> {
-        let kept = self.kept.iter();
-        kept.map(|kept| Box::pin(kept.insert(session)) as Sending<'a>)
-            .collect()
+        if self.kept.is_empty() {
+            return Vec::new();
+        }
+        let keep = async move { session.query(KEEP, &self.kept.parameters()).await };
+        vec![Box::pin(keep)]
     }
 }
 
-impl Kept {
-    async fn insert(&self, session: &Session) -> Result<Vec<tokio_postgres::Row>, Error> {
-        let entry = &self.entry;
-        let received_at = time_column(entry.received_at);
-        let source = source_column(entry.source);
-        let verified_by = i16::from(entry.verified_by.bits());
-        let task_id = entry.task_id.as_ref().map(|id| id.as_str());
-        let submit = entry.submit.map(|submit| submit.bytes().to_vec());
-        let suffix = entry.suffix.as_ref().map(|it| word_column(&it.to_string()));
-        let reason = prose_column(&entry.reason);
-        let parameters: [(&(dyn ToSql + Sync), Type); 11] = [
-            (&entry.id.0, Type::INT8),
-            (&self.strict, Type::BYTEA),
-            (&self.stored_at, Type::INT8),
-            (&received_at, Type::INT8),
-            (&source, Type::INT2),
-            (&verified_by, Type::INT2),
-            (&task_id, Type::TEXT),
-            (&submit, Type::BYTEA),
-            (&suffix, Type::TEXT),
-            (&reason, Type::TEXT),
-            (&&entry.raw[..], Type::BYTEA),
-        ];
-        session.query(KEEP, &parameters).await
+impl Entries {
+    fn push(&mut self, id: EventId, delivery: &Delivery, now: Duration) {
+        let entry = QuarantinedDelivery::of(id, delivery);
+        self.no.push(id.0);
+        self.strict.push(delivery.strict.0.to_vec());
+        self.stored_at.push(micros(now));
+        self.received_at.push(time_column(entry.received_at));
+        self.source.push(source_column(entry.source));
+        self.verified_by.push(entry.verified_by.bits().into());
+        self.task_id
+            .push(entry.task_id.map(|id| id.as_str().to_owned()));
+        self.submit
+            .push(entry.submit.map(|submit| submit.bytes().to_vec()));
+        let suffix = entry.suffix.map(|suffix| word_column(&suffix.to_string()));
+        self.suffix.push(suffix);
+        self.reason.push(prose_column(&entry.reason));
+        self.raw.push(Raw::of(&Some(entry.raw)));
     }
 }
 
@@ -136,8 +140,7 @@ pub(crate) async fn page(
     let after = after.map_or(i64::MIN, |after| after.0);
     // One more shows whether the list continues.
     let limit = i64::from(entries_max) + 1;
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&after, Type::INT8), (&limit, Type::INT8)];
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&after, Type::INT8), (&limit, Type::INT8)];
     let rows = session.query(PAGE, &parameters).await?;
     let entries: Result<Vec<_>, _> = rows.iter().map(read).collect();
     Ok(Page::first_of(entries?, entries_max, |entry| entry.id))

@@ -32,11 +32,15 @@ pub(crate) enum Tried<T> {
     /// It was rolled back because the server's clock was set.
     ClockMoved,
     /// It was rolled back because another transaction holds something that it needs.
-    Busy(T),
+    Busy,
 }
 
 /// Reads the time in the first column of the first row, and checks it.
-pub(crate) fn time(clock: &StoreClock, rows: &[Row], sent: Duration) -> Result<Option<Duration>, Error> {
+pub(crate) fn time(
+    clock: &StoreClock,
+    rows: &[Row],
+    sent: Duration,
+) -> Result<Option<Duration>, Error> {
     let row = rows.first().ok_or(Error::Damaged("`meta` has no row"))?;
     let time: Micros = row.try_get(0)?;
     Ok(clock.check(time, sent))

@@ -2,63 +2,20 @@
 //!
 //! The statements are sent together with the COMMIT, so that they cost one round trip.
 
-use std::error::Error as StdError;
 use std::pin::Pin;
 
-use bytes::{Bytes, BytesMut};
 use suno_callback::EventId;
 use suno_callback::rules::{StoredConflict, StoredEvent};
 use tokio_postgres::Row;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::columns::{
-    DONE, Micros, SUPERSEDED, micros, prose_column, product_column, source_column, state_columns,
+    DONE, Micros, SUPERSEDED, micros, product_column, prose_column, source_column, state_columns,
     time_column, word_column, worker_column,
 };
 use crate::connect::{Error, Session};
 use crate::load::{Former, Task, Tasks};
-
-/// A body as a parameter, without a copy of it.
-#[derive(Debug)]
-struct Raw(Bytes);
-
-impl Raw {
-    fn of(raw: &Option<Bytes>) -> Self {
-        Self(raw.clone().unwrap_or_default())
-    }
-}
-
-impl ToSql for Raw {
-    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        (&*self.0).to_sql(of, out)
-    }
-
-    fn accepts(of: &Type) -> bool {
-        <&[u8] as ToSql>::accepts(of)
-    }
-
-    to_sql_checked!();
-}
-
-/// The rows to insert, as one array for each column.
-macro_rules! table {
-    ($name:ident { $($column:ident: $of:ty = $type:ident,)* }) => {
-        #[derive(Debug, Default)]
-        struct $name {
-            $($column: Vec<$of>,)*
-        }
-
-        impl $name {
-            fn is_empty(&self) -> bool {
-                [$(self.$column.is_empty()),*].iter().all(|is_empty| *is_empty)
-            }
-
-            fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
-                vec![$((&self.$column as &(dyn ToSql + Sync), Type::$type)),*]
-            }
-        }
-    };
-}
+use crate::rows::{Raw, table};
 
 table!(EventRows {
     no: i64 = INT8_ARRAY,

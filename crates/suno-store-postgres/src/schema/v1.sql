@@ -169,3 +169,38 @@ CREATE INDEX expected_due ON {schema}.expected (due, no);
 
 -- The epochs of tickets for expected tasks, so that a ticket becomes void when its task is forgotten.
 CREATE SEQUENCE {schema}.epochs AS bigint;
+
+-- Settles the event of a claim in the transaction of a handler: 'settled', 'already_settled' or 'lost'.
+-- It locks the row of the claim in a mode in which the lease can be extended and nobody can claim the
+-- event, and inserts; what `accept` reads is not changed, so that no delivery waits for the handler.
+CREATE FUNCTION {schema}.settle_in_v1(event_no bigint, epoch bigint, worker bigint) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM {schema}.work w
+        WHERE w.event_no = settle_in_v1.event_no AND w.epoch = settle_in_v1.epoch
+            AND w.worker = settle_in_v1.worker AND w.state = 1
+        FOR KEY SHARE;
+    IF FOUND THEN
+        INSERT INTO {schema}.settled_in (event_no, epoch, worker)
+            VALUES (settle_in_v1.event_no, settle_in_v1.epoch, settle_in_v1.worker)
+            ON CONFLICT (event_no) DO NOTHING;
+        IF FOUND THEN
+            RETURN 'settled';
+        END IF;
+        RETURN 'already_settled';
+    END IF;
+    PERFORM FROM {schema}.past p
+        WHERE p.event_no = settle_in_v1.event_no AND p.epoch = settle_in_v1.epoch
+            AND p.worker = settle_in_v1.worker AND p.epoch > 0;
+    IF FOUND THEN
+        RETURN 'already_settled';
+    END IF;
+    PERFORM FROM {schema}.work w
+        WHERE w.event_no = settle_in_v1.event_no AND w.epoch = settle_in_v1.epoch
+            AND w.worker = settle_in_v1.worker AND w.epoch > 0;
+    IF FOUND THEN
+        RETURN 'already_settled';
+    END IF;
+    RETURN 'lost';
+END $$;

@@ -1,6 +1,8 @@
-//! Tests of the store against a server.
+//! The store on a server: `SUNO_TEST_POSTGRES_URL` says which one.
 
-#![allow(dead_code, reason = "more tests follow")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod database;
+mod contract;
 mod proxy;
+mod server;
+mod settling_in;

@@ -1,12 +1,5 @@
 //! Tests of the connections against a server. See `tests/it` for the server and the proxy.
 
-#[path = "../../../tests/it/database.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared with the integration tests"
-)]
-mod database;
 #[path = "../../../tests/it/proxy.rs"]
 #[allow(
     dead_code,
@@ -16,6 +9,7 @@ mod database;
 mod proxy;
 
 mod cutting;
+mod database;
 mod dropping;
 mod pooling;
 mod waking;

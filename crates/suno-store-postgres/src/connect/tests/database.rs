@@ -4,37 +4,38 @@ use std::io::Write as _;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use suno_store_postgres::PostgresConfig;
 use tokio_postgres::{Client, NoTls};
+
+use crate::PostgresConfig;
 
 /// The variable that names the server.
 const VARIABLE: &str = "SUNO_TEST_POSTGRES_URL";
 
 /// A schema of one test. It is dropped at the end, also if the test fails.
-pub struct Database {
+pub(super) struct Database {
     url: String,
-    pub schema: String,
+    pub(super) schema: String,
 }
 
 impl Database {
     /// Returns the database of a test, or nothing if there is no server: then the test is skipped,
     /// which is said once.
-    pub fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let url = url()?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let schema = format!("suno_test_{}_{count}", std::process::id());
+        let schema = format!("suno_unit_{}_{count}", std::process::id());
         Some(Self { url, schema })
     }
 
     /// The settings of a store in this schema.
-    pub fn config(&self) -> PostgresConfig {
+    pub(super) fn config(&self) -> PostgresConfig {
         let config = PostgresConfig::parse(&self.url).expect("the URL of the tests is valid");
         config.with_schema(&self.schema)
     }
 
     /// The address of the server.
-    pub fn server(&self) -> std::net::SocketAddr {
+    pub(super) fn server(&self) -> std::net::SocketAddr {
         use std::net::ToSocketAddrs as _;
         let driver: tokio_postgres::Config = self.url.parse().expect("a URL of the driver");
         let tokio_postgres::config::Host::Tcp(name) = &driver.get_hosts()[0] else {
@@ -46,7 +47,7 @@ impl Database {
     }
 
     /// The settings of a store that reaches the server by way of another address.
-    pub fn config_by(&self, address: std::net::SocketAddr) -> PostgresConfig {
+    pub(super) fn config_by(&self, address: std::net::SocketAddr) -> PostgresConfig {
         let driver: tokio_postgres::Config = self.url.parse().expect("a URL of the driver");
         let word = |name: &str, value: Option<&str>| match value {
             Some(value) => format!("{name}='{}' ", value.replace('\'', "\\'")),
@@ -66,7 +67,7 @@ impl Database {
     }
 
     /// A connection that has nothing to do with the store.
-    pub async fn client(&self) -> Client {
+    pub(super) async fn client(&self) -> Client {
         client(&self.url).await
     }
 }
@@ -94,7 +95,7 @@ impl Drop for Database {
 }
 
 /// Connects with the driver alone.
-pub async fn client(url: &str) -> Client {
+async fn client(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
@@ -109,7 +110,7 @@ fn url() -> Option<String> {
 }
 
 /// Says once, past the capture of the test harness, that tests were skipped.
-pub fn skipped(reason: &str) {
+fn skipped(reason: &str) {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         let line = format!("SKIPPED: tests of suno-store-postgres, because {reason}\n");
