@@ -25,6 +25,6 @@ mod transaction;
 mod write;
 
 pub use config::{ConfigError, PostgresConfig, Wake};
-pub use settle_in::settle_in;
+pub use settle_in::{settle_in, settle_in_parameters};
 pub use store::PostgresStore;
 pub use tokio_postgres;

@@ -68,7 +68,7 @@ impl Schemas {
 impl Bench for Schemas {
     async fn fresh(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
         self.shift.store(0, Ordering::SeqCst);
-        self.latest.lock().await.drop_now().await;
+        self.latest.lock().await.empty().await;
         self.open().await
     }
 

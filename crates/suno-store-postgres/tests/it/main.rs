@@ -2,5 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cluster;
 mod contract;
+mod outages;
+#[allow(dead_code, reason = "the unit tests use it, too")]
+mod proxy;
 mod server;
+mod settings;
+mod settling_in;
+mod tls;

@@ -32,6 +32,7 @@ max_connections = 60
 shared_buffers = 16MB
 wal_level = replica
 max_wal_senders = 4
+wal_retrieve_retry_interval = 200ms
 log_min_messages = warning
 ";
 

@@ -1,0 +1,285 @@
+//! A PostgreSQL cluster of the tests' own, for what the shared server must not be asked: TLS, passwords,
+//! a missing standby. It needs the server's programs, but no server.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use suno_store_postgres::tokio_postgres::{self, Client, NoTls};
+use tempfile::TempDir;
+
+/// How often a cluster is started: another process may have taken its port.
+const STARTS_MAX: u32 = 3;
+
+/// Who may connect. The first line that fits counts.
+const HBA: &str = "
+local   all         all                 trust
+hostssl certified   all   127.0.0.1/32  cert
+hostssl secured     suno  127.0.0.1/32  trust
+host    secured     all   127.0.0.1/32  reject
+host    all         suno  127.0.0.1/32  trust
+host    all         all   127.0.0.1/32  scram-sha-256
+";
+
+/// A running cluster. Its superuser is `suno`, who needs no password. It ends when it is dropped.
+pub(crate) struct Cluster {
+    folder: TempDir,
+    programs: PathBuf,
+    pub(crate) port: u16,
+}
+
+impl Cluster {
+    /// Returns the cluster that the tests of this process share, or nothing if the programs are not
+    /// installed, which is said once.
+    pub(crate) fn shared() -> Option<Arc<Self>> {
+        static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = shared.upgrade() {
+            return Some(cluster);
+        }
+        let cluster = Arc::new(Self::start()?);
+        *shared = Arc::downgrade(&cluster);
+        Some(cluster)
+    }
+
+    fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            skipped("initdb of PostgreSQL was not found");
+            return None;
+        };
+        let folder = tempfile::Builder::new()
+            .prefix("suno-pg")
+            .tempdir()
+            .unwrap();
+        let mut cluster = Self {
+            folder,
+            programs,
+            port: 0,
+        };
+        cluster.write_certificates();
+        cluster.give_away();
+        let data = cluster.data();
+        let data = data.to_str().unwrap();
+        let arguments = [
+            "-D",
+            data,
+            "-U",
+            "suno",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        ];
+        cluster.run("initdb", &arguments);
+        fs::write(cluster.data().join("pg_hba.conf"), HBA).unwrap();
+        for start in 1.. {
+            cluster.port = free_port();
+            cluster.configure();
+            cluster.give_away();
+            let log = cluster.path("log");
+            let arguments = [
+                "-D",
+                data,
+                "-l",
+                log.to_str().unwrap(),
+                "-w",
+                "-t",
+                "30",
+                "start",
+            ];
+            if cluster
+                .command("pg_ctl", &arguments)
+                .status()
+                .unwrap()
+                .success()
+            {
+                break;
+            }
+            assert!(
+                start < STARTS_MAX,
+                "{}",
+                fs::read_to_string(&log).unwrap_or_default()
+            );
+        }
+        cluster.sql(
+            "CREATE DATABASE secured; CREATE DATABASE certified; CREATE DATABASE replicated;
+             CREATE ROLE client LOGIN",
+        );
+        Some(cluster)
+    }
+
+    /// A file or folder beside the data: `ca.pem`, `client.pem`, `client.key`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The folder of the Unix socket.
+    pub(crate) fn socket(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs statements as the superuser, each in a transaction of its own.
+    pub(crate) fn sql(&self, sql: &str) {
+        let port = self.port.to_string();
+        let socket = self.socket().to_str().unwrap();
+        let mut arguments = vec![
+            "-h", socket, "-p", &port, "-U", "suno", "-d", "postgres", "-qX",
+        ];
+        arguments.extend(["-v", "ON_ERROR_STOP=1"]);
+        for one in sql.split(';').filter(|one| !one.trim().is_empty()) {
+            arguments.extend(["-c", one]);
+        }
+        self.run("psql", &arguments);
+    }
+
+    /// Connects as the superuser, without the store.
+    pub(crate) async fn client(&self, database: &str) -> Client {
+        let url = format!("postgres://suno@127.0.0.1:{}/{database}", self.port);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        client
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    fn configure(&self) {
+        let folder = self.folder.path().display();
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{folder}'\n\
+             max_connections = 40\nshared_buffers = 16MB\nfsync = on\n\
+             ssl = on\nssl_cert_file = '{folder}/server.pem'\nssl_key_file = '{folder}/server.key'\n\
+             ssl_ca_file = '{folder}/ca.pem'\npassword_encryption = 'scram-sha-256'\n\
+             synchronous_standby_names = 'absent'\nsynchronous_commit = local\n",
+            self.port
+        );
+        // The last value of a setting counts.
+        let path = self.data().join("postgresql.auto.conf");
+        fs::write(path, settings).unwrap();
+    }
+
+    /// Writes a certificate authority, a certificate for `localhost`, and one for the role `client`.
+    fn write_certificates(&self) {
+        let authority = authority();
+        fs::write(self.path("ca.pem"), authority.pem()).unwrap();
+        for (file, name) in [("server", "localhost"), ("client", "client")] {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, name);
+            let certificate = params.signed_by(&key, &authority).unwrap();
+            fs::write(self.path(&format!("{file}.pem")), certificate.pem()).unwrap();
+            let key_path = self.path(&format!("{file}.key"));
+            fs::write(&key_path, key.serialize_pem()).unwrap();
+            make_private(&key_path);
+        }
+    }
+
+    /// Gives all files to the user who may run a server: root may not.
+    fn give_away(&self) {
+        if is_root() {
+            let done = Command::new("chown")
+                .args(["-R", "postgres"])
+                .arg(self.folder.path())
+                .status();
+            assert!(done.unwrap().success());
+        }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let output = self
+            .command(program, arguments)
+            .stderr(Stdio::piped())
+            .output();
+        let output = output.unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program}: {stderr}");
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let program = self.programs.join(program);
+        let mut command = if is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let data = self.data();
+        let arguments = [
+            "-D",
+            data.to_str().unwrap(),
+            "-m",
+            "immediate",
+            "-w",
+            "stop",
+        ];
+        let _ = self.command("pg_ctl", &arguments).status();
+    }
+}
+
+/// Creates a certificate authority that only the tests know.
+pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// Lets only the owner read a file.
+pub(crate) fn make_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok();
+    let debian = versions.into_iter().flatten().flatten();
+    let debian = debian.map(|version| version.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let all = debian.chain(path);
+    { all }.find(|folder| folder.join("initdb").exists() && folder.join("pg_ctl").exists())
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    // The owner of a process is the owner of its folder in /proc.
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Says once, past the capture of the test harness, that tests were skipped.
+fn skipped(reason: &str) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let line = format!("SKIPPED: tests of TLS and passwords, because {reason}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    });
+}
