@@ -76,6 +76,9 @@ pub enum Part {
     /// A store that grows, for 'bench growth'
     #[command(hide = true)]
     BenchGrow(bench::Growing),
+    /// Receivers on one server, for 'bench shared'
+    #[command(hide = true)]
+    BenchShared(bench::Run),
     /// Provider to poll, for 'bench client'
     #[command(hide = true)]
     BenchProvider,
@@ -141,6 +144,7 @@ impl Part {
                 Self::BenchSubject { subject, dir } => bench::serve(subject, &dir).await,
                 Self::BenchLoad(load) => bench::send(load).await,
                 Self::BenchGrow(growing) => bench::grow(growing).await,
+                Self::BenchShared(run) => bench::measure_shared(run).await,
                 Self::BenchProvider => bench::provide().await,
                 Self::BenchAsk(asking) => bench::ask(asking).await,
                 Self::InstructionsWork(work) => work.run().await,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use suno_callback::{EventFilter, EventRecord, IdempotencyStore, ListRequest};
-use suno_store_postgres::{PostgresConfig, PostgresStore};
+use suno_store_postgres::{PostgresConfig, PostgresStore, Wake};
 use suno_store_sqlite::SqliteStore;
 use suno_testkit::postgres::{TestSchema, URL_VARIABLE};
 
@@ -43,6 +43,29 @@ impl StorePlace {
             Place::File(file) => Some(file),
             Place::Schema { .. } => None,
         }
+    }
+
+    /// Returns the URL of the server.
+    pub(crate) fn url(&self) -> Result<&str> {
+        match &self.0 {
+            Place::File(_) => bail!("a file has no URL"),
+            Place::Schema { url, .. } => Ok(url),
+        }
+    }
+
+    /// Returns the name of the schema.
+    pub(crate) fn schema_name(&self) -> Result<&str> {
+        match &self.0 {
+            Place::File(_) => bail!("a file has no schema"),
+            Place::Schema { name, .. } => Ok(name),
+        }
+    }
+
+    /// Opens a store on a server whose processes wake each other in this way.
+    pub(crate) async fn open_shared(&self, wake: Wake) -> Result<PostgresStore> {
+        let config = PostgresConfig::parse(self.url()?)?;
+        let config = config.with_schema(self.schema_name()?).with_wake(wake);
+        Ok(PostgresStore::connect(config).await?)
     }
 
     pub(crate) async fn open(&self) -> Result<Arc<dyn IdempotencyStore>> {
