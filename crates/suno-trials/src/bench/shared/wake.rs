@@ -1,5 +1,6 @@
 //! How soon an event is handled that another instance of the store has accepted, on an idle system.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -28,7 +29,7 @@ pub(super) async fn measure(run: &Run) -> Result<Figures> {
         let told = tell.send(Instant::now());
         async move { told.map_err(|_| HandlerError::give_up("nobody listens")) }
     });
-    let dispatching = Dispatcher::new(Inbox::start(handling), handler).start();
+    let dispatching = Dispatcher::new(Inbox::start(Arc::new(handling)), handler).start();
     let mut latencies = histogram()?;
     let begun = Instant::now();
     while begun.elapsed() < run.duration() {
