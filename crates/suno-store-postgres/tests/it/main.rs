@@ -4,6 +4,7 @@
 
 mod cluster;
 mod contract;
+mod cutting;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;
 mod server;
