@@ -9,6 +9,7 @@ mod measuring;
 mod pooler;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;
+mod restarting;
 mod server;
 mod settings;
 mod settling_in;
