@@ -11,6 +11,9 @@ mod values;
 use std::fmt;
 use std::path::PathBuf;
 
+use suno_callback::StoreError;
+
+use crate::connect::Connections;
 pub use error::ConfigError;
 pub(crate) use password::{PasswordSource, Secret};
 pub(crate) use settings::{
@@ -177,6 +180,16 @@ impl PostgresConfig {
     pub fn with_connections(mut self, connections: usize) -> Self {
         self.connections = connections.clamp(1, CONNECTIONS_MAX);
         self
+    }
+
+    /// Opens one connection, checks that the server can be written to, and closes it. Creates nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the settings are wrong, or no host accepts the connection. Its source
+    /// says which of them and why.
+    pub async fn check_connection(&self) -> Result<(), StoreError> {
+        Connections::check(self).await
     }
 
     /// Checks what the `with_…` methods were given.

@@ -6,9 +6,11 @@ mod error;
 mod pool;
 mod session;
 mod sqlstate;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod tls;
-mod wake;
+mod waking;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,14 +29,30 @@ use dial::Dialer;
 use pool::Manager;
 use sqlstate::Action;
 use texts::Texts;
-use wake::Wakes;
+use waking::Wakes;
 
-/// For how long an operation waits for a free connection.
-const POOL_WAIT: Duration = Duration::from_secs(2);
 /// How often an operation is repeated after deadlocks and serialisation failures.
 const REPEATS_MAX: u32 = 5;
 /// The longest pause before the first of these repetitions. It doubles with each.
 const REPEAT_PAUSE: Duration = Duration::from_millis(4);
+
+/// Times of the pool.
+#[derive(Debug, Clone, Copy)]
+struct Timings {
+    /// For how long an operation waits for a free connection.
+    pool_wait: Duration,
+    /// For how long a connection may be idle before it is checked.
+    idle_unchecked_max: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            pool_wait: Duration::from_secs(2),
+            idle_unchecked_max: Duration::from_secs(5),
+        }
+    }
+}
 
 /// The connections of one store. Clones are the same connections.
 #[derive(Debug, Clone)]
@@ -62,25 +80,32 @@ struct Repetitions {
 impl Connections {
     /// Opens the pool and one connection, so that wrong settings are found at once.
     pub(crate) async fn open(config: &PostgresConfig) -> Result<Self, StoreError> {
+        Self::open_with(config, Timings::default()).await
+    }
+
+    async fn open_with(config: &PostgresConfig, timings: Timings) -> Result<Self, StoreError> {
         config.check()?;
         let dialer = Arc::new(Dialer::new(config));
-        let pool = Pool::builder(Manager::new(Arc::clone(&dialer)))
-            .max_size(config.connections)
-            .timeouts(Timeouts {
-                wait: Some(POOL_WAIT),
-                create: Some(dialer.limit()),
-                // The manager bounds it.
-                recycle: None,
-            })
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|_| Error::Unavailable("the pool of connections cannot be built"))?;
+        let pool = Pool::builder(Manager::new(
+            Arc::clone(&dialer),
+            timings.idle_unchecked_max,
+        ))
+        .max_size(config.connections)
+        .timeouts(Timeouts {
+            wait: Some(timings.pool_wait),
+            create: Some(dialer.limit()),
+            // The manager bounds it.
+            recycle: None,
+        })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|_| Error::Unavailable("the pool of connections cannot be built"))?;
         let connections = Self {
             inner: Arc::new(Inner {
                 pool,
                 texts: Arc::new(Texts::new(&config.schema)),
                 uses_names: config.named_statements,
-                wakes: Wakes::default(),
+                wakes: Wakes::start(config.wake, &config.schema, &dialer),
             }),
         };
         connections.session().await?.set_clean();
@@ -162,6 +187,13 @@ impl Connections {
     /// Returns when there may be something to claim, or after `at_most`.
     pub(crate) async fn wait(&self, at_most: Duration) {
         self.inner.wakes.wait(at_most).await;
+    }
+
+    /// Opens a connection outside of the pool, and closes it.
+    pub(crate) async fn check(config: &PostgresConfig) -> Result<(), StoreError> {
+        config.check()?;
+        drop(Dialer::new(config).open("").await?);
+        Ok(())
     }
 
     async fn session(&self) -> Result<Session, Error> {

@@ -11,8 +11,6 @@ use super::connection::{Connection, Seen};
 use super::dial::Dialer;
 use super::error::Error;
 
-/// For how long a connection may be idle before it is checked: half-open ones look like good ones.
-const IDLE_UNCHECKED_MAX: Duration = Duration::from_secs(5);
 /// For how long a check may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
@@ -20,6 +18,9 @@ const CHECK_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Manager {
     dialer: Arc<Dialer>,
+    /// For how long a connection may be idle before it is checked: half-open ones look like good
+    /// ones.
+    idle_unchecked_max: Duration,
     /// Grows when the server was replaced or restarted: older connections are closed.
     servers: AtomicU64,
     /// Grows when a connection did not answer: the others are checked before they are used.
@@ -29,9 +30,10 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    pub(super) fn new(dialer: Arc<Dialer>) -> Self {
+    pub(super) fn new(dialer: Arc<Dialer>, idle_unchecked_max: Duration) -> Self {
         Self {
             dialer,
+            idle_unchecked_max,
             servers: AtomicU64::new(0),
             suspicions: AtomicU64::new(0),
             schemas: AtomicU64::new(0),
@@ -93,7 +95,7 @@ impl managed::Manager for Manager {
             return Err(RecycleError::message("the connection has ended"));
         }
         let is_suspect = connection.seen.suspicions != now.suspicions;
-        if is_suspect || metrics.last_used() > IDLE_UNCHECKED_MAX {
+        if is_suspect || metrics.last_used() > self.idle_unchecked_max {
             let answer = timeout(CHECK_LIMIT, connection.client.check_connection()).await;
             if !matches!(answer, Ok(Ok(()))) {
                 // The rest of the pool is probably cut off, too. Checking all of it would take

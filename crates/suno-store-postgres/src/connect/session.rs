@@ -126,8 +126,9 @@ impl Session {
             .store(true, Ordering::Release);
         let text = self.loan.texts.replace(sql);
         let result = self.connection()?.client.batch_execute(&text).await;
-        if result.is_err() {
-            self.loan.has_failed.store(true, Ordering::Release);
+        if result.is_err() || rolls_back {
+            let has_failed = result.is_err();
+            self.loan.has_failed.store(has_failed, Ordering::Release);
         }
         Ok(result?)
     }

@@ -2,7 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cluster;
 mod contract;
+mod cutting;
 mod measuring;
+mod pooler;
+#[allow(dead_code, reason = "the unit tests use it, too")]
+mod proxy;
+mod restarting;
 mod server;
+mod settings;
 mod settling_in;
+mod standby;
+mod tls;
