@@ -14,6 +14,8 @@ mod intents;
 mod ledger;
 mod load;
 mod operations;
+mod plain;
+mod plain_claim;
 mod purge;
 mod quarantine;
 mod requests;

@@ -14,12 +14,16 @@ use suno_callback::{
 use suno_types::{Stage, TaskId};
 use tokio::time::Instant;
 
+use crate::claim::Asked;
 use crate::clock::{self, StoreClock};
 use crate::connect::{Connections, Error, Session};
+use crate::plain::Plain;
+use crate::plain_claim::{FirstReady, Settlements};
 use crate::requests::LastRequests;
 use crate::transaction::{LIMIT, Tried};
 use crate::{
-    PostgresConfig, accept, claim, extend, inspect, ledger, operations, purge, quarantine, schema,
+    PostgresConfig, accept, claim, extend, inspect, ledger, operations, plain_claim, purge,
+    quarantine, schema,
 };
 
 /// How many batches of deliveries are worth sending before the first is committed: while one waits for
@@ -50,6 +54,7 @@ pub(crate) struct Inner {
     connections: Connections,
     pub(crate) clock: StoreClock,
     requests: LastRequests,
+    pub(crate) first_ready: FirstReady,
     schema: String,
 }
 
@@ -91,6 +96,7 @@ impl PostgresStore {
             connections,
             clock,
             requests: LastRequests::default(),
+            first_ready: FirstReady::default(),
             schema: config.schema,
         };
         Ok(Self {
@@ -163,14 +169,35 @@ impl Inner {
     async fn claim(self: &Arc<Self>, request: &ClaimRequest) -> Result<Claims, StoreError> {
         let mut last = self.requests.of(request.worker).await;
         let asked = last.ask(request);
-        let claims = self
-            .run(|session, is_last_try| claim::claim(self, session, request, asked, is_last_try))
-            .await?;
+        let claims = match self.claim_plainly(request, asked).await? {
+            Some(claims) => claims,
+            None => {
+                self.first_ready.forget();
+                self.run(|session, is_last_try| {
+                    claim::claim(self, session, request, asked, is_last_try)
+                })
+                .await?
+            }
+        };
         last.answered(request);
         if !request.settlements.is_empty() {
             self.connections.notify();
         }
         Ok(claims)
+    }
+
+    async fn claim_plainly(
+        self: &Arc<Self>,
+        request: &ClaimRequest,
+        asked: Asked,
+    ) -> Result<Option<Claims>, StoreError> {
+        match Settlements::of(request) {
+            Some(settlements) if asked == Asked::New => {
+                let claim = |session, _| plain_claim::claim(self, session, request, &settlements);
+                self.run(claim).await
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn wait(self: &Arc<Self>, at_most: Duration) -> Result<(), StoreError> {
@@ -200,7 +227,14 @@ impl IdempotencyStore for PostgresStore {
             return Ok(Vec::new());
         }
         let inner = &self.inner;
+        if let Some(plain) = Plain::of(deliveries) {
+            let accept = |session, _| plain.accept(inner, session);
+            if let Some(accepted) = inner.run_and_wake(accept).await? {
+                return Ok(accepted);
+            }
+        }
         let accept = |session, _| accept::accept(inner, session, deliveries, None);
+        inner.first_ready.forget();
         Ok(inner.run_and_wake(accept).await?.unwrap_or_default())
     }
 
@@ -260,6 +294,7 @@ impl IdempotencyStore for PostgresStore {
         redrive: Redrive,
     ) -> StoreResult<Vec<RedriveResult>> {
         let inner = &self.inner;
+        inner.first_ready.forget();
         inner
             .run_and_wake(|session, _| operations::redrive(inner, session, events, redrive))
             .await
@@ -272,6 +307,7 @@ impl IdempotencyStore for PostgresStore {
     ) -> StoreResult<Option<Acceptance>> {
         let inner = &self.inner;
         let deliveries = std::slice::from_ref(delivery);
+        inner.first_ready.forget();
         let requeue = |session, _| accept::accept(inner, session, deliveries, Some(entry));
         let accepted = inner.run_and_wake(requeue).await?;
         Ok(accepted.and_then(|accepted| accepted.into_iter().next()))
@@ -279,6 +315,7 @@ impl IdempotencyStore for PostgresStore {
 
     async fn decide(&self, task_id: &TaskId, stage: &Stage) -> StoreResult<Decision> {
         let inner = &self.inner;
+        inner.first_ready.forget();
         inner
             .run_and_wake(|session, _| operations::decide(inner, session, task_id, stage))
             .await

@@ -4,10 +4,14 @@
 
 mod cluster;
 mod contract;
-mod outages;
+mod cutting;
+mod measuring;
+mod pooler;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;
+mod restarting;
 mod server;
 mod settings;
 mod settling_in;
+mod standby;
 mod tls;
