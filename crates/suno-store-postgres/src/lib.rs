@@ -14,6 +14,7 @@ mod intents;
 mod ledger;
 mod load;
 mod operations;
+mod plain;
 mod purge;
 mod quarantine;
 mod requests;

@@ -11,6 +11,10 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 pub(crate) struct Raw(Bytes);
 
 impl Raw {
+    pub(crate) fn new(raw: Bytes) -> Self {
+        Self(raw)
+    }
+
     pub(crate) fn of(raw: &Option<Bytes>) -> Self {
         Self(raw.clone().unwrap_or_default())
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::clock::{self, StoreClock};
 use crate::connect::{Connections, Error, Session};
+use crate::plain::Plain;
 use crate::requests::LastRequests;
 use crate::transaction::{LIMIT, Tried};
 use crate::{
@@ -197,6 +198,12 @@ impl IdempotencyStore for PostgresStore {
             return Ok(Vec::new());
         }
         let inner = &self.inner;
+        if let Some(plain) = Plain::of(deliveries) {
+            let accept = |session, _| plain.accept(inner, session);
+            if let Some(accepted) = inner.run_and_wake(accept).await? {
+                return Ok(accepted);
+            }
+        }
         let accept = |session, _| accept::accept(inner, session, deliveries, None);
         Ok(inner.run_and_wake(accept).await?.unwrap_or_default())
     }

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod contract;
+mod measuring;
 mod outages;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;

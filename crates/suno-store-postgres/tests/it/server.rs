@@ -74,20 +74,20 @@ impl Schema {
                      EXECUTE format('LOCK TABLE {schema}.%I', name);
                      EXECUTE format('DELETE FROM {schema}.%I', name);
                  END LOOP;
-                 IF name IS NOT NULL THEN
-                     UPDATE {schema}.meta SET clock_offset = 0, seen = 0;
-                     UPDATE {schema}.mark SET through = 0;
-                 END IF;
+                 UPDATE {schema}.meta SET clock_offset = 0, seen = 0;
+                 UPDATE {schema}.mark SET through = 0;
              END $$",
         )
         .await;
-        if self
-            .number("SELECT count(*) FROM pg_namespace WHERE nspname = '{schema}'")
-            .await
-            > 0
-        {
-            self.shift_clock(0).await;
-        }
+    }
+
+    /// Shows the store a server's clock that stands still at a time.
+    pub(crate) async fn stop_clock(&self, micros: i64) {
+        self.run(&format!(
+            "CREATE OR REPLACE FUNCTION {{schema}}.wall() RETURNS bigint LANGUAGE sql VOLATILE AS
+             $$ SELECT {micros}::bigint $$"
+        ))
+        .await;
     }
 
     pub(crate) async fn drop_now(&self) {
