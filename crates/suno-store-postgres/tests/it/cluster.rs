@@ -61,7 +61,7 @@ impl Cluster {
             port: 0,
         };
         cluster.write_certificates();
-        cluster.give_away();
+        give_to_server(cluster.folder.path());
         let data = cluster.data();
         let data = data.to_str().unwrap();
         let arguments = [
@@ -81,7 +81,7 @@ impl Cluster {
         for start in 1.. {
             cluster.port = free_port();
             cluster.configure();
-            cluster.give_away();
+            give_to_server(cluster.folder.path());
             let log = cluster.path("log");
             let arguments = [
                 "-D",
@@ -186,17 +186,6 @@ impl Cluster {
         }
     }
 
-    /// Gives all files to the user who may run a server: root may not.
-    fn give_away(&self) {
-        if is_root() {
-            let done = Command::new("chown")
-                .args(["-R", "postgres"])
-                .arg(self.folder.path())
-                .status();
-            assert!(done.unwrap().success());
-        }
-    }
-
     fn run(&self, program: &str, arguments: &[&str]) {
         let output = self
             .command(program, arguments)
@@ -248,6 +237,17 @@ pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
+/// Gives files to the user who may run a server: root may not.
+pub(crate) fn give_to_server(folder: &Path) {
+    if is_root() {
+        let done = Command::new("chown")
+            .args(["-R", "postgres"])
+            .arg(folder)
+            .status();
+        assert!(done.unwrap().success());
+    }
+}
+
 /// Lets only the owner read a file.
 pub(crate) fn make_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -264,7 +264,7 @@ fn programs() -> Option<PathBuf> {
     { all }.find(|folder| folder.join("initdb").exists() && folder.join("pg_ctl").exists())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     // The owner of a process is the owner of its folder in /proc.
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)

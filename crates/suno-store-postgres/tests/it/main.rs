@@ -4,11 +4,14 @@
 
 mod cluster;
 mod contract;
+mod cutting;
 mod measuring;
 mod outages;
+mod pooler;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;
 mod server;
 mod settings;
 mod settling_in;
+mod standby;
 mod tls;

@@ -14,13 +14,13 @@ use tokio::task::JoinHandle;
 
 /// Who sends a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
+pub(crate) enum Sender {
     Client,
     Server,
 }
 
 /// The proxy. It ends when it is dropped, with all of its connections.
-pub struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     control: Arc<Mutex<Control>>,
     task: JoinHandle<()>,
@@ -40,7 +40,7 @@ struct Control {
 }
 
 impl Proxy {
-    pub async fn start(server: SocketAddr) -> Self {
+    pub(crate) async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let control = Arc::new(Mutex::new(Control::default()));
@@ -69,30 +69,30 @@ impl Proxy {
         }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Counts messages from now on, without a fault.
-    pub fn watch(&self) {
+    pub(crate) fn watch(&self) {
         let mut control = self.control.lock().unwrap();
         control.counts = [0; 2];
         control.cut = None;
     }
 
     /// Returns how many messages were sent since the last command.
-    pub fn count(&self, sender: Sender) -> usize {
+    pub(crate) fn count(&self, sender: Sender) -> usize {
         self.control.lock().unwrap().counts[sender as usize]
     }
 
     /// Returns how many connections were opened.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.control.lock().unwrap().connections
     }
 
     /// Forwards this many messages of `sender` from now on, then closes that connection. With 0, the
     /// next message is lost. Only once.
-    pub fn cut_after(&self, sender: Sender, messages: usize) {
+    pub(crate) fn cut_after(&self, sender: Sender, messages: usize) {
         let mut control = self.control.lock().unwrap();
         control.counts = [0; 2];
         control.cut = Some((sender, messages));
@@ -100,24 +100,24 @@ impl Proxy {
     }
 
     /// Returns how many connections were cut since the command to cut.
-    pub fn cuts(&self) -> usize {
+    pub(crate) fn cuts(&self) -> usize {
         self.control.lock().unwrap().cuts
     }
 
     /// Forwards nothing more on the connections that exist. New ones work.
-    pub fn swallow_existing(&self) {
+    pub(crate) fn swallow_existing(&self) {
         let mut control = self.control.lock().unwrap();
         control.swallowed = control.connections;
     }
 
     /// Forwards nothing on any connection, until it is called with false.
-    pub fn swallow_all(&self, all: bool) {
+    pub(crate) fn swallow_all(&self, all: bool) {
         let mut control = self.control.lock().unwrap();
         control.swallowed = if all { usize::MAX } else { control.connections };
     }
 
     /// Waits before it forwards a message.
-    pub fn delay(&self, delay: Duration) {
+    pub(crate) fn delay(&self, delay: Duration) {
         self.control.lock().unwrap().delay = delay;
     }
 }
@@ -204,8 +204,8 @@ async fn read(from: &mut (impl AsyncRead + Unpin), has_type: bool) -> io::Result
     let header = 4 + usize::from(has_type);
     let mut message = vec![0; header];
     from.read_exact(&mut message).await?;
-    let length: [u8; 4] = message[header - 4..].try_into().expect("four bytes");
-    let length = u32::from_be_bytes(length) as usize;
+    let length = &message[header - 4..];
+    let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
     assert!(
         (4..=1 << 26).contains(&length),
         "not a message of PostgreSQL"
