@@ -6,6 +6,7 @@ mod cluster;
 mod contract;
 mod cutting;
 mod measuring;
+mod outages;
 mod pooler;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;

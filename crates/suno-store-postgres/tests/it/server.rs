@@ -11,11 +11,7 @@ static SCHEMAS: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the URL of the server, or says that the test is skipped.
 pub(crate) fn url() -> Option<String> {
-    let url = std::env::var("SUNO_TEST_POSTGRES_URL").ok();
-    if url.is_none() {
-        eprintln!("skipped: SUNO_TEST_POSTGRES_URL is not set");
-    }
-    url
+    suno_testkit::postgres::url_or_skip()
 }
 
 /// A schema that is dropped at the end of the test.
