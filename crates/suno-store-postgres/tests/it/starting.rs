@@ -89,7 +89,6 @@ async fn settings_of_the_role_or_the_database_change_nothing() {
     let settings = [
         "default_transaction_isolation = serializable",
         "default_transaction_isolation = 'repeatable read'",
-        "default_transaction_read_only = on",
         "timezone = 'Pacific/Kiritimati'",
         "bytea_output = escape",
         "DateStyle = German",
@@ -131,6 +130,13 @@ async fn settings_of_the_role_or_the_database_change_nothing() {
         store.claim(&request).await.unwrap();
     }
     schema.run(&format!("DROP SCHEMA {evil} CASCADE")).await;
+    let url = schema
+        .role_with(&["default_transaction_read_only = on"])
+        .await;
+    let config = PostgresConfig::parse(&url).unwrap();
+    let err = PostgresStore::connect(config).await.unwrap_err();
+    let cause = std::error::Error::source(&err).unwrap().to_string();
+    assert!(cause.contains("default_transaction_read_only"), "{cause}");
     schema.drop_role().await;
 }
 
