@@ -18,6 +18,7 @@ const START: i64 = 1_800_000_000_000_000;
 /// Makes an empty schema for each case.
 struct Schemas {
     latest: Mutex<Schema>,
+    url: String,
     /// Stands still like the clock of the server, until both are moved.
     clock: ManualClock,
     /// The time of the server's clock.
@@ -28,10 +29,12 @@ struct Schemas {
 impl Schemas {
     async fn new(set: fn(PostgresConfig) -> PostgresConfig) -> Option<Self> {
         let schema = Schema::new().await?;
-        // The cases use one schema, since making it takes longer than most of them.
-        drop(schema.store().await);
+        // The cases use one schema, since making it takes longer than most of them, and do not wait for
+        // the disk.
+        let url = schema.role_with(&["synchronous_commit = off"]).await;
         Some(Self {
             latest: Mutex::new(schema),
+            url,
             clock: ManualClock::new(),
             time: AtomicI64::new(START),
             set,
@@ -39,7 +42,9 @@ impl Schemas {
     }
 
     async fn open(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
-        let config = (self.set)(self.latest.lock().await.config());
+        let config = PostgresConfig::parse(&self.url)?;
+        let config = config.with_schema(&*self.latest.lock().await.name);
+        let config = (self.set)(config.with_connections(4));
         let store = PostgresStore::connect_with_clock(config, self.clock.clone()).await?;
         Ok(Arc::new(store))
     }
@@ -103,5 +108,7 @@ async fn the_store_keeps_the_contract() {
     let Some(schemas) = Schemas::new(|config| config).await else {
         return;
     };
-    expect_kept(&check(&schemas).await);
+    let report = check(&schemas).await;
+    schemas.latest.lock().await.drop_role().await;
+    expect_kept(&report);
 }
