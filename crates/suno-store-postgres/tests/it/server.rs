@@ -139,7 +139,8 @@ impl Drop for Schema {
                 let client = connect(&url).await;
                 let sql = format!(
                     "SET client_min_messages = warning; SET lock_timeout = '5s';
-                     DROP SCHEMA IF EXISTS {name} CASCADE"
+                     DROP SCHEMA IF EXISTS {name} CASCADE;
+                     DROP ROLE IF EXISTS {name}_role"
                 );
                 let _ = client.batch_execute(&sql).await;
             });
