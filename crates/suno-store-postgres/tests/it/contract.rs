@@ -18,6 +18,7 @@ const START: i64 = 1_800_000_000_000_000;
 /// Makes an empty schema for each case.
 pub(crate) struct Schemas {
     latest: Mutex<Schema>,
+    url: String,
     /// Stands still like the clock of the server, until both are moved.
     clock: ManualClock,
     /// The time of the server's clock.
@@ -31,10 +32,12 @@ impl Schemas {
         schema: Schema,
         set: impl Fn(PostgresConfig) -> PostgresConfig + Send + Sync + 'static,
     ) -> Self {
-        // The cases use one schema, since making it takes longer than most of them.
-        drop(schema.store().await);
+        // The cases use one schema, since making it takes longer than most of them, and do not wait for
+        // the disk.
+        let url = schema.role_with(&["synchronous_commit = off"]).await;
         Self {
             latest: Mutex::new(schema),
+            url,
             clock: ManualClock::new(),
             time: AtomicI64::new(START),
             set: Box::new(set),
@@ -42,7 +45,9 @@ impl Schemas {
     }
 
     async fn open(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
-        let config = (self.set)(self.latest.lock().await.config());
+        let config = PostgresConfig::parse(&self.url)?;
+        let config = config.with_schema(&*self.latest.lock().await.name);
+        let config = (self.set)(config.with_connections(4));
         let store = PostgresStore::connect_with_clock(config, self.clock.clone()).await?;
         Ok(Arc::new(store))
     }

@@ -5,6 +5,7 @@
 mod cluster;
 mod contract;
 mod cutting;
+mod many;
 mod measuring;
 mod pooler;
 #[allow(dead_code, reason = "the unit tests use it, too")]
@@ -14,4 +15,5 @@ mod server;
 mod settings;
 mod settling_in;
 mod standby;
+mod starting;
 mod tls;
