@@ -18,7 +18,7 @@ CREATE FUNCTION {schema}.claim_v1(
     suffix text, submit bytea, reference text, task_kind text, raw bytea
 ) LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog SET enable_seqscan = off SET enable_hashjoin = off
-SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan SET jit = off SET lock_timeout = '3s' AS $$
 #variable_conflict use_column
 DECLARE
     moment bigint := {schema}.clock();

@@ -5,6 +5,7 @@
 mod cluster;
 mod contract;
 mod cutting;
+mod many;
 mod measuring;
 mod outages;
 mod pooler;
@@ -15,4 +16,5 @@ mod server;
 mod settings;
 mod settling_in;
 mod standby;
+mod starting;
 mod tls;

@@ -1,5 +1,7 @@
 //! The server for the tests: `SUNO_TEST_POSTGRES_URL`, and a schema for each test.
 
+use std::io::Write;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -9,9 +11,20 @@ use suno_store_postgres::{PostgresConfig, PostgresStore};
 
 static SCHEMAS: AtomicU64 = AtomicU64::new(0);
 
-/// Returns the URL of the server, or says that the test is skipped.
+static SKIPPED: Once = Once::new();
+
+/// Returns the URL of the server, or says once that tests are skipped.
 pub(crate) fn url() -> Option<String> {
-    suno_testkit::postgres::url_or_skip()
+    let url = std::env::var("SUNO_TEST_POSTGRES_URL").ok();
+    if url.is_none() {
+        // The output of tests that pass is not shown, except for what is written past the macros.
+        SKIPPED.call_once(|| {
+            let says =
+                b"SKIPPED: the tests with a server, because SUNO_TEST_POSTGRES_URL is not set\n";
+            std::io::stderr().write_all(says).unwrap();
+        });
+    }
+    url
 }
 
 /// A schema that is dropped at the end of the test.
@@ -65,6 +78,25 @@ impl Schema {
         .await;
     }
 
+    /// Creates a role with settings, and returns a URL with it. The schema belongs to another one, so
+    /// that the role can be dropped by [`Self::drop_role`].
+    pub(crate) async fn role_with(&self, settings: &[&str]) -> String {
+        drop(self.store().await);
+        self.drop_role().await;
+        self.run("CREATE ROLE {schema}_role SUPERUSER LOGIN").await;
+        for setting in settings {
+            self.run(&format!("ALTER ROLE {{schema}}_role SET {setting}"))
+                .await;
+        }
+        self.url
+            .replace("//root@", &format!("//{}_role@", self.name))
+    }
+
+    pub(crate) async fn drop_role(&self) {
+        let sql = "SET client_min_messages = warning; DROP ROLE IF EXISTS {schema}_role";
+        self.run(sql).await;
+    }
+
     /// Removes everything that a store has written, which is faster than a new schema.
     pub(crate) async fn empty(&self) {
         self.run(
@@ -107,7 +139,8 @@ impl Drop for Schema {
                 let client = connect(&url).await;
                 let sql = format!(
                     "SET client_min_messages = warning; SET lock_timeout = '5s';
-                     DROP SCHEMA IF EXISTS {name} CASCADE"
+                     DROP SCHEMA IF EXISTS {name} CASCADE;
+                     DROP ROLE IF EXISTS {name}_role"
                 );
                 let _ = client.batch_execute(&sql).await;
             });

@@ -207,6 +207,39 @@ async fn the_settings_of_the_database_do_not_change_the_store() {
     );
 }
 
+/// Fault case 7: the connection leads to a server that is no longer the primary.
+#[tokio::test]
+async fn a_connection_that_has_become_read_only_is_replaced_with_all_others() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    create_table(&database).await;
+    let connections = open(alone(database.config()).with_connections(2)).await;
+    // Two connections, of which one is idle during the operation.
+    let both = [connections.session().await, connections.session().await];
+    both.map(|session| session.unwrap().set_clean());
+    let mut pids = Vec::new();
+    for _ in 0..2 {
+        pids.push(pid(&connections).await);
+    }
+    assert_ne!(pids[0], pids[1]);
+    let tries = std::sync::atomic::AtomicU32::new(0);
+    let tries = &tries;
+    let last = connections
+        .with(LIMIT, |session| async move {
+            if tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+                session.batch("BEGIN READ ONLY").await?;
+            }
+            let sql = "INSERT INTO {schema}.numbers VALUES (1) RETURNING pg_backend_pid()";
+            let rows = session.query(sql, &[]).await?;
+            Ok(rows[0].try_get::<_, i32>(0)?)
+        })
+        .await
+        .unwrap();
+    assert_eq!(tries.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert!(!pids.contains(&last), "an old connection was used again");
+}
+
 #[tokio::test]
 async fn a_read_only_server_is_refused_unless_any_is_good() {
     let Some(database) = Database::new() else {
