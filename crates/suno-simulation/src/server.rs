@@ -1,0 +1,237 @@
+//! A store in PostgreSQL in a world with simulated time: a real server with real connections, whose
+//! clock is the world's.
+//!
+//! Connections need time that passes by itself, so they live on a runtime of their own. An operation
+//! takes no simulated time: the world stands still until the server has answered.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use suno_callback::*;
+use suno_store_postgres::tokio_postgres::{Client, NoTls, connect};
+use suno_store_postgres::{PostgresConfig, PostgresStore, Wake};
+use suno_testkit::postgres::TestSchema;
+use suno_types::{Stage, TaskId};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use crate::clock::START_MS;
+
+/// The connections of a process.
+const CONNECTIONS: usize = 3;
+/// The latest real time within an operation at which its connections are ended.
+const SEVERED_WITHIN_MICROS: u64 = 4_000;
+
+/// The server's clock in a table, which the world sets before each operation.
+const CLOCK: &str = "
+    CREATE TABLE {schema}.simulated (now bigint NOT NULL);
+    INSERT INTO {schema}.simulated VALUES (0);
+    CREATE OR REPLACE FUNCTION {schema}.wall() RETURNS bigint LANGUAGE sql VOLATILE AS
+        $$ SELECT now FROM {schema}.simulated $$;
+    UPDATE {schema}.meta SET clock_offset = 0, seen = 0;";
+
+/// A schema on a server.
+pub(crate) struct Server {
+    runtime: Option<Runtime>,
+    schema: TestSchema,
+    url: String,
+    /// The connection that sets the clock.
+    control: Arc<Client>,
+    start: Instant,
+    clock: ServerClock,
+    changed: Arc<Notify>,
+}
+
+impl Server {
+    /// Makes a schema that is dropped with it.
+    pub(crate) fn start(url: &str) -> Result<Self, StoreError> {
+        let schema = TestSchema::new(url);
+        let begin = if url.contains('?') { '&' } else { '?' };
+        let url = format!("{url}{begin}application_name={}", schema.name());
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(unavailable)?;
+        let control = schema.url().to_owned();
+        let control = wait_for(&runtime, async move { connect(&control, NoTls).await });
+        let (control, connection) = control?.map_err(unavailable)?;
+        runtime.spawn(connection);
+        let server = Self {
+            runtime: Some(runtime),
+            url,
+            control: Arc::new(control),
+            start: Instant::now(),
+            clock: ServerClock::default(),
+            changed: Arc::default(),
+            schema,
+        };
+        // The first store makes the schema by the server's own clock, which nothing has used then.
+        drop(server.connect()?);
+        server.schema.sql(CLOCK).map_err(unavailable)?;
+        Ok(server)
+    }
+
+    /// Opens the store as another process does.
+    pub(crate) fn open(self: &Arc<Self>) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
+        let store = self.connect()?;
+        let server = self.clone();
+        Ok(Arc::new(ServerStore { store, server }))
+    }
+
+    /// Ends the connections of all stores, at a random moment within the next operation.
+    pub(crate) fn sever(&self, dice: u64) {
+        let after = Duration::from_micros(dice % SEVERED_WITHIN_MICROS);
+        let (control, name) = (self.control.clone(), self.schema.name().to_owned());
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(async move {
+                sleep(after).await;
+                let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                           WHERE application_name = $1";
+                let _ = control.query(end, &[&name]).await;
+            });
+        }
+    }
+
+    fn connect(&self) -> Result<PostgresStore, StoreError> {
+        let config = PostgresConfig::parse(&self.url)?
+            .with_schema(self.schema.name())
+            .with_connections(CONNECTIONS)
+            .with_wake(Wake::Poll);
+        let clock = self.clock.clone();
+        self.run(PostgresStore::connect_with_clock(config, clock))?
+    }
+
+    /// Sets the clock, and carries an operation out.
+    fn run<T: Send + 'static>(
+        &self,
+        act: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let elapsed = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let now = START_MS * 1_000 + elapsed;
+        self.clock.0.store(now, Ordering::SeqCst);
+        let set = format!("UPDATE {}.simulated SET now = {now}", self.schema.name());
+        let control = self.control.clone();
+        let runtime = self
+            .runtime
+            .as_ref()
+            .ok_or_else(|| unavailable("it has ended"))?;
+        wait_for(runtime, async move {
+            // Before the table is there, the server's own clock counts.
+            let _ = control.batch_execute(&set).await;
+            act.await
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be dropped within the world's runtime, which must not wait.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.schema.name())
+    }
+}
+
+/// Runs a future on another runtime while this thread waits.
+fn wait_for<T: Send + 'static>(
+    runtime: &Runtime,
+    act: impl Future<Output = T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (done, result) = mpsc::channel();
+    runtime.spawn(async move {
+        let _ = done.send(act.await);
+    });
+    result.recv().map_err(unavailable)
+}
+
+fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable).with_source(source)
+}
+
+/// The time of the world, for threads that do not live in it.
+#[derive(Debug, Clone, Default)]
+struct ServerClock(Arc<AtomicU64>);
+
+impl Clock for ServerClock {
+    fn now(&self) -> Timestamp {
+        let micros = i64::try_from(self.0.load(Ordering::SeqCst)).unwrap_or(i64::MAX);
+        Timestamp::from_microsecond(micros).unwrap_or_default()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The store of one process.
+#[derive(Debug)]
+struct ServerStore {
+    store: PostgresStore,
+    server: Arc<Server>,
+}
+
+/// Implements the store by operations during which the world stands still. All but `wait`.
+macro_rules! operations {
+    ($($name:ident(
+        $($value:ident: $v:ty,)* $(&$reference:ident: $r:ty,)* $(*$last:ident: $l:ty,)?
+    ) -> $out:ty;)*) => {
+        #[async_trait]
+        impl IdempotencyStore for ServerStore {
+            $(
+                async fn $name(
+                    &self, $($value: $v,)* $($reference: &$r,)* $($last: $l,)?
+                ) -> Result<$out, StoreError> {
+                    let store = self.store.clone();
+                    $(let $reference = $reference.to_owned();)*
+                    let done = self.server.run(async move {
+                        store.$name($($value,)* $(&$reference,)* $($last,)?).await
+                    });
+                    self.server.changed.notify_waiters();
+                    done?
+                }
+            )*
+
+            /// Any operation may have made something ready; a time is known to the caller.
+            async fn wait(&self, at_most: Duration) -> Result<(), StoreError> {
+                tokio::select! {
+                    () = self.server.changed.notified() => {}
+                    () = sleep(at_most) => {}
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+operations! {
+    accept(&deliveries: [Delivery],) -> Vec<Acceptance>;
+    claim(&request: ClaimRequest,) -> Claims;
+    extend(&tickets: [Ticket], *lease: Duration,) -> Vec<ExtendResult>;
+    find(&task_id: TaskId,) -> Vec<EventRecord>;
+    list(&request: ListRequest,) -> Page<EventRecord>;
+    quarantine(after: Option<EventId>, entries_max: u32,) -> Page<QuarantinedDelivery>;
+    counts() -> Counts;
+    redrive(&events: [EventId], *how: Redrive,) -> Vec<RedriveResult>;
+    requeue(entry: EventId, &delivery: Delivery,) -> Option<Acceptance>;
+    decide(&task: TaskId, &stage: Stage,) -> Decision;
+    purge(&request: PurgeRequest,) -> PurgeReport;
+    intend(&intent: Intent,) -> ();
+    withdraw(submit: SubmitId,) -> ();
+    open_intents(open_for: Duration, after: Option<u64>, intents_max: u32,) -> Vec<OpenIntent>;
+    expect(&task: ExpectedTask,) -> ();
+    due(&request: DueRequest,) -> DueTasks;
+    postpone(&ticket: DueTicket, *postponement: Postponement,) -> bool;
+    finish(&ticket: DueTicket,) -> bool;
+}
