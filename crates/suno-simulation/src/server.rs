@@ -7,7 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use suno_testkit::postgres::TestSchema;
 use suno_types::{Stage, TaskId};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::START_MS;
 
@@ -81,7 +81,8 @@ impl Server {
     pub(crate) fn open(self: &Arc<Self>) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
         let store = self.connect()?;
         let server = self.clone();
-        Ok(Arc::new(ServerStore { store, server }))
+        let due = Mutex::default();
+        Ok(Arc::new(ServerStore { store, server, due }))
     }
 
     /// Ends the connections of all stores, at a random moment within the next operation.
@@ -180,13 +181,34 @@ impl Clock for ServerClock {
 struct ServerStore {
     store: PostgresStore,
     server: Arc<Server>,
+    /// When the next event becomes ready, as the last claim said.
+    due: Mutex<Option<Instant>>,
 }
 
-/// Implements the store by operations during which the world stands still. All but `wait`.
+impl ServerStore {
+    fn due(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim_now(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
+        let (store, request) = (self.store.clone(), request.clone());
+        let claims = self
+            .server
+            .run(async move { store.claim(&request).await })??;
+        *self.due() = claims.next_due.map(|next| Instant::now() + next);
+        if !(claims.settled.is_empty() && claims.claims.is_empty()) {
+            self.server.changed.notify_waiters();
+        }
+        Ok(claims)
+    }
+}
+
+/// Implements the store by operations during which the world stands still, and of which some wake the
+/// processes that wait, depending on the answer.
 macro_rules! operations {
     ($($name:ident(
         $($value:ident: $v:ty,)* $(&$reference:ident: $r:ty,)* $(*$last:ident: $l:ty,)?
-    ) -> $out:ty;)*) => {
+    ) -> $out:ty $(, |$answer:ident| $changes:expr)?;)*) => {
         #[async_trait]
         impl IdempotencyStore for ServerStore {
             $(
@@ -195,19 +217,29 @@ macro_rules! operations {
                 ) -> Result<$out, StoreError> {
                     let store = self.store.clone();
                     $(let $reference = $reference.to_owned();)*
-                    let done = self.server.run(async move {
+                    let answer = self.server.run(async move {
                         store.$name($($value,)* $(&$reference,)* $($last,)?).await
-                    });
-                    self.server.changed.notify_waiters();
-                    done?
+                    })??;
+                    $(let $answer = &answer;
+                    if $changes {
+                        self.server.changed.notify_waiters();
+                    })?
+                    Ok(answer)
                 }
             )*
 
-            /// Any operation may have made something ready; a time is known to the caller.
+            async fn claim(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
+                self.claim_now(request)
+            }
+
+            /// Another process may have made something ready, or changed when something becomes ready.
+            /// If it did so without an answer, it repeats the operation.
             async fn wait(&self, at_most: Duration) -> Result<(), StoreError> {
+                let due = self.due().unwrap_or_else(|| Instant::now() + at_most);
                 tokio::select! {
                     () = self.server.changed.notified() => {}
                     () = sleep(at_most) => {}
+                    () = sleep_until(due) => {}
                 }
                 Ok(())
             }
@@ -216,16 +248,15 @@ macro_rules! operations {
 }
 
 operations! {
-    accept(&deliveries: [Delivery],) -> Vec<Acceptance>;
-    claim(&request: ClaimRequest,) -> Claims;
+    accept(&deliveries: [Delivery],) -> Vec<Acceptance>, |_accepted| true;
     extend(&tickets: [Ticket], *lease: Duration,) -> Vec<ExtendResult>;
     find(&task_id: TaskId,) -> Vec<EventRecord>;
     list(&request: ListRequest,) -> Page<EventRecord>;
     quarantine(after: Option<EventId>, entries_max: u32,) -> Page<QuarantinedDelivery>;
     counts() -> Counts;
-    redrive(&events: [EventId], *how: Redrive,) -> Vec<RedriveResult>;
-    requeue(entry: EventId, &delivery: Delivery,) -> Option<Acceptance>;
-    decide(&task: TaskId, &stage: Stage,) -> Decision;
+    redrive(&events: [EventId], *how: Redrive,) -> Vec<RedriveResult>, |_redriven| true;
+    requeue(entry: EventId, &delivery: Delivery,) -> Option<Acceptance>, |_requeued| true;
+    decide(&task: TaskId, &stage: Stage,) -> Decision, |_decision| true;
     purge(&request: PurgeRequest,) -> PurgeReport;
     intend(&intent: Intent,) -> ();
     withdraw(submit: SubmitId,) -> ();
