@@ -15,6 +15,7 @@ mod ledger;
 mod load;
 mod operations;
 mod plain;
+mod plain_claim;
 mod purge;
 mod quarantine;
 mod requests;

@@ -14,13 +14,16 @@ use suno_callback::{
 use suno_types::{Stage, TaskId};
 use tokio::time::Instant;
 
+use crate::claim::Asked;
 use crate::clock::{self, StoreClock};
 use crate::connect::{Connections, Error, Session};
 use crate::plain::Plain;
+use crate::plain_claim::{FirstReady, Settlements};
 use crate::requests::LastRequests;
 use crate::transaction::{LIMIT, Tried};
 use crate::{
-    PostgresConfig, accept, claim, extend, inspect, ledger, operations, purge, quarantine, schema,
+    PostgresConfig, accept, claim, extend, inspect, ledger, operations, plain_claim, purge,
+    quarantine, schema,
 };
 
 /// How often an operation is tried again because the server's clock was set during it.
@@ -48,6 +51,7 @@ pub(crate) struct Inner {
     connections: Connections,
     pub(crate) clock: StoreClock,
     requests: LastRequests,
+    pub(crate) first_ready: FirstReady,
     schema: String,
 }
 
@@ -89,6 +93,7 @@ impl PostgresStore {
             connections,
             clock,
             requests: LastRequests::default(),
+            first_ready: FirstReady::default(),
             schema: config.schema,
         };
         Ok(Self {
@@ -161,14 +166,35 @@ impl Inner {
     async fn claim(self: &Arc<Self>, request: &ClaimRequest) -> Result<Claims, StoreError> {
         let mut last = self.requests.of(request.worker).await;
         let asked = last.ask(request);
-        let claims = self
-            .run(|session, is_last_try| claim::claim(self, session, request, asked, is_last_try))
-            .await?;
+        let claims = match self.claim_plainly(request, asked).await? {
+            Some(claims) => claims,
+            None => {
+                self.first_ready.forget();
+                self.run(|session, is_last_try| {
+                    claim::claim(self, session, request, asked, is_last_try)
+                })
+                .await?
+            }
+        };
         last.answered(request);
         if !request.settlements.is_empty() {
             self.connections.notify();
         }
         Ok(claims)
+    }
+
+    async fn claim_plainly(
+        self: &Arc<Self>,
+        request: &ClaimRequest,
+        asked: Asked,
+    ) -> Result<Option<Claims>, StoreError> {
+        match Settlements::of(request) {
+            Some(settlements) if asked == Asked::New => {
+                let claim = |session, _| plain_claim::claim(self, session, request, &settlements);
+                self.run(claim).await
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn wait(self: &Arc<Self>, at_most: Duration) -> Result<(), StoreError> {
@@ -205,6 +231,7 @@ impl IdempotencyStore for PostgresStore {
             }
         }
         let accept = |session, _| accept::accept(inner, session, deliveries, None);
+        inner.first_ready.forget();
         Ok(inner.run_and_wake(accept).await?.unwrap_or_default())
     }
 
@@ -260,6 +287,7 @@ impl IdempotencyStore for PostgresStore {
         redrive: Redrive,
     ) -> StoreResult<Vec<RedriveResult>> {
         let inner = &self.inner;
+        inner.first_ready.forget();
         inner
             .run_and_wake(|session, _| operations::redrive(inner, session, events, redrive))
             .await
@@ -272,6 +300,7 @@ impl IdempotencyStore for PostgresStore {
     ) -> StoreResult<Option<Acceptance>> {
         let inner = &self.inner;
         let deliveries = std::slice::from_ref(delivery);
+        inner.first_ready.forget();
         let requeue = |session, _| accept::accept(inner, session, deliveries, Some(entry));
         let accepted = inner.run_and_wake(requeue).await?;
         Ok(accepted.and_then(|accepted| accepted.into_iter().next()))
@@ -279,6 +308,7 @@ impl IdempotencyStore for PostgresStore {
 
     async fn decide(&self, task_id: &TaskId, stage: &Stage) -> StoreResult<Decision> {
         let inner = &self.inner;
+        inner.first_ready.forget();
         inner
             .run_and_wake(|session, _| operations::decide(inner, session, task_id, stage))
             .await

@@ -17,7 +17,7 @@ CREATE FUNCTION {schema}.accept_v1(
     OUT now bigint, OUT outcomes smallint[]
 ) LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog SET enable_seqscan = off SET enable_hashjoin = off
-SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan SET jit = off SET lock_timeout = '3s' AS $$
 #variable_conflict use_column
 DECLARE
     inserted bigint;

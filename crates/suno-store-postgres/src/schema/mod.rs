@@ -11,7 +11,11 @@ use crate::transaction::{BEGIN, LIMIT};
 
 /// The version of the schema that this program writes.
 const VERSION: i32 = 1;
-const V1: &str = concat!(include_str!("v1.sql"), include_str!("accept_v1.sql"));
+const V1: &str = concat!(
+    include_str!("v1.sql"),
+    include_str!("accept_v1.sql"),
+    include_str!("claim_v1.sql")
+);
 /// How often a process looks whether another one has made the schema, and how long it waits in between.
 const TRIES_MAX: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use suno_store_postgres::tokio_postgres::{self, Client, NoTls};
@@ -17,7 +18,7 @@ const STARTS_MAX: u32 = 3;
 
 /// Who may connect. The first line that fits counts.
 const HBA: &str = "
-local   all         all                 trust
+local   all,replication  all            trust
 hostssl certified   all   127.0.0.1/32  cert
 hostssl secured     suno  127.0.0.1/32  trust
 host    secured     all   127.0.0.1/32  reject
@@ -46,7 +47,8 @@ impl Cluster {
         Some(cluster)
     }
 
-    fn start() -> Option<Self> {
+    /// Starts a cluster for one test.
+    pub(crate) fn start() -> Option<Self> {
         let Some(programs) = programs() else {
             skipped("initdb of PostgreSQL was not found");
             return None;
@@ -78,40 +80,98 @@ impl Cluster {
         ];
         cluster.run("initdb", &arguments);
         fs::write(cluster.data().join("pg_hba.conf"), HBA).unwrap();
-        for start in 1.. {
-            cluster.port = free_port();
-            cluster.configure();
-            give_to_server(cluster.folder.path());
-            let log = cluster.path("log");
-            let arguments = [
-                "-D",
-                data,
-                "-l",
-                log.to_str().unwrap(),
-                "-w",
-                "-t",
-                "30",
-                "start",
-            ];
-            if cluster
-                .command("pg_ctl", &arguments)
-                .status()
-                .unwrap()
-                .success()
-            {
-                break;
-            }
-            assert!(
-                start < STARTS_MAX,
-                "{}",
-                fs::read_to_string(&log).unwrap_or_default()
-            );
-        }
+        cluster.start_anywhere();
         cluster.sql(
             "CREATE DATABASE secured; CREATE DATABASE certified; CREATE DATABASE replicated;
              CREATE ROLE client LOGIN",
         );
         Some(cluster)
+    }
+
+    /// Starts the server on a free port.
+    fn start_anywhere(&mut self) {
+        for start in 1.. {
+            self.port = free_port();
+            self.configure();
+            give_to_server(self.folder.path());
+            if self.control(&["-w", "-t", "30", "start"]) {
+                return;
+            }
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert!(start < STARTS_MAX, "{log}");
+        }
+    }
+
+    /// Runs pg_ctl. Returns whether it has succeeded.
+    fn control(&self, arguments: &[&str]) -> bool {
+        let (data, log) = (self.data(), self.path("log"));
+        let all = ["-D", data.to_str().unwrap(), "-l", log.to_str().unwrap()];
+        let all = [&all[..], arguments].concat();
+        self.command("pg_ctl", &all).status().unwrap().success()
+    }
+
+    /// Restarts the server in one of pg_ctl's modes.
+    pub(crate) async fn restart(self: &Arc<Self>, mode: &'static str) {
+        let cluster = Arc::clone(self);
+        let restarted = tokio::task::spawn_blocking(move || {
+            cluster.control(&["-m", mode, "-w", "-t", "30", "restart"])
+        });
+        assert!(restarted.await.unwrap(), "the server was not restarted");
+    }
+
+    /// Stops the server as a crash would.
+    pub(crate) fn stop(&self) {
+        assert!(self.control(&["-m", "immediate", "-w", "stop"]));
+    }
+
+    /// Copies this cluster into a standby of it, and starts that.
+    pub(crate) fn standby(&self) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("suno-pg")
+            .tempdir()
+            .unwrap();
+        for file in ["ca.pem", "server.pem", "server.key"] {
+            fs::copy(self.path(file), folder.path().join(file)).unwrap();
+        }
+        give_to_server(folder.path());
+        let mut standby = Self {
+            folder,
+            programs: self.programs.clone(),
+            port: 0,
+        };
+        let (data, port) = (standby.data(), self.port.to_string());
+        let socket = self.socket().to_str().unwrap();
+        let arguments = [
+            "-h", socket, "-p", &port, "-U", "suno", "-c", "fast", "-X", "stream",
+        ];
+        let target = ["-R", "-D", data.to_str().unwrap()];
+        standby.run("pg_basebackup", &[&arguments[..], &target].concat());
+        standby.start_anywhere();
+        standby
+    }
+
+    /// Makes a standby the server that can be written to.
+    pub(crate) fn promote(&self) {
+        assert!(self.control(&["-w", "promote"]));
+    }
+
+    /// Waits until this standby has all that `primary` has.
+    pub(crate) async fn until_has_replayed(&self, primary: &Self) {
+        let (here, there) = (
+            self.client("postgres").await,
+            primary.client("postgres").await,
+        );
+        let sql = "SELECT pg_current_wal_lsn()::text";
+        let end: String = there.query_one(sql, &[]).await.unwrap().get(0);
+        let sql = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
+        while !here
+            .query_one(sql, &[&end])
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// A file or folder beside the data: `ca.pem`, `client.pem`, `client.key`.
@@ -162,9 +222,10 @@ impl Cluster {
              synchronous_standby_names = 'absent'\nsynchronous_commit = local\n",
             self.port
         );
-        // The last value of a setting counts.
+        // The last value of a setting counts, and a standby has the address of its primary there.
         let path = self.data().join("postgresql.auto.conf");
-        fs::write(path, settings).unwrap();
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, before + &settings).unwrap();
     }
 
     /// Writes a certificate authority, a certificate for `localhost`, and one for the role `client`.

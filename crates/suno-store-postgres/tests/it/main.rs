@@ -5,13 +5,16 @@
 mod cluster;
 mod contract;
 mod cutting;
+mod many;
 mod measuring;
 mod outages;
 mod pooler;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;
+mod restarting;
 mod server;
 mod settings;
 mod settling_in;
 mod standby;
+mod starting;
 mod tls;

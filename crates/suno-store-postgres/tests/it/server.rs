@@ -65,6 +65,25 @@ impl Schema {
         .await;
     }
 
+    /// Creates a role with settings, and returns a URL with it. The schema belongs to another one, so
+    /// that the role can be dropped by [`Self::drop_role`].
+    pub(crate) async fn role_with(&self, settings: &[&str]) -> String {
+        drop(self.store().await);
+        self.drop_role().await;
+        self.run("CREATE ROLE {schema}_role SUPERUSER LOGIN").await;
+        for setting in settings {
+            self.run(&format!("ALTER ROLE {{schema}}_role SET {setting}"))
+                .await;
+        }
+        self.url
+            .replace("//root@", &format!("//{}_role@", self.name))
+    }
+
+    pub(crate) async fn drop_role(&self) {
+        let sql = "SET client_min_messages = warning; DROP ROLE IF EXISTS {schema}_role";
+        self.run(sql).await;
+    }
+
     /// Removes everything that a store has written, which is faster than a new schema.
     pub(crate) async fn empty(&self) {
         self.run(

@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio_postgres::types::Type;
+
 use super::database::Database;
 use super::{LIMIT, alone, create_table, echo, open, store};
 
@@ -50,9 +52,18 @@ async fn a_dropped_transaction_is_not_open_on_the_next_loan() {
     };
     create_table(&database).await;
     let connections = open(alone(database.config()).with_connections(1)).await;
-    for number in 0..12 {
-        let polls = u32::try_from(number).unwrap();
-        polled(store(&connections, number, LIMIT), polls).await;
+    let mut has_ended = false;
+    for polls in 0..50 {
+        let number = i64::from(polls);
+        // One statement after the other, so that it can be dropped between any two.
+        let transaction = connections.with(LIMIT, |session| async move {
+            session.batch("BEGIN").await?;
+            let sql = "INSERT INTO {schema}.numbers VALUES ($1)";
+            session.query(sql, &[(&number, Type::INT8)]).await?;
+            session.query("SELECT pg_sleep(0.001)::text", &[]).await?;
+            session.batch("COMMIT").await
+        });
+        has_ended |= polled(transaction, polls).await;
         let is_open = connections
             .with(LIMIT, |session| async move {
                 let sql = "SELECT pg_current_xact_id_if_assigned() IS NOT NULL";
@@ -62,6 +73,7 @@ async fn a_dropped_transaction_is_not_open_on_the_next_loan() {
             .unwrap();
         assert!(!is_open, "after {polls} polls");
     }
+    assert!(has_ended);
 }
 
 #[tokio::test]
@@ -109,7 +121,7 @@ async fn a_transaction_is_not_committed_without_a_statement_that_could_not_be_se
             let begun = session.batch("BEGIN; INSERT INTO {schema}.numbers VALUES (1)");
             let text = "not a number".to_owned();
             let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), _); 1] =
-                [(&text, tokio_postgres::types::Type::INT8)];
+                [(&text, Type::INT8)];
             let wrong = session.query("INSERT INTO {schema}.numbers VALUES ($1)", &parameters);
             let ended = session.batch("COMMIT");
             // All are polled, whatever the others return.

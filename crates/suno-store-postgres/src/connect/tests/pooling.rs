@@ -82,7 +82,8 @@ async fn a_deadlock_is_repeated_and_not_seen_by_the_caller() {
     });
     let [one, other] = both;
     let (one, other) = tokio::join!(one, other);
-    assert_eq!(one + other, 3, "one of the two was repeated once");
+    // One of the two was repeated, or both if both noticed it at the same time.
+    assert!((3..=5).contains(&(one + other)), "{one} {other}");
 }
 
 #[tokio::test]

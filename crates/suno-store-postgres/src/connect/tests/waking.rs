@@ -167,3 +167,71 @@ async fn a_half_open_listener_listens_again_and_wakes_for_what_it_missed() {
         "it wakes once after it listens again"
     );
 }
+
+/// Fault case 18: a session that listens and is not read stops vacuum in the whole database.
+#[tokio::test]
+async fn a_flood_of_notifications_is_read_although_no_worker_waits() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let name = database.schema.clone();
+    let mut config = database.config();
+    config.settings.application_name.clone_from(&name);
+    let connections = open(config).await;
+    until_listening(&connections, true, Duration::from_secs(5)).await;
+    let client = database.client().await;
+    // More than the buffers of both ends of a connection hold.
+    let flood = "SELECT count(pg_notify($1, repeat('x', 7000) || number))
+        FROM generate_series(1, 4000) number";
+    let channel = format!("suno:{name}");
+    client.query_one(flood, &[&channel]).await.unwrap();
+    let sql = "SELECT coalesce(wait_event, ''), backend_xmin IS NULL FROM pg_stat_activity
+        WHERE application_name = $1";
+    let listener = format!("{name} (listener)");
+    let started = Instant::now();
+    loop {
+        let row = client.query_one(sql, &[&listener]).await.unwrap();
+        if row.get::<_, String>(0) == "ClientRead" && row.get::<_, bool>(1) {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(5), "it is not read");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(woken(&connections).await.is_some());
+    assert_eq!(woken(&connections).await, None, "one wake-up for all");
+}
+
+/// Prints how long it takes until a worker of another process is awake.
+#[tokio::test]
+#[ignore = "measures"]
+async fn measure_wake_ups() {
+    const ROUNDS: usize = 500;
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let one = open(database.config()).await;
+    let other = open(database.config()).await;
+    for connections in [&one, &other] {
+        until_listening(connections, true, Duration::from_secs(5)).await;
+        settle(connections).await;
+    }
+    let mut times = Vec::new();
+    let mut missed = 0;
+    while times.len() < ROUNDS {
+        let (remote, ()) = tokio::join!(woken(&other), async { one.notify() });
+        match remote {
+            Some(time) => times.push(time),
+            None => missed += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    times.sort();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    println!(
+        "p50 {:?}, p99 {:?}, longest {:?}, {missed} missed",
+        at(50),
+        at(99),
+        at(100)
+    );
+    assert_eq!(missed, 0);
+}
