@@ -16,7 +16,7 @@ use suno_store_postgres::tokio_postgres::{Client, NoTls, connect};
 use suno_store_postgres::{PostgresConfig, PostgresStore, Wake};
 use suno_testkit::postgres::TestSchema;
 use suno_types::{Stage, TaskId};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -37,9 +37,8 @@ const CLOCK: &str = "
 
 /// A schema on a server.
 pub(crate) struct Server {
-    runtime: Option<Runtime>,
+    runtime: OwnRuntime,
     schema: TestSchema,
-    url: String,
     /// The connection that sets the clock.
     control: Arc<Client>,
     start: Instant,
@@ -51,20 +50,13 @@ impl Server {
     /// Makes a schema that is dropped with it.
     pub(crate) fn start(url: &str) -> Result<Self, StoreError> {
         let schema = TestSchema::new(url);
-        let begin = if url.contains('?') { '&' } else { '?' };
-        let url = format!("{url}{begin}application_name={}", schema.name());
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(unavailable)?;
+        let runtime = OwnRuntime::start()?;
         let control = schema.url().to_owned();
-        let control = wait_for(&runtime, async move { connect(&control, NoTls).await });
+        let control = runtime.wait_for(async move { connect(&control, NoTls).await });
         let (control, connection) = control?.map_err(unavailable)?;
-        runtime.spawn(connection);
+        runtime.handle.spawn(connection);
         let server = Self {
-            runtime: Some(runtime),
-            url,
+            runtime,
             control: Arc::new(control),
             start: Instant::now(),
             clock: ServerClock::default(),
@@ -72,14 +64,18 @@ impl Server {
             schema,
         };
         // The first store makes the schema by the server's own clock, which nothing has used then.
-        drop(server.connect()?);
+        drop(server.connect("first")?);
+        server.end("first");
         server.schema.sql(CLOCK).map_err(unavailable)?;
         Ok(server)
     }
 
-    /// Opens the store as another process does.
-    pub(crate) fn open(self: &Arc<Self>) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
-        let store = self.connect()?;
+    /// Opens the store as another process does, which has a name.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        process: &str,
+    ) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
+        let store = self.connect(process)?;
         let server = self.clone();
         let due = Mutex::default();
         Ok(Arc::new(ServerStore { store, server, due }))
@@ -88,19 +84,30 @@ impl Server {
     /// Ends the connections of all stores, at a random moment within the next operation.
     pub(crate) fn sever(&self, dice: u64) {
         let after = Duration::from_micros(dice % SEVERED_WITHIN_MICROS);
-        let (control, name) = (self.control.clone(), self.schema.name().to_owned());
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn(async move {
-                sleep(after).await;
-                let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                           WHERE application_name = $1";
-                let _ = control.query(end, &[&name]).await;
-            });
-        }
+        let (control, all) = (self.control.clone(), self.application("%"));
+        self.runtime.handle.spawn(async move {
+            sleep(after).await;
+            terminate(&control, &all).await;
+        });
     }
 
-    fn connect(&self) -> Result<PostgresStore, StoreError> {
-        let config = PostgresConfig::parse(&self.url)?
+    /// Ends the connections of a process, as its death does.
+    pub(crate) fn end(&self, process: &str) {
+        let (control, its) = (self.control.clone(), self.application(process));
+        let _ = self
+            .runtime
+            .wait_for(async move { terminate(&control, &its).await });
+    }
+
+    fn application(&self, process: &str) -> String {
+        format!("{}-{process}", self.schema.name())
+    }
+
+    fn connect(&self, process: &str) -> Result<PostgresStore, StoreError> {
+        let url = self.schema.url();
+        let begin = if url.contains('?') { '&' } else { '?' };
+        let application = self.application(process);
+        let config = PostgresConfig::parse(&format!("{url}{begin}application_name={application}"))?
             .with_schema(self.schema.name())
             .with_connections(CONNECTIONS)
             .with_wake(Wake::Poll);
@@ -118,24 +125,11 @@ impl Server {
         self.clock.0.store(now, Ordering::SeqCst);
         let set = format!("UPDATE {}.simulated SET now = {now}", self.schema.name());
         let control = self.control.clone();
-        let runtime = self
-            .runtime
-            .as_ref()
-            .ok_or_else(|| unavailable("it has ended"))?;
-        wait_for(runtime, async move {
+        self.runtime.wait_for(async move {
             // Before the table is there, the server's own clock counts.
             let _ = control.batch_execute(&set).await;
             act.await
         })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may be dropped within the world's runtime, which must not wait.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -145,16 +139,50 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Runs a future on another runtime while this thread waits.
-fn wait_for<T: Send + 'static>(
-    runtime: &Runtime,
-    act: impl Future<Output = T> + Send + 'static,
-) -> Result<T, StoreError> {
-    let (done, result) = mpsc::channel();
-    runtime.spawn(async move {
-        let _ = done.send(act.await);
-    });
-    result.recv().map_err(unavailable)
+async fn terminate(control: &Client, applications: &str) {
+    let end =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1";
+    // The connections that are left end with the run.
+    let _ = control.query(end, &[&applications]).await;
+}
+
+/// A runtime with real time. It may be dropped within the world's runtime, which must not wait.
+struct OwnRuntime {
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl OwnRuntime {
+    fn start() -> Result<Self, StoreError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build();
+        let runtime = runtime.map_err(unavailable)?;
+        let handle = runtime.handle().clone();
+        let runtime = Some(runtime);
+        Ok(Self { runtime, handle })
+    }
+
+    /// Runs a future on it while this thread waits.
+    fn wait_for<T: Send + 'static>(
+        &self,
+        act: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (done, result) = mpsc::channel();
+        self.handle.spawn(async move {
+            let _ = done.send(act.await);
+        });
+        result.recv().map_err(unavailable)
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {

@@ -61,7 +61,7 @@ impl World {
             plan: plan.clone(),
             nodes: nodes.map(|node| Node::new(machine(node))).collect(),
             store: match &on_server {
-                Some(on_server) => on_server.open()?,
+                Some(on_server) => on_server.open("world")?,
                 None if is_file => Arc::new(SqliteStore::open_inline(file, machine(0))?),
                 None => Arc::new(MemoryStore::with_clock(server)),
             },
@@ -79,7 +79,7 @@ impl World {
     pub(crate) fn open(&self, node: usize) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
         let clock = self.nodes[node].clock.clone();
         if let Some(server) = &self.server {
-            return server.open();
+            return server.open(&node.to_string());
         }
         Ok(match self.plan.knobs.store {
             StoreKind::Memory | StoreKind::Postgres => self.store.clone(),
@@ -91,6 +91,13 @@ impl World {
     pub(crate) fn sever(&self, dice: u64) {
         if let Some(server) = &self.server {
             server.sever(dice);
+        }
+    }
+
+    /// Ends the connections of a process that is dead.
+    pub(crate) fn disconnect(&self, node: usize) {
+        if let Some(server) = &self.server {
+            server.end(&node.to_string());
         }
     }
 
