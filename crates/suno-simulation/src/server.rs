@@ -17,7 +17,7 @@ use suno_store_postgres::{PostgresConfig, PostgresStore, Wake};
 use suno_testkit::postgres::TestSchema;
 use suno_types::{Stage, TaskId};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::START_MS;
@@ -43,7 +43,8 @@ pub(crate) struct Server {
     control: Arc<Client>,
     start: Instant,
     clock: ServerClock,
-    changed: Arc<Notify>,
+    /// The number of changes that other processes must look at.
+    changes: watch::Sender<u64>,
 }
 
 impl Server {
@@ -60,7 +61,7 @@ impl Server {
             control: Arc::new(control),
             start: Instant::now(),
             clock: ServerClock::default(),
-            changed: Arc::default(),
+            changes: watch::Sender::default(),
             schema,
         };
         // The first store makes the schema by the server's own clock, which nothing has used then.
@@ -77,8 +78,12 @@ impl Server {
     ) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
         let store = self.connect(process)?;
         let server = self.clone();
-        let due = Mutex::default();
-        Ok(Arc::new(ServerStore { store, server, due }))
+        let looked = Mutex::default();
+        Ok(Arc::new(ServerStore {
+            store,
+            server,
+            looked,
+        }))
     }
 
     /// Ends the connections of all stores, at a random moment within the next operation.
@@ -209,13 +214,13 @@ impl Clock for ServerClock {
 struct ServerStore {
     store: PostgresStore,
     server: Arc<Server>,
-    /// When the next event becomes ready, as the last claim said.
-    due: Mutex<Option<Instant>>,
+    /// What the last claim saw: the number of changes, and when the next event becomes ready.
+    looked: Mutex<(u64, Option<Instant>)>,
 }
 
 impl ServerStore {
-    fn due(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    fn looked(&self) -> MutexGuard<'_, (u64, Option<Instant>)> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn claim_now(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
@@ -223,10 +228,11 @@ impl ServerStore {
         let claims = self
             .server
             .run(async move { store.claim(&request).await })??;
-        *self.due() = claims.next_due.map(|next| Instant::now() + next);
         if !(claims.settled.is_empty() && claims.claims.is_empty()) {
-            self.server.changed.notify_waiters();
+            self.server.changes.send_modify(|changes| *changes += 1);
         }
+        let due = claims.next_due.map(|next| Instant::now() + next);
+        *self.looked() = (*self.server.changes.borrow(), due);
         Ok(claims)
     }
 }
@@ -250,7 +256,7 @@ macro_rules! operations {
                     })??;
                     $(let $answer = &answer;
                     if $changes {
-                        self.server.changed.notify_waiters();
+                        self.server.changes.send_modify(|changes| *changes += 1);
                     })?
                     Ok(answer)
                 }
@@ -263,9 +269,11 @@ macro_rules! operations {
             /// Another process may have made something ready, or changed when something becomes ready.
             /// If it did so without an answer, it repeats the operation.
             async fn wait(&self, at_most: Duration) -> Result<(), StoreError> {
-                let due = self.due().unwrap_or_else(|| Instant::now() + at_most);
+                let (seen, due) = *self.looked();
+                let due = due.unwrap_or_else(|| Instant::now() + at_most);
+                let mut changes = self.server.changes.subscribe();
                 tokio::select! {
-                    () = self.server.changed.notified() => {}
+                    _ = changes.wait_for(|changes| *changes != seen) => {}
                     () = sleep(at_most) => {}
                     () = sleep_until(due) => {}
                 }
