@@ -114,7 +114,6 @@ pub(crate) async fn claim(
         settled_tasks.push(row.try_get(0)?);
     }
     let mut round = Round {
-        store,
         session,
         tasks: Tasks::default(),
         free: HashSet::new(),
@@ -183,8 +182,7 @@ fn read_picked(row: &tokio_postgres::Row) -> Result<Picked, Error> {
 }
 
 /// A claim request within its transaction.
-struct Round<'a> {
-    store: &'a Inner,
+struct Round {
     session: Session,
     tasks: Tasks,
     /// The events whose rows this transaction has locked.
@@ -192,7 +190,7 @@ struct Round<'a> {
     now: Duration,
 }
 
-impl Round<'_> {
+impl Round {
     /// Locks the rows of events, and then reads the tasks that are not read yet.
     async fn load(
         &mut self,

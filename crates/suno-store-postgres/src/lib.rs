@@ -9,6 +9,7 @@ mod columns;
 mod config;
 mod connect;
 mod extend;
+mod idle;
 mod inspect;
 mod intents;
 mod ledger;

@@ -67,9 +67,6 @@ pub(crate) const EVENTS_OF_TASKS: &str = events!(
     "FROM {schema}.task t LEFT JOIN {schema}.event e ON e.task_no = t.no"
     where "WHERE t.no = ANY ($1)"
 );
-/// The conflicts of the events of these tasks.
-pub(crate) const CONFLICTS_OF_TASKS: &str =
-    conflicts!("SELECT e.no FROM {schema}.event e WHERE e.task_no = ANY ($1)");
 
 /// What is known of an event before an operation.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::columns::{product_column, source_column, task_key, time_column, word_column};
 use crate::connect::{Error, Session};
-use crate::rows::{Raw, table};
+use crate::rows::{Raw, Rows, table};
 use crate::store::Inner;
 use crate::transaction::Tried;
 

@@ -21,7 +21,7 @@ use crate::columns::{
     worker_column,
 };
 use crate::connect::{Error, Session};
-use crate::rows::table;
+use crate::rows::{Rows, table};
 use crate::store::Inner;
 use crate::transaction::Tried;
 

@@ -11,7 +11,7 @@ use crate::columns::{
     self as columns, Columns, micros, prose_column, source_column, time_column, word_column,
 };
 use crate::connect::{Error, Session};
-use crate::rows::{Raw, table};
+use crate::rows::{Raw, Rows, table};
 use crate::write::Sending;
 
 /// Only one transaction at a time changes the quarantine, so that its bound holds.

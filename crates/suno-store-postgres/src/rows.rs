@@ -36,6 +36,13 @@ impl ToSql for Raw {
     to_sql_checked!();
 }
 
+/// Rows that become the parameters of a statement.
+pub(crate) trait Rows {
+    fn is_empty(&self) -> bool;
+
+    fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)>;
+}
+
 /// The rows to insert, as one array for each column.
 macro_rules! table {
     ($name:ident { $($column:ident: $of:ty = $type:ident,)* }) => {
@@ -44,12 +51,12 @@ macro_rules! table {
             $(pub(crate) $column: Vec<$of>,)*
         }
 
-        impl $name {
-            pub(crate) fn is_empty(&self) -> bool {
+        impl $crate::rows::Rows for $name {
+            fn is_empty(&self) -> bool {
                 [$(self.$column.is_empty()),*].iter().all(|is_empty| *is_empty)
             }
 
-            pub(crate) fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+            fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
                 vec![$((&self.$column as &(dyn ToSql + Sync), Type::$type)),*]
             }
         }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::claim::Asked;
 use crate::clock::{self, StoreClock};
 use crate::connect::{Connections, Error, Session};
+use crate::idle::Idle;
 use crate::plain::Plain;
 use crate::plain_claim::{FirstReady, Settlements};
 use crate::requests::LastRequests;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) clock: StoreClock,
     requests: LastRequests,
     pub(crate) first_ready: FirstReady,
+    idle: Idle,
     schema: String,
 }
 
@@ -94,6 +96,7 @@ impl PostgresStore {
             clock,
             requests: LastRequests::default(),
             first_ready: FirstReady::default(),
+            idle: Idle::default(),
             schema: config.schema,
         };
         Ok(Self {
@@ -159,6 +162,7 @@ impl Inner {
         W: Future<Output = Result<Tried<T>, Error>>,
     {
         let done = self.run(work).await;
+        self.idle.end();
         self.connections.notify();
         done
     }
@@ -177,7 +181,9 @@ impl Inner {
             }
         };
         last.answered(request);
+        self.idle.set(request, &claims);
         if !request.settlements.is_empty() {
+            // The claims of this request came after them: only others look again.
             self.connections.notify();
         }
         Ok(claims)
@@ -204,6 +210,10 @@ impl Inner {
                 .run(|session, _| inspect::next_due(self, session))
                 .await?;
             let left = at_most.saturating_sub(start.elapsed());
+            if let Some(idle) = self.idle.left().filter(|_| due == Some(Duration::ZERO)) {
+                self.connections.wait(idle.min(left)).await;
+                return Ok(());
+            }
             let pause = due.unwrap_or(Duration::MAX).min(left);
             if pause.is_zero() {
                 return Ok(());

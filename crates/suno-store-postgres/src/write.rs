@@ -15,7 +15,7 @@ use crate::columns::{
 };
 use crate::connect::{Error, Session};
 use crate::load::{Former, Task, Tasks};
-use crate::rows::{Raw, table};
+use crate::rows::{Raw, Rows, table};
 
 table!(EventRows {
     no: i64 = INT8_ARRAY,

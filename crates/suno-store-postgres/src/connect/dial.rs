@@ -1,8 +1,8 @@
 //! Opens one connection: which hosts are tried, with and without TLS, and for how long.
 
-use std::error::Error as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,12 +12,17 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connection::{Connection, Greeting};
 use super::error::{Error, described};
-use super::tls;
+use super::tls::{self, Progress, Reporting};
 use crate::PostgresConfig;
-use crate::config::{ChannelBinding, Host, HostName, Secret, Settings, SslMode, Target};
+use crate::config::{ChannelBinding, Host, HostName, Roots, Secret, Settings, SslMode, Target};
 
 /// The shortest time for one attempt, however many are left.
 const ATTEMPT_MIN: Duration = Duration::from_millis(200);
+
+/// The most addresses that are tried for one connection.
+const WAYS_MAX: usize = 64;
+/// The most failures that an error lists.
+const FAILURES_MAX: usize = 4;
 
 /// Opens connections with the settings of one store.
 #[derive(Debug)]
@@ -56,76 +61,71 @@ impl Dialer {
     /// Opens a connection within the limit. `role` is added to the application's name.
     pub(super) async fn open(&self, role: &str) -> Result<Connection, Error> {
         let deadline = Instant::now() + self.limit();
-        let (attempts, unresolved) = match timeout(self.limit(), self.attempts()).await {
-            Ok(attempts) => attempts,
-            Err(_) => (
-                Vec::new(),
-                Some("the name of the host was not resolved in time".to_owned()),
-            ),
-        };
-        let mut failure = unresolved;
+        let (attempts, mut failures) = self.attempts().await;
         let mut may_fall_back = false;
         for (at, attempt) in attempts.iter().enumerate() {
             if attempt.is_fallback && !may_fall_back {
                 continue;
             }
             // A host that does not answer must leave time for the others.
+            let others = attempts[at + 1..].iter().filter(|it| !it.is_fallback);
+            let others = u32::try_from(others.count()).unwrap_or(u32::MAX);
             let left = deadline.saturating_duration_since(Instant::now());
-            let share = left / u32::try_from(attempts.len() - at).unwrap_or(u32::MAX);
-            let result = timeout(
-                share.max(ATTEMPT_MIN).min(left),
-                self.attempt(attempt, role),
-            )
-            .await;
-            let err = match result {
+            let share = (left / others.saturating_add(1)).max(ATTEMPT_MIN).min(left);
+            let failure = match timeout(share, self.attempt(attempt, role)).await {
                 Ok(Ok(connection)) => {
                     if attempt.is_fallback && !attempt.uses_tls {
-                        self.warn_of_plain_text(failure.as_deref().unwrap_or_default());
+                        self.warn_of_plain_text(failures.last().map_or("", String::as_str));
                     }
                     return Ok(connection);
                 }
-                Ok(Err(err)) => err,
-                Err(_) => Failure::of_server("it did not answer in time".to_owned()),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::new("it did not answer in time".to_owned()),
             };
-            may_fall_back = err.may_fall_back(attempt.uses_tls);
-            failure = Some(format!("{}: {}", shown(&attempt.host), err.text));
+            may_fall_back = failure.may_fall_back();
+            failures.push(format!("{}: {}", shown(&attempt.host), failure.text));
         }
-        Err(Error::Connect(failure.unwrap_or_else(|| {
-            "no address was found for the host".to_owned()
-        })))
+        failures.truncate(FAILURES_MAX);
+        Err(Error::Connect(failures.join("; ")))
     }
 
-    /// Returns all attempts in their order, and the reason why a host has none.
-    async fn attempts(&self) -> (Vec<Attempt>, Option<String>) {
-        let mut attempts = Vec::new();
-        let mut unresolved = None;
-        for host in &self.settings.hosts {
-            let mut addresses = match resolved(host).await {
-                Ok(addresses) => addresses,
-                Err(err) => {
-                    unresolved = Some(format!("{}: {err}", shown(host)));
-                    continue;
-                }
-            };
-            if self.settings.is_balanced {
-                fastrand::shuffle(&mut addresses);
+    /// Returns the attempts in their order, and the reasons why hosts have none.
+    async fn attempts(&self) -> (Vec<Attempt>, Vec<String>) {
+        let limit = self.limit() / 2;
+        let hosts = self.settings.hosts.iter();
+        let resolved = hosts.map(|host| async move {
+            match timeout(limit, resolved(host)).await {
+                Ok(Ok(addresses)) if addresses.is_empty() => Err("it has no address".to_owned()),
+                Ok(Ok(addresses)) => Ok((host, addresses)),
+                Ok(Err(err)) => Err(err.to_string()),
+                Err(_) => Err("its name was not resolved in time".to_owned()),
             }
-            let of_host = addresses.into_iter().map(|address| {
-                self.transports(host, address)
-                    .map(|(uses_tls, is_fallback)| Attempt {
-                        host: host.clone(),
-                        address,
-                        uses_tls,
-                        is_fallback,
-                    })
-                    .collect::<Vec<_>>()
-            });
-            attempts.extend(of_host);
+            .map_err(|reason| format!("{}: {reason}", shown(host)))
+        });
+        let mut ways = Vec::new();
+        let mut failures = Vec::new();
+        for host in futures_util::future::join_all(resolved).await {
+            match host {
+                Ok((host, addresses)) => {
+                    ways.extend(addresses.into_iter().map(|address| (host, address)));
+                }
+                Err(reason) => failures.push(reason),
+            }
         }
         if self.settings.is_balanced {
-            fastrand::shuffle(&mut attempts);
+            fastrand::shuffle(&mut ways);
         }
-        (attempts.into_iter().flatten().collect(), unresolved)
+        ways.truncate(WAYS_MAX);
+        let attempts = ways.into_iter().flat_map(|(host, address)| {
+            self.transports(host, address)
+                .map(move |(uses_tls, is_fallback)| Attempt {
+                    host: host.clone(),
+                    address,
+                    uses_tls,
+                    is_fallback,
+                })
+        });
+        (attempts.collect(), failures)
     }
 
     /// Returns whether TLS is used, in the order of the attempts, and which of them are fallbacks.
@@ -145,14 +145,20 @@ impl Dialer {
     }
 
     async fn attempt(&self, attempt: &Attempt, role: &str) -> Result<Connection, Failure> {
-        let materials = self
-            .materials(attempt)
-            .await
-            .map_err(Failure::of_settings)?;
+        let materials = self.materials(attempt).await?;
         let config = self.driver_config(attempt, role, materials.password.as_ref());
         let connection = match materials.connector {
             Some(connector) => {
-                let (client, connection) = config.connect(connector).await?;
+                let progress = Arc::new(Progress::default());
+                let connector = Reporting::new(connector, Arc::clone(&progress));
+                let connected = config.connect(connector).await;
+                let (client, connection) = connected.map_err(|err| Failure {
+                    is_of_tls: progress.has_failed(),
+                    ..err.into()
+                })?;
+                if !progress.is_done() {
+                    self.warn_of_plain_text("the server does not offer TLS");
+                }
                 Connection::start(client, connection)
             }
             None => {
@@ -166,24 +172,31 @@ impl Dialer {
     }
 
     /// Reads the files that the attempt needs: they may be new since the last connection.
-    async fn materials(&self, attempt: &Attempt) -> Result<Materials, String> {
+    async fn materials(&self, attempt: &Attempt) -> Result<Materials, Failure> {
         let settings = self.settings.clone();
         let (host, uses_tls) = (attempt.host.clone(), attempt.uses_tls);
         let read = tokio::task::spawn_blocking(move || {
             let user = settings.user.as_deref().unwrap_or_default();
             let database = settings.database.as_deref().unwrap_or(user);
-            let password = settings.password.read(&host, database, user)?;
+            let password = settings.password.read(&host, database, user);
+            let password = password.map_err(Failure::new)?;
             let connector = match uses_tls {
-                true => Some(tls::connector(&settings.tls, settings.ssl_mode)?),
+                true => Some(tls::connector(&settings.tls, settings.ssl_mode)),
                 false => None,
             };
+            // Without files, TLS fails because of what this program or this system lacks.
+            let is_of_tls = settings.tls.roots == Roots::System && settings.tls.identity.is_none();
+            let connector = connector.transpose().map_err(|text| Failure {
+                is_of_tls,
+                ..Failure::new(text)
+            })?;
             Ok(Materials {
                 password,
                 connector,
             })
         });
-        read.await
-            .unwrap_or_else(|_| Err("the files of the settings were not read".to_owned()))
+        let unread = || Failure::new("the files of the settings were not read".to_owned());
+        read.await.map_err(|_| unread())?
     }
 
     fn driver_config(
@@ -209,6 +222,10 @@ impl Dialer {
             .application_name(format!("{}{role}", settings.application_name))
             .tcp_user_timeout(settings.tcp_user_timeout)
             .ssl_mode(match attempt.uses_tls {
+                // The server may answer that it has no TLS.
+                true if settings.ssl_mode == SslMode::Prefer && !attempt.is_fallback => {
+                    tokio_postgres::config::SslMode::Prefer
+                }
                 true => tokio_postgres::config::SslMode::Require,
                 false => tokio_postgres::config::SslMode::Disable,
             })
@@ -243,10 +260,10 @@ impl Dialer {
     fn check(&self, greeting: &Greeting) -> Result<(), Failure> {
         let target = self.settings.target;
         if greeting.is_replica && target != Target::Any {
-            return Err(Failure::of_server("it is a read-only replica".to_owned()));
+            return Err(Failure::new("it is a read-only replica".to_owned()));
         }
         if greeting.is_read_only && target == Target::ReadWrite {
-            return Err(Failure::of_server(
+            return Err(Failure::new(
                 "it is read-only: default_transaction_read_only is on for this role or database"
                     .to_owned(),
             ));
@@ -281,48 +298,31 @@ struct Materials {
 struct Failure {
     text: String,
     code: Option<String>,
-    is_network: bool,
+    /// Whether it was the handshake of TLS, or its preparation.
+    is_of_tls: bool,
 }
 
 impl Failure {
-    fn of_server(text: String) -> Self {
+    fn new(text: String) -> Self {
         Self {
             text,
             code: None,
-            is_network: true,
-        }
-    }
-
-    fn of_settings(text: String) -> Self {
-        Self {
-            text,
-            code: None,
-            is_network: false,
+            is_of_tls: false,
         }
     }
 
     /// Whether the same server may accept the other of TLS and plain text.
-    fn may_fall_back(&self, used_tls: bool) -> bool {
-        match self.code.as_deref() {
-            // pg_hba.conf has no line for this.
-            Some(code) => code == "28000",
-            None => used_tls && !self.is_network,
-        }
+    fn may_fall_back(&self) -> bool {
+        // The code means that pg_hba.conf has no line for this.
+        self.is_of_tls || self.code.as_deref() == Some("28000")
     }
 }
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(err: tokio_postgres::Error) -> Self {
-        let cause = err
-            .source()
-            .and_then(|cause| cause.downcast_ref::<io::Error>());
-        let is_handshake = cause
-            .and_then(io::Error::get_ref)
-            .is_some_and(|cause| cause.is::<rustls::Error>());
         Self {
-            text: described(&err),
             code: err.code().map(|code| code.code().to_owned()),
-            is_network: cause.is_some() && !is_handshake,
+            ..Self::new(described(&err))
         }
     }
 }
@@ -341,5 +341,38 @@ fn shown(host: &Host) -> String {
     match &host.name {
         HostName::Tcp(name) => format!("{name} port {}", host.port),
         HostName::Unix(folder) => format!("{} port {}", folder.display(), host.port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transports(text: &str, address: &str) -> Vec<(bool, bool)> {
+        let config = PostgresConfig::parse(text).expect("the settings are valid");
+        let dialer = Dialer::new(&config);
+        let ways = dialer.transports(&config.settings.hosts[0], address.parse().ok());
+        ways.collect()
+    }
+
+    #[test]
+    fn plain_text_is_only_used_where_sslmode_allows_it() {
+        const TLS: (bool, bool) = (true, false);
+        const PLAIN: (bool, bool) = (false, false);
+        const THEN_TLS: (bool, bool) = (true, true);
+        const THEN_PLAIN: (bool, bool) = (false, true);
+        for (mode, remote, local) in [
+            ("disable", vec![PLAIN], vec![PLAIN]),
+            ("allow", vec![PLAIN, THEN_TLS], vec![PLAIN, THEN_TLS]),
+            ("prefer", vec![TLS, THEN_PLAIN], vec![PLAIN, THEN_TLS]),
+            ("require", vec![TLS], vec![TLS]),
+            ("verify-full", vec![TLS], vec![TLS]),
+        ] {
+            let text = format!("host=db sslmode={mode}");
+            assert_eq!(transports(&text, "192.0.2.1"), remote, "{mode}");
+            assert_eq!(transports(&text, "::1"), local, "{mode}");
+            let socket = format!("host=/run sslmode={mode}");
+            assert_eq!(transports(&socket, ""), [PLAIN], "{mode}");
+        }
     }
 }

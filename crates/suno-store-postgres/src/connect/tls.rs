@@ -1,7 +1,9 @@
 //! TLS by rustls. The cryptography provider is passed as an argument, never taken from the process.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,6 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{Roots, SslMode, TlsSettings, TlsVersions};
@@ -130,6 +133,74 @@ fn unreadable(setting: &str, path: &Path, what: &str) -> String {
         "the file of {setting}, {}, cannot be read as {what} in PEM",
         path.display()
     )
+}
+
+/// How far TLS has come on a connection.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    is_started: AtomicBool,
+    is_done: AtomicBool,
+}
+
+impl Progress {
+    /// Whether the server has offered TLS, but the handshake has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.is_started.load(Ordering::Acquire) && !self.is_done()
+    }
+
+    /// Whether the connection is encrypted.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_done.load(Ordering::Acquire)
+    }
+}
+
+/// A connector that reports how far it has come. The driver's errors do not say.
+pub(super) struct Reporting<C> {
+    connector: C,
+    progress: Arc<Progress>,
+}
+
+impl<C> Reporting<C> {
+    pub(super) fn new(connector: C, progress: Arc<Progress>) -> Self {
+        Self {
+            connector,
+            progress,
+        }
+    }
+}
+
+impl<S, C: MakeTlsConnect<S>> MakeTlsConnect<S> for Reporting<C>
+where
+    C::TlsConnect: Send + 'static,
+    <C::TlsConnect as TlsConnect<S>>::Future: Send + 'static,
+{
+    type Stream = C::Stream;
+    type TlsConnect = Reporting<C::TlsConnect>;
+    type Error = C::Error;
+
+    fn make_tls_connect(&mut self, domain: &str) -> Result<Self::TlsConnect, C::Error> {
+        let connector = self.connector.make_tls_connect(domain)?;
+        Ok(Reporting::new(connector, Arc::clone(&self.progress)))
+    }
+}
+
+impl<S, C: TlsConnect<S>> TlsConnect<S> for Reporting<C>
+where
+    C::Future: Send + 'static,
+{
+    type Stream = C::Stream;
+    type Error = C::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Stream, C::Error>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        self.progress.is_started.store(true, Ordering::Release);
+        let (handshake, progress) = (self.connector.connect(stream), self.progress);
+        Box::pin(async move {
+            let stream = handshake.await?;
+            progress.is_done.store(true, Ordering::Release);
+            Ok(stream)
+        })
+    }
 }
 
 /// A verifier for `sslmode=verify-ca`: all but the name.

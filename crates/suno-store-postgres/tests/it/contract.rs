@@ -16,30 +16,38 @@ use crate::server::Schema;
 const START: i64 = 1_800_000_000_000_000;
 
 /// Makes an empty schema for each case.
-struct Schemas {
+pub(crate) struct Schemas {
     latest: Mutex<Schema>,
+    url: String,
     /// Stands still like the clock of the server, until both are moved.
     clock: ManualClock,
     /// The time of the server's clock.
     time: AtomicI64,
-    set: fn(PostgresConfig) -> PostgresConfig,
+    set: Box<dyn Fn(PostgresConfig) -> PostgresConfig + Send + Sync>,
 }
 
 impl Schemas {
-    async fn new(set: fn(PostgresConfig) -> PostgresConfig) -> Option<Self> {
-        let schema = Schema::new().await?;
-        // The cases use one schema, since making it takes longer than most of them.
-        drop(schema.store().await);
-        Some(Self {
+    /// Uses a schema for all cases, with these settings of the store.
+    pub(crate) async fn new(
+        schema: Schema,
+        set: impl Fn(PostgresConfig) -> PostgresConfig + Send + Sync + 'static,
+    ) -> Self {
+        // The cases use one schema, since making it takes longer than most of them, and do not wait for
+        // the disk.
+        let url = schema.role_with(&["synchronous_commit = off"]).await;
+        Self {
             latest: Mutex::new(schema),
+            url,
             clock: ManualClock::new(),
             time: AtomicI64::new(START),
-            set,
-        })
+            set: Box::new(set),
+        }
     }
 
     async fn open(&self) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
-        let config = (self.set)(self.latest.lock().await.config());
+        let config = PostgresConfig::parse(&self.url)?;
+        let config = config.with_schema(&*self.latest.lock().await.name);
+        let config = (self.set)(config.with_connections(4));
         let store = PostgresStore::connect_with_clock(config, self.clock.clone()).await?;
         Ok(Arc::new(store))
     }
@@ -92,7 +100,7 @@ impl Bench for Schemas {
     }
 }
 
-fn expect_kept(report: &Report) {
+pub(crate) fn expect_kept(report: &Report) {
     assert!(report.broken().is_empty(), "{report}");
     assert!(report.not_applicable().is_empty(), "{report}");
     assert!(report.kept().len() >= 100, "{report}");
@@ -100,8 +108,9 @@ fn expect_kept(report: &Report) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_keeps_the_contract() {
-    let Some(schemas) = Schemas::new(|config| config).await else {
+    let Some(schema) = Schema::new().await else {
         return;
     };
+    let schemas = Schemas::new(schema, |config| config).await;
     expect_kept(&check(&schemas).await);
 }

@@ -9,6 +9,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use suno_callback::conformance::check;
 use suno_callback::{
     Acceptance, ClaimRequest, IdempotencyStore, SettleResult, Settlement, WorkerId,
 };
@@ -17,6 +18,7 @@ use suno_store_postgres::{PostgresConfig, PostgresStore, Wake};
 use tempfile::TempDir;
 
 use crate::cluster::{give_to_server, is_root};
+use crate::contract::{Schemas, expect_kept};
 use crate::server::{LEASE, Schema, delivery};
 
 /// The number in the name of the pooler's socket; no port is used.
@@ -233,6 +235,21 @@ async fn two_connections_of_a_pooler_serve_two_stores_without_named_statements()
             assert!(failures < 4, "{err:?}");
         }
     }
+}
+
+/// Fault case 21: the whole suite.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_keeps_the_contract_behind_a_pooler() {
+    let Some(schema) = Schema::new().await else {
+        return;
+    };
+    let Some(pooler) = Pooler::start(&schema).await else {
+        return;
+    };
+    let pooled = pooler.config(&schema).with_wake(Wake::Poll);
+    let schemas = Schemas::new(schema, move |_| pooled.clone()).await;
+    expect_kept(&check(&schemas).await);
+    assert_eq!(pooler.prepared_statements().await, ["0", "0"]);
 }
 
 /// Counts the warnings of this thread.

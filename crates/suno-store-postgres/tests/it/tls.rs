@@ -186,6 +186,30 @@ async fn a_trusted_certificate_is_enough_for_verify_ca() {
     assert!(front.told.encrypted.load(Ordering::SeqCst) > 0);
 }
 
+/// The documented meaning of `prefer`: an attacker in the network can force plain text.
+#[tokio::test]
+async fn prefer_falls_back_to_plain_text_except_with_a_broken_setting() {
+    let unknown = authority();
+    let text = |port| format!("host=db.example hostaddr=0.0.0.0 port={port} user=u sslmode=prefer");
+    // This address reaches the host itself but is no loopback address.
+    let without = Front::start(None).await;
+    let config = PostgresConfig::parse(&text(without.port())).unwrap();
+    config.check_connection().await.unwrap_err();
+    assert!(without.told.in_plain_text.load(Ordering::SeqCst) > 0);
+    assert_eq!(without.told.connections.load(Ordering::SeqCst), 1);
+    let untrusted = Front::start(Some(certified(&unknown, "db.example", 4000))).await;
+    let config = PostgresConfig::parse(&text(untrusted.port())).unwrap();
+    config.check_connection().await.unwrap_err();
+    assert!(untrusted.told.in_plain_text.load(Ordering::SeqCst) > 0);
+    assert_eq!(untrusted.told.connections.load(Ordering::SeqCst), 2);
+    let broken = Front::start(Some(certified(&unknown, "db.example", 4000))).await;
+    let text = format!("{} sslrootcert=/nowhere.pem", text(broken.port()));
+    let config = PostgresConfig::parse(&text).unwrap();
+    let err = config.check_connection().await.unwrap_err();
+    assert!(shown(&err).contains("sslrootcert"), "{}", shown(&err));
+    assert_eq!(broken.told.connections.load(Ordering::SeqCst), 0);
+}
+
 #[tokio::test]
 async fn the_certificates_of_the_system_do_not_trust_a_stranger() {
     let front = Front::start(Some(certified(&authority(), "localhost", 4000))).await;

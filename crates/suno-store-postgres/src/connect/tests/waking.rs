@@ -197,8 +197,11 @@ async fn a_flood_of_notifications_is_read_although_no_worker_waits() {
         assert!(started.elapsed() < Duration::from_secs(5), "it is not read");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(woken(&connections).await.is_some());
-    assert_eq!(woken(&connections).await, None, "one wake-up for all");
+    let mut wakes = 0;
+    while woken(&connections).await.is_some() {
+        wakes += 1;
+    }
+    assert!((1..100).contains(&wakes), "{wakes} wake-ups");
 }
 
 /// Prints how long it takes until a worker of another process is awake.

@@ -61,8 +61,16 @@ async fn notify(
     {
         return Ok(());
     }
-    let new = dialer.open(" (notifier)").await.map_err(reason)?;
-    send(connection.insert(new), &sql).await
+    let sent = match dialer.open(" (notifier)").await {
+        Ok(new) => send(connection.insert(new), &sql).await,
+        Err(err) => Err(reason(err)),
+    };
+    if sent.is_err() && is_probe {
+        // The listener waits for it a little longer.
+        shared.is_probe.store(true, Ordering::Release);
+        shared.requested.notify_one();
+    }
+    sent
 }
 
 async fn send(connection: &Connection, sql: &str) -> Result<(), String> {
