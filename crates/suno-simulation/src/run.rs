@@ -97,7 +97,9 @@ fn simulated(
             .with_ansi(false)
             .with_writer(move || log.clone());
         let _logging = tracing::subscriber::set_default(subscriber.finish());
-        Ok(world.run().await)
+        let outcome = world.run().await;
+        world.clean_up();
+        Ok(outcome)
     })
 }
 

@@ -71,6 +71,14 @@ impl Server {
         Ok(server)
     }
 
+    /// Drops the schema, and ends all connections: what is left of a run may refer to the server for
+    /// ever.
+    pub(crate) fn remove(&self) {
+        self.end("%");
+        let _ = self.schema.sql("DROP SCHEMA IF EXISTS {schema} CASCADE");
+        self.runtime.shut_down();
+    }
+
     /// Opens the store as another process does, which has a name.
     pub(crate) fn open(
         self: &Arc<Self>,
@@ -153,7 +161,7 @@ async fn terminate(control: &Client, applications: &str) {
 
 /// A runtime with real time. It may be dropped within the world's runtime, which must not wait.
 struct OwnRuntime {
-    runtime: Option<Runtime>,
+    runtime: Mutex<Option<Runtime>>,
     handle: Handle,
 }
 
@@ -165,8 +173,16 @@ impl OwnRuntime {
             .build();
         let runtime = runtime.map_err(unavailable)?;
         let handle = runtime.handle().clone();
-        let runtime = Some(runtime);
+        let runtime = Mutex::new(Some(runtime));
         Ok(Self { runtime, handle })
+    }
+
+    /// Drops what runs on it, without waiting.
+    fn shut_down(&self) {
+        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 
     /// Runs a future on it while this thread waits.
@@ -184,9 +200,7 @@ impl OwnRuntime {
 
 impl Drop for OwnRuntime {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.shut_down();
     }
 }
 

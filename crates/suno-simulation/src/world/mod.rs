@@ -94,6 +94,13 @@ impl World {
         }
     }
 
+    /// Removes what the run has left on the server.
+    pub(crate) fn clean_up(&self) {
+        if let Some(server) = &self.server {
+            server.remove();
+        }
+    }
+
     /// Ends the connections of a process that is dead.
     pub(crate) fn disconnect(&self, node: usize) {
         if let Some(server) = &self.server {
