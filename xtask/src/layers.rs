@@ -23,7 +23,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("suno-store-postgres", &["suno-callback", "suno-types"]),
     (
         "suno-simulation",
-        &["suno-callback", "suno-store-sqlite", "suno-types"],
+        &[
+            "suno-callback",
+            "suno-store-postgres",
+            "suno-store-sqlite",
+            "suno-testkit",
+            "suno-types",
+        ],
     ),
     (
         "suno-conformance",

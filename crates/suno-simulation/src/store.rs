@@ -47,6 +47,7 @@ impl Double {
         match fault {
             FaultKind::StoreFull => Err(StoreError::new(StoreErrorKind::Full)),
             FaultKind::LosesAnswer => {
+                world.sever(dice("sever"));
                 let _ = self.answer(act.await, death).await;
                 Err(StoreError::new(StoreErrorKind::Unavailable))
             }

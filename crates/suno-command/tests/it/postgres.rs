@@ -188,3 +188,48 @@ fn options_of_postgresql_are_refused_for_a_file() {
         assert!(stderr.contains(option[0]), "{stderr}");
     }
 }
+
+/// The text of a section of the document for operators.
+fn section(heading: &str) -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/POSTGRES.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap();
+    section.split("\n## ").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_queries_for_monitoring_run_on_a_store_in_use() {
+    let Some(url) = url_or_skip() else { return };
+    let schema = TestSchema::new(&url);
+    let (listener, address) = started(listen(&schema, &[]));
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    assert_eq!(listener.json()["stage"], "complete");
+    let section = section("Monitoring");
+    let blocks = section.split("```sql\n").skip(1);
+    let queries: Vec<_> = blocks
+        .filter_map(|block| block.split("```").next())
+        .flat_map(|block| block.split(';'))
+        .filter(|query| !query.trim().is_empty())
+        .collect();
+    assert!(queries.len() > 8, "{queries:?}");
+    let run = |query: &str| {
+        let query = query.replace("suno.", "{schema}.");
+        let query = query.replace("'suno'", &format!("'{}'", schema.name()));
+        schema
+            .sql(&query)
+            .unwrap_or_else(|err| panic!("{query}: {err:#}"))
+    };
+    for query in &queries {
+        let rows = run(query);
+        if query.contains("AS stranded") {
+            assert_eq!(rows, "0");
+        }
+        if query.contains("pg_stat_user_tables") {
+            assert!(rows.contains("work|"), "{rows}");
+        }
+        if query.contains("AS connections") {
+            assert!(rows.contains("suno"), "{rows}");
+        }
+    }
+    assert_eq!(listener.terminate().0, 0);
+}

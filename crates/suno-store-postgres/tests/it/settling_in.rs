@@ -284,3 +284,29 @@ async fn the_process_that_is_killed() {
         }
     }
 }
+
+/// A dispatcher claims again as soon as a wait ends.
+#[tokio::test]
+async fn a_worker_does_not_ask_again_and_again_for_an_event_that_a_transaction_holds() {
+    let Some(mut scene) = Scene::new().await else {
+        return;
+    };
+    let lease = Duration::from_millis(20);
+    let ticket = scene.claim_one(lease).await;
+    assert_eq!(scene.handle(&ticket).await, SettleResult::Settled);
+    tokio::time::sleep(2 * lease).await;
+    let (start, mut waits) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_millis(1_500) {
+        assert!(scene.ask(LEASE, Vec::new()).await.claims.is_empty());
+        scene.store.wait(Duration::from_secs(1)).await.unwrap();
+        waits += 1;
+    }
+    assert!(waits < 9, "{waits} waits");
+    // A delivery ends the wait at once.
+    let start = Instant::now();
+    let other = [delivery("u", "text")];
+    let (waited, _) = tokio::join!(scene.store.wait(LEASE), scene.store.accept(&other));
+    waited.unwrap();
+    assert_eq!(scene.ask(LEASE, Vec::new()).await.claims.len(), 1);
+    assert!(start.elapsed() < Duration::from_millis(900));
+}
