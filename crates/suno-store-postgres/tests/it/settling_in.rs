@@ -311,6 +311,36 @@ async fn the_next_stage_goes_on_as_soon_as_the_transaction_of_a_handler_has_ende
     }
 }
 
+/// More than one request takes notice of, while all leases have ended.
+#[tokio::test]
+async fn no_event_that_a_handler_has_settled_is_claimed_again_however_many_there_are() {
+    const MANY: usize = 600;
+    let Some(mut scene) = Scene::new().await else {
+        return;
+    };
+    let tasks = (0..MANY).map(|task| delivery(&format!("t{task}"), "text"));
+    let tasks: Vec<_> = tasks.collect();
+    scene.store.accept(&tasks).await.unwrap();
+    let request = ClaimRequest::new(WorkerId(7), 1, Duration::from_millis(1), MANY);
+    let claims = scene.store.claim(&request).await.unwrap().claims;
+    assert_eq!(claims.len(), MANY);
+    let settle = "SELECT count({schema}.settle_in_v1(w.event_no, w.epoch, w.worker))
+        FROM {schema}.work w";
+    assert_eq!(scene.schema.number(settle).await, MANY as i64);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    for _ in 0..MANY {
+        let claims = scene.ask(LEASE, Vec::new()).await;
+        assert!(claims.claims.is_empty(), "{:?}", claims.claims);
+        let sql = "SELECT count(*) FROM {schema}.work";
+        if scene.schema.number(sql).await == 0 {
+            break;
+        }
+    }
+    let sql = "SELECT count(*) FROM {schema}.settled_in";
+    assert_eq!(scene.schema.number(sql).await, 0);
+    assert_eq!(scene.store.counts().await.unwrap().done, MANY as u64);
+}
+
 /// A dispatcher claims again as soon as a wait ends.
 #[tokio::test]
 async fn a_worker_does_not_ask_again_and_again_for_an_event_that_a_transaction_holds() {
