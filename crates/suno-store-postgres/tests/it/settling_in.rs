@@ -213,7 +213,7 @@ async fn an_event_is_not_claimed_while_a_transaction_holds_it_even_after_its_lea
     }
 }
 
-const TASKS: usize = 40;
+const TASKS: usize = 24;
 const CHILD_SCHEMA: &str = "SUNO_TEST_CHILD_SCHEMA";
 
 /// Handlers of a process that is killed again and again: each event has one effect.
@@ -241,7 +241,7 @@ async fn each_event_has_one_effect_although_its_process_is_killed() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let pause = Duration::from_millis(60 + (37 * killed) % 90);
+        let pause = Duration::from_millis(60 + (97 * killed) % 400);
         tokio::time::sleep(pause).await;
         child.kill().unwrap();
         child.wait().unwrap();
@@ -283,4 +283,56 @@ async fn the_process_that_is_killed() {
             settlements.push((claim.ticket, Settlement::Done));
         }
     }
+}
+
+/// As after `Event::set_settled`: the dispatcher settles nothing.
+#[tokio::test]
+async fn the_next_stage_goes_on_as_soon_as_the_transaction_of_a_handler_has_ended() {
+    let Some(mut scene) = Scene::new().await else {
+        return;
+    };
+    for is_alone in [true, false] {
+        let ticket = scene.claim_one(LEASE).await;
+        let next = [delivery("t", "complete")];
+        if !is_alone {
+            scene.store.accept(&next).await.unwrap();
+        }
+        assert_eq!(scene.handle(&ticket).await, SettleResult::Settled);
+        assert!(scene.ask(LEASE, Vec::new()).await.claims.is_empty());
+        scene.end("COMMIT").await;
+        let start = Instant::now();
+        scene.store.wait(LEASE).await.unwrap();
+        let claims = scene.ask(LEASE, Vec::new()).await.claims;
+        assert_eq!(claims.len(), usize::from(!is_alone));
+        let sql = "SELECT count(*) FROM {schema}.settled_in";
+        assert_eq!(scene.schema.number(sql).await, 0);
+        assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+        scene.schema.empty().await;
+    }
+}
+
+/// A dispatcher claims again as soon as a wait ends.
+#[tokio::test]
+async fn a_worker_does_not_ask_again_and_again_for_an_event_that_a_transaction_holds() {
+    let Some(mut scene) = Scene::new().await else {
+        return;
+    };
+    let lease = Duration::from_millis(20);
+    let ticket = scene.claim_one(lease).await;
+    assert_eq!(scene.handle(&ticket).await, SettleResult::Settled);
+    tokio::time::sleep(2 * lease).await;
+    let (start, mut waits) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_millis(1_500) {
+        assert!(scene.ask(LEASE, Vec::new()).await.claims.is_empty());
+        scene.store.wait(Duration::from_secs(1)).await.unwrap();
+        waits += 1;
+    }
+    assert!(waits < 9, "{waits} waits");
+    // A delivery ends the wait at once.
+    let start = Instant::now();
+    let other = [delivery("u", "text")];
+    let (waited, _) = tokio::join!(scene.store.wait(LEASE), scene.store.accept(&other));
+    waited.unwrap();
+    assert_eq!(scene.ask(LEASE, Vec::new()).await.claims.len(), 1);
+    assert!(start.elapsed() < Duration::from_millis(900));
 }
