@@ -15,14 +15,21 @@ use self::files::Files;
 
 /// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
 /// a feature.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("suno-types", &[]),
     ("suno-client", &["suno-types"]),
     ("suno-callback", &["suno-client?", "suno-types"]),
     ("suno-store-sqlite", &["suno-callback", "suno-types"]),
+    ("suno-store-postgres", &["suno-callback", "suno-types"]),
     (
         "suno-simulation",
-        &["suno-callback", "suno-store-sqlite", "suno-types"],
+        &[
+            "suno-callback",
+            "suno-store-postgres",
+            "suno-store-sqlite",
+            "suno-testkit",
+            "suno-types",
+        ],
     ),
     (
         "suno-conformance",
@@ -42,6 +49,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "suno-client",
             "suno-conformance",
             "suno-emulator",
+            "suno-store-postgres?",
             "suno-store-sqlite",
             "suno-types",
         ],
@@ -54,6 +62,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "suno-callback",
             "suno-client",
             "suno-emulator",
+            "suno-store-postgres",
             "suno-store-sqlite",
             "suno-testkit",
             "suno-types",

@@ -25,6 +25,12 @@ pub struct Simulate {
     /// Number of runs with SQLite files
     #[arg(long, value_name = "COUNT", default_value_t = 300)]
     sqlite_runs: u64,
+    /// Number of runs with PostgreSQL; needs --store
+    #[arg(long, value_name = "COUNT", default_value_t = 0, requires = "store")]
+    postgres_runs: u64,
+    /// Server for runs with PostgreSQL, each in a schema of its own: a URL
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Run only this plan
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,

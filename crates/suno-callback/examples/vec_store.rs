@@ -142,6 +142,10 @@ impl IdempotencyStore for VecStore {
         })
     }
 
+    fn accepts_at_once(&self) -> usize {
+        1
+    }
+
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
         self.transact(|tables, now| tables.claim(request, now))
     }

@@ -1,5 +1,7 @@
 //! The entry to a store: concurrent deliveries share one commit.
 
+mod gather;
+
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -12,6 +14,7 @@ use suno_types::TaskId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use self::gather::{Gathered, Running};
 use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::origin::Source;
@@ -20,6 +23,8 @@ use crate::throttle::Throttle;
 
 /// The maximum number of deliveries in one commit.
 const BATCH_MAX: usize = 512;
+/// The maximum number of commits at the same time, whatever the store says.
+const COMMITS_MAX: usize = 8;
 /// The maximum number of deliveries that wait for a commit.
 const WAITING_MAX: usize = 4_096;
 /// The bytes that a delivery counts in addition to its body.
@@ -27,8 +32,10 @@ const DELIVERY_BYTES: usize = 1_024;
 
 /// A store, with a queue that groups deliveries into commits.
 ///
-/// Deliveries that arrive during a commit go into the next one; no delivery is delayed on purpose.
-/// Clones share the store.
+/// Deliveries that arrive during a commit go into the next one; no delivery is delayed on purpose. A
+/// store can run several commits at the same time
+/// ([`accepts_at_once`](IdempotencyStore::accepts_at_once)), but never of one task. Clones share the
+/// store.
 ///
 /// A store that hangs or panics does not stop the inbox: the deliveries of that commit fail, and
 /// later ones are tried again.
@@ -193,30 +200,77 @@ fn is_callback(delivery: &Delivery) -> bool {
 }
 
 async fn commit_all(
-    mut gathered: mpsc::Receiver<Waiting>,
+    mut waiting: mpsc::Receiver<Waiting>,
     store: Arc<dyn IdempotencyStore>,
-    observe: impl Fn(&Delivery, Acceptance) + Send,
+    observe: impl Fn(&Delivery, Acceptance) + Send + Sync,
 ) {
     let throttle = Throttle::default();
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    while gathered.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let (deliveries, answers): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .map(|waiting: Waiting| (waiting.delivery, waiting.answer))
-            .unzip();
-        let results = commit(&*store, &deliveries, &throttle).await;
-        for (delivery, result) in deliveries.iter().zip(&results) {
-            if let Ok(accepted) = result {
-                tell(delivery, *accepted, &throttle);
-                observe(delivery, *accepted);
+    let commits_max = store.accepts_at_once().clamp(1, COMMITS_MAX);
+    let (store, throttle, observe) = (&*store, &throttle, &observe);
+    let mut gathered = Gathered::default();
+    let mut running = Running::default();
+    let mut received = Vec::with_capacity(BATCH_MAX);
+    let mut is_open = true;
+    while is_open || running.len() > 0 {
+        let has_room = running.len() < commits_max && gathered.len() < BATCH_MAX;
+        tokio::select! {
+            biased;
+            tasks = running.next(), if running.len() > 0 => gathered.release(tasks),
+            count = waiting.recv_many(&mut received, BATCH_MAX), if is_open && has_room => {
+                is_open = count > 0;
+                gathered.extend(received.drain(..));
             }
         }
-        // Freed before the answers are sent, which also frees the room of their deliveries.
-        drop(deliveries);
-        for (answer, result) in answers.into_iter().zip(results) {
-            // If the request was cancelled, its receiver is gone; the event is stored all the same.
-            let _ = answer.sender.send(result);
+        while running.len() < commits_max {
+            let batch = gathered.next_batch(BATCH_MAX);
+            if batch.is_empty() {
+                break;
+            }
+            // With one commit at a time, none can have a task of another one.
+            let tasks: Vec<TaskId> = match commits_max {
+                1 => Vec::new(),
+                _ => tasks(&batch),
+            };
+            gathered.hold(&tasks);
+            running.push(async move {
+                commit_batch(store, batch, throttle, observe).await;
+                tasks
+            });
         }
+    }
+}
+
+/// Returns the tasks of deliveries, as far as they could be read.
+fn tasks(batch: &[Waiting]) -> Vec<TaskId> {
+    let tasks = batch
+        .iter()
+        .filter_map(|waiting| waiting.delivery.task_id());
+    tasks.cloned().collect()
+}
+
+/// Commits a batch, and answers its senders.
+async fn commit_batch(
+    store: &dyn IdempotencyStore,
+    batch: Vec<Waiting>,
+    throttle: &Throttle,
+    observe: &(impl Fn(&Delivery, Acceptance) + Sync),
+) {
+    let (deliveries, answers): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|waiting| (waiting.delivery, waiting.answer))
+        .unzip();
+    let results = commit(store, &deliveries, throttle).await;
+    for (delivery, result) in deliveries.iter().zip(&results) {
+        if let Ok(accepted) = result {
+            tell(delivery, *accepted, throttle);
+            observe(delivery, *accepted);
+        }
+    }
+    // Freed before the answers are sent, which also frees the room of their deliveries.
+    drop(deliveries);
+    for (answer, result) in answers.into_iter().zip(results) {
+        // If the request was cancelled, its receiver is gone; the event is stored all the same.
+        let _ = answer.sender.send(result);
     }
 }
 

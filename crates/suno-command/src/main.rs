@@ -18,6 +18,8 @@ mod song;
 mod span;
 mod store;
 
+use std::borrow::Cow;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -63,8 +65,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse_from(submit::with_command(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(err) => {
-            // Help and version are not errors, and a closed stdout cannot be reported.
-            let _ = err.print();
+            print(&err);
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
         }
     };
@@ -75,6 +76,15 @@ fn main() -> ExitCode {
     };
     log::flush();
     code
+}
+
+/// Prints help, the version, or why the arguments are wrong. A closed stdout cannot be reported.
+fn print(err: &clap::Error) {
+    match store::without_passwords(&err.render().to_string()) {
+        Cow::Borrowed(_) => drop(err.print()),
+        // An argument in the wrong place is repeated in the error.
+        Cow::Owned(text) => drop(io::stderr().write_all(text.as_bytes())),
+    }
 }
 
 fn run(command: Command) -> Result<(), Failure> {

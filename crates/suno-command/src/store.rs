@@ -1,34 +1,153 @@
-//! The store that an option names.
+//! The store that options name, and how it is opened.
 
-use std::str::FromStr;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod url;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::anyhow;
+use suno_callback::IdempotencyStore;
 use suno_store_sqlite::SqliteStore;
 
+pub(crate) use self::url::without_passwords;
+use self::url::{StoreUrl, has_password};
+use crate::environment;
 use crate::failure::Failure;
 
-/// A store as it is written in an option: `sqlite:` and a file.
-#[derive(Debug, Clone)]
-pub(crate) struct StoreUrl(String);
+/// The maximum length of a file that holds the URL of a store.
+const FILE_BYTES_MAX: u64 = 64 << 10;
 
-impl FromStr for StoreUrl {
-    type Err = &'static str;
+/// The options that say which store is used.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[cfg(feature = "postgres")]
+    #[command(flatten)]
+    postgres: postgres::Arguments,
+}
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(Self(path.to_owned())),
-            _ => Err("the store must be written as sqlite:FILE, such as sqlite:suno.db"),
+/// The URL of a store, or where to find it.
+#[derive(Debug, clap::Args)]
+#[group(id = Arguments::PLACE, multiple = false)]
+struct Place {
+    /// Store for events and submits: sqlite:FILE, or postgres://USER@HOST/DATABASE for several receivers
+    #[arg(long, value_name = "STORE", help_heading = Arguments::HEADING)]
+    store: Option<String>,
+    /// Environment variable with the store's URL, which may contain a password
+    #[arg(long, value_name = "NAME", help_heading = Arguments::HEADING)]
+    store_env: Option<String>,
+    /// File with the store's URL, which may contain a password
+    #[arg(long, value_name = "FILE", help_heading = Arguments::HEADING)]
+    store_file: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// The group of the options of which one says where the store is.
+    pub(crate) const PLACE: &'static str = "store_place";
+    /// The heading of these options in a help text.
+    pub(crate) const HEADING: &'static str = "Store";
+
+    /// Opens the store, which is made if it does not exist; `None` if no option names one.
+    ///
+    /// A server is asked once, because whatever started this process can start it again: then a wait
+    /// here would only hide the reason.
+    pub(crate) async fn open(&self) -> Result<Option<Arc<dyn IdempotencyStore>>, Failure> {
+        let Some(url) = self.place.url()? else {
+            return Ok(None);
+        };
+        match url {
+            StoreUrl::Sqlite(file) => {
+                self.refuse_options_of_postgres()?;
+                Ok(Some(open_file(&file)?))
+            }
+            StoreUrl::Postgres(url) => Ok(Some(self.open_server(&url).await?)),
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn refuse_options_of_postgres(&self) -> Result<(), Failure> {
+        match self.postgres.first() {
+            Some(option) => Err(Failure::usage(anyhow!(
+                "{option} is for a store in PostgreSQL; leave it out, or name such a store with \
+                 --store postgres://USER@HOST/DATABASE"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn open_server(&self, url: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
+        self.postgres.open(url).await
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[expect(clippy::unused_self, reason = "the options of PostgreSQL do not exist")]
+    fn refuse_options_of_postgres(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[expect(clippy::unused_async, reason = "a server would be waited for")]
+    async fn open_server(&self, _url: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
+        Err(Failure::usage(anyhow!(
+            "this suno was built without PostgreSQL; build it with the feature \"postgres\""
+        )))
     }
 }
 
-impl StoreUrl {
-    /// Opens the store, which is made if it does not exist.
-    pub(crate) fn open(&self) -> Result<Arc<SqliteStore>, Failure> {
-        let Self(file) = self;
-        let store = SqliteStore::open(file);
-        store
-            .map(Arc::new)
-            .map_err(|err| Failure::usage(err).context(format!("cannot open the store {file}")))
+impl Place {
+    /// Returns the URL of the store.
+    fn url(&self) -> Result<Option<StoreUrl>, Failure> {
+        // The other two first, because --store may have a default.
+        let (option, text) = if let Some(name) = &self.store_env {
+            ("--store-env", environment::named_by("--store-env", name)?)
+        } else if let Some(file) = &self.store_file {
+            ("--store-file", read(file)?)
+        } else if let Some(text) = &self.store {
+            if has_password(text) {
+                return Err(Failure::usage(anyhow!(
+                    "the URL given with --store contains a password, which every user of this machine \
+                     can read in the list of processes; put the URL into an environment variable and \
+                     name it with --store-env, or into a file and name it with --store-file"
+                )));
+            }
+            ("--store", text.clone())
+        } else {
+            return Ok(None);
+        };
+        let url = text.trim().parse::<StoreUrl>();
+        url.map(Some).map_err(|why| {
+            Failure::usage(anyhow!("the store that {option} names is not valid: {why}"))
+        })
+    }
+}
+
+fn open_file(file: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
+    match SqliteStore::open(file) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(err) => Err(Failure::usage(err).context(format!("cannot open the store {file}"))),
+    }
+}
+
+/// Reads a file with a URL. The error does not contain the path, because the user may have passed the
+/// URL itself.
+fn read(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read =
+        fs::File::open(file).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
+    match read {
+        Ok(_) if !text.trim().is_empty() => Ok(text),
+        Ok(_) => Err(Failure::usage(anyhow!(
+            "the file named by --store-file is empty"
+        ))),
+        Err(err) => Err(Failure::usage(err).context(
+            "cannot read the file named by --store-file, which must contain the store's URL",
+        )),
     }
 }

@@ -142,6 +142,8 @@ impl Draw {
         // A day of short leases takes long to simulate, and so does a day of polling an empty store
         // each second.
         let one_more_day = !self.has("cut off", 100) && self.percent(20);
+        // Each operation of a server takes real milliseconds.
+        let one_more_day = one_more_day && store != StoreKind::Postgres;
         let lease_min = if one_more_day { 60_000 } else { 2_000 };
         Knobs {
             store,

@@ -6,6 +6,9 @@
 //! in one thread, in simulated time: hours pass in milliseconds, and the same plan always has the
 //! same history. It ends at the first broken promise.
 //!
+//! A run over PostgreSQL uses a real server: an operation takes no simulated time, and connections are
+//! ended at real moments, so two runs of one plan may differ.
+//!
 //! `cargo xtask simulate` executes many runs. A plan that breaks a promise is shrunk to a small
 //! one, which is stored in `plans/` and run first from then on.
 //!
@@ -45,6 +48,7 @@ mod ids;
 mod plan;
 mod provider;
 mod run;
+mod server;
 mod services;
 mod store;
 mod world;

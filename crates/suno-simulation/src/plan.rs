@@ -55,6 +55,7 @@ pub(crate) enum StoreKind {
     #[default]
     Memory,
     Sqlite,
+    Postgres,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

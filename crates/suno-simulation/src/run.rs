@@ -15,12 +15,15 @@ use tracing::Level;
 
 use crate::handler::PLANNED;
 use crate::history::{OperationOutcome, What};
-use crate::plan::Plan;
+use crate::plan::{Plan, StoreKind};
+use crate::server::Server;
 use crate::services::services;
 use crate::world::World;
 
 /// The maximum real time of a run. Nearly all take less than a second, unless a task spins.
 const REAL_TIME_MAX: Duration = Duration::from_secs(30);
+/// The same over a server.
+const REAL_TIME_MAX_ON_SERVER: Duration = Duration::from_secs(180);
 
 /// Bugs that the simulation must find: each is the behaviour of an earlier version. They are
 /// injected into the product, and some of them also or only into the world.
@@ -46,15 +49,15 @@ thread_local! {
     static HAS_PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Executes a plan. A run that does not end within half a minute ends the program.
-pub(crate) fn run(plan: &Plan, mutant: Option<&str>) -> OperationOutcome {
+/// Executes a plan, on a server if it says so. A run that does not end in time ends the program.
+pub(crate) fn run(plan: &Plan, mutant: Option<&str>, server: Option<&str>) -> OperationOutcome {
     let _watched = watch(plan);
     watch_panics();
     let mutation = MUTANTS.iter().find(|(word, _)| Some(*word) == mutant);
     mutate(mutation.and_then(|(_, mutation)| *mutation).as_slice());
     HAS_PANICKED.set(false);
     let mut outcome = OperationOutcome::default();
-    match simulated(plan, mutant) {
+    match simulated(plan, mutant, server) {
         Ok(simulated) => outcome = simulated,
         Err(err) => outcome.fail("Sound", format!("it cannot be run: {err}")),
     }
@@ -65,7 +68,11 @@ pub(crate) fn run(plan: &Plan, mutant: Option<&str>) -> OperationOutcome {
     outcome
 }
 
-fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<OperationOutcome> {
+fn simulated(
+    plan: &Plan,
+    mutant: Option<&str>,
+    server: Option<&str>,
+) -> io::Result<OperationOutcome> {
     let memory = Path::new("/dev/shm");
     let dir = memory.is_dir().then(|| TempDir::new_in(memory));
     let dir = dir.unwrap_or_else(TempDir::new)?;
@@ -74,8 +81,15 @@ fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<OperationOutcome> 
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build()?;
     runtime.block_on(async {
-        let world = World::new(plan, mutant, &dir.path().join("events.db"), services)
-            .map_err(io::Error::other)?;
+        let server = match plan.knobs.store {
+            StoreKind::Postgres => {
+                let url = server.ok_or_else(|| io::Error::other("no server was named"))?;
+                Some(Server::start(url).map_err(io::Error::other)?)
+            }
+            _ => None,
+        };
+        let file = dir.path().join("events.db");
+        let world = World::new(plan, mutant, &file, server, services).map_err(io::Error::other)?;
         let log = Log(world.clone());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::ERROR)
@@ -83,7 +97,9 @@ fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<OperationOutcome> 
             .with_ansi(false)
             .with_writer(move || log.clone());
         let _logging = tracing::subscriber::set_default(subscriber.finish());
-        Ok(world.run().await)
+        let outcome = world.run().await;
+        world.clean_up();
+        Ok(outcome)
     })
 }
 
@@ -91,9 +107,13 @@ fn simulated(plan: &Plan, mutant: Option<&str>) -> io::Result<OperationOutcome> 
 fn watch(plan: &Plan) -> mpsc::Sender<()> {
     let (running, ended) = mpsc::channel();
     let (seed, store) = (plan.seed, plan.knobs.store);
+    let at_most = match store {
+        StoreKind::Postgres => REAL_TIME_MAX_ON_SERVER,
+        StoreKind::Memory | StoreKind::Sqlite => REAL_TIME_MAX,
+    };
     thread::spawn(move || {
-        if ended.recv_timeout(REAL_TIME_MAX) == Err(RecvTimeoutError::Timeout) {
-            let text = format!("seed {seed} ({store:?}) does not end within {REAL_TIME_MAX:?}");
+        if ended.recv_timeout(at_most) == Err(RecvTimeoutError::Timeout) {
+            let text = format!("seed {seed} ({store:?}) does not end within {at_most:?}");
             let _ = writeln!(io::stderr(), "simulate: error: {text}");
             process::exit(1);
         }

@@ -47,6 +47,7 @@ impl Double {
         match fault {
             FaultKind::StoreFull => Err(StoreError::new(StoreErrorKind::Full)),
             FaultKind::LosesAnswer => {
+                world.sever(dice("sever"));
                 let _ = self.answer(act.await, death).await;
                 Err(StoreError::new(StoreErrorKind::Unavailable))
             }
@@ -166,6 +167,10 @@ macro_rules! operations {
     ) -> $out:ty $(, |$double:ident, $answer:ident| $then:expr)?;)*) => {
         #[async_trait]
         impl IdempotencyStore for Double {
+            fn accepts_at_once(&self) -> usize {
+                self.life.store.accepts_at_once()
+            }
+
             $(
                 async fn $name(
                     &self, $($value: $v,)* $($reference: &$r,)* $($last: $l,)?

@@ -159,6 +159,10 @@ impl IdempotencyStore for SqliteStore {
             .await
     }
 
+    fn accepts_at_once(&self) -> usize {
+        1
+    }
+
     async fn claim(&self, request: &ClaimRequest) -> StoreResult<Claims> {
         let request = request.clone();
         let has_settled = !request.settlements.is_empty();

@@ -97,6 +97,18 @@ impl Process {
         Ok(())
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the system cannot report its end.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        let ended = self.0.try_wait();
+        Ok(ended
+            .context("cannot ask for the end of the process")?
+            .is_some())
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::callback::KEY;
+use crate::postgres::{TestSchema, URL_VARIABLE};
 use crate::process::{Lines, Process};
 
 const KEY_VARIABLE: &str = "SUNO_TESTKIT_KEY";
@@ -19,6 +20,8 @@ const START: Duration = Duration::from_secs(20);
 pub struct ReceiverCommand {
     program: PathBuf,
     arguments: Vec<String>,
+    /// The URL of its store's server, which may contain a password.
+    server: Option<String>,
 }
 
 /// A build profile of cargo.
@@ -44,15 +47,38 @@ impl ReceiverCommand {
         Ok(Self {
             program: std::env::current_exe().context("cannot find this program")?,
             arguments: arguments.into(),
+            server: None,
         })
     }
 
-    /// Starts `suno listen` on a free port, after building it.
+    /// Starts `suno listen` on a free port with a store in a file, after building it.
     ///
     /// # Errors
     ///
     /// Returns an error if it cannot be built.
     pub fn listen(store: &Path, profile: Profile) -> Result<Self> {
+        let store = format!("sqlite:{}", store.display());
+        Self::listen_with(["--store", &store], profile)
+    }
+
+    /// Starts `suno listen` on a free port with a store in PostgreSQL, after building it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be built.
+    pub fn listen_on_server(schema: &TestSchema, profile: Profile) -> Result<Self> {
+        let store = ["--store-env", URL_VARIABLE, "--store-schema", schema.name()];
+        Ok(Self::listen_with(store, profile)?.with_server(schema.url()))
+    }
+
+    /// Puts the URL of a server into the receiver's [`URL_VARIABLE`].
+    #[must_use]
+    pub fn with_server(mut self, url: &str) -> Self {
+        self.server = Some(url.to_owned());
+        self
+    }
+
+    fn listen_with<'a>(store: impl IntoIterator<Item = &'a str>, profile: Profile) -> Result<Self> {
         let arguments = [
             "listen",
             "--json",
@@ -62,13 +88,12 @@ impl ReceiverCommand {
             "1s",
             "--webhook-key-env",
             KEY_VARIABLE,
-            "--store",
         ];
-        let mut arguments = arguments.map(str::to_owned).to_vec();
-        arguments.push(format!("sqlite:{}", store.display()));
+        let arguments = arguments.into_iter().chain(store);
         Ok(Self {
             program: build_suno(profile)?,
-            arguments,
+            arguments: arguments.map(str::to_owned).collect(),
+            server: None,
         })
     }
 
@@ -81,6 +106,9 @@ impl ReceiverCommand {
             .env(KEY_VARIABLE, KEY)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        if let Some(url) = &self.server {
+            command.env(URL_VARIABLE, url);
+        }
         command
     }
 }

@@ -61,6 +61,11 @@ macro_rules! wrapper {
             /// The faults between the two.
             fn faults(&self) -> &Faults;
 
+            /// How many batches are accepted at the same time.
+            fn accepts_at_once(&self) -> usize {
+                self.inner().accepts_at_once()
+            }
+
             $(
             /// The operation of this name, as the wrapper does it.
             ///
@@ -92,6 +97,10 @@ macro_rules! store {
     ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait]
         impl<W: Wrapper> IdempotencyStore for Wrapped<W> {
+            fn accepts_at_once(&self) -> usize {
+                self.0.accepts_at_once()
+            }
+
             $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
                 let operation = self.0.$name($($argument),*);
                 self.0.faults().around(stringify!($name), operation).await

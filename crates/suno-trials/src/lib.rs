@@ -76,6 +76,9 @@ pub enum Part {
     /// A store that grows, for 'bench growth'
     #[command(hide = true)]
     BenchGrow(bench::Growing),
+    /// Receivers on one server, for 'bench shared'
+    #[command(hide = true)]
+    BenchShared(bench::Run),
     /// Provider to poll, for 'bench client'
     #[command(hide = true)]
     BenchProvider,
@@ -90,8 +93,10 @@ pub enum Part {
     CrashReceiver {
         /// How it differs
         variant: crash::Variant,
-        /// File of its store
-        store: PathBuf,
+        /// File of its store, or schema: and the name of a schema
+        store: stored::StorePlace,
+        /// Folder for the locks of running handlers
+        running: PathBuf,
     },
     /// Receiver with a known defect, for 'abuse'
     #[command(hide = true)]
@@ -139,10 +144,15 @@ impl Part {
                 Self::BenchSubject { subject, dir } => bench::serve(subject, &dir).await,
                 Self::BenchLoad(load) => bench::send(load).await,
                 Self::BenchGrow(growing) => bench::grow(growing).await,
+                Self::BenchShared(run) => bench::measure_shared(run).await,
                 Self::BenchProvider => bench::provide().await,
                 Self::BenchAsk(asking) => bench::ask(asking).await,
                 Self::InstructionsWork(work) => work.run().await,
-                Self::CrashReceiver { variant, store } => crash::receive(variant, &store).await,
+                Self::CrashReceiver {
+                    variant,
+                    store,
+                    running,
+                } => crash::receive(variant, &store, &running).await,
                 Self::AbuseReceiver { defect, store } => abuse::receive(defect, &store).await,
             }
         })

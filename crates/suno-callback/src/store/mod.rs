@@ -212,6 +212,10 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
     /// same deliveries again.
     async fn accept(&self, deliveries: &[Delivery]) -> Result<Vec<Acceptance>, StoreError>;
 
+    /// Returns how many calls of [`accept`](Self::accept) the store can usefully run at the same time: 1
+    /// if it commits one at a time. An inbox never has deliveries of one task in two of them.
+    fn accepts_at_once(&self) -> usize;
+
     // Claiming and settling.
 
     /// Settles the events that the worker has finished, and claims ready events.

@@ -10,10 +10,10 @@ use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
 use suno_callback::{
     Acceptance, CallbackHandler, CallbackService, Clock, Content, Delivery, Event, HandlerError,
-    Pipeline, Receiver, Source, SystemClock, Token, TokenPlace, Verification, handler_fn,
+    IdempotencyStore, Pipeline, Receiver, Source, SystemClock, Token, TokenPlace, Verification,
+    handler_fn,
 };
 use suno_client::Client;
-use suno_store_sqlite::SqliteStore;
 use suno_types::{Callback, Route};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -25,13 +25,14 @@ use crate::output;
 use crate::printer::Printer;
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::store::StoreUrl;
-use crate::{address, environment, log, provider};
+use crate::{address, environment, log, provider, store};
 
 /// The time that lines already being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
 /// The part of the time for a stop that is reserved for closing the store.
 const CLOSING: Duration = Duration::from_secs(2);
+/// The store, if no option names one.
+const DEFAULT_STORE: &str = "sqlite:suno.db";
 
 /// Receive callbacks, store them durably, and print every handled event.
 ///
@@ -63,6 +64,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// Old events are purged: their bodies after 14 days and their keys after 30 days. Dead letters and
 /// quarantined deliveries are kept for 90 days. An event that still has to be handled is never purged.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("store", |store| store.default_value(DEFAULT_STORE)))]
 #[command(after_help = "\
 Example:
   export SUNO_WEBHOOK_KEY=…            # from the provider's settings page
@@ -74,9 +76,6 @@ pub(crate) struct Arguments {
     /// Path of the callback URL; a token, further segments and a query may follow it
     #[arg(long, value_name = "PATH", default_value = Receiver::PATH)]
     path: CallbackPath,
-    /// Store for events: sqlite: and a file
-    #[arg(long, value_name = "STORE", default_value = "sqlite:suno.db")]
-    store: StoreUrl,
     /// Environment variable with a webhook key; give it twice during a key rotation
     #[arg(long, value_name = "NAME")]
     webhook_key_env: Vec<String>,
@@ -118,6 +117,8 @@ pub(crate) struct Arguments {
     confirm: bool,
     #[command(flatten)]
     provider: provider::Arguments,
+    #[command(flatten)]
+    store: store::Arguments,
 }
 
 /// A path that starts with a slash.
@@ -177,7 +178,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             arguments.addr
         ))
     })?;
-    let store = arguments.store.open()?;
+    let store = arguments.store.open().await?;
+    let store = store.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let url = format!("http://{address}{}", arguments.path.0.trim_end_matches('/'));
     let lines = Lines::start(&arguments, &url).map_err(Failure::failed)?;
@@ -209,7 +211,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Starts everything but the server.
 fn pipeline(
     arguments: &Arguments,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn IdempotencyStore>,
     lines: &Lines,
     verification: Verification,
     client: Option<Client>,

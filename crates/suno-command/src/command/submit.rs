@@ -18,8 +18,7 @@ use crate::failure::Failure;
 use crate::line::Line;
 use crate::progress::Progress;
 use crate::shutdown::Shutdown;
-use crate::store::StoreUrl;
-use crate::{advice, output, provider, song};
+use crate::{advice, output, provider, song, store};
 
 /// The fields that a local file can be uploaded for; of an operation, the first that it has.
 const UPLOADS: [&str; 4] = ["upload_url", "voice_url", "verify_url", "audio_url"];
@@ -65,11 +64,8 @@ struct Options {
     /// URL to which the provider posts callbacks
     #[arg(long, value_name = "URL")]
     callback_url: Option<String>,
-    /// Store that records the submit before it is sent, such as sqlite:suno.db
-    #[arg(long, value_name = "STORE")]
-    store: Option<StoreUrl>,
     /// Your own name for the submit, such as an order number; events of its task carry it
-    #[arg(long, value_name = "TEXT", requires = "store")]
+    #[arg(long, value_name = "TEXT", requires = store::Arguments::PLACE)]
     reference: Option<Reference>,
     /// Wait until the task ends; implied by --download
     #[arg(long)]
@@ -80,6 +76,8 @@ struct Options {
     provider: provider::Arguments,
     #[command(flatten)]
     route: provider::RouteArgument,
+    #[command(flatten)]
+    store: store::Arguments,
 }
 
 /// Puts the word `submit` before an operation that is given as a command.
@@ -232,7 +230,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut request =
         request(operation, &fields, placeholder, url, route).map_err(Failure::usage)?;
     let client = options.provider.client(route)?;
-    let store = options.store.as_ref().map(StoreUrl::open).transpose()?;
+    let store = options.store.open().await?;
     let waiting = &options.waiting;
     song::make_folder(waiting.download.as_deref())?;
     let shutdown = Shutdown::listen(Shutdown::GRACE)?;

@@ -194,3 +194,55 @@ fn each_operation_is_a_command_whose_help_names_its_fields_and_their_bounds() {
         }
     }
 }
+
+#[test]
+fn a_password_in_the_url_of_a_store_is_refused_and_shown_nowhere() {
+    let key = [("KEY", KEY)];
+    for url in [
+        "postgres://suno:canary@127.0.0.1/suno",
+        "postgres://suno@127.0.0.1/suno?password=canary",
+    ] {
+        let line = refused(
+            &["listen", "--webhook-key-env", "KEY", "--store", url],
+            &key,
+        );
+        assert!(
+            line.contains("--store-env") && line.contains("--store-file"),
+            "{line}"
+        );
+        // In the wrong place, where it is an argument like any other.
+        let (code, _, stderr) = run(&mut suno(&["listen", url]));
+        assert_eq!(code, 2, "{stderr}");
+        assert!(
+            !stderr.contains("canary") && stderr.contains("127.0.0.1"),
+            "{stderr}"
+        );
+        let line = refused(
+            &["listen", "--webhook-key-env", "KEY", "--store-env", url],
+            &key,
+        );
+        assert!(line.contains("--store-env"), "{line}");
+        let line = refused(
+            &["listen", "--webhook-key-env", "KEY", "--store-file", url],
+            &key,
+        );
+        assert!(line.contains("--store-file"), "{line}");
+    }
+}
+
+#[test]
+fn a_store_is_named_once_and_in_one_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    std::fs::write(&empty, " \n").unwrap();
+    let listen = ["listen", "--webhook-key-env", "KEY"];
+    let empty = ["--store-file", empty.to_str().unwrap()];
+    let line = refused(&[&listen[..], &empty].concat(), &[("KEY", KEY)]);
+    assert!(line.contains("empty"), "{line}");
+    let both = ["--store", "sqlite:suno.db", "--store-env", "URL"];
+    assert_eq!(run(&mut suno(&[&listen[..], &both].concat())).0, 2);
+    let reference = [&SUBMIT[..], &["--reference", "order-42"]].concat();
+    let (code, _, stderr) = run(&mut suno(&reference));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("--store"), "{stderr}");
+}

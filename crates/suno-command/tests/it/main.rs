@@ -9,6 +9,8 @@ mod demo;
 mod emulating;
 mod lines;
 mod listening;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod process;
 mod products;
 mod provider;

@@ -30,6 +30,11 @@ pub(crate) fn suno(arguments: &[&str]) -> Command {
     ] {
         command.env_remove(name);
     }
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") {
+            command.env_remove(name);
+        }
+    }
     command.args(arguments).stdin(Stdio::null());
     command
 }

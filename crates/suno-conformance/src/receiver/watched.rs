@@ -102,6 +102,10 @@ impl IdempotencyStore for WatchedStore {
         self.store.accept(deliveries).await
     }
 
+    fn accepts_at_once(&self) -> usize {
+        self.store.accepts_at_once()
+    }
+
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
         self.check()?;
         let is_overrun = self.seen.is_overrun();

@@ -16,6 +16,7 @@ use crate::check::Checker;
 use crate::clock::MachineClock;
 use crate::history::{Entry, Process, What, dice};
 use crate::plan::{Fault, FaultKind, Millis, Plan, StoreKind, millis};
+use crate::server::Server;
 
 use self::node::{Life, Node, Services, lock};
 
@@ -29,6 +30,8 @@ pub(crate) struct World {
     pub(crate) forged_counts: bool,
     /// The file of the store, which each process opens by itself.
     file: PathBuf,
+    /// The server of the store, if the plan says so.
+    server: Option<Arc<Server>>,
     start: Instant,
     checker: Mutex<Checker>,
     pub(crate) is_over: AtomicBool,
@@ -36,13 +39,15 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world whose events are in `file`, if the plan says so.
+    /// A world whose events are in `file` or on a server, if the plan says so.
     pub(crate) fn new(
         plan: &Plan,
         mutant: Option<&str>,
         file: &Path,
+        server: Option<Server>,
         services: fn(&Arc<Life>) -> Services,
     ) -> Result<Arc<Self>, StoreError> {
+        let on_server = server.map(Arc::new);
         let nodes = 0..plan.nodes.len();
         let is_file = plan.knobs.store == StoreKind::Sqlite;
         // Processes on one file are on one machine.
@@ -55,10 +60,12 @@ impl World {
         Ok(Arc::new(Self {
             plan: plan.clone(),
             nodes: nodes.map(|node| Node::new(machine(node))).collect(),
-            store: match is_file {
-                true => Arc::new(SqliteStore::open_inline(file, machine(0))?),
-                false => Arc::new(MemoryStore::with_clock(server)),
+            store: match &on_server {
+                Some(on_server) => on_server.open("world")?,
+                None if is_file => Arc::new(SqliteStore::open_inline(file, machine(0))?),
+                None => Arc::new(MemoryStore::with_clock(server)),
             },
+            server: on_server,
             services,
             file: file.to_owned(),
             forged_counts: mutant == Some("forged-counts"),
@@ -71,10 +78,34 @@ impl World {
 
     pub(crate) fn open(&self, node: usize) -> Result<Arc<dyn IdempotencyStore>, StoreError> {
         let clock = self.nodes[node].clock.clone();
+        if let Some(server) = &self.server {
+            return server.open(&node.to_string());
+        }
         Ok(match self.plan.knobs.store {
-            StoreKind::Memory => self.store.clone(),
+            StoreKind::Memory | StoreKind::Postgres => self.store.clone(),
             StoreKind::Sqlite => Arc::new(SqliteStore::open_inline(&self.file, clock)?),
         })
+    }
+
+    /// Ends the connections to the server, if there is one, within the next operation.
+    pub(crate) fn sever(&self, dice: u64) {
+        if let Some(server) = &self.server {
+            server.sever(dice);
+        }
+    }
+
+    /// Removes what the run has left on the server.
+    pub(crate) fn clean_up(&self) {
+        if let Some(server) = &self.server {
+            server.remove();
+        }
+    }
+
+    /// Ends the connections of a process that is dead.
+    pub(crate) fn disconnect(&self, node: usize) {
+        if let Some(server) = &self.server {
+            server.end(&node.to_string());
+        }
     }
 
     pub(crate) fn now(&self) -> Millis {

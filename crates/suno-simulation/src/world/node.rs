@@ -127,6 +127,7 @@ impl Life {
             return;
         }
         lock(&self.world.nodes[self.node].life).take();
+        self.world.disconnect(self.node);
         self.record(What::Died(how));
     }
 

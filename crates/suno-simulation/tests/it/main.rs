@@ -44,3 +44,13 @@ fn kept_plans_and_worlds_in_memory_and_on_files_keep_every_promise() {
     let (keeps, out) = simulated(r#"{"runs":60,"sqlite_runs":5}"#).unwrap();
     assert!(keeps, "{out}");
 }
+
+#[test]
+fn worlds_on_a_server_keep_every_promise() {
+    let Some(url) = suno_testkit::postgres::url_or_skip() else {
+        return;
+    };
+    let options = format!(r#"{{"postgres_runs":3,"store":"{url}"}}"#);
+    let (keeps, out) = simulated(&options).unwrap();
+    assert!(keeps, "{out}");
+}

@@ -1,4 +1,4 @@
-//! Measures the cost of each operation of a SQLite store with many events, and the time to open it.
+//! Measures the cost of each operation of a store with many events, and the time to open it.
 
 mod beside;
 mod fill;
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use suno_callback::{Delivery, PurgeRequest, Settlement};
 use suno_testkit::callback::body;
+use suno_testkit::postgres::{TestSchema, URL_VARIABLE};
 use suno_testkit::process::own_cpu;
 use suno_types::TaskId;
 
@@ -21,6 +22,7 @@ use self::fill::Store;
 use super::bound;
 use super::load::BODY_BYTES;
 use super::machine::Program;
+use crate::stored::StorePlace;
 
 /// The number of deliveries in a commit while it is measured: about as many as 64 connections send.
 const BATCH: usize = 32;
@@ -39,6 +41,9 @@ const STARTS: usize = 5;
 pub(super) struct Options {
     #[command(flatten)]
     growing: Growing,
+    /// Server of a store in PostgreSQL, as postgres://USER@HOST/DATABASE; SQLite if omitted
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -114,6 +119,9 @@ pub struct Growing {
         default_value_t = 30
     )]
     minutes_max: u64,
+    /// Where the stores are; in a temporary folder if omitted
+    #[arg(long, hide = true)]
+    places: Vec<StorePlace>,
 }
 
 impl Growing {
@@ -216,7 +224,18 @@ struct Measured {
 }
 
 pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<()> {
-    let measured: Measured = program.tell("bench-grow", options.growing.arguments())?;
+    let schemas: Vec<TestSchema> = match &options.store {
+        Some(url) => {
+            let contents = options.growing.contents();
+            contents.iter().map(|_| TestSchema::new(url)).collect()
+        }
+        None => Vec::new(),
+    };
+    let mut arguments = options.growing.arguments();
+    let places = schemas.iter().map(StorePlace::schema);
+    arguments.extend(places.map(|place| format!("--places={place}")));
+    let variables = options.store.iter().map(|url| (URL_VARIABLE, url.as_str()));
+    let measured: Measured = program.tell_with("bench-grow", arguments, variables)?;
     if options.json {
         writeln!(out, "{}", serde_json::to_string(&measured)?)?;
         return Ok(());
@@ -236,7 +255,9 @@ pub(crate) async fn grow(growing: Growing) -> Result<()> {
     let mut stores = Vec::new();
     for content in growing.contents() {
         let file = dir.path().join(format!("{}.db", stores.len()));
-        stores.push(Store::fill(&file, content, growing.body_bytes, deadline).await?);
+        let place = growing.places.get(stores.len());
+        let place = place.cloned().unwrap_or_else(|| StorePlace::file(&file));
+        stores.push(Store::fill(place, content, growing.body_bytes, deadline).await?);
     }
     let mut measured = Measured::default();
     for _ in 0..growing.rounds {
@@ -349,7 +370,7 @@ async fn purge(store: &Store, slowest: &mut Duration) -> Result<f64> {
 async fn start(store: Store) -> Result<(Store, f64)> {
     let closed = store.close();
     let watch = Stopwatch::start();
-    let mut store = closed.open()?;
+    let mut store = closed.open().await?;
     let delivery = store.deliveries(1)?;
     store.accept(&delivery).await?;
     Ok((store, watch.micros_each(1)?.0 / 1e3))

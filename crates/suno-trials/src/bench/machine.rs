@@ -70,10 +70,25 @@ impl Program {
         T: DeserializeOwned,
         A: IntoIterator<Item: AsRef<OsStr>>,
     {
+        self.tell_with(part, arguments, [])
+    }
+
+    /// As [`tell`](Self::tell), with further environment variables.
+    pub(super) fn tell_with<'v, T, A>(
+        &self,
+        part: &str,
+        arguments: A,
+        variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) -> Result<T>
+    where
+        T: DeserializeOwned,
+        A: IntoIterator<Item: AsRef<OsStr>>,
+    {
         let output = self
             .command(LOAD_CORE, self.path.as_os_str())
             .arg(part)
             .args(arguments)
+            .envs(variables)
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("{part} could not be started"))?;

@@ -17,6 +17,7 @@ mod options;
 mod receive;
 mod report;
 mod send;
+mod shared;
 mod statistics;
 mod subject;
 
@@ -31,6 +32,8 @@ pub(crate) use self::growth::delivery;
 pub(crate) use self::growth::grow;
 pub use self::load::Load;
 pub(crate) use self::send::send;
+pub(crate) use self::shared::measure as measure_shared;
+pub use self::shared::{Run, Shared};
 pub use self::subject::Subject;
 pub(crate) use self::subject::serve;
 
@@ -54,6 +57,7 @@ enum Other {
     Growth(growth::Options),
     Memory(memory::Options),
     Client(client::Options),
+    Shared(shared::Options),
 }
 
 impl Bench {
@@ -70,6 +74,7 @@ impl Bench {
             Some(Other::Growth(options)) => growth::run(&program, options, out).map(|()| true),
             Some(Other::Memory(options)) => memory::run(&program, options, out).map(|()| true),
             Some(Other::Client(options)) => client::run(&program, options, out).map(|()| true),
+            Some(Other::Shared(options)) => shared::run(&program, options, out).map(|()| true),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -36,8 +36,11 @@ struct Told {
     sent: u64,
 }
 
-/// The sending connections.
-pub(super) struct Sending(Vec<JoinHandle<Told>>);
+/// The sending connections. Each ends with the receiver, or when it is asked to.
+pub(super) struct Sending {
+    connections: Vec<JoinHandle<Told>>,
+    is_over: Arc<AtomicBool>,
+}
 
 impl Load {
     pub(super) fn new(connections: usize, run: u64) -> Self {
@@ -54,23 +57,29 @@ impl Load {
     /// Starts to send.
     pub(super) fn begin(&self, address: SocketAddr) -> Sending {
         let last = self.next.load(Ordering::SeqCst) + EVENTS_PER_ROUND_MAX;
+        let is_over = Arc::new(AtomicBool::new(false));
         let send = |place| {
             let sender = Sender {
                 address,
                 run: self.run,
                 next: self.next.clone(),
                 last,
+                is_over: is_over.clone(),
                 dice: fastrand::Rng::with_seed(self.run ^ place as u64 ^ last),
                 key: WebhookKey::new(KEY),
             };
             thread::spawn(move || sender.send_all())
         };
-        Sending((0..self.connections).map(send).collect())
+        Sending {
+            connections: (0..self.connections).map(send).collect(),
+            is_over,
+        }
     }
 
-    /// Collects the responses received before the receiver was gone.
+    /// Stops sending, and collects the responses.
     pub(super) fn end(&mut self, sending: Sending) {
-        for connection in sending.0 {
+        sending.is_over.store(true, Ordering::SeqCst);
+        for connection in sending.connections {
             // A sender that panicked returns no result, and its deliveries are not
             // counted.
             let told = connection.join().unwrap_or_default();
@@ -96,6 +105,7 @@ struct Sender {
     run: u64,
     next: Arc<AtomicU64>,
     last: u64,
+    is_over: Arc<AtomicBool>,
     dice: fastrand::Rng,
     key: WebhookKey,
 }
@@ -111,7 +121,7 @@ impl Sender {
             return told;
         };
         let mut reader = BufReader::new(stream);
-        loop {
+        while !self.is_over.load(Ordering::SeqCst) {
             // One in five is sent again.
             let task = match told.accepted.is_empty() || self.dice.u8(0..5) > 0 {
                 true => {
@@ -136,5 +146,6 @@ impl Sender {
                 None => return told,
             }
         }
+        told
     }
 }

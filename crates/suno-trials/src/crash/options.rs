@@ -8,6 +8,9 @@ pub(super) const EVENTS_PER_ROUND_MAX: u64 = 400;
 
 /// Kill `suno listen` repeatedly under load, and check that no event is lost
 ///
+/// With --store, two receivers share a store in PostgreSQL, and either is killed. Their handler reports
+/// if another one works for the same event; `suno listen` handles what is left in the end.
+///
 /// Exit codes: 0 no event was lost; 1 an event was lost; 2 the test could not be run.
 #[derive(Debug, Clone, clap::Args)]
 #[non_exhaustive]
@@ -32,6 +35,14 @@ pub struct Crash {
     /// event must have exactly one row
     #[arg(long)]
     in_transaction: bool,
+    /// Server with the store of two receivers, of which either is killed: a URL of PostgreSQL. They use a
+    /// schema of their own, which is dropped in the end
+    #[arg(long, value_name = "URL", conflicts_with = "in_transaction")]
+    pub(super) store: Option<String>,
+    /// Test receivers with a known defect, which must be detected (exit code 1): the store ends their
+    /// leases while their handlers run
+    #[arg(long, requires = "store", conflicts_with_all = ["broken", "handler_kills"])]
+    short_leases: bool,
 }
 
 impl Crash {
@@ -41,7 +52,9 @@ impl Crash {
             (true, false) => Some(Variant::InTransaction),
             (true, true) => Some(Variant::TwoTransactions),
             (false, true) => Some(Variant::AnswersEarly),
-            (false, false) => self.handler_kills.then_some(Variant::HandlerKills),
+            (false, false) if self.handler_kills => Some(Variant::HandlerKills),
+            (false, false) if self.short_leases => Some(Variant::ShortLeases),
+            (false, false) => self.store.as_ref().map(|_| Variant::Watched),
         }
     }
 }
@@ -54,6 +67,10 @@ pub enum Variant {
     AnswersEarly,
     /// Its handler exits the process at random; no event may be lost.
     HandlerKills,
+    /// Its handler reports whether another handler works for the same event.
+    Watched,
+    /// The same, and its leases end while the handler runs, which must be detected.
+    ShortLeases,
     /// Its handler writes a row and settles the event in one transaction: one row for each event.
     InTransaction,
     /// Its handler writes a row and settles the event in a second transaction, which must be
@@ -66,6 +83,8 @@ impl fmt::Display for Variant {
         f.write_str(match self {
             Self::AnswersEarly => "answers-early",
             Self::HandlerKills => "handler-kills",
+            Self::Watched => "watched",
+            Self::ShortLeases => "short-leases",
             Self::InTransaction => "in-transaction",
             Self::TwoTransactions => "two-transactions",
         })
@@ -83,6 +102,11 @@ pub(super) enum Kill {
 }
 
 impl Variant {
+    /// Whether the handler reports other handlers of the same event.
+    pub(super) fn watches(self) -> bool {
+        matches!(self, Self::Watched | Self::ShortLeases)
+    }
+
     /// Whether the handler writes a row for each event.
     pub(super) fn writes_songs(self) -> bool {
         matches!(self, Self::InTransaction | Self::TwoTransactions)

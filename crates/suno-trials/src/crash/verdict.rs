@@ -6,25 +6,26 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use suno_callback::{EventFilter, EventRecord, EventState, IdempotencyStore, ListRequest};
-use suno_store_sqlite::SqliteStore;
+use jiff::Timestamp;
+use serde_json::Value;
+use suno_callback::{Clock, EventState, SystemClock};
 
 use super::load::Load;
 use super::songs;
-use crate::stored::block_on;
-
-/// The number of records that are read at once.
-const PAGE: u32 = 1_000;
+use crate::printing::AT_ONCE;
+use crate::stored::{StorePlace, block_on, records};
 
 /// The observations of the receiver: its output, and the contents of its store.
 #[derive(Debug, Default)]
 pub(super) struct Observations {
     /// The number of times each task was handled.
     handled: BTreeMap<String, u32>,
-    /// Tasks that were done in the store when the process was dead.
-    done: BTreeSet<String>,
+    /// Tasks that were done in the store when it was looked into, with the time after that.
+    done: BTreeMap<String, Timestamp>,
     /// Tasks that were handled although they had been done.
     handled_after_done: BTreeSet<String>,
+    /// Tasks that two handlers worked for at the same time, if the handlers watch for that.
+    handled_at_once: Option<BTreeSet<String>>,
     /// The number of records of each task.
     records: BTreeMap<String, u32>,
     not_done: BTreeSet<String>,
@@ -33,29 +34,49 @@ pub(super) struct Observations {
 }
 
 impl Observations {
-    /// Records the lines that the receiver printed.
+    /// Begins, with handlers that report each other or not.
+    pub(super) fn new(are_watched: bool) -> Self {
+        Self {
+            handled_at_once: are_watched.then(BTreeSet::new),
+            ..Self::default()
+        }
+    }
+
+    /// Records the lines that a receiver printed.
     pub(super) fn handled(&mut self, lines: Vec<String>) {
         for line in lines {
-            let task = serde_json::from_str(&line)
-                .ok()
-                .and_then(|line: serde_json::Value| Some(line["task_id"].as_str()?.to_owned()));
-            let Some(task) = task else { continue };
-            if self.done.contains(&task) {
+            let Ok(line) = serde_json::from_str::<Value>(&line) else {
+                continue;
+            };
+            let Some(task) = line["task_id"].as_str().map(str::to_owned) else {
+                continue;
+            };
+            if line["event"] == AT_ONCE {
+                self.handled_at_once.get_or_insert_default().insert(task);
+                continue;
+            }
+            // A line without a time is from a process that ran alone, after the last look.
+            let began = line["began"].as_str().and_then(|began| began.parse().ok());
+            let began = began.unwrap_or(Timestamp::MAX);
+            if self.done.get(&task).is_some_and(|done| *done < began) {
                 self.handled_after_done.insert(task.clone());
             }
             *self.handled.entry(task).or_default() += 1;
         }
     }
 
-    /// Reads the store while no process uses it.
-    pub(super) fn look_into(&mut self, file: &Path) -> Result<()> {
+    /// Reads the store. What the receivers printed before must have been recorded, unless they print
+    /// when they began.
+    pub(super) fn look_into(&mut self, place: &StorePlace) -> Result<()> {
+        let found = block_on(async { records(&*place.open().await?).await })??;
+        let now = SystemClock.now();
         self.records.clear();
         self.not_done.clear();
-        for record in records(file)? {
+        for record in found {
             let task = record.key.task_id().to_string();
             *self.records.entry(task.clone()).or_default() += 1;
             if record.state == EventState::Done {
-                self.done.insert(task);
+                self.done.entry(task).or_insert(now);
             } else {
                 self.not_done.insert(task);
             }
@@ -74,22 +95,6 @@ impl Observations {
     fn handled_tasks(&self) -> &BTreeMap<String, u32> {
         self.songs.as_ref().unwrap_or(&self.handled)
     }
-}
-
-fn records(file: &Path) -> Result<Vec<EventRecord>> {
-    let store = SqliteStore::open(file)?;
-    block_on(async {
-        let mut request = ListRequest::first(PAGE, EventFilter::default());
-        let mut all = Vec::new();
-        loop {
-            let page = store.list(&request).await?;
-            all.extend(page.records);
-            match page.next {
-                Some(next) => request = request.with_after(next),
-                None => return Ok(all),
-            }
-        }
-    })?
 }
 
 /// The losses.
@@ -163,6 +168,11 @@ impl<'a> CrashReport<'a> {
             && self.not_handled.is_empty()
             && self.recorded_twice.is_empty()
             && self.seen.handled_after_done.is_empty()
+            && self
+                .seen
+                .handled_at_once
+                .as_ref()
+                .is_none_or(BTreeSet::is_empty)
             && self.songs.is_none_or(SongVerdict::is_good)
     }
 
@@ -191,6 +201,12 @@ impl<'a> CrashReport<'a> {
                 self.seen.handled_after_done.len() as u64,
             ),
         ];
+        if let Some(at_once) = &self.seen.handled_at_once {
+            rows.push((
+                "WRONG: two handlers of one event at once",
+                at_once.len() as u64,
+            ));
+        }
         if let Some(songs) = self.songs {
             rows.extend([
                 ("WRONG: two songs of one event", songs.twice as u64),

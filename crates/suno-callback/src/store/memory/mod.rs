@@ -90,6 +90,10 @@ impl IdempotencyStore for MemoryStore {
         Ok(accepted)
     }
 
+    fn accepts_at_once(&self) -> usize {
+        1
+    }
+
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims, StoreError> {
         let claims = {
             let (mut events, now) = self.lock();

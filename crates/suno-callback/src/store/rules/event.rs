@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use suno_types::{Code, Product, TaskKind};
 
-use saying::{Conflict, Print};
+pub use saying::{StoredConflict, StoredPrint};
 
 use crate::content::Content;
 use crate::delivery::Delivery;
@@ -123,9 +123,12 @@ pub struct StoredEvent {
     pub reason: Option<String>,
     /// The cause that made it a dead letter, if it is one.
     pub dead_cause: Option<DeadCause>,
-    nudges: u32,
-    print: Print,
-    pub(super) conflicts: Vec<Conflict>,
+    /// The number of deliveries that ended a wait of the event early (A8).
+    pub nudges: u32,
+    /// The fingerprints of its body.
+    pub print: StoredPrint,
+    /// The deliveries with different content that are kept with it, in the order of their arrival.
+    pub conflicts: Vec<StoredConflict>,
 }
 
 /// Leaves out the body.
@@ -162,9 +165,8 @@ impl StoredEvent {
         else {
             return None;
         };
+        let print = StoredPrint::of(delivery)?;
         Some(Self {
-            id,
-            key: key.clone(),
             code: *code,
             product: product.clone(),
             results: *results,
@@ -181,6 +183,30 @@ impl StoredEvent {
                 true => StoredState::Superseded,
                 false => StoredState::Ready { since: now },
             },
+            ..Self::ready(id, key.clone(), print, now)
+        })
+    }
+
+    /// Creates a confirmed event of a song that has become ready now, without a body. Stores that
+    /// read events from their storage set the other fields.
+    #[must_use]
+    pub fn ready(id: EventId, key: EventKey, print: StoredPrint, now: Duration) -> Self {
+        Self {
+            id,
+            key,
+            code: Code::SUCCESS,
+            product: Product::SONG,
+            results: 0,
+            raw: None,
+            suffix: None,
+            submit: None,
+            reference: None,
+            kind: None,
+            source: Source::Callback,
+            verified_by: VerifiedBy::default(),
+            unconfirmed: false,
+            received_at: Timestamp::UNIX_EPOCH,
+            state: StoredState::Ready { since: now },
             stored_at: now,
             open_since: now,
             attempts: 0,
@@ -190,9 +216,9 @@ impl StoredEvent {
             reason: None,
             dead_cause: None,
             nudges: 0,
-            print: Print::of(delivery)?,
+            print,
             conflicts: Vec::new(),
-        })
+        }
     }
 
     /// Redrives the event if its state and the events of its task allow that (I3).

@@ -1,10 +1,11 @@
-//! The rules of the contract as pure functions, for stores in memory: the effect of a delivery, a
+//! The rules of the contract as pure functions, for any store: the effect of a delivery, a
 //! claim or a settlement on an event, and the effects of the events of a task on one another.
 //!
 //! They do not depend on any storage. A store looks up the [`TaskEvents`] of a task, stores them,
 //! and iterates over them in the order of [`TaskEvents::queue`]; the example `vec_store` shows a
-//! complete store. Times are durations since some start of the store's clock. Stores that keep
-//! events in another form can still use the functions on [`Sibling`]s.
+//! complete store. Times are durations since some start of the store's clock. A store that keeps
+//! events elsewhere reads those of a task with [`StoredEvent::ready`] and the public fields, applies an
+//! operation, and writes what has changed. Others can still use the functions on [`Sibling`]s.
 //!
 //! ```
 //! use std::time::Duration;
@@ -40,7 +41,7 @@ mod task;
 
 use suno_types::Stage;
 
-pub use event::{StoredEvent, StoredState};
+pub use event::{StoredConflict, StoredEvent, StoredPrint, StoredState};
 pub use ledger::Ledger;
 pub use purge::PurgeStep;
 pub use quarantine::Quarantine;

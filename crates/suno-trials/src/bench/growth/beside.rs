@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use suno_callback::{IdempotencyStore, Settlement};
+use suno_callback::Settlement;
 
 use super::fill::Store;
 
@@ -16,8 +16,8 @@ const DELIVERIES: usize = 500;
 /// The pause of the sender between two of them.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Returns the milliseconds in which 99 of 100 deliveries were accepted through a second handle on
-/// the file, while a dispatcher claimed and settled through the first without a pause.
+/// Returns the milliseconds in which 99 of 100 deliveries were accepted by another instance of
+/// the store, while a dispatcher claimed and settled through the first without a pause.
 pub(super) async fn accept_p99_millis(store: &mut Store) -> Result<f64> {
     let again = Settlement::Retry {
         after: Duration::ZERO,
@@ -26,7 +26,7 @@ pub(super) async fn accept_p99_millis(store: &mut Store) -> Result<f64> {
     let events = store.deliveries(EVENTS)?;
     store.accept(&events).await?;
     let deliveries = store.deliveries(DELIVERIES)?;
-    let other = store.another()?;
+    let other = store.another().await?;
     let dispatcher = async {
         loop {
             let claims = store.claim(CLAIM_MAX).await?;

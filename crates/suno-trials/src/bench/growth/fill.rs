@@ -1,6 +1,6 @@
 //! A filled store, and its operations that are measured.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,10 +8,10 @@ use suno_callback::{
     Claim, ClaimRequest, Delivery, EventRecord, IdempotencyStore, PurgeRequest, Settlement, Ticket,
     WorkerId,
 };
-use suno_store_sqlite::SqliteStore;
 use suno_types::TaskId;
 
 use super::{Content, Held, LEASE, check_time, delivery};
+use crate::stored::StorePlace;
 
 /// The number of deliveries in a commit, and of events in a claim, while a store is filled.
 const BATCH: usize = 512;
@@ -20,13 +20,13 @@ const WAIT: Duration = Duration::from_secs(86_400);
 
 /// An open store.
 pub(super) struct Store {
-    store: SqliteStore,
+    store: Arc<dyn IdempotencyStore>,
     closed: ClosedStore,
 }
 
 /// A closed store.
 pub(super) struct ClosedStore {
-    file: PathBuf,
+    place: StorePlace,
     content: Content,
     body_bytes: usize,
     /// The number of events created so far.
@@ -36,9 +36,9 @@ pub(super) struct ClosedStore {
 }
 
 impl ClosedStore {
-    pub(super) fn open(self) -> Result<Store> {
+    pub(super) async fn open(self) -> Result<Store> {
         Ok(Store {
-            store: SqliteStore::open(&self.file)?,
+            store: self.place.open().await?,
             closed: self,
         })
     }
@@ -47,19 +47,19 @@ impl ClosedStore {
 impl Store {
     /// Creates a store with the contents described by `content`.
     pub(super) async fn fill(
-        file: &Path,
+        place: StorePlace,
         content: Content,
         body_bytes: usize,
         deadline: Instant,
     ) -> Result<Self> {
         let closed = ClosedStore {
-            file: file.to_owned(),
+            place,
             content,
             body_bytes,
             events: 0,
             requests: 0,
         };
-        let mut store = closed.open()?;
+        let mut store = closed.open().await?;
         while store.closed.events < content.events {
             check_time(deadline)?;
             let left = usize::try_from(content.events - store.closed.events)?;
@@ -83,17 +83,17 @@ impl Store {
         self.closed.content
     }
 
-    pub(super) fn inner(&self) -> &SqliteStore {
-        &self.store
+    pub(super) fn inner(&self) -> &dyn IdempotencyStore {
+        &*self.store
     }
 
     pub(super) fn close(self) -> ClosedStore {
         self.closed
     }
 
-    /// Opens another handle on the same file, as another process would.
-    pub(super) fn another(&self) -> Result<SqliteStore> {
-        Ok(SqliteStore::open(&self.closed.file)?)
+    /// Opens the store once more, as another process would.
+    pub(super) async fn another(&self) -> Result<Arc<dyn IdempotencyStore>> {
+        self.closed.place.open().await
     }
 
     /// Creates deliveries of new events.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
-use suno_callback::{DueRequest, ExpectedTask, IdempotencyStore, Postponement, Reconciler};
+use suno_callback::{DueRequest, ExpectedTask, Postponement, Reconciler};
 use suno_types::TaskId;
 
 use super::fill::Store;

@@ -1,5 +1,6 @@
 //! What an event says, what its conflicts say, and what another delivery of it changes.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,16 +13,26 @@ use crate::store::Acceptance;
 use crate::store::bounds::{CONFLICTS_OF_EVENT_MAX, NUDGES_MAX};
 use crate::store::ledger::KnownSubmit;
 
-/// The fingerprints of a body.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Print {
-    strict: Fingerprint,
-    semantic: Fingerprint,
+/// The fingerprints of a body that could be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct StoredPrint {
+    /// The fingerprint of the bytes.
+    pub strict: Fingerprint,
+    /// The fingerprint of the reported content.
+    pub semantic: Fingerprint,
 }
 
-impl Print {
-    /// Returns the fingerprints of a delivery that could be decoded.
-    pub(super) fn of(delivery: &Delivery) -> Option<Self> {
+impl StoredPrint {
+    /// Creates the fingerprints that a store has read.
+    #[must_use]
+    pub fn new(strict: Fingerprint, semantic: Fingerprint) -> Self {
+        Self { strict, semantic }
+    }
+
+    /// Returns the fingerprints of a delivery, or `None` if it could not be decoded.
+    #[must_use]
+    pub fn of(delivery: &Delivery) -> Option<Self> {
         match &delivery.content {
             Content::Event { semantic, .. } => Some(Self {
                 strict: delivery.strict,
@@ -38,34 +49,53 @@ impl Print {
 
 /// A delivery for an event with different content.
 #[derive(Clone)]
-pub(in super::super) struct Conflict {
-    print: Print,
+#[non_exhaustive]
+pub struct StoredConflict {
+    /// Its fingerprints.
+    pub print: StoredPrint,
     /// The body, until it is purged.
-    pub(in super::super) raw: Option<Bytes>,
+    pub raw: Option<Bytes>,
+}
+
+impl StoredConflict {
+    /// Creates a conflict that a store has read.
+    #[must_use]
+    pub fn new(print: StoredPrint, raw: Option<Bytes>) -> Self {
+        Self { print, raw }
+    }
+}
+
+/// Leaves out the body.
+impl fmt::Debug for StoredConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredConflict")
+            .field("print", &self.print)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StoredEvent {
     /// Whether the event has one of the fingerprints of a delivery.
     #[must_use]
     pub fn is_same(&self, delivery: &Delivery) -> bool {
-        Print::of(delivery).is_some_and(|print| self.print.says_the_same(print))
+        StoredPrint::of(delivery).is_some_and(|print| self.print.says_the_same(print))
     }
 
     /// Whether a conflict of the event has one of the fingerprints of a delivery.
     #[must_use]
     pub fn has_conflict(&self, delivery: &Delivery) -> bool {
-        Print::of(delivery).is_some_and(|print| self.knows_conflict(print))
+        StoredPrint::of(delivery).is_some_and(|print| self.knows_conflict(print))
     }
 
-    fn knows_conflict(&self, print: Print) -> bool {
-        let is_known = |conflict: &Conflict| conflict.print.says_the_same(print);
+    fn knows_conflict(&self, print: StoredPrint) -> bool {
+        let is_known = |conflict: &StoredConflict| conflict.print.says_the_same(print);
         self.conflicts.iter().any(is_known)
     }
 
     /// Accepts another delivery of the event (A3, A4, A8), and returns the outcome and the number of
     /// bodies dropped.
     pub fn accept_again(&mut self, delivery: &Delivery, now: Duration) -> (Acceptance, u64) {
-        let Some(print) = Print::of(delivery) else {
+        let Some(print) = StoredPrint::of(delivery) else {
             return (Acceptance::Quarantined, 0);
         };
         self.nudge(now);
@@ -83,14 +113,14 @@ impl StoredEvent {
     }
 
     /// Keeps a delivery with different content.
-    fn add_conflict(&mut self, raw: Option<Bytes>, print: Print) -> Acceptance {
+    fn add_conflict(&mut self, raw: Option<Bytes>, print: StoredPrint) -> Acceptance {
         if self.print.says_the_same(print) || self.knows_conflict(print) {
             return Acceptance::Duplicate;
         }
         if self.conflicts.len() >= CONFLICTS_OF_EVENT_MAX {
             return Acceptance::Dropped;
         }
-        self.conflicts.push(Conflict { print, raw });
+        self.conflicts.push(StoredConflict { print, raw });
         Acceptance::Conflict
     }
 
@@ -112,7 +142,7 @@ impl StoredEvent {
         else {
             return (Acceptance::Quarantined, 0);
         };
-        let print = Print {
+        let print = StoredPrint {
             strict: delivery.strict,
             semantic: *semantic,
         };

@@ -1,0 +1,164 @@
+//! The schema of the store: its versions, and how processes that start together agree on one.
+
+use std::time::Duration;
+
+use suno_callback::{StoreError, StoreErrorKind};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+
+use crate::connect::{Connections, Error, Session};
+use crate::transaction::{BEGIN, LIMIT};
+
+/// The version of the schema that this program writes.
+const VERSION: i32 = 1;
+const V1: &str = concat!(
+    include_str!("v1.sql"),
+    include_str!("accept_v1.sql"),
+    include_str!("claim_v1.sql")
+);
+/// How often a process looks whether another one has made the schema, and how long it waits in between.
+const TRIES_MAX: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(100);
+
+const SERVER: &str = "
+    SELECT current_setting('server_encoding'), pg_is_in_recovery(),
+        to_regclass($1) IS NOT NULL, to_regnamespace($2) IS NOT NULL";
+const VERSIONS: &str = "SELECT version, oldest_reader FROM {schema}.meta";
+const META: &str = "INSERT INTO {schema}.meta (version, oldest_reader) VALUES ($1, $1)";
+/// Bodies are compressed faster, where the server can.
+const COMPRESS: &str = "ALTER TABLE {schema}.body ALTER COLUMN raw SET COMPRESSION lz4";
+
+/// What a process has found at the server.
+enum Found {
+    Nothing { has_schema: bool },
+    Version { version: i32, oldest_reader: i32 },
+}
+
+/// Creates the schema, unless it is there. Any number of processes may do so at the same time.
+///
+/// Returns an error if the server or the schema cannot be used.
+pub(crate) async fn prepare(connections: &Connections, schema: &str) -> Result<(), StoreError> {
+    for _ in 0..TRIES_MAX {
+        let found = connections
+            .with(LIMIT, |session| find(session, schema))
+            .await?;
+        match found {
+            Found::Version {
+                version,
+                oldest_reader,
+            } => return check(version, oldest_reader),
+            Found::Nothing { has_schema } => {
+                let is_created = connections
+                    .with(LIMIT, |session| create(session, has_schema))
+                    .await?;
+                if is_created {
+                    compress(connections).await;
+                    return Ok(());
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let reason = "another process has been creating the schema for too long; look at its session";
+    Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason))
+}
+
+fn check(version: i32, oldest_reader: i32) -> Result<(), StoreError> {
+    if oldest_reader > VERSION {
+        let reason = format!(
+            "its schema has version {version}; this program supports versions up to {VERSION}"
+        );
+        return Err(StoreError::new(StoreErrorKind::NewerVersion).with_source(reason));
+    }
+    if version < VERSION {
+        let reason = format!("its schema has version {version}, which no release has written");
+        return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
+    }
+    Ok(())
+}
+
+async fn find(session: Session, schema: &str) -> Result<Found, Error> {
+    let name = format!("\"{}\"", schema.replace('"', "\"\""));
+    let meta = format!("{name}.meta");
+    let begun = session.batch(BEGIN);
+    let parameters = [
+        (
+            &meta as &(dyn tokio_postgres::types::ToSql + Sync),
+            Type::TEXT,
+        ),
+        (&name, Type::TEXT),
+    ];
+    let server = session.query(SERVER, &parameters);
+    let (_, rows) = tokio::try_join!(biased; begun, server)?;
+    let row = rows
+        .first()
+        .ok_or(Error::Damaged("the server has no settings"))?;
+    let encoding: String = row.try_get(0)?;
+    if !matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
+        return Err(Error::Refused(
+            "the database has neither the encoding UTF8 nor SQL_ASCII; create one with UTF8",
+        ));
+    }
+    let found = match row.try_get(2)? {
+        true => {
+            let rows = session.query(VERSIONS, &[]).await?;
+            let row = rows.first().ok_or(Error::Damaged("`meta` has no row"))?;
+            Found::Version {
+                version: row.try_get(0)?,
+                oldest_reader: row.try_get(1)?,
+            }
+        }
+        false => Found::Nothing {
+            has_schema: row.try_get(3)?,
+        },
+    };
+    session.batch("COMMIT").await?;
+    Ok(found)
+}
+
+/// Creates everything in one transaction. Returns false if another process was faster.
+async fn create(session: Session, has_schema: bool) -> Result<bool, Error> {
+    session.batch(BEGIN).await?;
+    let created = async {
+        if !has_schema {
+            session.batch("CREATE SCHEMA {schema}").await?;
+        }
+        session.batch(V1).await?;
+        session.query(META, &[(&VERSION, Type::INT4)]).await?;
+        session.batch("COMMIT").await
+    };
+    match created.await {
+        Ok(()) => Ok(true),
+        Err(Error::Postgres(err)) if err.code().is_some_and(is_race) => {
+            session.batch("ROLLBACK").await?;
+            Ok(false)
+        }
+        Err(err) => Err(err),
+    }
+}
+
+/// Whether another process has created the same thing, or is about to.
+fn is_race(code: &SqlState) -> bool {
+    [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::DUPLICATE_SCHEMA,
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_OBJECT,
+        SqlState::DUPLICATE_FUNCTION,
+        SqlState::LOCK_NOT_AVAILABLE,
+    ]
+    .contains(code)
+}
+
+async fn compress(connections: &Connections) {
+    let compressed = connections
+        .with(LIMIT, |session| async move {
+            session.batch(BEGIN).await?;
+            session.batch(COMPRESS).await?;
+            session.batch("COMMIT").await
+        })
+        .await;
+    if let Err(err) = compressed {
+        tracing::info!(%err, "the server cannot compress bodies by lz4; it uses its own method");
+    }
+}
