@@ -15,11 +15,12 @@ use self::files::Files;
 
 /// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
 /// a feature.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("suno-types", &[]),
     ("suno-client", &["suno-types"]),
     ("suno-callback", &["suno-client?", "suno-types"]),
     ("suno-store-sqlite", &["suno-callback", "suno-types"]),
+    ("suno-gateway", &["suno-callback", "suno-types"]),
     (
         "suno-simulation",
         &["suno-callback", "suno-store-sqlite", "suno-types"],
