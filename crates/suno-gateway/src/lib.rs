@@ -2,4 +2,6 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod body;
+pub mod content;
 pub mod signing;
