@@ -1,7 +1,13 @@
 //! Rewrites a JSON text so that every parser reads it without loss.
 
+use serde_json::Value;
+
 /// The largest integer that JavaScript and other languages read exactly: 2^53 - 1.
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
+
+/// The maximum depth of nested objects and arrays in a member. With what is around the member it is
+/// below 64, which is the limit of .NET and the smallest that is known.
+const DEPTH_MAX: usize = 56;
 
 /// What half a surrogate pair becomes: the escape of U+FFFD.
 const REPLACEMENT: &str = "\\ufffd";
@@ -10,11 +16,13 @@ const REPLACEMENT: &str = "\\ufffd";
 ///
 /// A number that a double cannot hold becomes a string of the digits that were sent: an integer
 /// beyond [`INTEGER_MAX`], or a number that would be infinite. An escape of half a surrogate pair
-/// becomes U+FFFD, because some parsers refuse the whole text for it.
+/// becomes U+FFFD, because some parsers refuse the whole text for it. A value that is nested more
+/// than 56 deep becomes a string of its JSON text.
 ///
 /// `json` must be valid JSON.
 pub(super) fn portable(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
+    let (mut depth, mut deepest) = (0_usize, 0);
     let mut rest = json;
     while let Some(first) = rest.chars().next() {
         let length = match first {
@@ -22,11 +30,20 @@ pub(super) fn portable(json: &str) -> String {
             '-' | '0'..='9' => number(rest, &mut out),
             _ if first.is_ascii_whitespace() => 1,
             _ => {
+                match first {
+                    '[' | '{' => depth += 1,
+                    ']' | '}' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                deepest = deepest.max(depth);
                 out.push(first);
                 first.len_utf8()
             }
         };
         rest = rest.get(length..).unwrap_or_default();
+    }
+    if deepest > DEPTH_MAX {
+        return Value::from(out).to_string();
     }
     out
 }
@@ -87,7 +104,6 @@ fn unit(text: &str, at: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
 
@@ -134,6 +150,16 @@ mod tests {
         ] {
             assert_eq!(portable(sent), expected);
         }
+    }
+
+    #[test]
+    fn a_value_that_some_parsers_refuse_for_its_depth_is_text() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert_eq!(portable(&nested(DEPTH_MAX)), nested(DEPTH_MAX));
+        let beside = format!("[{0},{0}]", nested(DEPTH_MAX - 1));
+        assert_eq!(portable(&beside), beside);
+        let deep = nested(DEPTH_MAX + 1);
+        assert_eq!(portable(&deep), format!("\"{deep}\""));
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

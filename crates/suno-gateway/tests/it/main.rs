@@ -1,1 +1,8 @@
+//! What is sent is checked against its schema, against the packages that consumers use, and over
+//! real sockets and processes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bodies;
+mod packages;
+mod scene;
