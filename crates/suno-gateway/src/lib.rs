@@ -2,6 +2,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod attempt;
 pub mod body;
 pub mod content;
+pub mod destination;
 pub mod signing;
