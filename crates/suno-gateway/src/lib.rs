@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod body;
+pub mod breaker;
 pub mod content;
 pub mod destination;
 pub mod signing;
