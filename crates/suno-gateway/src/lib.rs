@@ -6,5 +6,18 @@ pub mod attempt;
 pub mod body;
 pub mod breaker;
 pub mod content;
+#[cfg(any(feature = "exec", feature = "forward"))]
+mod course;
 pub mod destination;
+#[cfg(feature = "forward")]
+pub mod forward;
+#[cfg(any(feature = "exec", feature = "forward"))]
+mod gate;
+mod observe;
+#[cfg(feature = "forward")]
+mod redact;
 pub mod signing;
+
+#[cfg(any(feature = "exec", feature = "forward"))]
+pub use course::{Delivered, Next};
+pub use observe::Observer;

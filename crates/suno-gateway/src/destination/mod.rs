@@ -40,6 +40,8 @@ use serde::{Deserialize, Serialize};
 pub use name::{DestinationName, InvalidDestinationName};
 pub use policy::{Backoff, Policy, Step, Verdict};
 pub use retry_after::IgnoredRetryAfter;
+#[cfg(feature = "forward")]
+pub(crate) use retry_after::date;
 
 /// What to do after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

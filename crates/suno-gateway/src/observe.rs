@@ -1,0 +1,30 @@
+//! What a handler reports beside its result: attempts, and changes of a destination's state.
+
+use crate::attempt::Attempt;
+use crate::breaker::Transition;
+use crate::destination::DestinationName;
+use crate::signing::MessageId;
+
+/// Receives every attempt and every change of state: for a store, metrics or a page.
+///
+/// # Contract
+///
+/// * Both methods return at once. They are called on the task that handles the event.
+/// * Neither may panic.
+pub trait Observer: Send + Sync + 'static {
+    /// An attempt has ended.
+    fn on_attempt(&self, id: &MessageId, attempt: &Attempt);
+
+    /// A destination went down, was paused, or works again.
+    fn on_transition(&self, destination: &DestinationName, transition: Transition);
+}
+
+/// An observer that ignores everything.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NoObserver;
+
+impl Observer for NoObserver {
+    fn on_attempt(&self, _: &MessageId, _: &Attempt) {}
+
+    fn on_transition(&self, _: &DestinationName, _: Transition) {}
+}
