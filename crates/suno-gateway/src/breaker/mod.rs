@@ -103,7 +103,7 @@ pub enum Admission {
     Send(Pass),
     /// As many requests as allowed are being sent. Ask again after one of them has ended.
     Busy,
-    /// Nothing may be sent before this time. The attempt does not count.
+    /// Nothing may be sent before this time, as far as is known now. The attempt does not count.
     NotBefore(Duration),
 }
 
@@ -202,12 +202,16 @@ impl Breaker {
                 None
             }
             State::Open(open) => {
-                let not_before = match open.probe {
-                    Some((_, until)) => until,
-                    None => open.next_probe,
-                };
-                if now < not_before {
-                    return Admission::NotBefore(not_before);
+                match open.probe {
+                    // It will probably end long before its lease, and then others may go.
+                    Some((_, until)) if now < until => {
+                        let soon = now.saturating_add(self.settings.interval);
+                        return Admission::NotBefore(until.min(soon));
+                    }
+                    None if now < open.next_probe => {
+                        return Admission::NotBefore(open.next_probe);
+                    }
+                    _ => {}
                 }
                 self.probes += 1;
                 let lease = self.settings.probe_lease;

@@ -64,7 +64,7 @@ fn while_it_is_open_one_probe_goes_in_each_interval() {
         assert!(probe.is_probe());
         assert_eq!(
             breaker.admit(at(start + 4)),
-            Admission::NotBefore(at(start + LEASE))
+            Admission::NotBefore(at(start + 4 + INTERVAL))
         );
         assert_eq!(
             breaker.report(probe, Report::Failure, None, at(start + 5)),
@@ -77,6 +77,7 @@ fn while_it_is_open_one_probe_goes_in_each_interval() {
 fn a_probe_that_never_ends_is_replaced_and_changes_nothing_later() {
     let mut breaker = open(0);
     let stuck = pass(&mut breaker, 10);
+    assert_eq!(breaker.admit(at(11)), Admission::NotBefore(at(21)));
     assert_eq!(breaker.admit(at(39)), Admission::NotBefore(at(40)));
     let probe = pass(&mut breaker, 40);
     let before = breaker.clone();
@@ -150,7 +151,7 @@ fn a_destination_that_refuses_every_event_is_paused_until_a_rare_probe_or_a_resu
     assert!(!breaker.resume(at(102)), "nothing more to resume");
     let probe = pass(&mut breaker, 102);
     assert!(!breaker.resume(at(103)), "the probe is under way");
-    assert_eq!(breaker.admit(at(103)), Admission::NotBefore(at(132)));
+    assert_eq!(breaker.admit(at(103)), Admission::NotBefore(at(113)));
     assert_eq!(
         breaker.report(probe, Report::Success, None, at(104)),
         Some(Transition::Closed)

@@ -265,7 +265,7 @@ mod tests {
             "swept without a request"
         );
         assert!(!pool.kept().is_swept, "the sweeper ends");
-        assert_eq!(ask(&pool).await.1, false);
+        assert!(!ask(&pool).await.1);
     }
 
     #[tokio::test]

@@ -4,5 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bodies;
+#[cfg(feature = "forward")]
+mod consumer;
+#[cfg(feature = "forward")]
+mod forward;
 mod packages;
 mod scene;
