@@ -9,12 +9,14 @@ pub mod content;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod course;
 pub mod destination;
+#[cfg(all(unix, feature = "exec"))]
+pub mod exec;
 #[cfg(feature = "forward")]
 pub mod forward;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod gate;
 mod observe;
-#[cfg(feature = "forward")]
+#[cfg(any(feature = "exec", feature = "forward"))]
 mod redact;
 pub mod signing;
 

@@ -6,6 +6,8 @@
 mod bodies;
 #[cfg(feature = "forward")]
 mod consumer;
+#[cfg(all(unix, feature = "exec"))]
+mod exec;
 #[cfg(feature = "forward")]
 mod forward;
 mod packages;
