@@ -11,7 +11,7 @@ use crate::attempt::{Attempt, Failure, Outcome};
 use crate::breaker::{BreakerSettings, BreakerState, Report, Transition};
 use crate::destination::{Action, DestinationName, Policy, Step, Verdict};
 use crate::gate::{Entered, Gate};
-use crate::observe::{NoObserver, Observer};
+use crate::observe::Observer;
 use crate::signing::MessageId;
 
 /// What follows for an event after an attempt, or instead of one.
@@ -230,6 +230,15 @@ impl Course {
             Transition::Closed => tracing::info!(%destination, "the destination works again"),
         }
     }
+}
+
+/// An observer that ignores everything.
+struct NoObserver;
+
+impl Observer for NoObserver {
+    fn on_attempt(&self, _: &MessageId, _: &Attempt) {}
+
+    fn on_transition(&self, _: &DestinationName, _: Transition) {}
 }
 
 /// What an attempt says about the destination.

@@ -18,13 +18,3 @@ pub trait Observer: Send + Sync + 'static {
     /// A destination went down, was paused, or works again.
     fn on_transition(&self, destination: &DestinationName, transition: Transition);
 }
-
-/// An observer that ignores everything.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct NoObserver;
-
-impl Observer for NoObserver {
-    fn on_attempt(&self, _: &MessageId, _: &Attempt) {}
-
-    fn on_transition(&self, _: &DestinationName, _: Transition) {}
-}

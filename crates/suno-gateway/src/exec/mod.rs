@@ -51,7 +51,7 @@ use crate::body::{BodyForm, Message};
 use crate::breaker::BreakerState;
 use crate::course::{Course, Delivered, Ended, not_answered};
 use crate::destination::{Action, Verdict};
-use crate::redact::Redactor;
+use crate::redact::without_addresses;
 
 /// A handler that runs a command for each event.
 ///
@@ -124,10 +124,9 @@ impl ExecHandler {
     }
 
     fn judge(&self, ending: &Ending) -> Ended {
-        let redactor = Redactor::default();
         let kept = |tail: &tail::Tail| {
             let text = tail.text();
-            KeptText::tail(&redactor.redact(&text, false), tail.is_cut())
+            KeptText::tail(&without_addresses(&text), tail.is_cut())
         };
         let action = match ending.code {
             Some(code) if !ending.is_timed_out => self.exits.action(code),

@@ -13,6 +13,7 @@ use tower_service::Service;
 use super::ForwardHandler;
 use super::header::ForwardHeader;
 use super::pool::{Dial, Dialing, Lifetimes, Pool};
+use super::redactor::Redactor;
 use super::tls::{self, InvalidTls};
 use super::url::ForwardUrl;
 use crate::body::BodyForm;
@@ -20,7 +21,6 @@ use crate::breaker::BreakerSettings;
 use crate::course::Course;
 use crate::destination::{DestinationName, Policy};
 use crate::observe::Observer;
-use crate::redact::Redactor;
 use crate::signing::Signer;
 
 /// The maximum number of headers that can be given.

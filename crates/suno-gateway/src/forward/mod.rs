@@ -28,6 +28,7 @@ mod builder;
 mod exchange;
 mod header;
 mod pool;
+mod redactor;
 mod tls;
 mod url;
 
@@ -50,12 +51,12 @@ pub use url::InvalidForwardUrl;
 
 use self::exchange::{Answer, exchange};
 use self::pool::Pool;
+use self::redactor::Redactor;
 use self::url::ForwardUrl;
 use crate::attempt::{AnswerRecord, KeptText, Outcome};
 use crate::body::{BodyForm, Message};
 use crate::breaker::BreakerState;
 use crate::course::{Course, Delivered, Ended, not_answered};
-use crate::redact::Redactor;
 use crate::signing::{SignedHeaders, Signer};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -63,8 +64,9 @@ const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 const PROGRAM: HeaderValue =
     HeaderValue::from_static(concat!("suno-gateway/", env!("CARGO_PKG_VERSION")));
 
-/// The difference of clocks that is not worth mentioning: a `Date` has whole seconds.
-const SKEW_MIN_SECONDS: i64 = 2;
+/// The difference of clocks that is worth mentioning. A `Date` has whole seconds, and is compared after
+/// the body was read.
+const SKEW_MIN_SECONDS: i64 = 5;
 
 /// A handler that sends each event to one destination.
 ///

@@ -30,6 +30,7 @@ pub(crate) fn message_of(body: &[u8], form: BodyForm) -> Option<Message> {
 }
 
 /// The message of a song that is complete.
+#[cfg(any(feature = "exec", feature = "forward"))]
 pub(crate) fn message(task: &str) -> Message {
     let body = callback(task, "complete", "Harbour");
     message_of(body.as_bytes(), BodyForm::Full).unwrap()
