@@ -54,6 +54,7 @@ pub(super) async fn exchange(
 ) -> Exchange {
     let mut is_resent = false;
     let result = loop {
+        // The second time on a new connection, so that there is no third.
         let reused = match pool.reuse() {
             Some(connection) if !is_resent => ready(connection, deadline).await,
             _ => None,
@@ -68,9 +69,7 @@ pub(super) async fn exchange(
         let sending = connection.sender.send_request(request.clone());
         match timeout_at(deadline, sending).await {
             Ok(Ok(response)) => break Ok(read(pool, connection, response, deadline).await),
-            Ok(Err(err)) if connection.is_reused && !is_resent && is_closed(&err) => {
-                is_resent = true;
-            }
+            Ok(Err(err)) if connection.is_reused && is_closed(&err) => is_resent = true,
             Ok(Err(err)) => break Err(NoAnswer::from_hyper(&err)),
             Err(_) => break Err(NoAnswer::timed_out("no answer began in time")),
         }

@@ -195,6 +195,9 @@ async fn the_status_decides_whatever_becomes_of_the_body() {
     ];
     for (place, (reply, is_done)) in replies.into_iter().enumerate() {
         let shown = format!("{place}");
+        // A flood ends by its size, long before the time for a body is over.
+        let is_flood = matches!(reply, Reply::Flood(_));
+        let limit = Duration::from_millis(if is_flood { 1_900 } else { 5_000 });
         let consumer = Consumer::start(move |_, _| reply.clone()).await;
         let handler = builder(&consumer.url())
             .with_observer(notes.clone())
@@ -202,7 +205,7 @@ async fn the_status_decides_whatever_becomes_of_the_body() {
             .unwrap();
         let start = Instant::now();
         let delivered = handler.deliver(&message(TASK), 1).await;
-        assert!(start.elapsed() < Duration::from_secs(5), "{shown}");
+        assert!(start.elapsed() < limit, "{shown}: {:?}", start.elapsed());
         assert_eq!(delivered.next == Next::Done, is_done, "{shown}");
         assert_eq!(is_retried(&delivered), !is_done, "{shown}");
     }

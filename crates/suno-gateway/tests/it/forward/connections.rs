@@ -46,6 +46,30 @@ async fn a_request_that_meets_the_end_of_its_connection_is_sent_again_at_once() 
     assert_eq!(consumer.count(), 5, "no attempt had more than one resend");
 }
 
+/// All kept connections are closed when they are used again, and only one of them is tried.
+#[tokio::test]
+async fn the_second_time_is_on_a_new_connection() {
+    let consumer = Consumer::start(|_, request| {
+        let is_second = request.header("webhook-id").starts_with("second");
+        match is_second && request.connection < 4 {
+            true => Reply::Raw(Vec::new()),
+            false => Reply::Late(Duration::from_millis(50), Box::new(status(200))),
+        }
+    })
+    .await;
+    let handler = super::handler(&consumer.url());
+    let (a, b, c, d) = (message("a"), message("b"), message("c"), message("d"));
+    let _ = tokio::join!(
+        handler.deliver(&a, 1),
+        handler.deliver(&b, 1),
+        handler.deliver(&c, 1),
+        handler.deliver(&d, 1),
+    );
+    let delivered = handler.deliver(&message("second"), 1).await;
+    assert_eq!(delivered.next, Next::Done, "{delivered:?}");
+    assert_eq!(consumer.count(), 6);
+}
+
 /// A new connection that is closed before the answer is a failure: the request may be what ends it.
 #[tokio::test]
 async fn a_request_is_not_sent_a_third_time() {
