@@ -21,24 +21,24 @@ pub struct Attempt {
     pub number: u32,
     /// The time at which it began.
     pub started_at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// The duration, in milliseconds.
     pub duration_ms: u64,
-    /// What the destination did.
+    /// The outcome at the destination.
     pub outcome: Outcome,
-    /// What follows from it.
+    /// The action that follows.
     pub action: Action,
     /// The wait before the next attempt, in milliseconds, if the event is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
-    /// Whether it was the one attempt that a destination gets which is down or paused.
+    /// True if the destination was down or paused, and this was its probe.
     #[serde(default)]
     pub is_probe: bool,
-    /// Whether the request was sent a second time, because the connection for the first was closed.
+    /// True if the request was sent a second time, because the server closed the first connection.
     #[serde(default)]
     pub is_resent: bool,
 }
 
-/// What a destination did.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -54,12 +54,12 @@ pub enum Outcome {
     },
     /// A command ended.
     Exited(ExitRecord),
-    /// What a later version recorded.
+    /// An outcome that only a later version knows.
     #[serde(other)]
     Other,
 }
 
-/// What is kept of an answer.
+/// The stored part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AnswerRecord {
@@ -70,16 +70,17 @@ pub struct AnswerRecord {
     /// The host that a redirect names. It is not followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location_host: Option<KeptText>,
-    /// How far the destination's clock is ahead, in seconds, as its `Date` header shows; absent if
-    /// less than two. A consumer whose clock is off by five minutes refuses every signature.
+    /// The number of seconds by which the destination's clock is ahead, as its `Date` header shows;
+    /// absent if it is less than five. A consumer whose clock is off by five minutes refuses every
+    /// signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ahead_seconds: Option<i64>,
-    /// Whether `webhook-delivery` decided what follows.
+    /// True if `webhook-delivery` decided the action.
     #[serde(default)]
     pub is_asked_for: bool,
 }
 
-/// What is kept of a command.
+/// The stored part of a command's end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExitRecord {
@@ -89,7 +90,7 @@ pub struct ExitRecord {
     /// The signal that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// Whether it was ended because it took too long.
+    /// True if it was ended because it exceeded its time limit.
     #[serde(default)]
     pub is_timed_out: bool,
     /// The end of what it wrote to stdout.
@@ -164,14 +165,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Text of somebody else, of bounded length and without control characters but line breaks.
+/// Text from a destination, of bounded length. Control characters except line breaks are replaced by
+/// spaces.
 /// `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KeptText {
     /// The text.
     pub text: String,
-    /// Whether there was more.
+    /// True if there was more.
     #[serde(default)]
     pub is_cut: bool,
 }
@@ -217,7 +219,7 @@ fn clean(text: &str) -> String {
         .collect()
 }
 
-/// Whether a character changes the direction of the text after it.
+/// Returns whether a character changes the direction of the text after it.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

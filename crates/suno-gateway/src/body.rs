@@ -12,7 +12,7 @@ use suno_types::{Callback, Code, Product};
 use crate::content::{self, CallbackContent};
 use crate::signing::MessageId;
 
-/// How much of an event is sent.
+/// The amount of detail in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum BodyForm {
@@ -24,7 +24,7 @@ pub enum BodyForm {
     Thin,
 }
 
-/// What a body is made from.
+/// The input of a body.
 ///
 /// An [`Event`] has all of it. So has a record of the store, after its body was decoded.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ pub enum BodyForm {
 pub struct EventParts<'a> {
     /// The task, the stage and the revision.
     pub key: &'a EventKey,
-    /// What the callback says.
+    /// The decoded callback.
     pub callback: &'a Callback,
     /// The way in which the event became known.
     pub source: Source,

@@ -1,5 +1,5 @@
-//! The course of one attempt, whatever the destination is: it waits for a place, is recorded, and
-//! becomes what the dispatcher does with the event.
+//! The steps that are the same for requests and commands: wait for a place, record the attempt, and
+//! decide what the dispatcher does with the event.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::gate::{Entered, Gate};
 use crate::observe::Observer;
 use crate::signing::MessageId;
 
-/// What follows for an event after an attempt, or instead of one.
+/// The result of handing an event to a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivered {
-    /// What to do with the event.
+    /// The next step for the event.
     pub next: Next,
     /// The reason, for people, if it is not done. It has no body, URL or header value.
     pub reason: String,
@@ -26,7 +26,7 @@ pub struct Delivered {
     pub attempt: Option<Attempt>,
 }
 
-/// What to do with an event.
+/// The next step for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Next {
@@ -59,7 +59,7 @@ impl Delivered {
     }
 }
 
-/// How an attempt ended.
+/// The end of an attempt.
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     pub(crate) verdict: Verdict,
@@ -73,7 +73,7 @@ pub(crate) struct Begun<'a> {
     start: Duration,
 }
 
-/// A destination, as far as it is the same for requests and commands.
+/// The part of a destination that requests and commands share.
 pub(crate) struct Course {
     pub(crate) name: DestinationName,
     pub(crate) policy: Policy,
@@ -101,7 +101,7 @@ impl Course {
         }
     }
 
-    /// Waits for a place. The error is what happens to the event instead of an attempt.
+    /// Waits for a place. The error is the result if no attempt can be made.
     pub(crate) async fn begin(&self) -> Result<Begun<'_>, Box<Delivered>> {
         match self.gate.enter().await {
             Ok(entered) => Ok(Begun {
@@ -241,7 +241,7 @@ impl Observer for NoObserver {
     fn on_transition(&self, _: &DestinationName, _: Transition) {}
 }
 
-/// What an attempt says about the destination.
+/// Derives from an attempt whether the destination works.
 fn report(verdict: &Verdict, outcome: &Outcome) -> Report {
     let is_busy = matches!(outcome, Outcome::Answered(answer) if answer.status == 429);
     match verdict.action {

@@ -1,4 +1,4 @@
-//! What a handler reports beside its result: attempts, and changes of a destination's state.
+//! Reports of attempts and of changes to a destination's state, beside the result of a handler.
 
 use crate::attempt::Attempt;
 use crate::breaker::Transition;

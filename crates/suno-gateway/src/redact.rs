@@ -1,10 +1,9 @@
-//! Makes what somebody else wrote safe to keep: without credentials, and without what follows the
-//! host of a URL.
+//! Makes text from a destination safe to store: removes credentials, and cuts URLs after their host.
 
-/// What a secret becomes.
+/// The text that replaces a secret.
 pub(crate) const REDACTED: &str = "<redacted>";
 
-/// Cuts off every URL after its host, and takes out the word after `Bearer` and `Basic`.
+/// Cuts off every URL after its host, and removes the word after `Bearer` and `Basic`.
 pub(crate) fn without_addresses(text: &str) -> String {
     without_credentials(&without_paths(text))
 }
@@ -36,7 +35,7 @@ fn without_paths(text: &str) -> String {
     shown + rest
 }
 
-/// Takes out the word after `Bearer` and `Basic`.
+/// Removes the word after `Bearer` and `Basic`.
 fn without_credentials(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

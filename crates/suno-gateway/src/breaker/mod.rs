@@ -107,7 +107,7 @@ pub enum Admission {
     NotBefore(Duration),
 }
 
-/// How a request ended.
+/// The result of a request for the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Report {
@@ -291,9 +291,8 @@ impl Breaker {
         }
     }
 
-    /// Ends a pause and a hold, because somebody says that the destination works again: the next
-    /// request is a probe that goes at once, unless one is under way. Returns whether that changes
-    /// something.
+    /// Ends a pause and a hold, for an operator who has repaired the destination: the next request is
+    /// a probe that goes at once, unless one is under way. Returns whether anything changed.
     pub fn resume(&mut self, now: Duration) -> bool {
         let was_held = self.held_until > now;
         self.held_until = self.held_until.min(now);

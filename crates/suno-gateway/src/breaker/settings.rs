@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// When a breaker opens, how often it tries, and how many requests it lets through.
+/// The limits and intervals of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerSettings {

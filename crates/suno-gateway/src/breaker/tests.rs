@@ -249,7 +249,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a probe was given, for the test.
+/// A request that has not ended.
 struct Sent {
     pass: Pass,
     sent_at: u64,
@@ -265,7 +265,7 @@ proptest! {
         let mut breaker = Breaker::new(settings());
         let mut now = 0;
         let mut sent: Vec<Sent> = Vec::new();
-        // The probe that counts, and the earliest time of the next one unless somebody resumes.
+        // The probe that counts, and the earliest time of the next one unless the test resumes.
         let mut probe: Option<(u64, u64)> = None;
         let mut earliest = 0;
         // The requests of this epoch, and the successes at this limit.

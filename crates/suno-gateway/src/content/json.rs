@@ -9,7 +9,7 @@ pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 /// below 64, which is the limit of .NET and the smallest that is known.
 const DEPTH_MAX: usize = 56;
 
-/// What half a surrogate pair becomes: the escape of U+FFFD.
+/// The replacement of half a surrogate pair: the escape of U+FFFD.
 const REPLACEMENT: &str = "\\ufffd";
 
 /// Returns the same JSON value as a text without white space between its parts, with two changes.

@@ -1,4 +1,4 @@
-//! What a callback or a record says, as JSON for programs.
+//! The content of callbacks and records as JSON for programs.
 //!
 //! The values here implement `Serialize` and nothing else. They are the one place that decides the
 //! names and the shape of what is forwarded and printed: unknown values are `null`, an empty URL is
@@ -35,7 +35,7 @@ pub use members::{MembersContent, without_callback_urls};
 pub use output::OutputContent;
 pub use track::TrackContent;
 
-/// What a callback says.
+/// The content of a callback.
 #[derive(Debug, Serialize)]
 pub struct CallbackContent<'a> {
     product: Product,

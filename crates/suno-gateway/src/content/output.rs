@@ -1,9 +1,9 @@
-//! What a task has made that is not a song, as JSON.
+//! The products that are not songs, as JSON.
 
 use serde::Serialize;
 use suno_types::{Instrument, Lyrics, MediaFile, Output, Stem};
 
-/// What a task has made that is not a song.
+/// A product that is not a song.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct OutputContent<'a>(Kind<'a>);

@@ -1,5 +1,5 @@
-//! What an attempt at a destination means for the event and for the destination. Pure: no clock, no
-//! network, no randomness of its own.
+//! Decides what the answer of a destination means for the event and for the destination. Pure: time
+//! and randomness are arguments.
 //!
 //! A dead letter is for a bad event, a pause is for a bad destination:
 //!
@@ -43,7 +43,7 @@ pub use retry_after::IgnoredRetryAfter;
 #[cfg(feature = "forward")]
 pub(crate) use retry_after::date;
 
-/// What to do after an attempt.
+/// An action after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -11,19 +11,19 @@ use super::retry_after::{self, IgnoredRetryAfter};
 /// The header with which a consumer says what to do with the message or with the destination.
 const DELIVERY_HEADER: &str = "webhook-delivery";
 
-/// What an attempt means.
+/// The meaning of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// What to do.
+    /// The action.
     pub action: Action,
     /// The time for which the answer asks to wait, as it was sent: not bounded yet.
     pub retry_after: Option<Duration>,
-    /// Whether the destination as a whole is to be left alone for that time.
+    /// True if no request is to be sent to the destination for that time.
     pub holds_destination: bool,
-    /// Why a `Retry-After` has no effect.
+    /// The reason why a `Retry-After` has no effect.
     pub ignored: Option<IgnoredRetryAfter>,
-    /// Whether `webhook-delivery` decided the action, and not the status.
+    /// True if `webhook-delivery` decided the action, and not the status.
     pub is_asked_for: bool,
 }
 
@@ -41,7 +41,7 @@ impl Verdict {
     }
 }
 
-/// What follows from a verdict for the event.
+/// The next step for the event after a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
@@ -92,7 +92,7 @@ pub struct Policy {
     statuses: BTreeMap<u16, Action>,
     /// The waits before an event is tried again.
     pub backoff: Backoff,
-    /// How much longer than the back-off a `Retry-After` may be. The default is 2 h.
+    /// The maximum by which a `Retry-After` may exceed the back-off. The default is 2 h.
     pub retry_after_excess_max: Duration,
     /// The number of attempts for an event that is at fault. The default is 3.
     pub bad_event_attempts: u32,

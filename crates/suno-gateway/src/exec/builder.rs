@@ -18,7 +18,7 @@ use crate::observe::Observer;
 
 /// The longest time limit for a command.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// How much longer than a run the lease of a probe is at least.
+/// The minimum by which the lease of a probe exceeds the time of a run.
 const LEASE_EXCESS: Duration = Duration::from_secs(5);
 
 /// A command with its arguments. It inherits the environment, except what is taken out of it.

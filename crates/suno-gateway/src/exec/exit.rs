@@ -1,4 +1,4 @@
-//! What an exit code means.
+//! Decides what an exit code means.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -60,8 +60,8 @@ impl ExitPolicy {
         }
     }
 
-    /// Returns whether a command could not be started because it is not there, may not be run, or
-    /// is no program.
+    /// Returns whether a command could not be started because it does not exist, must not be
+    /// executed, or is not a program.
     pub(super) fn is_missing(err: &io::Error) -> bool {
         matches!(
             err.kind(),

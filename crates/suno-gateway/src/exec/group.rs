@@ -53,7 +53,7 @@ impl Group {
     fn has_leader_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         self.leader.is_none_or(|leader| {
-            // An error means that there is no such child any more.
+            // An error means that the child does not exist.
             !matches!(waitid(WaitId::Pid(leader), options), Ok(None))
         })
     }

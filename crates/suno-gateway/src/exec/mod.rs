@@ -13,7 +13,7 @@
 //!
 //! The command leads a process group of its own. If it takes too long, the group is asked to end
 //! (`SIGTERM`), and what is left of it is killed five seconds later, or once the command itself has
-//! ended. What a command leaves running after it ended in time is left alone.
+//! ended. Processes that a command leaves running after it ended in time are not touched.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -86,7 +86,7 @@ impl ExecHandler {
     }
 
     /// Lets the next event go at once to a command that keeps failing or is paused. Returns whether
-    /// that changes something.
+    /// anything changed.
     pub fn resume(&self) -> bool {
         self.course.gate.resume()
     }

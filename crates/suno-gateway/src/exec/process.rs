@@ -12,16 +12,16 @@ use tokio::time::timeout;
 use super::group::Group;
 use super::tail::Tail;
 
-/// The time for the rest of the output after the command has ended. What it left running may hold the
-/// pipes open for ever.
+/// The time for the rest of the output after the command has ended. Its background processes may hold the
+/// pipes open forever.
 const REST: Duration = Duration::from_millis(200);
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) code: Option<i32>,
     pub(super) signal: Option<i32>,
-    /// Whether it was ended because it took too long.
+    /// True if it was ended because it exceeded its time limit.
     pub(super) is_timed_out: bool,
     pub(super) stdout: Tail,
     pub(super) stderr: Tail,

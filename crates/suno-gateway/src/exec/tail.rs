@@ -1,4 +1,4 @@
-//! The end of what a command writes, in bounded space.
+//! The end of a command's output, in bounded space.
 
 use std::borrow::Cow;
 

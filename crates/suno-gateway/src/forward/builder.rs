@@ -27,7 +27,7 @@ use crate::signing::Signer;
 const HEADERS_MAX: usize = 32;
 /// The longest time limit for a request.
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
-/// How much longer than a request the lease of a probe is at least.
+/// The minimum by which the lease of a probe exceeds the time limit of a request.
 const LEASE_EXCESS: Duration = Duration::from_secs(5);
 
 /// Collects the settings of a [`ForwardHandler`]. None is read from the environment.

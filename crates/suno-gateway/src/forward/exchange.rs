@@ -24,11 +24,11 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
-    /// Whether the body was longer, or did not end in time.
+    /// True if the body was longer, or did not end in time.
     pub(super) is_cut: bool,
 }
 
-/// The reason why there is no answer, with more about it for people.
+/// The reason why no answer was received, with details for people.
 #[derive(Debug)]
 pub(super) struct NoAnswer {
     pub(super) failure: Failure,
@@ -38,7 +38,7 @@ pub(super) struct NoAnswer {
 /// The end of an exchange.
 pub(super) struct Exchange {
     pub(super) result: Result<Answer, NoAnswer>,
-    /// Whether the request was sent a second time.
+    /// True if the request was sent a second time.
     pub(super) is_resent: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn exchange(
 ) -> Exchange {
     let mut is_resent = false;
     let result = loop {
-        // The second time on a new connection, so that there is no third.
+        // The second time, a new connection is used, so that the request is never sent a third time.
         let reused = match pool.reuse() {
             Some(connection) if !is_resent => ready(connection, deadline).await,
             _ => None,
@@ -142,7 +142,7 @@ fn keep_alive_hint(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Whether the server closed the connection before it answered.
+/// Returns whether the server closed the connection before it answered.
 fn is_closed(err: &hyper::Error) -> bool {
     let is_reset = |err: &io::Error| {
         matches!(
@@ -174,7 +174,7 @@ impl NoAnswer {
             Some(_) => Failure::Tls,
             None => Failure::Connect,
         };
-        // The last cause says what happened: "Connection refused", or what TLS found.
+        // The last cause is the one to show, such as "Connection refused".
         let last = chain(cause).last().map(ToString::to_string);
         Self {
             failure,

@@ -112,8 +112,8 @@ impl ForwardHandler {
         self.course.gate.state()
     }
 
-    /// Lets the next event go at once to a destination that is down or paused. Returns whether that
-    /// changes something.
+    /// Lets the next event go at once to a destination that is down or paused. Returns whether anything
+    /// changed.
     pub fn resume(&self) -> bool {
         self.course.gate.resume()
     }
@@ -198,7 +198,7 @@ fn location_host(headers: &HeaderMap) -> Option<KeptText> {
     Some(KeptText::head(location.host()?, false))
 }
 
-/// How far the clock of the destination is ahead of ours.
+/// Returns the number of seconds by which the clock of the destination is ahead of ours.
 fn clock_ahead(headers: &HeaderMap, now: SystemTime) -> Option<i64> {
     let date = crate::destination::date(headers)?;
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -225,7 +225,7 @@ impl CallbackHandler for ForwardHandler {
     }
 }
 
-/// Shows neither the URL behind its host, nor a header, nor a secret.
+/// Leaves out the path and the query of the URL, the headers and the secrets.
 impl fmt::Debug for ForwardHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ForwardHandler")

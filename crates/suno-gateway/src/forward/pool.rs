@@ -28,7 +28,7 @@ pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<Io, Cause>> + Send>
 /// Makes a connection: looks the name up, connects, and sets TLS up.
 pub(super) type Dial = Box<dyn Fn() -> Dialing + Send + Sync>;
 
-/// How long connections are kept.
+/// The time limits and the number of connections that are kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lifetimes {
     /// The time after which a connection that is not used is closed.
@@ -57,11 +57,11 @@ struct Idle {
     until: Instant,
 }
 
-/// A connection that nobody else uses.
+/// A connection that one request uses.
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Full<Bytes>>,
     made: Instant,
-    /// Whether a request was sent on it before.
+    /// True if a request was sent on it before.
     pub(super) is_reused: bool,
 }
 
@@ -143,7 +143,7 @@ impl Kept {
     }
 }
 
-/// Closes connections that are not used any more, until there are none.
+/// Closes connections that were not used in time, until none is left.
 async fn close_idle(pool: Weak<Pool>, interval: Duration) {
     loop {
         sleep(interval).await;

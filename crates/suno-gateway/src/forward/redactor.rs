@@ -1,14 +1,13 @@
-//! Takes the secrets of a destination out of what it answers: some answers repeat their request.
+//! Removes the secrets of a destination from its answers, because some answers repeat the request.
 
 use crate::redact::{REDACTED, without_addresses};
 
-/// The length from which on a secret is looked for. A shorter one is no secret, and would be found
-/// everywhere.
+/// The minimum length of a secret that is searched for. Shorter text occurs by chance.
 const SECRET_BYTES_MIN: usize = 4;
-/// The maximum number of texts that are looked for.
+/// The maximum number of texts to remove.
 const SECRETS_MAX: usize = 256;
 
-/// The texts that are taken out.
+/// The texts to remove.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
     /// The longest first, so that a secret inside another does not leave a part of it.
@@ -16,7 +15,7 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    /// Looks for this text, also as it is written in JSON and in a URL.
+    /// Adds a text to remove, also in the form that it has in JSON and in a URL.
     pub(crate) fn add(&mut self, secret: &str) {
         if secret.len() < SECRET_BYTES_MIN {
             return;
@@ -32,7 +31,7 @@ impl Redactor {
             .sort_by_key(|form| std::cmp::Reverse(form.len()));
     }
 
-    /// Looks for the query of a URL, and for each of its values.
+    /// Adds the query of a URL and each of its values.
     pub(crate) fn add_query(&mut self, query: &str) {
         self.add(query);
         for pair in query.split('&') {
@@ -40,8 +39,8 @@ impl Redactor {
         }
     }
 
-    /// Returns the text without secrets. `is_cut` says that it ends in the middle: the beginning of a
-    /// secret at its end is taken out as well.
+    /// Returns the text without secrets. If `is_cut`, the beginning of a secret at the end of the
+    /// text is removed as well.
     pub(crate) fn redact(&self, text: &str, is_cut: bool) -> String {
         let mut clean = text.to_owned();
         for secret in &self.secrets {

@@ -11,9 +11,9 @@ const URL_BYTES_MAX: usize = 8_192;
 /// because path and query can contain a token.
 #[derive(Clone)]
 pub(super) struct ForwardUrl {
-    /// What is connected to.
+    /// The address to connect to.
     pub(super) uri: Uri,
-    /// What the request line says: path and query.
+    /// The path and the query, for the request line.
     pub(super) target: Uri,
     /// The value of `Host`.
     pub(super) host: HeaderValue,

@@ -5,10 +5,10 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use suno_callback::EventKey;
 
-/// What the id of an event begins with if its key has other characters than an id may have.
+/// The prefix of the id of an event whose key has characters that an id must not have.
 const HASHED: &str = "sha256-";
 
-/// The value of `webhook-id`: what a consumer deduplicates by.
+/// The value of `webhook-id`, by which a consumer deduplicates.
 ///
 /// It is a function of the event's key, so it is the same on every attempt, in every process, after
 /// a restart and after a redrive. It has only the characters `A-Z a-z 0-9 _ -`, because a `.` would

@@ -59,7 +59,7 @@ pub struct Signer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidSecrets {
-    /// There is no secret.
+    /// The list is empty.
     #[error("a signer needs at least one secret")]
     None,
     /// There are more than [`Signer::SECRETS_MAX`].

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// What the text of a secret begins with.
+/// The prefix of the text of a secret.
 const PREFIX: &str = "whsec_";
 /// The number of bytes of a secret that is generated.
 const GENERATED_BYTES: usize = 32;

@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName};
 
 use super::{ID_HEADER, SCHEME, SIGNATURE_HEADER, Secret, TIMESTAMP_HEADER};
 
-/// How far a timestamp may be from the time of the consumer, in either direction. The published
-/// packages use the same.
+/// The largest difference between a timestamp and the time of the consumer, in either direction, that
+/// the published packages accept.
 pub const TOLERANCE: Duration = Duration::from_secs(300);
 
 /// The number of bytes of an HMAC-SHA256.
@@ -26,7 +26,7 @@ pub enum VerifyError {
     /// The timestamp is not a whole number of seconds.
     #[error("webhook-timestamp is not a whole number of seconds")]
     BadTimestamp,
-    /// There is no signature of the version `v1`.
+    /// The header has no signature of the version `v1`.
     #[error("webhook-signature has no signature of the form `v1,BASE64`")]
     NoSignature,
     /// No secret produces one of the signatures.

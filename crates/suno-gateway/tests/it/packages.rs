@@ -101,8 +101,23 @@ fn signed(signer: &Signer, message: &Message, shift: i64) -> HeaderMap {
     headers
 }
 
-#[test]
-fn the_published_packages_accept_every_secret_of_the_list_and_nothing_else() {
+/// A request as a consumer gets it from a handler with these secrets.
+#[cfg(feature = "forward")]
+async fn forwarded(signer: &Signer, message: &Message) -> crate::consumer::Request {
+    use suno_gateway::destination::DestinationName;
+    use suno_gateway::forward::ForwardHandler;
+
+    use crate::consumer::{Consumer, status};
+
+    let consumer = Consumer::start(|_, _| status(204)).await;
+    let name = DestinationName::new("shop").unwrap();
+    let handler = ForwardHandler::builder(name, &consumer.url(), signer.clone()).unwrap();
+    handler.build().unwrap().deliver(message, 1).await;
+    consumer.requests().remove(0)
+}
+
+#[tokio::test]
+async fn the_published_packages_accept_every_secret_of_the_list_and_nothing_else() {
     let secrets = [24, 32, 64].map(|bytes| Secret::from_bytes(vec![bytes; bytes.into()]).unwrap());
     let stranger = Secret::from_bytes([9; 32]).unwrap();
     let signer = Signer::new(secrets.clone()).unwrap();
@@ -114,6 +129,12 @@ fn the_published_packages_accept_every_secret_of_the_list_and_nothing_else() {
     let mut input = String::new();
     for secret in &secrets {
         input += &line(secret, &headers, &message.body);
+        expected.push(accepted.as_str());
+    }
+    #[cfg(feature = "forward")]
+    {
+        let request = forwarded(&signer, &message).await;
+        input += &line(&secrets[1], &request.headers, &request.body);
         expected.push(accepted.as_str());
     }
     for (secret, headers, body) in [

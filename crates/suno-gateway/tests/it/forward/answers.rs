@@ -299,3 +299,27 @@ async fn a_consumer_whose_clock_is_off_is_paused_and_the_attempt_says_by_how_muc
         }
     }
 }
+
+/// The consumer answers and closes before it has read the body.
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_was_read_counts() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 16];
+            let _ = stream.read_exact(&mut head).await;
+            let answer = b"HTTP/1.1 413 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            let _ = stream.write_all(answer).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    });
+    let body = crate::scene::callback(TASK, "complete", &"x".repeat(8 << 20));
+    let large = crate::scene::message_of(body.as_bytes(), Default::default()).unwrap();
+    let delivered = handler(&format!("http://{address}/"))
+        .deliver(&large, 1)
+        .await;
+    assert_eq!(status_of(&delivered), Some(413), "{delivered:?}");
+}
