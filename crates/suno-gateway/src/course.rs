@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use suno_callback::{Clock, HandlerError};
 
-use crate::attempt::{Attempt, Failure, Outcome};
+use crate::attempt::{Attempt, KeptText, Outcome};
 use crate::breaker::{BreakerSettings, BreakerState, Report, Transition};
-use crate::destination::{Action, DestinationName, Policy, Step, Verdict};
+use crate::destination::{Action, DestinationName, Failure, Policy, Step, Verdict};
 use crate::gate::{Entered, Gate};
 use crate::observe::Observer;
 use crate::signing::MessageId;
@@ -36,8 +36,8 @@ pub enum Next {
     Retry(Duration),
     /// It is a dead letter.
     DeadLetter,
-    /// The destination takes nothing now. The event may be tried after this time, and the attempt
-    /// should not count.
+    /// The destination takes nothing now. The event may be tried after this time, which is at most
+    /// two minutes, and the attempt should not count.
     NotNow(Duration),
 }
 
@@ -58,6 +58,10 @@ impl Delivered {
         }
     }
 }
+
+/// The longest time that an event is told to wait for a destination. A destination that is resumed
+/// gets the events that wait for it within this time.
+const NOT_NOW_MAX: Duration = Duration::from_secs(60);
 
 /// The end of an attempt.
 pub(crate) struct Ended {
@@ -114,6 +118,15 @@ impl Course {
                 reason: format!("not sent: {}", self.why_not()),
                 attempt: None,
             })),
+        }
+    }
+
+    /// The end of an attempt without an answer.
+    pub(crate) fn not_answered(&self, failure: Failure, detail: KeptText) -> Ended {
+        Ended {
+            verdict: self.policy.judge_failure(failure),
+            outcome: Outcome::NotAnswered { failure, detail },
+            is_resent: false,
         }
     }
 
@@ -175,9 +188,10 @@ impl Course {
         }
     }
 
-    /// Spreads the events that wait for the same moment.
+    /// Bounds a wait, and spreads the events that wait for the same moment.
     fn spread(&self, wait: Duration) -> Duration {
-        wait.saturating_add(self.settings.interval.mul_f64(fastrand::f64()))
+        let spread = self.settings.interval.min(NOT_NOW_MAX);
+        wait.min(NOT_NOW_MAX) + spread.mul_f64(fastrand::f64())
     }
 
     fn why_not(&self) -> String {
@@ -259,15 +273,6 @@ pub(crate) const EXIT_RETRY: i32 = 75;
 
 fn is_temporary_exit(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Exited(exit) if exit.code == Some(EXIT_RETRY))
-}
-
-/// An attempt without an answer: it is tried again.
-pub(crate) fn not_answered(failure: Failure, detail: crate::attempt::KeptText) -> Ended {
-    Ended {
-        outcome: Outcome::NotAnswered { failure, detail },
-        verdict: Verdict::new(Action::Retry),
-        is_resent: false,
-    }
 }
 
 fn millis(time: Duration) -> u64 {

@@ -31,12 +31,14 @@
 //! assert_eq!(wait, Duration::from_secs(10));
 //! ```
 
+mod failure;
 mod name;
 mod policy;
 mod retry_after;
 
 use serde::{Deserialize, Serialize};
 
+pub use failure::Failure;
 pub use name::{DestinationName, InvalidDestinationName};
 pub use policy::{Backoff, Policy, Step, Verdict};
 pub use retry_after::IgnoredRetryAfter;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 
 use super::Action;
+use super::failure::Failure;
 use super::retry_after::{self, IgnoredRetryAfter};
 
 /// The header with which a consumer says what to do with the message or with the destination.
@@ -90,6 +91,7 @@ impl Backoff {
 #[non_exhaustive]
 pub struct Policy {
     statuses: BTreeMap<u16, Action>,
+    failures: BTreeMap<Failure, Action>,
     /// The waits before an event is tried again.
     pub backoff: Backoff,
     /// The maximum by which a `Retry-After` may exceed the back-off. The default is 2 h.
@@ -113,6 +115,7 @@ impl Policy {
     pub fn new() -> Self {
         Self {
             statuses: BTreeMap::new(),
+            failures: BTreeMap::new(),
             backoff: Backoff::default(),
             retry_after_excess_max: Duration::from_secs(2 * 3_600),
             bad_event_attempts: 3,
@@ -124,6 +127,14 @@ impl Policy {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode, action: Action) -> Self {
         self.statuses.insert(status.as_u16(), action);
+        self
+    }
+
+    /// Sets what it means that no answer was received for this reason. The default is
+    /// [`Action::Retry`].
+    #[must_use]
+    pub fn with_failure(mut self, failure: Failure, action: Action) -> Self {
+        self.failures.insert(failure, action);
         self
     }
 
@@ -175,6 +186,13 @@ impl Policy {
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
             );
         verdict
+    }
+
+    /// Decides what it means that no answer was received.
+    #[must_use]
+    pub fn judge_failure(&self, failure: Failure) -> Verdict {
+        let action = self.failures.get(&failure).copied();
+        Verdict::new(action.unwrap_or(Action::Retry))
     }
 
     /// Returns what a status means.
@@ -299,6 +317,15 @@ mod tests {
         headers.insert(DELIVERY_HEADER, HeaderValue::from_static("disable"));
         let verdict = policy.judge(status(500), &headers, SystemTime::UNIX_EPOCH);
         assert_eq!(verdict.action, Action::Abandon);
+    }
+
+    #[test]
+    fn no_answer_is_tried_again_unless_the_policy_says_otherwise() {
+        let policy = Policy::new().with_failure(Failure::Tls, Action::Pause);
+        for failure in [Failure::Connect, Failure::TimedOut, Failure::Closed] {
+            assert_eq!(policy.judge_failure(failure).action, Action::Retry);
+        }
+        assert_eq!(policy.judge_failure(Failure::Tls).action, Action::Pause);
     }
 
     #[test]

@@ -46,11 +46,11 @@ pub use builder::{ExecBuilder, ExecCommand};
 pub use exit::ExitPolicy;
 
 use self::process::{Ending, run};
-use crate::attempt::{ExitRecord, Failure, KeptText, Outcome};
+use crate::attempt::{ExitRecord, KeptText, Outcome};
 use crate::body::{BodyForm, Message};
 use crate::breaker::BreakerState;
-use crate::course::{Course, Delivered, Ended, not_answered};
-use crate::destination::{Action, Verdict};
+use crate::course::{Course, Delivered, Ended};
+use crate::destination::{Action, Failure, Verdict};
 use crate::redact::without_addresses;
 
 /// A handler that runs a command for each event.
@@ -114,7 +114,7 @@ impl ExecHandler {
             Ok(ending) => self.judge(&ending),
             Err(err) => {
                 let detail = KeptText::head(&err.to_string(), false);
-                let mut ended = not_answered(Failure::Start, detail);
+                let mut ended = self.course.not_answered(Failure::Start, detail);
                 if ExitPolicy::is_missing(&err) {
                     ended.verdict = Verdict::new(Action::Pause);
                 }

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::pool::{Connection, Pool};
-use crate::attempt::Failure;
+use crate::destination::Failure;
 
 /// The maximum number of bytes of an answer's body that are read.
 const BODY_BYTES_MAX: usize = 64 << 10;

@@ -56,7 +56,7 @@ use self::url::ForwardUrl;
 use crate::attempt::{AnswerRecord, KeptText, Outcome};
 use crate::body::{BodyForm, Message};
 use crate::breaker::BreakerState;
-use crate::course::{Course, Delivered, Ended, not_answered};
+use crate::course::{Course, Delivered, Ended};
 use crate::signing::{SignedHeaders, Signer};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -139,7 +139,8 @@ impl ForwardHandler {
             Ok(answer) => self.judge(&answer, &signed),
             Err(no_answer) => {
                 let detail = self.redactor.redact(&no_answer.detail, false);
-                not_answered(no_answer.failure, KeptText::head(&detail, false))
+                self.course
+                    .not_answered(no_answer.failure, KeptText::head(&detail, false))
             }
         };
         ended.is_resent = exchange.is_resent;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use suno_gateway::attempt::{ExitRecord, Failure, KeptText, Outcome};
+use suno_gateway::attempt::{ExitRecord, KeptText, Outcome};
 use suno_gateway::breaker::{BreakerSettings, BreakerState};
-use suno_gateway::destination::{Action, DestinationName};
+use suno_gateway::destination::{Action, DestinationName, Failure};
 use suno_gateway::exec::{ExecBuilder, ExecCommand, ExecHandler, ExitPolicy};
 use suno_gateway::{Delivered, Next};
 

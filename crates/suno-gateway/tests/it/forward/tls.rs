@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use suno_gateway::Next;
-use suno_gateway::attempt::{Failure, Outcome};
+use suno_gateway::attempt::Outcome;
+use suno_gateway::destination::Failure;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
