@@ -184,7 +184,7 @@ impl NoAnswer {
 
     fn from_hyper(err: &hyper::Error) -> Self {
         let failure = match err {
-            err if err.is_parse() || err.is_parse_too_large() => Failure::Malformed,
+            err if err.is_parse() => Failure::Malformed,
             _ => Failure::Closed,
         };
         Self {
