@@ -12,10 +12,13 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::pool::{Connection, Pool};
+use crate::attempt::KeptText;
 use crate::destination::Failure;
 
 /// The maximum number of bytes of an answer's body that are read.
 const BODY_BYTES_MAX: usize = 64 << 10;
+/// The number of bytes of it that are kept: what is stored, and room for what redaction removes.
+const KEPT_BYTES: usize = 4 * KeptText::BYTES_MAX;
 /// The maximum time for the body, after the head has decided what the answer means.
 const BODY_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -99,36 +102,47 @@ async fn read(
 ) -> Answer {
     let (head, body) = response.into_parts();
     let until = deadline.min(Instant::now() + BODY_TIME_MAX);
-    let mut kept = Vec::new();
-    let is_whole = timeout_at(until, collect(body, &mut kept)).await;
-    let is_whole = is_whole.unwrap_or(false);
-    if is_whole {
+    let mut beginning = Beginning::default();
+    let has_ended = timeout_at(until, beginning.fill(body)).await;
+    let has_ended = has_ended.unwrap_or(false);
+    if has_ended {
         pool.keep(connection, keep_alive_hint(&head.headers));
     }
     Answer {
         status: head.status,
         headers: head.headers,
-        body: kept,
-        is_cut: !is_whole,
+        is_cut: !has_ended || beginning.read > beginning.kept.len(),
+        body: beginning.kept,
     }
 }
 
-/// Returns whether the body ended within its bound.
-async fn collect(mut body: Incoming, kept: &mut Vec<u8>) -> bool {
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            return false;
-        };
-        let Some(data) = frame.data_ref() else {
-            continue;
-        };
-        let room = BODY_BYTES_MAX - kept.len();
-        kept.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
-            return false;
+/// The beginning of a body.
+#[derive(Default)]
+struct Beginning {
+    kept: Vec<u8>,
+    /// The number of bytes that were read.
+    read: usize,
+}
+
+impl Beginning {
+    /// Returns whether the body ended within its bound.
+    async fn fill(&mut self, mut body: Incoming) -> bool {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                return false;
+            };
+            let Some(data) = frame.data_ref() else {
+                continue;
+            };
+            let room = KEPT_BYTES - self.kept.len();
+            self.kept.extend_from_slice(&data[..data.len().min(room)]);
+            self.read = self.read.saturating_add(data.len());
+            if self.read > BODY_BYTES_MAX {
+                return false;
+            }
         }
+        true
     }
-    true
 }
 
 /// The `timeout` of the header `Keep-Alive`.

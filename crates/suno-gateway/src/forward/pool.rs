@@ -18,8 +18,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-/// The largest head of an answer, in bytes, and the largest number of headers in it.
-const HEAD_BYTES_MAX: usize = 256 << 10;
+/// The largest head of an answer, in bytes, and the largest number of headers in it. As much of a body is
+/// buffered by each connection.
+const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 512;
 
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
