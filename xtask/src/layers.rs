@@ -15,12 +15,13 @@ use self::files::Files;
 
 /// Which crates of the workspace each crate may depend on, tests aside. A question mark: only behind
 /// a feature.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("suno-types", &[]),
     ("suno-client", &["suno-types"]),
     ("suno-callback", &["suno-client?", "suno-types"]),
     ("suno-store-sqlite", &["suno-callback", "suno-types"]),
     ("suno-store-postgres", &["suno-callback", "suno-types"]),
+    ("suno-gateway", &["suno-callback", "suno-types"]),
     (
         "suno-simulation",
         &[

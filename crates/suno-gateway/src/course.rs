@@ -1,0 +1,280 @@
+//! The steps that are the same for requests and commands: wait for a place, record the attempt, and
+//! decide what the dispatcher does with the event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use suno_callback::{Clock, HandlerError};
+
+use crate::attempt::{Attempt, KeptText, Outcome};
+use crate::breaker::{BreakerSettings, BreakerState, Report, Transition};
+use crate::destination::{Action, DestinationName, Failure, Policy, Step, Verdict};
+use crate::gate::{Entered, Gate};
+use crate::observe::Observer;
+use crate::signing::MessageId;
+
+/// The result of handing an event to a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivered {
+    /// The next step for the event.
+    pub next: Next,
+    /// The reason, for people, if it is not done. It has no body, URL or header value.
+    pub reason: String,
+    /// The attempt; `None` if none was made, because the destination is down or paused.
+    pub attempt: Option<Attempt>,
+}
+
+/// The next step for an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Next {
+    /// It is handled.
+    Done,
+    /// It is tried again after this time.
+    Retry(Duration),
+    /// It is a dead letter.
+    DeadLetter,
+    /// The destination takes nothing now. The event may be tried after this time, which is at most
+    /// two minutes, and the attempt should not count.
+    NotNow(Duration),
+}
+
+impl Delivered {
+    /// Returns what a handler returns.
+    ///
+    /// # Errors
+    ///
+    /// A [`HandlerError`] unless the event is done.
+    pub fn into_result(self) -> Result<(), HandlerError> {
+        match self.next {
+            Next::Done => Ok(()),
+            Next::DeadLetter => Err(HandlerError::give_up(self.reason)),
+            // The dispatcher has no settlement yet that does not count as an attempt.
+            Next::Retry(wait) | Next::NotNow(wait) => {
+                Err(HandlerError::retry_after(wait, self.reason))
+            }
+        }
+    }
+}
+
+/// The longest time that an event is told to wait for a destination. A destination that is resumed
+/// gets the events that wait for it within this time.
+const NOT_NOW_MAX: Duration = Duration::from_secs(60);
+
+/// The end of an attempt.
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) verdict: Verdict,
+    pub(crate) is_resent: bool,
+}
+
+/// An attempt that is being made.
+pub(crate) struct Begun<'a> {
+    entered: Entered<'a>,
+    started_at: Timestamp,
+    start: Duration,
+}
+
+/// The part of a destination that requests and commands share.
+pub(crate) struct Course {
+    pub(crate) name: DestinationName,
+    pub(crate) policy: Policy,
+    pub(crate) gate: Gate,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    settings: BreakerSettings,
+}
+
+impl Course {
+    pub(crate) fn new(
+        name: DestinationName,
+        policy: Policy,
+        settings: BreakerSettings,
+        observer: Option<Arc<dyn Observer>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            name,
+            policy,
+            gate: Gate::new(settings, clock.clone()),
+            observer: observer.unwrap_or_else(|| Arc::new(NoObserver)),
+            clock,
+            settings,
+        }
+    }
+
+    /// Waits for a place. The error is the result if no attempt can be made.
+    pub(crate) async fn begin(&self) -> Result<Begun<'_>, Box<Delivered>> {
+        match self.gate.enter().await {
+            Ok(entered) => Ok(Begun {
+                entered,
+                started_at: self.clock.now(),
+                start: self.clock.monotonic(),
+            }),
+            Err(wait) => Err(Box::new(Delivered {
+                next: Next::NotNow(self.spread(wait)),
+                reason: format!("not sent: {}", self.why_not()),
+                attempt: None,
+            })),
+        }
+    }
+
+    /// The end of an attempt without an answer.
+    pub(crate) fn not_answered(&self, failure: Failure, detail: KeptText) -> Ended {
+        Ended {
+            verdict: self.policy.judge_failure(failure),
+            outcome: Outcome::NotAnswered { failure, detail },
+            is_resent: false,
+        }
+    }
+
+    /// Records an attempt and decides what follows.
+    pub(crate) fn finish(
+        &self,
+        begun: Begun<'_>,
+        id: &MessageId,
+        number: u32,
+        ended: Ended,
+    ) -> Delivered {
+        let Ended {
+            outcome,
+            verdict,
+            is_resent,
+        } = ended;
+        let is_probe = begun.entered.is_probe();
+        let hold = verdict
+            .holds_destination
+            .then(|| self.policy.floor(&verdict, number));
+        let transition = begun.entered.report(report(&verdict, &outcome), hold);
+        let reason = match verdict.action {
+            Action::Done => String::new(),
+            _ => self.reason(&outcome),
+        };
+        let next = match self.policy.step(&verdict, number, fastrand::f64()) {
+            Step::Done => Next::Done,
+            Step::Retry(wait) => Next::Retry(wait),
+            Step::DeadLetter => Next::DeadLetter,
+            Step::Wait => Next::NotNow(self.spread(self.gate.wait())),
+        };
+        let action = verdict.action;
+        let mut attempt = Attempt::new(
+            self.name.as_str(),
+            number,
+            begun.started_at,
+            outcome,
+            action,
+        );
+        attempt.duration_ms = millis(self.clock.monotonic().saturating_sub(begun.start));
+        attempt.is_probe = is_probe;
+        attempt.is_resent = is_resent;
+        attempt.retry_in_ms = match next {
+            Next::Retry(wait) | Next::NotNow(wait) => Some(millis(wait)),
+            Next::Done | Next::DeadLetter => None,
+        };
+        if let Some(ignored) = verdict.ignored {
+            tracing::debug!(destination = %self.name, %ignored, "Retry-After is ignored");
+        }
+        if let Some(transition) = transition {
+            self.log(transition, &reason);
+            self.observer.on_transition(&self.name, transition);
+        }
+        self.observer.on_attempt(id, &attempt);
+        Delivered {
+            next,
+            reason,
+            attempt: Some(attempt),
+        }
+    }
+
+    /// Bounds a wait, and spreads the events that wait for the same moment.
+    fn spread(&self, wait: Duration) -> Duration {
+        let spread = self.settings.interval.min(NOT_NOW_MAX);
+        wait.min(NOT_NOW_MAX) + spread.mul_f64(fastrand::f64())
+    }
+
+    fn why_not(&self) -> String {
+        let name = &self.name;
+        match self.gate.state() {
+            BreakerState::Open => format!("the destination {name} is down"),
+            BreakerState::Paused => format!("the destination {name} is paused"),
+            BreakerState::Closed => format!("the destination {name} takes no more for now"),
+        }
+    }
+
+    fn reason(&self, outcome: &Outcome) -> String {
+        let name = &self.name;
+        match outcome {
+            Outcome::Answered(answer) if answer.is_asked_for => format!(
+                "{name} answered {} and asked by webhook-delivery not to be sent this",
+                answer.status
+            ),
+            Outcome::Answered(answer) => format!("{name} answered {}", answer.status),
+            Outcome::NotAnswered { failure, detail } if detail.text.is_empty() => {
+                format!("{name}: {failure}")
+            }
+            Outcome::NotAnswered { failure, detail } => {
+                format!("{name}: {failure}: {}", detail.text)
+            }
+            Outcome::Exited(exit) if exit.is_timed_out => {
+                format!("{name}: the command took too long and was ended")
+            }
+            Outcome::Exited(exit) => match (exit.code, exit.signal) {
+                (Some(code), _) => format!("{name}: the command exited with {code}"),
+                (None, Some(signal)) => format!("{name}: the command was ended by signal {signal}"),
+                (None, None) => format!("{name}: the command ended"),
+            },
+            Outcome::Other => format!("{name} failed"),
+        }
+    }
+
+    fn log(&self, transition: Transition, reason: &str) {
+        let destination = &self.name;
+        let (interval, paused) = (self.settings.interval, self.settings.paused_interval);
+        match transition {
+            Transition::Opened => tracing::warn!(
+                %destination, reason,
+                "the destination is down: its events wait, and one is sent every {interval:?} until it works",
+            ),
+            Transition::Paused => tracing::error!(
+                %destination, reason,
+                "the destination refuses every event and is paused: its events wait; correct its URL, its credentials or its secret, then resume it; one event is sent every {paused:?}",
+            ),
+            Transition::Closed => tracing::info!(%destination, "the destination works again"),
+        }
+    }
+}
+
+/// An observer that ignores everything.
+struct NoObserver;
+
+impl Observer for NoObserver {
+    fn on_attempt(&self, _: &MessageId, _: &Attempt) {}
+
+    fn on_transition(&self, _: &DestinationName, _: Transition) {}
+}
+
+/// Derives from an attempt whether the destination works.
+fn report(verdict: &Verdict, outcome: &Outcome) -> Report {
+    let is_busy = matches!(outcome, Outcome::Answered(answer) if answer.status == 429);
+    match verdict.action {
+        Action::Done | Action::BadEvent | Action::Abandon => Report::Success,
+        Action::Pause => Report::Pause,
+        Action::Retry if is_busy => Report::Busy,
+        // A command that asks to be retried works.
+        Action::Retry if is_temporary_exit(outcome) => Report::Success,
+        Action::Retry => Report::Failure,
+    }
+}
+
+/// The exit code with which a command asks to be run again later.
+pub(crate) const EXIT_RETRY: i32 = 75;
+
+fn is_temporary_exit(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Exited(exit) if exit.code == Some(EXIT_RETRY))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

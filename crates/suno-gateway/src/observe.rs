@@ -1,0 +1,20 @@
+//! Reports of attempts and of changes to a destination's state, beside the result of a handler.
+
+use crate::attempt::Attempt;
+use crate::breaker::Transition;
+use crate::destination::DestinationName;
+use crate::signing::MessageId;
+
+/// Receives every attempt and every change of state: for a store, metrics or a page.
+///
+/// # Contract
+///
+/// * Both methods return at once. They are called on the task that handles the event.
+/// * Neither may panic.
+pub trait Observer: Send + Sync + 'static {
+    /// An attempt has ended.
+    fn on_attempt(&self, id: &MessageId, attempt: &Attempt);
+
+    /// A destination went down, was paused, or works again.
+    fn on_transition(&self, destination: &DestinationName, transition: Transition);
+}

@@ -1,0 +1,14 @@
+//! What is sent is checked against its schema, against the packages that consumers use, and over
+//! real sockets and processes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bodies;
+#[cfg(feature = "forward")]
+mod consumer;
+#[cfg(all(unix, feature = "exec"))]
+mod exec;
+#[cfg(feature = "forward")]
+mod forward;
+mod packages;
+mod scene;
