@@ -32,8 +32,8 @@ pub fn url_or_skip() -> Option<String> {
     url
 }
 
-/// Returns the programs of PostgreSQL for private clusters. Where there are none, prints a line that
-/// the test was skipped.
+/// Returns the programs of PostgreSQL for private clusters. If they are not installed, prints a line
+/// that the test was skipped.
 #[must_use]
 pub fn programs_or_skip() -> Option<Programs> {
     Programs::find()
