@@ -35,6 +35,12 @@ const LOCK_SETTLED: &str = "
     SELECT t.no FROM {schema}.task t
     WHERE t.no IN (SELECT e.task_no FROM {schema}.event e WHERE e.no = ANY ($1))
     ORDER BY t.key FOR NO KEY UPDATE";
+/// Locks the tasks of events that transactions of handlers have settled, to take notice of it.
+const LOCK_MARKED: &str = "
+    SELECT t.no FROM {schema}.task t
+    WHERE t.no IN (SELECT w.task_no FROM {schema}.settled_in m
+        JOIN {schema}.work w ON w.event_no = m.event_no LIMIT 256)
+    ORDER BY t.key FOR NO KEY UPDATE SKIP LOCKED";
 /// Locks the rows of events. Under the lock of their task, only users' transactions and extensions hold
 /// them.
 const LOCK_WORK: &str = "
@@ -98,19 +104,20 @@ pub(crate) async fn claim(
         !events.is_empty(),
         session.query(LOCK_SETTLED, &event_parameters),
     );
+    let marked = session.query(LOCK_MARKED, &[]);
     let recalled = optional(
         matches!(asked, Asked::Unanswered | Asked::Answered),
         session.query(RECALL, &recall_parameters),
     );
     let picked = pick(&session, (i64::MIN, 0), pick_max);
     let now = session.query(NOW, &[]);
-    let (_, locked, recalled, picked, now) =
-        tokio::try_join!(biased; begun, locked, recalled, picked, now)?;
+    let (_, locked, recalled, marked, picked, now) =
+        tokio::try_join!(biased; begun, locked, recalled, marked, picked, now)?;
     let Some(now) = time(&store.clock, &now, sent)? else {
         return roll_back(&session, Tried::ClockMoved).await;
     };
     let mut settled_tasks = Vec::with_capacity(locked.len());
-    for row in &locked {
+    for row in locked.iter().chain(&marked) {
         settled_tasks.push(row.try_get(0)?);
     }
     let mut round = Round {

@@ -155,14 +155,15 @@ pub(crate) async fn counts(session: Session) -> Result<Counts, Error> {
     Ok(counts)
 }
 
-/// The time until the next event becomes ready, with the store's time; zero if one is ready.
+/// The time until the next event becomes ready; zero if one is ready, or if the transaction of a handler
+/// has settled one, which may let another stage of its task go on.
 pub(crate) async fn next_due(
     store: &Inner,
     session: Session,
 ) -> Result<Tried<Option<Duration>>, Error> {
     const NEXT: &str = "
-        SELECT {schema}.clock(), (SELECT w.at FROM {schema}.work w WHERE w.at IS NOT NULL
-            ORDER BY w.at LIMIT 1)";
+        SELECT {schema}.clock(), CASE WHEN EXISTS (SELECT FROM {schema}.settled_in) THEN 0 ELSE
+            (SELECT w.at FROM {schema}.work w WHERE w.at IS NOT NULL ORDER BY w.at LIMIT 1) END";
     let sent = store.clock.reading();
     let rows = session.query(NEXT, &[]).await?;
     let Some(now) = time(&store.clock, &rows, sent)? else {

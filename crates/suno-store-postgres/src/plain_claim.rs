@@ -138,7 +138,11 @@ pub(crate) async fn claim(
         store.first_ready.set(header.next, header.now);
     }
     let mut claims = Claims::default();
-    claims.settled = vec![SettleResult::Settled; request.settlements.len()];
+    let settled = header.settled.iter().map(|result| match result {
+        2 => SettleResult::AlreadySettled,
+        _ => SettleResult::Settled,
+    });
+    claims.settled = settled.collect();
     for row in rows {
         claims
             .claims
@@ -154,6 +158,7 @@ pub(crate) async fn claim(
 struct Header {
     now: Micros,
     is_plain: bool,
+    settled: Vec<i16>,
     more: bool,
     next: Option<Micros>,
 }
@@ -164,6 +169,7 @@ impl Header {
         Ok(Self {
             now: columns.next()?,
             is_plain: columns.next()?,
+            settled: columns.next::<Option<_>>()?.unwrap_or_default(),
             more: columns.next()?,
             next: columns.next()?,
         })
@@ -177,7 +183,7 @@ fn read_claim(
     lease: Micros,
 ) -> Result<Claim, Error> {
     let mut columns = Columns::of(row);
-    columns.skip(4);
+    columns.skip(5);
     let event = EventId(columns.next()?);
     let ticket = Ticket {
         event,

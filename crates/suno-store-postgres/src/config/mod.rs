@@ -82,7 +82,11 @@ pub enum Wake {
 /// * `options`, `service`, `require_auth`, `requirepeer`, `sslcrl` and Kerberos are rejected, each with the
 ///   reason, and so is every name that is unknown.
 ///
-/// `Debug` and `Display` show no password.
+/// # Secrets
+///
+/// `Debug`, `Display`, errors and logs of this crate show no password and no contents of rows. The driver
+/// does: at the level `debug`, the target `tokio_postgres` logs the parameters of statements, which are the
+/// bodies of callbacks. Leave it at `info`.
 #[derive(Clone)]
 pub struct PostgresConfig {
     pub(crate) settings: Settings,

@@ -105,6 +105,11 @@ fn of_code(code: &str, routine: Option<&str>) -> Meaning {
             ..OTHER
         };
     }
+    // "cannot set transaction read-write mode during recovery": a pooler has led to a replica.
+    let code = match (code, routine) {
+        ("0A000", Some("call_bool_check_hook")) => "25006",
+        _ => code,
+    };
     TABLE
         .iter()
         .find(|(prefix, ..)| code.starts_with(prefix))
@@ -191,6 +196,8 @@ mod tests {
         }
         let altered = of_code("0A000", Some("RevalidateCachedQuery"));
         assert_eq!(altered.action, Forget);
+        let in_recovery = of_code("0A000", Some("call_bool_check_hook"));
+        assert_eq!(in_recovery.action, Replace);
     }
 
     #[test]

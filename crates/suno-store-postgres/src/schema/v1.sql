@@ -1,3 +1,6 @@
+-- Rows of `work`, `settled_in`, `tally` and `expected` live shortly: they are vacuumed by the number of dead
+-- rows, without pauses, and without giving the end of the table back, which takes an exclusive lock.
+
 -- One row: the version of the schema, and the clock that all processes share.
 CREATE TABLE {schema}.meta (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -34,7 +37,7 @@ CREATE TABLE {schema}.task (
     -- The first 16 bytes of the SHA-256 of the id.
     key bytea NOT NULL UNIQUE,
     id text NOT NULL
-) WITH (fillfactor = 80);
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 
 -- What an event says. Written once; only a confirmation changes it.
 CREATE TABLE {schema}.event (
@@ -93,7 +96,8 @@ CREATE TABLE {schema}.work (
     nudges integer NOT NULL,
     state smallint NOT NULL,
     reason text
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
 CREATE INDEX work_at ON {schema}.work (at, event_no);
 
 -- The state of each event that is settled: 3 done, 4 dead, 5 superseded.
@@ -117,7 +121,8 @@ CREATE TABLE {schema}.settled_in (
     event_no bigint PRIMARY KEY,
     epoch bigint NOT NULL,
     worker bigint NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
 
 -- How many events became done or superseded, and how many deliveries were dropped. Summed up, so that
 -- no transaction waits for another one to count.
@@ -125,7 +130,8 @@ CREATE TABLE {schema}.tally (
     done bigint NOT NULL,
     superseded bigint NOT NULL,
     dropped bigint NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
 
 CREATE TABLE {schema}.quarantine (
     no bigint PRIMARY KEY,
@@ -164,7 +170,8 @@ CREATE TABLE {schema}.expected (
     answers bigint NOT NULL DEFAULT 0,
     submit bytea,
     kind text NOT NULL
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
 CREATE INDEX expected_due ON {schema}.expected (due, no);
 
 -- The epochs of tickets for expected tasks, so that a ticket becomes void when its task is forgotten.

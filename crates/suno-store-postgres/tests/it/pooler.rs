@@ -34,6 +34,11 @@ struct Pooler {
 
 impl Pooler {
     async fn start(schema: &Schema) -> Option<Self> {
+        Self::start_with(schema, "SELECT 1").await
+    }
+
+    /// Starts a pooler that runs a statement on each new connection to the server.
+    async fn start_with(schema: &Schema, connect_query: &str) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
         let programs = folders.map(|folder| folder.join("pgbouncer"));
@@ -53,7 +58,7 @@ impl Pooler {
         let password = driver.get_password().map(String::from_utf8_lossy);
         let password = password.map(|text| format!(" password='{}'", text.replace('\'', "''")));
         let settings = format!(
-            "[databases]\n* = host={host} port={} user={}{}\n\
+            "[databases]\n* = host={host} port={} user={}{} connect_query='{connect_query}'\n\
              [pgbouncer]\nlisten_port = {SOCKET_NUMBER}\nunix_socket_dir = {socket}\n\
              auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n\
              max_client_conn = 100\nlogfile = {socket}/log\n",
@@ -243,7 +248,9 @@ async fn the_store_keeps_the_contract_behind_a_pooler() {
     let Some(schema) = Schema::new().await else {
         return;
     };
-    let Some(pooler) = Pooler::start(&schema).await else {
+    // As in the suite without a pooler, commits do not wait for the disk.
+    let fast = "SET synchronous_commit = off";
+    let Some(pooler) = Pooler::start_with(&schema, fast).await else {
         return;
     };
     let pooled = pooler.config(&schema).with_wake(Wake::Poll);

@@ -110,6 +110,22 @@ async fn a_standby_that_is_promoted_is_found_and_the_old_server_is_left() {
     let store = PostgresStore::connect(config).await.unwrap();
     store.accept(&[delivery("before", "text")]).await.unwrap();
     standby.until_has_replayed(&cluster).await;
+    let alone = |target: &str| {
+        let port = standby.port;
+        let text = format!(
+            "host=127.0.0.1 port={port} user=suno dbname=postgres sslmode=disable target_session_attrs={target}"
+        );
+        PostgresConfig::parse(&text).unwrap()
+    };
+    for target in ["primary", "read-write"] {
+        let err = alone(target).check_connection().await.unwrap_err();
+        let shown = crate::settings::shown(&err);
+        assert!(shown.contains("read-only replica"), "{shown}");
+    }
+    alone("any").check_connection().await.unwrap();
+    let err = PostgresStore::connect(alone("any")).await.unwrap_err();
+    let shown = crate::settings::shown(&err);
+    assert!(shown.contains("the server is read-only"), "{shown}");
     cluster.stop();
     let err = store
         .accept(&[delivery("between", "text")])

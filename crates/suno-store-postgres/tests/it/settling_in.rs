@@ -213,7 +213,7 @@ async fn an_event_is_not_claimed_while_a_transaction_holds_it_even_after_its_lea
     }
 }
 
-const TASKS: usize = 40;
+const TASKS: usize = 24;
 const CHILD_SCHEMA: &str = "SUNO_TEST_CHILD_SCHEMA";
 
 /// Handlers of a process that is killed again and again: each event has one effect.
@@ -241,7 +241,7 @@ async fn each_event_has_one_effect_although_its_process_is_killed() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let pause = Duration::from_millis(60 + (37 * killed) % 90);
+        let pause = Duration::from_millis(60 + (97 * killed) % 400);
         tokio::time::sleep(pause).await;
         child.kill().unwrap();
         child.wait().unwrap();
@@ -283,6 +283,62 @@ async fn the_process_that_is_killed() {
             settlements.push((claim.ticket, Settlement::Done));
         }
     }
+}
+
+/// As after `Event::set_settled`: the dispatcher settles nothing.
+#[tokio::test]
+async fn the_next_stage_goes_on_as_soon_as_the_transaction_of_a_handler_has_ended() {
+    let Some(mut scene) = Scene::new().await else {
+        return;
+    };
+    for is_alone in [true, false] {
+        let ticket = scene.claim_one(LEASE).await;
+        let next = [delivery("t", "complete")];
+        if !is_alone {
+            scene.store.accept(&next).await.unwrap();
+        }
+        assert_eq!(scene.handle(&ticket).await, SettleResult::Settled);
+        assert!(scene.ask(LEASE, Vec::new()).await.claims.is_empty());
+        scene.end("COMMIT").await;
+        let start = Instant::now();
+        scene.store.wait(LEASE).await.unwrap();
+        let claims = scene.ask(LEASE, Vec::new()).await.claims;
+        assert_eq!(claims.len(), usize::from(!is_alone));
+        let sql = "SELECT count(*) FROM {schema}.settled_in";
+        assert_eq!(scene.schema.number(sql).await, 0);
+        assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+        scene.schema.empty().await;
+    }
+}
+
+/// More than one request takes notice of, while all leases have ended.
+#[tokio::test]
+async fn no_event_that_a_handler_has_settled_is_claimed_again_however_many_there_are() {
+    const MANY: usize = 600;
+    let Some(mut scene) = Scene::new().await else {
+        return;
+    };
+    let tasks = (0..MANY).map(|task| delivery(&format!("t{task}"), "text"));
+    let tasks: Vec<_> = tasks.collect();
+    scene.store.accept(&tasks).await.unwrap();
+    let request = ClaimRequest::new(WorkerId(7), 1, Duration::from_millis(1), MANY);
+    let claims = scene.store.claim(&request).await.unwrap().claims;
+    assert_eq!(claims.len(), MANY);
+    let settle = "SELECT count({schema}.settle_in_v1(w.event_no, w.epoch, w.worker))
+        FROM {schema}.work w";
+    assert_eq!(scene.schema.number(settle).await, MANY as i64);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    for _ in 0..MANY {
+        let claims = scene.ask(LEASE, Vec::new()).await;
+        assert!(claims.claims.is_empty(), "{:?}", claims.claims);
+        let sql = "SELECT count(*) FROM {schema}.work";
+        if scene.schema.number(sql).await == 0 {
+            break;
+        }
+    }
+    let sql = "SELECT count(*) FROM {schema}.settled_in";
+    assert_eq!(scene.schema.number(sql).await, 0);
+    assert_eq!(scene.store.counts().await.unwrap().done, MANY as u64);
 }
 
 /// A dispatcher claims again as soon as a wait ends.

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio_postgres::{Client, NoTls};
 
-use crate::PostgresConfig;
+use crate::config::{PasswordSource, Secret};
+use crate::{PostgresConfig, Wake};
 
 /// The variable that names the server.
 const VARIABLE: &str = "SUNO_TEST_POSTGRES_URL";
 
-/// A schema of one test. It is dropped at the end, also if the test fails.
+/// A schema of one test, and a role. Both are dropped at the end, also if the test fails.
 pub(super) struct Database {
     url: String,
     pub(super) schema: String,
@@ -66,6 +67,27 @@ impl Database {
         config.with_schema(&self.schema)
     }
 
+    /// The settings for a role of the test's own with attributes and a setting. It polls, since it may
+    /// have only one connection.
+    pub(super) async fn config_of_role(&self, attributes: &str, setting: &str) -> PostgresConfig {
+        let name = format!("{}_role", self.schema);
+        let client = self.client().await;
+        let create = format!("CREATE ROLE \"{name}\" LOGIN {attributes} PASSWORD 'role'");
+        client.batch_execute(&create).await.unwrap();
+        if !setting.is_empty() {
+            let set = format!("ALTER ROLE \"{name}\" SET {setting}");
+            client.batch_execute(&set).await.unwrap();
+        }
+        let mut config = self.config().with_wake(Wake::Poll);
+        let settings = &mut config.settings;
+        settings.user = Some(name);
+        settings.password = PasswordSource::Text(Secret::new("role"));
+        if settings.database.is_none() {
+            settings.database = Some("postgres".to_owned());
+        }
+        config
+    }
+
     /// A connection that has nothing to do with the store.
     pub(super) async fn client(&self) -> Client {
         client(&self.url).await
@@ -82,8 +104,13 @@ impl Drop for Database {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let sql = format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE");
-                client(&url).await.batch_execute(&sql).await.unwrap();
+                let client = client(&url).await;
+                for sql in [
+                    format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE"),
+                    format!("DROP ROLE IF EXISTS \"{schema}_role\""),
+                ] {
+                    client.batch_execute(&sql).await.unwrap();
+                }
             });
         });
         let dropped = dropped.join();

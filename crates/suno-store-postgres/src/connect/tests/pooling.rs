@@ -108,19 +108,8 @@ async fn a_server_without_free_connections_is_reported_and_used_again_later() {
     let Some(database) = Database::new() else {
         return;
     };
-    let role = format!("{}_few", database.schema);
-    let client = database.client().await;
-    let create =
-        format!("CREATE ROLE \"{role}\" LOGIN NOSUPERUSER CONNECTION LIMIT 1 PASSWORD 'few'");
-    client.batch_execute(&create).await.unwrap();
-    let mut config = alone(database.config()).with_connections(2);
-    config.settings.user = Some(role.clone());
-    config
-        .settings
-        .database
-        .get_or_insert("postgres".to_owned());
-    config.settings.password =
-        crate::config::PasswordSource::Text(crate::config::Secret::new("few"));
+    let mut config = database.config_of_role("CONNECTION LIMIT 1", "").await;
+    config.connections = 2;
     let connections = open(config).await;
     let held = connections.session().await.unwrap();
     let err = echo(&connections, 1).await.unwrap_err();
@@ -129,10 +118,6 @@ async fn a_server_without_free_connections_is_reported_and_used_again_later() {
     held.set_clean();
     drop(held);
     assert_eq!(echo(&connections, 1).await.unwrap(), 1);
-    drop(connections);
-    // The role can be dropped while its last connection ends.
-    let drop_role = format!("DROP ROLE \"{role}\"");
-    client.batch_execute(&drop_role).await.unwrap();
 }
 
 #[tokio::test]
@@ -207,24 +192,48 @@ async fn the_settings_of_the_database_do_not_change_the_store() {
     );
 }
 
+/// Fault case 7: the connection leads to a server that is no longer the primary.
+#[tokio::test]
+async fn a_connection_that_has_become_read_only_is_replaced_with_all_others() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    create_table(&database).await;
+    let connections = open(alone(database.config()).with_connections(2)).await;
+    // Two connections, of which one is idle during the operation.
+    let both = [connections.session().await, connections.session().await];
+    for session in both {
+        session.unwrap().set_clean();
+    }
+    let mut pids = Vec::new();
+    for _ in 0..2 {
+        pids.push(pid(&connections).await);
+    }
+    assert_ne!(pids[0], pids[1]);
+    let tries = std::sync::atomic::AtomicU32::new(0);
+    let tries = &tries;
+    let last = connections
+        .with(LIMIT, |session| async move {
+            if tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+                session.batch("BEGIN READ ONLY").await?;
+            }
+            let sql = "INSERT INTO {schema}.numbers VALUES (1) RETURNING pg_backend_pid()";
+            let rows = session.query(sql, &[]).await?;
+            Ok(rows[0].try_get::<_, i32>(0)?)
+        })
+        .await
+        .unwrap();
+    assert_eq!(tries.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert!(!pids.contains(&last), "an old connection was used again");
+}
+
 #[tokio::test]
 async fn a_read_only_server_is_refused_unless_any_is_good() {
     let Some(database) = Database::new() else {
         return;
     };
-    let role = format!("{}_reader", database.schema);
-    let client = database.client().await;
-    let create = format!(
-        "CREATE ROLE \"{role}\" LOGIN PASSWORD 'r'; ALTER ROLE \"{role}\" SET default_transaction_read_only = on"
-    );
-    client.batch_execute(&create).await.unwrap();
-    let mut config = alone(database.config());
-    config.settings.user = Some(role.clone());
-    config
-        .settings
-        .database
-        .get_or_insert("postgres".to_owned());
-    config.settings.password = crate::config::PasswordSource::Text(crate::config::Secret::new("r"));
+    let setting = "default_transaction_read_only = on";
+    let mut config = database.config_of_role("", setting).await;
     let refused = Connections::open(&config).await.unwrap_err();
     assert!(
         shown(&refused).contains("default_transaction_read_only"),
@@ -233,6 +242,4 @@ async fn a_read_only_server_is_refused_unless_any_is_good() {
     );
     config.settings.target = crate::config::Target::Any;
     drop(Connections::open(&config).await.unwrap());
-    let drop_role = format!("DROP ROLE \"{role}\"");
-    client.batch_execute(&drop_role).await.unwrap();
 }

@@ -82,16 +82,9 @@ async fn listen(shared: &Shared, dialer: &Dialer) -> End {
     shared.wake_local();
     loop {
         match timeout(CHECK_EVERY, notifications.recv()).await {
-            Ok(Some(payload)) => {
-                let mut is_of_other = payload != shared.own;
-                // Those that have come meanwhile mean no more than one.
-                while let Ok(payload) = notifications.try_recv() {
-                    is_of_other |= payload != shared.own;
-                }
-                if is_of_other {
-                    shared.wake_local();
-                }
-            }
+            // The workers of this process are awake already.
+            Ok(Some(payload)) if payload == shared.own => {}
+            Ok(Some(_)) => shared.wake_local(),
             Ok(None) => return End::Lost("the connection of the listener was closed".to_owned()),
             Err(_) => {
                 let answer = timeout(CHECK_LIMIT, connection.client.check_connection()).await;
