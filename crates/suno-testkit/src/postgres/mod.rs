@@ -11,6 +11,7 @@ mod schema;
 mod sql;
 
 use std::io::Write;
+use std::sync::Once;
 
 pub use self::cluster::{Cluster, StopMode};
 pub use self::disk::SmallDisk;
@@ -41,7 +42,11 @@ pub fn programs_or_skip() -> Option<Programs> {
         .ok()
 }
 
-/// Prints that a test was skipped, on stderr itself, which the test harness does not capture.
+/// Prints once in a process that tests were skipped, on stderr itself, which the test harness does not
+/// capture.
 pub fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: a test with PostgreSQL: {why}");
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: tests with PostgreSQL: {why}");
+    });
 }
