@@ -48,7 +48,7 @@ struct Place {
 }
 
 impl Arguments {
-    /// The group of the options of which one says where the store is.
+    /// The group of the options that name a store. At most one of them can be given.
     pub(crate) const PLACE: &'static str = "store_place";
     /// The heading of these options in a help text.
     pub(crate) const HEADING: &'static str = "Store";

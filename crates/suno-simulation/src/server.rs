@@ -1,8 +1,8 @@
 //! A store in PostgreSQL in a world with simulated time: a real server with real connections, whose
 //! clock is the world's.
 //!
-//! Connections need time that passes by itself, so they live on a runtime of their own. An operation
-//! takes no simulated time: the world stands still until the server has answered.
+//! Connections need real time, so they live on a runtime of their own. An operation takes no simulated
+//! time: the world is paused until the server has answered.
 
 use std::fmt;
 use std::future::Future;
@@ -228,7 +228,7 @@ impl Clock for ServerClock {
 struct ServerStore {
     store: PostgresStore,
     server: Arc<Server>,
-    /// What the last claim saw: the number of changes, and when the next event becomes ready.
+    /// What was known at the last claim: the number of changes, and when the next event becomes ready.
     looked: Mutex<(u64, Option<Instant>)>,
 }
 
@@ -251,8 +251,8 @@ impl ServerStore {
     }
 }
 
-/// Implements the store by operations during which the world stands still, and of which some wake the
-/// processes that wait, depending on the answer.
+/// Implements the store by operations that take no simulated time. After some of them, depending on the
+/// answer, the processes that wait look again.
 macro_rules! operations {
     ($($name:ident(
         $($value:ident: $v:ty,)* $(&$reference:ident: $r:ty,)* $(*$last:ident: $l:ty,)?

@@ -16,8 +16,8 @@ const PAGE: u32 = 1_000;
 /// What precedes the name of a schema, where a store is an argument.
 const SCHEMA: &str = "schema:";
 
-/// Where a store is: in a file, or in a schema of a server. As an argument of another process it has no
-/// URL: that stands in [`URL_VARIABLE`].
+/// The place of a store: a file, or a schema of a server. An argument of another process names only the
+/// schema; the URL is in [`URL_VARIABLE`].
 #[derive(Debug, Clone)]
 pub struct StorePlace(Place);
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// The schemes of PostgreSQL, which libpq knows.
 const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
-/// What stands in the place of a password.
+/// The text that is shown instead of a password.
 const HIDDEN: &str = "…";
 /// The parameters of a URL that are secret.
 const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
@@ -37,7 +37,7 @@ impl FromStr for StoreUrl {
     }
 }
 
-/// Whether a URL of PostgreSQL contains a password.
+/// Returns whether a URL of PostgreSQL contains a password.
 pub(super) fn has_password(url: &str) -> bool {
     matches!(without_passwords(url), Cow::Owned(_))
 }

@@ -21,8 +21,8 @@ const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(20);
 /// The interval at which the server is asked whether it is ready.
 const TICK: Duration = Duration::from_millis(20);
-/// The maximum length of the path of a Unix socket is 107 bytes on Linux, of which the name of
-/// PostgreSQL's socket takes 16.
+/// The maximum length of the folder of a socket: the path of a Unix socket has at most 107 bytes on
+/// Linux, and the name of PostgreSQL's socket takes 16.
 const SOCKET_FOLDER_BYTES_MAX: usize = 90;
 
 /// Settings of every cluster: small, and on its socket only. Data is flushed as in production.

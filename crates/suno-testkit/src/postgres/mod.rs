@@ -11,6 +11,7 @@ mod schema;
 mod sql;
 
 use std::io::Write;
+use std::sync::Once;
 
 pub use self::cluster::{Cluster, StopMode};
 pub use self::disk::SmallDisk;
@@ -32,8 +33,8 @@ pub fn url_or_skip() -> Option<String> {
     url
 }
 
-/// Returns the programs of PostgreSQL for private clusters. Where there are none, prints a line that
-/// the test was skipped.
+/// Returns the programs of PostgreSQL for private clusters. If they are not installed, prints a line
+/// that the test was skipped.
 #[must_use]
 pub fn programs_or_skip() -> Option<Programs> {
     Programs::find()
@@ -41,7 +42,11 @@ pub fn programs_or_skip() -> Option<Programs> {
         .ok()
 }
 
-/// Prints that a test was skipped, on stderr itself, which the test harness does not capture.
+/// Prints once in a process that tests were skipped, on stderr itself, which the test harness does not
+/// capture.
 pub fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: a test with PostgreSQL: {why}");
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: tests with PostgreSQL: {why}");
+    });
 }

@@ -28,8 +28,8 @@ impl Programs {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is none, or if this process is root and there is no user to change
-    /// to.
+    /// Returns an error if no server is installed, or if this process is root and finds no user to
+    /// change to.
     pub fn find() -> Result<Self> {
         Ok(Self {
             folder: folder().context("initdb was not found; install PostgreSQL's server")?,
@@ -109,7 +109,7 @@ fn other_user() -> Result<Option<(u32, u32)>> {
     let users = fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
     match USERS.iter().find_map(|user| ids_of(user, &users)) {
         Some(ids) => Ok(Some(ids)),
-        None => bail!("root may not run PostgreSQL, and there is no user {USERS:?} to change to"),
+        None => bail!("root must not run PostgreSQL, and none of the users {USERS:?} exists"),
     }
 }
 

@@ -53,8 +53,8 @@ impl TestSchema {
 
 impl Drop for TestSchema {
     fn drop(&mut self) {
-        // The server may be gone by intention, and a transaction that nobody ends must not hold the
-        // test up.
+        // The test may have stopped the server. A transaction that is still open must not delay the
+        // test for ever.
         let _ = self.sql("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {schema} CASCADE");
     }
 }

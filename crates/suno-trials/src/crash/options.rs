@@ -35,8 +35,8 @@ pub struct Crash {
     /// event must have exactly one row
     #[arg(long)]
     in_transaction: bool,
-    /// Server with the store of two receivers, of which either is killed: a URL of PostgreSQL. They use a
-    /// schema of their own, which is dropped in the end
+    /// URL of a PostgreSQL server with the store of two receivers; one or the other is killed. They use
+    /// a schema of their own, which is dropped at the end
     #[arg(long, value_name = "URL", conflicts_with = "in_transaction")]
     pub(super) store: Option<String>,
     /// Test receivers with a known defect, which must be detected (exit code 1): the store ends their
@@ -69,7 +69,8 @@ pub enum Variant {
     HandlerKills,
     /// Its handler reports whether another handler works for the same event.
     Watched,
-    /// The same, and its leases end while the handler runs, which must be detected.
+    /// Its handler reports the same, and its leases end while the handler runs, which must be
+    /// detected.
     ShortLeases,
     /// Its handler writes a row and settles the event in one transaction: one row for each event.
     InTransaction,

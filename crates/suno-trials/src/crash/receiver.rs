@@ -109,7 +109,7 @@ async fn watched(running: PathBuf, event: Event) -> Result<(), HandlerError> {
     }
     tokio::time::sleep(WATCHED_MAX.mul_f64(fastrand::f64())).await;
     print_handled_since(&event, began)?;
-    // While it is locked: whoever opens it later is not at once.
+    // While it is locked: a handler that opens the file later does not run at the same time.
     std::fs::remove_file(&path)?;
     Ok(())
 }

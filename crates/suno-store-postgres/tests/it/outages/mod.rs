@@ -174,3 +174,19 @@ async fn a_promoted_standby_has_every_accepted_event_and_takes_over() {
     world.is_well().await;
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_on_one_task_refuses_its_callbacks_and_delays_no_other() {
+    let Some(cluster) = cluster("") else { return };
+    let world = World::start(config(&cluster.url())).await;
+    let task = world.an_accepted_task();
+    let lock = crate::server::connect(&cluster.url()).await;
+    let hold = format!("BEGIN; SELECT FROM suno.task WHERE id = '{task}' FOR UPDATE");
+    lock.batch_execute(&hold).await.unwrap();
+    let (status, others) = world.send_again(&task).await;
+    lock.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(status, 503);
+    assert!(others > 100, "only {others} other callbacks were accepted");
+    world.is_well().await;
+    world.finish().await;
+}

@@ -163,6 +163,20 @@ impl World {
         self.seen.answered.load(Ordering::SeqCst)
     }
 
+    /// Returns a task whose callback was answered with 200.
+    pub(super) fn an_accepted_task(&self) -> String {
+        self.seen.accepted.lock().unwrap().first().unwrap().clone()
+    }
+
+    /// Sends the callback of a task again. Returns the status, and how many other callbacks were
+    /// answered with 200 meanwhile.
+    pub(super) async fn send_again(&self, task: &str) -> (u16, usize) {
+        let before = self.answered();
+        let receiver = self.pipelines[0].receiver();
+        let status = receive(&receiver, task).await;
+        (status, self.answered() - before)
+    }
+
     fn counts(&self) -> (usize, usize) {
         let refused = self.seen.refused.load(Ordering::SeqCst);
         (self.answered(), refused)
@@ -230,17 +244,14 @@ async fn send(receiver: Receiver, seen: Arc<Seen>) {
             true => format!("{:032x}", seen.next.fetch_add(1, Ordering::SeqCst)),
             false => own[fastrand::usize(0..own.len())].clone(),
         };
-        let headers = [("content-type", b"application/json".as_slice())];
         let sent = Instant::now();
-        let answer = receiver
-            .receive_plain("POST", Receiver::PATH, headers, body(&task, BODY_BYTES))
-            .await;
+        let status = receive(&receiver, &task).await;
         let took = sent.elapsed();
         if took > BUDGET + SLACK {
-            let late = format!("{} after {took:?}", answer.status);
+            let late = format!("{status} after {took:?}");
             seen.wrong.lock().unwrap().push(late);
         }
-        match answer.status {
+        match status {
             200 => {
                 seen.accepted.lock().unwrap().insert(task.clone());
                 seen.answered.fetch_add(1, Ordering::SeqCst);
@@ -254,4 +265,12 @@ async fn send(receiver: Receiver, seen: Arc<Seen>) {
             other => seen.wrong.lock().unwrap().push(other.to_string()),
         }
     }
+}
+
+/// Posts the callback of a task, and returns the status of the answer.
+async fn receive(receiver: &Receiver, task: &str) -> u16 {
+    let headers = [("content-type", b"application/json".as_slice())];
+    let body = body(task, BODY_BYTES);
+    let answer = receiver.receive_plain("POST", Receiver::PATH, headers, body);
+    answer.await.status
 }
