@@ -259,6 +259,10 @@ macro_rules! operations {
     ) -> $out:ty $(, |$answer:ident| $changes:expr)?;)*) => {
         #[async_trait]
         impl IdempotencyStore for ServerStore {
+            fn accepts_at_once(&self) -> usize {
+                self.store.accepts_at_once()
+            }
+
             $(
                 async fn $name(
                     &self, $($value: $v,)* $($reference: &$r,)* $($last: $l,)?

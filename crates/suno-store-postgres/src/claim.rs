@@ -51,6 +51,12 @@ const PICK: &str = "
     SELECT w.event_no, w.at, t.no FROM {schema}.work w JOIN {schema}.task t ON t.no = w.task_no
     WHERE w.at <= (SELECT {schema}.clock()) AND (w.at, w.event_no) > ($1, $2)
     ORDER BY w.at, w.event_no LIMIT $3 FOR NO KEY UPDATE OF t SKIP LOCKED";
+/// Waits for the transactions that hold the first events of the queue: among them may be an earlier try of
+/// the same request, which is still being committed.
+const AWAIT: &str = "
+    SELECT t.no FROM {schema}.work w JOIN {schema}.task t ON t.no = w.task_no
+    WHERE w.at <= (SELECT {schema}.clock())
+    ORDER BY w.at, w.event_no LIMIT $1 FOR NO KEY UPDATE OF t";
 /// Finds the claims that a request was granted, and locks their tasks.
 const RECALL: &str = "
     SELECT w.event_no, w.at, t.no FROM {schema}.work w JOIN {schema}.task t ON t.no = w.task_no
@@ -105,14 +111,20 @@ pub(crate) async fn claim(
         session.query(LOCK_SETTLED, &event_parameters),
     );
     let marked = session.query(LOCK_MARKED, &[]);
+    let awaited_max = i64::try_from(pick_max).unwrap_or(i64::MAX);
+    let await_parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&awaited_max, Type::INT8)];
+    let awaited = optional(
+        asked == Asked::Unanswered,
+        session.query(AWAIT, &await_parameters),
+    );
     let recalled = optional(
         matches!(asked, Asked::Unanswered | Asked::Answered),
         session.query(RECALL, &recall_parameters),
     );
     let picked = pick(&session, (i64::MIN, 0), pick_max);
     let now = session.query(NOW, &[]);
-    let (_, locked, recalled, marked, picked, now) =
-        tokio::try_join!(biased; begun, locked, recalled, marked, picked, now)?;
+    let (_, locked, _, recalled, marked, picked, now) =
+        tokio::try_join!(biased; begun, locked, awaited, recalled, marked, picked, now)?;
     let Some(now) = time(&store.clock, &now, sent)? else {
         return roll_back(&session, Tried::ClockMoved).await;
     };

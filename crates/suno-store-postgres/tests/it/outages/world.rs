@@ -207,9 +207,9 @@ impl World {
         for pipeline in self.pipelines {
             pipeline.stop().await;
         }
-        let wrong = self.seen.wrong.lock().unwrap();
+        let wrong = self.seen.wrong.lock().unwrap().clone();
         assert!(wrong.is_empty(), "{wrong:?}");
-        let at_once = self.seen.at_once.lock().unwrap();
+        let at_once = self.seen.at_once.lock().unwrap().clone();
         assert!(at_once.is_empty(), "two handlers at once: {at_once:?}");
         check_records(&self.config, &accepted).await;
     }

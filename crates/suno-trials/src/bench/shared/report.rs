@@ -11,9 +11,11 @@ use crate::bench::statistics::{Figures as Statistics, cell};
 
 /// A figure of a round.
 type Figure = fn(&Round) -> f64;
+/// The figures of a subject in a round.
+type Subject = fn(&Round) -> Figures;
 
 /// The subjects, in the order of the table.
-const SUBJECTS: [(&str, fn(&Round) -> Figures); 8] = [
+const SUBJECTS: [(&str, Subject); 8] = [
     ("insert: one commit for each request", |round| round.insert),
     ("copy: the same rows in batches", |round| round.copy),
     ("accept", |round| round.accept),
