@@ -94,18 +94,6 @@ impl Scene {
         self.store.claim(&request).await.unwrap()
     }
 
-    /// Waits until the server has come to the end of what was sent before a connection was cut.
-    async fn until_ended(&self) {
-        let sql = format!(
-            "SELECT count(*) FROM pg_stat_activity
-             WHERE application_name = '{}' AND state <> 'idle'",
-            self.schema.name
-        );
-        while self.schema.number(&sql).await > 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// All places where a message of an operation can be lost. Some more messages are tried than the
     /// operation needs when all of its statements are prepared.
     fn places(&self) -> Vec<(Sender, usize)> {
