@@ -236,3 +236,67 @@ async fn handling() {
     let (done, _) = tokio::join!(work, accept_all(&store, batches("m", "complete"), 2));
     say("accept, claim and settle together", done, start.elapsed());
 }
+
+/// Fills the tables with handled events, and with events that wait for a retry.
+async fn fill(schema: &Schema, stored: u64, waiting: u64) {
+    let all = stored + waiting;
+    schema
+        .run(&format!(
+            "CREATE TEMP TABLE n AS SELECT i, decode(md5(i::text), 'hex') AS k,
+                 nextval('{{schema}}.numbers') AS no FROM generate_series(1, {all}) i;
+             INSERT INTO {{schema}}.task (key, id) SELECT k, 'filled-' || i FROM n;
+             INSERT INTO {{schema}}.event (no, task_no, stored_at, received_at, code, results, revision,
+                 source, verified_by, unconfirmed, strict, semantic, stage)
+                 SELECT n.no, t.no, 1, 1, 200, 1, 0, 0, 0, false, n.k, n.k, 'complete'
+                 FROM n JOIN {{schema}}.task t ON t.key = n.k;
+             INSERT INTO {{schema}}.body SELECT no, k FROM n;
+             INSERT INTO {{schema}}.past (event_no, stored_at, open_since, worker, epoch, attempts, lapses,
+                 nudges, state) SELECT no, 1, 1, 0, 1, 1, 0, 0, 3 FROM n WHERE i <= {stored};
+             INSERT INTO {{schema}}.work (event_no, task_no, at, due, open_since, worker, epoch, attempts,
+                 lapses, nudges, state)
+                 SELECT n.no, t.no, c.now + 36000000000 + i, c.now + 36000000000 + i, 1, 0, 1, 1, 0, 0, 2
+                 FROM (SELECT {{schema}}.clock() AS now) c, n JOIN {{schema}}.task t ON t.key = n.k
+                 WHERE i > {stored};
+             DROP TABLE n; ANALYZE; CHECKPOINT"
+        ))
+        .await;
+}
+
+/// Claims and settles everything; returns the time of a request.
+async fn handle_all(store: &PostgresStore, worker: u64) -> f64 {
+    let (mut settlements, mut requests) = (Vec::new(), 0);
+    let start = Instant::now();
+    for number in 1.. {
+        let request = ClaimRequest::new(WorkerId(worker), number, LEASE, BATCH)
+            .with_settlements(std::mem::take(&mut settlements));
+        let claims = store.claim(&request).await.unwrap().claims;
+        requests = number;
+        if claims.is_empty() {
+            break;
+        }
+        let claims = claims.iter().map(|claim| (claim.ticket, Settlement::Done));
+        settlements.extend(claims);
+    }
+    start.elapsed().as_secs_f64() * 1e3 / requests as f64
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn growing() {
+    for (stored, waiting) in [(10_000, 0), (1_000_000, 0), (1_000_000, 1_000_000)] {
+        let Some(schema) = Schema::new().await else {
+            return;
+        };
+        let store = schema.store().await;
+        fill(&schema, stored, waiting).await;
+        for round in 0..3_u64 {
+            let took = accept_all(&store, batches(&format!("g{round}"), "complete"), 1).await;
+            let rate = (BATCHES * BATCH) as f64 / took.as_secs_f64();
+            let claim = handle_all(&store, round).await;
+            println!(
+                "{stored} stored, {waiting} waiting: accept {rate:.0} rows/s, settle and claim \
+                 {claim:.2} ms a request"
+            );
+        }
+    }
+}
