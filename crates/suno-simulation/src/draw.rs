@@ -47,8 +47,8 @@ impl Plan {
         };
         draw.nodes = draw.pick(&[1, 1, 2, 2, 3]);
         let has = |name: &str| troubles.iter().any(|(trouble, _)| *trouble == name);
-        if store == StoreKind::Sqlite && (has("deaths") || has("stops") || has("killers")) {
-            // A process that opens the file takes a change of the clock for elapsed time.
+        if store != StoreKind::Memory && (has("deaths") || has("stops") || has("killers")) {
+            // A process that opens the store takes a change of the clock for elapsed time.
             troubles.retain(|(trouble, _)| *trouble != "wall steps");
         }
         draw.troubles = troubles;

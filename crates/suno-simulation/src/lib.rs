@@ -35,7 +35,7 @@
 //! | E7 | nothing is logged at ERROR while there is no fault |
 //!
 //! Clocks are set, and measured durations must not change (`docs/ARCHITECTURE.md`, "Time"). No
-//! clock is set in runs over SQLite in which processes start later.
+//! clock is set in runs over SQLite or PostgreSQL in which processes start later.
 
 mod check;
 mod clock;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tracing::Level;
 
+use crate::clock::MachineClock;
 use crate::handler::PLANNED;
 use crate::history::{OperationOutcome, What};
 use crate::plan::{Plan, StoreKind};
@@ -84,7 +85,8 @@ fn simulated(
         let server = match plan.knobs.store {
             StoreKind::Postgres => {
                 let url = server.ok_or_else(|| io::Error::other("no server was named"))?;
-                Some(Server::start(url).map_err(io::Error::other)?)
+                let wall = MachineClock::new(plan, Some(0));
+                Some(Server::start(url, wall).map_err(io::Error::other)?)
             }
             _ => None,
         };

@@ -1,5 +1,5 @@
-//! A store in PostgreSQL in a world with simulated time: a real server with real connections, whose
-//! clock is the world's.
+//! A store in PostgreSQL in a world with simulated time: a real server with real connections. Its clock is
+//! the wall clock of the first node, which plans set.
 //!
 //! Connections need real time, so they live on a runtime of their own. An operation takes no simulated
 //! time: the world is paused until the server has answered.
@@ -20,8 +20,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::clock::START_MS;
+use crate::clock::MachineClock;
 
+/// The age of the monotonic clock at the start of the world.
+const UPTIME_MICROS: u64 = 86_400_000_000;
 /// The connections of a process.
 const CONNECTIONS: usize = 3;
 /// The latest real time within an operation at which its connections are ended.
@@ -42,14 +44,17 @@ pub(crate) struct Server {
     /// The connection that sets the clock.
     control: Arc<Client>,
     start: Instant,
+    /// The wall clock of the server.
+    wall: MachineClock,
+    /// The monotonic clock of all processes.
     clock: ServerClock,
     /// The number of changes that other processes must look at.
     changes: watch::Sender<u64>,
 }
 
 impl Server {
-    /// Makes a schema that is dropped with it.
-    pub(crate) fn start(url: &str) -> Result<Self, StoreError> {
+    /// Makes a schema that is dropped with it. The server has the wall clock of a machine, which is set.
+    pub(crate) fn start(url: &str, wall: MachineClock) -> Result<Self, StoreError> {
         let schema = TestSchema::new(url);
         let runtime = OwnRuntime::start()?;
         let control = schema.url().to_owned();
@@ -60,6 +65,7 @@ impl Server {
             runtime,
             control: Arc::new(control),
             start: Instant::now(),
+            wall,
             clock: ServerClock::default(),
             changes: watch::Sender::default(),
             schema,
@@ -134,8 +140,10 @@ impl Server {
         act: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let elapsed = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let now = START_MS * 1_000 + elapsed;
-        self.clock.0.store(now, Ordering::SeqCst);
+        self.clock
+            .0
+            .store(UPTIME_MICROS + elapsed, Ordering::SeqCst);
+        let now = self.wall.now().as_microsecond();
         let set = format!("UPDATE {}.simulated SET now = {now}", self.schema.name());
         let control = self.control.clone();
         self.runtime.wait_for(async move {

@@ -16,6 +16,9 @@ use crate::ids::{index_of, key_of, submit_id, task_id, task_of};
 use crate::plan::{FaultKind, Key, Millis, StageName, millis};
 use crate::world::node::Life;
 
+/// The number of times that records are read until the checker does without them.
+const FIND_TRIES_MAX: u32 = 10;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Double {
     life: Arc<Life>,
@@ -88,12 +91,22 @@ impl Double {
         tasks.sort_unstable();
         tasks.dedup();
         for task in tasks {
-            if let Ok(records) = self.life.store.find(&task_id(task)).await {
+            if let Some(records) = self.records(task).await {
                 let now = self.life.world.now();
                 let changes = self.life.world.checker().changes(now, task, &records);
                 changes.into_iter().for_each(|what| self.life.record(what));
             }
         }
+    }
+
+    /// Reads the records of a task, also while connections are being ended.
+    async fn records(&self, task: usize) -> Option<Vec<EventRecord>> {
+        for _ in 0..FIND_TRIES_MAX {
+            if let Ok(records) = self.life.store.find(&task_id(task)).await {
+                return Some(records);
+            }
+        }
+        None
     }
 
     fn task_of(&self, event: EventId) -> Option<usize> {

@@ -145,6 +145,13 @@ pub(crate) async fn claim(
     if is_busy && !is_last_try {
         return roll_back(&round.session, Tried::Busy).await;
     }
+    if is_busy {
+        tracing::warn!(
+            "the transaction of a handler still holds an event that its worker has settled; the event \
+             stays claimed until the transaction or the lease ends: commit or roll back before the \
+             handler returns"
+        );
+    }
     let is_repeated = match asked {
         Asked::New => false,
         Asked::Unanswered => !recalled.is_empty(),

@@ -29,7 +29,8 @@ const LEASE_MIN: Duration = Duration::from_micros(1);
 const FORGET: &str = "DELETE FROM {schema}.intent WHERE submit = $1";
 const INTEND: &str = "
     INSERT INTO {schema}.intent (submit, stored_at, intended_at, due_after, reference, kind)
-    VALUES ($1, {schema}.clock(), $2, $3, $4, $5)";
+    VALUES ($1, {schema}.clock(), $2, $3, $4, $5)
+    ON CONFLICT (submit) DO UPDATE SET stored_at = excluded.stored_at, task_id = NULL";
 const WITHDRAW: &str = "DELETE FROM {schema}.intent WHERE submit = $1 AND task_id IS NULL";
 const OPEN: &str = "
     SELECT i.no, i.submit, i.intended_at, i.stored_at, i.reference, i.kind FROM {schema}.intent i

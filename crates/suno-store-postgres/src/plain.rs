@@ -4,7 +4,7 @@
 //! the part of the rules that nearly every delivery needs. For everything else it stores nothing, and the
 //! whole slice goes the general way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use suno_callback::{Acceptance, Content, Delivery};
 use tokio_postgres::types::{ToSql, Type};
@@ -17,7 +17,7 @@ use crate::transaction::Tried;
 
 const ACCEPT: &str =
     "SELECT now, outcomes FROM {schema}.accept_v1($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, $14, $15, $16)";
+    $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 table!(PlainRows {
     task_key: Vec<u8> = BYTEA_ARRAY,
@@ -32,6 +32,8 @@ table!(PlainRows {
     received_at: i64 = INT8_ARRAY,
     product: Option<String> = TEXT_ARRAY,
     suffix: Option<String> = TEXT_ARRAY,
+    task_id: String = TEXT_ARRAY,
+    submit: Option<Vec<u8>> = BYTEA_ARRAY,
     raw: Raw = BYTEA_ARRAY,
 });
 
@@ -46,12 +48,13 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// Returns `None` if a delivery was not decoded, names a submit or has a stage without a rank, or if
-    /// two are about one task and do not have the same bytes.
+    /// Returns `None` if a delivery was not decoded or has a stage without a rank, or if two are about one
+    /// task or name one submit, and do not have the same bytes.
     pub(crate) fn of(deliveries: &[Delivery]) -> Option<Self> {
         let mut plain = Self::default();
         let mut tasks: BTreeMap<[u8; 16], &str> = BTreeMap::new();
         let mut known: HashMap<[u8; 16], usize> = HashMap::new();
+        let mut submits = HashSet::new();
         for delivery in deliveries {
             let Content::Event {
                 key,
@@ -64,7 +67,7 @@ impl Plain {
             else {
                 return None;
             };
-            if delivery.submit.is_some() || key.stage().rank().is_none() {
+            if key.stage().rank().is_none() {
                 return None;
             }
             let task = task_key(key.task_id());
@@ -77,6 +80,12 @@ impl Plain {
                 }
                 plain.places.push((*place, false));
                 continue;
+            }
+            if delivery
+                .submit
+                .is_some_and(|submit| !submits.insert(submit))
+            {
+                return None;
             }
             let place = known.len();
             known.insert(task, place);
@@ -96,6 +105,9 @@ impl Plain {
             rows.product.push(product_column(product));
             let suffix = delivery.suffix.as_ref().map(ToString::to_string);
             rows.suffix.push(suffix.map(|text| word_column(&text)));
+            rows.task_id.push(key.task_id().as_str().to_owned());
+            let submit = delivery.submit.map(|submit| submit.bytes().to_vec());
+            rows.submit.push(submit);
             rows.raw.push(Raw::new(delivery.raw.clone()));
         }
         plain.keys = tasks.keys().map(|key| key.to_vec()).collect();

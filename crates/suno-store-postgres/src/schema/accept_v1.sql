@@ -6,14 +6,16 @@
 -- were locked is what those who held them have committed. That needs READ COMMITTED.
 --
 -- `expected` is the time that the caller's own clock says; `keys` and `ids` are the distinct tasks in the
--- order of their keys. The other arrays have one element for each delivery, in the order of the slice.
+-- order of their keys. The other arrays have one element for each delivery, in the order of the slice. No
+-- two of them name one submit.
 --
 -- Returns the store's time, and the outcome of each delivery: 0 new, 1 late, 2 duplicate. The outcomes
 -- are null if a delivery is not plain, or if the time is not what was expected.
 CREATE FUNCTION {schema}.accept_v1(
     expected bigint, keys bytea[], ids text[], task_keys bytea[], stage text[], strict bytea[],
     semantic bytea[], code bigint[], results integer[], source smallint[], verified_by smallint[],
-    unconfirmed boolean[], received_at bigint[], product text[], suffix text[], raw bytea[],
+    unconfirmed boolean[], received_at bigint[], product text[], suffix text[], task_id text[],
+    submit bytea[], raw bytea[],
     OUT now bigint, OUT outcomes smallint[]
 ) LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog SET enable_seqscan = off SET enable_hashjoin = off
@@ -84,20 +86,38 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+    IF array_length(array_remove(accept_v1.submit, NULL), 1) > 0 THEN
+        PERFORM FROM {schema}.intent i WHERE i.submit = ANY (accept_v1.submit)
+            ORDER BY i.submit FOR UPDATE;
+        WITH closed AS (
+            UPDATE {schema}.intent i SET task_id = d.task_id
+                FROM unnest(accept_v1.task_id, accept_v1.submit) AS d (task_id, submit)
+                WHERE i.submit = d.submit AND i.task_id IS NULL
+                RETURNING i.task_id, i.stored_at, i.due_after, i.submit, i.kind
+        )
+        INSERT INTO {schema}.expected (task_id, due, expected_since, submit, kind)
+            SELECT c.task_id, c.stored_at + c.due_after, c.stored_at, c.submit, c.kind FROM closed c
+            ORDER BY c.task_id
+            ON CONFLICT (task_id) DO NOTHING;
+    END IF;
     SELECT array_agg(CASE WHEN o.outcome < 2 THEN nextval('{schema}.numbers') END ORDER BY o.place),
             count(*) FILTER (WHERE o.outcome = 1)
         INTO numbers, late
         FROM (SELECT * FROM unnest(outcomes) WITH ORDINALITY AS o (outcome, place)
             ORDER BY o.place) o;
     INSERT INTO {schema}.event (no, task_no, stored_at, received_at, code, results, revision, source,
-            verified_by, unconfirmed, strict, semantic, stage, product, suffix)
+            verified_by, unconfirmed, strict, semantic, stage, product, suffix, submit, reference, kind)
         SELECT d.no, d.task_no, accept_v1.now, d.received_at, d.code, d.results, 0, d.source,
-            d.verified_by, d.unconfirmed, d.strict, d.semantic, d.stage, d.product, d.suffix
+            d.verified_by, d.unconfirmed, d.strict, d.semantic, d.stage, d.product, d.suffix, d.submit,
+            i.reference, i.kind
         FROM unnest(numbers, tasks, accept_v1.received_at, accept_v1.code, accept_v1.results,
                 accept_v1.source, accept_v1.verified_by, accept_v1.unconfirmed, accept_v1.strict,
-                accept_v1.semantic, accept_v1.stage, accept_v1.product, accept_v1.suffix)
+                accept_v1.semantic, accept_v1.stage, accept_v1.product, accept_v1.suffix,
+                accept_v1.task_id, accept_v1.submit)
             AS d (no, task_no, received_at, code, results, source, verified_by, unconfirmed, strict,
-                semantic, stage, product, suffix)
+                semantic, stage, product, suffix, task_id, submit)
+            -- What is known of the submit, unless it made another task.
+            LEFT JOIN {schema}.intent i ON i.submit = d.submit AND i.task_id = d.task_id
         WHERE d.no IS NOT NULL;
     INSERT INTO {schema}.body (event_no, raw)
         SELECT d.no, d.raw FROM unnest(numbers, accept_v1.raw) AS d (no, raw)
