@@ -10,6 +10,7 @@ mod measuring;
 mod pooler;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;
+mod purging;
 mod restarting;
 mod server;
 mod settings;
