@@ -67,9 +67,8 @@ impl Plain {
             else {
                 return None;
             };
-            if key.stage().rank().is_none() {
-                return None;
-            }
+            // Of stages without a rank a task has only so many.
+            key.stage().rank()?;
             let task = task_key(key.task_id());
             if let Some(place) = known.get(&task) {
                 let first = &deliveries[plain.places.iter().position(|it| it.0 == *place)?];

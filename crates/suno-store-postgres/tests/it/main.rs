@@ -11,6 +11,7 @@ mod outages;
 mod pooler;
 #[allow(dead_code, reason = "the unit tests use it, too")]
 mod proxy;
+mod purging;
 mod restarting;
 mod server;
 mod settings;

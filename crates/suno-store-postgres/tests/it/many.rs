@@ -16,7 +16,7 @@ use suno_types::TaskId;
 use crate::server::{LEASE, Schema, connect, delivery};
 
 /// How often a race is repeated; 10,000 times once by hand.
-fn rounds(few: usize) -> usize {
+pub(crate) fn rounds(few: usize) -> usize {
     let rounds = std::env::var("SUNO_TEST_ROUNDS").ok();
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(few)
 }
@@ -27,7 +27,7 @@ async fn two(schema: &Schema) -> [PostgresStore; 2] {
 
 /// Each event that is not settled has exactly one row of `work`, and each task with work has a place in
 /// the queue.
-async fn expect_whole(schema: &Schema) {
+pub(crate) async fn expect_whole(schema: &Schema) {
     let stateless = "
         SELECT count(*) FROM {schema}.event e
         WHERE (SELECT count(*) FROM {schema}.work w WHERE w.event_no = e.no)

@@ -137,12 +137,17 @@ impl Drop for Schema {
             let runtime = { runtime }.enable_all().build().unwrap();
             runtime.block_on(async {
                 let client = connect(&url).await;
-                let sql = format!(
-                    "SET client_min_messages = warning; SET lock_timeout = '5s';
-                     DROP SCHEMA IF EXISTS {name} CASCADE;
-                     DROP ROLE IF EXISTS {name}_role"
-                );
-                let _ = client.batch_execute(&sql).await;
+                let prepare = "SET client_min_messages = warning; SET lock_timeout = '20s'";
+                client.batch_execute(prepare).await.unwrap();
+                for sql in [
+                    format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
+                    format!("DROP ROLE IF EXISTS {name}_role"),
+                ] {
+                    if let Err(err) = client.batch_execute(&sql).await {
+                        let says = format!("{name} could not be dropped: {err:?}\n");
+                        std::io::stderr().write_all(says.as_bytes()).unwrap();
+                    }
+                }
             });
         });
         let _ = dropped.join();

@@ -365,4 +365,5 @@ async fn a_worker_does_not_ask_again_and_again_for_an_event_that_a_transaction_h
     waited.unwrap();
     assert_eq!(scene.ask(LEASE, Vec::new()).await.claims.len(), 1);
     assert!(start.elapsed() < Duration::from_millis(900));
+    scene.end("ROLLBACK").await;
 }
