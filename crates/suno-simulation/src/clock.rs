@@ -13,6 +13,8 @@ use crate::plan::{FaultKind, Millis, Plan, millis};
 
 pub(crate) const START_MS: u64 = 1_790_000_000_000;
 const UPTIME_MS: u64 = 86_400_000;
+/// The largest step of a server's clock that the store in PostgreSQL does not notice.
+const STEP_UNNOTICED_MS: u64 = 2_000;
 
 #[derive(Debug, Clone)]
 pub(crate) struct MachineClock {
@@ -26,10 +28,24 @@ pub(crate) struct MachineClock {
 impl MachineClock {
     /// The clock of a node, or one that is never set.
     pub(crate) fn new(plan: &Plan, node: Option<usize>) -> Self {
+        Self::with_steps(plan, node, |_| true)
+    }
+
+    /// The wall clock of a database server, on the machine of the first node. Small steps are left out,
+    /// because the store takes them for time that has passed.
+    pub(crate) fn of_server(plan: &Plan) -> Self {
+        Self::with_steps(plan, Some(0), |by_ms| {
+            by_ms.unsigned_abs() > STEP_UNNOTICED_MS
+        })
+    }
+
+    fn with_steps(plan: &Plan, node: Option<usize>, is_made: fn(i64) -> bool) -> Self {
         let wall_ms = node.map_or(0, |node| plan.nodes[node].wall_ms);
         let its = plan.faults.iter().filter(|fault| fault.node == node);
         let steps = its.filter_map(|fault| match fault.kind {
-            FaultKind::WallStep(by_ms) => Some((fault.at_ms..plan.end_of(fault), by_ms)),
+            FaultKind::WallStep(by_ms) if is_made(by_ms) => {
+                Some((fault.at_ms..plan.end_of(fault), by_ms))
+            }
             _ => None,
         });
         let ahead = iter::once((0..Millis::MAX, wall_ms)).chain(steps).collect();

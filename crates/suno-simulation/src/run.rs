@@ -85,7 +85,7 @@ fn simulated(
         let server = match plan.knobs.store {
             StoreKind::Postgres => {
                 let url = server.ok_or_else(|| io::Error::other("no server was named"))?;
-                let wall = MachineClock::new(plan, Some(0));
+                let wall = MachineClock::of_server(plan);
                 Some(Server::start(url, wall).map_err(io::Error::other)?)
             }
             _ => None,
