@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use suno_callback::{Acceptance, Content, Delivery, EventId};
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::begin::BEGIN;
 use crate::columns::task_key;
 use crate::connect::{Error, Session};
+use crate::inner::Inner;
 use crate::intents::Intents;
 use crate::load::{CONFLICTS_OF_KEYS, EVENTS_OF_KEYS, Tasks};
 use crate::quarantine::Quarantine;
-use crate::store::Inner;
-use crate::transaction::{BEGIN, Tried, commit_with, roll_back, time};
+use crate::transaction::{Tried, commit_with, roll_back, time};
 use crate::write::Changes;
 
 /// Adds the tasks that are not there, and locks all of them. A task that is there is locked by the

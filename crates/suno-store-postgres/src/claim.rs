@@ -15,11 +15,13 @@ use suno_callback::rules::{ClaimRound, StoredState};
 use suno_callback::{Claim, ClaimRequest, Claims, DeadCause, EventId, SettleResult, Ticket};
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::begin::{BEGIN, NOW};
 use crate::columns::{micros, since_start, worker_column};
 use crate::connect::{Error, Session};
+use crate::inner::Inner;
 use crate::load::{EVENTS_OF_TASKS, Tasks};
-use crate::store::Inner;
-use crate::transaction::{BEGIN, NOW, Tried, commit_with, roll_back, time};
+use crate::requests::Asked;
+use crate::transaction::{Tried, commit_with, roll_back, time};
 use crate::write::{Changes, Sending};
 
 /// How often a claim looks for further events in one transaction.
@@ -66,19 +68,6 @@ const NEXT: &str = "
     SELECT w.at FROM {schema}.work w WHERE w.at > $1 AND w.task_no <> ALL ($2)
     ORDER BY w.at LIMIT 1";
 const BODIES: &str = "SELECT event_no, raw FROM {schema}.body WHERE event_no = ANY ($1)";
-
-/// What a worker asked for before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// The request is new.
-    New,
-    /// The request was sent before, and its answer is not known.
-    Unanswered,
-    /// The request was answered before.
-    Answered,
-    /// A later request was sent before.
-    Later,
-}
 
 /// An event that was picked.
 #[derive(Debug, Clone, Copy)]

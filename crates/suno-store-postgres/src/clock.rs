@@ -22,9 +22,9 @@ use std::time::Duration;
 use suno_callback::{Clock, StoreError};
 use tokio_postgres::types::Type;
 
+use crate::begin::{BEGIN, LIMIT};
 use crate::columns::{Micros, since_start};
 use crate::connect::{Connections, Error};
-use crate::transaction::{BEGIN, LIMIT};
 
 /// The maximum difference between the server's clock and this process's that may arise between two
 /// operations without counting as a step of the server's clock.

@@ -7,10 +7,11 @@ use suno_callback::bounds::LEASE_MAX;
 use suno_callback::{ExtendResult, Ticket};
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::begin::{BEGIN, NOW};
 use crate::columns::{micros, worker_column};
 use crate::connect::{Error, Session};
-use crate::store::Inner;
-use crate::transaction::{BEGIN, NOW, Tried, roll_back, time};
+use crate::inner::Inner;
+use crate::transaction::{Tried, roll_back, time};
 
 /// The minimum lease: no claim may lapse at the moment at which it is extended.
 const LEASE_MIN: Duration = Duration::from_micros(1);

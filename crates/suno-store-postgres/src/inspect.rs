@@ -8,11 +8,12 @@ use suno_callback::{Counts, EventFilter, EventRecord, ListRequest, Page, StateNa
 use suno_types::TaskId;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::begin::{BEGIN_READING, NOW};
 use crate::columns::{CLAIMED, READY, WAITING, task_key};
 use crate::connect::{Error, Session};
+use crate::inner::Inner;
 use crate::load::{CONFLICTS_OF_KEYS, EVENTS_OF_KEYS, Tasks, conflicts, events};
-use crate::store::Inner;
-use crate::transaction::{BEGIN_READING, NOW, Tried, roll_back, time};
+use crate::transaction::{Tried, roll_back, time};
 
 /// The maximum number of events that are looked at for one page of a filtered list.
 const LOOKED_AT_MAX: u32 = 4_096;

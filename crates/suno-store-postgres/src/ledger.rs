@@ -11,12 +11,13 @@ use suno_types::TaskId;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::begin::{BEGIN, BEGIN_READING, NOW};
 use crate::columns::{self as columns, Columns, micros, since_start, task_key, time_column};
 use crate::connect::{Error, Session};
+use crate::inner::Inner;
 use crate::intents::EXPECT;
 use crate::operations::decided;
-use crate::store::Inner;
-use crate::transaction::{BEGIN, BEGIN_READING, NOW, Tried, roll_back, time};
+use crate::transaction::{Tried, roll_back, time};
 
 /// The maximum number of tasks that one request looks at.
 const LOOKED_AT_MAX: usize = 1_024;

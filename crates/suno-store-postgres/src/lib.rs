@@ -54,13 +54,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
+mod begin;
 mod claim;
 mod clock;
 mod columns;
 mod config;
 mod connect;
 mod extend;
+mod first_ready;
 mod idle;
+mod inner;
 mod inspect;
 mod intents;
 mod ledger;

@@ -4,11 +4,12 @@ use suno_callback::{Decision, EventId, Redrive, RedriveResult};
 use suno_types::{Stage, TaskId};
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::begin::{BEGIN, NOW};
 use crate::columns::task_key;
 use crate::connect::{Error, Session};
+use crate::inner::Inner;
 use crate::load::{CONFLICTS_OF_KEYS, EVENTS_OF_KEYS, Tasks, conflicts, events};
-use crate::store::Inner;
-use crate::transaction::{BEGIN, NOW, Tried, commit, roll_back, time};
+use crate::transaction::{Tried, commit, roll_back, time};
 use crate::write::Changes;
 
 const LOCK_TASK: &str = "SELECT t.no FROM {schema}.task t WHERE t.key = ANY ($1) FOR NO KEY UPDATE";

@@ -11,8 +11,8 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::columns::{product_column, source_column, task_key, time_column, word_column};
 use crate::connect::{Error, Session};
+use crate::inner::Inner;
 use crate::rows::{Raw, Rows, table};
-use crate::store::Inner;
 use crate::transaction::Tried;
 
 const ACCEPT: &str =

@@ -4,7 +4,6 @@
 //! nearly all are. Otherwise it changes nothing, and the request goes the general way.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use suno_callback::bounds::{LEASE_MAX, RETRY_AFTER_MAX};
@@ -12,7 +11,6 @@ use suno_callback::{
     Claim, ClaimRequest, Claims, EventId, EventKey, SettleResult, Settlement, Ticket, VerifiedBy,
 };
 use suno_types::Stage;
-use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -21,8 +19,8 @@ use crate::columns::{
     worker_column,
 };
 use crate::connect::{Error, Session};
+use crate::inner::Inner;
 use crate::rows::{Rows, table};
-use crate::store::Inner;
 use crate::transaction::Tried;
 
 const CLAIM: &str =
@@ -31,39 +29,6 @@ const CLAIM: &str =
 
 /// The minimum lease: no claim may lapse at the moment at which it is granted.
 const LEASE_MIN: Duration = Duration::from_micros(1);
-/// How long claims begin at the place where the last ones have found something, before they look at the
-/// start of the queue again. Deleted rows at the start of an index are slow to walk over while an old
-/// transaction is open.
-const FIRST_FOR: Duration = Duration::from_secs(1);
-/// By how much an event may become ready before one that was seen already: more than a transaction lasts.
-const FIRST_BEFORE: Micros = 15_000_000;
-
-/// A place in the queue before which nothing is ready, as far as this process knows.
-#[derive(Debug, Default)]
-pub(crate) struct FirstReady(Mutex<Option<(Micros, Instant)>>);
-
-impl FirstReady {
-    fn get(&self) -> Micros {
-        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match *first {
-            Some((at, since)) if since.elapsed() < FIRST_FOR => at,
-            _ => i64::MIN,
-        }
-    }
-
-    /// Forgets the place, because an event may become ready that has been waiting for another one.
-    pub(crate) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Records that the queue was looked at from its start.
-    fn set(&self, following: Option<Micros>, now: Micros) {
-        let at = following.map_or(now, |at| at.min(now)) - FIRST_BEFORE;
-        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *first = Some((at, Instant::now()));
-    }
-}
-
 table!(Settlements {
     event: i64 = INT8_ARRAY,
     epoch: i64 = INT8_ARRAY,

@@ -10,10 +10,11 @@ use suno_callback::{PurgeReport, PurgeRequest};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::begin::{BEGIN, NOW};
 use crate::columns::{DEAD, DONE, Micros, SUPERSEDED, micros};
 use crate::connect::{Error, Session};
-use crate::store::Inner;
-use crate::transaction::{BEGIN, NOW, Tried, roll_back, time};
+use crate::inner::Inner;
+use crate::transaction::{Tried, roll_back, time};
 
 /// The maximum number of rows of counts that are summed up in one step.
 const COUNTS_MAX: i64 = 10_000;

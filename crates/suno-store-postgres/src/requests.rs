@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use suno_callback::{ClaimRequest, WorkerId};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use crate::claim::Asked;
-
 /// The number of workers whose last request is remembered.
 const WORKERS_MAX: usize = 256;
 
@@ -23,6 +21,19 @@ pub(crate) struct LastRequests(Mutex<Vec<(WorkerId, Arc<AsyncMutex<LastRequest>>
 pub(crate) struct LastRequest {
     number: Option<u64>,
     is_answered: bool,
+}
+
+/// What a worker asked for before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The request is new.
+    New,
+    /// The request was sent before, and its answer is not known.
+    Unanswered,
+    /// The request was answered before.
+    Answered,
+    /// A later request was sent before.
+    Later,
 }
 
 impl LastRequests {

@@ -14,14 +14,15 @@ use suno_callback::{
 use suno_types::{Stage, TaskId};
 use tokio::time::Instant;
 
-use crate::claim::Asked;
-use crate::clock::{self, StoreClock};
-use crate::connect::{Connections, Error, Session};
+use crate::begin::LIMIT;
+use crate::clock::StoreClock;
+use crate::connect::Connections;
+use crate::first_ready::FirstReady;
 use crate::idle::Idle;
+use crate::inner::Inner;
 use crate::plain::Plain;
-use crate::plain_claim::{FirstReady, Settlements};
-use crate::requests::LastRequests;
-use crate::transaction::{LIMIT, Tried};
+use crate::plain_claim::Settlements;
+use crate::requests::{Asked, LastRequests};
 use crate::{
     PostgresConfig, accept, claim, extend, inspect, ledger, operations, plain_claim, purge,
     quarantine, schema,
@@ -30,12 +31,6 @@ use crate::{
 /// How many batches of deliveries are worth sending before the first is committed: while one waits for
 /// the disk, the server works on the others.
 const ACCEPTS_AT_ONCE: usize = 3;
-/// How often an operation is tried again because the server's clock was set during it.
-const CLOCK_TRIES_MAX: u32 = 3;
-/// How often a settlement is tried while another transaction holds its event, and the pause in between.
-const BUSY_TRIES_MAX: u32 = 10;
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
-
 /// A durable store in a PostgreSQL database, which any number of processes share.
 ///
 /// Clones are the same store.
@@ -48,16 +43,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct PostgresStore {
     inner: Arc<Inner>,
-}
-
-/// What the operations of one store share.
-pub(crate) struct Inner {
-    connections: Connections,
-    pub(crate) clock: StoreClock,
-    requests: LastRequests,
-    pub(crate) first_ready: FirstReady,
-    idle: Idle,
-    schema: String,
 }
 
 /// Leaves out the server.
@@ -115,61 +100,6 @@ impl PostgresStore {
 }
 
 impl Inner {
-    /// Runs a transaction, again if the server's clock was set during it.
-    async fn run<T, F, W>(self: &Arc<Self>, mut work: F) -> Result<T, StoreError>
-    where
-        F: FnMut(Session, bool) -> W,
-        W: Future<Output = Result<Tried<T>, Error>>,
-    {
-        let (mut clock_tries, mut busy_tries) = (0, 0);
-        loop {
-            let is_last_try = busy_tries >= BUSY_TRIES_MAX;
-            let tried = self
-                .connections
-                .with(LIMIT, |session| work(session, is_last_try))
-                .await?;
-            match tried {
-                Tried::Done(value) => {
-                    self.note_time();
-                    return Ok(value);
-                }
-                Tried::ClockMoved if clock_tries < CLOCK_TRIES_MAX => {
-                    clock_tries += 1;
-                    self.clock.correct(&self.connections).await?;
-                }
-                Tried::ClockMoved => {
-                    let reason = "the clock of the database server does not stand still";
-                    let err = StoreError::new(StoreErrorKind::Unavailable);
-                    return Err(err.with_source(reason));
-                }
-                Tried::Busy => {
-                    busy_tries += 1;
-                    tokio::time::sleep(BUSY_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Writes the time to the database about once a second, without delaying the operation.
-    fn note_time(self: &Arc<Self>) {
-        if let Some(time) = self.clock.to_note() {
-            let inner = Arc::clone(self);
-            tokio::spawn(async move { clock::note(&inner.connections, time).await });
-        }
-    }
-
-    /// Runs a transaction that may make events claimable.
-    async fn run_and_wake<T, F, W>(self: &Arc<Self>, work: F) -> Result<T, StoreError>
-    where
-        F: FnMut(Session, bool) -> W,
-        W: Future<Output = Result<Tried<T>, Error>>,
-    {
-        let done = self.run(work).await;
-        self.idle.end();
-        self.connections.notify();
-        done
-    }
-
     async fn claim(self: &Arc<Self>, request: &ClaimRequest) -> Result<Claims, StoreError> {
         let mut last = self.requests.of(request.worker).await;
         let asked = last.ask(request);

@@ -1,6 +1,8 @@
 //! How to reach the server, and how the store uses it.
 
 mod error;
+mod host;
+mod names;
 mod parse;
 mod password;
 mod settings;
@@ -11,13 +13,11 @@ mod values;
 use std::fmt;
 use std::path::PathBuf;
 
-use suno_callback::StoreError;
-
-use crate::connect::Connections;
 pub use error::ConfigError;
+pub(crate) use host::{Host, HostName};
 pub(crate) use password::{PasswordSource, Secret};
 pub(crate) use settings::{
-    ChannelBinding, Host, HostName, Roots, Settings, SslMode, Target, TlsSettings, TlsVersions,
+    ChannelBinding, Roots, Settings, SslMode, Target, TlsSettings, TlsVersions,
 };
 
 /// The number of connections for work that a store opens at most, unless it is set.
@@ -184,16 +184,6 @@ impl PostgresConfig {
     pub fn with_connections(mut self, connections: usize) -> Self {
         self.connections = connections.clamp(1, CONNECTIONS_MAX);
         self
-    }
-
-    /// Opens one connection, checks that the server can be written to, and closes it. Creates nothing.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StoreError`] if the settings are wrong, or no host accepts the connection. Its source
-    /// says which of them and why.
-    pub async fn check_connection(&self) -> Result<(), StoreError> {
-        Connections::check(self).await
     }
 
     /// Checks what the `with_…` methods were given.

@@ -116,7 +116,7 @@ fn of_url(text: &str) -> Result<Pairs, ConfigError> {
                 continue;
             }
             // After a password with '&' as such, its rest looks like a name.
-            name if has_password && !super::values::is_known(name) => {
+            name if has_password && !super::names::is_known(name) => {
                 return Err(ConfigError::new(AFTER_PASSWORD));
             }
             name => name.to_owned(),
@@ -207,7 +207,7 @@ fn of_words(text: &str) -> Result<Pairs, ConfigError> {
         }
         skip_spaces(&mut rest);
         // After an unquoted password with a space, its rest looks like a name.
-        if pairs.contains_key("password") && !super::values::is_known(&name) {
+        if pairs.contains_key("password") && !super::names::is_known(&name) {
             return Err(ConfigError::new(AFTER_PASSWORD));
         }
         let value = value(&mut rest)?;

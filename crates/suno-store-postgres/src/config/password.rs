@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::settings::{Host, HostName};
+use super::host::{Host, HostName};
 
 /// The largest file with passwords, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;

@@ -1,31 +1,15 @@
 //! The settings of a connection.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ConfigError;
+use super::host::{Host, HostName};
 use super::password::PasswordSource;
 
 /// The longest identifier of PostgreSQL, in bytes. It cuts longer ones, so that two could become one.
 const IDENTIFIER_BYTES_MAX: usize = 63;
-
-/// The name of a host, or the folder of its Unix socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum HostName {
-    Tcp(String),
-    Unix(PathBuf),
-}
-
-/// One host of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Host {
-    pub(crate) name: HostName,
-    /// The address, where the name need not be looked up.
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) port: u16,
-}
 
 /// When TLS is used and what it must prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

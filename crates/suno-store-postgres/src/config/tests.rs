@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::settings::{Host, HostName, SslMode, Target};
+use super::host::{Host, HostName};
+use super::settings::{SslMode, Target};
 use super::{PasswordSource, PostgresConfig, Secret};
 
 fn parsed(text: &str) -> PostgresConfig {

@@ -77,6 +77,18 @@ struct Repetitions {
     servers: u32,
 }
 
+impl PostgresConfig {
+    /// Opens one connection, checks that the server can be written to, and closes it. Creates nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the settings are wrong, or no host accepts the connection. Its source
+    /// says which of them and why.
+    pub async fn check_connection(&self) -> Result<(), StoreError> {
+        Connections::check(self).await
+    }
+}
+
 impl Connections {
     /// Opens the pool and one connection, so that wrong settings are found at once.
     pub(crate) async fn open(config: &PostgresConfig) -> Result<Self, StoreError> {

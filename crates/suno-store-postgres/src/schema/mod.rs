@@ -6,8 +6,8 @@ use suno_callback::{StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
+use crate::begin::{BEGIN, LIMIT};
 use crate::connect::{Connections, Error, Session};
-use crate::transaction::{BEGIN, LIMIT};
 
 /// The version of the schema that this program writes.
 const VERSION: i32 = 1;

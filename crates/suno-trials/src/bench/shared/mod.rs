@@ -7,13 +7,12 @@ mod subject;
 mod wake;
 
 use std::env;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use suno_testkit::postgres::{TestSchema, URL_VARIABLE};
 
-pub(crate) use self::subject::measure;
 pub use self::subject::{Run, Shared};
 
 use self::subject::Figures;
@@ -149,4 +148,21 @@ impl Options {
             per_second,
         )
     }
+}
+
+/// Runs a subject, and prints its figures as JSON.
+///
+/// # Errors
+///
+/// Returns an error if the server cannot be used.
+pub(crate) async fn measure(run: Run) -> Result<()> {
+    let figures = match run.subject {
+        Shared::Insert => plain::insert(&run).await?,
+        Shared::Copy => plain::copy(&run).await?,
+        Shared::Accept => store::accept(&run).await?,
+        Shared::Handled => store::handle(&run).await?,
+        Shared::Listen | Shared::Poll => wake::measure(&run).await?,
+    };
+    writeln!(io::stdout(), "{}", serde_json::to_string(&figures)?)?;
+    Ok(())
 }

@@ -1,7 +1,6 @@
-//! One run of one subject, in a process of its own.
+//! One run of one subject, and its result.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,7 +9,6 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use suno_testkit::postgres::TestSchema;
 
-use super::{plain, store, wake};
 use crate::stored::StorePlace;
 
 /// What is measured.
@@ -41,7 +39,7 @@ impl fmt::Display for Shared {
 /// A run.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Run {
-    subject: Shared,
+    pub(super) subject: Shared,
     /// Where the store is
     pub(super) store: StorePlace,
     /// Number of callers
@@ -101,23 +99,6 @@ impl Run {
             self.per_second.to_string(),
         ]
     }
-}
-
-/// Runs a subject, and prints its figures as JSON.
-///
-/// # Errors
-///
-/// Returns an error if the server cannot be used.
-pub(crate) async fn measure(run: Run) -> Result<()> {
-    let figures = match run.subject {
-        Shared::Insert => plain::insert(&run).await?,
-        Shared::Copy => plain::copy(&run).await?,
-        Shared::Accept => store::accept(&run).await?,
-        Shared::Handled => store::handle(&run).await?,
-        Shared::Listen | Shared::Poll => wake::measure(&run).await?,
-    };
-    writeln!(io::stdout(), "{}", serde_json::to_string(&figures)?)?;
-    Ok(())
 }
 
 /// Returns the figures of latencies in microseconds.
