@@ -144,7 +144,7 @@ fn of_package(package: &Package) -> Vec<Combination> {
 }
 
 fn cargo_check() -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = suno_trials::cargo();
     command.args(["check", "--quiet", "--locked"]);
     command
 }

@@ -5,7 +5,7 @@
 //! the benchmarks.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
@@ -49,7 +49,7 @@ impl Simulate {
     ///
     /// Returns an error if it cannot be built or run.
     pub fn run(&self) -> Result<ExitCode> {
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = suno_trials::cargo();
         command
             .args(["run", "--quiet", "--profile", "simulation"])
             .args(["--package", "suno-simulation", "--example", "simulate"])

@@ -231,6 +231,24 @@ fn cpu_of(stat: &str) -> Option<Duration> {
     Some(CLOCK_TICK * (user + system))
 }
 
+/// Returns a command of cargo, as if it were called from a shell.
+///
+/// What cargo itself sets for the programs that it runs is left out: the build script of ring looks at it, so
+/// that ring and all that depends on it would be built again.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let is_of_package = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if is_of_package {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::callback::KEY;
 use crate::postgres::{TestSchema, URL_VARIABLE};
-use crate::process::{Lines, Process};
+use crate::process::{Lines, Process, cargo};
 
 const KEY_VARIABLE: &str = "SUNO_TESTKIT_KEY";
 /// The time limit for the start of a receiver.
@@ -118,7 +118,7 @@ fn build_suno(profile: Profile) -> Result<PathBuf> {
         Profile::Debug => ("dev", "debug"),
         Profile::Release => ("release", "release"),
     };
-    let built = Command::new(env!("CARGO"))
+    let built = cargo()
         .args(["build", "--quiet", "--workspace", "--bins"])
         .args(["--profile", profile])
         .current_dir(env!("CARGO_MANIFEST_DIR"))

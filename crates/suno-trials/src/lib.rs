@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+pub use suno_testkit::process::cargo;
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]

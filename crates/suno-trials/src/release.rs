@@ -5,11 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Metadata;
+use suno_testkit::process::cargo;
 
 /// Builds it, and returns its path. All programs are built together, so that they share what they
 /// depend on.
 pub(crate) fn build(metadata: &Metadata) -> Result<PathBuf> {
-    let built = Command::new(env!("CARGO"))
+    let built = cargo()
         .args(["build", "--release", "--quiet", "--workspace", "--bins"])
         .current_dir(&metadata.workspace_root)
         .status()
