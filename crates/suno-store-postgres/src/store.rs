@@ -153,7 +153,12 @@ impl Inner {
             }
             // Timers count in milliseconds: a shorter wait would ask again and again.
             let pause = pause.max(Duration::from_millis(1));
+            let paused = Instant::now();
             self.connections.wait(pause).await;
+            if paused.elapsed() < pause {
+                // Somebody says that there is new work.
+                self.idle.end();
+            }
         }
     }
 }
