@@ -442,3 +442,28 @@ async fn what_is_unusual_is_stored_as_it_is() {
     let sizes: Vec<_> = kept.iter().map(|entry| entry.raw.len()).collect();
     assert_eq!(sizes, [0, 1 << 20]);
 }
+
+#[tokio::test]
+async fn a_worker_that_has_just_found_nothing_is_woken_by_another_process() {
+    let Some(schema) = Schema::new().await else {
+        return;
+    };
+    let (one, other) = (schema.store().await, schema.store().await);
+    let mut waits = Vec::new();
+    for number in 0..9_u64 {
+        let request = ClaimRequest::new(WorkerId(1), 2 * number + 1, LEASE, 9);
+        assert!(one.claim(&request).await.unwrap().claims.is_empty());
+        let delivery = [delivery(&format!("woken-{number}"), "text")];
+        let begun = Instant::now();
+        let (waited, accepted) =
+            tokio::join!(one.wait(Duration::from_secs(5)), other.accept(&delivery));
+        waited.unwrap();
+        accepted.unwrap();
+        waits.push(begun.elapsed());
+        let request = ClaimRequest::new(WorkerId(1), 2 * number + 2, LEASE, 9);
+        assert_eq!(one.claim(&request).await.unwrap().claims.len(), 1);
+    }
+    waits.sort_unstable();
+    // Without a notification, it would look again after a second.
+    assert!(waits[4] < Duration::from_millis(500), "{waits:?}");
+}
