@@ -1,4 +1,4 @@
-//! Gathers deliveries into batches of which several can be committed at the same time.
+//! Gathers deliveries into batches. Several batches can be committed at the same time.
 
 use std::collections::{HashSet, VecDeque};
 use std::future::{Future, poll_fn};
@@ -77,7 +77,7 @@ impl<F: Future> Running<F> {
         self.0.push(Box::pin(future));
     }
 
-    /// Waits until one of them has ended; for ever if there is none.
+    /// Waits until one of them has ended. Never returns if there is none.
     pub(super) async fn next(&mut self) -> F::Output {
         poll_fn(|cx| {
             for (place, future) in self.0.iter_mut().enumerate() {
