@@ -2,6 +2,7 @@
 
 mod gather;
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use self::gather::{Gathered, Running};
 use crate::content::Content;
 use crate::delivery::Delivery;
+use crate::observe::{CommitReport, NoObserver, Observer};
 use crate::origin::Source;
 use crate::store::{Acceptance, IdempotencyStore, StoreError, StoreErrorKind};
 use crate::throttle::Throttle;
@@ -39,7 +41,7 @@ const DELIVERY_BYTES: usize = 1_024;
 ///
 /// A store that hangs or panics does not stop the inbox: the deliveries of that commit fail, and
 /// later ones are tried again.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Inbox {
     waiting: mpsc::Sender<Waiting>,
     /// One permit for each byte that may still be queued.
@@ -48,6 +50,7 @@ pub struct Inbox {
     needs_confirmation: Arc<AtomicBool>,
     /// The number of callbacks that were accepted.
     callbacks: Arc<AtomicU64>,
+    observer: Arc<dyn Observer>,
 }
 
 #[derive(Debug)]
@@ -94,34 +97,29 @@ impl Inbox {
     /// dropped.
     #[must_use]
     pub fn start(store: Arc<dyn IdempotencyStore>) -> Self {
-        Self::start_observed(store, |_, _| {})
+        Self::start_observed(store, Arc::new(NoObserver))
     }
 
-    /// Like [`start`](Self::start), but calls `observe` for every committed delivery with its
-    /// outcome, before the sender is answered. Use it for metrics, or to report deliveries that
-    /// contradict each other. It must not block. It may be called again for the same delivery if
-    /// the process ends before the sender is answered.
+    /// Like [`start`](Self::start), with an observer of every commit and every committed delivery.
+    /// Receivers and dispatchers of this inbox report to it as well.
     #[must_use]
-    pub fn start_observed(
-        store: Arc<dyn IdempotencyStore>,
-        observe: impl Fn(&Delivery, Acceptance) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn start_observed(store: Arc<dyn IdempotencyStore>, observer: Arc<dyn Observer>) -> Self {
         let (waiting, gathered) = mpsc::channel(WAITING_MAX);
         let callbacks = Arc::<AtomicU64>::default();
-        let counted = callbacks.clone();
-        let observe = move |delivery: &Delivery, accepted| {
-            if is_callback(delivery) {
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-            observe(delivery, accepted);
+        let committer = Committer {
+            store: store.clone(),
+            throttle: Throttle::default(),
+            callbacks: callbacks.clone(),
+            observer: observer.clone(),
         };
-        crate::simulation::spawn(commit_all(gathered, store.clone(), observe));
+        crate::simulation::spawn(commit_all(gathered, committer));
         Self {
             waiting,
             room: Arc::new(Semaphore::new(Self::WAITING_BYTES_MAX)),
             store,
             needs_confirmation: Arc::default(),
             callbacks,
+            observer,
         }
     }
 
@@ -187,10 +185,25 @@ impl Inbox {
         self.callbacks.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn observer(&self) -> &Arc<dyn Observer> {
+        &self.observer
+    }
+
     /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn IdempotencyStore> {
         &self.store
+    }
+}
+
+/// Leaves out the observer.
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox")
+            .field("store", &self.store)
+            .field("needs_confirmation", &self.needs_confirmation)
+            .field("callbacks", &self.callbacks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -199,14 +212,17 @@ fn is_callback(delivery: &Delivery) -> bool {
     delivery.source == Source::Callback && !delivery.verified_by.record
 }
 
-async fn commit_all(
-    mut waiting: mpsc::Receiver<Waiting>,
+/// What a commit needs.
+struct Committer {
     store: Arc<dyn IdempotencyStore>,
-    observe: impl Fn(&Delivery, Acceptance) + Send + Sync,
-) {
-    let throttle = Throttle::default();
-    let commits_max = store.accepts_at_once().clamp(1, COMMITS_MAX);
-    let (store, throttle, observe) = (&*store, &throttle, &observe);
+    throttle: Throttle,
+    callbacks: Arc<AtomicU64>,
+    observer: Arc<dyn Observer>,
+}
+
+async fn commit_all(mut waiting: mpsc::Receiver<Waiting>, committer: Committer) {
+    let commits_max = committer.store.accepts_at_once().clamp(1, COMMITS_MAX);
+    let committer = &committer;
     let mut gathered = Gathered::default();
     let mut running = Running::default();
     let mut received = Vec::with_capacity(BATCH_MAX);
@@ -233,7 +249,7 @@ async fn commit_all(
             };
             gathered.hold(&tasks);
             running.push(async move {
-                commit_batch(store, batch, throttle, observe).await;
+                commit_batch(committer, batch).await;
                 tasks
             });
         }
@@ -249,21 +265,31 @@ fn tasks(batch: &[Waiting]) -> Vec<TaskId> {
 }
 
 /// Commits a batch, and answers its senders.
-async fn commit_batch(
-    store: &dyn IdempotencyStore,
-    batch: Vec<Waiting>,
-    throttle: &Throttle,
-    observe: &(impl Fn(&Delivery, Acceptance) + Sync),
-) {
+async fn commit_batch(committer: &Committer, batch: Vec<Waiting>) {
+    let begun = Instant::now();
     let (deliveries, answers): (Vec<_>, Vec<_>) = batch
         .into_iter()
         .map(|waiting| (waiting.delivery, waiting.answer))
         .unzip();
-    let results = commit(store, &deliveries, throttle).await;
+    let Committer {
+        store,
+        throttle,
+        callbacks,
+        observer,
+    } = committer;
+    let results = commit(&**store, &deliveries, throttle).await;
+    observer.on_commit(&CommitReport {
+        deliveries: deliveries.len(),
+        stored: results.iter().filter(|result| result.is_ok()).count(),
+        took: begun.elapsed(),
+    });
     for (delivery, result) in deliveries.iter().zip(&results) {
         if let Ok(accepted) = result {
             tell(delivery, *accepted, throttle);
-            observe(delivery, *accepted);
+            if is_callback(delivery) {
+                callbacks.fetch_add(1, Ordering::Relaxed);
+            }
+            observer.on_delivery(delivery, *accepted);
         }
     }
     // Freed before the answers are sent, which also frees the room of their deliveries.

@@ -99,6 +99,7 @@ mod event;
 mod handler;
 mod inbox;
 mod key;
+mod observe;
 mod operations;
 mod origin;
 mod pipeline;
@@ -142,6 +143,7 @@ pub use handler::{
 };
 pub use inbox::{AcceptError, Inbox};
 pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, SubmitId};
+pub use observe::{CommitReport, HandledOutcome, HandledReport, Observer, ResponseReport};
 pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
 pub use origin::{Source, VerifiedBy};
 pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder};

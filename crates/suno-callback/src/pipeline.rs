@@ -6,22 +6,20 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::background::BackgroundTask;
-use crate::delivery::Delivery;
 use crate::dispatch::Dispatcher;
 use crate::handler::CallbackHandler;
 use crate::inbox::Inbox;
+use crate::observe::{NoObserver, Observer};
 use crate::receiver::Receiver;
 use crate::reconcile::{Reconciler, RecordInfo};
 #[cfg(feature = "client")]
 use crate::reconcile::{SubmitError, Submitter};
 use crate::retention::Retention;
-use crate::store::{Acceptance, IdempotencyStore};
+use crate::store::IdempotencyStore;
 use crate::verify::Verification;
 
 /// A change to the settings of one part.
 type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
-/// Is called for every delivery that was committed.
-type Observer = Box<dyn Fn(&Delivery, Acceptance) + Send + Sync>;
 
 /// A receiver and a dispatcher on one store, with the background tasks they need.
 ///
@@ -74,7 +72,7 @@ pub struct PipelineBuilder {
     client: Option<suno_client::Client>,
     must_confirm: bool,
     has_retention: bool,
-    observer: Observer,
+    observer: Arc<dyn Observer>,
     receiver: Change<Receiver>,
     dispatcher: Change<Dispatcher>,
     reconciler: Change<Reconciler>,
@@ -110,7 +108,7 @@ impl Pipeline {
             client: None,
             must_confirm: false,
             has_retention: true,
-            observer: Box::new(|_, _| {}),
+            observer: Arc::new(NoObserver),
             receiver: Box::new(|receiver| receiver),
             dispatcher: Box::new(|dispatcher| dispatcher),
             reconciler: Box::new(|reconciler| reconciler),
@@ -228,13 +226,10 @@ impl PipelineBuilder {
         self
     }
 
-    /// Calls `observe` for every committed delivery; see
-    /// [`Inbox::start_observed`](crate::Inbox::start_observed).
-    pub fn with_observer(
-        mut self,
-        observe: impl Fn(&Delivery, Acceptance) + Send + Sync + 'static,
-    ) -> Self {
-        self.observer = Box::new(observe);
+    /// Reports every step to `observer`: an [`Observer`], or a closure that is called for every
+    /// committed delivery.
+    pub fn with_observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Arc::new(observer);
         self
     }
 

@@ -20,6 +20,7 @@ use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
 use crate::inbox::{AcceptError, Inbox};
 use crate::key::SubmitId;
+use crate::observe::ResponseReport;
 use crate::store::Acceptance;
 use crate::throttle::Throttle;
 use crate::token::shown_path;
@@ -167,7 +168,7 @@ impl Receiver {
             return Err(Box::new(respond(StatusCode::OK, r#"{"status":"running"}"#)));
         }
         self.admitted(head)
-            .map_err(|problem| Box::new(self.answer(problem, Some(head))))
+            .map_err(|problem| Box::new(self.answer(problem, Some(head), None)))
     }
 
     /// Answers a request that was admitted. Returns 200 only after the event is committed.
@@ -183,9 +184,14 @@ impl Receiver {
         match accepted {
             Ok(accepted) => {
                 tracing::debug!(?accepted, "callback accepted");
+                self.inbox.observer().on_response(&ResponseReport {
+                    status: StatusCode::OK,
+                    reason: None,
+                    took: Some(begun.elapsed()),
+                });
                 respond(StatusCode::OK, r#"{"status":"received"}"#)
             }
-            Err(problem) => self.answer(problem, None),
+            Err(problem) => self.answer(problem, None, Some(begun.elapsed())),
         }
     }
 
@@ -193,7 +199,7 @@ impl Receiver {
     /// adapters.
     #[must_use]
     pub fn refuse(&self, status: StatusCode) -> Response<Bytes> {
-        self.answer(Problem::Status(status), None)
+        self.answer(Problem::Status(status), None, None)
     }
 
     /// Verifies the sender of a body and decodes the body. If the body cannot be decoded, the
@@ -236,8 +242,18 @@ impl Receiver {
 
     /// Builds the response, and logs what is wrong, with a rate limit for each reason. `head` is
     /// known until the request is admitted; after that, the path was right.
-    fn answer(&self, problem: Problem, head: Option<&Parts>) -> Response<Bytes> {
+    fn answer(
+        &self,
+        problem: Problem,
+        head: Option<&Parts>,
+        took: Option<Duration>,
+    ) -> Response<Bytes> {
         let (status, reason) = (problem.status(), problem.reason());
+        self.inbox.observer().on_response(&ResponseReport {
+            status,
+            reason: Some(reason.clone()),
+            took,
+        });
         if self.throttle.admits(format!("{status}: {reason}")) {
             let method = head.map_or(&Method::POST, |head| &head.method).as_str();
             let path =

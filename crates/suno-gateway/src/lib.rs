@@ -49,11 +49,15 @@ pub mod forward;
 mod gate;
 mod observe;
 #[cfg(any(feature = "exec", feature = "forward"))]
+mod operate;
+#[cfg(any(feature = "exec", feature = "forward"))]
 mod redact;
 pub mod signing;
 
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use course::{Delivered, Next};
 pub use observe::Observer;
+#[cfg(any(feature = "exec", feature = "forward"))]
+pub use operate::Destination;
 // These appear in public signatures.
 pub use suno_callback;

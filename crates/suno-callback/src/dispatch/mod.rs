@@ -58,6 +58,9 @@ impl Dispatcher {
     pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(600);
     /// The default time for which a failing event is retried: a day.
     pub const RETRY_FOR: Duration = Duration::from_secs(86_400);
+    /// The minimum number of attempts before an event is given up because of its age. An event may have
+    /// waited for longer than that before it could be tried at all.
+    pub const ATTEMPTS_MIN: u32 = 3;
     /// The default lease of a claim. It is extended while the handler runs.
     pub const LEASE: Duration = Duration::from_secs(60);
     /// The minimum lease, which leaves enough time to extend it.
@@ -111,7 +114,9 @@ impl Dispatcher {
     }
 
     /// Sets how long a failing event is retried, counted from when it was stored or redriven. The
-    /// last attempt is made at the end of that time.
+    /// last attempt is made at the end of that time. There are at least
+    /// [`ATTEMPTS_MIN`](Self::ATTEMPTS_MIN), unless [`with_attempts_max`](Self::with_attempts_max)
+    /// allows fewer.
     #[must_use]
     pub fn with_retry_for(mut self, retry_for: Duration) -> Self {
         self.settings.retry_for = retry_for;

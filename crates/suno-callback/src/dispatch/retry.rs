@@ -17,10 +17,14 @@ pub(super) fn after_failure(
     err: &HandlerError,
     dice: f64,
 ) -> Settlement {
+    if err.verdict() == FailureAction::NotNow {
+        return Settlement::Release;
+    }
     let reason = err.reason();
+    let is_over = age >= settings.retry_for && attempt >= Dispatcher::ATTEMPTS_MIN;
     let cause = match err.verdict() {
         FailureAction::GiveUp => Some(DeadCause::GivenUp),
-        _ if age >= settings.retry_for
+        _ if is_over
             || attempt >= settings.attempts_max
             || (attempt >= 10 && mutated(Mutation::TenAttempts)) =>
         {
@@ -36,7 +40,10 @@ pub(super) fn after_failure(
         _ => backoff(attempt, dice),
     };
     // The last attempt is made at the end of the time, even if the next wait would be longer.
-    let after = wait.min(settings.retry_for.saturating_sub(age));
+    let after = match settings.retry_for.saturating_sub(age) {
+        Duration::ZERO => wait,
+        left => wait.min(left),
+    };
     Settlement::Retry { after, reason }
 }
 
@@ -83,7 +90,23 @@ mod tests {
         let err = HandlerError::retry("away");
         assert_eq!(retry(500, Duration::ZERO, &err), Some(600));
         assert_eq!(retry(500, DAY - Duration::from_secs(9), &err), Some(9));
-        assert_eq!(retry(1, DAY, &err), None);
+        assert_eq!(retry(3, DAY, &err), None);
+    }
+
+    #[test]
+    fn an_event_that_waited_long_for_its_first_attempt_has_a_few_before_it_is_given_up() {
+        let err = HandlerError::retry("away");
+        let retries = [1, 2, 3].map(|attempt| retry(attempt, 2 * DAY, &err));
+        assert_eq!(retries, [Some(1), Some(2), None]);
+        let later = HandlerError::retry_after(Duration::MAX, "later");
+        assert_eq!(retry(1, 2 * DAY, &later), Some(u64::MAX));
+    }
+
+    #[test]
+    fn an_event_that_could_not_be_tried_is_released_whatever_its_age_and_attempts() {
+        let err = HandlerError::not_now("down");
+        let settled = after_failure(&settings(1), 100, 2 * DAY, &err, 1.0);
+        assert_eq!(settled, Settlement::Release);
     }
 
     #[test]

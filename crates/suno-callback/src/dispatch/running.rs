@@ -10,7 +10,9 @@ use tokio::time::{Instant, sleep_until};
 use super::lease::Lease;
 use crate::clock::after;
 use crate::event::Event;
-use crate::handler::{CallbackHandler, DeadLetter, HandlerError, warn_of_empty_success};
+use crate::handler::{
+    CallbackHandler, DeadLetter, FailureAction, HandlerError, warn_of_empty_success,
+};
 use crate::key::EventId;
 use crate::simulation::{Mutation, mutated};
 use crate::store::{Claim, Settlement, Ticket};
@@ -63,6 +65,11 @@ impl RunningEvent {
         }
     }
 
+    /// Returns the time since the claim was received.
+    pub(super) fn took(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     /// Returns the current age of the event.
     pub(super) fn age(&self) -> Duration {
         self.age.saturating_add(self.begun.elapsed())
@@ -106,9 +113,21 @@ pub(super) async fn run(
             let reason = format!("the handler took longer than {limit:?}");
             HandlerOutcome::Handled(Err(HandlerError::retry(reason)))
         }
-        result = handler.on_event(&event) => HandlerOutcome::Handled(result),
+        result = handle(&*handler, &event) => HandlerOutcome::Handled(result),
     };
     (event.id(), outcome)
+}
+
+/// Calls the handler. If it takes nothing now, waits for as long as it should have waited.
+async fn handle(handler: &dyn CallbackHandler, event: &Event) -> Result<(), HandlerError> {
+    let earliest = after(Instant::now(), HandlerError::NOT_NOW_PAUSE);
+    let result = handler.on_event(event).await;
+    if let Err(err) = &result
+        && err.verdict() == FailureAction::NotNow
+    {
+        sleep_until(earliest).await;
+    }
+    result
 }
 
 /// Notifies the handler of a dead letter, while the claim holds and for at most `limit`.

@@ -21,6 +21,7 @@ use super::{Dispatcher, Settings};
 use crate::clock::after;
 use crate::handler::{DeadLetter, HandlerError};
 use crate::key::{EventId, EventKey};
+use crate::observe::{HandledOutcome, HandledReport, Observer};
 use crate::simulation::{Mutation, gated, mutated};
 use crate::store::bounds::LAPSES_SUSPECT;
 use crate::store::{Claim, DeadCause, IdempotencyStore, Settlement, StoreError, Ticket, WorkerId};
@@ -253,6 +254,7 @@ impl Worker {
             attempts: running.attempt,
             event: running.event.clone(),
         };
+        self.observer().on_dead_letter(&letter);
         running.work = Work::Burying(settlement);
         let lease = self.leases.watch(letter.id);
         let handler = self.dispatcher.handler.clone();
@@ -295,7 +297,10 @@ impl Worker {
             .filter(|alone| *alone != running.ticket.event);
         match outcome {
             // A stop is not a failure of the event, so it does not count as an attempt.
-            None => self.settle(running.ticket, Settlement::Release),
+            None => {
+                self.report_handled(&running, HandledOutcome::Cancelled);
+                self.settle(running.ticket, Settlement::Release);
+            }
             Some(outcome) => self.conclude(running, outcome),
         }
         self.begin_held_back();
@@ -308,14 +313,20 @@ impl Worker {
             .as_ref()
             .is_some_and(|event| event.is_settled())
         {
+            self.report_handled(&running, HandledOutcome::Done);
             return self.leases.remove(ticket.event);
         }
         let work = std::mem::replace(&mut running.work, Work::Handling);
         match (work, outcome) {
-            (_, HandlerOutcome::Lapsed) => self.give_back(ticket, running.attempt),
+            (_, HandlerOutcome::Lapsed) => {
+                self.report_handled(&running, HandledOutcome::Cancelled);
+                self.observer().on_claim_lost(ticket.event);
+                self.give_back(ticket, running.attempt);
+            }
             (Work::Burying(settlement), _) => self.settle(ticket, settlement),
             (Work::Handling, HandlerOutcome::Handled(Err(err))) => self.fail(running, &err),
             (Work::Handling, HandlerOutcome::Handled(Ok(())) | HandlerOutcome::Told) => {
+                self.report_handled(&running, HandledOutcome::Done);
                 self.settle(ticket, Settlement::Done);
             }
         }
@@ -336,13 +347,39 @@ impl Worker {
     fn fail(&mut self, running: RunningEvent, err: &HandlerError) {
         let (ticket, attempt, age) = (running.ticket, running.attempt, running.age());
         let settlement = after_failure(self.settings(), attempt, age, err, fastrand::f64());
-        if let Settlement::Retry { after, reason } = &settlement {
-            tracing::warn!(event = %ticket.event, attempt, reason, wait = ?after, "handling failed; the event is retried");
+        match &settlement {
+            Settlement::Retry { after, reason } => {
+                tracing::warn!(event = %ticket.event, attempt, reason, wait = ?after, "handling failed; the event is retried");
+                self.report_handled(&running, HandledOutcome::Retried);
+            }
+            Settlement::Release => {
+                let reason = err.reason();
+                tracing::debug!(event = %ticket.event, reason, "the handler takes nothing now; the event waits");
+                self.report_handled(&running, HandledOutcome::NotNow);
+            }
+            _ => self.report_handled(&running, HandledOutcome::Dead),
         }
         match running.event.as_ref().map(|event| event.key().clone()) {
             Some(key) => self.bury(running, key, settlement),
             None => self.settle(ticket, settlement),
         }
+    }
+
+    fn observer(&self) -> &Arc<dyn Observer> {
+        self.dispatcher.inbox.observer()
+    }
+
+    fn report_handled(&self, running: &RunningEvent, outcome: HandledOutcome) {
+        let Some(event) = &running.event else {
+            return;
+        };
+        self.observer().on_handled(&HandledReport {
+            id: running.ticket.event,
+            key: event.key(),
+            event,
+            took: running.took(),
+            outcome,
+        });
     }
 
     fn settle(&mut self, ticket: Ticket, settlement: Settlement) {

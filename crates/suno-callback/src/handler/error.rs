@@ -22,11 +22,14 @@ pub(crate) enum FailureAction {
     Retry,
     RetryAfter(Duration),
     GiveUp,
+    NotNow,
 }
 
 impl HandlerError {
     /// The maximum length of the text that is logged and stored, in characters.
     pub const REASON_CHARS_MAX: usize = 1_000;
+    /// The minimum time for which an event is kept that a handler could not take.
+    pub const NOT_NOW_PAUSE: Duration = Duration::from_secs(1);
 
     /// Creates an error after which the event is retried with back-off.
     #[must_use]
@@ -44,6 +47,16 @@ impl HandlerError {
     #[must_use]
     pub fn give_up(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(cause, FailureAction::GiveUp)
+    }
+
+    /// Creates an error for an event that could not be tried at all, because what it needs is
+    /// unavailable. The event is ready again, and the attempt counts for nothing.
+    ///
+    /// Wait before you return it, as long as you like: the handler then does not run in a circle.
+    /// The dispatcher waits for at least [`NOT_NOW_PAUSE`](Self::NOT_NOW_PAUSE).
+    #[must_use]
+    pub fn not_now(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(cause, FailureAction::NotNow)
     }
 
     fn new(cause: impl Into<Box<dyn Error + Send + Sync>>, verdict: FailureAction) -> Self {

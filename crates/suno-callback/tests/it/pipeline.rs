@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    CallbackHandler, Event, EventState, ExpectedTask, HandlerError, IdempotencyStore, Intent,
-    InvalidPipeline, MemoryStore, Pipeline, PipelineBuilder, Reference, Source, SubmitId,
+    CallbackHandler, Delivery, Event, EventState, ExpectedTask, HandlerError, IdempotencyStore,
+    Intent, InvalidPipeline, MemoryStore, Pipeline, PipelineBuilder, Reference, Source, SubmitId,
     UrlSuffix, Verification, handler_fn,
 };
 use suno_types::TaskId;
@@ -149,7 +149,7 @@ async fn an_observer_sees_each_delivery_that_was_stored() {
     let (handler, _told) = told();
     let (seen, mut observed) = mpsc::unbounded_channel();
     let pipeline = builder(Arc::default(), handler)
-        .with_observer(move |_, accepted| drop(seen.send(format!("{accepted:?}"))))
+        .with_observer(move |_: &Delivery, accepted| drop(seen.send(format!("{accepted:?}"))))
         .start()
         .unwrap();
     receive(&pipeline, "complete").await;

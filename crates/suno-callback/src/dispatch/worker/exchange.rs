@@ -74,6 +74,7 @@ impl Worker {
             self.leases.remove(ticket.event);
             if *settled == SettleResult::Lost {
                 tracing::warn!(event = %ticket.event, "settled too late: the event is handled again");
+                self.observer().on_claim_lost(ticket.event);
             }
         }
     }
