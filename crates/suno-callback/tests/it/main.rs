@@ -14,6 +14,7 @@ mod ledgers;
 mod logs;
 mod lost_answers;
 mod mounting;
+mod observing;
 mod outages;
 mod pipeline;
 mod poison;

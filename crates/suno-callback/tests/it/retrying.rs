@@ -105,6 +105,27 @@ async fn an_event_that_fails_for_a_day_is_a_dead_letter_and_the_handler_is_told_
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_tried_for_days_is_asked_for_once_a_second_and_never_given_up() {
+    let (store, inbox) = one_event().await;
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let called = calls.clone();
+    let handler = handler_fn(move |event: Event| {
+        called.lock().unwrap().push(event.attempt());
+        async { Err(HandlerError::not_now("the destination is down")) }
+    });
+    let running = Dispatcher::new(inbox, handler)
+        .with_attempts_max(2)
+        .with_retry_for(Duration::from_secs(60))
+        .start();
+    pass(3_600).await;
+    running.stop().await;
+    assert_eq!(state(&store).await, (StateName::Ready, None));
+    let calls = calls.lock().unwrap();
+    assert!((3_000..=3_601).contains(&calls.len()), "{}", calls.len());
+    assert!(calls.iter().all(|attempt| *attempt == 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redriven_event_is_retried_for_a_day_again() {
     let (store, inbox) = one_event().await;
     let handler = Failing::for_time(Duration::from_secs(2 * 86_400));
