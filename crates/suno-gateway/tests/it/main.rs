@@ -10,5 +10,7 @@ mod consumer;
 mod exec;
 #[cfg(feature = "forward")]
 mod forward;
+#[cfg(feature = "admin")]
+mod metrics;
 mod packages;
 mod scene;
