@@ -132,7 +132,7 @@ pub use async_trait::async_trait;
 pub use suno_client;
 pub use {bytes, http, jiff, suno_types};
 
-pub use background::BackgroundTask;
+pub use background::{BackgroundTask, TaskMonitor};
 pub use clock::{Clock, SystemClock};
 pub use content::{Content, Fingerprint};
 pub use delivery::Delivery;
@@ -146,7 +146,7 @@ pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, S
 pub use observe::{CommitReport, HandledOutcome, HandledReport, Observer, ResponseReport};
 pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
 pub use origin::{Source, VerifiedBy};
-pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder};
+pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder, PipelineMonitor};
 pub use plain::PlainResponse;
 pub use receiver::{AdmittedRequest, Receiver};
 pub use reconcile::{Reconciler, RecordInfo, RecordInfoError, Round};

@@ -409,3 +409,33 @@ pub enum Acceptance {
     /// A delivery that exceeds a limit on what is kept: counted, but not kept.
     Dropped,
 }
+
+impl Acceptance {
+    /// All outcomes.
+    pub const ALL: [Self; 8] = [
+        Self::New,
+        Self::Revised,
+        Self::Late,
+        Self::Duplicate,
+        Self::Conflict,
+        Self::Confirmed,
+        Self::Quarantined,
+        Self::Dropped,
+    ];
+
+    /// Returns the outcome as one word: `new`, `revised`, `late`, `duplicate`, `conflict`,
+    /// `confirmed`, `quarantined` or `dropped`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Revised => "revised",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::Confirmed => "confirmed",
+            Self::Quarantined => "quarantined",
+            Self::Dropped => "dropped",
+        }
+    }
+}

@@ -51,18 +51,6 @@ const COMMIT_BOUNDS: &[f64] = &[
 /// The reason in `suno_requests_total` of a request that was answered with 200.
 const NO_REASON: &str = "none";
 
-/// The outcomes of deliveries and their label values.
-const ACCEPTANCES: [(Acceptance, &str); 8] = [
-    (Acceptance::New, "new"),
-    (Acceptance::Revised, "revised"),
-    (Acceptance::Late, "late"),
-    (Acceptance::Duplicate, "duplicate"),
-    (Acceptance::Conflict, "conflict"),
-    (Acceptance::Confirmed, "confirmed"),
-    (Acceptance::Quarantined, "quarantined"),
-    (Acceptance::Dropped, "dropped"),
-];
-
 /// The label values of `status_class`.
 const STATUS_CLASSES: [&str; 8] = [
     "1xx",
@@ -142,8 +130,8 @@ impl Metrics {
             certificate_not_after: AtomicI64::new(i64::MIN),
         };
         metrics.requests.touch(["200".into(), NO_REASON.into()]);
-        for (_, outcome) in ACCEPTANCES {
-            metrics.deliveries.touch([outcome.into()]);
+        for outcome in Acceptance::ALL {
+            metrics.deliveries.touch([outcome.as_str().into()]);
         }
         for outcome in HandledOutcome::ALL {
             metrics.handled.touch([outcome.as_str().into()]);

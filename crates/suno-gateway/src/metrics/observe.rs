@@ -8,7 +8,7 @@ use suno_callback::{
 };
 
 use super::family::float;
-use super::{ACCEPTANCES, Metrics, NO_REASON};
+use super::{Metrics, NO_REASON};
 use crate::attempt::{Attempt, Outcome};
 use crate::breaker::Transition;
 use crate::destination::DestinationName;
@@ -33,8 +33,7 @@ impl suno_callback::Observer for Metrics {
     }
 
     fn on_delivery(&self, delivery: &Delivery, accepted: Acceptance) {
-        let found = ACCEPTANCES.iter().find(|(one, _)| *one == accepted);
-        let outcome = found.map_or("other", |(_, word)| *word);
+        let outcome = accepted.as_str();
         self.deliveries.with([outcome.into()], |count| *count += 1);
         if accepted == Acceptance::Conflict {
             self.conflicts.fetch_add(1, Ordering::Relaxed);
@@ -90,4 +89,3 @@ fn status_class(outcome: &Outcome) -> &'static str {
         Outcome::NotAnswered { .. } | Outcome::Other => "unanswered",
     }
 }
-
