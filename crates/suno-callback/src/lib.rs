@@ -151,7 +151,7 @@ pub use plain::PlainResponse;
 pub use receiver::{AdmittedRequest, Receiver};
 pub use reconcile::{Reconciler, RecordInfo, RecordInfoError, Round};
 #[cfg(feature = "client")]
-pub use reconcile::{SubmitError, Submitter};
+pub use reconcile::{SubmitError, SubmitOnce, Submitter};
 pub use retention::Retention;
 #[cfg(feature = "axum")]
 pub use router::router;
@@ -161,9 +161,9 @@ pub use store::{
     Acceptance, Claim, ClaimRequest, Claims, Counts, DeadCause, Decision, DueRequest, DueTask,
     DueTasks, DueTicket, EventFilter, EventRecord, EventState, ExpectedTask, ExtendResult,
     IdempotencyStore, Intent, ListRequest, MemoryStore, OpenIntent, Page, Postponement,
-    PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive, RedriveResult, SettleResult,
-    Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds,
-    rules, turn,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
+    SettleResult, Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn,
+    WorkerId, bounds, rules, turn,
 };
 pub use token::{InvalidToken, InvalidTokenPlace, Token, TokenPlace};
 pub use url_suffix::UrlSuffix;

@@ -51,6 +51,18 @@ const COMMIT_BOUNDS: &[f64] = &[
 /// The reason in `suno_requests_total` of a request that was answered with 200.
 const NO_REASON: &str = "none";
 
+/// The outcomes of deliveries, which are shown from the start.
+const ACCEPTANCES: [Acceptance; 8] = [
+    Acceptance::New,
+    Acceptance::Revised,
+    Acceptance::Late,
+    Acceptance::Duplicate,
+    Acceptance::Conflict,
+    Acceptance::Confirmed,
+    Acceptance::Quarantined,
+    Acceptance::Dropped,
+];
+
 /// The label values of `status_class`.
 const STATUS_CLASSES: [&str; 8] = [
     "1xx",
@@ -130,7 +142,7 @@ impl Metrics {
             certificate_not_after: AtomicI64::new(i64::MIN),
         };
         metrics.requests.touch(["200".into(), NO_REASON.into()]);
-        for outcome in Acceptance::ALL {
+        for outcome in ACCEPTANCES {
             metrics.deliveries.touch([outcome.as_str().into()]);
         }
         for outcome in HandledOutcome::ALL {
