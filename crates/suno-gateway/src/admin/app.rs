@@ -8,6 +8,7 @@ use serde_json::Value;
 use suno_callback::{Clock, EventId, IdempotencyStore, StoreError, Submitter};
 use tokio::sync::{Semaphore, watch};
 
+use super::board::Board;
 use super::feed::Feed;
 use super::health::Health;
 use super::replay_counts::ReplayCounts;
@@ -56,6 +57,7 @@ pub(super) struct App {
     pub(super) scraper: Option<Arc<Scraper>>,
     pub(super) health: Option<Arc<Health>>,
     pub(super) feed: Arc<Feed>,
+    pub(super) board: Board,
     pub(super) destinations: Vec<Arc<dyn Destination>>,
     pub(super) history: Option<Arc<dyn EventHistory>>,
     pub(super) submitter: Option<Submitter>,
@@ -75,6 +77,7 @@ impl App {
     pub(super) fn new(store: Arc<dyn IdempotencyStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
+            board: Board::new(&*clock),
             submitter: None,
             clock,
             scraper: None,

@@ -14,6 +14,7 @@
 //! | `GET /v1/stats` | the number of events in each state |
 //! | `GET /v1/destinations` | the destinations and their states |
 //! | `POST /v1/destinations/{name}/resume` | lets the next event go at once |
+//! | `GET /v1/tasks` | the latest tasks, newest first, or what has changed |
 //! | `POST /v1/tasks` | submits a task, once for each `Idempotency-Key` |
 //! | `GET /v1/tasks/{id}` | the events of a task |
 //! | `POST /session` | a cookie for the token, for a page |
@@ -46,10 +47,12 @@
 
 mod answer;
 mod app;
+mod board;
 mod body;
 mod feed;
 mod guard;
 mod health;
+mod page;
 mod problem;
 mod replay_counts;
 mod routes;
@@ -192,6 +195,12 @@ impl Admin {
     /// callbacks.
     pub fn with_confirmation(mut self) -> Self {
         self.app.must_confirm = true;
+        self
+    }
+
+    /// Serves the page for people: open the address in a browser.
+    pub fn with_page(mut self) -> Self {
+        self.assets.extend(page::assets());
         self
     }
 

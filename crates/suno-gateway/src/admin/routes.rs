@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::app::{App, Asset};
 use super::health::HealthReport;
 use super::problem::{Kind, Problem};
-use super::v1::{destinations, events, openapi, quarantine, replays, stats, tasks};
+use super::v1::{board, destinations, events, openapi, quarantine, replays, stats, tasks};
 use crate::metrics::Metrics;
 
 /// A route: its path and its handlers. The description of the API has the same paths.
@@ -37,7 +37,7 @@ pub(super) fn table() -> Vec<Route> {
         ("/v1/stats", get(stats::stats)),
         ("/v1/destinations", get(destinations::list)),
         ("/v1/destinations/{name}/resume", post(destinations::resume)),
-        ("/v1/tasks", post(tasks::submit)),
+        ("/v1/tasks", get(board::list).post(tasks::submit)),
         ("/v1/tasks/{id}", get(tasks::show)),
     ]
 }

@@ -1,5 +1,6 @@
 //! The API: each file is a kind of thing, with the routes that show or change it.
 
+pub(super) mod board;
 pub(super) mod destinations;
 pub(super) mod events;
 mod json;
