@@ -61,6 +61,7 @@ pub(super) struct Options {
 struct Round {
     insert: Figures,
     copy: Figures,
+    copy_all: Figures,
     accept: Figures,
     handled: Figures,
     paced: Figures,
@@ -98,6 +99,7 @@ fn round(program: &Program, options: &Options, url: &str) -> Result<Round> {
     Ok(Round {
         insert: alone(Shared::Insert, 0.0)?,
         copy: alone(Shared::Copy, 0.0)?,
+        copy_all: alone(Shared::CopyAll, 0.0)?,
         accept: alone(Shared::Accept, 0.0)?,
         paced: alone(Shared::Handled, half)?,
         handled,
@@ -159,6 +161,7 @@ pub(crate) async fn measure(run: Run) -> Result<()> {
     let figures = match run.subject {
         Shared::Insert => plain::insert(&run).await?,
         Shared::Copy => plain::copy(&run).await?,
+        Shared::CopyAll => plain::copy_all(&run).await?,
         Shared::Accept => store::accept(&run).await?,
         Shared::Handled => store::handle(&run).await?,
         Shared::Listen | Shared::Poll => wake::measure(&run).await?,
