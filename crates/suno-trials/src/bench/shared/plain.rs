@@ -31,7 +31,7 @@ const ALL_COPIES: [&str; 4] = [
         state) FROM STDIN BINARY",
 ];
 
-async fn connect(run: &Run) -> Result<Client> {
+pub(super) async fn connect(run: &Run) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(run.store.url()?, NoTls)
         .await
         .context("the server cannot be reached")?;

@@ -29,6 +29,8 @@ pub enum Shared {
     Listen,
     /// The same without notifications
     Poll,
+    /// Accepting and handling evenly, while somebody keeps a snapshot open
+    Snapshot,
 }
 
 impl fmt::Display for Shared {
