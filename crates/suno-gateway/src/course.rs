@@ -218,26 +218,8 @@ impl Course {
     fn reason(&self, outcome: &Outcome) -> String {
         let name = &self.name;
         match outcome {
-            Outcome::Answered(answer) if answer.is_asked_for => format!(
-                "{name} answered {} and asked by webhook-delivery not to be sent this",
-                answer.status
-            ),
-            Outcome::Answered(answer) => format!("{name} answered {}", answer.status),
-            Outcome::NotAnswered { failure, detail } if detail.text.is_empty() => {
-                format!("{name}: {failure}")
-            }
-            Outcome::NotAnswered { failure, detail } => {
-                format!("{name}: {failure}: {}", detail.text)
-            }
-            Outcome::Exited(exit) if exit.is_timed_out => {
-                format!("{name}: the command took too long and was ended")
-            }
-            Outcome::Exited(exit) => match (exit.code, exit.signal) {
-                (Some(code), _) => format!("{name}: the command exited with {code}"),
-                (None, Some(signal)) => format!("{name}: the command was ended by signal {signal}"),
-                (None, None) => format!("{name}: the command ended"),
-            },
-            Outcome::Other => format!("{name} failed"),
+            Outcome::Answered(_) | Outcome::Other => format!("{name} {outcome}"),
+            _ => format!("{name}: {outcome}"),
         }
     }
 

@@ -48,10 +48,11 @@ pub use exit::ExitPolicy;
 
 use self::process::{Ending, run};
 use crate::attempt::{ExitRecord, KeptText, Outcome};
-use crate::body::{BodyForm, Message};
+use crate::body::{BodyForm, EventParts, Message};
 use crate::breaker::BreakerState;
 use crate::course::{Course, Delivered, Ended};
 use crate::destination::{Action, DestinationName, Failure, Verdict};
+use crate::fan_out::PartsHandler;
 use crate::operate::Destination;
 use crate::redact::without_addresses;
 
@@ -155,10 +156,17 @@ impl ExecHandler {
 }
 
 #[async_trait]
+impl PartsHandler for ExecHandler {
+    async fn on_parts(&self, parts: EventParts<'_>, attempt: u32) -> Result<(), HandlerError> {
+        let message = Message::new(parts, self.form);
+        self.deliver(&message, attempt).await.into_result()
+    }
+}
+
+#[async_trait]
 impl CallbackHandler for ExecHandler {
     async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
-        let message = Message::new(event, self.form);
-        self.deliver(&message, event.attempt()).await.into_result()
+        self.on_parts(event.into(), event.attempt()).await
     }
 
     async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {

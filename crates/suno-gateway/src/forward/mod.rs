@@ -49,15 +49,16 @@ pub use header::{ForwardHeader, InvalidForwardHeader};
 pub use tls::InvalidTls;
 pub use url::InvalidForwardUrl;
 
-use self::exchange::{Answer, exchange};
+use self::exchange::{Answer, connect, exchange};
 use self::pool::Pool;
 use self::redactor::Redactor;
 use self::url::ForwardUrl;
 use crate::attempt::{AnswerRecord, KeptText, Outcome};
-use crate::body::{BodyForm, Message};
+use crate::body::{BodyForm, EventParts, Message};
 use crate::breaker::BreakerState;
 use crate::course::{Course, Delivered, Ended};
 use crate::destination::DestinationName;
+use crate::fan_out::PartsHandler;
 use crate::operate::Destination;
 use crate::signing::{SignedHeaders, Signer};
 
@@ -138,6 +139,21 @@ impl ForwardHandler {
     /// destination that is down. Requests that are under way go on.
     pub fn close(&self) {
         self.course.gate.close();
+    }
+
+    /// Makes a connection and closes it again, with TLS but without a request: to say at a start
+    /// whether the destination can be reached. Events are sent whatever the result was.
+    ///
+    /// # Errors
+    ///
+    /// The reason, for people, if there is no connection within `limit`.
+    pub async fn connect(&self, limit: Duration) -> Result<(), String> {
+        let connecting = connect(&self.pool, Instant::now() + limit);
+        let connected = connecting.await.map(drop);
+        connected.map_err(|no_answer| {
+            let detail = self.redactor.redact(&no_answer.detail, false);
+            KeptText::head(&format!("{}: {detail}", no_answer.failure), false).text
+        })
     }
 
     async fn send(&self, message: &Message, replay: Option<u32>) -> Ended {
@@ -234,10 +250,17 @@ fn clock_ahead(headers: &HeaderMap, now: SystemTime) -> Option<i64> {
 }
 
 #[async_trait]
+impl PartsHandler for ForwardHandler {
+    async fn on_parts(&self, parts: EventParts<'_>, attempt: u32) -> Result<(), HandlerError> {
+        let message = Message::new(parts, self.form);
+        self.deliver(&message, attempt).await.into_result()
+    }
+}
+
+#[async_trait]
 impl CallbackHandler for ForwardHandler {
     async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
-        let message = Message::new(event, self.form);
-        self.deliver(&message, event.attempt()).await.into_result()
+        self.on_parts(event.into(), event.attempt()).await
     }
 
     async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
