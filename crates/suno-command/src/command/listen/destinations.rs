@@ -21,6 +21,9 @@ const HEADING: &str = "Destinations";
 /// The default time for which a failing event is retried: a consumer may be down over a weekend.
 pub(super) const RETRY_FOR: Duration = Duration::from_secs(3 * 86_400);
 
+/// The number of requests that a destination gets at a time, unless an option says otherwise.
+const FORWARDS_MAX: usize = 16;
+
 /// The options about destinations.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -55,6 +58,12 @@ pub(super) struct Arguments {
     /// Time for which an event that fails is tried again, before it is a dead letter [default: 3d]
     #[arg(long, value_name = "TIME", help_heading = HEADING)]
     retry_for: Option<Span>,
+    /// Time between the requests that a destination gets while it is down [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = HEADING)]
+    probe_interval: Option<Span>,
+    /// Time between the requests that a destination gets while it is paused [default: 10m]
+    #[arg(long, value_name = "TIME", help_heading = HEADING)]
+    paused_interval: Option<Span>,
     /// What answers with these statuses mean: done, retry, bad_event (a few attempts, then a dead
     /// letter), abandon (a dead letter at once) or pause (the destination is left alone)
     #[arg(long, value_name = "STATUS,…=ACTION", help_heading = HEADING, requires = "forward_to")]
@@ -180,9 +189,8 @@ impl Arguments {
         for header in self.headers_of(&name)? {
             builder = builder.with_header(header);
         }
-        let concurrency = self.concurrency.map_or(16, usize::from);
-        let breaker = BreakerSettings::new().with_in_flight_max(concurrency);
-        let handler = builder.with_breaker(breaker).build();
+        let concurrency = self.concurrency.map_or(FORWARDS_MAX, usize::from);
+        let handler = builder.with_breaker(self.breaker(concurrency)).build();
         let handler = handler.map_err(|err| {
             Failure::usage(err).context(format!("the destination {name} cannot be used"))
         })?;
@@ -216,12 +224,11 @@ impl Arguments {
         let concurrency = self
             .concurrency
             .map_or(ExecHandler::CONCURRENCY, usize::from);
-        let breaker = BreakerSettings::new().with_in_flight_max(concurrency);
         let handler = ExecHandler::builder(name.clone(), command)
             .with_timeout(self.exec_timeout.map_or(ExecHandler::TIMEOUT, |it| it.0))
             .with_body_form(self.form())
             .with_policy(self.policy())
-            .with_breaker(breaker)
+            .with_breaker(self.breaker(concurrency))
             .with_observer(observer.clone())
             .build();
         Ok(Destination {
@@ -289,6 +296,17 @@ impl Arguments {
         match self.thin {
             true => BodyForm::Thin,
             false => BodyForm::Full,
+        }
+    }
+
+    fn breaker(&self, concurrency: usize) -> BreakerSettings {
+        let mut breaker = BreakerSettings::new().with_in_flight_max(concurrency);
+        if let Some(interval) = self.probe_interval {
+            breaker = breaker.with_interval(interval.0);
+        }
+        match self.paused_interval {
+            Some(interval) => breaker.with_paused_interval(interval.0),
+            None => breaker,
         }
     }
 
