@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{conformance, credits, demo, emulate, listen, submit, wait};
+use crate::command::{conformance, credits, demo, emulate, listen, signing_key, submit, wait};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
@@ -54,7 +54,8 @@ struct Arguments {
 enum Command {
     Demo(demo::Arguments),
     Emulate(emulate::Arguments),
-    Listen(listen::Arguments),
+    Listen(Box<listen::Arguments>),
+    SigningKey(signing_key::Arguments),
     Submit(submit::Arguments),
     Wait(wait::Arguments),
     Credits(credits::Arguments),
@@ -96,7 +97,8 @@ fn run(command: Command) -> Result<(), Failure> {
         match command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Emulate(arguments) => emulate::run(arguments).await,
-            Command::Listen(arguments) => listen::run(arguments).await,
+            Command::Listen(arguments) => listen::run(*arguments).await,
+            Command::SigningKey(_) => signing_key::run(),
             Command::Submit(arguments) => submit::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,

@@ -97,6 +97,17 @@ impl PostgresStore {
     pub fn schema(&self) -> &str {
         &self.inner.schema
     }
+
+    /// Returns the names of the schemas of this database that hold a store and whose names begin with
+    /// `prefix`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the server cannot be asked.
+    pub async fn schemas(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let find = |session| schema::with_prefix(session, prefix);
+        self.inner.connections.with(LIMIT, find).await
+    }
 }
 
 impl Inner {

@@ -5,5 +5,6 @@ pub(crate) mod credits;
 pub(crate) mod demo;
 pub(crate) mod emulate;
 pub(crate) mod listen;
+pub(crate) mod signing_key;
 pub(crate) mod submit;
 pub(crate) mod wait;

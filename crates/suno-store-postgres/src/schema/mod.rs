@@ -23,6 +23,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 const SERVER: &str = "
     SELECT current_setting('server_encoding'), pg_is_in_recovery(),
         to_regclass($1) IS NOT NULL, to_regnamespace($2) IS NOT NULL";
+const SCHEMAS: &str = "
+    SELECT nspname::text FROM pg_namespace
+    WHERE left(nspname, length($1)) = $1
+        AND to_regclass(quote_ident(nspname) || '.meta') IS NOT NULL
+    ORDER BY 1";
 const VERSIONS: &str = "SELECT version, oldest_reader FROM {schema}.meta";
 const META: &str = "INSERT INTO {schema}.meta (version, oldest_reader) VALUES ($1, $1)";
 /// Bodies are compressed faster, where the server can.
@@ -61,6 +66,12 @@ pub(crate) async fn prepare(connections: &Connections, schema: &str) -> Result<(
     }
     let reason = "another process has been creating the schema for too long; look at its session";
     Err(StoreError::new(StoreErrorKind::Unavailable).with_source(reason))
+}
+
+/// Returns the schemas that hold a store and whose names begin with a text.
+pub(crate) async fn with_prefix(session: Session, prefix: &str) -> Result<Vec<String>, Error> {
+    let rows = session.query(SCHEMAS, &[(&prefix, Type::TEXT)]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 fn check(version: i32, oldest_reader: i32) -> Result<(), StoreError> {
