@@ -269,6 +269,10 @@ impl IdempotencyStore for VecStore {
         })
     }
 
+    async fn submits(&self, reference: &Reference, most: u32) -> Result<Vec<RecordedSubmit>> {
+        self.transact(|tables, _| tables.ledger.submits(reference, most))
+    }
+
     async fn expect(&self, task: &ExpectedTask) -> Result<()> {
         self.transact(|tables, now| tables.ledger.expect(task, now))
     }

@@ -189,10 +189,26 @@ impl Inbox {
         &self.observer
     }
 
+    /// Returns whether the queue still works, without keeping it open.
+    pub(crate) fn monitor(&self) -> InboxMonitor {
+        InboxMonitor(self.waiting.downgrade())
+    }
+
     /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn IdempotencyStore> {
         &self.store
+    }
+}
+
+/// Tells whether an [`Inbox`] still stores deliveries.
+#[derive(Debug, Clone)]
+pub(crate) struct InboxMonitor(mpsc::WeakSender<Waiting>);
+
+impl InboxMonitor {
+    pub(crate) fn is_running(&self) -> bool {
+        let waiting = self.0.upgrade();
+        waiting.is_some_and(|waiting| !waiting.is_closed())
     }
 }
 

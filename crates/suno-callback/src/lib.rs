@@ -132,7 +132,7 @@ pub use async_trait::async_trait;
 pub use suno_client;
 pub use {bytes, http, jiff, suno_types};
 
-pub use background::BackgroundTask;
+pub use background::{BackgroundTask, TaskMonitor};
 pub use clock::{Clock, SystemClock};
 pub use content::{Content, Fingerprint};
 pub use delivery::Delivery;
@@ -146,12 +146,12 @@ pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, S
 pub use observe::{CommitReport, HandledOutcome, HandledReport, Observer, ResponseReport};
 pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
 pub use origin::{Source, VerifiedBy};
-pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder};
+pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder, PipelineMonitor};
 pub use plain::PlainResponse;
 pub use receiver::{AdmittedRequest, Receiver};
 pub use reconcile::{Reconciler, RecordInfo, RecordInfoError, Round};
 #[cfg(feature = "client")]
-pub use reconcile::{SubmitError, Submitter};
+pub use reconcile::{SubmitError, SubmitOnce, Submitter};
 pub use retention::Retention;
 #[cfg(feature = "axum")]
 pub use router::router;
@@ -161,9 +161,9 @@ pub use store::{
     Acceptance, Claim, ClaimRequest, Claims, Counts, DeadCause, Decision, DueRequest, DueTask,
     DueTasks, DueTicket, EventFilter, EventRecord, EventState, ExpectedTask, ExtendResult,
     IdempotencyStore, Intent, ListRequest, MemoryStore, OpenIntent, Page, Postponement,
-    PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive, RedriveResult, SettleResult,
-    Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds,
-    rules, turn,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
+    SettleResult, Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn,
+    WorkerId, bounds, rules, turn,
 };
 pub use token::{InvalidToken, InvalidTokenPlace, Token, TokenPlace};
 pub use url_suffix::UrlSuffix;

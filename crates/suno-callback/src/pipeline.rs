@@ -5,10 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::background::BackgroundTask;
+use crate::background::{BackgroundTask, TaskMonitor};
 use crate::dispatch::Dispatcher;
 use crate::handler::CallbackHandler;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, InboxMonitor};
 use crate::observe::{NoObserver, Observer};
 use crate::receiver::Receiver;
 use crate::reconcile::{Reconciler, RecordInfo};
@@ -59,6 +59,35 @@ pub struct Pipeline {
     retention: Option<BackgroundTask>,
     #[cfg(feature = "client")]
     submitter: Option<Submitter>,
+}
+
+/// Tells which parts of a [`Pipeline`] still do their work. It does not keep them running.
+#[derive(Debug, Clone)]
+pub struct PipelineMonitor {
+    inbox: InboxMonitor,
+    dispatcher: TaskMonitor,
+    reconciler: Option<TaskMonitor>,
+    retention: Option<TaskMonitor>,
+}
+
+impl PipelineMonitor {
+    /// Returns each part that was started and whether it still does its work: `inbox`,
+    /// `dispatcher`, `reconciler` and `retention`. None of them does after the stop.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let optional = [
+            ("reconciler", &self.reconciler),
+            ("retention", &self.retention),
+        ];
+        let optional = optional
+            .into_iter()
+            .filter_map(|(name, part)| Some((name, part.as_ref()?.is_running())));
+        [
+            ("inbox", self.inbox.is_running()),
+            ("dispatcher", self.dispatcher.is_running()),
+        ]
+        .into_iter()
+        .chain(optional)
+    }
 }
 
 /// The settings of a [`Pipeline`], in any order.
@@ -167,6 +196,18 @@ impl Pipeline {
     #[must_use]
     pub fn submitter(&self) -> Option<&Submitter> {
         self.submitter.as_ref()
+    }
+
+    /// Returns a monitor of the parts, for a health check.
+    #[must_use]
+    pub fn monitor(&self) -> PipelineMonitor {
+        let monitor = |part: &Option<BackgroundTask>| part.as_ref().map(BackgroundTask::monitor);
+        PipelineMonitor {
+            inbox: self.inbox.monitor(),
+            dispatcher: self.dispatcher.monitor(),
+            reconciler: monitor(&self.reconciler),
+            retention: monitor(&self.retention),
+        }
     }
 
     /// Serves callbacks over HTTP until `stop` resolves, with the defaults of

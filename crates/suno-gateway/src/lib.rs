@@ -19,6 +19,8 @@
 //! | have the JSON of an event | [`body::Message`], [`content`] |
 //! | change what an answer means | [`destination::Policy`] |
 //! | store attempts, count them, or show them | [`Observer`], [`attempt::Attempt`] |
+//! | look into the store, redrive, replay, submit over HTTP | `admin::Admin` |
+//! | count what happens, for Prometheus | `metrics::Metrics` |
 //! | keep requests from a service that is down | [`breaker::Breaker`] |
 //!
 //! Both handlers implement `suno_callback::CallbackHandler`: pass one to a pipeline or a dispatcher.
@@ -30,11 +32,15 @@
 //!
 //! # Features
 //!
+//! * `admin`: `admin`, a local HTTP service with health, metrics and an API; and `metrics`. It
+//!   includes `forward`.
 //! * `forward` (default): [`forward`], over hyper, with TLS by rustls and ring.
 //! * `exec` (default): `exec`, on Unix only.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod attempt;
 pub mod body;
 pub mod breaker;
@@ -50,6 +56,8 @@ pub mod fan_out;
 pub mod forward;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod gate;
+#[cfg(feature = "admin")]
+pub mod metrics;
 mod observe;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod operate;

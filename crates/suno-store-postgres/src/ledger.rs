@@ -5,7 +5,7 @@ use std::time::Duration;
 use suno_callback::bounds::POSTPONE_MAX;
 use suno_callback::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
-    SubmitId,
+    RecordedSubmit, Reference, SubmitId,
 };
 use suno_types::TaskId;
 use tokio_postgres::Row;
@@ -37,6 +37,9 @@ const OPEN: &str = "
     SELECT i.no, i.submit, i.intended_at, i.stored_at, i.reference, i.kind FROM {schema}.intent i
     WHERE i.task_id IS NULL AND i.no > $1 AND i.stored_at <= (SELECT {schema}.clock()) - $2
     ORDER BY i.no LIMIT $3";
+const SUBMITS: &str = "
+    SELECT i.submit, i.intended_at, i.kind, i.task_id FROM {schema}.intent i
+    WHERE i.reference = $1 ORDER BY i.no LIMIT $2";
 const CLOSE: &str = "
     UPDATE {schema}.intent SET task_id = $2 WHERE submit = $1 AND task_id IS NULL";
 const FIND_DUE: &str = "
@@ -151,6 +154,41 @@ fn read_open(row: &Row, now: Duration) -> Result<OpenIntent, Error> {
     intent.reference = columns::reference(columns.next()?)?;
     intent.kind = columns::kind(columns.next()?)?;
     Ok(intent)
+}
+
+/// Returns the submits of a reference. There are as many intents as submits in the time after which they
+/// are purged, and each of them costs more than reading all.
+pub(crate) async fn submits(
+    store: &Inner,
+    session: Session,
+    reference: &Reference,
+    submits_max: u32,
+) -> Result<Tried<Vec<RecordedSubmit>>, Error> {
+    let (reference, limit) = (reference.as_str(), i64::from(submits_max));
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&reference, Type::TEXT), (&limit, Type::INT8)];
+    let sent = store.clock.reading();
+    let begun = session.batch(BEGIN_READING);
+    let found = session.query(SUBMITS, &parameters);
+    let now = session.query(NOW, &[]);
+    let (_, rows, now) = tokio::try_join!(biased; begun, found, now)?;
+    if time(&store.clock, &now, sent)?.is_none() {
+        return roll_back(&session, Tried::ClockMoved).await;
+    }
+    session.batch("COMMIT").await?;
+    let submits: Result<Vec<_>, Error> = rows.iter().map(read_submit).collect();
+    Ok(Tried::Done(submits?))
+}
+
+fn read_submit(row: &Row) -> Result<RecordedSubmit, Error> {
+    let mut columns = Columns::of(row);
+    let submit = columns::submit(columns.next()?)?;
+    let submit = submit.ok_or(Error::Damaged("an intent has no submit"))?;
+    let mut recorded = RecordedSubmit::new(submit, columns::time(columns.next()?)?);
+    recorded.kind = columns::kind(columns.next()?)?;
+    let task_id: Option<String> = columns.next()?;
+    recorded.task_id = task_id.map(columns::task_id).transpose()?;
+    Ok(recorded)
 }
 
 /// Registers an expected task, and closes its intent.

@@ -9,7 +9,8 @@ use suno_callback::{
     Acceptance, ClaimRequest, Claims, Clock, Counts, Decision, Delivery, DueRequest, DueTasks,
     DueTicket, EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent,
     ListRequest, OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery,
-    Redrive, RedriveResult, StoreError, StoreErrorKind, SubmitId, SystemClock, Ticket,
+    RecordedSubmit, Redrive, RedriveResult, Reference, StoreError, StoreErrorKind, SubmitId,
+    SystemClock, Ticket,
 };
 use suno_types::{Stage, TaskId};
 use tokio::time::Instant;
@@ -305,6 +306,17 @@ impl IdempotencyStore for PostgresStore {
         let inner = &self.inner;
         inner
             .run(|session, _| ledger::open_intents(inner, session, open_for, after, intents_max))
+            .await
+    }
+
+    async fn submits(
+        &self,
+        reference: &Reference,
+        submits_max: u32,
+    ) -> StoreResult<Vec<RecordedSubmit>> {
+        let inner = &self.inner;
+        inner
+            .run(|session, _| ledger::submits(inner, session, reference, submits_max))
             .await
     }
 

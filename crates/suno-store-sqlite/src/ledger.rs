@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use suno_callback::bounds::{LEASE_MAX, POSTPONE_MAX};
 use suno_callback::{
     Delivery, DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent,
-    Postponement, SubmitId,
+    Postponement, RecordedSubmit, Reference, SubmitId,
 };
 use suno_types::{TaskId, TaskKind};
 
@@ -81,6 +81,32 @@ fn open_intent(row: &Row<'_>, now: Micros) -> Result<OpenIntent> {
     intent.reference = row::reference(row.get(4)?)?;
     intent.kind = row::kind(&row.get::<_, String>(5)?)?;
     Ok(intent)
+}
+
+/// Returns the submits of a reference. There are as many intents as submits in the time after which they
+/// are purged, and each of them costs more than reading all.
+pub(crate) fn submits(
+    work: &mut Work<'_>,
+    reference: &Reference,
+    submits_max: u32,
+) -> Result<Vec<RecordedSubmit>> {
+    let mut statement = work.transaction.prepare_cached(
+        "SELECT submit, intended_at, kind, task_id FROM intents
+         WHERE reference = ?1 ORDER BY number LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![reference.as_str(), submits_max])?;
+    let mut submits = Vec::new();
+    while let Some(row) = rows.next()? {
+        let submit = SubmitId::from_bytes(row.get(0)?);
+        let mut recorded = RecordedSubmit::new(submit, time(row.get(1)?)?);
+        recorded.kind = row::kind(&row.get::<_, String>(2)?)?;
+        recorded.task_id = row
+            .get::<_, Option<String>>(3)?
+            .map(row::task_id)
+            .transpose()?;
+        submits.push(recorded);
+    }
+    Ok(submits)
 }
 
 /// What is known of the submit that a delivery names, as it is stored.

@@ -9,7 +9,7 @@ use suno_callback::{
     Acceptance, ClaimRequest, Claims, Clock, Counts, Decision, Delivery, DueRequest, DueTasks,
     DueTicket, EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent,
     ListRequest, OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery,
-    Redrive, RedriveResult, StoreError, SubmitId, SystemClock, Ticket,
+    RecordedSubmit, Redrive, RedriveResult, Reference, StoreError, SubmitId, SystemClock, Ticket,
 };
 use suno_types::{Stage, TaskId};
 
@@ -258,6 +258,16 @@ impl IdempotencyStore for SqliteStore {
         intents_max: u32,
     ) -> StoreResult<Vec<OpenIntent>> {
         self.read(move |work| ledger::open_intents(work, open_for, after, intents_max))
+            .await
+    }
+
+    async fn submits(
+        &self,
+        reference: &Reference,
+        submits_max: u32,
+    ) -> StoreResult<Vec<RecordedSubmit>> {
+        let reference = reference.clone();
+        self.read(move |work| ledger::submits(work, &reference, submits_max))
             .await
     }
 

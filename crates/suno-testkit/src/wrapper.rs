@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use suno_callback::{
     Acceptance, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
     EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive,
-    RedriveResult, StoreError, StoreErrorKind, SubmitId, Ticket,
+    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit,
+    Redrive, RedriveResult, Reference, StoreError, StoreErrorKind, SubmitId, Ticket,
 };
 use suno_types::{Stage, TaskId};
 use tokio::sync::watch;
@@ -40,6 +40,7 @@ macro_rules! with_operations {
                 after: Option<u64>,
                 intents_max: u32
             ) -> Vec<OpenIntent>;
+            submits(reference: &Reference, submits_max: u32) -> Vec<RecordedSubmit>;
             expect(task: &ExpectedTask) -> ();
             due(request: &DueRequest) -> DueTasks;
             postpone(ticket: &DueTicket, postponement: Postponement) -> bool;

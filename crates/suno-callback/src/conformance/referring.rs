@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use suno_types::{Product, Route, TaskKind};
+use suno_types::{Product, Route, TaskId, TaskKind};
 
 use super::scene::{
     LEASE, Scene, at, delivery, delivery_with, expect, raw_delivery, task_id, wrong,
@@ -12,7 +12,7 @@ use crate::delivery::Delivery;
 use crate::key::{Reference, SubmitId};
 use crate::store::{
     Acceptance, DueRequest, DueTask, EventFilter, ExpectedTask, Intent, ListRequest, PurgeRequest,
-    Settlement,
+    RecordedSubmit, Settlement,
 };
 use crate::url_suffix::UrlSuffix;
 
@@ -28,6 +28,8 @@ cases! {
     a_closed_intent_is_not_withdrawn: "L1",
     purging_forgets_the_reference_of_a_closed_intent: "L7",
     a_due_task_says_its_submit_and_kind: "L8",
+    the_submits_of_a_reference_are_found_open_and_closed: "L9",
+    racing_submits_of_a_reference_see_each_other: "L9",
 }
 
 fn submit(number: u8) -> SubmitId {
@@ -253,4 +255,56 @@ async fn a_due_task_says_its_submit_and_kind(bench: &dyn Bench) -> CaseResult {
     let due = scene.take_due().await?;
     let found = (due.submit, due.kind);
     expect("made known by a callback", found, (Some(submit(2)), kind()))
+}
+
+impl Scene<'_> {
+    /// The numbers of the submits of the reference, and whether their tasks are known.
+    async fn submits(&self) -> Result<Vec<(SubmitId, Option<TaskId>)>, Failed> {
+        let found = self.store.submits(&reference()?, 99).await?;
+        let is_right = |one: &RecordedSubmit| one.kind == kind() && one.intended_at == at(0);
+        expect(
+            "kind and time of each submit",
+            found.iter().all(is_right),
+            true,
+        )?;
+        Ok(found
+            .into_iter()
+            .map(|one| (one.submit, one.task_id))
+            .collect())
+    }
+}
+
+async fn the_submits_of_a_reference_are_found_open_and_closed(bench: &dyn Bench) -> CaseResult {
+    let scene = Scene::fresh(bench).await?;
+    expect("before any submit", scene.submits().await?, vec![])?;
+    for number in 1..=4 {
+        scene.intend_for(number).await?;
+    }
+    let other = Intent::new(submit(5), at(0), Duration::ZERO);
+    scene.store.intend(&other).await?;
+    scene.accept_named(delivery("one", "first"), 1).await?;
+    let expected = ExpectedTask::new(task_id("two")?, Duration::ZERO).with_submit(submit(2));
+    scene.store.expect(&expected).await?;
+    scene.store.withdraw(submit(4)).await?;
+    let all = vec![
+        (submit(1), Some(task_id("one")?)),
+        (submit(2), Some(task_id("two")?)),
+        (submit(3), None),
+    ];
+    expect("open and closed ones", scene.submits().await?, all)?;
+    let first = scene.store.submits(&reference()?, 1).await?;
+    expect("at most one", first.len(), 1)
+}
+
+async fn racing_submits_of_a_reference_see_each_other(bench: &dyn Bench) -> CaseResult {
+    for _ in 0..8 {
+        let scene = Scene::fresh(bench).await?;
+        let one = async |number| {
+            scene.intend_for(number).await?;
+            Ok::<_, Failed>(scene.submits().await?.len())
+        };
+        let (one, other) = tokio::join!(one(1), one(2));
+        expect("what one of two sees", one?.max(other?), 2)?;
+    }
+    Ok(())
 }

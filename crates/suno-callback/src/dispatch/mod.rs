@@ -81,6 +81,11 @@ impl Dispatcher {
     /// which it is repeated.
     pub const FULL_WARNING: Duration = Duration::from_secs(60);
 
+    /// The maximum time between two turns of the loop. After that the loop is blocked, and
+    /// [`BackgroundTask::is_running`] returns false. A turn can wait for the store, for
+    /// [`STORE_TIMEOUT`](Self::STORE_TIMEOUT).
+    pub const TURN_MAX: Duration = Duration::from_secs(30);
+
     /// Creates a dispatcher that passes the events in `inbox` to `handler`.
     #[must_use]
     pub fn new(inbox: Inbox, handler: impl CallbackHandler) -> Self {
@@ -151,6 +156,6 @@ impl Dispatcher {
     ///
     /// A stop ends claiming, waits for the running handlers, and settles their events.
     pub fn start(self) -> BackgroundTask {
-        BackgroundTask::start(|stopped| Worker::new(self).run(stopped))
+        BackgroundTask::start_beating(|stopped, pulse| Worker::new(self, pulse).run(stopped))
     }
 }

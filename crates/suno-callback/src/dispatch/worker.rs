@@ -18,6 +18,7 @@ use super::lease::Leases;
 use super::retry::after_failure;
 use super::running::{HandlerOutcome, RunningEvent, Work, bury, event, run};
 use super::{Dispatcher, Settings};
+use crate::background::Pulse;
 use crate::clock::after;
 use crate::handler::{DeadLetter, HandlerError};
 use crate::key::{EventId, EventKey};
@@ -31,6 +32,12 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The maximum length of a wait for new events. The store reports when there is something to claim;
 /// this only limits the delay if a store fails to.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// The maximum time until the loop begins a turn although nothing happens, so that others see that it
+/// could. In a simulation of days, such turns would be most of the work.
+const IDLE_TURN: Duration = match cfg!(feature = "simulation") {
+    true => WAIT_MAX,
+    false => Duration::from_secs(5),
+};
 
 type Finished = Result<(Id, (EventId, HandlerOutcome)), JoinError>;
 
@@ -63,6 +70,7 @@ pub(super) struct Worker {
     /// The time before which the store is not asked, because it failed.
     paused_until: Option<Instant>,
     full_since: Option<Instant>,
+    pulse: Arc<Pulse>,
 }
 
 impl Drop for Worker {
@@ -72,7 +80,7 @@ impl Drop for Worker {
 }
 
 impl Worker {
-    pub(super) fn new(dispatcher: Dispatcher) -> Self {
+    pub(super) fn new(dispatcher: Dispatcher, pulse: Arc<Pulse>) -> Self {
         let store = dispatcher.inbox.store().clone();
         let leases = Leases::default();
         let heartbeat = leases.heartbeat(store.clone(), dispatcher.settings.lease);
@@ -96,6 +104,7 @@ impl Worker {
             is_suspected: false,
             paused_until: None,
             full_since: None,
+            pulse,
         }
     }
 
@@ -103,6 +112,7 @@ impl Worker {
         let store = self.store.clone();
         let mut waiting = None;
         loop {
+            self.pulse.beat();
             self.absorb();
             if self.has_to_ask() {
                 waiting = None;
@@ -130,7 +140,7 @@ impl Worker {
                     waiting = None;
                     self.woken(waited);
                 }
-                () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => self.ring(),
+                () = sleep_until(alarm) => self.ring(),
             }
         }
         let grace = self.settings().stop_grace;
@@ -182,10 +192,11 @@ impl Worker {
     }
 
     /// Returns the time at which the loop must act even if nothing happens.
-    fn alarm(&self) -> Option<Instant> {
+    fn alarm(&self) -> Instant {
         let full = self.full_since;
         let warning = full.map(|since| after(since, Dispatcher::FULL_WARNING));
-        self.paused_until.into_iter().chain(warning).min()
+        let alarms = self.paused_until.into_iter().chain(warning);
+        alarms.fold(after(Instant::now(), IDLE_TURN), Instant::min)
     }
 
     fn ring(&mut self) {

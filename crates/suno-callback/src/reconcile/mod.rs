@@ -5,6 +5,8 @@ mod breaker;
 mod client;
 mod confirm;
 mod learn;
+#[cfg(feature = "client")]
+mod once;
 mod record_info;
 mod round;
 mod silence;
@@ -21,6 +23,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use breaker::Breaker;
+#[cfg(feature = "client")]
+pub use once::SubmitOnce;
 pub use record_info::{RecordInfo, RecordInfoError};
 use round::Found;
 pub use round::Round;

@@ -9,6 +9,7 @@ use suno_client::{Client, ClientError};
 use suno_types::{InvalidField, Request, SubmittedTask, TaskKind};
 
 use super::Reconciler;
+use super::once::{Content, InFlight, SubmitOnce, Turn, known};
 use super::silence::Silence;
 use crate::clock::{Clock, SystemClock};
 use crate::key::{InvalidReference, Reference, SubmitId};
@@ -54,6 +55,8 @@ pub struct Submitter {
     clock: Arc<dyn Clock>,
     due_after: Duration,
     silence: Silence,
+    /// What is being submitted once; shared by clones.
+    in_flight: InFlight,
 }
 
 impl Submitter {
@@ -66,6 +69,7 @@ impl Submitter {
             clock: Arc::new(SystemClock),
             due_after: Reconciler::DUE_AFTER,
             silence: Silence::default(),
+            in_flight: InFlight::default(),
         }
     }
 
@@ -134,26 +138,107 @@ impl Submitter {
             .await
     }
 
+    /// Like [`submit_for`](Self::submit_for), but a task is submitted at most once under a reference,
+    /// however often this is called, at the same time, by several processes on one store, or after a
+    /// crash.
+    ///
+    /// A submit that failed without effect is forgotten, so that the next call submits. All others are
+    /// known until the store purges keys; see
+    /// [`PurgeRequest::KEYS_AFTER`](crate::PurgeRequest::KEYS_AFTER).
+    ///
+    /// ```no_run
+    /// # use suno_callback::{SubmitOnce, Submitter};
+    /// # async fn example(
+    /// #     submitter: Submitter,
+    /// #     request: suno_types::AddInstrumental,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// match submitter.submit_once("order-42", &request).await? {
+    ///     SubmitOnce::Submitted { task_id, is_new, .. } => println!("{task_id}, now: {is_new}"),
+    ///     SubmitOnce::InFlight => println!("another call is submitting it"),
+    ///     SubmitOnce::Unknown(submit) => println!("{} may have made a task", submit.submit),
+    ///     SubmitOnce::OtherRequest => println!("order-42 was something else"),
+    ///     _ => {}
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`submit_for`](Self::submit_for).
+    pub async fn submit_once(
+        &self,
+        reference: &str,
+        request: &impl Request,
+    ) -> Result<SubmitOnce, SubmitError> {
+        let reference = Reference::new(reference)?;
+        let Some(_turn) = Turn::take(&self.in_flight, &reference) else {
+            return Ok(SubmitOnce::InFlight);
+        };
+        let content = Content::of(request, self.client.route())?;
+        let found = self.store.submits(&reference, SUBMITS_MAX).await?;
+        if let Some(known) = known(found, &content) {
+            return Ok(known);
+        }
+        let submit = content.submit_id(random()?);
+        let prepared = self.prepare(submit, Some(reference.clone()), request)?;
+        self.store.intend(&prepared.intent).await?;
+        // Another process may have done the same since. At least one of the two sees that, and each
+        // that does withdraws.
+        let found = self.store.submits(&reference, SUBMITS_MAX).await;
+        if found.as_ref().is_ok_and(|found| found.len() == 1) {
+            let submitted = self.send(prepared).await?;
+            return Ok(SubmitOnce::Submitted {
+                task_id: submitted.task_id,
+                submit,
+                is_new: true,
+            });
+        }
+        self.withdraw(submit).await;
+        found?;
+        Ok(SubmitOnce::InFlight)
+    }
+
     async fn submit_named(
         &self,
         reference: Option<Reference>,
         request: &impl Request,
     ) -> Result<SubmittedTask, SubmitError> {
-        let submit = new_submit_id()?;
+        let prepared = self.prepare(new_submit_id()?, reference, request)?;
+        self.store.intend(&prepared.intent).await?;
+        self.send(prepared).await
+    }
+
+    /// Puts the submit id into the request, and writes its intent.
+    fn prepare<R: Request>(
+        &self,
+        submit: SubmitId,
+        reference: Option<Reference>,
+        request: &R,
+    ) -> Result<Prepared<R>, SubmitError> {
+        let callback_url = request.callback_url().map(str::to_owned);
         let mut renamed = request.clone();
         // By the jobs route, a task may have no callback URL: it is polled only.
-        if let Some(url) = request.callback_url().map(|url| named(url, submit)) {
-            renamed = renamed.with_callback_url(url)?;
+        if let Some(url) = &callback_url {
+            renamed = renamed.with_callback_url(named(url, submit))?;
         }
-        let kind = request.kind(self.client.route());
         let intent = Intent::new(submit, self.clock.now(), self.due_after)
-            .with_kind(kind.clone())
+            .with_kind(request.kind(self.client.route()))
             .with_reference(reference);
-        self.store.intend(&intent).await?;
-        if let Some(url) = request.callback_url() {
+        Ok(Prepared {
+            intent,
+            request: renamed,
+            callback_url,
+        })
+    }
+
+    /// Sends a request whose intent was recorded.
+    async fn send<R: Request>(&self, prepared: Prepared<R>) -> Result<SubmittedTask, SubmitError> {
+        let Intent { submit, kind, .. } = prepared.intent;
+        if let Some(url) = &prepared.callback_url {
             self.silence.note_callback_url(url);
         }
-        match self.client.submit(&renamed).await {
+        match self.client.submit(&prepared.request).await {
             Ok(submitted) => {
                 self.expect(submit, kind, &submitted).await;
                 Ok(submitted)
@@ -187,18 +272,34 @@ impl Submitter {
 }
 
 fn new_submit_id() -> Result<SubmitId, SubmitError> {
-    let mut bytes = [0; 16];
+    Ok(SubmitId::from_bytes(random()?))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], SubmitError> {
+    let mut bytes = [0; N];
     match getrandom::fill(&mut bytes) {
-        Ok(()) => Ok(SubmitId::from_bytes(bytes)),
+        Ok(()) => Ok(bytes),
         Err(err) => Err(SubmitError(Problem::Random(err.to_string()))),
     }
 }
+
+/// The maximum number of submits of one reference that are looked at. More than one only if a
+/// reference was used for several submits on purpose.
+const SUBMITS_MAX: u32 = 64;
 
 /// Appends a submit id to the path of a callback URL.
 fn named(url: &str, submit: SubmitId) -> String {
     let path_end = url.find(['?', '#']).unwrap_or(url.len());
     let (path, rest) = url.split_at(path_end);
     format!("{}/{submit}{rest}", path.trim_end_matches('/'))
+}
+
+/// A request with its submit id in the callback URL.
+struct Prepared<R> {
+    intent: Intent,
+    request: R,
+    /// The callback URL without the id.
+    callback_url: Option<String>,
 }
 
 /// An error: a submit returned no task id.

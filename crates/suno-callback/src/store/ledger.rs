@@ -95,6 +95,33 @@ impl OpenIntent {
     }
 }
 
+/// A submit that was recorded under a reference, whether or not its task is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedSubmit {
+    /// Its id.
+    pub submit: SubmitId,
+    /// The time at which it was recorded, by the caller's clock.
+    pub intended_at: Timestamp,
+    /// The kind of its task.
+    pub kind: TaskKind,
+    /// Its task, once that is known. Until then the submit is an open intent.
+    pub task_id: Option<TaskId>,
+}
+
+impl RecordedSubmit {
+    /// Creates a submit whose task is not known. Stores set the other fields.
+    #[must_use]
+    pub fn new(submit: SubmitId, intended_at: Timestamp) -> Self {
+        Self {
+            submit,
+            intended_at,
+            kind: TaskKind::default(),
+            task_id: None,
+        }
+    }
+}
+
 /// A task whose callbacks are expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -28,6 +28,7 @@ pub use inspect::{
 };
 pub use ledger::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
+    RecordedSubmit,
 };
 pub use memory::MemoryStore;
 pub use purge::{PurgeReport, PurgeRequest};
@@ -35,7 +36,7 @@ pub use quarantine::QuarantinedDelivery;
 pub use turn::{EventState, Sibling, Turn, turn};
 
 use crate::delivery::Delivery;
-use crate::key::{EventId, SubmitId};
+use crate::key::{EventId, Reference, SubmitId};
 
 /// A durable record of events, shared by every process that receives or handles them.
 ///
@@ -195,6 +196,9 @@ use crate::key::{EventId, SubmitId};
 ///   expected tasks.
 /// * **L8** A due task says by which submit it was made and of which kind it is, as far as that was
 ///   recorded.
+/// * **L9** The submits of a reference are listed oldest first, open and closed ones, until they are
+///   withdrawn or purged. Of two callers that record an intent and then list its reference, at least
+///   one sees both.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an idempotency store",
     note = "implement `IdempotencyStore` with `#[async_trait]` on the impl block"
@@ -351,6 +355,18 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
         intents_max: u32,
     ) -> Result<Vec<OpenIntent>, StoreError>;
 
+    /// Returns the submits that were recorded with this reference, with their tasks as far as these are
+    /// known: at most `submits_max`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot be read.
+    async fn submits(
+        &self,
+        reference: &Reference,
+        submits_max: u32,
+    ) -> Result<Vec<RecordedSubmit>, StoreError>;
+
     /// Registers a task whose callbacks are expected.
     ///
     /// # Errors
@@ -408,4 +424,22 @@ pub enum Acceptance {
     Quarantined,
     /// A delivery that exceeds a limit on what is kept: counted, but not kept.
     Dropped,
+}
+
+impl Acceptance {
+    /// Returns the outcome as one word: `new`, `revised`, `late`, `duplicate`, `conflict`, `confirmed`,
+    /// `quarantined` or `dropped`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Revised => "revised",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::Confirmed => "confirmed",
+            Self::Quarantined => "quarantined",
+            Self::Dropped => "dropped",
+        }
+    }
 }

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use suno_callback::conformance::{ManualClock, VolatileBench, check_only};
 use suno_callback::{
     Acceptance, Delivery, DueRequest, DueTasks, DueTicket, ExpectedTask, IdempotencyStore, Intent,
-    MemoryStore, OpenIntent, Postponement, PurgeReport, PurgeRequest, StoreError, SubmitId,
+    MemoryStore, OpenIntent, Postponement, PurgeReport, PurgeRequest, RecordedSubmit, Reference,
+    StoreError, SubmitId,
 };
 use suno_testkit::wrapper::{Faults, Wrapped, Wrapper};
 use suno_types::TaskId;
@@ -36,12 +37,22 @@ enum Breach {
     CountsNoAnswers,
     KeepsIntents,
     ForgetsTasks,
+    FindsOpenSubmitsOnly,
+    FindsSubmitsLate,
 }
 
 use Breach::*;
 
 /// Each breach with the case that is there for it.
-const BREACHES: [(Breach, &str); 17] = [
+const BREACHES: [(Breach, &str); 19] = [
+    (
+        FindsOpenSubmitsOnly,
+        "the_submits_of_a_reference_are_found_open_and_closed",
+    ),
+    (
+        FindsSubmitsLate,
+        "racing_submits_of_a_reference_see_each_other",
+    ),
     (
         PassesOverSubmits,
         "a_delivery_closes_the_intent_that_it_names",
@@ -201,6 +212,16 @@ impl Wrapper for WrongLedger {
             open.reverse();
         }
         Ok(open)
+    }
+
+    async fn submits(&self, reference: &Reference, most: u32) -> Result<Vec<RecordedSubmit>> {
+        let mut found = self.store.submits(reference, most).await?;
+        match self.breach {
+            FindsOpenSubmitsOnly => found.retain(|one| one.task_id.is_none()),
+            FindsSubmitsLate => found.truncate(1),
+            _ => {}
+        }
+        Ok(found)
     }
 
     async fn intend(&self, intent: &Intent) -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use suno_callback::serve::serve;
 use suno_callback::{
     ClaimRequest, IdempotencyStore, Inbox, MemoryStore, OpenIntent, Receiver, Reconciler,
-    Reference, Submitter, Verification, WorkerId,
+    Reference, SubmitOnce, Submitter, Verification, WorkerId,
 };
 use suno_client::{ApiKey, Client, Retry};
 use suno_emulator::{Config, Emulator};
@@ -261,4 +261,104 @@ async fn the_warning_that_no_callback_arrives_names_the_callback_url_without_its
     let lines = logs.lines("WARN", "callback URL http://127.0.0.1:1/cb/… reaches");
     assert_eq!(lines.len(), 1);
     assert!(!lines[0].contains("secret"), "{lines:?}");
+}
+
+/// The task of a submit, and whether it is new.
+fn task(outcome: SubmitOnce) -> (TaskId, bool) {
+    match outcome {
+        SubmitOnce::Submitted {
+            task_id, is_new, ..
+        } => (task_id, is_new),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_reference_submits_once_also_after_a_restart_and_only_the_same_request() {
+    let desk = Desk::new().await;
+    let submitter = desk.submitter();
+    let request = desk.request("Harbour");
+    let first = submitter.submit_once("order-42", &request).await.unwrap();
+    let (task_id, is_new) = task(first);
+    assert!(is_new);
+    let again = submitter.submit_once("order-42", &request).await.unwrap();
+    assert_eq!(task(again), (task_id.clone(), false));
+    let restarted = desk.submitter();
+    let again = restarted.submit_once("order-42", &request).await.unwrap();
+    assert_eq!(task(again), (task_id.clone(), false));
+    let other = desk.request("Another");
+    let refused = restarted.submit_once("order-42", &other).await.unwrap();
+    assert_eq!(refused, SubmitOnce::OtherRequest);
+    assert_eq!(desk.only_task().await, task_id);
+    let second = submitter.submit_once("order-43", &other).await.unwrap();
+    assert!(task(second).1);
+    assert_eq!(desk.emulator.tasks().len(), 2);
+}
+
+#[tokio::test]
+async fn a_submit_whose_outcome_is_unknown_is_not_repeated_until_its_callback_arrives() {
+    let desk = Desk::new().await;
+    let lost = desk.request("[emulator:cut,drop]");
+    let first = desk.submitter().submit_once("order-42", &lost).await;
+    let submit = first.unwrap_err().submit_id().unwrap();
+    for _ in 0..2 {
+        let again = desk.submitter().submit_once("order-42", &lost).await;
+        match again.unwrap() {
+            SubmitOnce::Unknown(open) => assert_eq!(open.submit, submit),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(desk.emulator.tasks().len(), 1);
+
+    let heard = desk.request("[emulator:cut]");
+    let first = desk.submitter().submit_once("order-43", &heard).await;
+    assert!(first.unwrap_err().is_ambiguous());
+    desk.emulator.idle().await;
+    let again = desk.submitter().submit_once("order-43", &heard).await;
+    assert!(!task(again.unwrap()).1);
+    assert_eq!(desk.emulator.tasks().len(), 2);
+}
+
+#[tokio::test]
+async fn a_submit_that_had_no_effect_can_be_made_again_under_its_reference() {
+    let desk = Desk::new().await;
+    let wrong_key = client(&desk.emulator, "not-the-key");
+    let request = desk.request("Harbour");
+    let refused = Submitter::new(wrong_key, desk.store.clone());
+    let err = refused.submit_once("order-42", &request).await.unwrap_err();
+    assert!(!err.is_ambiguous());
+    let again = desk.submitter().submit_once("order-42", &request).await;
+    assert!(task(again.unwrap()).1);
+    desk.only_task().await;
+}
+
+#[tokio::test]
+async fn of_calls_at_the_same_time_at_most_one_submits_in_one_process_or_in_two() {
+    let desk = Desk::new().await;
+    let request = desk.request("Harbour");
+    let submitter = desk.submitter();
+    let (one, other) = tokio::join!(
+        submitter.submit_once("order-1", &request),
+        submitter.submit_once("order-1", &request),
+    );
+    assert!(task(one.unwrap()).1);
+    assert_eq!(other.unwrap(), SubmitOnce::InFlight);
+    // Each with its own memory, as two processes have.
+    for number in 0..8 {
+        let reference = format!("two-{number}");
+        let before = desk.emulator.tasks().len();
+        let (first, second) = (desk.submitter(), desk.submitter());
+        let (one, other) = tokio::join!(
+            first.submit_once(&reference, &request),
+            second.submit_once(&reference, &request),
+        );
+        let is_new =
+            |outcome: &SubmitOnce| matches!(outcome, SubmitOnce::Submitted { is_new: true, .. });
+        let new = [one.unwrap(), other.unwrap()]
+            .iter()
+            .filter(|one| is_new(one))
+            .count();
+        assert!(new <= 1);
+        assert_eq!(desk.emulator.tasks().len(), before + new);
+    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use suno_callback::{
     Acceptance, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
     Event, EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive,
-    RedriveResult, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
+    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit,
+    Redrive, RedriveResult, Reference, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
 };
 use suno_types::{Stage, TaskId};
 use tokio::sync::Notify;
@@ -194,6 +194,14 @@ impl IdempotencyStore for WatchedStore {
         intents_max: u32,
     ) -> Result<Vec<OpenIntent>, StoreError> {
         self.store.open_intents(open_for, after, intents_max).await
+    }
+
+    async fn submits(
+        &self,
+        reference: &Reference,
+        submits_max: u32,
+    ) -> Result<Vec<RecordedSubmit>, StoreError> {
+        self.store.submits(reference, submits_max).await
     }
 
     async fn expect(&self, task: &ExpectedTask) -> Result<(), StoreError> {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg(feature = "admin")]
+mod admin;
 mod bodies;
 #[cfg(feature = "forward")]
 mod consumer;
@@ -10,5 +12,7 @@ mod consumer;
 mod exec;
 #[cfg(feature = "forward")]
 mod forward;
+#[cfg(feature = "admin")]
+mod metrics;
 mod packages;
 mod scene;

@@ -19,12 +19,12 @@ use self::events::Events;
 use super::{
     Acceptance, ClaimRequest, Claims, Counts, Decision, DueRequest, DueTasks, DueTicket,
     EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent,
-    Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, Redrive, RedriveResult,
-    StoreError, Ticket,
+    Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive,
+    RedriveResult, StoreError, Ticket,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
-use crate::key::{EventId, SubmitId};
+use crate::key::{EventId, Reference, SubmitId};
 
 /// A store in memory.
 pub struct MemoryStore {
@@ -217,6 +217,15 @@ impl IdempotencyStore for MemoryStore {
         Ok(events
             .ledger
             .open_intents(open_for, after, intents_max, now))
+    }
+
+    async fn submits(
+        &self,
+        reference: &Reference,
+        submits_max: u32,
+    ) -> Result<Vec<RecordedSubmit>, StoreError> {
+        let (events, _) = self.lock();
+        Ok(events.ledger.submits(reference, submits_max))
     }
 
     async fn expect(&self, task: &ExpectedTask) -> Result<(), StoreError> {

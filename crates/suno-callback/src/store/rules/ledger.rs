@@ -14,6 +14,7 @@ use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
 use crate::store::ledger::KnownSubmit;
 use crate::store::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
+    RecordedSubmit,
 };
 
 /// The maximum number of tasks that one request looks at.
@@ -90,6 +91,20 @@ impl Ledger {
             .map(|(_, intent)| intent.open(now))
             .filter(|intent| intent.open_for >= open_for)
             .take(intents_max as usize)
+            .collect()
+    }
+
+    /// Lists the submits of a reference, oldest first (L9).
+    #[must_use]
+    pub fn submits(&self, reference: &Reference, submits_max: u32) -> Vec<RecordedSubmit> {
+        let all = self.intents.values();
+        all.filter(|intent| intent.reference.as_ref() == Some(reference))
+            .map(|intent| RecordedSubmit {
+                kind: intent.kind.clone(),
+                task_id: intent.task_id.clone(),
+                ..RecordedSubmit::new(intent.submit, intent.intended_at)
+            })
+            .take(submits_max as usize)
             .collect()
     }
 

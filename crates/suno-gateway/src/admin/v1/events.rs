@@ -1,0 +1,189 @@
+//! Events: lists, one with its story, and redriving.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode, Uri};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use suno_callback::{EventFilter, EventId, EventRecord, ListRequest, Redrive, RedriveResult};
+
+use super::super::app::App;
+use super::super::feed::{Change, REDRIVEN};
+use super::super::problem::{Kind, Problem};
+use super::json;
+use super::parameters::{Parameters, path_id};
+use super::stream;
+
+/// The maximum number of events that are looked at for one page, if few of them match.
+const SCANNED_MAX: u32 = 5_000;
+/// The maximum number of events that the store is asked for at a time.
+const STEP: u32 = 500;
+
+/// `GET /v1/events`: a page, or a stream.
+pub(in super::super) async fn list(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let parameters = Parameters::of_events(&uri)?;
+    let wants_stream = headers.get_all(ACCEPT).iter().any(|accept| {
+        let text = accept.to_str().unwrap_or_default();
+        text.split(',')
+            .any(|kind| kind.trim().starts_with("text/event-stream"))
+    });
+    if wants_stream {
+        return stream::open(app, parameters, &headers);
+    }
+    let page = page(&app, &parameters).await?;
+    let events: Vec<Value> = page.records.iter().map(json::event).collect();
+    let cursor = page.cursor.map(|id| id.to_string());
+    let value = json!({"events": events, "cursor": cursor, "more": page.has_more});
+    Ok(json::answer(StatusCode::OK, &value))
+}
+
+/// A page with its cursor: where the next page begins, now or later.
+pub(super) struct EventPage {
+    pub(super) records: Vec<EventRecord>,
+    pub(super) cursor: Option<EventId>,
+    pub(super) has_more: bool,
+}
+
+/// Reads a page. It may be short or empty although more follow.
+pub(super) async fn page(app: &App, parameters: &Parameters) -> Result<EventPage, Problem> {
+    let limit = parameters.limit as usize;
+    let mut page = EventPage {
+        records: Vec::new(),
+        cursor: parameters.after,
+        has_more: false,
+    };
+    if let Some(task) = &parameters.task {
+        let found = app.store.find(task).await?;
+        let mut matching = found
+            .into_iter()
+            .filter(|record| Some(record.id) > parameters.after)
+            .filter(|record| parameters.contains_all(record));
+        page.records = matching.by_ref().take(limit).collect();
+        page.has_more = matching.next().is_some();
+        page.cursor = page.records.last().map(|record| record.id).or(page.cursor);
+        return Ok(page);
+    }
+    let step = match parameters.is_known_to_store() {
+        true => parameters.limit,
+        false => STEP,
+    };
+    let mut scanned = 0;
+    while scanned < SCANNED_MAX {
+        let mut request = ListRequest::first(step, parameters.filter.clone());
+        request.after = page.cursor;
+        let found = app.store.list(&request).await?;
+        scanned += step;
+        page.has_more = found.next.is_some();
+        for record in found.records {
+            if page.records.len() == limit {
+                page.has_more = true;
+                return Ok(page);
+            }
+            page.cursor = Some(record.id);
+            if parameters.contains(&record) {
+                page.records.push(record);
+            }
+        }
+        page.cursor = page.cursor.max(found.next);
+        if !page.has_more || page.records.len() == limit {
+            break;
+        }
+    }
+    Ok(page)
+}
+
+/// Finds an event with its body, and the other events of its task.
+pub(super) async fn find(
+    app: &App,
+    id: EventId,
+) -> Result<(EventRecord, Vec<EventRecord>), Problem> {
+    let before = EventId(id.0.saturating_sub(1));
+    let request = ListRequest::first(1, EventFilter::default()).with_after(before);
+    let page = app.store.list(&request).await?;
+    let listed = page.records.into_iter().find(|record| record.id == id);
+    let listed = listed.ok_or_else(|| Problem::not_found("such event"))?;
+    let (mut found, others): (Vec<_>, Vec<_>) = app
+        .store
+        .find(listed.key.task_id())
+        .await?
+        .into_iter()
+        .partition(|record| record.id == id);
+    // Purged between the two questions: what was listed is still true of then.
+    Ok((found.pop().unwrap_or(listed), others))
+}
+
+/// `GET /v1/events/{id}`: an event with everything that is known of it.
+pub(in super::super) async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = path_id(&id, "such event")?;
+    let (record, others) = find(&app, id).await?;
+    let history = match &app.history {
+        Some(history) => json!(history.history(id).await?),
+        None => Value::Null,
+    };
+    let value = json!({
+        "event": json::event(&record),
+        "content": json::content(&record),
+        "task": others.iter().map(json::event).collect::<Vec<_>>(),
+        "history": history,
+    });
+    Ok(json::answer(StatusCode::OK, &value))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RedriveBody {
+    #[serde(default)]
+    even_if_superseded: bool,
+}
+
+/// `POST /v1/events/{id}/redrive`: makes a settled event ready.
+pub(in super::super) async fn redrive(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let id = path_id(&id, "such event")?;
+    let body: RedriveBody = json::read(&body)?;
+    let (record, _) = find(&app, id).await?;
+    let how = match body.even_if_superseded {
+        true => Redrive::EvenIfSuperseded,
+        false => Redrive::Current,
+    };
+    let redriven = app.store.redrive(&[id], how).await?;
+    match redriven.first() {
+        Some(RedriveResult::Ready) => {
+            tracing::info!(%id, key = %record.key, "an event was redriven over the admin address");
+            app.feed.tell(Change {
+                id,
+                key: record.key.clone(),
+                change: REDRIVEN,
+            });
+            let value = json!({"id": id.to_string(), "state": "ready"});
+            Ok(json::answer(StatusCode::OK, &value))
+        }
+        Some(RedriveResult::NotSettled) => Err(Problem::new(
+            Kind::NotSettled,
+            "The event is ready, claimed or waiting, so it is handled anyway.",
+        )),
+        Some(RedriveResult::Superseded) => Err(Problem::new(
+            Kind::Superseded,
+            "To handle the event all the same, send {\"even_if_superseded\": true}.",
+        )),
+        Some(RedriveResult::Gone) => Err(Problem::new(
+            Kind::Gone,
+            "The event cannot be handled again, because its body was purged.",
+        )),
+        _ => Err(Problem::not_found("such event")),
+    }
+}
