@@ -9,6 +9,8 @@ mod environment;
 mod failure;
 mod line;
 mod log;
+#[allow(dead_code, reason = "for suno listen")]
+mod notify;
 mod output;
 mod printer;
 mod progress;
@@ -17,6 +19,8 @@ mod shutdown;
 mod song;
 mod span;
 mod store;
+#[allow(dead_code, reason = "for suno listen")]
+mod tls;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
