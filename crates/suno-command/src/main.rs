@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{conformance, credits, demo, emulate, listen, submit, wait};
+use crate::command::{conformance, credits, demo, emulate, listen, submit, trigger, verify, wait};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
@@ -63,6 +63,8 @@ enum Command {
     Wait(wait::Arguments),
     Credits(credits::Arguments),
     Conformance(Box<conformance::Arguments>),
+    Trigger(trigger::Arguments),
+    Verify(verify::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -105,6 +107,8 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
             Command::Conformance(arguments) => conformance::run(*arguments).await,
+            Command::Trigger(arguments) => trigger::run(arguments).await,
+            Command::Verify(arguments) => verify::run(&arguments),
         }
     })
 }

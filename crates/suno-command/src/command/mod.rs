@@ -6,4 +6,6 @@ pub(crate) mod demo;
 pub(crate) mod emulate;
 pub(crate) mod listen;
 pub(crate) mod submit;
+pub(crate) mod trigger;
+pub(crate) mod verify;
 pub(crate) mod wait;
