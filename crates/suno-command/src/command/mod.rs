@@ -7,4 +7,6 @@ pub(crate) mod emulate;
 pub(crate) mod listen;
 pub(crate) mod signing_key;
 pub(crate) mod submit;
+pub(crate) mod trigger;
+pub(crate) mod verify;
 pub(crate) mod wait;

@@ -21,3 +21,5 @@ mod saying;
 mod schema;
 mod stopping;
 mod submitting;
+mod triggering;
+mod verifying;
