@@ -19,6 +19,7 @@ use crate::begin::LIMIT;
 use crate::clock::StoreClock;
 use crate::connect::Connections;
 use crate::first_ready::FirstReady;
+use crate::history::PostgresHistory;
 use crate::idle::Idle;
 use crate::inner::Inner;
 use crate::plain::Plain;
@@ -91,6 +92,12 @@ impl PostgresStore {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Returns the history of this store, in a table of the same schema.
+    #[must_use]
+    pub fn history(&self) -> PostgresHistory {
+        PostgresHistory::new(Arc::clone(&self.inner))
     }
 
     /// Returns the name of the schema.
