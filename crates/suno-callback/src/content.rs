@@ -1,5 +1,7 @@
 //! The content of a body, as far as stores and the order of stages need it.
 
+use std::fmt;
+
 use sha2::{Digest, Sha256};
 use suno_types::{
     Callback, CallbackRef, Code, DecodeError, Peek, Product, Stage, TaskId, TrackRef,
@@ -142,6 +144,13 @@ const TEXT_BYTES: usize = 128;
 /// A hash of 16 bytes that identifies what was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
+
+/// 32 lower-case hexadecimal digits.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 impl Fingerprint {
     fn of(hash: Sha256) -> Self {

@@ -17,6 +17,7 @@
 //! | submit without paying twice | `Pipeline::submit`, `Submitter` |
 //! | find the order that a callback belongs to | `Pipeline::submit_for` and [`Event::reference`], [`Event::suffix`] |
 //! | keep events in another database | [`IdempotencyStore`], and the suite in `conformance` |
+//! | see what happened to the events of a task | [`history`] |
 //! | inspect the store, or handle dead letters again | [`IdempotencyStore::list`], [`redrive_where`] |
 //!
 //! A pipeline consists of parts that can also be used alone: [`Receiver`] answers the provider,
@@ -97,6 +98,7 @@ mod delivery;
 mod dispatch;
 mod event;
 mod handler;
+pub mod history;
 mod inbox;
 mod key;
 mod observe;

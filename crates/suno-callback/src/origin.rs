@@ -42,6 +42,18 @@ pub struct VerifiedBy {
 }
 
 impl VerifiedBy {
+    /// Returns the methods as words: `signature`, `token`, `record`.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        let words = [
+            (self.signature, "signature"),
+            (self.token, "token"),
+            (self.record, "record"),
+        ];
+        words
+            .into_iter()
+            .filter_map(|(is_so, word)| is_so.then_some(word))
+    }
+
     /// Returns the methods as bits, for stores.
     #[must_use]
     pub fn bits(self) -> u8 {

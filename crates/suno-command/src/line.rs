@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use suno_callback::{Content, Delivery, Event, UrlSuffix, VerifiedBy};
+use suno_callback::{Content, Delivery, Event, EventKey, UrlSuffix, VerifiedBy};
+use suno_gateway::attempt::Attempt;
+use suno_gateway::signing::MessageId;
 use suno_types::{
     Callback, Envelope, Extra, Lyrics, MediaFile, Output, Product, Stem, TaskId, TaskRecord, Track,
 };
@@ -16,6 +18,23 @@ use suno_types::{
 pub(crate) enum Line<'a> {
     Listening {
         url: &'a str,
+    },
+    /// A destination of events, at the start.
+    Destination {
+        name: &'a str,
+        /// `forward`, `exec` or `download`.
+        kind: &'a str,
+        /// The host of the URL, the program, or the folder.
+        target: &'a str,
+        /// Whether it took a connection; null if it is not a service.
+        is_reachable: Option<bool>,
+    },
+    /// An attempt to hand an event to a destination.
+    Attempt(Box<AttemptLine<'a>>),
+    /// A destination went down, was paused, or works again.
+    DestinationState {
+        name: &'a str,
+        state: &'a str,
     },
     Handled(Box<HandledLine<'a>>),
     /// A delivery whose content differs from that of the known event.
@@ -84,6 +103,30 @@ pub(crate) enum Line<'a> {
     Credits {
         credits: f64,
     },
+}
+
+/// An attempt to hand an event to a destination.
+#[derive(Debug, Serialize)]
+pub(crate) struct AttemptLine<'a> {
+    /// The id of the event, which every attempt sends as `webhook-id`.
+    id: &'a str,
+    task_id: &'a str,
+    stage: &'a str,
+    revision: u32,
+    #[serde(flatten)]
+    attempt: &'a Attempt,
+}
+
+impl<'a> AttemptLine<'a> {
+    pub(crate) fn new(id: &'a MessageId, key: &'a EventKey, attempt: &'a Attempt) -> Self {
+        Self {
+            id: id.as_str(),
+            task_id: key.task_id().as_str(),
+            stage: key.stage().as_str(),
+            revision: key.revision(),
+            attempt,
+        }
+    }
 }
 
 /// An event that is handled by printing it.

@@ -9,6 +9,8 @@ mod environment;
 mod failure;
 mod line;
 mod log;
+#[allow(dead_code, reason = "for suno listen")]
+mod notify;
 mod output;
 mod printer;
 mod progress;
@@ -17,6 +19,8 @@ mod shutdown;
 mod song;
 mod span;
 mod store;
+#[allow(dead_code, reason = "for suno listen")]
+mod tls;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -24,7 +28,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{conformance, credits, demo, emulate, listen, submit, wait};
+use crate::command::{
+    conformance, credits, demo, emulate, listen, signing_key, submit, trigger, verify, wait,
+};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
@@ -54,11 +60,14 @@ struct Arguments {
 enum Command {
     Demo(demo::Arguments),
     Emulate(emulate::Arguments),
-    Listen(listen::Arguments),
+    Listen(Box<listen::Arguments>),
+    SigningKey(signing_key::Arguments),
     Submit(submit::Arguments),
     Wait(wait::Arguments),
     Credits(credits::Arguments),
     Conformance(Box<conformance::Arguments>),
+    Trigger(trigger::Arguments),
+    Verify(verify::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -96,11 +105,14 @@ fn run(command: Command) -> Result<(), Failure> {
         match command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Emulate(arguments) => emulate::run(arguments).await,
-            Command::Listen(arguments) => listen::run(arguments).await,
+            Command::Listen(arguments) => listen::run(*arguments).await,
+            Command::SigningKey(_) => signing_key::run(),
             Command::Submit(arguments) => submit::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
             Command::Conformance(arguments) => conformance::run(*arguments).await,
+            Command::Trigger(arguments) => trigger::run(arguments).await,
+            Command::Verify(arguments) => verify::run(&arguments),
         }
     })
 }

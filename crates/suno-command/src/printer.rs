@@ -8,8 +8,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::output;
 
-/// The maximum number of lines that wait for the reader; further handlers wait.
-const WAITING_MAX: usize = 16;
+/// The maximum number of lines that wait for the reader if handlers wait for their lines.
+pub(crate) const HANDLERS_WAITING_MAX: usize = 16;
+/// The maximum number of lines that wait for the reader if nothing waits for them; further lines are
+/// dropped.
+pub(crate) const LINES_WAITING_MAX: usize = 4_096;
 
 /// Prints lines in order.
 #[derive(Debug, Clone)]
@@ -26,8 +29,8 @@ struct Line {
 
 impl Printer {
     /// Starts the thread. It ends with the process, or when writing to stdout fails.
-    pub(crate) fn start() -> io::Result<Self> {
-        let (lines, mut waiting) = mpsc::channel::<Line>(WAITING_MAX);
+    pub(crate) fn start(waiting_max: usize) -> io::Result<Self> {
+        let (lines, mut waiting) = mpsc::channel::<Line>(waiting_max);
         let (fail, failed) = watch::channel(None);
         std::thread::Builder::new()
             .name("stdout".to_owned())

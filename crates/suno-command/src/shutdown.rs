@@ -32,13 +32,23 @@ impl Shutdown {
     /// takes longer than `grace`. A separate thread enforces this, whatever the other threads are
     /// doing.
     pub(crate) fn listen(grace: Duration) -> Result<Self, Failure> {
+        Self::start(grace, HangUp::Stops)
+    }
+
+    /// Like [`listen`](Self::listen), but SIGHUP does not stop the process: it has another meaning.
+    #[allow(dead_code, reason = "for suno listen")]
+    pub(crate) fn listen_without_hang_up(grace: Duration) -> Result<Self, Failure> {
+        Self::start(grace, HangUp::IsNoStop)
+    }
+
+    fn start(grace: Duration, hang_up: HangUp) -> Result<Self, Failure> {
         let (stop, asked) = watch::channel(());
         let ask = Arc::new(Notify::new());
         let asks = ask.clone();
         let (tell, started) = std::sync::mpsc::channel();
         thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || match Signals::listen() {
+            .spawn(move || match Signals::listen(hang_up) {
                 Ok((runtime, signals)) => {
                     let _ = tell.send(Ok(()));
                     runtime.block_on(end(signals, &asks, stop, grace));
@@ -63,6 +73,13 @@ impl Shutdown {
         let _ = self.asked.changed().await;
         Instant::now() + self.grace
     }
+}
+
+/// The meaning of SIGHUP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HangUp {
+    Stops,
+    IsNoStop,
 }
 
 /// Reports that the process is asked to stop, and exits if the process does not do so in time.
@@ -94,12 +111,13 @@ async fn end(mut signals: Signals, asks: &Notify, stop: watch::Sender<()>, grace
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
+    /// `None` if it has another meaning.
+    hang_up: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    fn listen() -> anyhow::Result<(tokio::runtime::Runtime, Self)> {
+    fn listen(hang_up: HangUp) -> anyhow::Result<(tokio::runtime::Runtime, Self)> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let runtime = runtime()?;
@@ -107,7 +125,10 @@ impl Signals {
             anyhow::Ok(Self {
                 interrupt: signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?,
                 terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
-                hang_up: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+                hang_up: (hang_up == HangUp::Stops)
+                    .then(|| signal(SignalKind::hangup()))
+                    .transpose()
+                    .context("cannot listen for SIGHUP")?,
             })
         })?;
         Ok((runtime, signals))
@@ -115,8 +136,14 @@ impl Signals {
 
     /// Waits for the next signal and returns its number.
     async fn next(&mut self) -> i32 {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.hang_up.recv() => 1,
+            _ = hang_up => 1,
             _ = self.interrupt.recv() => 2,
             _ = self.terminate.recv() => 15,
         }
@@ -128,7 +155,7 @@ struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn listen() -> anyhow::Result<(tokio::runtime::Runtime, Self)> {
+    fn listen(_: HangUp) -> anyhow::Result<(tokio::runtime::Runtime, Self)> {
         Ok((runtime()?, Self))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// A duration above zero, such as `90s`, `15m` or `1h`.
+/// A duration above zero, such as `90s`, `15m`, `1h` or `3d`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span(pub(crate) Duration);
 
@@ -13,9 +13,17 @@ impl FromStr for Span {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse::<SignedDuration>().map(Duration::try_from) {
-            Ok(Ok(time)) if !time.is_zero() => Ok(Self(time)),
-            _ => Err("a duration must be written like 90s, 15m or 1h"),
-        }
+        // Days are not part of what is parsed, because some have 23 or 25 hours. Here all have 24.
+        let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+        let time = match days {
+            Some(days) => u64::checked_mul(days, 86_400).map(Duration::from_secs),
+            None => text
+                .parse::<SignedDuration>()
+                .ok()
+                .and_then(|time| time.try_into().ok()),
+        };
+        time.filter(|time| !time.is_zero())
+            .map(Self)
+            .ok_or("a duration must be written like 90s, 15m, 1h or 3d")
     }
 }

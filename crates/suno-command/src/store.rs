@@ -2,6 +2,7 @@
 
 #[cfg(feature = "postgres")]
 mod postgres;
+mod queue;
 mod url;
 
 use std::fs;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use suno_callback::IdempotencyStore;
-use suno_store_sqlite::SqliteStore;
 
+pub(crate) use self::queue::Stores;
 pub(crate) use self::url::without_passwords;
 use self::url::{StoreUrl, has_password};
 use crate::environment;
@@ -58,15 +59,20 @@ impl Arguments {
     /// A server is asked once, because whatever started this process can start it again: then a wait
     /// here would only hide the reason.
     pub(crate) async fn open(&self) -> Result<Option<Arc<dyn IdempotencyStore>>, Failure> {
+        Ok(self.open_stores().await?.map(|stores| stores.main()))
+    }
+
+    /// Opens the store as [`open`](Self::open) does, and finds the queues beside it.
+    pub(crate) async fn open_stores(&self) -> Result<Option<Stores>, Failure> {
         let Some(url) = self.place.url()? else {
             return Ok(None);
         };
         match url {
             StoreUrl::Sqlite(file) => {
                 self.refuse_options_of_postgres()?;
-                Ok(Some(open_file(&file)?))
+                Ok(Some(Stores::in_file(file)?))
             }
-            StoreUrl::Postgres(url) => Ok(Some(self.open_server(&url).await?)),
+            StoreUrl::Postgres(url) => self.open_server(&url).await.map(Some),
         }
     }
 
@@ -82,8 +88,8 @@ impl Arguments {
     }
 
     #[cfg(feature = "postgres")]
-    async fn open_server(&self, url: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
-        self.postgres.open(url).await
+    async fn open_server(&self, url: &str) -> Result<Stores, Failure> {
+        self.postgres.open(url).await.map(Stores::in_schema)
     }
 
     #[cfg(not(feature = "postgres"))]
@@ -94,7 +100,7 @@ impl Arguments {
 
     #[cfg(not(feature = "postgres"))]
     #[expect(clippy::unused_async, reason = "a server would be waited for")]
-    async fn open_server(&self, _url: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
+    async fn open_server(&self, _url: &str) -> Result<Stores, Failure> {
         Err(Failure::usage(anyhow!(
             "this suno was built without PostgreSQL; build it with the feature \"postgres\""
         )))
@@ -125,13 +131,6 @@ impl Place {
         url.map(Some).map_err(|why| {
             Failure::usage(anyhow!("the store that {option} names is not valid: {why}"))
         })
-    }
-}
-
-fn open_file(file: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
-    match SqliteStore::open(file) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(err) => Err(Failure::usage(err).context(format!("cannot open the store {file}"))),
     }
 }
 

@@ -63,6 +63,7 @@ pub use observer::{Activity, SubmitActivity};
 pub use profile::Profile;
 pub use provider::TaskSummary;
 pub use scenario::script::Script;
+pub use scenario::words::{ScenarioWord, callback_words};
 pub use sender::sign::signature;
 pub use task::TaskEnding;
 pub use task::attempt::{Attempt, AttemptOutcome};

@@ -36,6 +36,10 @@ pub struct Attempt {
     /// True if the request was sent a second time, because the server closed the first connection.
     #[serde(default)]
     pub is_resent: bool,
+    /// True if the event was sent once more on demand, whatever became of it. `number` then counts the
+    /// replays.
+    #[serde(default)]
+    pub is_replay: bool,
 }
 
 /// The outcome of an attempt.
@@ -57,6 +61,31 @@ pub enum Outcome {
     /// An outcome that only a later version knows.
     #[serde(other)]
     Other,
+}
+
+/// What happened, for people, such as `answered 500`.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(answer) if answer.is_asked_for => write!(
+                f,
+                "answered {} and asked by webhook-delivery not to be sent this",
+                answer.status
+            ),
+            Self::Answered(answer) => write!(f, "answered {}", answer.status),
+            Self::NotAnswered { failure, detail } if detail.text.is_empty() => failure.fmt(f),
+            Self::NotAnswered { failure, detail } => write!(f, "{failure}: {}", detail.text),
+            Self::Exited(exit) if exit.is_timed_out => {
+                f.write_str("the command took too long and was ended")
+            }
+            Self::Exited(exit) => match (exit.code, exit.signal) {
+                (Some(code), _) => write!(f, "the command exited with {code}"),
+                (None, Some(signal)) => write!(f, "the command was ended by signal {signal}"),
+                (None, None) => f.write_str("the command ended"),
+            },
+            Self::Other => f.write_str("failed"),
+        }
+    }
 }
 
 /// The stored part of an answer.
@@ -206,6 +235,7 @@ impl Attempt {
             retry_in_ms: None,
             is_probe: false,
             is_resent: false,
+            is_replay: false,
         }
     }
 }

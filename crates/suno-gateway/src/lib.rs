@@ -15,6 +15,7 @@
 //! | send each event to a URL | [`forward::ForwardHandler`] |
 //! | run a command for each event | `exec::ExecHandler` |
 //! | sign or verify messages myself | [`signing`] |
+//! | hand each event to several destinations | [`fan_out`] |
 //! | have the JSON of an event | [`body::Message`], [`content`] |
 //! | change what an answer means | [`destination::Policy`] |
 //! | store attempts, count them, or show them | [`Observer`], [`attempt::Attempt`] |
@@ -49,6 +50,8 @@ mod course;
 pub mod destination;
 #[cfg(all(unix, feature = "exec"))]
 pub mod exec;
+#[cfg(any(feature = "exec", feature = "forward"))]
+pub mod fan_out;
 #[cfg(feature = "forward")]
 pub mod forward;
 #[cfg(any(feature = "exec", feature = "forward"))]

@@ -244,11 +244,12 @@ impl Draw {
         } else if has_backlog {
             return Work::Takes(long);
         } else if fails {
-            return match self.range(0, 5) {
+            return match self.range(0, 6) {
                 0 => Work::Hangs(times),
                 1 => Work::Panics(times),
                 2 => Work::GivesUp,
                 3 => Work::AsksForWait(self.pick(&[1, 2, 3]), self.pick(&[1, 30, 1_000, u64::MAX])),
+                4 => Work::CannotTake(self.pick(&[1, 3, 30])),
                 _ => Work::Fails(self.pick(&[1, 5, 12, ALWAYS]), long),
             };
         }

@@ -57,6 +57,10 @@ impl Handler {
                 let wait = Duration::from_secs(seconds);
                 ("fails", Err(HandlerError::retry_after(wait, "later")))
             }
+            Work::CannotTake(all) if times < all => (
+                "is released",
+                Err(HandlerError::not_now("what it needs is down")),
+            ),
             Work::GivesUp => ("gives up", Err(HandlerError::give_up("it is no use"))),
             Work::Panics(all) if times < all => panic_any(PLANNED),
             Work::Hangs(all) if times < all => pending().await,

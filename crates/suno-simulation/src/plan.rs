@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use suno_callback::Dispatcher;
 use suno_types::Stage;
 
 pub(crate) type Millis = u64;
@@ -151,6 +152,7 @@ pub(crate) enum Work {
     Takes(Millis),
     Fails(u32, Millis),
     AsksForWait(u32, u64),
+    CannotTake(u32),
     GivesUp,
     Panics(u32),
     Hangs(u32),
@@ -232,11 +234,13 @@ impl Plan {
     /// The time after the last fault by which every event has ended.
     pub(crate) fn quiet_within(&self) -> Millis {
         const RETRY_PAUSE: Millis = 600_000;
+        /// An event that could not be tried in its time has some attempts after it.
+        const ATTEMPTS: Millis = Dispatcher::ATTEMPTS_MIN as Millis;
         let knobs = &self.knobs;
         let work = |task: &TaskPlan| match task.work {
             Work::Takes(for_ms) => 4 * for_ms,
             Work::Fails(u32::MAX, _) | Work::Hangs(u32::MAX) => {
-                knobs.retry_for_ms + knobs.handler_timeout_ms
+                knobs.retry_for_ms + ATTEMPTS * knobs.handler_timeout_ms
             }
             Work::Fails(times, for_ms) => u64::from(times) * 4 * for_ms,
             Work::Hangs(times) => u64::from(times) * 4 * knobs.handler_timeout_ms,
@@ -249,7 +253,7 @@ impl Plan {
             sent.map(|callback| task.submit_at_ms + callback.after_ms + 200_000)
         });
         let late = sent.max().unwrap_or(0).saturating_sub(knobs.heal_at_ms);
-        late + knobs.retry_for_ms + RETRY_PAUSE + 4 * knobs.lease_ms + works
+        late + knobs.retry_for_ms + ATTEMPTS * RETRY_PAUSE + 4 * knobs.lease_ms + works
     }
 
     /// Whether nothing goes wrong, not even in handlers.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use suno_callback::bounds::LEASE_MAX;
 use suno_callback::rules::StoredState;
 use suno_callback::{Fingerprint, Reference, Source, SubmitId, UrlSuffix, WorkerId};
 use suno_types::{Product, TaskId, TaskKind};
@@ -49,6 +50,12 @@ impl<'a> Columns<'a> {
 /// lease ends at the moment at which it begins.
 pub(crate) fn micros(duration: Duration) -> Micros {
     Micros::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(Micros::MAX)
+}
+
+/// Bounds a lease: none ends at the moment at which it begins.
+pub(crate) fn lease_within_bounds(lease: Duration) -> Duration {
+    const LEASE_MIN: Duration = Duration::from_micros(1);
+    lease.clamp(LEASE_MIN, LEASE_MAX)
 }
 
 /// Reads a time of the store's clock.

@@ -3,18 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use suno_callback::bounds::LEASE_MAX;
 use suno_callback::{ExtendResult, Ticket};
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::begin::{BEGIN, NOW};
-use crate::columns::{micros, worker_column};
+use crate::columns::{lease_within_bounds, micros, worker_column};
 use crate::connect::{Error, Session};
 use crate::inner::Inner;
 use crate::transaction::{Tried, roll_back, time};
-
-/// The minimum lease: no claim may lapse at the moment at which it is extended.
-const LEASE_MIN: Duration = Duration::from_micros(1);
 
 /// Extends the claims of tickets that hold. The rows are locked in the order of their numbers; a user's
 /// transaction in `settle_in` does not hold this up.
@@ -42,7 +38,7 @@ pub(crate) async fn extend(
     let epochs: Vec<i64> = tickets.iter().map(|ticket| ticket.epoch.into()).collect();
     let workers = tickets.iter().map(|ticket| worker_column(ticket.worker));
     let workers: Vec<i64> = workers.collect();
-    let lease = micros(lease.clamp(LEASE_MIN, LEASE_MAX));
+    let lease = micros(lease_within_bounds(lease));
     let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
         (&events, Type::INT8_ARRAY),
         (&epochs, Type::INT8_ARRAY),

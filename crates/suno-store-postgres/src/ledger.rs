@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use suno_callback::bounds::{LEASE_MAX, POSTPONE_MAX};
+use suno_callback::bounds::POSTPONE_MAX;
 use suno_callback::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
     RecordedSubmit, Reference, SubmitId,
@@ -12,7 +12,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::begin::{BEGIN, BEGIN_READING, NOW};
-use crate::columns::{self as columns, Columns, micros, since_start, task_key, time_column};
+use crate::columns::{
+    self as columns, Columns, lease_within_bounds, micros, since_start, task_key, time_column,
+};
 use crate::connect::{Error, Session};
 use crate::inner::Inner;
 use crate::intents::EXPECT;
@@ -23,8 +25,6 @@ use crate::transaction::{Tried, roll_back, time};
 const LOOKED_AT_MAX: usize = 1_024;
 /// The number of tasks that are not needed any more, and that a request expects to find besides.
 const LOOK_MORE: usize = 64;
-/// The minimum lease: no lease may end at the moment at which it begins.
-const LEASE_MIN: Duration = Duration::from_micros(1);
 
 /// A repeated intent is a new one.
 const FORGET: &str = "DELETE FROM {schema}.intent WHERE submit = $1";
@@ -273,7 +273,7 @@ pub(crate) async fn due(
         }
     }
     due.more |= candidates.len() >= look_at;
-    let until = micros(now + request.lease.clamp(LEASE_MIN, LEASE_MAX));
+    let until = micros(now + lease_within_bounds(request.lease));
     let now_column = micros(now);
     let finish: [(&(dyn ToSql + Sync), Type); 1] = [(&finished, Type::INT8_ARRAY)];
     let take: [(&(dyn ToSql + Sync), Type); 2] = [(&taken, Type::INT8_ARRAY), (&until, Type::INT8)];

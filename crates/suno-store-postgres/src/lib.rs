@@ -62,6 +62,7 @@ mod config;
 mod connect;
 mod extend;
 mod first_ready;
+mod history;
 mod idle;
 mod inner;
 mod inspect;
@@ -82,6 +83,7 @@ mod transaction;
 mod write;
 
 pub use config::{ConfigError, PostgresConfig, Wake};
+pub use history::PostgresHistory;
 pub use settle_in::{settle_in, settle_in_parameters};
 pub use store::PostgresStore;
 pub use tokio_postgres;

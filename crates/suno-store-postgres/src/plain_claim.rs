@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use suno_callback::bounds::{LEASE_MAX, RETRY_AFTER_MAX};
+use suno_callback::bounds::RETRY_AFTER_MAX;
 use suno_callback::{
     Claim, ClaimRequest, Claims, EventId, EventKey, SettleResult, Settlement, Ticket, VerifiedBy,
 };
@@ -15,8 +15,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::columns::{
-    self as columns, Columns, DEAD, DONE, Micros, WAITING, micros, prose_column, since_start,
-    worker_column,
+    self as columns, Columns, DEAD, DONE, Micros, WAITING, lease_within_bounds, micros,
+    prose_column, since_start, worker_column,
 };
 use crate::connect::{Error, Session};
 use crate::inner::Inner;
@@ -27,8 +27,6 @@ const CLAIM: &str =
     "SELECT * FROM {schema}.claim_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
     $13)";
 
-/// The minimum lease: no claim may lapse at the moment at which it is granted.
-const LEASE_MIN: Duration = Duration::from_micros(1);
 table!(Settlements {
     event: i64 = INT8_ARRAY,
     epoch: i64 = INT8_ARRAY,
@@ -82,7 +80,7 @@ pub(crate) async fn claim(
     let expected = store.clock.expected();
     let claimer = worker_column(request.worker);
     let number = request.number.cast_signed();
-    let lease = micros(request.lease.clamp(LEASE_MIN, LEASE_MAX));
+    let lease = micros(lease_within_bounds(request.lease));
     let most = i64::try_from(request.events_max).unwrap_or(i64::MAX);
     let first = store.first_ready.get();
     let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&expected, Type::INT8)];

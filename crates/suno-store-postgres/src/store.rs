@@ -19,6 +19,7 @@ use crate::begin::LIMIT;
 use crate::clock::StoreClock;
 use crate::connect::Connections;
 use crate::first_ready::FirstReady;
+use crate::history::PostgresHistory;
 use crate::idle::Idle;
 use crate::inner::Inner;
 use crate::plain::Plain;
@@ -93,10 +94,27 @@ impl PostgresStore {
         })
     }
 
+    /// Returns the history of this store, in a table of the same schema.
+    #[must_use]
+    pub fn history(&self) -> PostgresHistory {
+        PostgresHistory::new(Arc::clone(&self.inner))
+    }
+
     /// Returns the name of the schema.
     #[must_use]
     pub fn schema(&self) -> &str {
         &self.inner.schema
+    }
+
+    /// Returns the names of the schemas of this database that hold a store and whose names begin with
+    /// `prefix`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the server cannot be asked.
+    pub async fn schemas(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let find = |session| schema::with_prefix(session, prefix);
+        self.inner.connections.with(LIMIT, find).await
     }
 }
 

@@ -58,6 +58,7 @@ mod conflicts;
 mod error;
 mod file;
 mod grant;
+mod history;
 mod inspect;
 mod keys;
 mod lease;
@@ -76,6 +77,7 @@ mod thread;
 mod watch;
 mod work;
 
+pub use history::SqliteHistory;
 pub use queue::begin;
 pub use rusqlite;
 pub use settle::settle_in;

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::{Connection, MAIN_DB, Transaction, TransactionBehavior};
 use suno_callback::{StoreError, StoreErrorKind};
 
 use crate::error::store_error;
@@ -18,11 +18,28 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: i32 = 500;
 /// The maximum size of the writing connection's page cache, in KiB: the keys of 300,000 events.
 const CACHE_KIB: i32 = 8 * 1_024;
-/// `PRAGMA application_id` of our files: "Suno" in ASCII.
-const APPLICATION_ID: i32 = 0x5375_6e6f;
-/// `PRAGMA user_version` of a file with this schema.
-const VERSION: i32 = 6;
-const SCHEMA: &str = include_str!("schema.sql");
+
+/// A kind of file: its tables, and how it is recognised.
+struct FileKind {
+    /// `PRAGMA application_id`.
+    application_id: i32,
+    /// `PRAGMA user_version` of a file with this schema.
+    version: i32,
+    schema: &'static str,
+}
+
+const STORE: FileKind = FileKind {
+    // "Suno" in ASCII.
+    application_id: 0x5375_6e6f,
+    version: 6,
+    schema: include_str!("schema.sql"),
+};
+const HISTORY: FileKind = FileKind {
+    // "SunH" in ASCII.
+    application_id: 0x5375_6e48,
+    version: 1,
+    schema: include_str!("history.sql"),
+};
 /// The size to which the log is cut when it restarts after a long reader made it grow, in bytes.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
@@ -178,10 +195,35 @@ fn leave_log(connection: &Connection) -> Result<(), StoreError> {
         .map_err(store_error)
 }
 
+/// Opens the file of a history or creates it. Its latest commits may be lost with the power.
+pub(crate) fn open_history(path: &Path) -> Result<Connection, StoreError> {
+    make_private(path)?;
+    let mut connection = Connection::open(path).map_err(|err| cannot_open(path, err))?;
+    wait_for_others(&mut connection).map_err(store_error)?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(store_error)?;
+    create_in(transaction, &HISTORY)?;
+    use_log(&connection)?;
+    connection
+        .execute_batch("PRAGMA synchronous = NORMAL")
+        .map_err(store_error)?;
+    connection
+        .pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)
+        .map_err(store_error)?;
+    keep_statements(&connection)?;
+    Ok(connection)
+}
+
 fn create(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
     // Takes the right to write, so that of two processes that start at the same time the second
     // waits and finds the work done.
     let transaction = Queue::beside(path).begin(connection).map_err(store_error)?;
+    create_in(transaction, &STORE)
+}
+
+/// Creates the tables of a file, or checks that they are there.
+fn create_in(transaction: Transaction<'_>, kind: &FileKind) -> Result<(), StoreError> {
     let pragma = |name| {
         transaction
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
@@ -191,12 +233,14 @@ fn create(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
         .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
         .map_err(store_error)?;
     if tables > 0 {
-        return check(pragma("application_id")?, pragma("user_version")?);
+        return kind.check(pragma("application_id")?, pragma("user_version")?);
     }
-    transaction.execute_batch(SCHEMA).map_err(store_error)?;
+    transaction
+        .execute_batch(kind.schema)
+        .map_err(store_error)?;
     for (name, value) in [
-        ("application_id", APPLICATION_ID),
-        ("user_version", VERSION),
+        ("application_id", kind.application_id),
+        ("user_version", kind.version),
     ] {
         transaction
             .pragma_update(None, name, value)
@@ -205,25 +249,28 @@ fn create(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
     transaction.commit().map_err(store_error)
 }
 
-/// Whether an existing file can be used.
-fn check(application_id: i32, version: i32) -> Result<(), StoreError> {
-    if application_id != APPLICATION_ID {
-        let reason = "the file is a database of another program";
-        return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
+impl FileKind {
+    /// Whether an existing file can be used.
+    fn check(&self, application_id: i32, version: i32) -> Result<(), StoreError> {
+        if application_id != self.application_id {
+            let reason = "the file is a database of another program";
+            return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
+        }
+        let supported = self.version;
+        if version > supported {
+            let reason = format!(
+                "its schema has version {version}; this program supports versions up to {supported}"
+            );
+            return Err(StoreError::new(StoreErrorKind::NewerVersion).with_source(reason));
+        }
+        if version < supported {
+            let reason = format!(
+                "its schema has version {version}, which is older than the first release; begin with a new file"
+            );
+            return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
+        }
+        Ok(())
     }
-    if version > VERSION {
-        let reason = format!(
-            "its schema has version {version}; this program supports versions up to {VERSION}"
-        );
-        return Err(StoreError::new(StoreErrorKind::NewerVersion).with_source(reason));
-    }
-    if version < VERSION {
-        let reason = format!(
-            "its schema has version {version}, which is older than the first release; begin with a new file"
-        );
-        return Err(StoreError::new(StoreErrorKind::Corrupt).with_source(reason));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

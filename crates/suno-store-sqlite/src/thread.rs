@@ -145,6 +145,12 @@ impl<M: Memory> Thread<M> {
         Self::start(file, "suno-sqlite-read", None)
     }
 
+    /// Starts a thread that reads and writes the file of a history.
+    pub(crate) fn history(path: &Path) -> std::result::Result<Self, StoreError> {
+        let file = OpenFile::open(path, schema::open_history)?;
+        Self::start(file, "suno-sqlite-hist", Some(Queue::unfair()))
+    }
+
     /// Does the same without a thread.
     #[cfg(feature = "simulation")]
     pub(crate) fn inline(

@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod diagnosis;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::TaskId;
+pub use diagnosis::{Diagnosis, Evidence, Mistake, diagnose};
 
 /// The header with the Unix time in seconds at which the callback was signed.
 pub const TIMESTAMP_HEADER: &str = "x-webhook-timestamp";

@@ -12,6 +12,7 @@ mod claiming;
 mod clock;
 mod contract;
 mod general;
+mod history;
 mod inspecting;
 mod ledger;
 mod model;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use clock::ManualClock;
+pub use history::check_history;
 pub use report::{Broken, Report};
 pub use volatile::VolatileBench;
 

@@ -41,7 +41,8 @@ pub(super) fn after_failure(
     };
     // The last attempt is made at the end of the time, even if the next wait would be longer.
     let after = match settings.retry_for.saturating_sub(age) {
-        Duration::ZERO => wait,
+        // It waited for long before its first attempt: the few that it has follow soon.
+        Duration::ZERO => wait.min(Dispatcher::BACKOFF_MAX).min(settings.retry_for),
         left => wait.min(left),
     };
     Settlement::Retry { after, reason }
@@ -99,7 +100,7 @@ mod tests {
         let retries = [1, 2, 3].map(|attempt| retry(attempt, 2 * DAY, &err));
         assert_eq!(retries, [Some(1), Some(2), None]);
         let later = HandlerError::retry_after(Duration::MAX, "later");
-        assert_eq!(retry(1, 2 * DAY, &later), Some(u64::MAX));
+        assert_eq!(retry(1, 2 * DAY, &later), Some(600));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! use. It serves nothing else and has no routes: for those, mount a [`CallbackService`] in your
 //! own server.
 
+#[cfg(feature = "tls")]
+mod certificate;
 mod connection;
 mod connections;
 
@@ -15,6 +17,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
+#[cfg(feature = "tls")]
+pub use certificate::{CertificateFiles, InvalidCertificate, certificate_not_after};
 use connection::{Connection, Served, keep_alive};
 use connections::{Connections, Progress};
 
@@ -157,7 +161,8 @@ impl Serve {
         self
     }
 
-    /// Serves over TLS. Certificates, keys and the crypto provider are those of `config`. Its ALPN
+    /// Serves over TLS. Certificates, keys and the crypto provider are those of `config`, such as
+    /// [`CertificateFiles::server_config`]. Its ALPN
     /// protocols are replaced by HTTP/1.1, the only one that is supported here.
     #[cfg(feature = "tls")]
     #[must_use]

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod asked;
+mod certificates;
 mod commits;
 mod confirming;
 mod dispatching;
 mod examples;
 mod handlers;
+mod histories;
 mod inbox;
 mod leases;
 mod ledgers;

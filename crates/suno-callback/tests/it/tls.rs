@@ -30,7 +30,7 @@ async fn listen() -> (Listening, CertificateDer<'static>) {
 }
 
 /// Connects as a sender that trusts only this certificate and speaks these protocols.
-async fn connect(
+pub(crate) async fn connect(
     address: SocketAddr,
     trusted: CertificateDer<'static>,
     protocols: &[&[u8]],

@@ -17,7 +17,7 @@ use crate::{address, environment, log};
 
 mod activity;
 
-use activity::ActivityLine;
+pub(crate) use activity::ActivityLine;
 
 /// Emulate the provider without an account: tasks, signed callbacks, polling and media.
 ///

@@ -5,5 +5,8 @@ pub(crate) mod credits;
 pub(crate) mod demo;
 pub(crate) mod emulate;
 pub(crate) mod listen;
+pub(crate) mod signing_key;
 pub(crate) mod submit;
+pub(crate) mod trigger;
+pub(crate) mod verify;
 pub(crate) mod wait;

@@ -43,14 +43,13 @@ impl Arguments {
     }
 
     /// Connects to the store, whose schema is made if it does not exist.
-    pub(super) async fn open(&self, url: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
-        let shown = shown(url);
-        let what = || format!("cannot open the store {shown}");
+    pub(super) async fn open(&self, url: &str) -> Result<Server, Failure> {
+        let what = format!("cannot open the store {}", shown(url));
         let config = self.config(url);
-        let config = config.map_err(|err| Failure::usage(err).context(what()))?;
-        match PostgresStore::connect(config).await {
-            Ok(store) => Ok(Arc::new(store)),
-            Err(err) => Err(failure(err).context(what())),
+        let config = config.map_err(|err| Failure::usage(err).context(what.clone()))?;
+        match PostgresStore::connect(config.clone()).await {
+            Ok(store) => Ok(Server { store, config }),
+            Err(err) => Err(failure(err).context(what)),
         }
     }
 
@@ -71,6 +70,32 @@ impl Arguments {
             config = config.with_wake(Wake::Poll).with_named_statements(false);
         }
         Ok(config)
+    }
+}
+
+/// A store in a schema, and what other schemas of the same database are opened with.
+pub(super) struct Server {
+    pub(super) store: PostgresStore,
+    config: PostgresConfig,
+}
+
+impl Server {
+    /// Opens the store in another schema of the database.
+    pub(super) async fn open_schema(
+        &self,
+        schema: &str,
+    ) -> Result<Arc<dyn IdempotencyStore>, Failure> {
+        let config = self.config.clone().with_schema(schema);
+        match PostgresStore::connect(config).await {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(err) => Err(failure(err).context(format!("cannot open the queue in {schema}"))),
+        }
+    }
+
+    /// Returns the schemas with stores whose names begin with a text.
+    pub(super) async fn schemas(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+        let schemas = self.store.schemas(prefix).await;
+        schemas.map_err(|err| failure(err).context("cannot look for queues"))
     }
 }
 

@@ -5,8 +5,11 @@
 mod acknowledging;
 mod bad_input;
 mod conformance;
+mod consumer;
+mod consumers;
 mod demo;
 mod emulating;
+mod forwarding;
 mod lines;
 mod listening;
 #[cfg(feature = "postgres")]
@@ -18,3 +21,5 @@ mod saying;
 mod schema;
 mod stopping;
 mod submitting;
+mod triggering;
+mod verifying;

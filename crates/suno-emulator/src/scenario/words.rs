@@ -5,7 +5,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::Scenario;
-use super::table::words;
+use super::table::{of_callbacks, words};
 use super::word::{Word, WordArguments};
 
 /// The maximum number of words in a scenario.
@@ -104,6 +104,31 @@ fn draw(rng: &mut Rng, is_song: bool) -> String {
         .unwrap_or_default();
     let value = word.drawn[rng.usize(..word.drawn.len())];
     format!("{}{stage}{value}", word.name)
+}
+
+/// A word that scenarios consist of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScenarioWord {
+    /// The word, such as `duplicate`.
+    pub name: &'static str,
+    /// A description of the value after `=`, or empty if the word takes none.
+    pub value: &'static str,
+    /// Whether `-STAGE` may follow the name, such as `-first`.
+    pub is_per_stage: bool,
+    /// What the word does.
+    pub meaning: &'static str,
+}
+
+/// Returns the words that change which callbacks are sent, in the order of the documentation. Those that
+/// only change answers to submits and polls are left out.
+pub fn callback_words() -> impl Iterator<Item = ScenarioWord> {
+    of_callbacks().map(|word| ScenarioWord {
+        name: word.name,
+        value: word.value,
+        is_per_stage: word.is_per_stage,
+        meaning: word.meaning,
+    })
 }
 
 /// Returns the list of words, for people and tools.

@@ -86,7 +86,7 @@ async fn ready(mut connection: Connection, deadline: Instant) -> Option<Connecti
     matches!(ready, Ok(Ok(()))).then_some(connection)
 }
 
-async fn connect(pool: &Pool, deadline: Instant) -> Result<Connection, NoAnswer> {
+pub(super) async fn connect(pool: &Pool, deadline: Instant) -> Result<Connection, NoAnswer> {
     match timeout_at(deadline, pool.connect()).await {
         Ok(connected) => connected.map_err(|cause| NoAnswer::from_connect(&*cause)),
         Err(_) => Err(NoAnswer::timed_out("no connection was made in time")),

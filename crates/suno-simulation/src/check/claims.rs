@@ -111,7 +111,10 @@ impl Checker {
                 promise!(self, S8: event.told_dead, "{key:?} is dead: no handler was notified");
                 let is_denied = knobs.confirm && plan.end() != Some(key.stage);
                 let is_right = match cause {
-                    DeadCause::Exhausted => age >= knobs.retry_for_ms,
+                    DeadCause::Exhausted => {
+                        age >= knobs.retry_for_ms
+                            && event.shown.attempts >= Dispatcher::ATTEMPTS_MIN
+                    }
                     DeadCause::Lapsed => event.lone_lapses >= LONE_LAPSES,
                     DeadCause::GivenUp => event.gave_up == Some(ticket) || is_denied,
                     _ => false,

@@ -4,6 +4,7 @@
 
 mod contract;
 mod files;
+mod history;
 mod http_receiver;
 mod opening;
 mod operating;

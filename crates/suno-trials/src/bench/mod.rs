@@ -58,6 +58,7 @@ enum Other {
     Memory(memory::Options),
     Client(client::Options),
     Shared(shared::Options),
+    Snapshot(shared::snapshot::Options),
 }
 
 impl Bench {
@@ -75,6 +76,9 @@ impl Bench {
             Some(Other::Memory(options)) => memory::run(&program, options, out).map(|()| true),
             Some(Other::Client(options)) => client::run(&program, options, out).map(|()| true),
             Some(Other::Shared(options)) => shared::run(&program, options, out).map(|()| true),
+            Some(Other::Snapshot(options)) => {
+                shared::snapshot::run(&program, options, out).map(|()| true)
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ const PATH_WORDS: [&str; 13] = [
 
 /// One activity. In JSON all fields are always present; those that do not apply are null.
 #[derive(Debug, Serialize)]
-pub(super) struct ActivityLine<'a> {
+pub(crate) struct ActivityLine<'a> {
     event: &'static str,
     /// The time at which the submit was received or the attempt was sent.
     at: String,
@@ -86,7 +86,8 @@ impl<'a> ActivityLine<'a> {
         }
     }
 
-    fn of_attempt(attempt: &'a Attempt) -> Self {
+    /// Creates the line about an attempt.
+    pub(crate) fn of_attempt(attempt: &'a Attempt) -> Self {
         let (status, reason) = match &attempt.outcome {
             AttemptOutcome::Answered { status } => (Some(*status), None),
             AttemptOutcome::TimedOut => {
@@ -138,7 +139,7 @@ impl<'a> ActivityLine<'a> {
     }
 
     /// Formats the activity as a line for people.
-    pub(super) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let mut text =
             output::beginning(self.sent_at, self.task_id, self.stage.unwrap_or(self.event));
         text += self.to.as_deref().unwrap_or("-");

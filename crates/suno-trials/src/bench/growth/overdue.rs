@@ -12,8 +12,8 @@ use super::{LEASE, check_time};
 
 /// The number of tasks that are expected at the same time.
 const BATCH: usize = 512;
-/// The number of tasks that are asked about.
-const ASKED: usize = 1_024;
+/// The maximum number of tasks that are asked about.
+const ASKED_MAX: usize = 1_024;
 /// When a task that was asked about becomes due again: later than anything is measured.
 const AGAIN: Duration = Duration::from_secs(600);
 
@@ -31,7 +31,7 @@ pub(super) async fn millis_each(store: &Store, count: u64, deadline: Instant) ->
     }
     let request = DueRequest::new(LEASE, Reconciler::ASKING_MAX);
     let (started, mut asked) = (Instant::now(), 0);
-    while asked < ASKED {
+    while asked < ASKED_MAX.min(tasks.len()) {
         let due = store.due(&request).await?;
         ensure!(
             !due.tasks.is_empty(),

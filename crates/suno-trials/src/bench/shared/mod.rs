@@ -2,6 +2,7 @@
 
 mod plain;
 mod report;
+pub(super) mod snapshot;
 mod store;
 mod subject;
 mod wake;
@@ -11,6 +12,7 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 use suno_testkit::postgres::{TestSchema, URL_VARIABLE};
 
 pub use self::subject::{Run, Shared};
@@ -61,6 +63,7 @@ pub(super) struct Options {
 struct Round {
     insert: Figures,
     copy: Figures,
+    copy_all: Figures,
     accept: Figures,
     handled: Figures,
     paced: Figures,
@@ -71,7 +74,7 @@ struct Round {
 }
 
 pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> Result<()> {
-    let url = options.url()?;
+    let url = url(options.store.as_ref())?;
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
         rounds.push(round(program, options, &url)?);
@@ -87,17 +90,18 @@ fn round(program: &Program, options: &Options, url: &str) -> Result<Round> {
     let alone = |subject, per_second| {
         let schema = TestSchema::new(url);
         let run = options.run(subject, &schema, options.connections, per_second);
-        Ok::<_, anyhow::Error>(all(program, url, &[run])?.remove(0))
+        Ok::<Figures, anyhow::Error>(all(program, url, &[run])?.remove(0))
     };
     let handled = alone(Shared::Handled, 0.0)?;
     let half = handled.per_second / 2.0;
     let schema = TestSchema::new(url);
     let callers = options.connections.div_ceil(2);
     let run = options.run(Shared::Accept, &schema, callers, 0.0);
-    let mut two = all(program, url, &[run.clone(), run])?.into_iter();
+    let mut two = all::<Figures>(program, url, &[run.clone(), run])?.into_iter();
     Ok(Round {
         insert: alone(Shared::Insert, 0.0)?,
         copy: alone(Shared::Copy, 0.0)?,
+        copy_all: alone(Shared::CopyAll, 0.0)?,
         accept: alone(Shared::Accept, 0.0)?,
         paced: alone(Shared::Handled, half)?,
         handled,
@@ -111,7 +115,7 @@ fn round(program: &Program, options: &Options, url: &str) -> Result<Round> {
 }
 
 /// Runs processes at the same time, and returns their figures.
-fn all(program: &Program, url: &str, runs: &[Run]) -> Result<Vec<Figures>> {
+fn all<T: DeserializeOwned>(program: &Program, url: &str, runs: &[Run]) -> Result<Vec<T>> {
     let children = runs.iter().map(|run| {
         Command::new(program.path())
             .arg("bench-shared")
@@ -132,12 +136,13 @@ fn all(program: &Program, url: &str, runs: &[Run]) -> Result<Vec<Figures>> {
     Ok(figures)
 }
 
-impl Options {
-    fn url(&self) -> Result<String> {
-        let url = self.store.clone().or_else(|| env::var(URL_VARIABLE).ok());
-        url.with_context(|| format!("name a server by --store, or in {URL_VARIABLE}"))
-    }
+/// The URL of the server: the option, or else the variable of the tests.
+fn url(option: Option<&String>) -> Result<String> {
+    let url = option.cloned().or_else(|| env::var(URL_VARIABLE).ok());
+    url.with_context(|| format!("name a server by --store, or in {URL_VARIABLE}"))
+}
 
+impl Options {
     fn run(&self, subject: Shared, schema: &TestSchema, callers: usize, per_second: f64) -> Run {
         Run::new(
             subject,
@@ -159,9 +164,11 @@ pub(crate) async fn measure(run: Run) -> Result<()> {
     let figures = match run.subject {
         Shared::Insert => plain::insert(&run).await?,
         Shared::Copy => plain::copy(&run).await?,
+        Shared::CopyAll => plain::copy_all(&run).await?,
         Shared::Accept => store::accept(&run).await?,
         Shared::Handled => store::handle(&run).await?,
         Shared::Listen | Shared::Poll => wake::measure(&run).await?,
+        Shared::Snapshot => return snapshot::measure(&run).await,
     };
     writeln!(io::stdout(), "{}", serde_json::to_string(&figures)?)?;
     Ok(())

@@ -19,6 +19,8 @@ pub enum Shared {
     Insert,
     /// COPY of the same rows in batches, from one connection
     Copy,
+    /// COPY of every row that accepting writes, into the tables of a store
+    CopyAll,
     /// Accepting alone
     Accept,
     /// Accepting while a dispatcher claims, handles and settles
@@ -27,6 +29,8 @@ pub enum Shared {
     Listen,
     /// The same without notifications
     Poll,
+    /// Accepting and handling evenly, while somebody keeps a snapshot open
+    Snapshot,
 }
 
 impl fmt::Display for Shared {

@@ -1,0 +1,121 @@
+//! The entries that an observer of a pipeline can write.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use suno_types::{Stage, TaskId};
+
+use super::{HistoryEntry, HistoryKind};
+use crate::content::{Content, Fingerprint};
+use crate::delivery::Delivery;
+use crate::handler::DeadLetter;
+use crate::key::SubmitId;
+use crate::observe::HandledReport;
+use crate::origin::{Source, VerifiedBy};
+use crate::store::Acceptance;
+
+/// What an entry says of a delivery. It is small, so that little is done before the sender is
+/// answered.
+#[derive(Debug, Clone)]
+pub(super) struct DeliveryNote {
+    task_id: TaskId,
+    stage: Option<Stage>,
+    accepted: Acceptance,
+    source: Source,
+    verified_by: VerifiedBy,
+    received_at: Timestamp,
+    submit: Option<SubmitId>,
+    content: Option<Fingerprint>,
+    body: Fingerprint,
+    unconfirmed: bool,
+    /// The reason why it could not be decoded.
+    reason: Option<String>,
+}
+
+impl DeliveryNote {
+    /// Returns `None` if the task of the delivery is unknown.
+    pub(super) fn of(delivery: &Delivery, accepted: Acceptance) -> Option<Self> {
+        let (stage, content, reason) = match &delivery.content {
+            Content::Event { key, semantic, .. } => {
+                (Some(key.stage().clone()), Some(*semantic), None)
+            }
+            Content::Quarantined { reason, .. } => (None, None, Some(reason.to_string())),
+        };
+        Some(Self {
+            task_id: delivery.task_id()?.clone(),
+            stage,
+            accepted,
+            source: delivery.source,
+            verified_by: delivery.verified_by,
+            received_at: delivery.received_at,
+            submit: delivery.submit,
+            content,
+            body: delivery.strict,
+            unconfirmed: delivery.unconfirmed,
+            reason,
+        })
+    }
+
+    pub(super) fn into_entry(self, at: Timestamp) -> HistoryEntry {
+        let detail = json!({
+            "accepted": self.accepted.as_str(),
+            "source": self.source.as_str(),
+            "verified_by": self.verified_by.words().collect::<Vec<_>>(),
+            "unconfirmed": self.unconfirmed,
+            "received_at": self.received_at.to_string(),
+            // A submit is a secret of the callback URL: its beginning tells submits apart.
+            "submit": self.submit.map(|submit| submit.to_string()[..8].to_owned()),
+            "content": self.content.map(|content| content.to_string()),
+            "body": self.body.to_string(),
+            "reason": self.reason,
+        });
+        let entry = HistoryEntry::new(self.task_id, HistoryKind::DELIVERY, at);
+        with_stage(entry, self.stage).with_detail(&without_null(detail))
+    }
+}
+
+fn with_stage(entry: HistoryEntry, stage: Option<Stage>) -> HistoryEntry {
+    match stage {
+        Some(stage) => entry.with_stage(stage, 0),
+        None => entry,
+    }
+}
+
+/// Removes the members that are null.
+fn without_null(mut detail: Value) -> Value {
+    if let Some(members) = detail.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+    }
+    detail
+}
+
+/// Creates the entry of a handler that has ended.
+pub(super) fn handled(handled: &HandledReport<'_>, at: Timestamp) -> HistoryEntry {
+    let key = handled.key;
+    HistoryEntry::new(key.task_id().clone(), HistoryKind::HANDLED, at)
+        .with_stage(key.stage().clone(), key.revision())
+        .with_detail(&json!({
+            "id": handled.id.0,
+            "attempt": handled.event.attempt(),
+            "outcome": handled.outcome.as_str(),
+            "duration_ms": millis(handled.took),
+        }))
+}
+
+/// Creates the entry of an event that becomes a dead letter.
+pub(super) fn dead_letter(letter: &DeadLetter, at: Timestamp) -> HistoryEntry {
+    let key = &letter.key;
+    HistoryEntry::new(key.task_id().clone(), HistoryKind::DEAD_LETTER, at)
+        .with_stage(key.stage().clone(), key.revision())
+        .with_detail(&json!({
+            "id": letter.id.0,
+            "attempts": letter.attempts,
+            "cause": letter.cause.as_str(),
+            "reason": letter.reason,
+        }))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
