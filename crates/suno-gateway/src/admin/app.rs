@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use suno_callback::history::History;
+use suno_callback::suno_client::Client;
 use suno_callback::{Clock, EventId, IdempotencyStore, StoreError, Submitter};
 use tokio::sync::{Semaphore, watch};
 
@@ -64,6 +65,7 @@ pub(super) struct App {
     pub(super) samples: Samples,
     pub(super) task_history: Option<Arc<dyn History>>,
     pub(super) playground: Option<Arc<dyn Playground>>,
+    pub(super) media: Option<Client>,
     pub(super) destinations: Vec<Arc<dyn Destination>>,
     pub(super) history: Option<Arc<dyn EventHistory>>,
     pub(super) submitter: Option<Submitter>,
@@ -89,6 +91,7 @@ impl App {
             samples: Samples::default(),
             task_history: None,
             playground: None,
+            media: None,
             submitter: None,
             callback_url: None,
             clock,

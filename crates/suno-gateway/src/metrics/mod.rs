@@ -32,8 +32,8 @@ use jiff::Timestamp;
 use suno_callback::{Acceptance, HandledOutcome};
 
 use family::{Histogram, Label, Labelled};
-pub(crate) use totals::Totals;
 pub use scrape::{Gauges, Scraper};
+pub(crate) use totals::Totals;
 
 use crate::breaker::Transition;
 use crate::destination::DestinationName;
