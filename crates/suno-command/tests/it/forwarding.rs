@@ -49,10 +49,11 @@ fn body_of(task: &str, word: &str) -> String {
     body(word).replace(TASK, task)
 }
 
+/// The events in a state; 0 if the store is not there yet.
 fn events(store: &Path, state: &str) -> i64 {
-    let raw = rusqlite::Connection::open(store).unwrap();
     let count = format!("SELECT count(*) FROM {state}");
-    raw.query_row(&count, (), |row| row.get(0)).unwrap()
+    let raw = rusqlite::Connection::open(store).unwrap();
+    raw.query_row(&count, (), |row| row.get(0)).unwrap_or(0)
 }
 
 #[test]
@@ -151,7 +152,8 @@ fn a_destination_that_is_done_gets_nothing_again_because_another_failed() {
     for word in ["text", "complete"] {
         assert_eq!(post(address, TASK, &body(word)), 200);
     }
-    shop.wait_for(2);
+    let queue = dir.path().join("suno.db.queue-shop");
+    until("the shop", || events(&queue, "settled") == 2);
     books.wait_for(2);
     process.kill();
     let (process, _) = gateway(&store, &options);
@@ -173,7 +175,6 @@ fn a_destination_that_is_done_gets_nothing_again_because_another_failed() {
     let log = process.stderr();
     assert!(log.contains("queue=\"books\""), "{log}");
     assert_eq!(shop.ids().last().unwrap(), "another_complete_0");
-    let queue = dir.path().join("suno.db.queue-shop");
     until("the queue", || events(&queue, "settled") == 3);
 }
 
