@@ -63,6 +63,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "suno-callback",
             "suno-client",
             "suno-emulator",
+            "suno-gateway",
             "suno-store-postgres",
             "suno-store-sqlite",
             "suno-testkit",
