@@ -434,3 +434,77 @@ fn a_signing_key_is_new_each_time_and_can_be_used() {
     assert_ne!(first, second);
     Secret::parse(first.trim()).unwrap();
 }
+
+#[test]
+fn finished_files_are_archived_each_by_itself_and_what_is_missing_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("suno.db");
+    let folder = dir.path().join("songs");
+    let is_dead = Arc::new(AtomicUsize::new(1));
+    let dead = is_dead.clone();
+    let media = Consumer::start(move |_, request| {
+        if request.line.contains("/b.mp3") && dead.load(Ordering::SeqCst) == 1 {
+            return "404 Gone".to_owned();
+        }
+        let head = "content-type: audio/mpeg\r\ncontent-length: 16\r\n\r\n";
+        format!("200 OK\r\n{head}ID3\u{4}abcdefghijkl")
+    });
+    let track = |name: &str| {
+        format!(
+            r#"{{"id":"{name}","title":"{name}","audio_url":"http://{}/{name}.mp3"}}"#,
+            media.address
+        )
+    };
+    let body = format!(
+        r#"{{"code":200,"msg":"ok","data":{{"callbackType":"complete","task_id":"{TASK}","data":[{},{}]}}}}"#,
+        track("a"),
+        track("b")
+    );
+    let download = folder.display().to_string();
+    let options = ["--download", &download, "--retry-for", "1s"];
+    let verify = ["--webhook-key-env", "TEST_WEBHOOK_KEY"];
+    let (process, address) = listen_with(&store, &[&verify[..], &options].concat(), |command| {
+        // With a provider on this machine, files may be on this machine.
+        command.env("SUNO_BASE_URL", "http://127.0.0.1:1")
+    });
+    assert_eq!(next(&process, "destination")["kind"], "download");
+    assert_eq!(post(address, TASK, &body), 200);
+    let files = || std::fs::read_dir(&folder).unwrap().count();
+    let attempt = next(&process, "attempt");
+    let outcome = &attempt["outcome"];
+    assert_eq!(
+        (&outcome["files"], &outcome["missing"]),
+        (&json!(2), &json!(1))
+    );
+    let detail = outcome["detail"]["text"].as_str().unwrap();
+    assert!(
+        detail.starts_with("file 2: ") && !detail.contains("b.mp3"),
+        "{detail}"
+    );
+    assert_eq!(files(), 1);
+    is_dead.store(0, Ordering::SeqCst);
+    let attempt = next(&process, "attempt");
+    assert_eq!(
+        (&attempt["action"], &attempt["number"]),
+        (&json!("done"), &json!(2))
+    );
+    assert_eq!(files(), 2);
+    assert_eq!(process.terminate().0, 0);
+    let fetched = media.requests();
+    let of_a = fetched.iter().filter(|it| it.line.contains("/a.mp3"));
+    assert_eq!(of_a.count(), 1, "what was saved is not fetched again");
+}
+
+#[test]
+fn asking_the_provider_needs_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+    let listen = ["listen", "--addr", "127.0.0.1:0", "--store", &store];
+    for option in ["--reconcile", "--confirm"] {
+        let verify = ["--webhook-key-env", "TEST_NEW_KEY", option];
+        let mut command = suno(&[&listen[..], &verify].concat());
+        let (code, _, stderr) = run(with_keys(&mut command));
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("SUNO_API_KEY"), "{stderr}");
+    }
+}
