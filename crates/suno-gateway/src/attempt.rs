@@ -58,6 +58,8 @@ pub enum Outcome {
     },
     /// A command ended.
     Exited(ExitRecord),
+    /// Files were downloaded.
+    Saved(SavedRecord),
     /// An outcome that only a later version knows.
     #[serde(other)]
     Other,
@@ -83,6 +85,12 @@ impl fmt::Display for Outcome {
                 (None, Some(signal)) => write!(f, "the command was ended by signal {signal}"),
                 (None, None) => f.write_str("the command ended"),
             },
+            Self::Saved(saved) if saved.missing == 0 => write!(f, "saved {} files", saved.files),
+            Self::Saved(SavedRecord {
+                files,
+                missing,
+                detail,
+            }) => write!(f, "{missing} of {files} files are missing: {}", detail.text),
             Self::Other => f.write_str("failed"),
         }
     }
@@ -126,6 +134,18 @@ pub struct ExitRecord {
     pub stdout: KeptText,
     /// The end of what it wrote to stderr.
     pub stderr: KeptText,
+}
+
+/// The stored part of downloads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SavedRecord {
+    /// The number of files that are ready.
+    pub files: u32,
+    /// The number of them that could not be saved.
+    pub missing: u32,
+    /// The reason for each that is missing.
+    pub detail: KeptText,
 }
 
 impl AnswerRecord {

@@ -72,6 +72,10 @@ const DEFAULT_STORE: &str = "sqlite:suno.db";
 /// With --exec, a command gets each event on stdin. Its exit code decides: 0 done; 75 try again; 65 a bad
 /// event; 126 and 127 pause; any other code and a time-out: try again.
 ///
+/// With --download, the files of finished tasks are archived in a folder, each by itself: one that cannot
+/// be had stops no other, and is tried again while the provider keeps it. The dead letter lists what is
+/// missing.
+///
 /// Two or more destinations have a queue each: a store of its own beside the main one, sqlite:FILE.queue-NAME
 /// or the schema SCHEMA_queue_NAME of PostgreSQL, which can be inspected and redriven like any store. What
 /// one of them has done is not repeated because another failed. With a destination, a closed stdout or
@@ -106,9 +110,12 @@ pub(crate) struct Arguments {
     #[arg(long)]
     quiet: bool,
     /// Treat an event as handled only when it is acknowledged on stdin; implies --json
-    #[arg(long, conflicts_with_all = ["forward_to", "exec"])]
+    #[arg(long, conflicts_with_all = ["forward_to", "exec", "download"])]
     ack: bool,
-    /// Check each event against the provider's record before it is handed on; needs SUNO_API_KEY
+    /// Ask the provider about submitted tasks whose callbacks are missing; needs SUNO_API_KEY
+    #[arg(long)]
+    reconcile: bool,
+    /// Hand on nothing but what the provider's record of the task shows; implies --reconcile
     #[arg(long)]
     confirm: bool,
     #[command(flatten)]
@@ -129,7 +136,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     })
     .map_err(Failure::failed)?;
     let attempts: Arc<dyn suno_gateway::Observer> = Arc::new(Attempts::new(printer.clone(), json));
-    let destinations = arguments.destinations.build(&attempts)?;
+    let client = || arguments.provider.client_for_media();
+    let destinations = arguments.destinations.build(&attempts, client)?;
     let shutdown = Shutdown::listen(arguments.stop_grace.0)?;
     let addr = arguments.receiving.addr;
     let listener = bind(addr).map_err(|err| {
@@ -198,7 +206,6 @@ impl Arguments {
     fn dispatching(&self) -> Dispatching {
         Dispatching {
             lease: self.lease.0,
-            retry_for: self.destinations.retry_for(),
             stop_grace: self.stop_grace.0.saturating_sub(CLOSING),
         }
     }
@@ -232,11 +239,12 @@ impl Arguments {
             .with_observer(lines.observer())
             .receiver(move |receiver| receiver.with_path(&path).with_body_bytes_max(body_max))
             .dispatcher(dispatcher);
+        let builder = match self.reconcile || self.confirm {
+            true => builder.with_client(self.provider.client(Route::Direct)?),
+            false => builder,
+        };
         let builder = match self.confirm {
-            true => {
-                let client = self.provider.client(Route::Direct)?;
-                builder.with_client(client).with_confirmation()
-            }
+            true => builder.with_confirmation(),
             false => builder,
         };
         builder.start().map_err(Failure::failed)
