@@ -81,6 +81,12 @@ impl Submitter {
         self
     }
 
+    /// Returns the route by which it submits, for which requests are built.
+    #[must_use]
+    pub fn route(&self) -> suno_types::Route {
+        self.client.route()
+    }
+
     /// Sets the clock that provides the times of submits.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {

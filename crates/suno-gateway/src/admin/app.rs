@@ -59,6 +59,8 @@ pub(super) struct App {
     pub(super) destinations: Vec<Arc<dyn Destination>>,
     pub(super) history: Option<Arc<dyn EventHistory>>,
     pub(super) submitter: Option<Submitter>,
+    /// The callback URL of tasks that name none.
+    pub(super) callback_url: Option<String>,
     pub(super) replay_counts: ReplayCounts,
     pub(super) must_confirm: bool,
     /// The value of `Set-Cookie` for a session, if there is a token.
@@ -76,6 +78,7 @@ impl App {
         Self {
             store,
             submitter: None,
+            callback_url: None,
             clock,
             scraper: None,
             health: None,

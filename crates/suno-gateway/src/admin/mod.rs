@@ -182,6 +182,12 @@ impl Admin {
         self
     }
 
+    /// Sets the callback URL of submits that name none.
+    pub fn with_callback_url(mut self, url: &str) -> Self {
+        self.app.callback_url = Some(url.to_owned());
+        self
+    }
+
     /// Shows the history of each event.
     pub fn with_history(mut self, history: Arc<dyn EventHistory>) -> Self {
         self.app.history = Some(history);

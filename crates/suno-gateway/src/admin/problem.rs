@@ -144,3 +144,21 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_problem_has_a_word_of_its_own() {
+        let words: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.word()).collect();
+        assert_eq!(words.len(), Kind::ALL.len());
+        let is_plain = |word: &&str| {
+            word.bytes()
+                .all(|byte| byte == b'-' || byte.is_ascii_lowercase())
+        };
+        assert!(words.iter().all(is_plain));
+    }
+}

@@ -151,3 +151,25 @@ async fn session(State(app): State<Arc<App>>) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_description_has_the_same_paths_as_the_router() {
+        let document: Value = serde_json::from_str(openapi::DOCUMENT).unwrap();
+        let described: BTreeSet<_> = document["paths"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        let routed: BTreeSet<_> = table().iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(described, routed);
+    }
+}

@@ -4,7 +4,9 @@ mod answers;
 mod events;
 mod guards;
 mod health;
+mod openapi;
 mod streams;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
