@@ -28,7 +28,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{conformance, credits, demo, emulate, listen, submit, trigger, verify, wait};
+use crate::command::{
+    conformance, credits, demo, doctor, emulate, health, listen, submit, trigger, verify, wait,
+};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
@@ -63,6 +65,8 @@ enum Command {
     Wait(wait::Arguments),
     Credits(credits::Arguments),
     Conformance(Box<conformance::Arguments>),
+    Doctor(doctor::Arguments),
+    Health(health::Arguments),
     Trigger(trigger::Arguments),
     Verify(verify::Arguments),
 }
@@ -107,6 +111,8 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
             Command::Conformance(arguments) => conformance::run(*arguments).await,
+            Command::Doctor(arguments) => doctor::run(arguments).await,
+            Command::Health(arguments) => health::run(arguments).await,
             Command::Trigger(arguments) => trigger::run(arguments).await,
             Command::Verify(arguments) => verify::run(&arguments),
         }

@@ -3,7 +3,9 @@
 pub(crate) mod conformance;
 pub(crate) mod credits;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod emulate;
+pub(crate) mod health;
 pub(crate) mod listen;
 pub(crate) mod submit;
 pub(crate) mod trigger;
