@@ -26,10 +26,11 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
-    conformance, credits, demo, doctor, emulate, health, listen, submit, trigger, verify, wait,
+    completions, conformance, credits, demo, doctor, emulate, health, listen, man, submit, trigger,
+    verify, wait,
 };
 use crate::failure::Failure;
 
@@ -69,6 +70,8 @@ enum Command {
     Health(health::Arguments),
     Trigger(trigger::Arguments),
     Verify(verify::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -115,6 +118,8 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Health(arguments) => health::run(arguments).await,
             Command::Trigger(arguments) => trigger::run(arguments).await,
             Command::Verify(arguments) => verify::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+            Command::Man(arguments) => man::run(&arguments, Arguments::command()),
         }
     })
 }

@@ -10,6 +10,7 @@ mod emulating;
 mod examining;
 mod lines;
 mod listening;
+mod manual;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
