@@ -42,8 +42,12 @@ fn write(dir: &Path, command: &clap::Command) -> anyhow::Result<()> {
 fn collect(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) {
     let name = command.get_display_name().unwrap_or(command.get_name());
     let mut page = Vec::new();
+    let source = format!("suno {}", env!("CARGO_PKG_VERSION"));
+    let man = clap_mangen::Man::new(command.clone())
+        .source(source)
+        .manual("suno");
     // Writing into memory does not fail.
-    if clap_mangen::Man::new(command.clone()).render(&mut page).is_ok() {
+    if man.render(&mut page).is_ok() {
         pages.push((name.to_owned(), page));
     }
     let is_shown =

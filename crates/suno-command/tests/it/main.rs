@@ -11,6 +11,7 @@ mod examining;
 mod lines;
 mod listening;
 mod manual;
+mod operating;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
