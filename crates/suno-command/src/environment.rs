@@ -17,6 +17,8 @@ pub(crate) const BASE_URL: &str = "SUNO_BASE_URL";
 /// The variable under which `suno emulate` prints the webhook key.
 pub(crate) const WEBHOOK_KEY: &str = "SUNO_WEBHOOK_KEY";
 
+/// The variable with the format of log lines.
+pub(crate) const LOG_FORMAT: &str = "SUNO_LOG_FORMAT";
 /// The variable with the URL that `suno health` asks.
 pub(crate) const HEALTH_URL: &str = "SUNO_HEALTH_URL";
 /// The suffix of the variable that names a file with the value of a variable.

@@ -10,6 +10,7 @@ mod emulating;
 mod examining;
 mod lines;
 mod listening;
+mod logging;
 mod manual;
 mod operating;
 #[cfg(feature = "postgres")]
