@@ -26,12 +26,14 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
-    conformance, credits, demo, emulate, listen, signing_key, submit, trigger, verify, wait,
+    completions, conformance, credits, demo, doctor, emulate, health, listen, man, signing_key, submit, trigger,
+    verify, wait,
 };
 use crate::failure::Failure;
+use crate::log::LogFormat;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
 ///
@@ -40,7 +42,8 @@ use crate::failure::Failure;
 /// whether a submit created a task, which may have been paid for; 74 the reader of `suno listen` has closed stdout; 128 plus the number of a second
 /// signal that ended the process at once.
 ///
-/// Logs go to stderr; set RUST_LOG to change how much is logged, such as RUST_LOG=debug.
+/// Logs go to stderr; set RUST_LOG to change how much is logged, such as RUST_LOG=debug, and --log-format
+/// to get them as JSON.
 #[derive(Debug, Parser)]
 #[command(
     name = "suno",
@@ -52,6 +55,15 @@ Example:
   suno demo                            # the whole job on this machine, without an account"
 )]
 struct Arguments {
+    /// Format of the log lines on stderr; by default that in SUNO_LOG_FORMAT, or text
+    #[arg(
+        long,
+        value_enum,
+        global = true,
+        value_name = "FORMAT",
+        help_heading = "Logs"
+    )]
+    log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -66,8 +78,12 @@ enum Command {
     Wait(wait::Arguments),
     Credits(credits::Arguments),
     Conformance(Box<conformance::Arguments>),
+    Doctor(doctor::Arguments),
+    Health(health::Arguments),
     Trigger(trigger::Arguments),
     Verify(verify::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -78,8 +94,9 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
         }
     };
-    log::start();
-    let code = match run(arguments.command) {
+    let format = LogFormat::chosen(arguments.log_format);
+    log::start(*format.as_ref().unwrap_or(&LogFormat::Text));
+    let code = match format.and_then(|_| run(arguments.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     };
@@ -111,8 +128,12 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
             Command::Conformance(arguments) => conformance::run(*arguments).await,
+            Command::Doctor(arguments) => doctor::run(arguments).await,
+            Command::Health(arguments) => health::run(arguments).await,
             Command::Trigger(arguments) => trigger::run(arguments).await,
             Command::Verify(arguments) => verify::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+            Command::Man(arguments) => man::run(&arguments, Arguments::command()),
         }
     })
 }

@@ -1,11 +1,15 @@
 //! One file for each command: its arguments, its help, and the library calls it makes.
 
+pub(crate) mod completions;
 pub(crate) mod conformance;
 pub(crate) mod credits;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod emulate;
+pub(crate) mod health;
 pub(crate) mod listen;
 pub(crate) mod signing_key;
+pub(crate) mod man;
 pub(crate) mod submit;
 pub(crate) mod trigger;
 pub(crate) mod verify;

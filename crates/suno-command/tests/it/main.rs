@@ -10,8 +10,12 @@ mod consumers;
 mod demo;
 mod emulating;
 mod forwarding;
+mod examining;
 mod lines;
 mod listening;
+mod logging;
+mod manual;
+mod operating;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;

@@ -27,6 +27,8 @@ pub(crate) fn suno(arguments: &[&str]) -> Command {
         "SUNO_BASE_URL",
         "SUNO_WEBHOOK_KEY",
         "RUST_LOG",
+        "SUNO_LOG_FORMAT",
+        "SUNO_HEALTH_URL",
     ] {
         command.env_remove(name);
     }
