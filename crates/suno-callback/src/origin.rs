@@ -49,7 +49,9 @@ impl VerifiedBy {
             (self.token, "token"),
             (self.record, "record"),
         ];
-        words.into_iter().filter_map(|(is_so, word)| is_so.then_some(word))
+        words
+            .into_iter()
+            .filter_map(|(is_so, word)| is_so.then_some(word))
     }
 
     /// Returns the methods as bits, for stores.

@@ -94,7 +94,10 @@ impl Entries {
     fn push(&mut self, entry: &HistoryEntry) {
         self.task_id.push(entry.task_id.as_str().to_owned());
         self.at.push(time_column(entry.at));
-        let stage = entry.stage.as_ref().map(|stage| word_column(stage.as_str()));
+        let stage = entry
+            .stage
+            .as_ref()
+            .map(|stage| word_column(stage.as_str()));
         self.stage.push(stage);
         self.revision
             .push(i32::try_from(entry.revision).unwrap_or(i32::MAX));
@@ -144,7 +147,8 @@ fn read(row: &Row) -> Result<HistoryEntry, Error> {
 
 async fn purge(session: Session, before: Timestamp) -> Result<u64, Error> {
     let (before, limit) = (time_column(before), i64::from(PURGED_MAX));
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&before, Type::INT8), (&limit, Type::INT8)];
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&before, Type::INT8), (&limit, Type::INT8)];
     let begun = session.batch(BEGIN);
     let unsynced = session.batch(UNSYNCED);
     let purged = session.query(PURGE, &parameters);

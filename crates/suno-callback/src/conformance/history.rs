@@ -121,6 +121,8 @@ async fn a_purge_is_bounded(history: &dyn History) -> Result<(), Failed> {
     let purged = [history.purge(before).await?, history.purge(before).await?];
     match purged == [u64::from(PURGED_MAX), 1] {
         true => Ok(()),
-        false => Err("a purge does not remove exactly as many as its bound, and then the rest".into()),
+        false => {
+            Err("a purge does not remove exactly as many as its bound, and then the rest".into())
+        }
     }
 }

@@ -87,9 +87,7 @@ impl fmt::Debug for MemoryHistory {
 impl History for MemoryHistory {
     async fn record(&self, entries: &[HistoryEntry]) -> Result<(), StoreError> {
         let mut tasks = self.lock();
-        entries
-            .iter()
-            .for_each(|entry| tasks.record(entry.clone()));
+        entries.iter().for_each(|entry| tasks.record(entry.clone()));
         Ok(())
     }
 

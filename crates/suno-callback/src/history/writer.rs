@@ -225,10 +225,7 @@ impl Writing {
     /// Writes a batch. Returns false if that failed.
     async fn write(&self, notes: &mut Vec<Note>) -> bool {
         let entries: Vec<_> = notes.drain(..).map(Note::into_entry).collect();
-        let recorded = timeout(
-            HistoryWriter::RECORD_TIMEOUT,
-            self.history.record(&entries),
-        );
+        let recorded = timeout(HistoryWriter::RECORD_TIMEOUT, self.history.record(&entries));
         let failed = match recorded.await {
             Ok(Ok(())) => return true,
             Ok(Err(err)) => Some(err),

@@ -52,7 +52,11 @@ async fn a_delivery_a_handler_and_a_dead_letter_are_entries() {
     // The report of a handler and that of its dead letter come in either order.
     kinds.sort_unstable();
     assert_eq!(kinds, ["dead_letter", "delivery", "handled"]);
-    assert!(entries.iter().all(|entry| entry.stage.as_ref().unwrap().as_str() == "complete"));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.stage.as_ref().unwrap().as_str() == "complete")
+    );
     let detail = |word: &str| {
         let entry = entries.iter().find(|entry| entry.kind.as_str() == word);
         entry.unwrap().detail()
