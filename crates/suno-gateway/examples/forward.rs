@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use suno_callback::{
-    Clock, Delivery, Dispatcher, IdempotencyStore, Inbox, MemoryStore, SystemClock,
+    Clock, Delivery, Dispatcher, EventKey, IdempotencyStore, Inbox, MemoryStore, SystemClock,
 };
 use suno_gateway::Observer;
 use suno_gateway::attempt::Attempt;
@@ -27,7 +27,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 struct Printer;
 
 impl Observer for Printer {
-    fn on_attempt(&self, _: &MessageId, attempt: &Attempt) {
+    fn on_attempt(&self, _: &MessageId, _: &EventKey, attempt: &Attempt) {
         let line = serde_json::to_string(attempt).unwrap_or_default();
         // A closed stdout does not stop the forwarding.
         let _ = writeln!(std::io::stdout(), "{line}");

@@ -36,6 +36,10 @@ pub struct Attempt {
     /// True if the request was sent a second time, because the server closed the first connection.
     #[serde(default)]
     pub is_resent: bool,
+    /// True if the event was sent once more on demand, whatever became of it. `number` then counts the
+    /// replays.
+    #[serde(default)]
+    pub is_replay: bool,
 }
 
 /// The outcome of an attempt.
@@ -206,6 +210,7 @@ impl Attempt {
             retry_in_ms: None,
             is_probe: false,
             is_resent: false,
+            is_replay: false,
         }
     }
 }

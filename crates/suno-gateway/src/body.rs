@@ -86,6 +86,8 @@ impl<'a> From<&'a Event> for EventParts<'a> {
 pub struct Message {
     /// The id of the event, the same on every attempt.
     pub id: MessageId,
+    /// The task, the stage and the revision.
+    pub key: EventKey,
     /// The type of the event, such as `suno.songs.complete`.
     pub kind: Box<str>,
     /// The JSON body, in UTF-8.
@@ -104,7 +106,12 @@ impl Message {
             BodyForm::Full => envelope(kind_text, &parts, FullData::new(id_text, &parts)),
             BodyForm::Thin => envelope(kind_text, &parts, ThinData::new(id_text, &parts)),
         };
-        Self { id, kind, body }
+        Self {
+            id,
+            key: parts.key.clone(),
+            kind,
+            body,
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use suno_callback::{Clock, HandlerError};
+use suno_callback::{Clock, EventKey, HandlerError};
 
 use crate::attempt::{Attempt, KeptText, Outcome};
+use crate::body::Message;
 use crate::breaker::{BreakerSettings, BreakerState, Report, Transition};
 use crate::destination::{Action, DestinationName, Failure, Policy, Step, Verdict};
 use crate::gate::{Entered, Gate};
@@ -36,8 +37,8 @@ pub enum Next {
     Retry(Duration),
     /// It is a dead letter.
     DeadLetter,
-    /// The destination takes nothing now. The event may be tried after this time, which is at most
-    /// two minutes, and the attempt should not count.
+    /// The destination takes nothing before this time has passed, as far as is known. The attempt does
+    /// not count. The event may be handed over at once: then it waits for the destination.
     NotNow(Duration),
 }
 
@@ -51,17 +52,11 @@ impl Delivered {
         match self.next {
             Next::Done => Ok(()),
             Next::DeadLetter => Err(HandlerError::give_up(self.reason)),
-            // The dispatcher has no settlement yet that does not count as an attempt.
-            Next::Retry(wait) | Next::NotNow(wait) => {
-                Err(HandlerError::retry_after(wait, self.reason))
-            }
+            Next::Retry(wait) => Err(HandlerError::retry_after(wait, self.reason)),
+            Next::NotNow(_) => Err(HandlerError::not_now(self.reason)),
         }
     }
 }
-
-/// The longest time that an event is told to wait for a destination. A destination that is resumed
-/// gets the events that wait for it within this time.
-const NOT_NOW_MAX: Duration = Duration::from_secs(60);
 
 /// The end of an attempt.
 pub(crate) struct Ended {
@@ -72,7 +67,8 @@ pub(crate) struct Ended {
 
 /// An attempt that is being made.
 pub(crate) struct Begun<'a> {
-    entered: Entered<'a>,
+    /// `None` for a replay, which asks nobody.
+    entered: Option<Entered<'a>>,
     started_at: Timestamp,
     start: Duration,
 }
@@ -108,16 +104,25 @@ impl Course {
     /// Waits for a place. The error is the result if no attempt can be made.
     pub(crate) async fn begin(&self) -> Result<Begun<'_>, Box<Delivered>> {
         match self.gate.enter().await {
-            Ok(entered) => Ok(Begun {
-                entered,
-                started_at: self.clock.now(),
-                start: self.clock.monotonic(),
-            }),
-            Err(wait) => Err(Box::new(Delivered {
-                next: Next::NotNow(self.spread(wait)),
+            Some(entered) => Ok(self.begun(Some(entered))),
+            None => Err(Box::new(Delivered {
+                next: Next::NotNow(self.gate.wait()),
                 reason: format!("not sent: {}", self.why_not()),
                 attempt: None,
             })),
+        }
+    }
+
+    /// Begins a replay, which goes whatever the state of the destination is.
+    pub(crate) fn begin_replay(&self) -> Begun<'_> {
+        self.begun(None)
+    }
+
+    fn begun<'a>(&self, entered: Option<Entered<'a>>) -> Begun<'a> {
+        Begun {
+            entered,
+            started_at: self.clock.now(),
+            start: self.clock.monotonic(),
         }
     }
 
@@ -130,11 +135,12 @@ impl Course {
         }
     }
 
-    /// Records an attempt and decides what follows.
+    /// Records an attempt and decides what follows. `number` counts the attempts of the event, or its
+    /// replays.
     pub(crate) fn finish(
         &self,
         begun: Begun<'_>,
-        id: &MessageId,
+        message: &Message,
         number: u32,
         ended: Ended,
     ) -> Delivered {
@@ -143,20 +149,29 @@ impl Course {
             verdict,
             is_resent,
         } = ended;
-        let is_probe = begun.entered.is_probe();
+        let is_replay = begun.entered.is_none();
+        let is_probe = begun.entered.as_ref().is_some_and(Entered::is_probe);
         let hold = verdict
             .holds_destination
             .then(|| self.policy.floor(&verdict, number));
-        let transition = begun.entered.report(report(&verdict, &outcome), hold);
+        let report = report(&verdict, &outcome);
+        // A replay says nothing about the destination: it was not the turn of its event.
+        let transition = begun
+            .entered
+            .and_then(|entered| entered.report(report, hold));
         let reason = match verdict.action {
             Action::Done => String::new(),
             _ => self.reason(&outcome),
         };
         let next = match self.policy.step(&verdict, number, fastrand::f64()) {
             Step::Done => Next::Done,
+            // The destination is still down, which says nothing about the event.
+            Step::Retry(_) if is_probe && report != Report::Success => {
+                Next::NotNow(self.gate.wait())
+            }
             Step::Retry(wait) => Next::Retry(wait),
             Step::DeadLetter => Next::DeadLetter,
-            Step::Wait => Next::NotNow(self.spread(self.gate.wait())),
+            Step::Wait => Next::NotNow(self.gate.wait()),
         };
         let action = verdict.action;
         let mut attempt = Attempt::new(
@@ -169,7 +184,9 @@ impl Course {
         attempt.duration_ms = millis(self.clock.monotonic().saturating_sub(begun.start));
         attempt.is_probe = is_probe;
         attempt.is_resent = is_resent;
+        attempt.is_replay = is_replay;
         attempt.retry_in_ms = match next {
+            _ if is_replay => None,
             Next::Retry(wait) | Next::NotNow(wait) => Some(millis(wait)),
             Next::Done | Next::DeadLetter => None,
         };
@@ -180,18 +197,13 @@ impl Course {
             self.log(transition, &reason);
             self.observer.on_transition(&self.name, transition);
         }
-        self.observer.on_attempt(id, &attempt);
+        self.observer
+            .on_attempt(&message.id, &message.key, &attempt);
         Delivered {
             next,
             reason,
             attempt: Some(attempt),
         }
-    }
-
-    /// Bounds a wait, and spreads the events that wait for the same moment.
-    fn spread(&self, wait: Duration) -> Duration {
-        let spread = self.settings.interval.min(NOT_NOW_MAX);
-        wait.min(NOT_NOW_MAX) + spread.mul_f64(fastrand::f64())
     }
 
     fn why_not(&self) -> String {
@@ -250,7 +262,7 @@ impl Course {
 struct NoObserver;
 
 impl Observer for NoObserver {
-    fn on_attempt(&self, _: &MessageId, _: &Attempt) {}
+    fn on_attempt(&self, _: &MessageId, _: &EventKey, _: &Attempt) {}
 
     fn on_transition(&self, _: &DestinationName, _: Transition) {}
 }

@@ -1,27 +1,27 @@
-//! A breaker that tasks wait at: it lends passes, and takes them back also from tasks that are
-//! cancelled.
+//! A breaker that tasks wait at, in the order in which they came: it lends passes, and takes them back
+//! also from tasks that are cancelled.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use suno_callback::Clock;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as FairMutex, Notify};
 use tokio::time::timeout;
 
 use crate::breaker::{Admission, Breaker, BreakerSettings, BreakerState, Pass, Report, Transition};
-
-/// The maximum time that a task waits for a place. After that its event is given back, so that it
-/// does not keep a handler from others.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The wait that an event is given back with if there was no place.
-const NO_PLACE_WAIT: Duration = Duration::from_secs(1);
 
 /// The entrance of a destination.
 #[derive(Debug)]
 pub(crate) struct Gate {
     breaker: Mutex<Breaker>,
+    /// Held by the task that asks the breaker. The others wait for it in their order, so that the
+    /// probe is the task that has waited longest.
+    turn: FairMutex<()>,
     changed: Notify,
+    is_closed: AtomicBool,
     clock: Arc<dyn Clock>,
+    patience: Duration,
 }
 
 /// The right to send one request, which is given back when it is dropped.
@@ -35,32 +35,48 @@ impl Gate {
     pub(crate) fn new(settings: BreakerSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
             breaker: Mutex::new(Breaker::new(settings)),
+            turn: FairMutex::new(()),
             changed: Notify::new(),
+            is_closed: AtomicBool::new(false),
             clock,
+            patience: settings.patience,
         }
     }
 
-    /// Waits for a place. The error is the time after which the event may be tried again.
-    pub(crate) async fn enter(&self) -> Result<Entered<'_>, Duration> {
-        let entering = timeout(PATIENCE, self.wait_for_place());
-        entering.await.unwrap_or(Err(NO_PLACE_WAIT))
+    /// Waits for a place, also while the destination is down: an event that waits here costs nothing,
+    /// and one that is given back has to be claimed again. `None` if there was none in time, or if the
+    /// gate is closed.
+    pub(crate) async fn enter(&self) -> Option<Entered<'_>> {
+        timeout(self.patience, self.wait_for_place()).await.ok()?
     }
 
-    async fn wait_for_place(&self) -> Result<Entered<'_>, Duration> {
+    /// Sends away the tasks that wait and those that come later.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    async fn wait_for_place(&self) -> Option<Entered<'_>> {
+        let _turn = self.turn.lock().await;
         loop {
             // Enabled before the question, so that no change between the two is missed.
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
+            if self.is_closed.load(Ordering::Acquire) {
+                return None;
+            }
             let now = self.clock.monotonic();
             let admission = self.breaker().admit(now);
             match admission {
                 Admission::Send(pass) => {
-                    return Ok(Entered {
+                    return Some(Entered {
                         gate: self,
                         pass: Some(pass),
                     });
                 }
-                Admission::NotBefore(time) => return Err(time.saturating_sub(now)),
+                Admission::NotBefore(time) => {
+                    let _ = timeout(time.saturating_sub(now), changed).await;
+                }
                 Admission::Busy => changed.await,
             }
         }
@@ -120,39 +136,98 @@ impl Drop for Entered<'_> {
 
 #[cfg(test)]
 mod tests {
-    use suno_callback::SystemClock;
+    use jiff::Timestamp;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
 
-    fn gate(settings: BreakerSettings) -> Gate {
-        Gate::new(settings, Arc::new(SystemClock))
+    /// The time of the runtime, which a test can let pass.
+    #[derive(Debug)]
+    struct RuntimeClock(Instant);
+
+    impl Clock for RuntimeClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.0.elapsed()
+        }
+    }
+
+    fn gate(settings: BreakerSettings) -> Arc<Gate> {
+        Arc::new(Gate::new(settings, Arc::new(RuntimeClock(Instant::now()))))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_task_waits_for_a_place_and_gets_it_when_another_is_cancelled() {
-        let gate = gate(BreakerSettings::new().with_in_flight_max(1));
+        let settings = BreakerSettings::new().with_in_flight_max(1);
+        let gate = gate(settings);
         let first = gate.enter().await.unwrap();
         let (second, ()) = tokio::join!(gate.enter(), async {
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            sleep(Duration::from_secs(5)).await;
             drop(first);
         });
         let second = second.unwrap();
-        assert_eq!(gate.enter().await.unwrap_err(), NO_PLACE_WAIT);
+        let start = Instant::now();
+        assert!(gate.enter().await.is_none());
+        assert_eq!(start.elapsed(), settings.patience);
         assert_eq!(second.report(Report::Success, None), None);
         gate.enter().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_waits_for_a_place_is_sent_away_when_the_destination_goes_down() {
+    async fn the_task_that_has_waited_longest_is_the_probe() {
         let settings = BreakerSettings::new().with_failures_max(1);
-        let gate = gate(settings.with_in_flight_max(1));
-        let first = gate.enter().await.unwrap();
-        let (second, opened) =
-            tokio::join!(gate.enter(), async { first.report(Report::Failure, None) });
-        assert_eq!(second.unwrap_err(), settings.interval);
-        assert_eq!(opened, Some(Transition::Opened));
+        let gate = gate(settings);
+        let opening = gate.enter().await.unwrap();
+        assert_eq!(
+            opening.report(Report::Failure, None),
+            Some(Transition::Opened)
+        );
         assert_eq!(gate.wait(), settings.interval);
-        assert!(gate.resume());
-        assert!(gate.enter().await.unwrap().is_probe());
+        let start = Instant::now();
+        let (entered, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for number in 0..4 {
+            let (gate, entered) = (gate.clone(), entered.clone());
+            tokio::spawn(async move {
+                let pass = gate.enter().await.unwrap();
+                let is_probe = pass.is_probe();
+                pass.report(Report::Success, None);
+                entered.send((number, is_probe)).unwrap();
+            });
+            tokio::task::yield_now().await;
+        }
+        for expected in [(0, true), (1, false), (2, false), (3, false)] {
+            assert_eq!(order.recv().await, Some(expected));
+        }
+        assert_eq!(start.elapsed(), settings.interval);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_waits_for_a_paused_destination_goes_when_it_is_resumed() {
+        let gate = gate(BreakerSettings::new());
+        let pausing = gate.enter().await.unwrap();
+        assert_eq!(
+            pausing.report(Report::Pause, None),
+            Some(Transition::Paused)
+        );
+        let (probe, ()) = tokio::join!(gate.enter(), async {
+            sleep(Duration::from_secs(5)).await;
+            assert!(gate.resume());
+        });
+        assert!(probe.unwrap().is_probe());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_that_is_closed_sends_all_tasks_away_at_once() {
+        let gate = gate(BreakerSettings::new().with_in_flight_max(1));
+        let first = gate.enter().await.unwrap();
+        let start = Instant::now();
+        let (second, third, ()) = tokio::join!(gate.enter(), gate.enter(), async { gate.close() });
+        assert!(second.is_none() && third.is_none());
+        assert_eq!(first.report(Report::Success, None), None);
+        assert!(gate.enter().await.is_none());
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 }

@@ -1,5 +1,7 @@
 //! Reports of attempts and of changes to a destination's state, beside the result of a handler.
 
+use suno_callback::EventKey;
+
 use crate::attempt::Attempt;
 use crate::breaker::Transition;
 use crate::destination::DestinationName;
@@ -12,8 +14,8 @@ use crate::signing::MessageId;
 /// * Both methods return at once. They are called on the task that handles the event.
 /// * Neither may panic.
 pub trait Observer: Send + Sync + 'static {
-    /// An attempt has ended.
-    fn on_attempt(&self, id: &MessageId, attempt: &Attempt);
+    /// An attempt has ended. `key` is the task, the stage and the revision of its event.
+    fn on_attempt(&self, id: &MessageId, key: &EventKey, attempt: &Attempt);
 
     /// A destination went down, was paused, or works again.
     fn on_transition(&self, destination: &DestinationName, transition: Transition);

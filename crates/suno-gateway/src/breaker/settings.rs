@@ -17,6 +17,9 @@ pub struct BreakerSettings {
     pub probe_lease: Duration,
     /// The maximum number of requests at a time. The default is 16.
     pub in_flight_max: usize,
+    /// The maximum time that an event waits in a handler for a destination that takes nothing. After
+    /// that it is given back, and the attempt does not count. The default is 30 s.
+    pub patience: Duration,
 }
 
 impl Default for BreakerSettings {
@@ -35,6 +38,7 @@ impl BreakerSettings {
             paused_interval: Duration::from_secs(600),
             probe_lease: Duration::from_secs(60),
             in_flight_max: 16,
+            patience: Duration::from_secs(30),
         }
     }
 
@@ -70,6 +74,13 @@ impl BreakerSettings {
     #[must_use]
     pub fn with_in_flight_max(mut self, requests: usize) -> Self {
         self.in_flight_max = requests.max(1);
+        self
+    }
+
+    /// Sets [`patience`](Self::patience).
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 

@@ -1,7 +1,8 @@
 //! Runs a command for each event, and decides by its exit code.
 //!
 //! The command gets the JSON of [`Message`] on stdin, with a line break at its end, and the variables
-//! `SUNO_EVENT_ID`, `SUNO_EVENT_TYPE` and `SUNO_EVENT_ATTEMPT`. It need not read stdin.
+//! `SUNO_EVENT_ID`, `SUNO_EVENT_TYPE` and `SUNO_EVENT_ATTEMPT`, or `SUNO_EVENT_REPLAY` instead of the
+//! last one for a replay. It need not read stdin.
 //!
 //! | end of the command | action |
 //! | --- | --- |
@@ -50,7 +51,8 @@ use crate::attempt::{ExitRecord, KeptText, Outcome};
 use crate::body::{BodyForm, Message};
 use crate::breaker::BreakerState;
 use crate::course::{Course, Delivered, Ended};
-use crate::destination::{Action, Failure, Verdict};
+use crate::destination::{Action, DestinationName, Failure, Verdict};
+use crate::operate::Destination;
 use crate::redact::without_addresses;
 
 /// A handler that runs a command for each event.
@@ -75,7 +77,7 @@ impl ExecHandler {
     pub const CONCURRENCY: usize = 4;
 
     /// Returns a builder.
-    pub fn builder(name: crate::destination::DestinationName, command: ExecCommand) -> ExecBuilder {
+    pub fn builder(name: DestinationName, command: ExecCommand) -> ExecBuilder {
         ExecBuilder::new(name, command)
     }
 
@@ -98,16 +100,22 @@ impl ExecHandler {
             Ok(begun) => begun,
             Err(instead) => return *instead,
         };
-        let ended = self.execute(message, number).await;
-        self.course.finish(begun, &message.id, number, ended)
+        let ended = self.execute(message, "SUNO_EVENT_ATTEMPT", number).await;
+        self.course.finish(begun, message, number, ended)
     }
 
-    async fn execute(&self, message: &Message, number: u32) -> Ended {
+    /// Gives back the events that wait and those that come later, so that a stop need not wait for a
+    /// command that is left alone. Commands that run go on.
+    pub fn close(&self) {
+        self.course.gate.close();
+    }
+
+    async fn execute(&self, message: &Message, variable: &str, number: u32) -> Ended {
         let mut command = self.command.to_command();
         command
             .env("SUNO_EVENT_ID", message.id.as_str())
             .env("SUNO_EVENT_TYPE", &*message.kind)
-            .env("SUNO_EVENT_ATTEMPT", number.to_string());
+            .env(variable, number.to_string());
         let mut input = message.body.to_vec();
         input.push(b'\n');
         match run(command, &input, self.timeout, self.grace).await {
@@ -159,6 +167,27 @@ impl CallbackHandler for ExecHandler {
 
     async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
         self.on_event(event).await
+    }
+}
+
+#[async_trait]
+impl Destination for ExecHandler {
+    fn name(&self) -> &DestinationName {
+        &self.course.name
+    }
+
+    fn state(&self) -> BreakerState {
+        self.state()
+    }
+
+    fn resume(&self) -> bool {
+        self.resume()
+    }
+
+    async fn replay(&self, message: &Message, replay: u32) -> Delivered {
+        let begun = self.course.begin_replay();
+        let ended = self.execute(message, "SUNO_EVENT_REPLAY", replay).await;
+        self.course.finish(begun, message, replay, ended)
     }
 }
 

@@ -39,7 +39,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use http_body_util::Full;
 use suno_callback::{CallbackHandler, Event, HandlerError};
 use tokio::time::Instant;
@@ -57,12 +57,17 @@ use crate::attempt::{AnswerRecord, KeptText, Outcome};
 use crate::body::{BodyForm, Message};
 use crate::breaker::BreakerState;
 use crate::course::{Course, Delivered, Ended};
+use crate::destination::DestinationName;
+use crate::operate::Destination;
 use crate::signing::{SignedHeaders, Signer};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 const PROGRAM: HeaderValue =
     HeaderValue::from_static(concat!("suno-gateway/", env!("CARGO_PKG_VERSION")));
+
+/// The header of a replay, with its number. It is not signed.
+const REPLAY: HeaderName = HeaderName::from_static("suno-replay");
 
 /// The difference of clocks that is worth mentioning. A `Date` has whole seconds, and is compared after
 /// the body was read.
@@ -74,9 +79,10 @@ const SKEW_MIN_SECONDS: i64 = 5;
 /// decides, by the [`Policy`](crate::destination::Policy); redirects are not followed. A destination
 /// that fails is left alone, as [`crate::breaker`] says.
 ///
-/// While the destination is down or paused, the handler returns each event at once, to be tried
-/// later. Stages of a task stay in order, because the dispatcher handles one event of a task at a
-/// time.
+/// While the destination is down or paused, events wait in the handler, and the first of them is the
+/// next probe. After the [`patience`](crate::breaker::BreakerSettings::patience) an event is given
+/// back, and the attempt does not count. Stages of a task stay in order, because the dispatcher handles
+/// one event of a task at a time.
 pub struct ForwardHandler {
     course: Course,
     url: ForwardUrl,
@@ -99,7 +105,7 @@ impl ForwardHandler {
     /// [`InvalidForwardUrl`] unless the text is an absolute `http` or `https` URL without a user
     /// name and a fragment.
     pub fn builder(
-        name: crate::destination::DestinationName,
+        name: DestinationName,
         url: &str,
         signer: Signer,
     ) -> Result<ForwardBuilder, InvalidForwardUrl> {
@@ -124,16 +130,22 @@ impl ForwardHandler {
             Ok(begun) => begun,
             Err(instead) => return *instead,
         };
-        let ended = self.send(message).await;
-        self.course.finish(begun, &message.id, number, ended)
+        let ended = self.send(message, None).await;
+        self.course.finish(begun, message, number, ended)
     }
 
-    async fn send(&self, message: &Message) -> Ended {
+    /// Gives back the events that wait and those that come later, so that a stop need not wait for a
+    /// destination that is down. Requests that are under way go on.
+    pub fn close(&self) {
+        self.course.gate.close();
+    }
+
+    async fn send(&self, message: &Message, replay: Option<u32>) -> Ended {
         let deadline = Instant::now() + self.timeout;
         let now = self.course.clock.now().as_second();
         let timestamp = u64::try_from(now).unwrap_or_default();
         let signed = self.signer.sign(&message.id, timestamp, &message.body);
-        let request = self.request(&message.body, &signed);
+        let request = self.request(&message.body, &signed, replay);
         let exchange = exchange(&self.pool, &request, deadline).await;
         let mut ended = match exchange.result {
             Ok(answer) => self.judge(&answer, &signed),
@@ -147,7 +159,12 @@ impl ForwardHandler {
         ended
     }
 
-    fn request(&self, body: &Bytes, signed: &SignedHeaders) -> Request<Full<Bytes>> {
+    fn request(
+        &self,
+        body: &Bytes,
+        signed: &SignedHeaders,
+        replay: Option<u32>,
+    ) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.url.target.clone();
@@ -158,6 +175,9 @@ impl ForwardHandler {
         headers.insert(USER_AGENT, PROGRAM);
         for header in &self.headers {
             headers.insert(header.name(), header.value().clone());
+        }
+        if let Some(replay) = replay {
+            headers.insert(REPLAY, replay.into());
         }
         signed.insert_into(headers);
         request
@@ -226,6 +246,27 @@ impl CallbackHandler for ForwardHandler {
 
     async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
         self.on_event(event).await
+    }
+}
+
+#[async_trait]
+impl Destination for ForwardHandler {
+    fn name(&self) -> &DestinationName {
+        &self.course.name
+    }
+
+    fn state(&self) -> BreakerState {
+        self.state()
+    }
+
+    fn resume(&self) -> bool {
+        self.resume()
+    }
+
+    async fn replay(&self, message: &Message, replay: u32) -> Delivered {
+        let begun = self.course.begin_replay();
+        let ended = self.send(message, Some(replay)).await;
+        self.course.finish(begun, message, replay, ended)
     }
 }
 

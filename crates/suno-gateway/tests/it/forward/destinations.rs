@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use suno_callback::{Delivery, Dispatcher, Inbox, MemoryStore};
-use suno_gateway::Next;
+use suno_callback::{Delivery, Dispatcher, IdempotencyStore, Inbox, MemoryStore};
 use suno_gateway::breaker::{BreakerState, Transition};
+use suno_gateway::destination::Policy;
+use suno_gateway::{Destination, Next};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -27,18 +28,15 @@ async fn until(what: &str, mut is_true: impl FnMut() -> bool) {
 async fn a_destination_that_is_gone_gets_no_more_than_what_was_on_its_way() {
     let is_gone = Arc::new(AtomicBool::new(true));
     let gone = is_gone.clone();
-    let consumer = Consumer::start(move |_, _| {
-        let answer = status(if gone.load(Ordering::SeqCst) {
-            410
-        } else {
-            200
-        });
-        Reply::Late(Duration::from_millis(30), Box::new(answer))
+    let consumer = Consumer::start(move |_, _| match gone.load(Ordering::SeqCst) {
+        true => Reply::Late(Duration::from_millis(30), Box::new(status(410))),
+        false => status(200),
     })
     .await;
     let notes = Notes::new();
     let breaker = quick()
         .with_in_flight_max(4)
+        .with_patience(Duration::from_secs(1))
         .with_paused_interval(Duration::from_secs(600));
     let handler = builder(&consumer.url())
         .with_breaker(breaker)
@@ -182,10 +180,12 @@ async fn a_probe_that_hangs_is_replaced_and_a_late_answer_changes_nothing() {
     assert_eq!(handler.state(), BreakerState::Open);
     let beside = handler.deliver(&message("beside"), 1).await;
     assert!(matches!(beside.next, Next::NotNow(_)) && beside.attempt.is_none());
-    // The probe is given up with its time-out, and the next one may go.
-    assert!(is_retried(&hanging.await.unwrap()));
+    // The probe is given up with its time-out, and the next one may go. Neither counts.
+    let given_up = hanging.await.unwrap();
+    assert!(matches!(given_up.next, Next::NotNow(_)) && given_up.attempt.is_some());
     sleep(Duration::from_millis(110)).await;
-    assert!(is_retried(&handler.deliver(&message("next"), 1).await));
+    let next = handler.deliver(&message("next"), 1).await;
+    assert!(matches!(next.next, Next::NotNow(_)) && next.attempt.is_some());
     assert_eq!(consumer.count(), 8);
 }
 
@@ -243,4 +243,77 @@ async fn a_slow_task_holds_up_only_itself() {
     let requests = consumer.requests();
     assert_eq!(requests[0].header("webhook-id"), "slow_first_0");
     assert_eq!(requests[21].header("webhook-id"), "slow_complete_0");
+}
+
+/// 200 events wait in the store, sixteen at a time in the handler, and the destination gets nothing
+/// but its probes.
+#[tokio::test]
+async fn events_of_a_destination_that_is_down_wait_and_lose_no_attempts() {
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = is_down.clone();
+    let consumer = Consumer::start(move |_, _| {
+        status(if down.load(Ordering::SeqCst) {
+            503
+        } else {
+            200
+        })
+    })
+    .await;
+    let notes = Notes::new();
+    let breaker = quick().with_patience(Duration::from_secs(30));
+    let handler = builder(&consumer.url())
+        .with_breaker(breaker)
+        .with_policy(Policy::new().with_backoff(Duration::ZERO, Duration::ZERO))
+        .with_observer(notes.clone());
+    let handler = Arc::new(handler.build().unwrap());
+    let store = Arc::new(MemoryStore::new());
+    let inbox = Inbox::start(store.clone());
+    let dispatching = Dispatcher::new(inbox.clone(), handler.clone()).start();
+    let now = suno_callback::jiff::Timestamp::UNIX_EPOCH;
+    for number in 0..200 {
+        let body = callback(&number.to_string(), "complete", "t").into();
+        inbox.accept(Delivery::decode(body, now)).await.unwrap();
+    }
+    until("it goes down", || handler.state() == BreakerState::Open).await;
+    sleep(Duration::from_millis(550)).await;
+    let probes = notes.attempts().iter().filter(|it| it.is_probe).count();
+    assert!((3..=6).contains(&probes), "{probes}");
+    assert_eq!(store.counts().await.unwrap().claimed, 16);
+    is_down.store(false, Ordering::SeqCst);
+    until("it works again", || handler.state() == BreakerState::Closed).await;
+    let start = Instant::now();
+    while store.counts().await.unwrap().done < 200 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        sleep(Duration::from_millis(5)).await;
+    }
+    dispatching.stop().await;
+    assert_eq!(
+        notes.transitions(),
+        [Transition::Opened, Transition::Closed]
+    );
+    // What was on its way when it went down failed once or twice; nothing counted afterwards.
+    let most = notes.attempts().iter().map(|it| it.number).max();
+    assert!(most <= Some(3), "{most:?}");
+}
+
+#[tokio::test]
+async fn a_replay_goes_to_a_paused_destination_and_changes_nothing() {
+    let consumer = Consumer::start(|number, _| status(if number == 0 { 410 } else { 204 })).await;
+    let notes = Notes::new();
+    let handler = builder(&consumer.url()).with_observer(notes.clone());
+    let handler = handler.build().unwrap();
+    handler.deliver(&message("a"), 1).await;
+    let replayed = handler.replay(&message("a"), 2).await;
+    assert_eq!(replayed.next, Next::Done);
+    assert_eq!(handler.state(), BreakerState::Paused);
+    let requests = consumer.requests();
+    assert_eq!(requests[1].header("suno-replay"), "2");
+    assert!(!requests[0].headers.contains_key("suno-replay"));
+    assert_eq!(
+        requests[0].header("webhook-id"),
+        requests[1].header("webhook-id")
+    );
+    super::assert_signed(&requests[1]);
+    let attempts = notes.attempts();
+    assert!(attempts[1].is_replay && !attempts[0].is_replay);
 }

@@ -9,6 +9,7 @@ mod tls;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use suno_callback::EventKey;
 use suno_callback::jiff::Timestamp;
 use suno_gateway::attempt::{Attempt, Outcome};
 use suno_gateway::breaker::{BreakerSettings, Transition};
@@ -39,6 +40,7 @@ pub(crate) fn quick() -> BreakerSettings {
     BreakerSettings::new()
         .with_interval(Duration::from_millis(100))
         .with_paused_interval(Duration::from_millis(300))
+        .with_patience(Duration::from_millis(50))
 }
 
 /// The status of the answer.
@@ -92,7 +94,8 @@ impl Notes {
 }
 
 impl Observer for Notes {
-    fn on_attempt(&self, id: &MessageId, attempt: &Attempt) {
+    fn on_attempt(&self, id: &MessageId, key: &EventKey, attempt: &Attempt) {
+        assert_eq!(*id, MessageId::of(key));
         assert!(attempt.started_at > Timestamp::UNIX_EPOCH);
         let noted = (id.clone(), attempt.clone());
         self.attempts.lock().unwrap().push(noted);
