@@ -29,8 +29,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
-    completions, conformance, credits, demo, doctor, emulate, health, listen, man, signing_key, submit, trigger,
-    verify, wait,
+    completions, conformance, credits, demo, doctor, emulate, health, listen, man, signing_key,
+    submit, trigger, verify, wait,
 };
 use crate::failure::Failure;
 use crate::log::LogFormat;
