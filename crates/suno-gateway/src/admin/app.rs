@@ -5,12 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
+use suno_callback::history::History;
 use suno_callback::{Clock, EventId, IdempotencyStore, StoreError, Submitter};
 use tokio::sync::{Semaphore, watch};
 
+use super::board::Board;
 use super::feed::Feed;
 use super::health::Health;
+use super::playground::Playground;
 use super::replay_counts::ReplayCounts;
+use super::samples::Samples;
 use crate::Destination;
 use crate::metrics::Scraper;
 
@@ -56,6 +60,10 @@ pub(super) struct App {
     pub(super) scraper: Option<Arc<Scraper>>,
     pub(super) health: Option<Arc<Health>>,
     pub(super) feed: Arc<Feed>,
+    pub(super) board: Board,
+    pub(super) samples: Samples,
+    pub(super) task_history: Option<Arc<dyn History>>,
+    pub(super) playground: Option<Arc<dyn Playground>>,
     pub(super) destinations: Vec<Arc<dyn Destination>>,
     pub(super) history: Option<Arc<dyn EventHistory>>,
     pub(super) submitter: Option<Submitter>,
@@ -77,6 +85,10 @@ impl App {
     pub(super) fn new(store: Arc<dyn IdempotencyStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
+            board: Board::new(&*clock),
+            samples: Samples::default(),
+            task_history: None,
+            playground: None,
             submitter: None,
             callback_url: None,
             clock,

@@ -12,10 +12,14 @@
 //! | `GET /v1/quarantine` | the deliveries that could not be decoded |
 //! | `POST /v1/quarantine/{id}/retry` | decodes one again |
 //! | `GET /v1/stats` | the number of events in each state |
+//! | `GET /v1/stats/series` | the last hour, a sample every 15 s |
 //! | `GET /v1/destinations` | the destinations and their states |
 //! | `POST /v1/destinations/{name}/resume` | lets the next event go at once |
+//! | `GET /v1/tasks` | the latest tasks, newest first, or what has changed |
 //! | `POST /v1/tasks` | submits a task, once for each `Idempotency-Key` |
-//! | `GET /v1/tasks/{id}` | the events of a task |
+//! | `GET /v1/tasks/{id}` | everything that is known of a task |
+//! | `GET /v1/emulator`, `POST /v1/emulator/tasks` | the scenarios of an emulator, and a task for it |
+//! | `GET /v1/media/{event}/{track}/{kind}` | a file of a task, through this service |
 //! | `POST /session` | a cookie for the token, for a page |
 //! | `GET /openapi.json` | a description of all this |
 //!
@@ -46,13 +50,17 @@
 
 mod answer;
 mod app;
+mod board;
 mod body;
 mod feed;
 mod guard;
 mod health;
+mod page;
+mod playground;
 mod problem;
 mod replay_counts;
 mod routes;
+mod samples;
 mod server;
 mod token;
 mod v1;
@@ -63,6 +71,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use suno_callback::history::History;
 use suno_callback::{Clock, IdempotencyStore, Submitter, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -73,6 +82,7 @@ pub use app::{Asset, EventHistory};
 pub use feed::Feed;
 use guard::Guard;
 pub use health::{Health, HealthReport};
+pub use playground::{Playground, PlaygroundTask, Scenario};
 pub use token::{AdminToken, InvalidAdminToken};
 
 use crate::Destination;
@@ -97,6 +107,7 @@ pub struct AdminServer {
     answerer: Arc<Answerer>,
     health: Option<Arc<Health>>,
     stopping: watch::Sender<bool>,
+    app: Arc<App>,
 }
 
 /// An error: the service cannot start.
@@ -201,6 +212,24 @@ impl Admin {
         self
     }
 
+    /// Shows what happened to the events of a task, such as each delivery and each attempt.
+    pub fn with_task_history(mut self, history: Arc<dyn History>) -> Self {
+        self.app.task_history = Some(history);
+        self
+    }
+
+    /// Lets people submit tasks to an emulator.
+    pub fn with_playground(mut self, playground: impl Playground) -> Self {
+        self.app.playground = Some(Arc::new(playground));
+        self
+    }
+
+    /// Serves the page for people: open the address in a browser.
+    pub fn with_page(mut self) -> Self {
+        self.assets.extend(page::assets());
+        self
+    }
+
     /// Serves a file of a page. It needs no token, so it must not contain data.
     pub fn with_asset(mut self, asset: Asset) -> Self {
         self.assets.push(asset);
@@ -237,6 +266,7 @@ impl Admin {
         let health = app.health.clone();
         let clock = app.clock.clone();
         let pages = self.assets.iter().map(|asset| asset.path.clone()).collect();
+        let app = Arc::new(app);
         let answerer = Answerer {
             guard: Guard {
                 hosts: self.hosts,
@@ -248,7 +278,7 @@ impl Admin {
                 },
                 cookie,
             },
-            router: routes::router(Arc::new(app), self.assets),
+            router: routes::router(app.clone(), self.assets),
             pages,
             has_open_metrics: self.has_open_metrics,
             refusals: Refusals::new(clock),
@@ -259,6 +289,7 @@ impl Admin {
             answerer: Arc::new(answerer),
             health,
             stopping,
+            app,
         })
     }
 }
@@ -286,7 +317,19 @@ impl AdminServer {
             }
         };
         let answer = Arc::new(move |request| answerer.clone().answer(request));
-        server::serve(self.listener, answer, self.stopping, stop).await;
+        let serving = server::serve(self.listener, answer, self.stopping, stop);
+        let app = self.app;
+        let sampling = async {
+            match &app.scraper {
+                Some(scraper) => app.samples.keep(scraper).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = serving => {}
+            () = sampling => {}
+        }
     }
 }
 

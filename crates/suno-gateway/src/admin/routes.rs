@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::app::{App, Asset};
 use super::health::HealthReport;
 use super::problem::{Kind, Problem};
-use super::v1::{destinations, events, openapi, quarantine, replays, stats, tasks};
+use super::v1::{board, destinations, events, openapi, playground, quarantine, replays, stats, story, tasks};
 use crate::metrics::Metrics;
 
 /// A route: its path and its handlers. The description of the API has the same paths.
@@ -35,10 +35,13 @@ pub(super) fn table() -> Vec<Route> {
         ("/v1/quarantine", get(quarantine::list)),
         ("/v1/quarantine/{id}/retry", post(quarantine::retry)),
         ("/v1/stats", get(stats::stats)),
+        ("/v1/stats/series", get(stats::series)),
+        ("/v1/emulator", get(playground::show)),
+        ("/v1/emulator/tasks", post(playground::submit)),
         ("/v1/destinations", get(destinations::list)),
         ("/v1/destinations/{name}/resume", post(destinations::resume)),
-        ("/v1/tasks", post(tasks::submit)),
-        ("/v1/tasks/{id}", get(tasks::show)),
+        ("/v1/tasks", get(board::list).post(tasks::submit)),
+        ("/v1/tasks/{id}", get(story::show)),
     ]
 }
 

@@ -123,6 +123,12 @@ impl Histogram {
         self.observe(time.as_secs_f64());
     }
 
+    /// Returns the observations in each bucket and in no smaller one.
+    pub(super) fn counts(&self) -> Vec<u64> {
+        let buckets = self.buckets.iter();
+        buckets.map(|bucket| bucket.load(Ordering::Relaxed)).collect()
+    }
+
     /// Writes the samples: cumulative buckets, the sum, and the count, which is that of the last
     /// bucket whatever is observed meanwhile.
     pub(super) fn write(&self, out: &mut String, name: &str, labels: &[(&str, &str)]) {

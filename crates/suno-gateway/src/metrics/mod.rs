@@ -24,6 +24,7 @@ mod family;
 mod observe;
 mod scrape;
 mod text;
+mod totals;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -31,6 +32,7 @@ use jiff::Timestamp;
 use suno_callback::{Acceptance, HandledOutcome};
 
 use family::{Histogram, Label, Labelled};
+pub(crate) use totals::Totals;
 pub use scrape::{Gauges, Scraper};
 
 use crate::breaker::Transition;

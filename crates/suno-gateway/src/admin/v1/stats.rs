@@ -12,6 +12,14 @@ use super::super::app::App;
 use super::super::problem::Problem;
 use super::json;
 
+/// `GET /v1/stats/series`.
+pub(in super::super) async fn series(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    if app.scraper.is_none() {
+        return Err(Problem::not_found("collection of metrics"));
+    }
+    Ok(json::answer(StatusCode::OK, &app.samples.json()))
+}
+
 /// `GET /v1/stats`.
 pub(in super::super) async fn stats(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     // With metrics, the numbers are a few seconds old and cost nothing.

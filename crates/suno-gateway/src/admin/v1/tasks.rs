@@ -224,23 +224,3 @@ fn failed(err: &SubmitError) -> Problem {
         .with("code", client.code().map(|code| code.0.to_string()))
         .with("is_retryable", client.is_retryable())
 }
-
-/// `GET /v1/tasks/{id}`.
-pub(in super::super) async fn show(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let id = TaskId::new(id).map_err(|_| Problem::not_found("such task"))?;
-    let events = app.store.find(&id).await?;
-    if events.is_empty() {
-        return Err(Problem::not_found("event of this task in the store yet"));
-    }
-    let shown = |record| {
-        let mut value = json::event(record);
-        value["content"] = json::content(record);
-        value
-    };
-    let events: Vec<Value> = events.iter().map(shown).collect();
-    let value = json!({"task_id": id.as_str(), "events": events});
-    Ok(json::answer(StatusCode::OK, &value))
-}

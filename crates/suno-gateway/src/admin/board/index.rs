@@ -1,0 +1,128 @@
+//! The rows in memory: by task, by age, and by when they last changed. It does no I/O.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::row::{Filter, Row};
+
+/// The rows of the latest tasks.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    rows: HashMap<Box<str>, Entry>,
+    by_age: BTreeMap<i64, Box<str>>,
+    by_version: BTreeMap<u64, Box<str>>,
+    version: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    row: Row,
+    version: u64,
+    /// Whether the bodies were looked at, which say the title.
+    has_bodies: bool,
+}
+
+/// Rows that were selected, newest first.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) tasks: Vec<Box<str>>,
+    /// The number of rows that match.
+    pub(super) total: usize,
+    pub(super) has_more: bool,
+}
+
+impl Index {
+    /// The maximum number of rows. The oldest ones go first.
+    pub(super) const TASKS_MAX: usize = 10_000;
+
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(super) fn row(&self, task: &str) -> Option<&Row> {
+        self.rows.get(task).map(|entry| &entry.row)
+    }
+
+    pub(super) fn has_bodies(&self, task: &str) -> bool {
+        self.rows.get(task).is_some_and(|entry| entry.has_bodies)
+    }
+
+    /// Keeps a row. It has a new version only if it has changed.
+    pub(super) fn put(&mut self, task: &str, row: Row, has_bodies: bool) {
+        match self.rows.get_mut(task) {
+            Some(entry) if entry.row == row => {
+                entry.has_bodies |= has_bodies;
+                return;
+            }
+            Some(_) => self.remove(task),
+            None => {}
+        }
+        self.version += 1;
+        self.by_age.insert(row.first_id, task.into());
+        self.by_version.insert(self.version, task.into());
+        let entry = Entry {
+            row,
+            version: self.version,
+            has_bodies,
+        };
+        self.rows.insert(task.into(), entry);
+        while self.rows.len() > Self::TASKS_MAX {
+            let Some((_, oldest)) = self.by_age.first_key_value() else {
+                return;
+            };
+            let oldest = oldest.clone();
+            self.remove(&oldest);
+        }
+    }
+
+    pub(super) fn remove(&mut self, task: &str) {
+        if let Some(entry) = self.rows.remove(task) {
+            self.by_age.remove(&entry.row.first_id);
+            self.by_version.remove(&entry.version);
+        }
+    }
+
+    /// The tasks that change by themselves, newest first.
+    pub(super) fn open(&self, tasks_max: usize) -> Vec<Box<str>> {
+        let all = self.by_age.values().rev();
+        let is_open = |task: &&Box<str>| self.row(task).is_some_and(|row| !row.is_settled());
+        all.filter(is_open).take(tasks_max).cloned().collect()
+    }
+
+    /// Selects rows that are older than `before`.
+    pub(super) fn select(&self, filter: &Filter, before: Option<i64>, rows_max: usize) -> Selected {
+        let mut selected = Selected {
+            tasks: Vec::new(),
+            total: 0,
+            has_more: false,
+        };
+        for (first_id, task) in self.by_age.iter().rev() {
+            if !self.row(task).is_some_and(|row| row.matches(filter)) {
+                continue;
+            }
+            selected.total += 1;
+            if before.is_none_or(|before| *first_id < before) {
+                match selected.tasks.len() < rows_max {
+                    true => selected.tasks.push(task.clone()),
+                    false => selected.has_more = true,
+                }
+            }
+        }
+        selected
+    }
+
+    /// The tasks that changed after a version, the first change first, with the version of the last.
+    pub(super) fn changed(&self, after: u64, rows_max: usize) -> (Vec<Box<str>>, u64) {
+        let changed = self.by_version.range(after.saturating_add(1)..);
+        let changed: Vec<_> = changed.take(rows_max).collect();
+        let last = match changed.last() {
+            Some((version, _)) if changed.len() == rows_max => **version,
+            _ => self.version,
+        };
+        (changed.into_iter().map(|(_, task)| task.clone()).collect(), last)
+    }
+
+    pub(super) fn needing_person(&self) -> usize {
+        let rows = self.rows.values();
+        rows.filter(|entry| entry.row.needs_person()).count()
+    }
+}

@@ -1,0 +1,111 @@
+//! A task with everything that is known of it, for people: bodies, content and history.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+use suno_callback::history::HistoryEntry;
+use suno_callback::{EventRecord, Reference};
+use suno_types::{Extra, TaskId};
+
+use super::super::app::App;
+use super::super::problem::Problem;
+use super::json;
+use crate::content::without_callback_urls;
+
+/// `GET /v1/tasks/{id}`.
+pub(in super::super) async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = TaskId::new(id).map_err(|_| Problem::not_found("such task"))?;
+    let events = app.store.find(&id).await?;
+    let Some(latest) = events.last() else {
+        return Err(Problem::not_found("event of this task in the store yet"));
+    };
+    let history = match &app.task_history {
+        Some(history) => history.of_task(&id).await?.iter().map(entry).collect(),
+        None => Value::Null,
+    };
+    let destinations = app.destinations.iter().map(|one| one.name().as_str());
+    let reference = events.iter().find_map(|event| event.reference.as_ref());
+    let value = json!({
+        "task_id": id.as_str(),
+        "product": latest.product.as_str(),
+        "reference": reference.map(Reference::as_str),
+        "events": events.iter().map(event).collect::<Vec<_>>(),
+        "history": history,
+        "destinations": destinations.collect::<Vec<_>>(),
+    });
+    Ok(json::answer(StatusCode::OK, &value))
+}
+
+fn event(record: &EventRecord) -> Value {
+    let mut value = json::event(record);
+    value["content"] = json::content(record);
+    value["body"] = json!(record.raw.as_ref().and_then(|raw| body(raw)));
+    value
+}
+
+fn entry(entry: &HistoryEntry) -> Value {
+    json!({
+        "at": entry.at.to_string(),
+        "kind": entry.kind.as_str(),
+        "stage": entry.stage.as_ref().map(suno_types::Stage::as_str),
+        "revision": entry.revision,
+        "detail": serde_json::from_str::<Value>(entry.detail()).unwrap_or(Value::Null),
+    })
+}
+
+/// Returns a body as it was sent or, if it may repeat a callback URL, whose token is a secret, without
+/// that. `None` if it is no text, or cannot be read.
+fn body(raw: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(raw).ok()?;
+    // A name can be written with escapes.
+    if !names_callback_url(text) && !text.contains("\\u00") {
+        return Some(text.to_owned());
+    }
+    let value = serde_json::from_str(text).ok()?;
+    Some(without_naming_texts(without_callback_urls(value)).to_string())
+}
+
+fn names_callback_url(text: &str) -> bool {
+    Extra::CALLBACK_URLS.iter().any(|name| text.contains(name))
+}
+
+/// Replaces texts that are JSON with a callback URL, such as a request that is repeated, by null.
+fn without_naming_texts(value: Value) -> Value {
+    match value {
+        Value::String(text) if names_callback_url(&text) => Value::Null,
+        Value::Array(items) => items.into_iter().map(without_naming_texts).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (name, without_naming_texts(value)))
+            .collect(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_shown_as_it_was_sent_but_for_callback_urls() {
+        let plain = r#"{"code":200, "data":{"seed":9007199254740993}}"#;
+        assert_eq!(body(plain.as_bytes()).as_deref(), Some(plain));
+        for secret in [
+            r#"{"data":{"callBackUrl":"https://a.example/TOKEN","kept":1}}"#,
+            r#"{"data":{"\u0063allBackUrl":"https://a.example/TOKEN","kept":1}}"#,
+            r#"{"data":{"param":"{\"callBackUrl\":\"TOKEN\"}","kept":1}}"#,
+            r#"{"data":{"param":"{\"\u0063allBackUrl\":\"TOKEN\"}","kept":1}}"#,
+        ] {
+            let shown = body(secret.as_bytes()).unwrap();
+            assert!(!shown.contains("TOKEN") && shown.contains("kept"), "{shown}");
+        }
+        assert_eq!(body(br#"{"callBackUrl":"TOKEN""#), None);
+        assert_eq!(body(b"\xff"), None);
+    }
+}

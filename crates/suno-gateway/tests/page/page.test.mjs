@@ -1,0 +1,484 @@
+// The page in a real browser, on an API that is made up in memory. It is slow to start and so all tests
+// share one browser; each has a page, a server and a store of its own, or changes nothing.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { axe, launch, page, program } from './browser.mjs';
+import { HOSTILE, Mock, PAGE, SCENARIOS, Store, demo, wav } from './mock.mjs';
+
+const BYTES_MAX = 100_000;
+const ROWS_MAX = 100;
+const PAINT_MS_MAX = 100;
+const SHOTS = process.env.SUNO_TEST_SHOTS ?? join(tmpdir(), 'suno-page-shots');
+
+if (!program) console.error('SKIPPED: no Chromium was found');
+
+const rows = (opened) => opened.locator('.scroll tr[data-id]');
+const titles = (opened) => opened.locator('.scroll tr[data-id] .title').allTextContents();
+const opens = async (opened, url) => {
+  await opened.goto(url);
+  await opened.locator('.scroll tr[data-id], .pane h1, .sign-in').first().waitFor();
+};
+const isLive = (opened) => opened.locator('#live[data-state=live]').waitFor();
+
+describe('the page', { skip: !program, concurrency: false }, () => {
+  let browser;
+  let shared;
+  let base;
+
+  before(async () => {
+    browser = await launch();
+    console.log(`Chromium ${browser.version()}; screenshots in ${SHOTS}`);
+    const store = demo();
+    store.scenarios = SCENARIOS;
+    store.destinations[0].state = 'paused';
+    store.quarantine = [{ id: '1' }, { id: '2' }];
+    shared = new Mock(store);
+    base = await shared.start();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await shared?.stop();
+  });
+
+  /** A server with few tasks for a test that changes them. */
+  async function own(t, { store = new Store(), ...settings } = {}) {
+    const mock = new Mock(store, settings);
+    const url = await mock.start();
+    t.after(() => mock.stop());
+    return { mock, store, url };
+  }
+
+  /** A page that must have done nothing wrong at the end of the test. */
+  async function visit(t, settings) {
+    const opened = await page(browser, settings);
+    t.after(async () => {
+      const { wrong } = opened;
+      await opened.context().close();
+      assert.deepEqual(wrong, []);
+    });
+    return opened;
+  }
+
+  test('all files together are small', () => {
+    const sizes = readdirSync(PAGE).filter((name) => /\.(html|css|js)$/.test(name)).map((name) => statSync(join(PAGE, name)).size);
+    const size = sizes.reduce((sum, one) => sum + one, 0);
+    assert.ok(size < BYTES_MAX, `${size} bytes`);
+  });
+
+  test('no file writes HTML', async () => {
+    const { readFileSync } = await import('node:fs');
+    for (const name of readdirSync(PAGE).filter((file) => file.endsWith('.js')))
+      assert.doesNotMatch(readFileSync(join(PAGE, name), 'utf8'), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|setAttribute\('style'/, name);
+  });
+
+  test('a task appears and goes through its stages without a reload', async (t) => {
+    const { store, url } = await own(t);
+    const opened = await visit(t);
+    await opened.goto(url);
+    await opened.getByText('No callback has arrived yet').waitFor();
+    await isLive(opened);
+    await opened.evaluate(() => (window.isSame = true));
+    const id = store.submit({ title: 'Copper Tide' });
+    const row = opened.locator(`tr[data-id="${id}"]`);
+    await row.getByText('Expected').waitFor();
+    for (const [stage, said] of [['text', 'Text: Handled, First track: not yet'], ['first', 'First track: Handled, Complete: not yet'], ['complete', 'Complete: Handled']]) {
+      store.deliver(id, stage);
+      await row.locator(`[role=img][aria-label*="${said}"]`).waitFor();
+    }
+    assert.equal(await opened.evaluate(() => window.isSame), true);
+    // The live region says it once for all that arrive together.
+    await opened.locator('#said', { hasText: '1 new' }).waitFor();
+  });
+
+  test('an open task goes on by itself, and what plays goes on playing', async (t) => {
+    const { store, url } = await own(t);
+    const id = store.submit({ title: 'Copper Tide' });
+    store.deliver(id, 'text');
+    store.deliver(id, 'complete');
+    const opened = await visit(t);
+    await opens(opened, `${url}#/tasks/${id}`);
+    await opened.getByRole('button', { name: /^Play/ }).first().click();
+    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 0.1);
+    store.conflict(store.tasks.get(id).events[1], store.body(store.tasks.get(id), 'complete', { region: 'eu' }));
+    await opened.getByText('Callback: says something else').waitFor();
+    const at = await opened.evaluate(() => document.querySelector('audio').currentTime);
+    await opened.waitForFunction((before) => document.querySelector('audio').currentTime > before, at);
+  });
+
+  test('a track plays, can be sought, and has a waveform with peaks', async (t) => {
+    const opened = await visit(t);
+    await opens(opened, `${base}#/tasks/${shared.store.named.disputed}`);
+    await opened.locator('.player[data-wave=peaks]').nth(1).waitFor();
+    const heights = await opened.locator('canvas').first().evaluate((canvas) => {
+      const { data, width, height } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const of = (x) => Array.from({ length: height }, (_, y) => data[(y * width + x) * 4 + 3]).filter((alpha) => alpha > 0).length;
+      return Array.from({ length: Math.floor(width / 3) }, (_, bar) => of(bar * 3 + 1));
+    });
+    assert.ok(Math.max(...heights) > 30 && Math.min(...heights) < 12, `${Math.min(...heights)} to ${Math.max(...heights)}`);
+    await opened.getByRole('button', { name: /^Play/ }).first().click();
+    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 0.2);
+    const slider = opened.getByRole('slider').first();
+    const box = await slider.boundingBox();
+    await slider.click({ position: { x: box.width * 0.75, y: box.height / 2 } });
+    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 14);
+    await slider.press('ArrowLeft');
+    await opened.waitForFunction(() => document.querySelector('audio').currentTime < 14);
+    // The second one stops the first.
+    await opened.getByRole('button', { name: /^Play/ }).first().click();
+    await opened.waitForFunction(() => document.querySelectorAll('audio')[0].paused && !document.querySelectorAll('audio')[1].paused);
+  });
+
+  test('a track of thirteen minutes has a plain bar and is not read as a whole', async (t) => {
+    const { mock, store, url } = await own(t);
+    const id = store.submit({ title: 'A suite', duration: 780 });
+    store.deliver(id, 'complete');
+    const opened = await visit(t);
+    await opens(opened, `${url}#/tasks/${id}`);
+    await opened.locator('.player[data-wave=plain]').first().waitFor();
+    assert.deepEqual(mock.requests.filter((request) => request.includes('/audio')), []);
+    await opened.getByRole('button', { name: /^Play/ }).first().click();
+    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 0.1);
+  });
+
+  test('a file of thirty megabytes has a plain bar and plays', async (t) => {
+    const { store, url } = await own(t);
+    store.audio = wav(60, 260_000);
+    const id = store.submit({ title: 'A large file', duration: 60 });
+    store.deliver(id, 'complete');
+    const opened = await visit(t);
+    await opens(opened, `${url}#/tasks/${id}`);
+    await opened.locator('.player[data-wave=plain]').first().waitFor();
+    await opened.getByRole('button', { name: /^Play/ }).first().click();
+    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 0.1);
+  });
+
+  for (const [width, height] of [[1440, 900], [360, 740]]) {
+    test(`what strangers wrote stays text and stays inside at ${width} px`, async (t) => {
+      const opened = await visit(t, { width, height });
+      const { hostile, rtl } = shared.store.named;
+      await opens(opened, `${base}#/tasks/${hostile}`);
+      assert.equal(await opened.locator('.head h1').textContent(), HOSTILE);
+      assert.equal(await opened.evaluate(() => window.hacked), undefined);
+      await opens(opened, `${base}#/tasks/${rtl}`);
+      await opened.getByText('Show all 102').click();
+      const title = await opened.locator('.head h1').textContent();
+      assert.doesNotMatch(title, /[\u0000-\u001f\u202a-\u202e]/);
+      for (const place of ['.pane', 'main', 'html'])
+        assert.ok(await opened.locator(place).evaluate((node) => node.scrollWidth <= node.clientWidth), `${place} is wider than its room`);
+    });
+  }
+
+  test('ten thousand tasks scroll with few rows in the document', async (t) => {
+    const opened = await visit(t);
+    await opens(opened, base);
+    const table = opened.locator('.scroll');
+    await opened.waitForFunction(() => document.querySelector('.scroll').scrollHeight > 560_000);
+    assert.equal(await opened.locator('table').first().getAttribute('aria-rowcount'), '10001');
+    const most = await opened.evaluate(async () => {
+      const box = document.querySelector('.scroll');
+      let [rows, slow] = [0, 0];
+      for (let step = 0; step < 120; step += 1) {
+        box.scrollTop = (box.scrollHeight / 120) * step;
+        const begin = performance.now();
+        await new Promise(requestAnimationFrame);
+        slow = Math.max(slow, performance.now() - begin);
+        rows = Math.max(rows, document.querySelectorAll('.scroll tr').length);
+      }
+      return { rows, slow };
+    });
+    assert.ok(most.rows <= ROWS_MAX, `${most.rows} rows`);
+    console.log(`scrolling: at most ${most.rows} rows, the slowest frame took ${Math.round(most.slow)} ms`);
+    // The list is whole at its end.
+    await opened.waitForFunction(() => {
+      const box = document.querySelector('.scroll');
+      box.scrollTop = box.scrollHeight;
+      return document.querySelector('.scroll tr[data-id]:nth-last-child(2)')?.getAttribute('aria-rowindex') === '10001';
+    });
+    await table.press('Home');
+    assert.equal(await rows(opened).first().getAttribute('aria-rowindex'), '2');
+  });
+
+  test('the row under the eye stays where it is while new ones arrive', async (t) => {
+    const { store, url } = await own(t, { store: demo(600) });
+    const opened = await visit(t);
+    await opens(opened, url);
+    await isLive(opened);
+    await opened.locator('.scroll').evaluate((box) => (box.scrollTop = 5000));
+    await opened.locator('tr[aria-rowindex="92"]').waitFor();
+    const place = () => opened.evaluate(() => {
+      const top = document.querySelector('.scroll').getBoundingClientRect().top + 200;
+      const row = [...document.querySelectorAll('.scroll tr[data-id]')].find((tr) => tr.getBoundingClientRect().bottom > top);
+      return `${row.dataset.id} ${Math.round(row.getBoundingClientRect().top)}`;
+    });
+    const begin = await place();
+    for (let round = 0; round < 10; round += 1) {
+      for (let index = 0; index < 10; index += 1) store.deliver(store.submit({ title: `New ${round} ${index}` }), 'text');
+      await opened.waitForTimeout(20);
+    }
+    await opened.getByRole('button', { name: '↑ 100 new tasks' }).waitFor();
+    assert.equal(await place(), begin);
+    assert.ok((await rows(opened).count()) <= ROWS_MAX);
+    await opened.getByRole('button', { name: '↑ 100 new tasks' }).click();
+    await opened.locator('.title', { hasText: 'New 9 9' }).waitFor();
+  });
+
+  test('the keyboard stays on its task while rows move', async (t) => {
+    const { store, url } = await own(t, { store: demo(300) });
+    const opened = await visit(t);
+    await opens(opened, url);
+    await isLive(opened);
+    await opened.keyboard.press('j');
+    await opened.keyboard.press('j');
+    await opened.keyboard.press('j');
+    const focused = () => opened.evaluate(() => document.activeElement.closest('tr')?.dataset.id ?? document.activeElement.className);
+    const id = await focused();
+    assert.ok(store.tasks.has(id));
+    store.deliver(store.submit({ title: 'Newest of all' }), 'text');
+    await opened.locator('.title', { hasText: 'Newest of all' }).waitFor();
+    store.deliver(id, 'text');
+    await opened.waitForFunction(() => document.querySelector('.scroll tr[data-id]').dataset.id !== undefined);
+    assert.equal(await focused(), id);
+    await opened.locator('.scroll').evaluate((box) => (box.scrollTop = 9000));
+    await opened.waitForFunction(() => document.activeElement.classList.contains('scroll'));
+    await opened.keyboard.press('k');
+    assert.notEqual(await focused(), 'scroll');
+  });
+
+  test('every action has a key', async (t) => {
+    const opened = await visit(t);
+    await opens(opened, base);
+    await opened.keyboard.press('/');
+    await opened.keyboard.type('lullaby');
+    await opened.waitForURL(/q=lullaby/);
+    await opened.getByText(/^\d+ found$/).first().waitFor();
+    assert.ok((await titles(opened)).every((title) => title.includes('Lullaby')));
+    await opened.keyboard.press('Enter');
+    await opened.keyboard.press('Enter');
+    await opened.waitForURL(/#\/tasks\/5c79\w+\?q=lullaby/);
+    await opened.locator('.head h1').waitFor();
+    await opened.keyboard.press('Escape');
+    await opened.waitForURL(/#\/tasks\?q=lullaby/);
+    await opened.keyboard.press('Escape');
+    await opened.waitForURL(/#\/tasks$/);
+    await opened.keyboard.press('n');
+    await opened.waitForURL(/needs=1/);
+    await opened.waitForFunction(() => [...document.querySelectorAll('.scroll .pill')].every((pill) => pill.textContent.includes('Dead letter')));
+    await opened.keyboard.press('?');
+    await opened.getByRole('dialog').waitFor();
+    await opened.keyboard.press('Escape');
+    await opened.getByRole('dialog').waitFor({ state: 'detached' });
+    await opened.keyboard.press('g');
+    await opened.keyboard.press('h');
+    await opened.getByRole('heading', { name: 'Health' }).waitFor();
+    await opened.keyboard.press('g');
+    await opened.keyboard.press('t');
+    await opened.waitForURL(/#\/tasks/);
+  });
+
+  test('the URL says what is shown, and Back goes back', async (t) => {
+    const opened = await visit(t);
+    await opens(opened, `${base}#/tasks?state=dead&product=song`);
+    assert.equal(await opened.getByLabel('State').inputValue(), 'dead');
+    assert.equal(await opened.getByLabel('Product').inputValue(), 'song');
+    await rows(opened).first().click();
+    await opened.locator('.head h1').waitFor();
+    assert.match(opened.url(), /#\/tasks\/5c79\w+\?state=dead&product=song/);
+    await opened.goBack();
+    await opened.locator('.head h1').waitFor({ state: 'detached' });
+    assert.match(opened.url(), /#\/tasks\?state=dead&product=song/);
+  });
+
+  test('after a restart of the service the list has no gap and no double row', async (t) => {
+    const { mock, store, url } = await own(t, { store: demo(50) });
+    const opened = await visit(t);
+    await opens(opened, url);
+    await isLive(opened);
+    await mock.stop();
+    await opened.locator('#live[data-state=lost]').waitFor();
+    const made = Array.from({ length: 5 }, (_, index) => store.submit({ title: `Made meanwhile ${index}` }));
+    store.deliver(made[0], 'text');
+    store.epoch += 1;
+    await mock.start();
+    await isLive(opened);
+    await opened.locator('.title', { hasText: 'Made meanwhile 4' }).waitFor();
+    store.submit({ title: 'Made afterwards' });
+    await opened.locator('.title', { hasText: 'Made afterwards' }).waitFor();
+    const shown = await opened.locator('.scroll tr[data-id]').evaluateAll((all) => all.map((tr) => tr.dataset.id));
+    assert.equal(new Set(shown).size, shown.length);
+    assert.deepEqual(shown, [...store.tasks.keys()].reverse().slice(0, shown.length));
+    assert.equal(await opened.locator('.count').textContent(), '56 tasks');
+    await opened.locator('#notice').waitFor({ state: 'hidden' });
+  });
+
+  test('a hidden page has no stream, and eight tabs load', async (t) => {
+    const { mock, url } = await own(t, { store: demo(50) });
+    const opened = await visit(t);
+    const tabs = [opened];
+    while (tabs.length < 8) tabs.push(await opened.context().newPage());
+    for (const tab of tabs) {
+      // Headless tabs are all visible; a tab in the background is hidden.
+      await tab.addInitScript(() => {
+        window.hide = (isHidden) => {
+          Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true });
+          document.dispatchEvent(new Event('visibilitychange'));
+        };
+      });
+      await opens(tab, url);
+      await isLive(tab);
+      if (tab !== tabs.at(-1)) {
+        await tab.evaluate(() => window.hide(true));
+        await tab.locator('#live[data-state=hidden]').waitFor();
+      }
+    }
+    assert.equal(mock.streams.size, 1);
+    await tabs[0].evaluate(() => window.hide(false));
+    await isLive(tabs[0]);
+    assert.equal(mock.streams.size, 2);
+  });
+
+  test('what differs between two deliveries is listed by its place', async (t) => {
+    const opened = await visit(t);
+    await opens(opened, `${base}#/tasks/${shared.store.named.disputed}`);
+    await opened.locator('details.delivery').first().locator('summary').click();
+    await opened.getByText('It differs in 5 places.').waitFor();
+    const places = await opened.locator('.diff tbody th').allTextContents();
+    const [one, two] = [1, 2].map((number) => `data.data[${shared.store.named.disputed}-${number}]`);
+    assert.deepEqual(places, [`${one}.title`, `${one}.duration`, `${two}.audio_url`, `${two}.tags`, 'data.region']);
+    assert.equal(await opened.locator('.diff ins').first().textContent(), ' (radio edit)');
+    assert.match(await opened.locator('.json').first().textContent(), /^\{\n {2}"code": 200,\n/);
+    await opened.getByText('x-webhook-timestamp').first().waitFor();
+  });
+
+  test('a dead letter is tried again by its button', async (t) => {
+    const { store, url } = await own(t, { store: demo(30) });
+    const opened = await visit(t);
+    await opens(opened, `${url}#/tasks/${store.named.dead}`);
+    await opened.getByText('orders answered 422').first().waitFor();
+    await opened.getByRole('button', { name: 'Try again' }).click();
+    await opened.getByText('made ready again by a person').waitFor();
+    await opened.getByRole('button', { name: 'Try again' }).waitFor({ state: 'detached' });
+    await opened.locator(`tr[data-id="${store.named.dead}"]`).getByText('Ready').waitFor();
+  });
+
+  test('health says what needs a person, and does it', async (t) => {
+    const { store, url } = await own(t, { store: demo(30) });
+    store.destinations[0].state = 'paused';
+    store.quarantine = [{ id: '1' }, { id: '2' }];
+    const opened = await visit(t);
+    await opens(opened, `${url}#/health`);
+    for (const [said, button] of [['orders is paused', 'Try it now'], ['1 dead letter.', 'Try all again'], ['2 deliveries in quarantine', 'Read them again']]) {
+      await opened.getByText(said).first().waitFor();
+      await opened.getByRole('button', { name: button }).click();
+      await opened.getByText(said).first().waitFor({ state: 'detached' });
+    }
+    await opened.getByText('Nothing needs a person.').waitFor();
+    assert.equal(await opened.locator('figure svg[role=img]').count(), 6);
+  });
+
+  test('without samples of the service, health keeps its own', async (t) => {
+    const { mock, url } = await own(t, { store: demo(30) });
+    mock.hasSeries = false;
+    const opened = await visit(t);
+    await opens(opened, `${url}#/health`);
+    await opened.getByText('Since this page was opened').waitFor();
+  });
+
+  test('the form of the emulator submits a task, and is there only with one', async (t) => {
+    const { store, url } = await own(t);
+    const opened = await visit(t);
+    await opened.goto(url);
+    await isLive(opened);
+    await opened.getByRole('link', { name: 'Try it' }).waitFor({ state: 'hidden' });
+    store.scenarios = SCENARIOS;
+    await opened.reload();
+    await opened.getByRole('link', { name: 'Try it' }).click();
+    await opened.getByLabel('Title').fill('Made by hand');
+    await opened.getByLabel('Doubled').check();
+    await opened.getByRole('button', { name: 'Submit the task' }).click();
+    await opened.getByRole('link', { name: 'Made by hand' }).click();
+    await opened.locator('.step.is-done', { hasText: 'Complete' }).waitFor();
+  });
+
+  test('the token in the address becomes a cookie and is gone', async (t) => {
+    const { mock, url } = await own(t, { store: demo(30), token: 'a-token-that-is-long' });
+    const opened = await visit(t);
+    await opens(opened, `${url}#a-token-that-is-long`);
+    await rows(opened).first().waitFor();
+    assert.equal(opened.url(), `${url}#/tasks`);
+    assert.ok(mock.requests.every((request) => !request.includes('a-token')));
+    const [cookie] = await opened.context().cookies();
+    assert.deepEqual([cookie.name, cookie.httpOnly, cookie.sameSite], [`suno_session_${mock.port}`, true, 'Strict']);
+    await isLive(opened);
+  });
+
+  test('without a token the page asks for it', async (t) => {
+    const { url } = await own(t, { store: demo(30), token: 'a-token-that-is-long' });
+    const opened = await visit(t);
+    await opens(opened, url);
+    assert.deepEqual(await axe(opened), []);
+    await opened.getByLabel('Token').fill('wrong');
+    await opened.keyboard.press('Enter');
+    await opened.getByText('refused this token').waitFor();
+    await opened.getByLabel('Token').fill('a-token-that-is-long');
+    await opened.keyboard.press('Enter');
+    await rows(opened).first().waitFor();
+  });
+
+  test('no animation runs where motion is to be reduced', async (t) => {
+    const opened = await visit(t, { still: true });
+    await opens(opened, base);
+    await isLive(opened);
+    assert.equal(await opened.evaluate(() => document.getAnimations().length), 0);
+    const moved = await visit(t);
+    await opens(moved, base);
+    await isLive(moved);
+    assert.notEqual(await moved.evaluate(() => document.getAnimations().length), 0);
+  });
+
+  test('the page is painted soon', async (t) => {
+    const { url } = await own(t, { store: demo(100) });
+    const opened = await visit(t);
+    const paints = [];
+    // The first round starts a process of the browser.
+    for (let round = 0; round < 10; round += 1) {
+      await opened.goto('about:blank');
+      await opens(opened, url);
+      paints.push(await opened.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime));
+    }
+    console.log(`first contentful paint: ${paints.map(Math.round).join(', ')} ms`);
+    assert.ok(Math.min(...paints) < PAINT_MS_MAX, `${paints}`);
+  });
+
+  for (const [width, height] of [[1440, 900], [360, 740]]) {
+    for (const theme of ['light', 'dark']) {
+      test(`axe finds nothing on any view at ${width} px in ${theme}`, async (t) => {
+        mkdirSync(SHOTS, { recursive: true });
+        const opened = await visit(t, { width, height, theme, still: true });
+        const { disputed, dead, rtl } = shared.store.named;
+        const views = { tasks: '#/tasks', needs: '#/tasks?needs=1', none: '#/tasks?q=nothing+has+this', task: `#/tasks/${disputed}`, dead: `#/tasks/${dead}`, strange: `#/tasks/${rtl}`, missing: '#/tasks/none', health: '#/health', emulator: '#/emulator' };
+        for (const [name, hash] of Object.entries(views)) {
+          await opened.goto('about:blank');
+          await opened.goto(base + hash);
+          if (name === 'none') await opened.getByText('No task matches').waitFor();
+          else await opened.locator(name === 'tasks' || name === 'needs' ? '.scroll tr[data-id]' : '.pane h1').first().waitFor();
+          if (name === 'task') {
+            await opened.locator('.player[data-wave]').nth(1).waitFor();
+            await opened.screenshot({ path: join(SHOTS, `task-top-${width}-${theme}.png`) });
+            await opened.locator('details.delivery').first().locator('summary').click();
+          }
+          await opened.screenshot({ path: join(SHOTS, `${name}-${width}-${theme}.png`) });
+          assert.deepEqual(await axe(opened), [], name);
+        }
+        await opened.keyboard.press('?');
+        assert.deepEqual(await axe(opened), [], 'keys');
+        await opened.screenshot({ path: join(SHOTS, `keys-${width}-${theme}.png`) });
+      });
+    }
+  }
+});
