@@ -62,6 +62,7 @@ pub mod forward;
 mod gate;
 #[cfg(feature = "admin")]
 pub mod metrics;
+mod notes;
 mod observe;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod operate;
@@ -71,6 +72,7 @@ pub mod signing;
 
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use course::{Delivered, Next};
+pub use notes::AttemptNotes;
 pub use observe::Observer;
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use operate::Destination;

@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 use super::app::{App, Asset};
 use super::health::HealthReport;
 use super::problem::{Kind, Problem};
-use super::v1::{board, destinations, events, openapi, playground, quarantine, replays, stats, story, tasks};
+use super::v1::{
+    board, destinations, events, openapi, playground, quarantine, replays, stats, story, tasks,
+};
 use crate::metrics::Metrics;
 
 /// A route: its path and its handlers. The description of the API has the same paths.

@@ -77,7 +77,11 @@ mod tests {
         let scraper = Scraper::new(Arc::new(MemoryStore::new()), metrics);
         let samples = Samples::default();
         let two_hours = Duration::from_secs(7_200);
-        assert!(tokio::time::timeout(two_hours, samples.keep(&scraper)).await.is_err());
+        assert!(
+            tokio::time::timeout(two_hours, samples.keep(&scraper))
+                .await
+                .is_err()
+        );
         let shown = samples.json();
         assert_eq!(shown["samples"].as_array().unwrap().len(), SAMPLES_MAX);
         assert_eq!(shown["samples"][0]["accepted"], 0);

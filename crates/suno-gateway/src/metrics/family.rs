@@ -126,7 +126,9 @@ impl Histogram {
     /// Returns the observations in each bucket and in no smaller one.
     pub(super) fn counts(&self) -> Vec<u64> {
         let buckets = self.buckets.iter();
-        buckets.map(|bucket| bucket.load(Ordering::Relaxed)).collect()
+        buckets
+            .map(|bucket| bucket.load(Ordering::Relaxed))
+            .collect()
     }
 
     /// Writes the samples: cumulative buckets, the sum, and the count, which is that of the last

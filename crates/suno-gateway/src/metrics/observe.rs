@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use suno_callback::{
-    Acceptance, CommitReport, DeadLetter, Delivery, EventId, HandledReport, ResponseReport, Source,
+    Acceptance, CommitReport, DeadLetter, Delivery, EventId, EventKey, HandledReport,
+    ResponseReport, Source,
 };
 
 use super::family::float;
@@ -60,7 +61,7 @@ impl suno_callback::Observer for Metrics {
 }
 
 impl crate::Observer for Metrics {
-    fn on_attempt(&self, _: &MessageId, attempt: &Attempt) {
+    fn on_attempt(&self, _: &MessageId, _: &EventKey, attempt: &Attempt) {
         let name = || attempt.destination.clone().into();
         let class = status_class(&attempt.outcome).into();
         self.forwards.with([name(), class], |count| *count += 1);
@@ -86,6 +87,8 @@ fn status_class(outcome: &Outcome) -> &'static str {
         },
         Outcome::Exited(exit) if exit.code == Some(0) => "exit_zero",
         Outcome::Exited(_) => "exit_other",
+        Outcome::Saved(saved) if saved.missing == 0 => "saved",
+        Outcome::Saved(_) => "not_saved",
         Outcome::NotAnswered { .. } | Outcome::Other => "unanswered",
     }
 }

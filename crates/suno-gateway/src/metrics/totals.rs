@@ -43,7 +43,9 @@ impl Totals {
         Self {
             accepted: self.accepted.saturating_sub(earlier.accepted),
             handled: self.handled.saturating_sub(earlier.handled),
-            accept: accept.map(|(now, then)| now.saturating_sub(*then)).collect(),
+            accept: accept
+                .map(|(now, then)| now.saturating_sub(*then))
+                .collect(),
         }
     }
 
@@ -85,6 +87,9 @@ mod tests {
         let first = 1_000.0 * ACCEPT_BOUNDS[0];
         assert_eq!(accept(&[10, 0]).accept_within(0.5), Some(first / 2.0));
         let second = accept(&[5, 5]).accept_within(0.99).unwrap();
-        assert!(second > first && second < 1_000.0 * ACCEPT_BOUNDS[1], "{second}");
+        assert!(
+            second > first && second < 1_000.0 * ACCEPT_BOUNDS[1],
+            "{second}"
+        );
     }
 }

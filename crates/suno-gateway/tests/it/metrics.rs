@@ -209,7 +209,7 @@ async fn traffic_is_counted_and_the_number_of_series_stays_the_same() {
     let outcome = Outcome::Answered(answer);
     let mut attempt = Attempt::new("shop", 1, SystemClock.now(), outcome, Action::Done);
     attempt.duration_ms = 70;
-    metrics.on_attempt(&MessageId::of(&key), &attempt);
+    metrics.on_attempt(&MessageId::of(&key), &key, &attempt);
     metrics.on_transition(&shop(), Transition::Paused);
 
     let scraper = Scraper::new(store, metrics).with_store_bytes(|| Some(4096));

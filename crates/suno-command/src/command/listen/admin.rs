@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use suno_callback::history::{History, HistoryWriter};
+use suno_callback::serve::CertificateFiles;
 use suno_callback::{BackgroundTask, IdempotencyStore, Observer, Pipeline};
 use suno_gateway::AttemptNotes;
 use suno_gateway::admin::{Admin, AdminServer, AdminToken, Feed, Health};
@@ -12,6 +13,9 @@ use suno_gateway::metrics::{Metrics, Scraper};
 
 use super::destinations::{Destination, Handler};
 use crate::failure::Failure;
+use crate::notify::Notifier;
+#[cfg(unix)]
+use crate::tls;
 use crate::{address, environment};
 
 const HEADING: &str = "Admin";
@@ -94,6 +98,29 @@ impl Watching {
         move || health.is_live()
     }
 
+    /// Reads the certificate again at each SIGHUP.
+    pub(super) fn reload(
+        &self,
+        files: CertificateFiles,
+        notifier: &Notifier,
+    ) -> Result<(), Failure> {
+        let metrics = self.metrics.clone();
+        metrics.set_certificate_not_after(files.not_after());
+        #[cfg(unix)]
+        drop(tls::spawn_reload(
+            files,
+            notifier.clone(),
+            move |reloaded| {
+                if let Ok(not_after) = reloaded {
+                    metrics.set_certificate_not_after(*not_after);
+                }
+            },
+        )?);
+        #[cfg(not(unix))]
+        let _ = notifier;
+        Ok(())
+    }
+
     /// Takes callbacks no more, as far as a load balancer is told.
     pub(super) fn set_stopping(&self) {
         self.health.set_stopping();
@@ -147,6 +174,8 @@ impl Arguments {
             admin = match &one.handler {
                 Handler::Forward(handler) => admin.with_destination(handler.clone()),
                 Handler::Exec(handler) => admin.with_destination(handler.clone()),
+                // It has no breaker: each file is tried by itself.
+                Handler::Download(_) => admin,
             };
         }
         let server = admin.bind(addr).await;

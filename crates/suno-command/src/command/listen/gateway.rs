@@ -86,6 +86,11 @@ impl Gateway {
         })
     }
 
+    /// Returns the destinations.
+    pub(super) fn destinations(&self) -> &[Destination] {
+        &self.destinations
+    }
+
     /// Returns the handler of the main store's events.
     pub(super) fn handler(&self) -> Arc<dyn CallbackHandler> {
         match &self.destinations[..] {

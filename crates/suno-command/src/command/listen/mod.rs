@@ -1,5 +1,6 @@
 //! `suno listen`: receives callbacks, stores them durably, and hands every event on.
 
+mod admin;
 mod attempts;
 mod destinations;
 mod gateway;
@@ -12,20 +13,23 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
-use suno_callback::{CallbackHandler, Dispatcher, Pipeline, Verification};
+use suno_callback::{CallbackHandler, Dispatcher, Observer, Pipeline, Verification};
+use suno_gateway::admin::AdminServer;
 use suno_types::Route;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use self::admin::Watching;
 use self::attempts::Attempts;
 use self::gateway::{Dispatching, Gateway};
 use self::lines::Lines;
 use crate::failure::Failure;
 use crate::line::Line;
+use crate::notify::Notifier;
 use crate::printer::{HANDLERS_WAITING_MAX, LINES_WAITING_MAX, Printer};
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{output, provider, store};
+use crate::{output, provider, store, tls};
 
 /// The time that lines already being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
@@ -121,6 +125,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     destinations: destinations::Arguments,
     #[command(flatten)]
+    tls: tls::Arguments,
+    #[command(flatten)]
+    admin: admin::Arguments,
+    #[command(flatten)]
     provider: provider::Arguments,
     #[command(flatten)]
     store: store::Arguments,
@@ -135,10 +143,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         false => HANDLERS_WAITING_MAX,
     })
     .map_err(Failure::failed)?;
-    let attempts: Arc<dyn suno_gateway::Observer> = Arc::new(Attempts::new(printer.clone(), json));
+    let attempts = Arc::new(Attempts::new(printer.clone(), json));
+    let observer: Arc<dyn suno_gateway::Observer> = attempts.clone();
     let client = || arguments.provider.client_for_media();
-    let destinations = arguments.destinations.build(&attempts, client)?;
-    let shutdown = Shutdown::listen(arguments.stop_grace.0)?;
+    let destinations = arguments.destinations.build(&observer, client)?;
+    let notifier = Notifier::from_environment();
+    let certificate = arguments.tls.load()?;
+    let shutdown = match &certificate {
+        Some(_) => Shutdown::listen_without_hang_up(arguments.stop_grace.0),
+        None => Shutdown::listen(arguments.stop_grace.0),
+    }?;
     let addr = arguments.receiving.addr;
     let listener = bind(addr).map_err(|err| {
         Failure::usage(err).context(format!(
@@ -147,6 +161,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     })?;
     let stores = arguments.store.open_stores().await?;
     let stores = stores.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))?;
+    let names = destinations.iter().map(|one| &one.name);
+    let watching = Watching::start(stores.main(), stores.history()?, names);
+    attempts.tell(watching.of_destinations());
     let gateway = match is_gateway {
         true => {
             let dispatching = arguments.dispatching();
@@ -156,7 +173,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let address = listener.local_addr().map_err(Failure::failed)?;
     let path = arguments.receiving.path.0.trim_end_matches('/');
-    announce(&format!("http://{address}{path}"), json).map_err(Failure::failed)?;
+    let scheme = if certificate.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let lines = Lines::start(printer.clone(), json, arguments.ack, arguments.quiet);
     let lines = lines.map_err(Failure::failed)?;
 
@@ -165,12 +186,33 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         None => Arc::new(lines.handler()),
     };
     let dispatcher = arguments.dispatcher(gateway.as_ref());
-    let pipeline = arguments.pipeline(stores.main(), handler, &lines, verification, dispatcher)?;
+    let mut observers = watching.observers(is_gateway);
+    observers.push(Arc::new(lines.observer()));
+    let pipeline =
+        arguments.pipeline(stores.main(), handler, observers, verification, dispatcher)?;
+    let all = gateway.as_ref().map_or(&[][..], Gateway::destinations);
+    let admin = arguments
+        .admin
+        .bind(&watching, &pipeline, all, arguments.confirm);
+    let admin = admin.await?;
+    // Last, when everything that can be refused is known to be right.
+    let url = format!("{scheme}://{address}{path}");
+    announce(&url, admin.as_ref(), json).map_err(Failure::failed)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = Serve::new(listener, pipeline.receiver())
-        .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING))
-        .run(async { drop(stopped.await) });
-    let server = tokio::spawn(server);
+    let mut server = Serve::new(listener, pipeline.receiver())
+        .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING));
+    if let Some(certificate) = certificate {
+        let config = certificate.server_config().map_err(Failure::usage)?;
+        server = server.with_tls(config);
+        watching.reload(certificate, &notifier)?;
+    }
+    let server = tokio::spawn(server.run(async { drop(stopped.await) }));
+    let (end_admin, admin_ended) = oneshot::channel::<()>();
+    let admin = admin.map(|admin| tokio::spawn(admin.run(async { drop(admin_ended.await) })));
+    // It goes on until the process ends, since a stop may take longer than the watchdog waits.
+    drop(notifier.spawn_watchdog(watching.is_live()));
+    notifier.status(&format!("listening on {url}"));
+    notifier.ready();
 
     let (ended, deadline) = tokio::select! {
         deadline = shutdown.clone().requested() => (Ok(()), deadline),
@@ -180,6 +222,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         () = announced(gateway.as_ref(), &printer, json) => unreachable!("it waits for ever"),
     };
+    notifier.stopping();
+    watching.set_stopping();
     drop(stop);
     if let Some(gateway) = &gateway {
         gateway.close();
@@ -188,6 +232,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         pipeline.stop().await;
         if let Some(gateway) = gateway {
             gateway.stop().await;
+        }
+        watching.stop().await;
+        drop(end_admin);
+        if let Some(admin) = admin {
+            let _ = admin.await;
         }
     };
     let all = async { tokio::join!(server, handing_on) };
@@ -230,13 +279,13 @@ impl Arguments {
         &self,
         store: Arc<dyn suno_callback::IdempotencyStore>,
         handler: Arc<dyn CallbackHandler>,
-        lines: &Lines,
+        observers: Vec<Arc<dyn Observer>>,
         verification: Verification,
         dispatcher: Change,
     ) -> Result<Pipeline, Failure> {
         let (path, body_max) = (self.receiving.path.0.clone(), self.receiving.body_max.0);
         let builder = Pipeline::builder(store, handler, verification)
-            .with_observer(lines.observer())
+            .with_observer(observers)
             .receiver(move |receiver| receiver.with_path(&path).with_body_bytes_max(body_max))
             .dispatcher(dispatcher);
         let builder = match self.reconcile || self.confirm {
@@ -261,10 +310,15 @@ async fn announced(gateway: Option<&Gateway>, printer: &Printer, json: bool) {
     std::future::pending().await
 }
 
-fn announce(url: &str, json: bool) -> io::Result<()> {
+fn announce(url: &str, admin: Option<&AdminServer>, json: bool) -> io::Result<()> {
+    let admin = admin.map(|admin| format!("http://{}", admin.local_addr()));
     if json {
-        output::json(&Line::Listening { url })
-    } else {
-        output::line(&format!("listening on {url}"))
+        let admin = admin.as_deref();
+        return output::json(&Line::Listening { url, admin });
+    }
+    output::line(&format!("listening on {url}"))?;
+    match admin {
+        Some(admin) => output::line(&format!("admin service on {admin}")),
+        None => Ok(()),
     }
 }

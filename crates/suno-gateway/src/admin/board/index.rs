@@ -118,7 +118,10 @@ impl Index {
             Some((version, _)) if changed.len() == rows_max => **version,
             _ => self.version,
         };
-        (changed.into_iter().map(|(_, task)| task.clone()).collect(), last)
+        (
+            changed.into_iter().map(|(_, task)| task.clone()).collect(),
+            last,
+        )
     }
 
     pub(super) fn needing_person(&self) -> usize {

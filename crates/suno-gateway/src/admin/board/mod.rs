@@ -135,7 +135,10 @@ impl Board {
     /// Reads a version of this process.
     fn version(&self, text: &str) -> Option<u64> {
         let (epoch, version) = text.split_once('.')?;
-        version.parse().ok().filter(|_| epoch.parse() == Ok(self.epoch))
+        version
+            .parse()
+            .ok()
+            .filter(|_| epoch.parse() == Ok(self.epoch))
     }
 }
 
@@ -211,7 +214,11 @@ impl State {
     fn note(&mut self, event: EventId) -> bool {
         let is_new = self.seen.insert(event);
         self.cursor = self.cursor.max(Some(event));
-        while self.seen.first().is_some_and(|first| first.0 <= self.cursor.map_or(0, |c| c.0) - WINDOW) {
+        while self
+            .seen
+            .first()
+            .is_some_and(|first| first.0 <= self.cursor.map_or(0, |c| c.0) - WINDOW)
+        {
             self.seen.pop_first();
         }
         is_new

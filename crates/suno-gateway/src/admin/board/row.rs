@@ -154,7 +154,11 @@ impl StageRow {
 }
 
 fn reference(event: &EventRecord) -> Option<Box<str>> {
-    event.reference.as_ref().map(Reference::as_str).map(Box::from)
+    event
+        .reference
+        .as_ref()
+        .map(Reference::as_str)
+        .map(Box::from)
 }
 
 /// The title and the tags that the body of an event says, if it has a title.

@@ -73,9 +73,10 @@ fn read(uri: &Uri) -> Result<Question, Problem> {
     }
     match after {
         // What changed may no longer match, which the reader has to learn.
-        Some(_) if filter != Filter::default() || before.is_some() => {
-            Err(Problem::parameter("changed_after", "given without a filter"))
-        }
+        Some(_) if filter != Filter::default() || before.is_some() => Err(Problem::parameter(
+            "changed_after",
+            "given without a filter",
+        )),
         Some(after) => Ok(Question::Changes { after, rows_max }),
         None => Ok(Question::Page {
             filter,
@@ -96,7 +97,10 @@ mod tests {
 
     #[test]
     fn parameters_are_known_valid_and_given_once() {
-        assert_eq!(word("q=L%C3%BCx&state=dead&needs_person=true&limit=500"), None);
+        assert_eq!(
+            word("q=L%C3%BCx&state=dead&needs_person=true&limit=500"),
+            None
+        );
         assert_eq!(word("changed_after=1.2&limit=10"), None);
         for wrong in [
             "sate=dead",

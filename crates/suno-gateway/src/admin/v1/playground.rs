@@ -21,7 +21,10 @@ fn playground(app: &App) -> Result<&Arc<dyn Playground>, Problem> {
 /// `GET /v1/emulator`.
 pub(in super::super) async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let scenarios = playground(&app)?.scenarios();
-    Ok(json::answer(StatusCode::OK, &json!({ "scenarios": scenarios })))
+    Ok(json::answer(
+        StatusCode::OK,
+        &json!({ "scenarios": scenarios }),
+    ))
 }
 
 /// `POST /v1/emulator/tasks`.
@@ -33,9 +36,15 @@ pub(in super::super) async fn submit(
     let task: PlaygroundTask = json::read(&body)?;
     let known = playground.scenarios();
     if !known.iter().any(|scenario| scenario.word == task.scenario) {
-        return Err(Problem::new(Kind::Field, "The scenario is none of those that are listed."));
+        return Err(Problem::new(
+            Kind::Field,
+            "The scenario is none of those that are listed.",
+        ));
     }
     let submitted = playground.submit(task).await;
     let id = submitted.map_err(|why| Problem::new(Kind::NotSubmitted, why))?;
-    Ok(json::answer(StatusCode::ACCEPTED, &json!({ "task_id": id })))
+    Ok(json::answer(
+        StatusCode::ACCEPTED,
+        &json!({ "task_id": id }),
+    ))
 }

@@ -25,7 +25,7 @@ pub(in super::super) async fn show(
     let Some(latest) = events.last() else {
         return Err(Problem::not_found("event of this task in the store yet"));
     };
-    let history = match &app.task_history {
+    let history = match &app.history {
         Some(history) => history.of_task(&id).await?.iter().map(entry).collect(),
         None => Value::Null,
     };
@@ -49,7 +49,8 @@ fn event(record: &EventRecord) -> Value {
     value
 }
 
-fn entry(entry: &HistoryEntry) -> Value {
+/// Converts an entry of a history.
+pub(super) fn entry(entry: &HistoryEntry) -> Value {
     json!({
         "at": entry.at.to_string(),
         "kind": entry.kind.as_str(),
@@ -103,7 +104,10 @@ mod tests {
             r#"{"data":{"param":"{\"\u0063allBackUrl\":\"TOKEN\"}","kept":1}}"#,
         ] {
             let shown = body(secret.as_bytes()).unwrap();
-            assert!(!shown.contains("TOKEN") && shown.contains("kept"), "{shown}");
+            assert!(
+                !shown.contains("TOKEN") && shown.contains("kept"),
+                "{shown}"
+            );
         }
         assert_eq!(body(br#"{"callBackUrl":"TOKEN""#), None);
         assert_eq!(body(b"\xff"), None);

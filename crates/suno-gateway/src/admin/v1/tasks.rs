@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::LOCATION;
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use suno_callback::{RecordedSubmit, Reference, SubmitError, SubmitOnce, Submitter};
-use suno_types::{DynamicRequest, InvalidField, Operation, RequestBuilder, TaskId};
+use suno_types::{DynamicRequest, InvalidField, Operation, RequestBuilder};
 
 use super::super::app::App;
 use super::super::problem::{Kind, Problem};
