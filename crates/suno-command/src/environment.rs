@@ -48,3 +48,8 @@ pub(crate) fn optional(name: &str) -> Result<Option<String>, Failure> {
         ))),
     }
 }
+
+/// Returns the width of the terminal that the caller asks for.
+pub(crate) fn columns() -> Option<usize> {
+    env::var("COLUMNS").ok()?.parse().ok()
+}

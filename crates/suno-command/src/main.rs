@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{conformance, credits, demo, emulate, listen, submit, wait};
+use crate::command::{conformance, credits, demo, emulate, inbox, listen, submit, wait};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
@@ -58,6 +58,7 @@ enum Command {
     Submit(submit::Arguments),
     Wait(wait::Arguments),
     Credits(credits::Arguments),
+    Inbox(Box<inbox::Arguments>),
     Conformance(Box<conformance::Arguments>),
 }
 
@@ -100,6 +101,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Submit(arguments) => submit::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
+            Command::Inbox(arguments) => inbox::run(*arguments).await,
             Command::Conformance(arguments) => conformance::run(*arguments).await,
         }
     })

@@ -4,6 +4,7 @@ pub(crate) mod conformance;
 pub(crate) mod credits;
 pub(crate) mod demo;
 pub(crate) mod emulate;
+pub(crate) mod inbox;
 pub(crate) mod listen;
 pub(crate) mod submit;
 pub(crate) mod wait;

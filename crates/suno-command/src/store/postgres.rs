@@ -7,6 +7,7 @@ use std::sync::Arc;
 use suno_callback::{IdempotencyStore, StoreError};
 use suno_store_postgres::{ConfigError, PostgresConfig, PostgresStore, Wake};
 
+use super::WithHistory;
 use super::url::without_passwords;
 use crate::failure::Failure;
 
@@ -44,14 +45,25 @@ impl Arguments {
 
     /// Connects to the store, whose schema is made if it does not exist.
     pub(super) async fn open(&self, url: &str) -> Result<Arc<dyn IdempotencyStore>, Failure> {
+        Ok(Arc::new(self.connect(url).await?))
+    }
+
+    /// Connects to the store and its history.
+    pub(super) async fn open_with_history(&self, url: &str) -> Result<WithHistory, Failure> {
+        let store = self.connect(url).await?;
+        Ok(WithHistory {
+            history: Arc::new(store.history()),
+            store: Arc::new(store),
+        })
+    }
+
+    async fn connect(&self, url: &str) -> Result<PostgresStore, Failure> {
         let shown = shown(url);
         let what = || format!("cannot open the store {shown}");
         let config = self.config(url);
         let config = config.map_err(|err| Failure::usage(err).context(what()))?;
-        match PostgresStore::connect(config).await {
-            Ok(store) => Ok(Arc::new(store)),
-            Err(err) => Err(failure(err).context(what())),
-        }
+        let connected = PostgresStore::connect(config).await;
+        connected.map_err(|err| failure(err).context(what()))
     }
 
     fn config(&self, url: &str) -> Result<PostgresConfig, ConfigError> {

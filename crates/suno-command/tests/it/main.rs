@@ -7,6 +7,7 @@ mod bad_input;
 mod conformance;
 mod demo;
 mod emulating;
+mod inbox;
 mod lines;
 mod listening;
 #[cfg(feature = "postgres")]
