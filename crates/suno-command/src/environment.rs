@@ -129,3 +129,8 @@ mod tests {
         assert_eq!(read(&folder.path().join("none")), Err(Problem::File));
     }
 }
+
+/// Returns the width of the terminal that the caller asks for.
+pub(crate) fn columns() -> Option<usize> {
+    env::var("COLUMNS").ok()?.parse().ok()
+}

@@ -29,8 +29,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
-    completions, conformance, credits, demo, doctor, emulate, health, listen, man, signing_key,
-    submit, trigger, verify, wait,
+    completions, conformance, credits, demo, doctor, emulate, health, inbox, listen, man,
+    signing_key, submit, trigger, verify, wait,
 };
 use crate::failure::Failure;
 use crate::log::LogFormat;
@@ -77,6 +77,7 @@ enum Command {
     Submit(submit::Arguments),
     Wait(wait::Arguments),
     Credits(credits::Arguments),
+    Inbox(Box<inbox::Arguments>),
     Conformance(Box<conformance::Arguments>),
     Doctor(doctor::Arguments),
     Health(health::Arguments),
@@ -127,6 +128,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Submit(arguments) => submit::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
+            Command::Inbox(arguments) => inbox::run(*arguments).await,
             Command::Conformance(arguments) => conformance::run(*arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Health(arguments) => health::run(arguments).await,

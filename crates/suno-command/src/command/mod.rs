@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod emulate;
 pub(crate) mod health;
+pub(crate) mod inbox;
 pub(crate) mod listen;
 pub(crate) mod man;
 pub(crate) mod signing_key;

@@ -11,6 +11,7 @@ mod demo;
 mod emulating;
 mod examining;
 mod forwarding;
+mod inbox;
 mod lines;
 mod listening;
 mod logging;
