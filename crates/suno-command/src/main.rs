@@ -11,6 +11,8 @@ mod line;
 mod log;
 #[allow(dead_code, reason = "for suno listen")]
 mod notify;
+#[allow(dead_code, reason = "for suno listen")]
+mod otel;
 mod output;
 mod printer;
 mod progress;

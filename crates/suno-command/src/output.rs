@@ -125,7 +125,8 @@ pub(crate) fn accepted(delivery: &Delivery, accepted: Acceptance, now: Timestamp
     text + &format!(" in {}", duration(taken))
 }
 
-fn accepted_word(accepted: Acceptance) -> &'static str {
+/// Returns the word for what the store decided.
+pub(crate) fn accepted_word(accepted: Acceptance) -> &'static str {
     match accepted {
         Acceptance::New => "new",
         Acceptance::Late => "late",
