@@ -53,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "suno-client",
             "suno-conformance",
             "suno-emulator",
+            "suno-gateway",
             "suno-store-postgres?",
             "suno-store-sqlite",
             "suno-types",

@@ -13,12 +13,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
-use crate::environment;
-use crate::failure::Failure;
 use crate::output;
 
 /// The log filter, unless `RUST_LOG` is set.
@@ -45,20 +42,6 @@ pub(crate) enum LogFormat {
 }
 
 impl LogFormat {
-    /// Returns the format that was chosen by the option, or else by `SUNO_LOG_FORMAT`, or else text.
-    pub(crate) fn chosen(option: Option<Self>) -> Result<Self, Failure> {
-        let variable = environment::optional(environment::LOG_FORMAT)?;
-        match (option, variable.as_deref().map(str::trim)) {
-            (Some(format), _) => Ok(format),
-            (None, None | Some("text")) => Ok(Self::Text),
-            (None, Some("json")) => Ok(Self::Json),
-            (None, Some(_)) => Err(Failure::usage(anyhow!(
-                "the environment variable {} must be text or json",
-                environment::LOG_FORMAT
-            ))),
-        }
-    }
-
     fn current() -> Self {
         FORMAT.get().copied().unwrap_or(Self::Text)
     }
@@ -302,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_line_of_json_has_its_fields_and_the_causes_of_an_error() {
-        let err = anyhow!("disk full").context("cannot commit");
+        let err = anyhow::anyhow!("disk full").context("cannot commit");
         let lines = logged(LogFormat::Json, || {
             let err: &(dyn std::error::Error + 'static) = err.as_ref();
             tracing::error!(target: "suno_test", err, count = 3, text = "ü\n", "not stored");

@@ -11,6 +11,8 @@ mod line;
 mod log;
 #[allow(dead_code, reason = "for suno listen")]
 mod notify;
+#[allow(dead_code, reason = "for suno listen")]
+mod otel;
 mod output;
 mod printer;
 mod progress;
@@ -26,6 +28,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
@@ -95,7 +98,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
         }
     };
-    let format = LogFormat::chosen(arguments.log_format);
+    let format = log_format(arguments.log_format);
     log::start(*format.as_ref().unwrap_or(&LogFormat::Text));
     let code = match format.and_then(|_| run(arguments.command)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,6 +106,21 @@ fn main() -> ExitCode {
     };
     log::flush();
     code
+}
+
+/// Returns the format that was chosen by the option, or else by the variable, or else text.
+fn log_format(option: Option<LogFormat>) -> Result<LogFormat, Failure> {
+    if let Some(format) = option {
+        return Ok(format);
+    }
+    let name = environment::LOG_FORMAT;
+    match environment::optional(name)?.as_deref().map(str::trim) {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(_) => Err(Failure::usage(anyhow!(
+            "the environment variable {name} must be text or json"
+        ))),
+    }
 }
 
 /// Prints help, the version, or why the arguments are wrong. A closed stdout cannot be reported.

@@ -23,11 +23,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A connection.
 pub(crate) struct Connection {
     pub(crate) stream: Box<dyn Stream>,
-    /// What TLS agreed on; `None` without TLS.
+    /// The properties of the TLS session; `None` without TLS.
     pub(crate) tls: Option<TlsSession>,
 }
 
-/// What TLS agreed on.
+/// The properties of a TLS session.
 pub(crate) struct TlsSession {
     /// The server's own certificate.
     pub(crate) certificate: Option<CertificateDer<'static>>,

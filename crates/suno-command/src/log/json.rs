@@ -114,7 +114,7 @@ impl Fields {
             message: &'a str,
             #[serde(skip_serializing_if = "Map::is_empty")]
             fields: &'a Map<String, Value>,
-            /// Whether something did not fit.
+            /// True if a value was cut off, because the size of a line is bounded.
             #[serde(skip_serializing_if = "Option::is_none")]
             truncated: Option<bool>,
         }
@@ -187,7 +187,7 @@ impl Visit for Fields {
     }
 }
 
-/// Whether a line is a JSON object already.
+/// Returns whether a line is already a JSON object.
 pub(super) fn is_object(line: &str) -> bool {
     line.starts_with('{') && serde_json::from_str::<&RawValue>(line).is_ok()
 }

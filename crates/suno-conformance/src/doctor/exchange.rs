@@ -26,7 +26,7 @@ pub(super) struct Probe<'a> {
     pub(super) patience: Duration,
 }
 
-/// What came back.
+/// The result of a request.
 #[derive(Debug)]
 pub(super) enum Reply {
     Answered(Answer),

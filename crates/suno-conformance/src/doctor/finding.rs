@@ -1,4 +1,4 @@
-//! What an examination finds.
+//! The findings of an examination.
 
 use std::time::Duration;
 
@@ -35,11 +35,11 @@ impl Severity {
 pub struct Finding {
     /// The stable name of what was examined, such as `tls`.
     pub check: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What was found, as a sentence without a full stop.
+    /// The finding as a sentence, without a full stop.
     pub message: String,
-    /// What to do about it; `None` if nothing.
+    /// The advice for the operator; `None` if there is nothing to do.
     pub advice: Option<&'static str>,
     /// The time until the answer; `None` if there was none.
     pub duration: Option<Duration>,

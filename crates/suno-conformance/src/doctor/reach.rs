@@ -1,4 +1,4 @@
-//! Whether the receiver can be reached: name, addresses, TLS, certificate.
+//! Checks that the receiver can be reached: name, addresses, TLS and certificate.
 
 use std::io;
 use std::net::IpAddr;

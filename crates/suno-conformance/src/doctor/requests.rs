@@ -1,4 +1,5 @@
-//! How the receiver answers: what it must refuse, what it must take, and how fast.
+//! Examines the answers of the receiver: the requests that it must refuse, those that it must accept, and
+//! the time that it takes.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const TOO_LARGE_BYTES: u64 = 1 << 30;
 /// A path that no receiver has.
 const ELSEWHERE: &str = "/suno-doctor/elsewhere";
 
-/// What is needed for each request.
+/// The data that each request needs.
 struct Visit<'a> {
     doctor: &'a Doctor,
     connector: &'a Connector,
