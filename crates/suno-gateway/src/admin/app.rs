@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
-use suno_callback::{Clock, EventId, IdempotencyStore, StoreError, Submitter};
+use suno_callback::{Clock, EventRecord, IdempotencyStore, StoreError, Submitter};
 use tokio::sync::{Semaphore, watch};
 
 use super::feed::Feed;
@@ -22,7 +22,7 @@ pub trait EventHistory: Send + Sync + 'static {
     /// # Errors
     ///
     /// Returns [`StoreError`] if the history cannot be read.
-    async fn history(&self, event: EventId) -> Result<Vec<Value>, StoreError>;
+    async fn history(&self, event: &EventRecord) -> Result<Vec<Value>, StoreError>;
 }
 
 /// A file of a page.

@@ -128,7 +128,7 @@ pub(in super::super) async fn show(
     let id = path_id(&id, "such event")?;
     let (record, others) = find(&app, id).await?;
     let history = match &app.history {
-        Some(history) => json!(history.history(id).await?),
+        Some(history) => json!(history.history(&record).await?),
         None => Value::Null,
     };
     let value = json!({

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use serde_json::json;
 use suno_callback::{
-    CallbackHandler, Delivery, Event, EventId, HandlerError, IdempotencyStore, Settlement,
+    CallbackHandler, Delivery, Event, EventRecord, HandlerError, IdempotencyStore, Settlement,
     StoreError,
 };
 use suno_gateway::admin::{Admin, EventHistory};
@@ -94,8 +94,8 @@ struct Story;
 
 #[async_trait]
 impl EventHistory for Story {
-    async fn history(&self, event: EventId) -> Result<Vec<serde_json::Value>, StoreError> {
-        Ok(vec![json!({"of": event.to_string()})])
+    async fn history(&self, event: &EventRecord) -> Result<Vec<serde_json::Value>, StoreError> {
+        Ok(vec![json!({"of": event.id.to_string()})])
     }
 }
 
