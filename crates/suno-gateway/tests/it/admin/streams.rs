@@ -60,14 +60,18 @@ impl Reader {
         timeout(Duration::from_secs(20), reading).await.unwrap()
     }
 
-    /// The value of the next line with this field.
+    /// The value of the next line with this field. Comments that keep the stream open do not extend
+    /// the wait.
     async fn field(&mut self, name: &str) -> String {
-        loop {
-            let line = self.line().await.expect("the stream goes on");
-            if let Some(value) = line.strip_prefix(&format!("{name}: ")) {
-                return value.to_owned();
+        let reading = async {
+            loop {
+                let line = self.line().await.expect("the stream goes on");
+                if let Some(value) = line.strip_prefix(&format!("{name}: ")) {
+                    return value.to_owned();
+                }
             }
-        }
+        };
+        timeout(Duration::from_secs(20), reading).await.unwrap()
     }
 }
 
