@@ -5,6 +5,7 @@ mod acknowledging;
 mod address;
 mod advice;
 mod command;
+mod config;
 mod environment;
 mod failure;
 mod line;
@@ -24,7 +25,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{conformance, credits, demo, emulate, listen, signing_key, submit, wait};
+use crate::command::{
+    check_config, conformance, credits, demo, emulate, listen, signing_key, submit, wait,
+};
+use crate::config::{Problem, Setting};
 use crate::failure::Failure;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
@@ -55,6 +59,8 @@ enum Command {
     Demo(demo::Arguments),
     Emulate(emulate::Arguments),
     Listen(Box<listen::Arguments>),
+    #[command(about = check_config::ABOUT, long_about = check_config::LONG_ABOUT)]
+    CheckConfig(Box<listen::Arguments>),
     SigningKey(signing_key::Arguments),
     Submit(submit::Arguments),
     Wait(wait::Arguments),
@@ -63,15 +69,21 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse_from(submit::with_command(std::env::args_os())) {
-        Ok(arguments) => arguments,
-        Err(err) => {
+    let words = submit::with_command(std::env::args_os());
+    let parsed = match config::parse::<Arguments>(words.into_iter()) {
+        Ok(parsed) => parsed,
+        Err(Problem::CommandLine(err)) => {
             print(&err);
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
         }
+        Err(Problem::File(failure)) => {
+            let code = failure.report();
+            log::flush();
+            return code;
+        }
     };
     log::start();
-    let code = match run(arguments.command) {
+    let code = match run(parsed.arguments.command, &parsed.origins) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     };
@@ -88,7 +100,7 @@ fn print(err: &clap::Error) {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, settings: &[Setting]) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -98,6 +110,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Emulate(arguments) => emulate::run(arguments).await,
             Command::Listen(arguments) => listen::run(*arguments).await,
+            Command::CheckConfig(arguments) => check_config::run(&arguments, settings),
             Command::SigningKey(_) => signing_key::run(),
             Command::Submit(arguments) => submit::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,

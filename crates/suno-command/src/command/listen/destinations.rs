@@ -16,9 +16,9 @@ use suno_gateway::exec::{ExecCommand, ExecHandler};
 use suno_gateway::forward::{ForwardHandler, ForwardHeader};
 use suno_gateway::signing::{Secret, Signer};
 
+use crate::environment;
 use crate::failure::Failure;
 use crate::span::Span;
-use crate::{environment, song};
 
 const HEADING: &str = "Destinations";
 /// The default time for which a failing event is retried: a consumer may be down over a weekend.
@@ -130,6 +130,18 @@ pub(super) struct Destination {
     pub(super) concurrency: usize,
     /// The time for which an event that fails is tried again.
     pub(super) retry_for: Duration,
+}
+
+impl Destination {
+    /// Returns what is done with each event, for people.
+    pub(super) fn sentence(&self) -> String {
+        let (name, target) = (&self.name, &self.target);
+        match self.handler {
+            Handler::Forward(_) => format!("forwards each event to {name} at {target}"),
+            Handler::Exec(_) => format!("runs {target} for each event, as {name}"),
+            Handler::Download(_) => format!("archives finished files in {target}"),
+        }
+    }
 }
 
 impl Handler {
@@ -266,7 +278,6 @@ impl Arguments {
         client: Client,
         observer: &Arc<dyn Observer>,
     ) -> Result<Destination, Failure> {
-        song::make_folder(Some(folder))?;
         let name = destination_name("--download", "download")?;
         let handler = DownloadHandler::new(name.clone(), client, folder);
         Ok(Destination {

@@ -7,12 +7,17 @@ mod lines;
 mod receiving;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
-use suno_callback::{CallbackHandler, Dispatcher, Pipeline, Verification};
+use suno_callback::{CallbackHandler, Dispatcher, EventKey, Pipeline, Verification};
+use suno_gateway::attempt::Attempt;
+use suno_gateway::breaker::Transition;
+use suno_gateway::destination::DestinationName;
+use suno_gateway::signing::MessageId;
 use suno_types::Route;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -25,7 +30,7 @@ use crate::line::Line;
 use crate::printer::{HANDLERS_WAITING_MAX, LINES_WAITING_MAX, Printer};
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{output, provider, store};
+use crate::{config, output, provider, store};
 
 /// The time that lines already being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
@@ -94,6 +99,8 @@ Example:
   suno listen --webhook-key-env SUNO_WEBHOOK_KEY \\
     --forward-to http://127.0.0.1:8080/suno --signing-key-env SHOP_KEY")]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    config: config::Arguments,
     #[command(flatten)]
     receiving: receiving::Arguments,
     /// Lease: how long before another process may take over the events of a crashed one, such as 60s;
@@ -199,10 +206,53 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     ended
 }
 
+/// An observer that ignores everything.
+struct Nobody;
+
+impl suno_gateway::Observer for Nobody {
+    fn on_attempt(&self, _: &MessageId, _: &EventKey, _: &Attempt) {}
+
+    fn on_transition(&self, _: &DestinationName, _: Transition) {}
+}
+
 /// A change to the settings of a dispatcher.
 type Change = Box<dyn FnOnce(Dispatcher) -> Dispatcher + Send>;
 
 impl Arguments {
+    /// Returns the file of `--config`.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.config.config.as_deref()
+    }
+
+    /// Checks what can be checked without a store and a socket, and says what would be done.
+    pub(crate) fn plan(&self) -> Result<Vec<String>, Failure> {
+        self.receiving.verification()?;
+        if self.reconcile || self.confirm {
+            self.provider.client(Route::Direct)?;
+        }
+        let nobody: Arc<dyn suno_gateway::Observer> = Arc::new(Nobody);
+        let client = || self.provider.client_for_media();
+        let destinations = self.destinations.build(&nobody, client)?;
+        let (addr, path) = (
+            self.receiving.addr,
+            self.receiving.path.0.trim_end_matches('/'),
+        );
+        let mut plan = vec![format!("listens on http://{addr}{path}")];
+        if self.confirm {
+            plan.push("asks the provider's record before an event is handed on".to_owned());
+        }
+        if self.reconcile || self.confirm {
+            plan.push("asks the provider about tasks whose callbacks are missing".to_owned());
+        }
+        plan.extend(destinations.iter().map(destinations::Destination::sentence));
+        match destinations.len() {
+            0 => plan.push("prints each event".to_owned()),
+            1 => {}
+            _ => plan.push("keeps a queue for each destination beside the store".to_owned()),
+        }
+        Ok(plan)
+    }
+
     fn dispatching(&self) -> Dispatching {
         Dispatching {
             lease: self.lease.0,
