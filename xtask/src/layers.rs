@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("suno-store-postgres", &["suno-callback", "suno-types"]),
     (
         "suno-gateway",
-        &["suno-callback", "suno-client", "suno-types"],
+        &["suno-callback", "suno-client?", "suno-types"],
     ),
     (
         "suno-simulation",
@@ -53,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "suno-client",
             "suno-conformance",
             "suno-emulator",
+            "suno-gateway",
             "suno-store-postgres?",
             "suno-store-sqlite",
             "suno-types",
