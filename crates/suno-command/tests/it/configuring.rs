@@ -154,3 +154,26 @@ fn the_published_schema_describes_a_file() {
         assert_eq!(schemas.validate(&file, index).is_ok(), is_right, "{file}");
     }
 }
+
+#[test]
+fn the_file_in_the_documentation_is_right() {
+    let guide = include_str!("../../../../docs/GATEWAY.md");
+    let (_, text) = guide.split_once("```toml\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("suno.toml");
+    fs::write(&path, text).unwrap();
+    let mut command = suno(&["check-config", "--config", &path.display().to_string()]);
+    command
+        .env("SUNO_WEBHOOK_KEY", KEY)
+        .env("SHOP_KEY", SECRET)
+        .env("SHOP_TOKEN", "Bearer canary");
+    let (code, stdout, stderr) = run(&mut command);
+    assert_eq!((code, &*stderr), (0, ""));
+    for says in [
+        "forwards each event to shop at https://shop.example",
+        "a queue for each destination",
+    ] {
+        assert!(stdout.contains(says), "{stdout}");
+    }
+}
