@@ -170,10 +170,12 @@ impl Arguments {
         self.forward_to.is_empty() && self.exec.is_empty() && self.download.is_none()
     }
 
-    /// Builds the handlers, which report to `observer`. `client` is what downloads are made with.
+    /// Builds the handlers, which report to `observer`. `client` is what downloads are made with, and
+    /// `secrets` are further variables that no command inherits.
     pub(super) fn build(
         &self,
         observer: &Arc<dyn Observer>,
+        secrets: &[String],
         client: impl FnOnce() -> Result<Client, Failure>,
     ) -> Result<Vec<Destination>, Failure> {
         let mut all = Vec::new();
@@ -181,7 +183,7 @@ impl Arguments {
             all.push(self.forward(text, observer)?);
         }
         for text in &self.exec {
-            all.push(self.command(text, observer)?);
+            all.push(self.command(text, secrets, observer)?);
         }
         if let Some(folder) = &self.download {
             all.push(self.archive(folder, client()?, observer)?);
@@ -234,7 +236,12 @@ impl Arguments {
         })
     }
 
-    fn command(&self, text: &str, observer: &Arc<dyn Observer>) -> Result<Destination, Failure> {
+    fn command(
+        &self,
+        text: &str,
+        secrets: &[String],
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Destination, Failure> {
         // A command whose first word has a "=" needs a name.
         let (name, command) = match text.split_once('=') {
             Some((name, command)) if DestinationName::new(name).is_ok() => (name, command),
@@ -250,7 +257,7 @@ impl Arguments {
         })?;
         let target = program.clone();
         let mut command = words.fold(ExecCommand::new(program), ExecCommand::with_argument);
-        for variable in self.secret_variables() {
+        for variable in self.secret_variables().chain(secrets.iter().cloned()) {
             command = command.without_variable(variable);
         }
         let concurrency = self

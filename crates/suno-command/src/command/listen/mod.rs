@@ -75,7 +75,8 @@ const DEFAULT_STORE: &str = "sqlite:suno.db";
 /// one request every 10 s until it works; the others, and the attempts of its events, are not affected.
 ///
 /// With --exec, a command gets each event on stdin. Its exit code decides: 0 done; 75 try again; 65 a bad
-/// event; 126 and 127 pause; any other code and a time-out: try again.
+/// event; 126 and 127 pause; any other code and a time-out: try again. It does not inherit the variables
+/// that options name for keys, tokens and headers.
 ///
 /// With --download, the files of finished tasks are archived in a folder, each by itself: one that cannot
 /// be had stops no other, and is tried again while the provider keeps it. The dead letter lists what is
@@ -144,7 +145,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     .map_err(Failure::failed)?;
     let attempts: Arc<dyn suno_gateway::Observer> = Arc::new(Attempts::new(printer.clone(), json));
     let client = || arguments.provider.client_for_media();
-    let destinations = arguments.destinations.build(&attempts, client)?;
+    let secrets = arguments.receiving.secret_variables();
+    let destinations = arguments.destinations.build(&attempts, &secrets, client)?;
     let shutdown = Shutdown::listen(arguments.stop_grace.0)?;
     let addr = arguments.receiving.addr;
     let listener = bind(addr).map_err(|err| {
@@ -232,7 +234,8 @@ impl Arguments {
         }
         let nobody: Arc<dyn suno_gateway::Observer> = Arc::new(Nobody);
         let client = || self.provider.client_for_media();
-        let destinations = self.destinations.build(&nobody, client)?;
+        let secrets = self.receiving.secret_variables();
+        let destinations = self.destinations.build(&nobody, &secrets, client)?;
         let (addr, path) = (
             self.receiving.addr,
             self.receiving.path.0.trim_end_matches('/'),
