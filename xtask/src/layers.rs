@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("suno-store-postgres", &["suno-callback", "suno-types"]),
     (
         "suno-gateway",
-        &["suno-callback", "suno-client", "suno-types"],
+        &["suno-callback", "suno-client?", "suno-types"],
     ),
     (
         "suno-simulation",

@@ -5,6 +5,7 @@ mod acknowledging;
 mod address;
 mod advice;
 mod command;
+mod config;
 mod environment;
 mod failure;
 mod line;
@@ -32,9 +33,10 @@ use anyhow::anyhow;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
-    completions, conformance, credits, demo, doctor, emulate, health, inbox, listen, man,
-    signing_key, submit, trigger, verify, wait,
+    check_config, completions, conformance, credits, demo, doctor, emulate, health, inbox, listen,
+    man, signing_key, submit, trigger, verify, wait,
 };
+use crate::config::{Problem, Setting};
 use crate::failure::Failure;
 use crate::log::LogFormat;
 
@@ -76,6 +78,8 @@ enum Command {
     Demo(demo::Arguments),
     Emulate(emulate::Arguments),
     Listen(Box<listen::Arguments>),
+    #[command(about = check_config::ABOUT, long_about = check_config::LONG_ABOUT)]
+    CheckConfig(Box<listen::Arguments>),
     SigningKey(signing_key::Arguments),
     Submit(submit::Arguments),
     Wait(wait::Arguments),
@@ -91,16 +95,23 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse_from(submit::with_command(std::env::args_os())) {
-        Ok(arguments) => arguments,
-        Err(err) => {
+    let words = submit::with_command(std::env::args_os());
+    let parsed = match config::parse::<Arguments>(words.into_iter()) {
+        Ok(parsed) => parsed,
+        Err(Problem::CommandLine(err)) => {
             print(&err);
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
         }
+        Err(Problem::File(failure)) => {
+            let code = failure.report();
+            log::flush();
+            return code;
+        }
     };
-    let format = log_format(arguments.log_format);
+    let format = log_format(parsed.arguments.log_format);
     log::start(*format.as_ref().unwrap_or(&LogFormat::Text));
-    let code = match format.and_then(|_| run(arguments.command)) {
+    let run = |_| run(parsed.arguments.command, &parsed.origins);
+    let code = match format.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     };
@@ -132,7 +143,7 @@ fn print(err: &clap::Error) {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, settings: &[Setting]) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -142,6 +153,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Emulate(arguments) => emulate::run(arguments).await,
             Command::Listen(arguments) => listen::run(*arguments).await,
+            Command::CheckConfig(arguments) => check_config::run(&arguments, settings),
             Command::SigningKey(_) => signing_key::run(),
             Command::Submit(arguments) => submit::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,

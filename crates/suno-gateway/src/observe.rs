@@ -1,5 +1,7 @@
 //! Reports of attempts and of changes to a destination's state, beside the result of a handler.
 
+use std::sync::Arc;
+
 use suno_callback::EventKey;
 
 use crate::attempt::Attempt;
@@ -22,7 +24,7 @@ pub trait Observer: Send + Sync + 'static {
 }
 
 /// Several observers, which are told in their order.
-impl Observer for Vec<std::sync::Arc<dyn Observer>> {
+impl Observer for Vec<Arc<dyn Observer>> {
     fn on_attempt(&self, id: &MessageId, key: &EventKey, attempt: &Attempt) {
         self.iter().for_each(|one| one.on_attempt(id, key, attempt));
     }

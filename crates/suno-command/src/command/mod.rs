@@ -1,5 +1,6 @@
 //! One file for each command: its arguments, its help, and the library calls it makes.
 
+pub(crate) mod check_config;
 pub(crate) mod completions;
 pub(crate) mod conformance;
 pub(crate) mod credits;

@@ -302,7 +302,7 @@ fn a_command_gets_the_event_and_its_exit_code_decides() {
     let store = dir.path().join("suno.db");
     let out = dir.path().join("out");
     let script = format!(
-        r#"keep=sh -c 'cat >> "{}"; test -z "$TEST_NEW_KEY" || exit 65'"#,
+        r#"keep=sh -c 'cat >> "{}"; test -z "$TEST_WEBHOOK_KEY" || exit 1'"#,
         out.display()
     );
     let bad = "bad=sh -c 'exit 65'";
@@ -323,8 +323,7 @@ fn a_command_gets_the_event_and_its_exit_code_decides() {
         format!("{} {}", line["destination"], line["action"])
     });
     actions.sort();
-    // The command inherits a variable that no option names.
-    assert_eq!(actions, [r#""bad" "bad_event""#, r#""keep" "bad_event""#]);
+    assert_eq!(actions, [r#""bad" "bad_event""#, r#""keep" "done""#]);
     let event: Value = serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
     assert_eq!(event["data"]["task_id"], TASK);
     assert_eq!(process.terminate().0, 0);
@@ -507,4 +506,49 @@ fn asking_the_provider_needs_a_key() {
         assert_eq!(code, 2, "{stderr}");
         assert!(stderr.contains("SUNO_API_KEY"), "{stderr}");
     }
+}
+
+#[test]
+fn people_see_where_events_go_and_what_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+    let consumer = Consumer::start(|number, _| match number {
+        0 => "200 OK".to_owned(),
+        _ => "404 No".to_owned(),
+    });
+    let (here, nowhere) = (
+        format!("here={}", consumer.url()),
+        "nowhere=http://127.0.0.1:1/x",
+    );
+    let listen = ["listen", "--addr", "127.0.0.1:0", "--store", &store];
+    let to = ["--forward-to", &here, "--forward-to", nowhere];
+    let mut command = suno(&[&listen[..], &SIGNED, &to].concat());
+    command.env("TEST_WEBHOOK_KEY", crate::process::KEY);
+    with_keys(&mut command).stderr(Stdio::null());
+    let process = Process::start_logging(command);
+    let listening = process.line();
+    let url = listening.strip_prefix("listening on http://").unwrap();
+    let address = url.split('/').next().unwrap().parse().unwrap();
+    let banner = [process.line(), process.line()];
+    assert!(banner[0].ends_with("which takes connections"), "{banner:?}");
+    assert!(
+        banner[1].contains("does not answer (no connection"),
+        "{banner:?}"
+    );
+    for task in ["one", "two"] {
+        assert_eq!(post(address, task, &body_of(task, "complete")), 200);
+        consumer.wait_for(if task == "one" { 1 } else { 2 });
+    }
+    let mut lines = Vec::new();
+    while !lines
+        .iter()
+        .any(|line: &String| line.contains("here refuses every event"))
+    {
+        lines.push(process.line());
+    }
+    let said = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(said("here: attempt 1 answered 404 after"), 1, "{lines:?}");
+    assert_eq!(said("here: attempt 1 answered 200"), 0, "{lines:?}");
+    assert!(said("nowhere: attempt 1 no connection") >= 1, "{lines:?}");
+    assert_eq!(process.terminate().0, 0);
 }

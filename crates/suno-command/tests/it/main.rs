@@ -4,6 +4,7 @@
 
 mod acknowledging;
 mod bad_input;
+mod configuring;
 mod conformance;
 mod consumer;
 mod consumers;

@@ -133,6 +133,11 @@ impl Watching {
 }
 
 impl Arguments {
+    /// Returns the environment variable with the token.
+    pub(super) fn secret_variable(&self) -> Option<&str> {
+        self.admin_token_env.as_deref()
+    }
+
     /// Listens, if there is an address.
     pub(super) async fn bind(
         &self,

@@ -16,9 +16,9 @@ use suno_gateway::exec::{ExecCommand, ExecHandler};
 use suno_gateway::forward::{ForwardHandler, ForwardHeader};
 use suno_gateway::signing::{Secret, Signer};
 
+use crate::environment;
 use crate::failure::Failure;
 use crate::span::Span;
-use crate::{environment, song};
 
 const HEADING: &str = "Destinations";
 /// The default time for which a failing event is retried: a consumer may be down over a weekend.
@@ -132,6 +132,18 @@ pub(super) struct Destination {
     pub(super) retry_for: Duration,
 }
 
+impl Destination {
+    /// Returns what is done with each event, for people.
+    pub(super) fn sentence(&self) -> String {
+        let (name, target) = (&self.name, &self.target);
+        match self.handler {
+            Handler::Forward(_) => format!("forwards each event to {name} at {target}"),
+            Handler::Exec(_) => format!("runs {target} for each event, as {name}"),
+            Handler::Download(_) => format!("archives finished files in {target}"),
+        }
+    }
+}
+
 impl Handler {
     /// Returns the kind as one word.
     pub(super) fn kind(&self) -> &'static str {
@@ -158,10 +170,12 @@ impl Arguments {
         self.forward_to.is_empty() && self.exec.is_empty() && self.download.is_none()
     }
 
-    /// Builds the handlers, which report to `observer`. `client` is what downloads are made with.
+    /// Builds the handlers, which report to `observer`. `client` is what downloads are made with, and
+    /// `secrets` are further variables that no command inherits.
     pub(super) fn build(
         &self,
         observer: &Arc<dyn Observer>,
+        secrets: &[String],
         client: impl FnOnce() -> Result<Client, Failure>,
     ) -> Result<Vec<Destination>, Failure> {
         let mut all = Vec::new();
@@ -169,7 +183,7 @@ impl Arguments {
             all.push(self.forward(text, observer)?);
         }
         for text in &self.exec {
-            all.push(self.command(text, observer)?);
+            all.push(self.command(text, secrets, observer)?);
         }
         if let Some(folder) = &self.download {
             all.push(self.archive(folder, client()?, observer)?);
@@ -222,7 +236,12 @@ impl Arguments {
         })
     }
 
-    fn command(&self, text: &str, observer: &Arc<dyn Observer>) -> Result<Destination, Failure> {
+    fn command(
+        &self,
+        text: &str,
+        secrets: &[String],
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Destination, Failure> {
         // A command whose first word has a "=" needs a name.
         let (name, command) = match text.split_once('=') {
             Some((name, command)) if DestinationName::new(name).is_ok() => (name, command),
@@ -238,7 +257,7 @@ impl Arguments {
         })?;
         let target = program.clone();
         let mut command = words.fold(ExecCommand::new(program), ExecCommand::with_argument);
-        for variable in self.secret_variables() {
+        for variable in self.secret_variables().chain(secrets.iter().cloned()) {
             command = command.without_variable(variable);
         }
         let concurrency = self
@@ -266,7 +285,6 @@ impl Arguments {
         client: Client,
         observer: &Arc<dyn Observer>,
     ) -> Result<Destination, Failure> {
-        song::make_folder(Some(folder))?;
         let name = destination_name("--download", "download")?;
         let handler = DownloadHandler::new(name.clone(), client, folder);
         Ok(Destination {

@@ -10,9 +10,9 @@ use suno_gateway::fan_out::{FanOut, PartsHandler, Queue};
 use super::destinations::{Destination, Handler};
 use crate::failure::Failure;
 use crate::line::Line;
-use crate::output;
 use crate::printer::Printer;
 use crate::store::Stores;
+use crate::{output, song};
 
 /// The time within which a destination must take a connection, to be called reachable at the start.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -59,6 +59,11 @@ impl Gateway {
             || destinations
                 .iter()
                 .any(|one| known.iter().any(|name| name == one.name.as_str()));
+        for one in &destinations {
+            if let Handler::Download(handler) = &one.handler {
+                song::make_folder(Some(handler.folder()))?;
+            }
+        }
         let mut queues = Vec::new();
         for one in destinations.iter().filter(|_| has_queues) {
             let store = stores.open_queue(&one.name).await?;
@@ -131,11 +136,7 @@ impl Gateway {
                 })?);
                 continue;
             }
-            let mut text = match &one.handler {
-                Handler::Forward(_) => format!("forwarding to {name} at {target}"),
-                Handler::Exec(_) => format!("running {target} for each event, as {name}"),
-                Handler::Download(_) => format!("archiving finished files in {target}"),
-            };
+            let mut text = output::visible(&one.sentence());
             match reached {
                 Some(Ok(())) => text += ", which takes connections",
                 Some(Err(why)) => {

@@ -8,13 +8,18 @@ mod lines;
 mod receiving;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
-use suno_callback::{CallbackHandler, Dispatcher, Observer, Pipeline, Verification};
+use suno_callback::{CallbackHandler, Dispatcher, EventKey, Observer, Pipeline, Verification};
 use suno_gateway::admin::AdminServer;
+use suno_gateway::attempt::Attempt;
+use suno_gateway::breaker::Transition;
+use suno_gateway::destination::DestinationName;
+use suno_gateway::signing::MessageId;
 use suno_types::Route;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -29,7 +34,7 @@ use crate::notify::Notifier;
 use crate::printer::{HANDLERS_WAITING_MAX, LINES_WAITING_MAX, Printer};
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{output, provider, store, tls};
+use crate::{config, output, provider, store, tls};
 
 /// The time that lines already being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
@@ -74,7 +79,8 @@ const DEFAULT_STORE: &str = "sqlite:suno.db";
 /// one request every 10 s until it works; the others, and the attempts of its events, are not affected.
 ///
 /// With --exec, a command gets each event on stdin. Its exit code decides: 0 done; 75 try again; 65 a bad
-/// event; 126 and 127 pause; any other code and a time-out: try again.
+/// event; 126 and 127 pause; any other code and a time-out: try again. It does not inherit the variables
+/// that options name for keys, tokens and headers.
 ///
 /// With --download, the files of finished tasks are archived in a folder, each by itself: one that cannot
 /// be had stops no other, and is tried again while the provider keeps it. The dead letter lists what is
@@ -98,6 +104,8 @@ Example:
   suno listen --webhook-key-env SUNO_WEBHOOK_KEY \\
     --forward-to http://127.0.0.1:8080/suno --signing-key-env SHOP_KEY")]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    config: config::Arguments,
     #[command(flatten)]
     receiving: receiving::Arguments,
     /// Lease: how long before another process may take over the events of a crashed one, such as 60s;
@@ -146,7 +154,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let attempts = Arc::new(Attempts::new(printer.clone(), json));
     let observer: Arc<dyn suno_gateway::Observer> = attempts.clone();
     let client = || arguments.provider.client_for_media();
-    let destinations = arguments.destinations.build(&observer, client)?;
+    let secrets = arguments.secret_variables();
+    let destinations = arguments.destinations.build(&observer, &secrets, client)?;
     let notifier = Notifier::from_environment();
     let certificate = arguments.tls.load()?;
     let shutdown = match &certificate {
@@ -248,10 +257,61 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     ended
 }
 
+/// An observer that ignores everything.
+struct Nobody;
+
+impl suno_gateway::Observer for Nobody {
+    fn on_attempt(&self, _: &MessageId, _: &EventKey, _: &Attempt) {}
+
+    fn on_transition(&self, _: &DestinationName, _: Transition) {}
+}
+
 /// A change to the settings of a dispatcher.
 type Change = Box<dyn FnOnce(Dispatcher) -> Dispatcher + Send>;
 
 impl Arguments {
+    /// Returns the file of `--config`.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.config.config.as_deref()
+    }
+
+    /// Checks what can be checked without a store and a socket, and says what would be done.
+    pub(crate) fn plan(&self) -> Result<Vec<String>, Failure> {
+        self.receiving.verification()?;
+        if self.reconcile || self.confirm {
+            self.provider.client(Route::Direct)?;
+        }
+        let nobody: Arc<dyn suno_gateway::Observer> = Arc::new(Nobody);
+        let client = || self.provider.client_for_media();
+        let secrets = self.secret_variables();
+        let destinations = self.destinations.build(&nobody, &secrets, client)?;
+        let (addr, path) = (
+            self.receiving.addr,
+            self.receiving.path.0.trim_end_matches('/'),
+        );
+        let mut plan = vec![format!("listens on http://{addr}{path}")];
+        if self.confirm {
+            plan.push("asks the provider's record before an event is handed on".to_owned());
+        }
+        if self.reconcile || self.confirm {
+            plan.push("asks the provider about tasks whose callbacks are missing".to_owned());
+        }
+        plan.extend(destinations.iter().map(destinations::Destination::sentence));
+        match destinations.len() {
+            0 => plan.push("prints each event".to_owned()),
+            1 => {}
+            _ => plan.push("keeps a queue for each destination beside the store".to_owned()),
+        }
+        Ok(plan)
+    }
+
+    /// Returns the variables with secrets that no command of a destination needs.
+    fn secret_variables(&self) -> Vec<String> {
+        let mut variables = self.receiving.secret_variables();
+        variables.extend(self.admin.secret_variable().map(str::to_owned));
+        variables
+    }
+
     fn dispatching(&self) -> Dispatching {
         Dispatching {
             lease: self.lease.0,
