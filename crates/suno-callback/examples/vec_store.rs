@@ -89,6 +89,16 @@ impl Tables {
         &mut self.tasks[place]
     }
 
+    fn adopt(&mut self, adopted: &AdoptedEvent, now: Duration) -> Adoption {
+        self.last.0 += 1;
+        let id = self.last;
+        let task = self.entry(adopted.record.key.task_id());
+        match task.adopt(id, adopted, now) {
+            true => Adoption::Adopted,
+            false => Adoption::Known,
+        }
+    }
+
     fn claim(&mut self, request: &ClaimRequest, now: Duration) -> Claims {
         let settled = request.settlements.iter().map(|(ticket, settlement)| {
             let task = self.task_of(ticket.event);
@@ -192,6 +202,14 @@ impl IdempotencyStore for VecStore {
         })
     }
 
+    async fn conflicts(&self, event: EventId) -> Result<Vec<ConflictRecord>> {
+        self.transact(|tables, _| {
+            let event = tables.events().filter(|known| known.id == event);
+            let conflicts = event.flat_map(|event| &event.conflicts);
+            conflicts.map(|conflict| conflict.record.clone()).collect()
+        })
+    }
+
     async fn quarantine(
         &self,
         after: Option<EventId>,
@@ -218,6 +236,15 @@ impl IdempotencyStore for VecStore {
                 task.map_or(RedriveResult::Gone, |task| task.redrive(*id, redrive, now))
             };
             events.iter().map(redrive).collect()
+        })
+    }
+
+    async fn adopt(&self, events: &[AdoptedEvent]) -> Result<Vec<Adoption>> {
+        self.transact(|tables, now| {
+            events
+                .iter()
+                .map(|event| tables.adopt(event, now))
+                .collect()
         })
     }
 

@@ -146,7 +146,11 @@ pub use handler::{
 pub use inbox::{AcceptError, Inbox};
 pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, SubmitId};
 pub use observe::{CommitReport, HandledOutcome, HandledReport, Observer, ResponseReport};
-pub use operations::{RedriveReport, RequeueReport, redrive_where, requeue_quarantine};
+pub use operations::{
+    ExportCursor, ExportLine, ImportError, ImportReport, Importer, InvalidCursor, RedriveOptions,
+    RedriveReport, RequeueReport, Search, Story, export_page, find_event, redrive_where,
+    requeue_quarantine,
+};
 pub use origin::{Source, VerifiedBy};
 pub use pipeline::{InvalidPipeline, Pipeline, PipelineBuilder, PipelineMonitor};
 pub use plain::PlainResponse;
@@ -160,12 +164,12 @@ pub use router::router;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use service::CallbackService;
 pub use store::{
-    Acceptance, Claim, ClaimRequest, Claims, Counts, DeadCause, Decision, DueRequest, DueTask,
-    DueTasks, DueTicket, EventFilter, EventRecord, EventState, ExpectedTask, ExtendResult,
-    IdempotencyStore, Intent, ListRequest, MemoryStore, OpenIntent, Page, Postponement,
-    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
-    SettleResult, Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn,
-    WorkerId, bounds, rules, turn,
+    Acceptance, AdoptedEvent, Adoption, Claim, ClaimRequest, Claims, ConflictRecord, Counts,
+    DeadCause, Decision, DueRequest, DueTask, DueTasks, DueTicket, EventFilter, EventRecord,
+    EventState, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest, MemoryStore,
+    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit,
+    Redrive, RedriveResult, SettleResult, Settlement, Sibling, StateName, StoreError,
+    StoreErrorKind, Ticket, Turn, WorkerId, bounds, rules, turn,
 };
 pub use token::{InvalidToken, InvalidTokenPlace, Token, TokenPlace};
 pub use url_suffix::UrlSuffix;

@@ -85,7 +85,7 @@ impl Failure {
             return ExitCode::SUCCESS;
         }
         let line = output::visible(&format!("{:#}", self.err));
-        log::line(&format!("suno: error: {line}"));
+        log::failure(&line);
         ExitCode::from(self.code)
     }
 }

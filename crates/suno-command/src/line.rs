@@ -18,6 +18,9 @@ use suno_types::{
 pub(crate) enum Line<'a> {
     Listening {
         url: &'a str,
+        /// The URL of the admin service, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        admin: Option<&'a str>,
     },
     /// A destination of events, at the start.
     Destination {

@@ -5,12 +5,15 @@ mod acknowledging;
 mod address;
 mod advice;
 mod command;
+mod config;
 mod environment;
 mod failure;
 mod line;
 mod log;
 #[allow(dead_code, reason = "for suno listen")]
 mod notify;
+#[allow(dead_code, reason = "for suno listen")]
+mod otel;
 mod output;
 mod printer;
 mod progress;
@@ -26,12 +29,16 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::anyhow;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
-    conformance, credits, demo, emulate, listen, signing_key, submit, trigger, verify, wait,
+    check_config, completions, conformance, credits, demo, doctor, emulate, health, inbox, listen,
+    man, signing_key, submit, trigger, verify, wait,
 };
+use crate::config::{Problem, Setting};
 use crate::failure::Failure;
+use crate::log::LogFormat;
 
 /// Generate music with the Suno API, and receive its callbacks safely.
 ///
@@ -40,7 +47,8 @@ use crate::failure::Failure;
 /// whether a submit created a task, which may have been paid for; 74 the reader of `suno listen` has closed stdout; 128 plus the number of a second
 /// signal that ended the process at once.
 ///
-/// Logs go to stderr; set RUST_LOG to change how much is logged, such as RUST_LOG=debug.
+/// Logs go to stderr; set RUST_LOG to change how much is logged, such as RUST_LOG=debug, and --log-format
+/// to get them as JSON.
 #[derive(Debug, Parser)]
 #[command(
     name = "suno",
@@ -52,6 +60,15 @@ Example:
   suno demo                            # the whole job on this machine, without an account"
 )]
 struct Arguments {
+    /// Format of the log lines on stderr; by default that in SUNO_LOG_FORMAT, or text
+    #[arg(
+        long,
+        value_enum,
+        global = true,
+        value_name = "FORMAT",
+        help_heading = "Logs"
+    )]
+    log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,30 +78,60 @@ enum Command {
     Demo(demo::Arguments),
     Emulate(emulate::Arguments),
     Listen(Box<listen::Arguments>),
+    #[command(about = check_config::ABOUT, long_about = check_config::LONG_ABOUT)]
+    CheckConfig(Box<listen::Arguments>),
     SigningKey(signing_key::Arguments),
     Submit(submit::Arguments),
     Wait(wait::Arguments),
     Credits(credits::Arguments),
+    Inbox(Box<inbox::Arguments>),
     Conformance(Box<conformance::Arguments>),
+    Doctor(doctor::Arguments),
+    Health(health::Arguments),
     Trigger(trigger::Arguments),
     Verify(verify::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse_from(submit::with_command(std::env::args_os())) {
-        Ok(arguments) => arguments,
-        Err(err) => {
+    let words = submit::with_command(std::env::args_os());
+    let parsed = match config::parse::<Arguments>(words.into_iter()) {
+        Ok(parsed) => parsed,
+        Err(Problem::CommandLine(err)) => {
             print(&err);
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Failure::USAGE));
         }
+        Err(Problem::File(failure)) => {
+            let code = failure.report();
+            log::flush();
+            return code;
+        }
     };
-    log::start();
-    let code = match run(arguments.command) {
+    let format = log_format(parsed.arguments.log_format);
+    log::start(*format.as_ref().unwrap_or(&LogFormat::Text));
+    let run = |_| run(parsed.arguments.command, &parsed.origins);
+    let code = match format.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     };
     log::flush();
     code
+}
+
+/// Returns the format that was chosen by the option, or else by the variable, or else text.
+fn log_format(option: Option<LogFormat>) -> Result<LogFormat, Failure> {
+    if let Some(format) = option {
+        return Ok(format);
+    }
+    let name = environment::LOG_FORMAT;
+    match environment::optional(name)?.as_deref().map(str::trim) {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(_) => Err(Failure::usage(anyhow!(
+            "the environment variable {name} must be text or json"
+        ))),
+    }
 }
 
 /// Prints help, the version, or why the arguments are wrong. A closed stdout cannot be reported.
@@ -96,7 +143,7 @@ fn print(err: &clap::Error) {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, settings: &[Setting]) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -106,13 +153,19 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Emulate(arguments) => emulate::run(arguments).await,
             Command::Listen(arguments) => listen::run(*arguments).await,
+            Command::CheckConfig(arguments) => check_config::run(&arguments, settings),
             Command::SigningKey(_) => signing_key::run(),
             Command::Submit(arguments) => submit::run(arguments).await,
             Command::Wait(arguments) => wait::run(arguments).await,
             Command::Credits(arguments) => credits::run(arguments).await,
+            Command::Inbox(arguments) => inbox::run(*arguments).await,
             Command::Conformance(arguments) => conformance::run(*arguments).await,
+            Command::Doctor(arguments) => doctor::run(arguments).await,
+            Command::Health(arguments) => health::run(arguments).await,
             Command::Trigger(arguments) => trigger::run(arguments).await,
             Command::Verify(arguments) => verify::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+            Command::Man(arguments) => man::run(&arguments, Arguments::command()),
         }
     })
 }

@@ -182,7 +182,8 @@ mod socket {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(crate) mod tests {
     use std::ffi::OsStr;
     use std::os::unix::net::UnixDatagram;

@@ -70,6 +70,23 @@ impl Arguments {
         }
     }
 
+    /// Builds a client that only downloads, for which no key is needed.
+    pub(crate) fn client_for_media(&self) -> Result<Client, Failure> {
+        let key = environment::optional(environment::API_KEY)?;
+        let key = key.unwrap_or_else(|| "none".to_owned());
+        let key = ApiKey::new(key).map_err(|err| {
+            Failure::usage(err).context(format!(
+                "{} does not contain an API key",
+                environment::API_KEY
+            ))
+        })?;
+        let builder = Client::builder(self.provider(), key);
+        match environment::optional(environment::BASE_URL)? {
+            Some(url) => at(builder, &url),
+            None => builder.build().map_err(advice::failure),
+        }
+    }
+
     /// Builds a client that submits by a route.
     pub(crate) fn client(&self, route: Route) -> Result<Client, Failure> {
         if route == Route::Jobs && self.provider() != Provider::Kie {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use suno_callback::IdempotencyStore;
+use suno_callback::history::History;
 
 pub(crate) use self::queue::Stores;
 pub(crate) use self::url::without_passwords;
@@ -48,11 +49,48 @@ struct Place {
     store_file: Option<PathBuf>,
 }
 
+/// A store and its history.
+#[derive(Debug, Clone)]
+pub(crate) struct WithHistory {
+    pub(crate) store: Arc<dyn IdempotencyStore>,
+    pub(crate) history: Arc<dyn History>,
+}
+
 impl Arguments {
+    /// The store of commands that need one, if no option names one.
+    pub(crate) const DEFAULT: &'static str = "sqlite:suno.db";
     /// The group of the options that name a store. At most one of them can be given.
     pub(crate) const PLACE: &'static str = "store_place";
     /// The heading of these options in a help text.
     pub(crate) const HEADING: &'static str = "Store";
+
+    /// Opens a store that exists, with its history; `None` if no option names one.
+    ///
+    /// # Errors
+    ///
+    /// A failure of usage if a file is not there: looking into a store must not make an empty one.
+    pub(crate) async fn open_existing(&self) -> Result<Option<WithHistory>, Failure> {
+        if let Some(StoreUrl::Sqlite(file)) = self.place.url()?
+            && !Path::new(&file).exists()
+        {
+            return Err(Failure::usage(anyhow!(
+                "the store {file} does not exist; name the store of the gateway with --store"
+            )));
+        }
+        self.open_with_history().await
+    }
+
+    /// Opens the store with its history. Both are made if they do not exist; `None` if no option names
+    /// a store.
+    pub(crate) async fn open_with_history(&self) -> Result<Option<WithHistory>, Failure> {
+        let Some(stores) = self.open_stores().await? else {
+            return Ok(None);
+        };
+        Ok(Some(WithHistory {
+            store: stores.main(),
+            history: stores.history()?,
+        }))
+    }
 
     /// Opens the store, which is made if it does not exist; `None` if no option names one.
     ///

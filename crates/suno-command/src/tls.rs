@@ -93,7 +93,8 @@ fn warn_of_expiry(not_after: Timestamp, now: Timestamp) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs;
     use std::path::Path;

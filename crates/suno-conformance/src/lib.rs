@@ -17,7 +17,9 @@ mod cli;
 mod client;
 mod codes;
 mod compare;
+mod connect;
 mod decode;
+mod doctor;
 mod error;
 mod expectations;
 mod fixtures;
@@ -37,6 +39,7 @@ mod verify;
 pub use case::{Case, Level};
 #[cfg(feature = "cli")]
 pub use cli::Arguments;
+pub use doctor::{Doctor, Finding, Severity, fetch_status};
 pub use error::ConformanceError;
 pub use fixtures::{Fixtures, Loaded};
 pub use live::{Events, Target};

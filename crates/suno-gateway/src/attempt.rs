@@ -58,6 +58,8 @@ pub enum Outcome {
     },
     /// A command ended.
     Exited(ExitRecord),
+    /// Files were downloaded.
+    Saved(SavedRecord),
     /// An outcome that only a later version knows.
     #[serde(other)]
     Other,
@@ -67,12 +69,7 @@ pub enum Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answered(answer) if answer.is_asked_for => write!(
-                f,
-                "answered {} and asked by webhook-delivery not to be sent this",
-                answer.status
-            ),
-            Self::Answered(answer) => write!(f, "answered {}", answer.status),
+            Self::Answered(answer) => answer.fmt(f),
             Self::NotAnswered { failure, detail } if detail.text.is_empty() => failure.fmt(f),
             Self::NotAnswered { failure, detail } => write!(f, "{failure}: {}", detail.text),
             Self::Exited(exit) if exit.is_timed_out => {
@@ -83,6 +80,12 @@ impl fmt::Display for Outcome {
                 (None, Some(signal)) => write!(f, "the command was ended by signal {signal}"),
                 (None, None) => f.write_str("the command ended"),
             },
+            Self::Saved(saved) if saved.missing == 0 => write!(f, "saved {} files", saved.files),
+            Self::Saved(SavedRecord {
+                files,
+                missing,
+                detail,
+            }) => write!(f, "{missing} of {files} files are missing: {}", detail.text),
             Self::Other => f.write_str("failed"),
         }
     }
@@ -109,6 +112,26 @@ pub struct AnswerRecord {
     pub is_asked_for: bool,
 }
 
+/// The status, and what else explains it.
+impl fmt::Display for AnswerRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "answered {}", self.status)?;
+        if self.is_asked_for {
+            f.write_str(" and asked by webhook-delivery not to be sent this")?;
+        }
+        if let Some(host) = &self.location_host {
+            write!(f, ", a redirect to {} that is not followed", host.text)?;
+        }
+        match self.clock_ahead_seconds {
+            Some(ahead) if ahead < 0 => {
+                write!(f, "; its clock is {} s behind", ahead.unsigned_abs())
+            }
+            Some(ahead) => write!(f, "; its clock is {ahead} s ahead"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The stored part of a command's end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -126,6 +149,18 @@ pub struct ExitRecord {
     pub stdout: KeptText,
     /// The end of what it wrote to stderr.
     pub stderr: KeptText,
+}
+
+/// The stored part of downloads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SavedRecord {
+    /// The number of files that are ready.
+    pub files: u32,
+    /// The number of them that could not be saved.
+    pub missing: u32,
+    /// The reason for each that is missing.
+    pub detail: KeptText,
 }
 
 impl AnswerRecord {
@@ -285,6 +320,31 @@ mod tests {
                 assert_eq!(read, attempt);
             }
         }
+    }
+
+    #[test]
+    fn an_outcome_is_told_with_what_explains_it() {
+        let mut answer = AnswerRecord::new(401, KeptText::default());
+        answer.clock_ahead_seconds = Some(-301);
+        assert_eq!(
+            answer.to_string(),
+            "answered 401; its clock is 301 s behind"
+        );
+        let mut answer = AnswerRecord::new(302, KeptText::default());
+        answer.location_host = Some(KeptText::head("shop.example", false));
+        assert_eq!(
+            Outcome::Answered(answer).to_string(),
+            "answered 302, a redirect to shop.example that is not followed"
+        );
+        let saved = SavedRecord {
+            files: 2,
+            missing: 1,
+            detail: KeptText::head("file 2: gone", false),
+        };
+        assert_eq!(
+            Outcome::Saved(saved).to_string(),
+            "1 of 2 files are missing: file 2: gone"
+        );
     }
 
     #[test]

@@ -99,7 +99,13 @@ impl Message {
     #[must_use]
     pub fn new<'a>(event: impl Into<EventParts<'a>>, form: BodyForm) -> Self {
         let parts = event.into();
-        let id = MessageId::of(parts.key);
+        Self::with_id(parts, form, MessageId::of(parts.key))
+    }
+
+    /// Makes the message of a copy of an event, with an id of its own.
+    #[must_use]
+    pub fn with_id<'a>(event: impl Into<EventParts<'a>>, form: BodyForm, id: MessageId) -> Self {
+        let parts = event.into();
         let kind = kind(&parts.callback.product(), parts.key.stage().as_str());
         let (id_text, kind_text) = (id.as_str(), &*kind);
         let body = match form {

@@ -193,12 +193,13 @@ impl Course {
         if let Some(ignored) = verdict.ignored {
             tracing::debug!(destination = %self.name, %ignored, "Retry-After is ignored");
         }
+        self.observer
+            .on_attempt(&message.id, &message.key, &attempt);
+        // After its cause.
         if let Some(transition) = transition {
             self.log(transition, &reason);
             self.observer.on_transition(&self.name, transition);
         }
-        self.observer
-            .on_attempt(&message.id, &message.key, &attempt);
         Delivered {
             next,
             reason,

@@ -141,9 +141,9 @@ mod tests {
 
     use super::*;
 
-    /// The time of the runtime, which a test can let pass.
+    /// The time of the runtime, which a test can let pass, and what it is ahead.
     #[derive(Debug)]
-    struct RuntimeClock(Instant);
+    struct RuntimeClock(Instant, Arc<Mutex<Duration>>);
 
     impl Clock for RuntimeClock {
         fn now(&self) -> Timestamp {
@@ -151,12 +151,19 @@ mod tests {
         }
 
         fn monotonic(&self) -> Duration {
-            self.0.elapsed()
+            self.0.elapsed() + *self.1.lock().unwrap()
         }
     }
 
     fn gate(settings: BreakerSettings) -> Arc<Gate> {
-        Arc::new(Gate::new(settings, Arc::new(RuntimeClock(Instant::now()))))
+        ahead(settings).0
+    }
+
+    /// A gate, and what its clock is ahead.
+    fn ahead(settings: BreakerSettings) -> (Arc<Gate>, Arc<Mutex<Duration>>) {
+        let ahead = Arc::<Mutex<Duration>>::default();
+        let clock = RuntimeClock(Instant::now(), ahead.clone());
+        (Arc::new(Gate::new(settings, Arc::new(clock))), ahead)
     }
 
     #[tokio::test(start_paused = true)]
@@ -202,6 +209,21 @@ mod tests {
             assert_eq!(order.recv().await, Some(expected));
         }
         assert_eq!(start.elapsed(), settings.interval);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_comes_at_the_right_moment_does_not_go_before_those_that_wait() {
+        let settings = BreakerSettings::new().with_failures_max(1);
+        let (gate, ahead) = ahead(settings);
+        let opening = gate.enter().await.unwrap();
+        opening.report(Report::Failure, None);
+        let waiting = gate.clone();
+        let first = tokio::spawn(async move { waiting.enter().await.unwrap().is_probe() });
+        tokio::task::yield_now().await;
+        *ahead.lock().unwrap() = settings.interval;
+        let second = gate.enter().await.unwrap();
+        assert!(first.is_finished() && first.await.unwrap());
+        assert!(second.is_probe(), "the first one was cancelled");
     }
 
     #[tokio::test(start_paused = true)]

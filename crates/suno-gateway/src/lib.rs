@@ -15,6 +15,7 @@
 //! | send each event to a URL | [`forward::ForwardHandler`] |
 //! | run a command for each event | `exec::ExecHandler` |
 //! | sign or verify messages myself | [`signing`] |
+//! | archive finished files in a folder | `download::DownloadHandler` |
 //! | hand each event to several destinations | [`fan_out`] |
 //! | have the JSON of an event | [`body::Message`], [`content`] |
 //! | change what an answer means | [`destination::Policy`] |
@@ -34,6 +35,7 @@
 //!
 //! * `admin`: `admin`, a local HTTP service with health, metrics and an API; and `metrics`. It
 //!   includes `forward`.
+//! * `download`: `download`, with `suno-client`.
 //! * `forward` (default): [`forward`], over hyper, with TLS by rustls and ring.
 //! * `exec` (default): `exec`, on Unix only.
 
@@ -48,9 +50,11 @@ pub mod content;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod course;
 pub mod destination;
+#[cfg(feature = "download")]
+pub mod download;
 #[cfg(all(unix, feature = "exec"))]
 pub mod exec;
-#[cfg(any(feature = "exec", feature = "forward"))]
+#[cfg(any(feature = "download", feature = "exec", feature = "forward"))]
 pub mod fan_out;
 #[cfg(feature = "forward")]
 pub mod forward;
@@ -58,6 +62,7 @@ pub mod forward;
 mod gate;
 #[cfg(feature = "admin")]
 pub mod metrics;
+mod notes;
 mod observe;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod operate;
@@ -67,6 +72,7 @@ pub mod signing;
 
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use course::{Delivered, Next};
+pub use notes::AttemptNotes;
 pub use observe::Observer;
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use operate::Destination;

@@ -1,5 +1,7 @@
 //! Reports of attempts and of changes to a destination's state, beside the result of a handler.
 
+use std::sync::Arc;
+
 use suno_callback::EventKey;
 
 use crate::attempt::Attempt;
@@ -19,4 +21,16 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A destination went down, was paused, or works again.
     fn on_transition(&self, destination: &DestinationName, transition: Transition);
+}
+
+/// Several observers, which are told in their order.
+impl Observer for Vec<Arc<dyn Observer>> {
+    fn on_attempt(&self, id: &MessageId, key: &EventKey, attempt: &Attempt) {
+        self.iter().for_each(|one| one.on_attempt(id, key, attempt));
+    }
+
+    fn on_transition(&self, destination: &DestinationName, transition: Transition) {
+        self.iter()
+            .for_each(|one| one.on_transition(destination, transition));
+    }
 }

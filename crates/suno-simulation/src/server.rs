@@ -314,9 +314,11 @@ operations! {
     extend(&tickets: [Ticket], *lease: Duration,) -> Vec<ExtendResult>;
     find(&task_id: TaskId,) -> Vec<EventRecord>;
     list(&request: ListRequest,) -> Page<EventRecord>;
+    conflicts(event: EventId,) -> Vec<ConflictRecord>;
     quarantine(after: Option<EventId>, entries_max: u32,) -> Page<QuarantinedDelivery>;
     counts() -> Counts;
     redrive(&events: [EventId], *how: Redrive,) -> Vec<RedriveResult>, |_redriven| true;
+    adopt(&events: [AdoptedEvent],) -> Vec<Adoption>, |_adopted| true;
     requeue(entry: EventId, &delivery: Delivery,) -> Option<Acceptance>, |_requeued| true;
     decide(&task: TaskId, &stage: Stage,) -> Decision, |_decision| true;
     purge(&request: PurgeRequest,) -> PurgeReport;

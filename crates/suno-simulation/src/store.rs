@@ -216,10 +216,12 @@ operations! {
     wait(at_most: Duration,) -> ();
     find(&task_id: TaskId,) -> Vec<EventRecord>;
     list(&request: ListRequest,) -> Page<EventRecord>;
+    conflicts(event: EventId,) -> Vec<ConflictRecord>;
     quarantine(after: Option<EventId>, entries_max: u32,) -> Page<QuarantinedDelivery>;
     counts() -> Counts;
     redrive(&events: [EventId], *how: Redrive,) -> Vec<RedriveResult>,
         |double, redriven| double.redriven(&events, how, redriven).await;
+    adopt(&events: [AdoptedEvent],) -> Vec<Adoption>;
     requeue(entry: EventId, &delivery: Delivery,) -> Option<Acceptance>,
         |double, accepted| double.accepted(from_ref(&delivery), accepted.as_slice()).await;
     decide(&task: TaskId, &stage: Stage,) -> Decision,

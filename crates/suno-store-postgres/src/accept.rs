@@ -28,7 +28,7 @@ pub(crate) const LOCK_TASKS: &str = "
     ON CONFLICT (key) DO UPDATE SET id = t.id WHERE false";
 
 /// Returns the store's time with numbers for the deliveries.
-const NUMBERS: &str = "
+pub(crate) const NUMBERS: &str = "
     SELECT {schema}.clock(), array_agg(nextval('{schema}.numbers')) FROM generate_series(1, $1)";
 
 /// Stores deliveries, one after the other, in one transaction. With `entry`, removes this entry of the

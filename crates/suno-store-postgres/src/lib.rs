@@ -54,6 +54,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
+mod adopt;
 mod begin;
 mod claim;
 mod clock;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use suno_callback::rules::{StoredConflict, StoredEvent, StoredPrint, StoredState, TaskEvents};
-use suno_callback::{EventId, EventKey, Settlement, Ticket, VerifiedBy};
+use suno_callback::{ConflictRecord, EventId, EventKey, Settlement, Ticket, VerifiedBy};
 use suno_types::{Code, Stage, TaskId};
 use tokio_postgres::Row;
 
@@ -193,7 +193,10 @@ fn read_conflicts(rows: &[Row]) -> Result<HashMap<EventId, Vec<StoredConflict>>,
     for row in rows {
         let mut columns = Columns::of(row);
         let event = EventId(columns.next()?);
-        let conflict = StoredConflict::new(read_print(&mut columns)?, body(columns.next()?));
+        let conflict = StoredConflict::new(
+            read_print(&mut columns)?,
+            ConflictRecord::new(body(columns.next()?)),
+        );
         conflicts.entry(event).or_default().push(conflict);
     }
     Ok(conflicts)

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use suno_callback::{
-    Acceptance, ClaimRequest, Claims, Clock, Counts, Decision, Delivery, DueRequest, DueTasks,
-    DueTicket, EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent,
-    ListRequest, OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery,
-    RecordedSubmit, Redrive, RedriveResult, Reference, StoreError, StoreErrorKind, SubmitId,
-    SystemClock, Ticket,
+    Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, Clock, ConflictRecord, Counts,
+    Decision, Delivery, DueRequest, DueTasks, DueTicket, EventId, EventRecord, ExpectedTask,
+    ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
+    Reference, StoreError, StoreErrorKind, SubmitId, SystemClock, Ticket,
 };
 use suno_types::{Stage, TaskId};
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ use crate::plain::Plain;
 use crate::plain_claim::Settlements;
 use crate::requests::{Asked, LastRequests};
 use crate::{
-    PostgresConfig, accept, claim, extend, inspect, ledger, operations, plain_claim, purge,
+    PostgresConfig, accept, adopt, claim, extend, inspect, ledger, operations, plain_claim, purge,
     quarantine, schema,
 };
 
@@ -239,6 +239,11 @@ impl IdempotencyStore for PostgresStore {
             .await
     }
 
+    async fn conflicts(&self, event: EventId) -> StoreResult<Vec<ConflictRecord>> {
+        let conflicts = |session| adopt::conflicts(session, event);
+        self.inner.connections.with(LIMIT, conflicts).await
+    }
+
     async fn quarantine(
         &self,
         after: Option<EventId>,
@@ -261,6 +266,17 @@ impl IdempotencyStore for PostgresStore {
         inner.first_ready.forget();
         inner
             .run_and_wake(|session, _| operations::redrive(inner, session, events, redrive))
+            .await
+    }
+
+    async fn adopt(&self, events: &[AdoptedEvent]) -> StoreResult<Vec<Adoption>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inner = &self.inner;
+        inner.first_ready.forget();
+        inner
+            .run_and_wake(|session, _| adopt::adopt(inner, session, events))
             .await
     }
 

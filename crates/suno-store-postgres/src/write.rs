@@ -48,12 +48,18 @@ table!(ConflictRows {
     strict: Vec<u8> = BYTEA_ARRAY,
     semantic: Vec<u8> = BYTEA_ARRAY,
     raw: Raw = BYTEA_ARRAY,
+    received_at: Option<i64> = INT8_ARRAY,
+    source: Option<i16> = INT2_ARRAY,
+    verified_by: i16 = INT2_ARRAY,
 });
 
 table!(FormerRows {
     event_no: i64 = INT8_ARRAY,
     strict: Vec<u8> = BYTEA_ARRAY,
     semantic: Vec<u8> = BYTEA_ARRAY,
+    received_at: Option<i64> = INT8_ARRAY,
+    source: Option<i16> = INT2_ARRAY,
+    verified_by: i16 = INT2_ARRAY,
 });
 
 table!(LostConflicts {
@@ -109,13 +115,14 @@ const WRITE_BODIES: &str = "
     INSERT INTO {schema}.body AS b (event_no, raw) SELECT * FROM unnest($1, $2)
     ON CONFLICT (event_no) DO UPDATE SET raw = excluded.raw";
 const INSERT_CONFLICTS: &str = "
-    INSERT INTO {schema}.conflict (event_no, strict, semantic, raw)
-    SELECT * FROM unnest($1, $2, $3, $4)";
+    INSERT INTO {schema}.conflict (event_no, strict, semantic, raw, received_at, source, verified_by)
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
 /// Keeps the body of an event that is about to be replaced.
 const KEEP_FORMER: &str = "
-    INSERT INTO {schema}.conflict (event_no, strict, semantic, raw)
-    SELECT d.event_no, d.strict, d.semantic, b.raw
-    FROM unnest($1, $2, $3) AS d (event_no, strict, semantic)
+    INSERT INTO {schema}.conflict (event_no, strict, semantic, raw, received_at, source, verified_by)
+    SELECT d.event_no, d.strict, d.semantic, b.raw, d.received_at, d.source, d.verified_by
+    FROM unnest($1, $2, $3, $4, $5, $6)
+            AS d (event_no, strict, semantic, received_at, source, verified_by)
         LEFT JOIN {schema}.body b ON b.event_no = d.event_no";
 const DELETE_CONFLICTS: &str = "
     DELETE FROM {schema}.conflict c USING unnest($1, $2) AS d (event_no, strict)
@@ -231,8 +238,11 @@ impl Changes {
 
     fn add_new(&mut self, task: i64, event: &StoredEvent, at: Option<i64>) -> Result<(), Error> {
         self.new_events.push(task, event);
-        self.bodies.event_no.push(event.id.0);
-        self.bodies.raw.push(Raw::of(&event.raw));
+        // An adopted event may have none.
+        if event.raw.is_some() {
+            self.bodies.event_no.push(event.id.0);
+            self.bodies.raw.push(Raw::of(&event.raw));
+        }
         for conflict in &event.conflicts {
             self.conflicts.push(event.id, conflict);
         }
@@ -368,7 +378,11 @@ impl ConflictRows {
         self.event_no.push(event.0);
         self.strict.push(conflict.print.strict.0.to_vec());
         self.semantic.push(conflict.print.semantic.0.to_vec());
-        self.raw.push(Raw::of(&conflict.raw));
+        self.raw.push(Raw::of(&conflict.record.raw));
+        let record = &conflict.record;
+        self.received_at.push(record.received_at.map(time_column));
+        self.source.push(record.source.map(source_column));
+        self.verified_by.push(record.verified_by.bits().into());
     }
 }
 
@@ -377,6 +391,10 @@ impl FormerRows {
         self.event_no.push(event.0);
         self.strict.push(conflict.print.strict.0.to_vec());
         self.semantic.push(conflict.print.semantic.0.to_vec());
+        let record = &conflict.record;
+        self.received_at.push(record.received_at.map(time_column));
+        self.source.push(record.source.map(source_column));
+        self.verified_by.push(record.verified_by.bits().into());
     }
 }
 

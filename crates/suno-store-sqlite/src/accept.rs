@@ -38,7 +38,9 @@ pub(crate) fn accept(work: &mut Work<'_>, deliveries: &[Delivery]) -> Result<Vec
     Ok(accepted)
 }
 
-fn insert_event<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<CachedStatement<'t>> {
+pub(crate) fn insert_event<'t>(
+    transaction: &'t Transaction<'_>,
+) -> rusqlite::Result<CachedStatement<'t>> {
     transaction.prepare_cached(
         "INSERT INTO events (id, task_hash, task_id, stage, code, source, verified_by,
              unconfirmed, received_at, stored_at, strict, semantic, revision, results, product,

@@ -2,8 +2,8 @@
 
 use rusqlite::{Params, Row, Transaction, params};
 use suno_callback::{
-    Counts, DeadCause, EventId, EventKey, EventRecord, ListRequest, Page, QuarantinedDelivery,
-    StateName, SubmitId, VerifiedBy,
+    ConflictRecord, Counts, DeadCause, EventId, EventKey, EventRecord, ListRequest, Page,
+    QuarantinedDelivery, StateName, SubmitId, VerifiedBy,
 };
 use suno_types::{Code, Stage, TaskId};
 
@@ -97,7 +97,7 @@ const EVENT: &str = "SELECT id, task_id, stage, code,
     coalesce(later.reason, settled.reason, dead.reason), dead.cause,
     source, verified_by, events.unconfirmed, events.received_at,
     (SELECT count(*) FROM conflicts WHERE conflicts.event_id = events.id),
-    revision, results, product, suffix, submit, reference";
+    revision, results, product, suffix, submit, reference, kind";
 
 /// Reads events with their states.
 const FROM_EVENTS: &str = "FROM events
@@ -126,6 +126,7 @@ struct EventRow {
     suffix: Option<String>,
     submit: Option<[u8; 16]>,
     reference: Option<String>,
+    kind: Option<String>,
     raw: Option<Vec<u8>>,
 }
 
@@ -152,7 +153,8 @@ impl EventRow {
             suffix: row.get(18)?,
             submit: row.get(19)?,
             reference: row.get(20)?,
-            raw: row.get(21)?,
+            kind: row.get(21)?,
+            raw: row.get(22)?,
         })
     }
 
@@ -175,6 +177,7 @@ impl EventRow {
         record.suffix = row::suffix(self.suffix);
         record.submit = self.submit.map(SubmitId::from_bytes);
         record.reference = row::reference(self.reference)?;
+        record.kind = self.kind.as_deref().map(row::kind).transpose()?;
         record.raw = self.raw.map(Into::into);
         Ok(record)
     }
@@ -189,6 +192,25 @@ fn records(
     let mut statement = transaction.prepare_cached(sql)?;
     let rows = statement.query_map(values, EventRow::read)?;
     rows.map(|row| row?.into_record(now)).collect()
+}
+
+/// Returns the conflicts of an event, in the order in which they were kept.
+pub(crate) fn conflicts(work: &mut Work<'_>, event: EventId) -> Result<Vec<ConflictRecord>> {
+    let mut statement = work.transaction.prepare_cached(
+        "SELECT raw, received_at, source, verified_by FROM conflicts
+         WHERE event_id = ?1 ORDER BY id",
+    )?;
+    let mut rows = statement.query([event.0])?;
+    let mut conflicts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let raw: Option<Vec<u8>> = row.get(0)?;
+        conflicts.push(ConflictRecord::new(raw.map(Into::into)).with_origin(
+            time(row.get(1)?)?,
+            source(row.get(2)?),
+            VerifiedBy::from_bits(row.get(3)?),
+        ));
+    }
+    Ok(conflicts)
 }
 
 /// Returns a page of the quarantine.

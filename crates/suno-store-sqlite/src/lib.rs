@@ -52,6 +52,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
+mod adopt;
 mod claim;
 mod clock;
 mod conflicts;

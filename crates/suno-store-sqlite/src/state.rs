@@ -110,7 +110,7 @@ pub(crate) fn bury(work: &mut Work<'_>, event: i64, cause: DeadCause, reason: &s
 
 /// Bodies are purged in the order of numbers. If the purge has already passed an event that is
 /// settled only now, it must go back.
-fn look_at_bodies_from(work: &mut Work<'_>, event: i64) -> Result<()> {
+pub(crate) fn look_at_bodies_from(work: &mut Work<'_>, event: i64) -> Result<()> {
     let bodies_through = match work.bodies_through {
         Some(bodies_through) => bodies_through,
         None => work

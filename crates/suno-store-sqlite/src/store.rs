@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use suno_callback::{
-    Acceptance, ClaimRequest, Claims, Clock, Counts, Decision, Delivery, DueRequest, DueTasks,
-    DueTicket, EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent,
-    ListRequest, OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery,
-    RecordedSubmit, Redrive, RedriveResult, Reference, StoreError, SubmitId, SystemClock, Ticket,
+    Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, Clock, ConflictRecord, Counts,
+    Decision, Delivery, DueRequest, DueTasks, DueTicket, EventId, EventRecord, ExpectedTask,
+    ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
+    Reference, StoreError, SubmitId, SystemClock, Ticket,
 };
 use suno_types::{Stage, TaskId};
 
@@ -18,7 +19,7 @@ use crate::error::Result;
 use crate::thread::Thread;
 use crate::watch::Watch;
 use crate::work::{Remembered, Work, read, write};
-use crate::{accept, claim, inspect, ledger, operations, purge, settle};
+use crate::{accept, adopt, claim, inspect, ledger, operations, purge, settle};
 
 /// A durable store in one SQLite file.
 ///
@@ -195,6 +196,10 @@ impl IdempotencyStore for SqliteStore {
         self.read(move |work| inspect::list(work, &request)).await
     }
 
+    async fn conflicts(&self, event: EventId) -> StoreResult<Vec<ConflictRecord>> {
+        self.read(move |work| inspect::conflicts(work, event)).await
+    }
+
     async fn quarantine(
         &self,
         after: Option<EventId>,
@@ -219,6 +224,12 @@ impl IdempotencyStore for SqliteStore {
             events.iter().map(redrive).collect()
         })
         .await
+    }
+
+    async fn adopt(&self, events: &[AdoptedEvent]) -> StoreResult<Vec<Adoption>> {
+        let events = events.to_vec();
+        self.write_and_wake(move |work| adopt::adopt(work, &events))
+            .await
     }
 
     async fn requeue(

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use suno_callback::{
-    Acceptance, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
-    EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit,
-    Redrive, RedriveResult, Reference, StoreError, StoreErrorKind, SubmitId, Ticket,
+    Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, ConflictRecord, Counts, Decision,
+    Delivery, DueRequest, DueTasks, DueTicket, EventId, EventRecord, ExpectedTask, ExtendResult,
+    IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement, PurgeReport,
+    PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult, Reference,
+    StoreError, StoreErrorKind, SubmitId, Ticket,
 };
 use suno_types::{Stage, TaskId};
 use tokio::sync::watch;
@@ -27,9 +28,11 @@ macro_rules! with_operations {
             wait(at_most: Duration) -> ();
             find(task_id: &TaskId) -> Vec<EventRecord>;
             list(request: &ListRequest) -> Page<EventRecord>;
+            conflicts(event: EventId) -> Vec<ConflictRecord>;
             quarantine(after: Option<EventId>, entries_max: u32) -> Page<QuarantinedDelivery>;
             counts() -> Counts;
             redrive(events: &[EventId], redrive: Redrive) -> Vec<RedriveResult>;
+            adopt(events: &[AdoptedEvent]) -> Vec<Adoption>;
             requeue(entry: EventId, delivery: &Delivery) -> Option<Acceptance>;
             decide(task_id: &TaskId, stage: &Stage) -> Decision;
             purge(request: &PurgeRequest) -> PurgeReport;

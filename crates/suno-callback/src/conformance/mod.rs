@@ -7,6 +7,7 @@
 //! durable store needs its own [`Bench`], which can also reopen it.
 
 mod accepting;
+mod adopting;
 mod bounds;
 mod claiming;
 mod clock;
@@ -140,6 +141,7 @@ const FILES: &[&[SuiteCase]] = &[
     waiting::CASES,
     settling::CASES,
     inspecting::CASES,
+    adopting::CASES,
     redriving::CASES,
     purging::CASES,
     ledger::CASES,

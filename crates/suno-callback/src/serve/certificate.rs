@@ -186,7 +186,7 @@ pub struct InvalidCertificate {
 }
 
 impl InvalidCertificate {
-    /// Whether the key belongs to another certificate.
+    /// Returns whether the key belongs to another certificate.
     #[must_use]
     pub fn is_mismatch(&self) -> bool {
         matches!(self.problem, Problem::Mismatch)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use suno_types::{Code, Product, Stage};
+use suno_types::{Code, Product, Stage, TaskKind};
 
 use super::{DeadCause, EventState, Sibling};
 use crate::key::{EventId, EventKey, Reference, SubmitId};
@@ -49,6 +49,8 @@ pub struct EventRecord {
     pub submit: Option<SubmitId>,
     /// The application's name for that submit.
     pub reference: Option<Reference>,
+    /// The kind of the task, if its submit is known.
+    pub kind: Option<TaskKind>,
     /// The number of deliveries of the same key with different content that are kept, or were kept
     /// until they were purged.
     pub conflicts: u32,
@@ -78,6 +80,7 @@ impl EventRecord {
             suffix: None,
             submit: None,
             reference: None,
+            kind: None,
             conflicts: 0,
             raw: None,
         }
@@ -110,6 +113,84 @@ impl fmt::Debug for EventRecord {
             .field("conflicts", &self.conflicts)
             .finish_non_exhaustive()
     }
+}
+
+/// A conflict of an event, as it is stored.
+#[derive(Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ConflictRecord {
+    /// The body, if it is not purged.
+    pub raw: Option<Bytes>,
+    /// The time at which it was received, if an earlier version of the store did not leave it out.
+    pub received_at: Option<Timestamp>,
+    /// The way in which it became known, if `received_at` is there.
+    pub source: Option<Source>,
+    /// The methods by which its sender was verified.
+    pub verified_by: VerifiedBy,
+}
+
+impl ConflictRecord {
+    /// Creates a conflict of which only the body is known. Stores set the other fields.
+    #[must_use]
+    pub fn new(raw: Option<Bytes>) -> Self {
+        Self {
+            raw,
+            ..Self::default()
+        }
+    }
+
+    /// Sets where it came from.
+    #[must_use]
+    pub fn with_origin(
+        mut self,
+        received_at: Timestamp,
+        source: Source,
+        verified_by: VerifiedBy,
+    ) -> Self {
+        self.received_at = Some(received_at);
+        self.source = Some(source);
+        self.verified_by = verified_by;
+        self
+    }
+}
+
+/// Leaves out the body.
+impl fmt::Debug for ConflictRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConflictRecord")
+            .field("received_at", &self.received_at)
+            .field("source", &self.source)
+            .field("verified_by", &self.verified_by)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An event of another store, to be adopted with its conflicts.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AdoptedEvent {
+    /// The event, with its body. Its number is that of the other store and is not used.
+    pub record: EventRecord,
+    /// Its conflicts. Those without a body are left out.
+    pub conflicts: Vec<ConflictRecord>,
+}
+
+impl AdoptedEvent {
+    /// Creates an event to adopt.
+    #[must_use]
+    pub fn new(record: EventRecord, conflicts: Vec<ConflictRecord>) -> Self {
+        Self { record, conflicts }
+    }
+}
+
+/// The result of adopting an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Adoption {
+    /// The event is stored.
+    Adopted,
+    /// The store has an event of the stage with the same or a later revision. Nothing changed.
+    Known,
 }
 
 /// The name of a state, without its duration: lists are filtered by it.

@@ -23,8 +23,8 @@ pub use claim::{
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use inspect::{
-    Counts, Decision, EventFilter, EventRecord, ListRequest, Page, Redrive, RedriveResult,
-    StateName,
+    AdoptedEvent, Adoption, ConflictRecord, Counts, Decision, EventFilter, EventRecord,
+    ListRequest, Page, Redrive, RedriveResult, StateName,
 };
 pub use ledger::{
     DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
@@ -43,7 +43,7 @@ use crate::key::{EventId, Reference, SubmitId};
 /// The methods form four groups: accepting; claiming and settling; inspecting; submits and due
 /// tasks. None has a default: a store implements all of them, and the suite of the `conformance`
 /// feature decides whether it keeps the contract. Each case of the suite names the sentence that it
-/// tests. The example `vec_store` is a complete store in under 300 lines.
+/// tests. The example `vec_store` is a complete store in about 300 lines.
 ///
 /// # Contract
 ///
@@ -177,6 +177,13 @@ use crate::key::{EventId, Reference, SubmitId};
 /// * **I7** Dead letters and quarantine entries have purge ages of their own.
 /// * **I8** A purge step looks at a bounded number of events and reports whether there is more.
 /// * **I9** Counts add up: each event is counted in exactly one state.
+/// * **I10** The conflicts of an event are those that it keeps, in the order in which they were kept,
+///   with their bodies unless those are purged. An event that does not exist has none.
+/// * **I11** An adopted event has the key, the content, the state and the conflicts that were given: done
+///   stays done. One that was claimed or waiting is ready, with attempts and lapses counted from zero.
+///   Ages are counted from the adoption. It supersedes no other event, and none makes it late. If the
+///   store has an event of the stage with the same or a later revision, nothing changes, so that it is
+///   safe to adopt the same events again.
 ///
 /// Submits and due tasks:
 ///
@@ -266,6 +273,14 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
     /// Returns [`StoreError`] if the store cannot be read.
     async fn list(&self, request: &ListRequest) -> Result<Page<EventRecord>, StoreError>;
 
+    /// Returns the conflicts of an event, at most
+    /// [`CONFLICTS_OF_EVENT_MAX`](bounds::CONFLICTS_OF_EVENT_MAX).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot be read.
+    async fn conflicts(&self, event: EventId) -> Result<Vec<ConflictRecord>, StoreError>;
+
     /// Returns a page of the quarantine in the order of arrival: at most `entries_max` entries after
     /// the entry `after`.
     ///
@@ -295,6 +310,14 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
         events: &[EventId],
         redrive: Redrive,
     ) -> Result<Vec<RedriveResult>, StoreError>;
+
+    /// Stores events of another store as they were there, and answers in the order of `events`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if nothing was stored, or if that is unknown. It is safe to adopt the same
+    /// events again.
+    async fn adopt(&self, events: &[AdoptedEvent]) -> Result<Vec<Adoption>, StoreError>;
 
     /// Removes an entry from the quarantine and accepts `delivery`, which is the same body decoded
     /// again, in its place. Returns `None` if the entry does not exist.

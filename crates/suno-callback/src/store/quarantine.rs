@@ -100,15 +100,19 @@ impl Delivery {
     /// still cannot be decoded.
     #[must_use]
     pub fn from_quarantine(quarantined: &QuarantinedDelivery) -> Option<Self> {
-        let content = Content::decode(&quarantined.raw);
-        if matches!(content, Content::Quarantined { .. }) {
-            return None;
-        }
-        let (raw, received_at) = (quarantined.raw.clone(), quarantined.received_at);
-        let mut delivery = Self::new(content, raw, received_at, quarantined.verified_by);
-        delivery.source = quarantined.source;
-        delivery.submit = quarantined.submit;
-        delivery.suffix.clone_from(&quarantined.suffix);
-        Some(delivery)
+        let delivery = Self::of_entry(quarantined);
+        let is_decoded = !matches!(delivery.content, Content::Quarantined { .. });
+        is_decoded.then_some(delivery)
+    }
+
+    /// Creates the delivery of an entry, whether or not it can be decoded now.
+    pub(crate) fn of_entry(entry: &QuarantinedDelivery) -> Self {
+        let content = Content::decode(&entry.raw);
+        let (raw, received_at) = (entry.raw.clone(), entry.received_at);
+        let mut delivery = Self::new(content, raw, received_at, entry.verified_by);
+        delivery.source = entry.source;
+        delivery.submit = entry.submit;
+        delivery.suffix.clone_from(&entry.suffix);
+        delivery
     }
 }

@@ -34,6 +34,7 @@ mod stopping;
 mod stores;
 mod submitting;
 mod tls;
+mod transferring;
 mod unheard;
 mod wire;
 mod wrong_store;

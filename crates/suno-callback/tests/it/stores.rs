@@ -214,6 +214,14 @@ async fn stores_that_list_redrive_and_purge_otherwise_are_caught() {
         ),
         (PurgesAtOnce, "purging_looks_at_a_bounded_number_of_events"),
         (CountsWaitingAsReady, "counts_add_up"),
+        (
+            ListsConflictsInReverse,
+            "conflicts_are_returned_in_the_order_in_which_they_were_kept",
+        ),
+        (
+            HandlesWhatItAdopts,
+            "an_adopted_event_keeps_its_state_and_is_adopted_once",
+        ),
     ])
     .await;
 }

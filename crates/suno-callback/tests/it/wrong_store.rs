@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use suno_callback::bounds::UNRANKED_EVENTS_MAX;
 use suno_callback::conformance::ManualClock;
 use suno_callback::{
-    Acceptance, Claim, ClaimRequest, Claims, Clock, Content, Counts, DeadCause, Decision, Delivery,
-    EventId, EventKey, EventRecord, ExtendResult, Fingerprint, IdempotencyStore, ListRequest,
-    MemoryStore, Page, PurgeReport, PurgeRequest, Redrive, RedriveResult, SettleResult, Settlement,
-    StoreError, Ticket, WorkerId,
+    Acceptance, AdoptedEvent, Adoption, Claim, ClaimRequest, Claims, Clock, ConflictRecord,
+    Content, Counts, DeadCause, Decision, Delivery, EventId, EventKey, EventRecord, EventState,
+    ExtendResult, Fingerprint, IdempotencyStore, ListRequest, MemoryStore, Page, PurgeReport,
+    PurgeRequest, Redrive, RedriveResult, SettleResult, Settlement, StoreError, Ticket, WorkerId,
 };
 use suno_testkit::wrapper::{Faults, Wrapper};
 use suno_types::{Stage, TaskId};
@@ -82,6 +82,8 @@ pub(crate) enum Breach {
     PurgesDeadLettersWithKeys,
     PurgesAtOnce,
     CountsWaitingAsReady,
+    ListsConflictsInReverse,
+    HandlesWhatItAdopts,
 }
 
 use Breach::*;
@@ -411,6 +413,23 @@ impl Wrapper for WrongStore {
             _ => {}
         }
         Ok(page)
+    }
+
+    async fn conflicts(&self, event: EventId) -> Result<Vec<ConflictRecord>> {
+        let mut conflicts = self.store.conflicts(event).await?;
+        if self.is(ListsConflictsInReverse) {
+            conflicts.reverse();
+        }
+        Ok(conflicts)
+    }
+
+    async fn adopt(&self, events: &[AdoptedEvent]) -> Result<Vec<Adoption>> {
+        let mut events = events.to_vec();
+        if self.is(HandlesWhatItAdopts) {
+            let events = events.iter_mut();
+            events.for_each(|event| event.record.state = EventState::Ready);
+        }
+        self.store.adopt(&events).await
     }
 
     async fn counts(&self) -> Result<Counts> {

@@ -147,7 +147,7 @@ async fn submit(emulator: &Emulator, to: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a receiver should do with an attempt.
+/// The answer that a receiver should give to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Expected {
@@ -159,7 +159,7 @@ enum Expected {
     Nothing,
 }
 
-/// What the receiver did.
+/// The judgement of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Verdict {

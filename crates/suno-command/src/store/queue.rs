@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use suno_callback::IdempotencyStore;
+use suno_callback::history::History;
 use suno_gateway::destination::DestinationName;
-use suno_store_sqlite::SqliteStore;
+use suno_store_sqlite::{SqliteHistory, SqliteStore};
 
 #[cfg(feature = "postgres")]
 use super::postgres::Server;
@@ -51,6 +52,19 @@ impl Stores {
     /// Returns the main store.
     pub(crate) fn main(&self) -> Arc<dyn IdempotencyStore> {
         self.main.clone()
+    }
+
+    /// Opens the history of the main store, which is made if it does not exist.
+    pub(crate) fn history(&self) -> Result<Arc<dyn History>, Failure> {
+        match &self.place {
+            Place::File(file) => match SqliteHistory::open(file) {
+                Ok(history) => Ok(Arc::new(history)),
+                Err(err) => Err(Failure::usage(err)
+                    .context(format!("cannot open the history of the store {file}"))),
+            },
+            #[cfg(feature = "postgres")]
+            Place::Schema(server) => Ok(Arc::new(server.store.history())),
+        }
     }
 
     /// Opens the queue of a destination, which is made if it does not exist.

@@ -13,6 +13,8 @@ use crate::process::PATIENCE;
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    /// The method, the path and the version.
+    pub(crate) line: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -104,7 +106,11 @@ impl Consumer {
             };
             let (wait, answer) = script(number, &request);
             thread::sleep(wait);
-            let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n");
+            // With a body, the script has written the whole of its head.
+            let answer = match answer.contains("\r\n\r\n") {
+                true => format!("HTTP/1.1 {answer}"),
+                false => format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n"),
+            };
             if stream.get_mut().write_all(answer.as_bytes()).is_err() {
                 return;
             }
@@ -136,10 +142,11 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
         headers.push((name.to_owned(), value.to_owned()));
     }
     let mut request = Request {
+        line,
         headers,
         body: Vec::new(),
     };
-    request.body = vec![0; request.header("content-length").parse().ok()?];
+    request.body = vec![0; request.header("content-length").parse().unwrap_or(0)];
     stream.read_exact(&mut request.body).ok()?;
     Some(request)
 }

@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::process::{PATIENCE, Process, TASK, body, listen_with, signed, skipped, status, talk};
+use crate::process::{
+    PATIENCE, Process, TASK, body, listen_with, signed, skipped, status, talk, tell,
+};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// 100 tasks with three stages, and 200 with one.
@@ -227,7 +229,7 @@ fn run(command: &dyn Fn(&Path, &Path) -> Command) {
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("SUNO_TEST_SEED={seed}");
+    tell(&format!("SUNO_TEST_SEED={seed}"));
     let mut random = fastrand::Rng::with_seed(seed);
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("suno.db");
@@ -295,10 +297,10 @@ fn run(command: &dyn Fn(&Path, &Path) -> Command) {
         500 - handled.len() <= superseded(),
         "seed {seed}: some are lost"
     );
-    println!(
-        "500 events in {:?}, the gateway was killed {kills} times",
-        started.elapsed()
-    );
+    let took = started.elapsed();
+    tell(&format!(
+        "500 events in {took:?}, the gateway was killed {kills} times"
+    ));
 }
 
 fn is_taken(address: SocketAddr, task: &str, stage: &str) -> bool {

@@ -49,10 +49,11 @@ fn body_of(task: &str, word: &str) -> String {
     body(word).replace(TASK, task)
 }
 
+/// The events in a state; 0 if the store is not there yet.
 fn events(store: &Path, state: &str) -> i64 {
-    let raw = rusqlite::Connection::open(store).unwrap();
     let count = format!("SELECT count(*) FROM {state}");
-    raw.query_row(&count, (), |row| row.get(0)).unwrap()
+    let raw = rusqlite::Connection::open(store).unwrap();
+    raw.query_row(&count, (), |row| row.get(0)).unwrap_or(0)
 }
 
 #[test]
@@ -151,7 +152,8 @@ fn a_destination_that_is_done_gets_nothing_again_because_another_failed() {
     for word in ["text", "complete"] {
         assert_eq!(post(address, TASK, &body(word)), 200);
     }
-    shop.wait_for(2);
+    let queue = dir.path().join("suno.db.queue-shop");
+    until("the shop", || events(&queue, "settled") == 2);
     books.wait_for(2);
     process.kill();
     let (process, _) = gateway(&store, &options);
@@ -173,7 +175,6 @@ fn a_destination_that_is_done_gets_nothing_again_because_another_failed() {
     let log = process.stderr();
     assert!(log.contains("queue=\"books\""), "{log}");
     assert_eq!(shop.ids().last().unwrap(), "another_complete_0");
-    let queue = dir.path().join("suno.db.queue-shop");
     until("the queue", || events(&queue, "settled") == 3);
 }
 
@@ -301,7 +302,7 @@ fn a_command_gets_the_event_and_its_exit_code_decides() {
     let store = dir.path().join("suno.db");
     let out = dir.path().join("out");
     let script = format!(
-        r#"keep=sh -c 'cat >> "{}"; test -z "$TEST_NEW_KEY" || exit 65'"#,
+        r#"keep=sh -c 'cat >> "{}"; test -z "$TEST_WEBHOOK_KEY" || exit 1'"#,
         out.display()
     );
     let bad = "bad=sh -c 'exit 65'";
@@ -322,8 +323,7 @@ fn a_command_gets_the_event_and_its_exit_code_decides() {
         format!("{} {}", line["destination"], line["action"])
     });
     actions.sort();
-    // The command inherits a variable that no option names.
-    assert_eq!(actions, [r#""bad" "bad_event""#, r#""keep" "bad_event""#]);
+    assert_eq!(actions, [r#""bad" "bad_event""#, r#""keep" "done""#]);
     let event: Value = serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
     assert_eq!(event["data"]["task_id"], TASK);
     assert_eq!(process.terminate().0, 0);
@@ -432,4 +432,123 @@ fn a_signing_key_is_new_each_time_and_can_be_used() {
     assert_eq!(code, 0);
     assert_ne!(first, second);
     Secret::parse(first.trim()).unwrap();
+}
+
+#[test]
+fn finished_files_are_archived_each_by_itself_and_what_is_missing_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("suno.db");
+    let folder = dir.path().join("songs");
+    let is_dead = Arc::new(AtomicUsize::new(1));
+    let dead = is_dead.clone();
+    let media = Consumer::start(move |_, request| {
+        if request.line.contains("/b.mp3") && dead.load(Ordering::SeqCst) == 1 {
+            return "404 Gone".to_owned();
+        }
+        let head = "content-type: audio/mpeg\r\ncontent-length: 16\r\n\r\n";
+        format!("200 OK\r\n{head}ID3\u{4}abcdefghijkl")
+    });
+    let track = |name: &str| {
+        format!(
+            r#"{{"id":"{name}","title":"{name}","audio_url":"http://{}/{name}.mp3"}}"#,
+            media.address
+        )
+    };
+    let body = format!(
+        r#"{{"code":200,"msg":"ok","data":{{"callbackType":"complete","task_id":"{TASK}","data":[{},{}]}}}}"#,
+        track("a"),
+        track("b")
+    );
+    let download = folder.display().to_string();
+    let options = ["--download", &download, "--retry-for", "1s"];
+    let verify = ["--webhook-key-env", "TEST_WEBHOOK_KEY"];
+    let (process, address) = listen_with(&store, &[&verify[..], &options].concat(), |command| {
+        // With a provider on this machine, files may be on this machine.
+        command.env("SUNO_BASE_URL", "http://127.0.0.1:1")
+    });
+    assert_eq!(next(&process, "destination")["kind"], "download");
+    assert_eq!(post(address, TASK, &body), 200);
+    let files = || std::fs::read_dir(&folder).unwrap().count();
+    let attempt = next(&process, "attempt");
+    let outcome = &attempt["outcome"];
+    assert_eq!(
+        (&outcome["files"], &outcome["missing"]),
+        (&json!(2), &json!(1))
+    );
+    let detail = outcome["detail"]["text"].as_str().unwrap();
+    assert!(
+        detail.starts_with("file 2: ") && !detail.contains("b.mp3"),
+        "{detail}"
+    );
+    assert_eq!(files(), 1);
+    is_dead.store(0, Ordering::SeqCst);
+    let attempt = next(&process, "attempt");
+    assert_eq!(
+        (&attempt["action"], &attempt["number"]),
+        (&json!("done"), &json!(2))
+    );
+    assert_eq!(files(), 2);
+    assert_eq!(process.terminate().0, 0);
+    let fetched = media.requests();
+    let of_a = fetched.iter().filter(|it| it.line.contains("/a.mp3"));
+    assert_eq!(of_a.count(), 1, "what was saved is not fetched again");
+}
+
+#[test]
+fn asking_the_provider_needs_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+    let listen = ["listen", "--addr", "127.0.0.1:0", "--store", &store];
+    for option in ["--reconcile", "--confirm"] {
+        let verify = ["--webhook-key-env", "TEST_NEW_KEY", option];
+        let mut command = suno(&[&listen[..], &verify].concat());
+        let (code, _, stderr) = run(with_keys(&mut command));
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("SUNO_API_KEY"), "{stderr}");
+    }
+}
+
+#[test]
+fn people_see_where_events_go_and_what_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+    let consumer = Consumer::start(|number, _| match number {
+        0 => "200 OK".to_owned(),
+        _ => "404 No".to_owned(),
+    });
+    let (here, nowhere) = (
+        format!("here={}", consumer.url()),
+        "nowhere=http://127.0.0.1:1/x",
+    );
+    let listen = ["listen", "--addr", "127.0.0.1:0", "--store", &store];
+    let to = ["--forward-to", &here, "--forward-to", nowhere];
+    let mut command = suno(&[&listen[..], &SIGNED, &to].concat());
+    command.env("TEST_WEBHOOK_KEY", crate::process::KEY);
+    with_keys(&mut command).stderr(Stdio::null());
+    let process = Process::start_logging(command);
+    let listening = process.line();
+    let url = listening.strip_prefix("listening on http://").unwrap();
+    let address = url.split('/').next().unwrap().parse().unwrap();
+    let banner = [process.line(), process.line()];
+    assert!(banner[0].ends_with("which takes connections"), "{banner:?}");
+    assert!(
+        banner[1].contains("does not answer (no connection"),
+        "{banner:?}"
+    );
+    for task in ["one", "two"] {
+        assert_eq!(post(address, task, &body_of(task, "complete")), 200);
+        consumer.wait_for(if task == "one" { 1 } else { 2 });
+    }
+    let mut lines = Vec::new();
+    while !lines
+        .iter()
+        .any(|line: &String| line.contains("here refuses every event"))
+    {
+        lines.push(process.line());
+    }
+    let said = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(said("here: attempt 1 answered 404 after"), 1, "{lines:?}");
+    assert_eq!(said("here: attempt 1 answered 200"), 0, "{lines:?}");
+    assert!(said("nowhere: attempt 1 no connection") >= 1, "{lines:?}");
+    assert_eq!(process.terminate().0, 0);
 }

@@ -4,14 +4,20 @@
 
 mod acknowledging;
 mod bad_input;
+mod configuring;
 mod conformance;
 mod consumer;
 mod consumers;
 mod demo;
 mod emulating;
+mod examining;
 mod forwarding;
+mod inbox;
 mod lines;
 mod listening;
+mod logging;
+mod manual;
+mod operating;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;

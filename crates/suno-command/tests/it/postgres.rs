@@ -233,3 +233,62 @@ fn the_queries_for_monitoring_run_on_a_store_in_use() {
     }
     assert_eq!(listener.terminate().0, 0);
 }
+
+/// The queues of a store, which are removed at the end.
+struct Queues<'a>(&'a TestSchema, [&'a str; 2]);
+
+impl Queues<'_> {
+    fn done(&self, name: &str) -> String {
+        let queue = format!("\"{}_queue_{name}\"", self.0.name());
+        let count = "SELECT count(*) FROM {queue}.past WHERE state = 3";
+        let count = self.0.sql(&count.replace("{queue}", &queue));
+        count.unwrap_or_default()
+    }
+}
+
+impl Drop for Queues<'_> {
+    fn drop(&mut self) {
+        for name in self.1 {
+            let schema = format!("\"{}_queue_{name}\"", self.0.name());
+            let _ = self
+                .0
+                .sql(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
+        }
+    }
+}
+
+#[test]
+fn each_of_several_destinations_has_a_queue_in_a_schema_of_its_own() {
+    let Some(url) = url_or_skip() else { return };
+    let schema = TestSchema::new(&url);
+    let queues = Queues(&schema, ["cat", "keep"]);
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").display().to_string();
+    let keep = format!("keep=tee -a {out}");
+    let both = ["--exec", "cat=cat", "--exec", &keep];
+    let (process, address) = started(listen(&schema, &both));
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    for name in ["cat", "keep"] {
+        crate::consumer::until(name, || queues.done(name) == "1");
+    }
+    assert_eq!(process.terminate().0, 0);
+    // The only one that is left keeps its queue, and the other queue is named.
+    let mut command = listen(&schema, &["--exec", &keep]);
+    let log = dir.path().join("log");
+    command.stderr(File::create(&log).unwrap());
+    let (process, address) = started(command);
+    assert_eq!(
+        post(
+            address,
+            "another",
+            &body("complete").replace(TASK, "another")
+        ),
+        200
+    );
+    crate::consumer::until("keep", || queues.done("keep") == "2");
+    assert_eq!(process.terminate().0, 0);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("queue=\"cat\""), "{log}");
+    let lines = std::fs::read_to_string(&out).unwrap();
+    assert_eq!(lines.lines().count(), 2);
+}

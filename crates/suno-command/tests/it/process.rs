@@ -27,6 +27,8 @@ pub(crate) fn suno(arguments: &[&str]) -> Command {
         "SUNO_BASE_URL",
         "SUNO_WEBHOOK_KEY",
         "RUST_LOG",
+        "SUNO_LOG_FORMAT",
+        "SUNO_HEALTH_URL",
     ] {
         command.env_remove(name);
     }
@@ -178,7 +180,12 @@ pub(crate) fn signed(address: SocketAddr, task: &str, body: &str) -> String {
 
 /// Says that something was not tested. Written past the capture of the test runner, so that it is seen.
 pub(crate) fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+    tell(&format!("SKIPPED: {why}"));
+}
+
+/// Writes a line past the capture of the test runner.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The status of an answer.

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use suno_callback::{Clock, SystemClock};
 use suno_types::TaskId;
 use suno_types::signature::WebhookKey;
 
@@ -70,7 +71,7 @@ fn a_captured_callback_is_checked_at_the_time_of_its_arrival() {
 
 #[test]
 fn without_a_body_the_three_values_are_enough_and_programs_get_an_object() {
-    let now = jiff::Timestamp::now().as_second().unsigned_abs();
+    let now = SystemClock.now().as_second().unsigned_abs();
     let (timestamp, signed) = (now.to_string(), signature(now));
     let values = [
         "--webhook-key-env",

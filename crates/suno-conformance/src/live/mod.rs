@@ -4,7 +4,7 @@
 mod events;
 mod plan;
 mod send;
-mod sign;
+pub(crate) mod sign;
 mod target;
 
 use std::time::{Duration, Instant};

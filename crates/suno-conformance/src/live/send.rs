@@ -1,7 +1,6 @@
 //! Sends requests as the provider does: over HTTP/1.1, with a new connection for each.
 
 use std::fmt::Display;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -10,32 +9,22 @@ use http::{Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::plan::PlannedStep;
 use super::target::Target;
+use crate::connect::Connector;
 use crate::receiver::ExpectedAnswer;
 
-/// The time limit for a connection.
-const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// The maximum size of a response.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// The maximum size of a list of events.
 const EVENTS_BYTES_MAX: usize = 64 << 20;
 
-/// A stream to the server.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 /// The destination of requests.
 pub(super) struct Sender {
     url: Uri,
-    tls: TlsConnector,
+    connector: Connector,
     answer_time_max: Duration,
 }
 
@@ -44,10 +33,10 @@ impl Sender {
     pub(super) async fn new(target: &Target) -> Result<Self> {
         let sender = Self {
             url: target.url.clone(),
-            tls: TlsConnector::from(Arc::new(tls()?)),
+            connector: Connector::new(&[])?,
             answer_time_max: target.answer_time_max,
         };
-        let reached = sender.connect(&sender.url).await;
+        let reached = sender.connector.connect(&sender.url).await;
         reached.with_context(|| format!("cannot reach the target {}", sender.url))?;
         Ok(sender)
     }
@@ -101,7 +90,7 @@ impl Sender {
         request
             .headers_mut()
             .insert(http::header::HOST, host.as_str().parse()?);
-        let stream = self.connect(url).await?;
+        let stream = self.connector.connect(url).await?.stream;
         let (mut sender, connection) = http1::Builder::new()
             .title_case_headers(capitals)
             .handshake(TokioIo::new(stream))
@@ -124,39 +113,10 @@ impl Sender {
             body: body.map_err(unreadable)?.to_bytes().to_vec(),
         })
     }
-
-    async fn connect(&self, url: &Uri) -> Result<Box<dyn Stream>> {
-        let host = url.host().context("the URL has no host")?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let secure = url.scheme_str() == Some("https");
-        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let connect = async {
-            let stream = TcpStream::connect((host, port)).await?;
-            stream.set_nodelay(true)?;
-            if !secure {
-                return Ok::<Box<dyn Stream>, anyhow::Error>(Box::new(stream));
-            }
-            let name = ServerName::try_from(host.to_owned())?;
-            Ok(Box::new(self.tls.connect(name, stream).await?))
-        };
-        timeout(CONNECT_TIME_MAX, connect)
-            .await
-            .context("connecting took too long")?
-    }
 }
 
 fn unreadable(err: impl Display) -> anyhow::Error {
     anyhow::anyhow!("cannot read the response: {err}")
-}
-
-fn tls() -> Result<rustls::ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots.collect::<rustls::RootCertStore>())
-        .with_no_client_auth();
-    Ok(config)
 }
 
 /// A task that is aborted when its handle is dropped.

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// Returns the value of `X-Webhook-Signature`.
-pub(super) fn signature(key: &str, task_id: &str, timestamp: u64) -> String {
+pub(crate) fn signature(key: &str, task_id: &str, timestamp: u64) -> String {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key of any length");
     mac.update(format!("{task_id}.{timestamp}").as_bytes());

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use suno_callback::{
-    Acceptance, ClaimRequest, Claims, Counts, Decision, Delivery, DueRequest, DueTasks, DueTicket,
-    Event, EventId, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit,
-    Redrive, RedriveResult, Reference, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
+    Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, ConflictRecord, Counts, Decision,
+    Delivery, DueRequest, DueTasks, DueTicket, Event, EventId, EventRecord, ExpectedTask,
+    ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
+    Reference, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
 };
 use suno_types::{Stage, TaskId};
 use tokio::sync::Notify;
@@ -143,6 +144,10 @@ impl IdempotencyStore for WatchedStore {
         self.store.list(request).await
     }
 
+    async fn conflicts(&self, event: EventId) -> Result<Vec<ConflictRecord>, StoreError> {
+        self.store.conflicts(event).await
+    }
+
     async fn quarantine(
         &self,
         after: Option<EventId>,
@@ -161,6 +166,10 @@ impl IdempotencyStore for WatchedStore {
         redrive: Redrive,
     ) -> Result<Vec<RedriveResult>, StoreError> {
         self.store.redrive(events, redrive).await
+    }
+
+    async fn adopt(&self, events: &[AdoptedEvent]) -> Result<Vec<Adoption>, StoreError> {
+        self.store.adopt(events).await
     }
 
     async fn requeue(

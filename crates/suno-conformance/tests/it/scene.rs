@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use suno_callback::serve::serve;
+use suno_callback::serve::{Serve, serve};
 use suno_callback::{
     BackgroundTask, Dispatcher, Event, Inbox, MemoryStore, Receiver, Token, Verification,
 };
@@ -270,4 +270,24 @@ pub(crate) fn drive(target: Target, filter: &str) -> Ran {
 
 pub(crate) fn token() -> Token {
     Token::new(TOKEN).unwrap()
+}
+
+/// Serves a receiver over TLS, and returns its port. It stops when the other part is dropped.
+pub(crate) fn serve_over_tls(config: rustls::ServerConfig) -> (u16, oneshot::Sender<()>) {
+    let (stop, stopped) = oneshot::channel();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap().port()).unwrap();
+            let inbox = Inbox::start(Arc::new(MemoryStore::new()));
+            let receiver = Receiver::new(inbox, Verification::webhook_key(KEYS[0]));
+            let serve = Serve::new(listener, receiver.with_path(PATH)).with_tls(config);
+            serve.run(async { drop(stopped.await) }).await;
+        });
+    });
+    (told.recv().unwrap(), stop)
 }

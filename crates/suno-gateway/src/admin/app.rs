@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use serde_json::Value;
 use suno_callback::history::History;
 use suno_callback::suno_client::Client;
-use suno_callback::{Clock, EventId, IdempotencyStore, StoreError, Submitter};
+use suno_callback::{Clock, IdempotencyStore, Submitter};
 use tokio::sync::{Semaphore, watch};
 
 use super::board::Board;
@@ -18,17 +16,6 @@ use super::replay_counts::ReplayCounts;
 use super::samples::Samples;
 use crate::Destination;
 use crate::metrics::Scraper;
-
-/// Returns what happened to an event, for people and programs.
-#[async_trait]
-pub trait EventHistory: Send + Sync + 'static {
-    /// Returns the history of an event as JSON, oldest entry first.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StoreError`] if the history cannot be read.
-    async fn history(&self, event: EventId) -> Result<Vec<Value>, StoreError>;
-}
 
 /// A file of a page.
 #[derive(Debug, Clone)]
@@ -63,11 +50,10 @@ pub(super) struct App {
     pub(super) feed: Arc<Feed>,
     pub(super) board: Board,
     pub(super) samples: Samples,
-    pub(super) task_history: Option<Arc<dyn History>>,
     pub(super) playground: Option<Arc<dyn Playground>>,
     pub(super) media: Option<Client>,
     pub(super) destinations: Vec<Arc<dyn Destination>>,
-    pub(super) history: Option<Arc<dyn EventHistory>>,
+    pub(super) history: Option<Arc<dyn History>>,
     pub(super) submitter: Option<Submitter>,
     /// The callback URL of tasks that name none.
     pub(super) callback_url: Option<String>,
@@ -89,7 +75,6 @@ impl App {
             store,
             board: Board::new(&*clock),
             samples: Samples::default(),
-            task_history: None,
             playground: None,
             media: None,
             submitter: None,

@@ -25,9 +25,6 @@ pub(super) struct Change {
 
 /// The word for a redriven event.
 pub(super) const REDRIVEN: &str = "redriven";
-/// All words of a change.
-#[cfg(test)]
-pub(super) const CHANGES: [&str; 5] = ["done", "retried", "dead", "not_now", REDRIVEN];
 
 impl Default for Feed {
     fn default() -> Self {

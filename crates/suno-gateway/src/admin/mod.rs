@@ -79,7 +79,7 @@ use tokio::sync::watch;
 
 use answer::{Answerer, Refusals};
 use app::App;
-pub use app::{Asset, EventHistory};
+pub use app::Asset;
 pub use feed::Feed;
 use guard::Guard;
 pub use health::{Health, HealthReport};
@@ -200,12 +200,6 @@ impl Admin {
         self
     }
 
-    /// Shows the history of each event.
-    pub fn with_history(mut self, history: Arc<dyn EventHistory>) -> Self {
-        self.app.history = Some(history);
-        self
-    }
-
     /// Marks what is decoded again from the quarantine as unconfirmed, as the pipeline does with
     /// callbacks.
     pub fn with_confirmation(mut self) -> Self {
@@ -214,8 +208,8 @@ impl Admin {
     }
 
     /// Shows what happened to the events of a task, such as each delivery and each attempt.
-    pub fn with_task_history(mut self, history: Arc<dyn History>) -> Self {
-        self.app.task_history = Some(history);
+    pub fn with_history(mut self, history: Arc<dyn History>) -> Self {
+        self.app.history = Some(history);
         self
     }
 

@@ -137,9 +137,12 @@ fn health(report: &HealthReport, uri: &Uri) -> Response {
         true => (StatusCode::OK, "ok\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ok\n"),
     };
-    let lines = is_verbose.then(|| report.lines()).unwrap_or_default();
+    let lines = match is_verbose {
+        true => report.lines() + word,
+        false => word.to_owned(),
+    };
     let text = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
-    (status, text, lines + word).into_response()
+    (status, text, lines).into_response()
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {

@@ -66,7 +66,7 @@ const ACCEPTANCES: [Acceptance; 8] = [
 ];
 
 /// The label values of `status_class`.
-const STATUS_CLASSES: [&str; 8] = [
+const STATUS_CLASSES: [&str; 10] = [
     "1xx",
     "2xx",
     "3xx",
@@ -75,6 +75,8 @@ const STATUS_CLASSES: [&str; 8] = [
     "unanswered",
     "exit_zero",
     "exit_other",
+    "saved",
+    "not_saved",
 ];
 
 /// Counts what happens between the provider and the destinations.

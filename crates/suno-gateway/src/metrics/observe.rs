@@ -87,6 +87,8 @@ fn status_class(outcome: &Outcome) -> &'static str {
         },
         Outcome::Exited(exit) if exit.code == Some(0) => "exit_zero",
         Outcome::Exited(_) => "exit_other",
+        Outcome::Saved(saved) if saved.missing == 0 => "saved",
+        Outcome::Saved(_) => "not_saved",
         Outcome::NotAnswered { .. } | Outcome::Other => "unanswered",
     }
 }

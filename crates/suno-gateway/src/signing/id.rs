@@ -53,6 +53,15 @@ impl MessageId {
         Self(id.into())
     }
 
+    /// Creates an id that no event has, from random bytes: for a copy that consumers must not take for
+    /// the event.
+    #[must_use]
+    pub fn of_copy(random: [u8; 16]) -> Self {
+        // It has no `_`, which a readable id has, and does not begin like a hashed one.
+        let digits = random.iter().map(|byte| format!("{byte:02x}"));
+        Self(format!("copy-{}", digits.collect::<String>()).into())
+    }
+
     /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -98,6 +107,12 @@ mod tests {
         ] {
             assert_eq!(MessageId::of(&key).as_str(), id);
         }
+    }
+
+    #[test]
+    fn the_id_of_a_copy_is_that_of_no_event() {
+        let id = MessageId::of_copy([0xab; 16]);
+        assert_eq!(id.as_str(), format!("copy-{}", "ab".repeat(16)));
     }
 
     proptest! {

@@ -10,6 +10,8 @@ mod bodies;
 mod consumer;
 #[cfg(all(unix, feature = "exec"))]
 mod exec;
+#[cfg(any(feature = "exec", feature = "forward"))]
+mod fan_out;
 #[cfg(feature = "forward")]
 mod forward;
 #[cfg(feature = "admin")]

@@ -82,6 +82,11 @@ fn goals(report: &Measurements<'_>) -> Vec<Goal> {
             ratio(Subject::Handled, Subject::Sqlite),
         ),
         (
+            "forwarded, of handled",
+            Bound::AtLeast(0.5),
+            handled_ratio(report),
+        ),
+        (
             "sqlite, p99 in ms",
             Bound::AtMost(10.0),
             millis(figure(|measured| Some(measured.told.p99_micros))),
@@ -116,6 +121,15 @@ fn goals(report: &Measurements<'_>) -> Vec<Goal> {
             })
         })
         .collect()
+}
+
+/// Compares how many events are forwarded in a second with how many are handled by doing nothing.
+fn handled_ratio(report: &Measurements<'_>) -> Option<f64> {
+    let rate = |subject| {
+        let case = case(report, subject, CONNECTIONS)?;
+        report.median(case, |measured| measured.handled_per_second)
+    };
+    Some(rate(Subject::Forwarded)? / rate(Subject::Handled)?)
 }
 
 fn case(report: &Measurements<'_>, subject: Subject, connections: usize) -> Option<BenchCase> {

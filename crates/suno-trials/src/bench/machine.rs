@@ -14,7 +14,7 @@ use suno_testkit::process::Process;
 
 /// The core of the server, and that of the load.
 const SERVER_CORE: &str = "0";
-const LOAD_CORE: &str = "1";
+pub(super) const LOAD_CORE: &str = "1";
 /// The number of syncs that are timed.
 const SYNCS: usize = 200;
 

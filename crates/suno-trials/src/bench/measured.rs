@@ -22,6 +22,8 @@ pub(super) struct Measured {
     /// the paced one.
     pub(super) open_events: Option<f64>,
     pub(super) paced_open_events: Option<f64>,
+    /// The number of events that a dispatcher handled in a second, while callbacks arrived.
+    pub(super) handled_per_second: Option<f64>,
 }
 
 impl fmt::Display for Measured {

@@ -1,4 +1,5 @@
-//! Measures the memory of the receiver: idle, for each open connection, for unhandled events.
+//! Measures the memory of the receiver: idle, for each open connection, for unhandled events, also while
+//! they wait for a destination.
 
 use std::io::Write;
 
@@ -9,7 +10,7 @@ use super::connection::Connection;
 use super::load::Load;
 use super::machine::{Program, SubjectProcess, describe};
 use super::statistics::cell;
-use super::subject::Subject;
+use super::subject::{DOWN, Subject};
 
 /// The number of events sent before the connections are counted, so that caches have reached their
 /// size: more than the pages that the store keeps.
@@ -47,7 +48,8 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
         .enable_all()
         .build()?;
     let (idle, connection) = runtime.block_on(connections(program, options))?;
-    let events = runtime.block_on(events(program, options))?;
+    let waiting = runtime.block_on(events(program, options, Subject::Forwarded))?;
+    let events = runtime.block_on(events(program, options, Subject::Sqlite))?;
     if options.json {
         let told = serde_json::json!({
             "idle_kb": idle,
@@ -55,6 +57,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
             "kb_each_connection": connection,
             "events": options.events,
             "kb_of_events": events,
+            "kb_of_events_waiting_for_a_destination": waiting,
         });
         writeln!(out, "{told}")?;
         return Ok(());
@@ -67,13 +70,16 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
          | --- | ---: | --- |\n\
          | idle | {} MB | <= 15 MB |\n\
          | for each of {} connections that sent one callback and are open | {} kB | <= 12 kB |\n\
-         | {} events that are not handled | + {} MB | <= 20 MB for 100,000 |",
+         | {} events that are not handled | + {} MB | <= 20 MB for 100,000 |\n\
+         | {} events that wait for a destination that is down | + {} MB | <= 20 MB for 100,000 |",
         describe(dir.path())?,
         cell(Some(idle / 1024.0), 1),
         options.connections,
         cell(Some(connection), 1),
         options.events,
         cell(Some(events / 1024.0), 1),
+        options.events,
+        cell(Some(waiting / 1024.0), 1),
     )?;
     Ok(())
 }
@@ -97,9 +103,10 @@ async fn connections(program: &Program, options: &Options) -> Result<(f64, f64)>
 }
 
 /// Measures the memory that unhandled events add.
-async fn events(program: &Program, options: &Options) -> Result<f64> {
+async fn events(program: &Program, options: &Options, subject: Subject) -> Result<f64> {
     let dir = tempfile::tempdir()?;
-    let running = SubjectProcess::start(Subject::Sqlite.command(program, dir.path()))?;
+    std::fs::write(dir.path().join(DOWN), "")?;
+    let running = SubjectProcess::start(subject.command(program, dir.path()))?;
     let load = Load::closed(running.address(), SENDERS, std::time::Duration::ZERO);
     let before = resident(&running)?;
     let mut senders = tokio::task::JoinSet::new();

@@ -62,27 +62,30 @@ fn measure(program: &Program, case: BenchCase, options: &Options) -> Result<Meas
     let each = |total: f64| total / told.answered as f64;
     let cpu = || Some((running.cpu()? - cpu_before?).as_secs_f64());
     let written = || Some((running.written_bytes()? - written_before?) as f64);
+    let open_events = open_events(case.subject, dir.path())?;
+    let stored = told.answered as f64 * (100.0 - f64::from(options.duplicates)) / 100.0;
     let mut measured = Measured {
         cpu_micros_each: cpu().map(|seconds| each(seconds * 1e6)),
         cpu_busy: cpu().map(|seconds| seconds / options.seconds),
         written_each: written().map(each),
         idle_kb,
         resident_kb: running.resident_kb(),
-        open_events: open_events(case.subject, dir.path())?,
+        open_events,
+        handled_per_second: open_events.map(|open| (stored - open) / options.seconds),
         told,
         ..Measured::default()
     };
     if options.paced > 0.0 {
         load.per_second = told.per_second * options.paced;
         measured.paced = Some(program.tell("bench-load", load.arguments())?);
-        measured.paced_open_events = open_events(case.subject, dir.path())?;
+        measured.paced_open_events = self::open_events(case.subject, dir.path())?;
     }
     Ok(measured)
 }
 
 /// Returns the number of events that a dispatcher has not handled yet.
 fn open_events(subject: Subject, dir: &Path) -> Result<Option<f64>> {
-    if subject != Subject::Handled {
+    if !matches!(subject, Subject::Handled | Subject::Forwarded) {
         return Ok(None);
     }
     Ok(Some(unsettled(&store_file(dir))? as f64))

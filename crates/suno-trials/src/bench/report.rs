@@ -75,8 +75,8 @@ impl Measurements<'_> {
     fn tell_costs(&self, out: &mut dyn Write) -> Result<()> {
         writeln!(
             out,
-            "| subject | connections | body | server µs/callback | server busy | load busy | written bytes/callback | idle MB | MB after | open events | open events, paced |\n\
-             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+            "| subject | connections | body | server µs/callback | server busy | load busy | written bytes/callback | idle MB | MB after | handled/s | open events | open events, paced |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
         )?;
         for case in self.measured_cases() {
             let median = |figure: fn(&Measured) -> Option<f64>, factor: f64, digits| {
@@ -87,7 +87,7 @@ impl Measurements<'_> {
             };
             writeln!(
                 out,
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 case.subject,
                 case.connections,
                 case.body_bytes,
@@ -97,6 +97,7 @@ impl Measurements<'_> {
                 median(|measured| measured.written_each, 1.0, 0),
                 median(|measured| measured.idle_kb, 1.0 / 1024.0, 1),
                 median(|measured| measured.resident_kb, 1.0 / 1024.0, 1),
+                median(|measured| measured.handled_per_second, 1.0, 0),
                 median(|measured| measured.open_events, 1.0, 0),
                 median(|measured| measured.paced_open_events, 1.0, 0),
             )?;

@@ -233,9 +233,9 @@ pub fn diagnose(keys: &[&str], evidence: &Evidence<'_>, now: u64, window: Durati
             .verify_slice(&mac)
             .is_ok()
     };
-    let key = keys.iter().position(|key| usable(&key) && fits(key));
+    let key = keys.iter().position(|key| usable(key) && fits(key));
     if key.is_none() {
-        let keys = keys.iter().copied().filter(|key| usable(&key));
+        let keys = keys.iter().copied().filter(|key| usable(key));
         let guess = guess(keys, &task_id, timestamp, evidence.body, &mac);
         mistakes.push(guess.unwrap_or(Mistake::NoKeyFits));
     }

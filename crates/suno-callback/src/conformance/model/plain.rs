@@ -108,8 +108,12 @@ impl Event {
         let was_not_handled = self.state == State::Dead
             || (self.state == State::Done && self.revision > 0 && self.unconfirmed);
         self.unconfirmed = false;
+        let former = self.said.remove(0);
         self.said.retain(|known| *known != said);
         self.said.insert(0, said);
+        if former != said {
+            self.said.push(former);
+        }
         if was_not_handled {
             self.reopen(now);
         } else if let State::Waiting(until) = self.state {

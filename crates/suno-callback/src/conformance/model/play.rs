@@ -266,6 +266,14 @@ impl Play<'_> {
         expect(&what, found.iter().map(look).collect(), expected_looks)?;
         for (found, expected) in found.iter().zip(expected) {
             self.compare_duration(found.state, expected.state)?;
+            let conflicts = self.scene.store.conflicts(found.id).await?;
+            let bodies = conflicts.into_iter().map(|conflict| conflict.raw);
+            let said = expected.said[1..].iter().map(|said| {
+                let stage = expected.stage.as_str();
+                Some(said.delivery(TASKS[expected.task], stage).raw)
+            });
+            let what = format!("conflicts of {}", found.key);
+            expect(&what, bodies.collect::<Vec<_>>(), said.collect())?;
         }
         Ok(())
     }

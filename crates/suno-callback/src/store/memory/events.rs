@@ -9,8 +9,8 @@ use suno_types::TaskId;
 use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::key::EventId;
-use crate::store::Acceptance;
 use crate::store::rules::{KnownSubmit, LastRequests, Ledger, Quarantine, StoredEvent, TaskEvents};
+use crate::store::{Acceptance, AdoptedEvent, Adoption};
 
 /// Events that are or will become claimable, ordered by the time of that.
 type Queue = BTreeSet<(Duration, EventId)>;
@@ -84,6 +84,19 @@ impl Events {
         let (accepted, dropped) = kept;
         self.dropped += dropped;
         accepted
+    }
+
+    pub(super) fn adopt(&mut self, adopted: &AdoptedEvent, now: Duration) -> Adoption {
+        let task_id: Arc<str> = adopted.record.key.task_id().as_str().into();
+        let task = self.tasks.entry(task_id.clone()).or_default();
+        let id = EventId(self.last_id + 1);
+        let adopt = |task: &mut TaskEvents| task.adopt(id, adopted, now);
+        if !change_queued(&mut self.queue, task, adopt) {
+            return Adoption::Known;
+        }
+        self.last_id += 1;
+        self.numbered.push((id, task_id));
+        Adoption::Adopted
     }
 
     fn accept_event(

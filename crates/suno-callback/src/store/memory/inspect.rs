@@ -9,8 +9,8 @@ use crate::delivery::Delivery;
 use crate::key::EventId;
 use crate::store::rules::PurgeStep;
 use crate::store::{
-    Acceptance, Counts, Decision, DueRequest, DueTasks, EventRecord, ListRequest, Page,
-    PurgeReport, PurgeRequest, Redrive, RedriveResult,
+    Acceptance, ConflictRecord, Counts, Decision, DueRequest, DueTasks, EventRecord, ListRequest,
+    Page, PurgeReport, PurgeRequest, Redrive, RedriveResult,
 };
 
 impl Events {
@@ -18,6 +18,15 @@ impl Events {
         let events = self.tasks.get(task_id.as_str()).map(|task| &task.events);
         let events = events.into_iter().flatten();
         events.map(|event| event.record_with_body(now)).collect()
+    }
+
+    pub(super) fn conflicts(&self, id: EventId) -> Vec<ConflictRecord> {
+        let task = self.task_of(id).and_then(|task_id| self.tasks.get(task_id));
+        let events = task.into_iter().flat_map(|task| &task.events);
+        let conflicts = events
+            .filter(|event| event.id == id)
+            .flat_map(|event| &event.conflicts);
+        conflicts.map(|conflict| conflict.record.clone()).collect()
     }
 
     pub(super) fn list(&self, request: &ListRequest, now: Duration) -> Page<EventRecord> {

@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 
 use self::events::Events;
 use super::{
-    Acceptance, ClaimRequest, Claims, Counts, Decision, DueRequest, DueTasks, DueTicket,
-    EventRecord, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent,
-    Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive,
-    RedriveResult, StoreError, Ticket,
+    Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, ConflictRecord, Counts, Decision,
+    DueRequest, DueTasks, DueTicket, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore,
+    Intent, ListRequest, OpenIntent, Page, Postponement, PurgeReport, PurgeRequest,
+    QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult, StoreError, Ticket,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
@@ -140,6 +140,11 @@ impl IdempotencyStore for MemoryStore {
         Ok(events.list(request, now))
     }
 
+    async fn conflicts(&self, event: EventId) -> Result<Vec<ConflictRecord>, StoreError> {
+        let (events, _) = self.lock();
+        Ok(events.conflicts(event))
+    }
+
     async fn quarantine(
         &self,
         after: Option<EventId>,
@@ -166,6 +171,16 @@ impl IdempotencyStore for MemoryStore {
         };
         self.wake();
         Ok(redriven)
+    }
+
+    async fn adopt(&self, adopted: &[AdoptedEvent]) -> Result<Vec<Adoption>, StoreError> {
+        let adoptions = {
+            let (mut events, now) = self.lock();
+            let adopt = |event| events.adopt(event, now);
+            adopted.iter().map(adopt).collect()
+        };
+        self.wake();
+        Ok(adoptions)
     }
 
     async fn requeue(

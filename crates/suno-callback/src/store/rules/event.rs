@@ -19,8 +19,8 @@ use crate::simulation::{Mutation, mutated};
 use crate::store::bounds::{LAPSES_SUSPECT, LEASE_MAX, RETRY_AFTER_MAX};
 use crate::store::ledger::KnownSubmit;
 use crate::store::{
-    Claim, DeadCause, EventRecord, EventState, ExtendResult, Redrive, RedriveResult, SettleResult,
-    Settlement, Sibling, Ticket, WorkerId,
+    AdoptedEvent, Claim, DeadCause, EventRecord, EventState, ExtendResult, Redrive, RedriveResult,
+    SettleResult, Settlement, Sibling, Ticket, WorkerId,
 };
 use crate::url_suffix::UrlSuffix;
 
@@ -185,6 +185,44 @@ impl StoredEvent {
             },
             ..Self::ready(id, key.clone(), print, now)
         })
+    }
+
+    /// Creates the event that was adopted from another store (I11).
+    #[must_use]
+    pub fn adopted(id: EventId, adopted: &AdoptedEvent, now: Duration) -> Self {
+        let record = &adopted.record;
+        let print = StoredPrint::of_body(record.raw.as_ref());
+        let mut event = Self::ready(id, record.key.clone(), print, now);
+        event.code = record.code;
+        event.product = record.product.clone();
+        event.results = record.results;
+        event.raw.clone_from(&record.raw);
+        event.suffix.clone_from(&record.suffix);
+        event.submit = record.submit;
+        event.reference.clone_from(&record.reference);
+        event.kind.clone_from(&record.kind);
+        event.source = record.source;
+        event.verified_by = record.verified_by;
+        event.unconfirmed = record.unconfirmed;
+        event.received_at = record.received_at;
+        event.reason.clone_from(&record.reason);
+        event.state = match record.state {
+            EventState::Done => StoredState::Done,
+            EventState::Superseded => StoredState::Superseded,
+            EventState::Dead => StoredState::Dead,
+            EventState::Ready | EventState::Claimed { .. } | EventState::Waiting { .. } => {
+                StoredState::Ready { since: now }
+            }
+        };
+        if event.ready_at().is_none() {
+            event.attempts = record.attempts;
+            event.dead_cause = record.dead_cause;
+        }
+        for conflict in adopted.conflicts.iter().filter(|it| it.raw.is_some()) {
+            let print = StoredPrint::of_body(conflict.raw.as_ref());
+            event.add_conflict(conflict.clone(), print);
+        }
+        event
     }
 
     /// Creates a confirmed event of a song that has become ready now, without a body. Stores that
@@ -412,6 +450,7 @@ impl StoredEvent {
         record.source = self.source;
         record.verified_by = self.verified_by;
         record.unconfirmed = self.unconfirmed;
+        record.kind.clone_from(&self.kind);
         record.conflicts = u32::try_from(self.conflicts.len()).unwrap_or(u32::MAX);
         record
     }

@@ -78,7 +78,7 @@ impl StoredEvent {
         purged.bodies += self.bodies();
         self.raw = None;
         for conflict in &mut self.conflicts {
-            conflict.raw = None;
+            conflict.record.raw = None;
         }
         let is_forgotten = self.is_forgotten(request, now);
         match self.state {
@@ -106,7 +106,7 @@ impl StoredEvent {
 
     /// Returns the number of bodies that are kept, of the event and of its conflicts.
     fn bodies(&self) -> u64 {
-        let conflicts = self.conflicts.iter().map(|conflict| &conflict.raw);
+        let conflicts = self.conflicts.iter().map(|conflict| &conflict.record.raw);
         conflicts.chain([&self.raw]).flatten().count() as u64
     }
 }

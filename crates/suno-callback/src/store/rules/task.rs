@@ -12,8 +12,8 @@ use crate::content::Content;
 use crate::delivery::Delivery;
 use crate::key::EventId;
 use crate::store::{
-    Acceptance, Claim, ClaimRequest, Decision, ExtendResult, Redrive, RedriveResult, SettleResult,
-    Settlement, Sibling, Ticket, turn,
+    Acceptance, AdoptedEvent, Claim, ClaimRequest, Decision, ExtendResult, Redrive, RedriveResult,
+    SettleResult, Settlement, Sibling, Ticket, turn,
 };
 
 /// The events of one task, at most [`UNRANKED_EVENTS_MAX`](crate::bounds::UNRANKED_EVENTS_MAX), in the
@@ -99,6 +99,19 @@ impl TaskEvents {
                 Some((accepted, 0))
             }
         }
+    }
+
+    /// Adopts an event of another store, which gets the number `id` (I11). Returns false if the stage
+    /// has an event with the same or a later revision.
+    pub fn adopt(&mut self, id: EventId, adopted: &AdoptedEvent, now: Duration) -> bool {
+        let key = &adopted.record.key;
+        let is_known = self.events.iter().any(|event| {
+            event.key.stage() == key.stage() && event.key.revision() >= key.revision()
+        });
+        if !is_known {
+            self.events.push(StoredEvent::adopted(id, adopted, now));
+        }
+        !is_known
     }
 
     /// Returns the events to look at for a claim, each with the time at which it is or becomes

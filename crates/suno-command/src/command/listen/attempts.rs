@@ -1,5 +1,6 @@
 //! Prints what happens at destinations: attempts and changes of their state.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use suno_callback::{Clock, EventKey, SystemClock};
@@ -14,16 +15,26 @@ use crate::output;
 use crate::printer::Printer;
 
 /// Prints every attempt as JSON or, for people, every attempt that failed. No line is waited for: a slow
-/// reader misses some.
-#[derive(Debug)]
+/// reader misses some. Others can be told as well.
 pub(super) struct Attempts {
     printer: Printer,
     json: bool,
+    others: OnceLock<Vec<Arc<dyn Observer>>>,
 }
 
 impl Attempts {
     pub(super) fn new(printer: Printer, json: bool) -> Self {
-        Self { printer, json }
+        let others = OnceLock::new();
+        Self {
+            printer,
+            json,
+            others,
+        }
+    }
+
+    /// Tells others as well, from now on. Only the first call counts.
+    pub(super) fn tell(&self, others: Vec<Arc<dyn Observer>>) {
+        let _ = self.others.set(others);
     }
 
     fn print(&self, line: &Line<'_>) {
@@ -35,6 +46,9 @@ impl Attempts {
 
 impl Observer for Attempts {
     fn on_attempt(&self, id: &MessageId, key: &EventKey, attempt: &Attempt) {
+        if let Some(others) = self.others.get() {
+            others.on_attempt(id, key, attempt);
+        }
         if self.json {
             self.print(&Line::Attempt(Box::new(AttemptLine::new(id, key, attempt))));
         } else if attempt.action != Action::Done {
@@ -43,6 +57,9 @@ impl Observer for Attempts {
     }
 
     fn on_transition(&self, destination: &DestinationName, transition: Transition) {
+        if let Some(others) = self.others.get() {
+            others.on_transition(destination, transition);
+        }
         let (name, state) = (destination.as_str(), word(transition));
         if self.json {
             return self.print(&Line::DestinationState { name, state });

@@ -1,14 +1,17 @@
 //! The destinations of events, as arguments name them.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use suno_client::Client;
 use suno_gateway::Observer;
 use suno_gateway::body::BodyForm;
 use suno_gateway::breaker::BreakerSettings;
 use suno_gateway::destination::{Action, DestinationName, Policy};
+use suno_gateway::download::DownloadHandler;
 use suno_gateway::exec::{ExecCommand, ExecHandler};
 use suno_gateway::forward::{ForwardHandler, ForwardHeader};
 use suno_gateway::signing::{Secret, Signer};
@@ -19,10 +22,13 @@ use crate::span::Span;
 
 const HEADING: &str = "Destinations";
 /// The default time for which a failing event is retried: a consumer may be down over a weekend.
-pub(super) const RETRY_FOR: Duration = Duration::from_secs(3 * 86_400);
+const RETRY_FOR: Duration = Duration::from_secs(3 * 86_400);
 
 /// The number of requests that a destination gets at a time, unless an option says otherwise.
 const FORWARDS_MAX: usize = 16;
+
+/// The number of events whose files are downloaded at a time, unless an option says otherwise.
+const DOWNLOADS_MAX: usize = 4;
 
 /// The options about destinations.
 #[derive(Debug, clap::Args)]
@@ -48,6 +54,10 @@ pub(super) struct Arguments {
     /// Time limit for a command [default: 60s]
     #[arg(long, value_name = "TIME", help_heading = HEADING, requires = "exec")]
     exec_timeout: Option<Span>,
+    /// Archive the files of finished tasks in this folder; a file that is missing is tried again for 14
+    /// days, as long as the provider keeps it
+    #[arg(long, value_name = "DIR", help_heading = HEADING)]
+    download: Option<PathBuf>,
     /// Events that a destination gets at a time [default: 16, and 4 for a command]
     #[arg(long, value_name = "COUNT", help_heading = HEADING,
           value_parser = clap::value_parser!(u16).range(1..=1_024))]
@@ -55,7 +65,8 @@ pub(super) struct Arguments {
     /// Send ids only: a consumer asks for the rest
     #[arg(long, help_heading = HEADING)]
     thin: bool,
-    /// Time for which an event that fails is tried again, before it is a dead letter [default: 3d]
+    /// Time for which an event that fails is tried again, before it is a dead letter [default: 3d; for
+    /// files 14d]
     #[arg(long, value_name = "TIME", help_heading = HEADING)]
     retry_for: Option<Span>,
     /// Time between the requests that a destination gets while it is down [default: 10s]
@@ -106,6 +117,7 @@ impl std::str::FromStr for StatusRule {
 pub(super) enum Handler {
     Forward(Arc<ForwardHandler>),
     Exec(Arc<ExecHandler>),
+    Download(Arc<DownloadHandler>),
 }
 
 /// A destination that can be started.
@@ -116,6 +128,20 @@ pub(super) struct Destination {
     pub(super) target: String,
     pub(super) handler: Handler,
     pub(super) concurrency: usize,
+    /// The time for which an event that fails is tried again.
+    pub(super) retry_for: Duration,
+}
+
+impl Destination {
+    /// Returns what is done with each event, for people.
+    pub(super) fn sentence(&self) -> String {
+        let (name, target) = (&self.name, &self.target);
+        match self.handler {
+            Handler::Forward(_) => format!("forwards each event to {name} at {target}"),
+            Handler::Exec(_) => format!("runs {target} for each event, as {name}"),
+            Handler::Download(_) => format!("archives finished files in {target}"),
+        }
+    }
 }
 
 impl Handler {
@@ -124,6 +150,7 @@ impl Handler {
         match self {
             Self::Forward(_) => "forward",
             Self::Exec(_) => "exec",
+            Self::Download(_) => "download",
         }
     }
 
@@ -132,6 +159,7 @@ impl Handler {
         match self {
             Self::Forward(handler) => handler.close(),
             Self::Exec(handler) => handler.close(),
+            Self::Download(_) => {}
         }
     }
 }
@@ -139,21 +167,26 @@ impl Handler {
 impl Arguments {
     /// Returns whether there is none, so that events are printed.
     pub(super) fn is_empty(&self) -> bool {
-        self.forward_to.is_empty() && self.exec.is_empty()
+        self.forward_to.is_empty() && self.exec.is_empty() && self.download.is_none()
     }
 
-    pub(super) fn retry_for(&self) -> Duration {
-        self.retry_for.map_or(RETRY_FOR, |span| span.0)
-    }
-
-    /// Builds the handlers, which report to `observer`.
-    pub(super) fn build(&self, observer: &Arc<dyn Observer>) -> Result<Vec<Destination>, Failure> {
+    /// Builds the handlers, which report to `observer`. `client` is what downloads are made with, and
+    /// `secrets` are further variables that no command inherits.
+    pub(super) fn build(
+        &self,
+        observer: &Arc<dyn Observer>,
+        secrets: &[String],
+        client: impl FnOnce() -> Result<Client, Failure>,
+    ) -> Result<Vec<Destination>, Failure> {
         let mut all = Vec::new();
         for text in &self.forward_to {
             all.push(self.forward(text, observer)?);
         }
         for text in &self.exec {
-            all.push(self.command(text, observer)?);
+            all.push(self.command(text, secrets, observer)?);
+        }
+        if let Some(folder) = &self.download {
+            all.push(self.archive(folder, client()?, observer)?);
         }
         let mut names = BTreeSet::new();
         for one in &all {
@@ -198,11 +231,17 @@ impl Arguments {
             target: shown_url(url),
             handler: Handler::Forward(Arc::new(handler)),
             concurrency,
+            retry_for: self.retry_for(RETRY_FOR),
             name,
         })
     }
 
-    fn command(&self, text: &str, observer: &Arc<dyn Observer>) -> Result<Destination, Failure> {
+    fn command(
+        &self,
+        text: &str,
+        secrets: &[String],
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Destination, Failure> {
         // A command whose first word has a "=" needs a name.
         let (name, command) = match text.split_once('=') {
             Some((name, command)) if DestinationName::new(name).is_ok() => (name, command),
@@ -218,7 +257,7 @@ impl Arguments {
         })?;
         let target = program.clone();
         let mut command = words.fold(ExecCommand::new(program), ExecCommand::with_argument);
-        for variable in self.secret_variables() {
+        for variable in self.secret_variables().chain(secrets.iter().cloned()) {
             command = command.without_variable(variable);
         }
         let concurrency = self
@@ -236,7 +275,29 @@ impl Arguments {
             target,
             handler: Handler::Exec(Arc::new(handler)),
             concurrency,
+            retry_for: self.retry_for(RETRY_FOR),
         })
+    }
+
+    fn archive(
+        &self,
+        folder: &Path,
+        client: Client,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Destination, Failure> {
+        let name = destination_name("--download", "download")?;
+        let handler = DownloadHandler::new(name.clone(), client, folder);
+        Ok(Destination {
+            name,
+            target: folder.display().to_string(),
+            handler: Handler::Download(Arc::new(handler.with_observer(observer.clone()))),
+            concurrency: self.concurrency.map_or(DOWNLOADS_MAX, usize::from),
+            retry_for: self.retry_for(DownloadHandler::RETRY_FOR),
+        })
+    }
+
+    fn retry_for(&self, default: Duration) -> Duration {
+        self.retry_for.map_or(default, |span| span.0)
     }
 
     fn signer(&self) -> Result<Signer, Failure> {

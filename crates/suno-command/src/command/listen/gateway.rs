@@ -10,9 +10,9 @@ use suno_gateway::fan_out::{FanOut, PartsHandler, Queue};
 use super::destinations::{Destination, Handler};
 use crate::failure::Failure;
 use crate::line::Line;
-use crate::output;
 use crate::printer::Printer;
 use crate::store::Stores;
+use crate::{output, song};
 
 /// The time within which a destination must take a connection, to be called reachable at the start.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -23,7 +23,6 @@ const HAND_OVERS_MAX: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dispatching {
     pub(super) lease: Duration,
-    pub(super) retry_for: Duration,
     pub(super) stop_grace: Duration,
 }
 
@@ -36,12 +35,12 @@ pub(super) struct Gateway {
 }
 
 impl Dispatching {
-    fn apply(self, dispatcher: Dispatcher, handlers_max: usize) -> Dispatcher {
+    fn apply(self, dispatcher: Dispatcher, handlers_max: usize, retry_for: Duration) -> Dispatcher {
         dispatcher
             .with_handlers_max(handlers_max)
             // Each request and each command has a time limit of its own.
             .with_handler_timeout(Duration::MAX)
-            .with_retry_for(self.retry_for)
+            .with_retry_for(retry_for)
             .with_lease(self.lease)
             .with_stop_grace(self.stop_grace)
     }
@@ -60,10 +59,15 @@ impl Gateway {
             || destinations
                 .iter()
                 .any(|one| known.iter().any(|name| name == one.name.as_str()));
+        for one in &destinations {
+            if let Handler::Download(handler) = &one.handler {
+                song::make_folder(Some(handler.folder()))?;
+            }
+        }
         let mut queues = Vec::new();
         for one in destinations.iter().filter(|_| has_queues) {
             let store = stores.open_queue(&one.name).await?;
-            let change = |dispatcher| dispatching.apply(dispatcher, one.concurrency);
+            let change = |dispatcher| dispatching.apply(dispatcher, one.concurrency, one.retry_for);
             let start = |handler: Arc<dyn PartsHandler>| {
                 Queue::start(one.name.clone(), store, handler, change)
             };
@@ -87,12 +91,18 @@ impl Gateway {
         })
     }
 
+    /// Returns the destinations.
+    pub(super) fn destinations(&self) -> &[Destination] {
+        &self.destinations
+    }
+
     /// Returns the handler of the main store's events.
     pub(super) fn handler(&self) -> Arc<dyn CallbackHandler> {
         match &self.destinations[..] {
             [only] if self.queues.is_empty() => match &only.handler {
                 Handler::Forward(handler) => handler.clone(),
                 Handler::Exec(handler) => handler.clone(),
+                Handler::Download(handler) => handler.clone(),
             },
             _ => Arc::new(FanOut::new(self.queues.iter().map(Queue::entrance))),
         }
@@ -100,12 +110,13 @@ impl Gateway {
 
     /// Returns what the dispatcher of the main store may do.
     pub(super) fn dispatcher(&self) -> impl FnOnce(Dispatcher) -> Dispatcher + Send + 'static {
-        let handlers_max = match &self.destinations[..] {
-            [only] if self.queues.is_empty() => only.concurrency,
-            _ => HAND_OVERS_MAX,
+        let (handlers_max, retry_for) = match &self.destinations[..] {
+            [only] if self.queues.is_empty() => (only.concurrency, only.retry_for),
+            // Only a mistake in a program can fail here for so long.
+            _ => (HAND_OVERS_MAX, Dispatcher::RETRY_FOR),
         };
         let dispatching = self.dispatching;
-        move |dispatcher| dispatching.apply(dispatcher, handlers_max)
+        move |dispatcher| dispatching.apply(dispatcher, handlers_max, retry_for)
     }
 
     /// Prints each destination, and whether a service took a connection.
@@ -113,7 +124,7 @@ impl Gateway {
         for one in &self.destinations {
             let reached = match &one.handler {
                 Handler::Forward(handler) => Some(handler.connect(CONNECT_MAX).await),
-                Handler::Exec(_) => None,
+                Handler::Exec(_) | Handler::Download(_) => None,
             };
             let (name, target) = (one.name.as_str(), output::visible(&one.target));
             if json {
@@ -125,10 +136,7 @@ impl Gateway {
                 })?);
                 continue;
             }
-            let mut text = match &one.handler {
-                Handler::Forward(_) => format!("forwarding to {name} at {target}"),
-                Handler::Exec(_) => format!("running {target} for each event, as {name}"),
-            };
+            let mut text = output::visible(&one.sentence());
             match reached {
                 Some(Ok(())) => text += ", which takes connections",
                 Some(Err(why)) => {
@@ -160,6 +168,7 @@ impl Handler {
         match self {
             Self::Forward(handler) => handler.clone(),
             Self::Exec(handler) => handler.clone(),
+            Self::Download(handler) => handler.clone(),
         }
     }
 }

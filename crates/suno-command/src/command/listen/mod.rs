@@ -1,5 +1,6 @@
 //! `suno listen`: receives callbacks, stores them durably, and hands every event on.
 
+mod admin;
 mod attempts;
 mod destinations;
 mod gateway;
@@ -7,25 +8,33 @@ mod lines;
 mod receiving;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use suno_callback::serve::{Serve, bind};
-use suno_callback::{CallbackHandler, Dispatcher, Pipeline, Verification};
+use suno_callback::{CallbackHandler, Dispatcher, EventKey, Observer, Pipeline, Verification};
+use suno_gateway::admin::AdminServer;
+use suno_gateway::attempt::Attempt;
+use suno_gateway::breaker::Transition;
+use suno_gateway::destination::DestinationName;
+use suno_gateway::signing::MessageId;
 use suno_types::Route;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use self::admin::Watching;
 use self::attempts::Attempts;
 use self::gateway::{Dispatching, Gateway};
 use self::lines::Lines;
 use crate::failure::Failure;
 use crate::line::Line;
+use crate::notify::Notifier;
 use crate::printer::{HANDLERS_WAITING_MAX, LINES_WAITING_MAX, Printer};
 use crate::shutdown::Shutdown;
 use crate::span::Span;
-use crate::{output, provider, store};
+use crate::{config, output, provider, store, tls};
 
 /// The time that lines already being written may take after a stop.
 const PRINTING: Duration = Duration::from_secs(2);
@@ -70,7 +79,12 @@ const DEFAULT_STORE: &str = "sqlite:suno.db";
 /// one request every 10 s until it works; the others, and the attempts of its events, are not affected.
 ///
 /// With --exec, a command gets each event on stdin. Its exit code decides: 0 done; 75 try again; 65 a bad
-/// event; 126 and 127 pause; any other code and a time-out: try again.
+/// event; 126 and 127 pause; any other code and a time-out: try again. It does not inherit the variables
+/// that options name for keys, tokens and headers.
+///
+/// With --download, the files of finished tasks are archived in a folder, each by itself: one that cannot
+/// be had stops no other, and is tried again while the provider keeps it. The dead letter lists what is
+/// missing.
 ///
 /// Two or more destinations have a queue each: a store of its own beside the main one, sqlite:FILE.queue-NAME
 /// or the schema SCHEMA_queue_NAME of PostgreSQL, which can be inspected and redriven like any store. What
@@ -91,6 +105,8 @@ Example:
     --forward-to http://127.0.0.1:8080/suno --signing-key-env SHOP_KEY")]
 pub(crate) struct Arguments {
     #[command(flatten)]
+    config: config::Arguments,
+    #[command(flatten)]
     receiving: receiving::Arguments,
     /// Lease: how long before another process may take over the events of a crashed one, such as 60s;
     /// from 100ms to 1h
@@ -106,13 +122,20 @@ pub(crate) struct Arguments {
     #[arg(long)]
     quiet: bool,
     /// Treat an event as handled only when it is acknowledged on stdin; implies --json
-    #[arg(long, conflicts_with_all = ["forward_to", "exec"])]
+    #[arg(long, conflicts_with_all = ["forward_to", "exec", "download"])]
     ack: bool,
-    /// Check each event against the provider's record before it is handed on; needs SUNO_API_KEY
+    /// Ask the provider about submitted tasks whose callbacks are missing; needs SUNO_API_KEY
+    #[arg(long)]
+    reconcile: bool,
+    /// Hand on nothing but what the provider's record of the task shows; implies --reconcile
     #[arg(long)]
     confirm: bool,
     #[command(flatten)]
     destinations: destinations::Arguments,
+    #[command(flatten)]
+    tls: tls::Arguments,
+    #[command(flatten)]
+    admin: admin::Arguments,
     #[command(flatten)]
     provider: provider::Arguments,
     #[command(flatten)]
@@ -128,9 +151,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         false => HANDLERS_WAITING_MAX,
     })
     .map_err(Failure::failed)?;
-    let attempts: Arc<dyn suno_gateway::Observer> = Arc::new(Attempts::new(printer.clone(), json));
-    let destinations = arguments.destinations.build(&attempts)?;
-    let shutdown = Shutdown::listen(arguments.stop_grace.0)?;
+    let attempts = Arc::new(Attempts::new(printer.clone(), json));
+    let observer: Arc<dyn suno_gateway::Observer> = attempts.clone();
+    let client = || arguments.provider.client_for_media();
+    let secrets = arguments.secret_variables();
+    let destinations = arguments.destinations.build(&observer, &secrets, client)?;
+    let notifier = Notifier::from_environment();
+    let certificate = arguments.tls.load()?;
+    let shutdown = match &certificate {
+        Some(_) => Shutdown::listen_without_hang_up(arguments.stop_grace.0),
+        None => Shutdown::listen(arguments.stop_grace.0),
+    }?;
     let addr = arguments.receiving.addr;
     let listener = bind(addr).map_err(|err| {
         Failure::usage(err).context(format!(
@@ -139,6 +170,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     })?;
     let stores = arguments.store.open_stores().await?;
     let stores = stores.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))?;
+    let names = destinations.iter().map(|one| &one.name);
+    let watching = Watching::start(stores.main(), stores.history()?, names);
+    attempts.tell(watching.of_destinations());
     let gateway = match is_gateway {
         true => {
             let dispatching = arguments.dispatching();
@@ -148,7 +182,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let address = listener.local_addr().map_err(Failure::failed)?;
     let path = arguments.receiving.path.0.trim_end_matches('/');
-    announce(&format!("http://{address}{path}"), json).map_err(Failure::failed)?;
+    let scheme = if certificate.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let lines = Lines::start(printer.clone(), json, arguments.ack, arguments.quiet);
     let lines = lines.map_err(Failure::failed)?;
 
@@ -157,12 +195,33 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         None => Arc::new(lines.handler()),
     };
     let dispatcher = arguments.dispatcher(gateway.as_ref());
-    let pipeline = arguments.pipeline(stores.main(), handler, &lines, verification, dispatcher)?;
+    let mut observers = watching.observers(is_gateway);
+    observers.push(Arc::new(lines.observer()));
+    let pipeline =
+        arguments.pipeline(stores.main(), handler, observers, verification, dispatcher)?;
+    let all = gateway.as_ref().map_or(&[][..], Gateway::destinations);
+    let admin = arguments
+        .admin
+        .bind(&watching, &pipeline, all, arguments.confirm);
+    let admin = admin.await?;
+    // Last, when everything that can be refused is known to be right.
+    let url = format!("{scheme}://{address}{path}");
+    announce(&url, admin.as_ref(), json).map_err(Failure::failed)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = Serve::new(listener, pipeline.receiver())
-        .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING))
-        .run(async { drop(stopped.await) });
-    let server = tokio::spawn(server);
+    let mut server = Serve::new(listener, pipeline.receiver())
+        .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING));
+    if let Some(certificate) = certificate {
+        let config = certificate.server_config().map_err(Failure::usage)?;
+        server = server.with_tls(config);
+        watching.reload(certificate, &notifier)?;
+    }
+    let server = tokio::spawn(server.run(async { drop(stopped.await) }));
+    let (end_admin, admin_ended) = oneshot::channel::<()>();
+    let admin = admin.map(|admin| tokio::spawn(admin.run(async { drop(admin_ended.await) })));
+    // It goes on until the process ends, since a stop may take longer than the watchdog waits.
+    drop(notifier.spawn_watchdog(watching.is_live()));
+    notifier.status(&format!("listening on {url}"));
+    notifier.ready();
 
     let (ended, deadline) = tokio::select! {
         deadline = shutdown.clone().requested() => (Ok(()), deadline),
@@ -172,6 +231,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         () = announced(gateway.as_ref(), &printer, json) => unreachable!("it waits for ever"),
     };
+    notifier.stopping();
+    watching.set_stopping();
     drop(stop);
     if let Some(gateway) = &gateway {
         gateway.close();
@@ -180,6 +241,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         pipeline.stop().await;
         if let Some(gateway) = gateway {
             gateway.stop().await;
+        }
+        watching.stop().await;
+        drop(end_admin);
+        if let Some(admin) = admin {
+            let _ = admin.await;
         }
     };
     let all = async { tokio::join!(server, handing_on) };
@@ -191,14 +257,64 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     ended
 }
 
+/// An observer that ignores everything.
+struct Nobody;
+
+impl suno_gateway::Observer for Nobody {
+    fn on_attempt(&self, _: &MessageId, _: &EventKey, _: &Attempt) {}
+
+    fn on_transition(&self, _: &DestinationName, _: Transition) {}
+}
+
 /// A change to the settings of a dispatcher.
 type Change = Box<dyn FnOnce(Dispatcher) -> Dispatcher + Send>;
 
 impl Arguments {
+    /// Returns the file of `--config`.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.config.config.as_deref()
+    }
+
+    /// Checks what can be checked without a store and a socket, and says what would be done.
+    pub(crate) fn plan(&self) -> Result<Vec<String>, Failure> {
+        self.receiving.verification()?;
+        if self.reconcile || self.confirm {
+            self.provider.client(Route::Direct)?;
+        }
+        let nobody: Arc<dyn suno_gateway::Observer> = Arc::new(Nobody);
+        let client = || self.provider.client_for_media();
+        let secrets = self.secret_variables();
+        let destinations = self.destinations.build(&nobody, &secrets, client)?;
+        let (addr, path) = (
+            self.receiving.addr,
+            self.receiving.path.0.trim_end_matches('/'),
+        );
+        let mut plan = vec![format!("listens on http://{addr}{path}")];
+        if self.confirm {
+            plan.push("asks the provider's record before an event is handed on".to_owned());
+        }
+        if self.reconcile || self.confirm {
+            plan.push("asks the provider about tasks whose callbacks are missing".to_owned());
+        }
+        plan.extend(destinations.iter().map(destinations::Destination::sentence));
+        match destinations.len() {
+            0 => plan.push("prints each event".to_owned()),
+            1 => {}
+            _ => plan.push("keeps a queue for each destination beside the store".to_owned()),
+        }
+        Ok(plan)
+    }
+
+    /// Returns the variables with secrets that no command of a destination needs.
+    fn secret_variables(&self) -> Vec<String> {
+        let mut variables = self.receiving.secret_variables();
+        variables.extend(self.admin.secret_variable().map(str::to_owned));
+        variables
+    }
+
     fn dispatching(&self) -> Dispatching {
         Dispatching {
             lease: self.lease.0,
-            retry_for: self.destinations.retry_for(),
             stop_grace: self.stop_grace.0.saturating_sub(CLOSING),
         }
     }
@@ -223,20 +339,21 @@ impl Arguments {
         &self,
         store: Arc<dyn suno_callback::IdempotencyStore>,
         handler: Arc<dyn CallbackHandler>,
-        lines: &Lines,
+        observers: Vec<Arc<dyn Observer>>,
         verification: Verification,
         dispatcher: Change,
     ) -> Result<Pipeline, Failure> {
         let (path, body_max) = (self.receiving.path.0.clone(), self.receiving.body_max.0);
         let builder = Pipeline::builder(store, handler, verification)
-            .with_observer(lines.observer())
+            .with_observer(observers)
             .receiver(move |receiver| receiver.with_path(&path).with_body_bytes_max(body_max))
             .dispatcher(dispatcher);
+        let builder = match self.reconcile || self.confirm {
+            true => builder.with_client(self.provider.client(Route::Direct)?),
+            false => builder,
+        };
         let builder = match self.confirm {
-            true => {
-                let client = self.provider.client(Route::Direct)?;
-                builder.with_client(client).with_confirmation()
-            }
+            true => builder.with_confirmation(),
             false => builder,
         };
         builder.start().map_err(Failure::failed)
@@ -253,10 +370,15 @@ async fn announced(gateway: Option<&Gateway>, printer: &Printer, json: bool) {
     std::future::pending().await
 }
 
-fn announce(url: &str, json: bool) -> io::Result<()> {
+fn announce(url: &str, admin: Option<&AdminServer>, json: bool) -> io::Result<()> {
+    let admin = admin.map(|admin| format!("http://{}", admin.local_addr()));
     if json {
-        output::json(&Line::Listening { url })
-    } else {
-        output::line(&format!("listening on {url}"))
+        let admin = admin.as_deref();
+        return output::json(&Line::Listening { url, admin });
+    }
+    output::line(&format!("listening on {url}"))?;
+    match admin {
+        Some(admin) => output::line(&format!("admin service on {admin}")),
+        None => Ok(()),
     }
 }

@@ -84,6 +84,11 @@ impl std::str::FromStr for BodyMax {
 }
 
 impl Arguments {
+    /// Returns the environment variables that hold secrets.
+    pub(super) fn secret_variables(&self) -> Vec<String> {
+        [&self.webhook_key_env[..], &self.token_env].concat()
+    }
+
     /// Returns how senders are verified.
     pub(super) fn verification(&self) -> Result<Verification, Failure> {
         let keys = self.webhook_key_env.iter();

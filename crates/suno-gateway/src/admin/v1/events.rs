@@ -9,6 +9,7 @@ use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use suno_callback::history::{HistoryEntry, HistoryKind};
 use suno_callback::{EventFilter, EventId, EventRecord, ListRequest, Redrive, RedriveResult};
 
 use super::super::app::App;
@@ -16,7 +17,7 @@ use super::super::feed::{Change, REDRIVEN};
 use super::super::problem::{Kind, Problem};
 use super::json;
 use super::parameters::{Parameters, path_id};
-use super::stream;
+use super::{story, stream};
 
 /// The maximum number of events that are looked at for one page, if few of them match.
 const SCANNED_MAX: u32 = 5_000;
@@ -128,7 +129,11 @@ pub(in super::super) async fn show(
     let id = path_id(&id, "such event")?;
     let (record, others) = find(&app, id).await?;
     let history = match &app.history {
-        Some(history) => json!(history.history(id).await?),
+        Some(history) => {
+            let all = history.of_task(record.key.task_id()).await?;
+            let own = all.iter().filter(|entry| is_about(entry, &record));
+            own.map(story::entry).collect()
+        }
         None => Value::Null,
     };
     let value = json!({
@@ -138,6 +143,13 @@ pub(in super::super) async fn show(
         "history": history,
     });
     Ok(json::answer(StatusCode::OK, &value))
+}
+
+/// Whether an entry is about an event. Deliveries do not know their revision.
+fn is_about(entry: &HistoryEntry, record: &EventRecord) -> bool {
+    let is_delivery = entry.kind == HistoryKind::DELIVERY;
+    entry.stage.as_ref() == Some(record.key.stage())
+        && (is_delivery || entry.revision == record.key.revision())
 }
 
 #[derive(Deserialize)]

@@ -4,16 +4,17 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::json;
-use suno_callback::{
-    CallbackHandler, Delivery, Event, EventId, HandlerError, IdempotencyStore, Settlement,
-    StoreError,
-};
-use suno_gateway::admin::{Admin, EventHistory};
+use suno_callback::history::{History, HistoryEntry, HistoryKind, MemoryHistory};
+use suno_callback::jiff::Timestamp;
+use suno_callback::{CallbackHandler, Delivery, Event, HandlerError, IdempotencyStore, Settlement};
+use suno_gateway::admin::Admin;
 use suno_gateway::body::Message;
 use suno_gateway::breaker::BreakerState;
 use suno_gateway::destination::DestinationName;
 use suno_gateway::forward::ForwardHandler;
 use suno_gateway::{Delivered, Destination};
+
+use suno_types::{Stage, TaskId};
 
 use super::{Running, accept, dead, now, settle_all, store};
 use crate::consumer::{Consumer, status};
@@ -90,24 +91,27 @@ async fn an_event_is_shown_with_its_content_and_its_task() {
     running.stop().await;
 }
 
-struct Story;
-
-#[async_trait]
-impl EventHistory for Story {
-    async fn history(&self, event: EventId) -> Result<Vec<serde_json::Value>, StoreError> {
-        Ok(vec![json!({"of": event.to_string()})])
-    }
-}
-
 #[tokio::test]
 async fn the_history_of_an_event_is_shown_where_there_is_one() {
     let store = store();
     accept(&*store, TASK, "text").await;
-    let running = Running::start(Admin::new(store).with_history(Arc::new(Story))).await;
+    let history = Arc::new(MemoryHistory::new());
+    let entry = |stage: &str, note: &str| {
+        let task = TaskId::new(TASK).unwrap();
+        HistoryEntry::new(task, HistoryKind::ATTEMPT, Timestamp::UNIX_EPOCH)
+            .with_stage(Stage::from(stage), 0)
+            .with_detail(&json!({"note": note}))
+    };
+    let entries = [entry("text", "own"), entry("complete", "of another event")];
+    history.record(&entries).await.unwrap();
+    let running = Running::start(Admin::new(store).with_history(history)).await;
     let list = running.get("/v1/events").await.json();
     let id = list["events"][0]["id"].as_str().unwrap();
     let shown = running.get(&format!("/v1/events/{id}")).await.json();
-    assert_eq!(shown["history"], json!([{"of": id}]));
+    let history = shown["history"].as_array().unwrap();
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0]["kind"], "attempt");
+    assert_eq!(history[0]["detail"], json!({"note": "own"}));
     running.stop().await;
 }
 

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use suno_callback::{IdempotencyStore, Observer, Pipeline, Verification, handler_fn};
+use suno_callback::{
+    Delivery, IdempotencyStore, Inbox, MemoryStore, Observer, Pipeline, Verification, handler_fn,
+};
 use suno_gateway::admin::{Admin, Health};
 use suno_gateway::metrics::{Metrics, Scraper};
 
-use super::{Running, store};
+use suno_testkit::wrapper::{Fault, Faults, Wrapped, Wrapper};
+use tokio::time::advance;
+
+use super::{Running, now, store};
+use crate::scene::{TASK, callback};
 
 #[tokio::test]
 async fn a_process_is_ready_from_the_start_of_its_pipeline_to_the_beginning_of_its_stop() {
@@ -82,4 +88,68 @@ async fn a_dispatcher_that_has_ended_makes_a_process_neither_live_nor_ready() {
     assert!(!health.is_live() && !health.is_ready().await);
     let report = health.live_report().lines();
     assert!(report.contains("[-] dispatcher\n"), "{report}");
+}
+
+/// A store that can fail.
+#[derive(Debug, Default)]
+struct Faulty {
+    store: MemoryStore,
+    faults: Faults,
+}
+
+impl Wrapper for Faulty {
+    fn inner(&self) -> &dyn IdempotencyStore {
+        &self.store
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_be_written_makes_a_process_unready_but_not_dead() {
+    let store = Arc::new(Wrapped(Faulty::default()));
+    let health = Arc::new(Health::new(store.clone()));
+    let observers: Vec<Arc<dyn Observer>> = vec![health.clone()];
+    let handler = handler_fn(async |_| Ok(()));
+    let verification = Verification::webhook_key("whk_health");
+    let pipeline = Pipeline::builder(store.clone(), handler, verification)
+        .start()
+        .unwrap();
+    health.set_monitor(pipeline.monitor());
+    assert!(health.is_ready().await);
+    for fault in [Fault::FAILS, Fault::HangsForEver] {
+        store.faults.set("withdraw", fault);
+        advance(Health::WRITTEN_FOR).await;
+        assert!(!health.is_ready().await && health.is_live());
+        let before = store.faults.times("withdraw");
+        assert!(!health.is_ready().await);
+        assert_eq!(
+            store.faults.times("withdraw"),
+            before,
+            "asked once in a while"
+        );
+        store.faults.mend();
+        advance(Health::WRITTEN_FOR).await;
+        assert!(health.is_ready().await);
+    }
+    pipeline.stop().await;
+
+    // Commits that fail count for a while, so that a process without callbacks recovers.
+    let inbox = Inbox::start_observed(store.clone(), Arc::new(observers));
+    let delivery = Delivery::decode(callback(TASK, "complete", "x").into(), now());
+    let commits = async || {
+        let report = health.ready_report().await;
+        report.parts.iter().any(|part| *part == ("commits", true))
+    };
+    store.faults.set("accept", Fault::FAILS);
+    inbox.accept(delivery.clone()).await.unwrap_err();
+    assert!(!commits().await);
+    advance(Health::COMMIT_FAILURE_COUNTS_FOR).await;
+    assert!(commits().await);
+    inbox.accept(delivery.clone()).await.unwrap_err();
+    store.faults.mend();
+    inbox.accept(delivery).await.unwrap();
+    assert!(commits().await);
 }

@@ -3,9 +3,11 @@
 
 mod axum;
 mod express;
+mod forwarded;
 mod plain;
 mod receiver;
 
+pub(super) use forwarded::DOWN;
 pub(super) use receiver::store_file;
 
 use std::fmt;
@@ -38,6 +40,9 @@ pub enum Subject {
     /// The receiver with the SQLite store and a dispatcher that claims, handles (doing nothing)
     /// and settles every event
     Handled,
+    /// The same, but every event is forwarded as a signed request to a bare hyper consumer, in a
+    /// process of its own on the core of the load
+    Forwarded,
     /// Express without storage
     Express,
     /// Express that verifies, with one durable insert for each request
@@ -102,6 +107,7 @@ pub(crate) async fn serve(subject: Subject, dir: &Path) -> Result<()> {
         Subject::Memory => receiver::serve_memory(listener).await,
         Subject::Sqlite => receiver::serve_sqlite(listener, dir).await,
         Subject::Handled => receiver::serve_handled(listener, dir).await,
+        Subject::Forwarded => forwarded::serve(listener, dir).await,
         Subject::Express | Subject::ExpressDurable => bail!("{subject} runs in node"),
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn serve_handled(listener: TcpListener, dir: &Path) -> Result<(
     Ok(())
 }
 
-fn sqlite(dir: &Path) -> Result<Arc<dyn IdempotencyStore>> {
+pub(super) fn sqlite(dir: &Path) -> Result<Arc<dyn IdempotencyStore>> {
     Ok(Arc::new(SqliteStore::open(store_file(dir))?))
 }
 

@@ -134,6 +134,14 @@ fn a_key_that_was_copied_wrongly_is_recognised() {
 }
 
 #[test]
+fn a_blank_key_verifies_nothing_although_anyone_can_sign_with_it() {
+    let signature = BASE64_STANDARD.encode(mac(b"", &format!("{TASK}.{NOW}")));
+    let diagnosis = examine(&[" \n"], &NOW.to_string(), &signature, None);
+    assert_eq!(words(&diagnosis), ["blank_key", "no_key_fits"]);
+    assert_eq!((diagnosis.key, diagnosis.is_valid()), (None, false));
+}
+
+#[test]
 fn the_task_in_the_body_counts() {
     let other = br#"{"code":200,"data":{"callbackType":"text","task_id":"other","data":[]}}"#;
     let signature = BASE64_STANDARD.encode(right());

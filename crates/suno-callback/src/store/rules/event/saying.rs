@@ -4,14 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::{StoredEvent, StoredState};
 use crate::content::{Content, Fingerprint};
 use crate::delivery::Delivery;
 use crate::simulation::{Mutation, mutated};
-use crate::store::Acceptance;
 use crate::store::bounds::{CONFLICTS_OF_EVENT_MAX, NUDGES_MAX};
 use crate::store::ledger::KnownSubmit;
+use crate::store::{Acceptance, ConflictRecord};
 
 /// The fingerprints of a body that could be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +29,17 @@ impl StoredPrint {
     #[must_use]
     pub fn new(strict: Fingerprint, semantic: Fingerprint) -> Self {
         Self { strict, semantic }
+    }
+
+    /// Returns the fingerprints of a body of another store. A body that this version cannot decode, or
+    /// that is purged, is the same only as itself.
+    #[must_use]
+    pub fn of_body(raw: Option<&Bytes>) -> Self {
+        let delivery = raw.map(|raw| Delivery::decode(raw.clone(), Timestamp::UNIX_EPOCH));
+        let strict = delivery.as_ref().map(|delivery| delivery.strict);
+        let strict = strict.unwrap_or(Fingerprint([0; 16]));
+        let decoded = delivery.as_ref().and_then(Self::of);
+        decoded.unwrap_or(Self::new(strict, strict))
     }
 
     /// Returns the fingerprints of a delivery, or `None` if it could not be decoded.
@@ -53,15 +65,15 @@ impl StoredPrint {
 pub struct StoredConflict {
     /// Its fingerprints.
     pub print: StoredPrint,
-    /// The body, until it is purged.
-    pub raw: Option<Bytes>,
+    /// What is shown to people, with the body until it is purged.
+    pub record: ConflictRecord,
 }
 
 impl StoredConflict {
     /// Creates a conflict that a store has read.
     #[must_use]
-    pub fn new(print: StoredPrint, raw: Option<Bytes>) -> Self {
-        Self { print, raw }
+    pub fn new(print: StoredPrint, record: ConflictRecord) -> Self {
+        Self { print, record }
     }
 }
 
@@ -99,7 +111,12 @@ impl StoredEvent {
             return (Acceptance::Quarantined, 0);
         };
         self.nudge(now);
-        let accepted = self.add_conflict(Some(delivery.raw.clone()), print);
+        let record = ConflictRecord::new(Some(delivery.raw.clone())).with_origin(
+            delivery.received_at,
+            delivery.source,
+            delivery.verified_by,
+        );
+        let accepted = self.add_conflict(record, print);
         (accepted, u64::from(accepted == Acceptance::Dropped))
     }
 
@@ -113,14 +130,18 @@ impl StoredEvent {
     }
 
     /// Keeps a delivery with different content.
-    fn add_conflict(&mut self, raw: Option<Bytes>, print: StoredPrint) -> Acceptance {
+    pub(super) fn add_conflict(
+        &mut self,
+        record: ConflictRecord,
+        print: StoredPrint,
+    ) -> Acceptance {
         if self.print.says_the_same(print) || self.knows_conflict(print) {
             return Acceptance::Duplicate;
         }
         if self.conflicts.len() >= CONFLICTS_OF_EVENT_MAX {
             return Acceptance::Dropped;
         }
-        self.conflicts.push(StoredConflict { print, raw });
+        self.conflicts.push(StoredConflict { print, record });
         Acceptance::Conflict
     }
 
@@ -146,7 +167,11 @@ impl StoredEvent {
             strict: delivery.strict,
             semantic: *semantic,
         };
-        let former = self.raw.replace(delivery.raw.clone());
+        let former = ConflictRecord::new(self.raw.replace(delivery.raw.clone())).with_origin(
+            self.received_at,
+            self.source,
+            self.verified_by,
+        );
         let former_print = std::mem::replace(&mut self.print, print);
         self.conflicts
             .retain(|conflict| !conflict.print.says_the_same(print));

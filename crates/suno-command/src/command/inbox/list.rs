@@ -1,0 +1,143 @@
+//! `suno inbox list`: the events that match.
+
+use jiff::Timestamp;
+use suno_callback::{EventId, EventRecord, IdempotencyStore, Search};
+
+use super::fields::Selection;
+use super::filters::Filters;
+use super::row::Row;
+use super::table::Table;
+use super::{event_id, nothing_matched, open, store_failed, unprinted};
+use crate::failure::Failure;
+use crate::{log, output, store};
+
+/// The maximum number of events that are read at a time.
+const PAGE: u32 = 256;
+/// The maximum number of further events that are counted.
+const COUNTED_MAX: u64 = 10_000;
+
+/// List events, in the order of their arrival
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    filters: Filters,
+    /// Print JSON lines: everything, or these members, such as --json=id,state
+    #[arg(long, value_name = "MEMBERS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    json: Option<String>,
+    /// Maximum number of events
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    limit: u32,
+    /// Print all events that match
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Continue after this event
+    #[arg(long, value_name = "ID", value_parser = event_id)]
+    after: Option<EventId>,
+    /// Exit with 3 if nothing matches
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    store: store::Arguments,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let printing = Printing::of(arguments.json.as_deref())?;
+    let inbox = open(&arguments.store).await?;
+    let search = arguments.filters.search(Timestamp::now());
+    let mut left = match arguments.all {
+        true => u32::MAX,
+        false => arguments.limit,
+    };
+    let (mut after, mut printed) = (arguments.after, 0_u64);
+    while left > 0 {
+        let page = search.page(&*inbox.store, after, left.min(PAGE)).await;
+        let page = page.map_err(store_failed)?;
+        for record in page.records {
+            if printed == 0 {
+                printing.head()?;
+            }
+            printing.event(&*inbox.store, record).await?;
+            printed += 1;
+            left = left.saturating_sub(u32::from(!arguments.all));
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if let Some(after) = after {
+        tell_more(&*inbox.store, &search, after).await?;
+    }
+    match printed {
+        0 => nothing_matched(arguments.exit_code),
+        _ => Ok(()),
+    }
+}
+
+/// Says on stderr how many events follow.
+async fn tell_more(
+    store: &dyn IdempotencyStore,
+    search: &Search,
+    after: EventId,
+) -> Result<(), Failure> {
+    let (mut more, mut cursor) = (0_u64, Some(after));
+    while let Some(from) = cursor.filter(|_| more < COUNTED_MAX) {
+        let page = search.page(store, Some(from), PAGE).await;
+        let page = page.map_err(store_failed)?;
+        more += page.records.len() as u64;
+        cursor = page.next;
+    }
+    match (more, cursor) {
+        (0, None) => {}
+        (more, None) => log::line(&format!("{more} more: --after {after}")),
+        (more, Some(_)) => log::line(&format!("more than {more} more: --after {after}")),
+    }
+    Ok(())
+}
+
+/// How events are printed.
+#[derive(Debug)]
+pub(super) enum Printing {
+    Json(Selection),
+    Table(Table),
+}
+
+impl Printing {
+    /// Parses the value of `--json`, if it was given.
+    pub(super) fn of(json: Option<&str>) -> Result<Self, Failure> {
+        Ok(match json {
+            Some(members) => Self::Json(Selection::parse(members)?),
+            None => Self::Table(Table::of_terminal()),
+        })
+    }
+
+    /// Prints what comes before the first event.
+    pub(super) fn head(&self) -> Result<(), Failure> {
+        match self {
+            Self::Json(_) => Ok(()),
+            Self::Table(table) => output::line(&table.head()).map_err(unprinted),
+        }
+    }
+
+    /// Prints an event.
+    pub(super) async fn event(
+        &self,
+        store: &dyn IdempotencyStore,
+        record: EventRecord,
+    ) -> Result<(), Failure> {
+        let needs_body = match self {
+            Self::Json(selection) => selection.needs_body(),
+            Self::Table(_) => true,
+        };
+        let row = match needs_body {
+            true => Row::read(store, record).await?,
+            false => Row::without_body(record),
+        };
+        let printed = match self {
+            Self::Json(selection) => output::json(&selection.object(&row)),
+            Self::Table(table) => output::line(&table.row(&row)),
+        };
+        printed.map_err(unprinted)
+    }
+}

@@ -1,0 +1,260 @@
+//! `suno inbox quarantine`: deliveries that could not be decoded.
+
+use anyhow::anyhow;
+use clap::Subcommand;
+use serde_json::json;
+use suno_callback::{
+    Acceptance, Delivery, EventId, ExportLine, IdempotencyStore, QuarantinedDelivery,
+    requeue_quarantine,
+};
+
+use super::cells::{cut, line_cells, padded};
+use super::fields::SCHEMA;
+use super::{event_id, nothing_matched, open, store_failed, transfer, unprinted};
+use crate::failure::Failure;
+use crate::output::{self, visible};
+use crate::{log, store};
+
+/// The maximum number of entries that are read at a time.
+const PAGE: u32 = 64;
+
+/// Look at deliveries that could not be decoded, and decode them again
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    List(ListArguments),
+    Show(ShowArguments),
+    Retry(RetryArguments),
+    Export(ExportArguments),
+}
+
+/// List quarantined deliveries, in the order of their arrival
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
+struct ListArguments {
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+    /// Maximum number of entries
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    limit: u32,
+    /// Print all entries
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Continue after this entry
+    #[arg(long, value_name = "ID", value_parser = event_id)]
+    after: Option<EventId>,
+    /// Exit with 3 if there is none
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    store: store::Arguments,
+}
+
+/// Show a quarantined delivery with its body
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
+struct ShowArguments {
+    /// The entry
+    #[arg(value_name = "ID", value_parser = event_id)]
+    id: EventId,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    store: store::Arguments,
+}
+
+/// Decode quarantined deliveries again, and accept what this version can read
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
+struct RetryArguments {
+    /// Only these entries
+    #[arg(value_name = "ID", value_parser = event_id)]
+    ids: Vec<EventId>,
+    /// What is accepted must be confirmed by the provider's record
+    #[arg(long)]
+    must_confirm: bool,
+    #[command(flatten)]
+    store: store::Arguments,
+}
+
+/// Write quarantined deliveries as JSON lines, as suno inbox export does
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
+struct ExportArguments {
+    #[command(flatten)]
+    store: store::Arguments,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.verb {
+        Verb::List(arguments) => list(arguments).await,
+        Verb::Show(arguments) => show(arguments).await,
+        Verb::Retry(arguments) => retry(arguments).await,
+        Verb::Export(arguments) => export(arguments).await,
+    }
+}
+
+async fn list(arguments: ListArguments) -> Result<(), Failure> {
+    let inbox = open(&arguments.store).await?;
+    let (mut after, mut printed) = (arguments.after, 0_u64);
+    let limit = match arguments.all {
+        true => u64::MAX,
+        false => arguments.limit.into(),
+    };
+    while printed < limit {
+        let wanted = u32::try_from(limit - printed).unwrap_or(PAGE).min(PAGE);
+        let page = inbox.store.quarantine(after, wanted).await;
+        let page = page.map_err(store_failed)?;
+        for entry in &page.records {
+            let told = match arguments.json {
+                true => output::json(&object(entry, false)),
+                false => output::line(&row(entry)),
+            };
+            told.map_err(unprinted)?;
+            printed += 1;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if let Some(after) = after {
+        log::line(&format!("there are more: --after {after}"));
+    }
+    match printed {
+        0 => nothing_matched(arguments.exit_code),
+        _ => Ok(()),
+    }
+}
+
+fn row(entry: &QuarantinedDelivery) -> String {
+    let task = entry.task_id.as_ref().map_or("-", |task| task.as_str());
+    let task: String = task.chars().take(8).collect();
+    let time = entry.received_at.strftime("%m-%d %H:%M:%S").to_string();
+    let line = format!(
+        "{:>5} {} {} {}",
+        entry.id,
+        padded(&time, 14),
+        padded(&task, 8),
+        visible(&entry.reason)
+    );
+    cut(&line, line_cells())
+}
+
+fn object(entry: &QuarantinedDelivery, has_body: bool) -> serde_json::Value {
+    let mut object = json!({
+        "schema": SCHEMA,
+        "id": entry.id.0,
+        "task_id": entry.task_id.as_ref().map(|task| task.as_str()),
+        "reason": entry.reason,
+        "received_at": entry.received_at.to_string(),
+        "source": entry.source.as_str(),
+        "verified_by": entry.verified_by.words().collect::<Vec<_>>(),
+        "body_bytes": entry.raw.len(),
+    });
+    if has_body {
+        object["body"] = json!(String::from_utf8_lossy(&entry.raw));
+    }
+    object
+}
+
+/// Returns an entry.
+async fn find(
+    store: &dyn IdempotencyStore,
+    id: EventId,
+) -> Result<Option<QuarantinedDelivery>, Failure> {
+    let Some(before) = id.0.checked_sub(1) else {
+        return Ok(None);
+    };
+    let page = store.quarantine(Some(EventId(before)), 1).await;
+    let mut records = page.map_err(store_failed)?.records.into_iter();
+    Ok(records.next().filter(|entry| entry.id == id))
+}
+
+fn missing(id: EventId) -> Failure {
+    Failure::failed(anyhow!("there is no entry {id} in quarantine"))
+}
+
+async fn show(arguments: ShowArguments) -> Result<(), Failure> {
+    let inbox = open(&arguments.store).await?;
+    let entry = find(&*inbox.store, arguments.id).await?;
+    let entry = entry.ok_or_else(|| missing(arguments.id))?;
+    if arguments.json {
+        return output::json(&object(&entry, true)).map_err(unprinted);
+    }
+    let verified_by: Vec<_> = entry.verified_by.words().collect();
+    let task = entry
+        .task_id
+        .as_ref()
+        .map_or("unknown", |task| task.as_str());
+    for line in [
+        format!("entry {} of task {task}", entry.id),
+        format!("  received {} by {}", entry.received_at, entry.source),
+        format!("  verified by {}", super::show::or_nothing(&verified_by)),
+        format!("  reason   {}", visible(&entry.reason)),
+        format!("  body     {} bytes", entry.raw.len()),
+        visible(&String::from_utf8_lossy(&entry.raw)),
+    ] {
+        output::line(&line).map_err(unprinted)?;
+    }
+    Ok(())
+}
+
+async fn retry(arguments: RetryArguments) -> Result<(), Failure> {
+    let inbox = open(&arguments.store).await?;
+    let store = &*inbox.store;
+    if arguments.ids.is_empty() {
+        let report = requeue_quarantine(store, arguments.must_confirm).await;
+        let report = report.map_err(store_failed)?;
+        let told = format!(
+            "{} accepted, {} still in quarantine",
+            report.accepted, report.kept
+        );
+        return output::line(&told).map_err(unprinted);
+    }
+    let mut kept = 0;
+    for id in &arguments.ids {
+        let entry = find(store, *id).await?.ok_or_else(|| missing(*id))?;
+        let accepted = match Delivery::from_quarantine(&entry) {
+            Some(delivery) => {
+                let delivery = delivery.with_unconfirmed(arguments.must_confirm);
+                let accepted = store.requeue(*id, &delivery).await;
+                accepted.map_err(store_failed)?
+            }
+            None => Some(Acceptance::Quarantined),
+        };
+        let word = accepted.map_or("gone", Acceptance::as_str);
+        kept += usize::from(matches!(accepted, Some(Acceptance::Quarantined) | None));
+        output::line(&format!("{id:>5} {word}")).map_err(unprinted)?;
+    }
+    match kept {
+        0 => Ok(()),
+        count => Err(Failure::failed(anyhow!(
+            "{count} of {} entries are still in quarantine",
+            arguments.ids.len()
+        ))),
+    }
+}
+
+async fn export(arguments: ExportArguments) -> Result<(), Failure> {
+    let inbox = open(&arguments.store).await?;
+    let mut after = None;
+    loop {
+        let page = inbox.store.quarantine(after, PAGE).await;
+        let page = page.map_err(store_failed)?;
+        let lines = page.records.into_iter().map(Box::new);
+        let lines: Vec<_> = lines.map(ExportLine::Quarantined).collect();
+        transfer::write(&lines).map_err(unprinted)?;
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The whole story of an event.
+
+use serde_json::json;
+use suno_callback::Settlement;
+
+use super::Inbox;
+use crate::process::{TASK, body, listen, post, run};
+
+#[test]
+fn a_story_has_deliveries_verification_attempts_conflicts_and_files() {
+    let inbox = Inbox::new();
+    inbox.accept("a", "complete", "Harbour", 60);
+    inbox.settle(Some(Settlement::Done));
+    let other = r#"{"code":200,"msg":"ok","data":{"callbackType":"complete","task_id":"a","data":[
+        {"id":"a","title":"Other","audio_url":"https://other.example.com/b.mp3","duration":9}]}}"#;
+    inbox.accept_body(other.as_bytes(), 30);
+    for id in ["1", "a"] {
+        let text = inbox.ok(&["show", id]);
+        for says in [
+            "task a",
+            "event 1  complete  done  1 attempt",
+            "verified by nothing",
+            "track 1   Harbour, 12.5 s, audio at media.example.com",
+            "conflict  received",
+            "audio at other.example.com",
+        ] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+        // The path and the query of a media URL can be a secret.
+        assert!(
+            !text.contains("canary") && !text.contains("secret"),
+            "{text}"
+        );
+    }
+    let story = inbox.json(&["show", "1", "--json"]).remove(0);
+    let event = &story["events"][0];
+    assert_eq!(
+        (&story["schema"], &event["state"]),
+        (&json!(1), &json!("done"))
+    );
+    let url = event["callback"]["tracks"][0]["audio_url"]
+        .as_str()
+        .unwrap();
+    assert!(url.ends_with("token=canary"));
+    assert_eq!(
+        event["conflicting"][0]["callback"]["tracks"][0]["title"],
+        "Other"
+    );
+}
+
+#[test]
+fn what_is_not_there_is_a_failure_and_what_is_odd_is_wrong_usage() {
+    let inbox = Inbox::new();
+    let (code, stdout, stderr) = run(&mut inbox.command(&["show", "77"]));
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.contains("suno inbox list"), "{stderr}");
+    assert_eq!(run(&mut inbox.command(&["show", "a b"])).0, 2);
+}
+
+#[test]
+fn a_store_can_be_read_and_redriven_while_a_gateway_runs_on_it() {
+    let inbox = Inbox::new();
+    let verify = ["--webhook-key-env", "TEST_WEBHOOK_KEY"];
+    let (process, address) = listen(&inbox.dir.path().join("suno.db"), &verify);
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    assert_eq!(process.json()["event"], "handled");
+    // The line is printed before the event is settled.
+    let wait = ["tail", "--json=id", "--after", "0", "--until", "2026-01-01"];
+    assert_eq!(inbox.json(&wait).len(), 0);
+    while inbox.stats()["done"] != 1 {
+        std::thread::yield_now();
+    }
+    assert_eq!(inbox.json(&["list", "--json=id"]).len(), 1);
+    inbox.ok(&["redrive", "1"]);
+    let again = process.json();
+    assert_eq!(
+        (&again["event"], &again["id"]),
+        (&json!("handled"), &json!(1))
+    );
+    assert_eq!(process.terminate().0, 0);
+}

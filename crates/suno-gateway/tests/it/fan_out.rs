@@ -1,0 +1,186 @@
+//! Several destinations, each with a queue.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use suno_callback::jiff::Timestamp;
+use suno_callback::{
+    CallbackHandler, Delivery, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox, Intent,
+    MemoryStore, Reference, SubmitId, UrlSuffix,
+};
+use suno_gateway::body::{BodyForm, EventParts, Message};
+use suno_gateway::destination::DestinationName;
+use suno_gateway::fan_out::{FanOut, PartsHandler, Queue};
+
+use crate::scene::callback;
+
+/// A destination that keeps what it gets, and fails while it is told to.
+#[derive(Debug, Default)]
+struct Notes {
+    messages: Mutex<Vec<Message>>,
+    attempts: Mutex<u32>,
+    fails: Mutex<bool>,
+}
+
+impl Notes {
+    fn bodies(&self) -> Vec<serde_json::Value> {
+        let messages = self.messages.lock().unwrap();
+        let bodies = messages.iter().map(|it| serde_json::from_slice(&it.body));
+        bodies.collect::<Result<_, _>>().unwrap()
+    }
+}
+
+#[async_trait]
+impl PartsHandler for Notes {
+    async fn on_parts(&self, parts: EventParts<'_>, _: u32) -> Result<(), HandlerError> {
+        *self.attempts.lock().unwrap() += 1;
+        if *self.fails.lock().unwrap() {
+            return Err(HandlerError::retry_after(Duration::ZERO, "told to"));
+        }
+        let message = Message::new(parts, BodyForm::Full);
+        self.messages.lock().unwrap().push(message);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CallbackHandler for Notes {
+    async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
+        self.on_parts(event.into(), event.attempt()).await
+    }
+
+    async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
+        self.on_parts(event.into(), event.attempt()).await
+    }
+}
+
+fn name(name: &str) -> DestinationName {
+    DestinationName::new(name).unwrap()
+}
+
+async fn until(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !is_true().await {
+        assert!(started.elapsed() < Duration::from_secs(10), "{what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A delivery as a receiver makes it.
+fn delivery(body: String, submit: Option<SubmitId>) -> Delivery {
+    let at = Timestamp::from_second(1_780_000_000).unwrap();
+    let mut delivery = Delivery::decode(body.into(), at)
+        .with_submit(submit)
+        .with_suffix(UrlSuffix::new("orders/42", "user=7"));
+    delivery.verified_by.signature = true;
+    delivery
+}
+
+/// The stores of two destinations and the main one, which outlive what runs on them.
+struct World {
+    main: Arc<MemoryStore>,
+    stores: [Arc<MemoryStore>; 2],
+}
+
+impl World {
+    /// Runs everything until the main store and `is_over` say that it is over.
+    async fn run(&self, notes: &[Arc<Notes>; 2], mut is_over: impl AsyncFnMut() -> bool) {
+        let queues: Vec<Queue> = (self.stores.iter().zip(notes).zip(["a", "b"]))
+            .map(|((store, notes), it)| {
+                Queue::start(name(it), store.clone(), notes.clone(), |dispatcher| {
+                    dispatcher.with_stop_grace(Duration::from_secs(1))
+                })
+            })
+            .collect();
+        let inbox = Inbox::start(self.main.clone());
+        let fan_out = FanOut::new(queues.iter().map(Queue::entrance));
+        let dispatching = Dispatcher::new(inbox, fan_out).start();
+        let is_handed_over = async || {
+            let counts = self.main.counts().await.unwrap();
+            counts.ready + counts.claimed + counts.waiting == 0
+        };
+        until("the hand-over", is_handed_over).await;
+        until("the end", &mut is_over).await;
+        dispatching.stop().await;
+        for queue in queues {
+            queue.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_one_destination_has_done_is_not_repeated_because_another_failed() {
+    let world = World {
+        main: Arc::default(),
+        stores: Default::default(),
+    };
+    let notes: [Arc<Notes>; 2] = Default::default();
+    for number in 0..20 {
+        let body = callback(&format!("task-{number}"), "complete", "t");
+        world.main.accept(&[delivery(body, None)]).await.unwrap();
+    }
+    *notes[1].fails.lock().unwrap() = true;
+    let has_failed =
+        async || notes[0].bodies().len() == 20 && *notes[1].attempts.lock().unwrap() >= 20;
+    world.run(&notes, has_failed).await;
+    *notes[1].fails.lock().unwrap() = false;
+    world
+        .run(&notes, async || notes[1].bodies().len() == 20)
+        .await;
+    assert_eq!(*notes[0].attempts.lock().unwrap(), 20);
+    assert_eq!(notes[1].bodies().len(), 20);
+}
+
+#[tokio::test]
+async fn a_queue_keeps_all_that_the_event_has() {
+    let world = World {
+        main: Arc::default(),
+        stores: Default::default(),
+    };
+    let notes: [Arc<Notes>; 2] = Default::default();
+    let submit = SubmitId::from_bytes([7; 16]);
+    let intent = Intent::new(submit, Timestamp::UNIX_EPOCH, Duration::ZERO);
+    let intent = intent.with_reference(Some(Reference::new("order ü").unwrap()));
+    world.main.intend(&intent).await.unwrap();
+    let first = callback("task", "complete", "Harbour");
+    let second = first.replace(
+        r#""data":[{"#,
+        r#""data":[{"id":"b","title":"Two","audio_url":"https://media.example.com/b.mp3"},{"#,
+    );
+    // The first event has been handled before there were queues.
+    let before = Arc::new(Notes::default());
+    world
+        .main
+        .accept(&[delivery(first, Some(submit))])
+        .await
+        .unwrap();
+    let dispatching = Dispatcher::new(Inbox::start(world.main.clone()), before.clone()).start();
+    until("the first", async || before.bodies().len() == 1).await;
+    dispatching.stop().await;
+    world
+        .main
+        .accept(&[delivery(second, Some(submit))])
+        .await
+        .unwrap();
+    world
+        .run(&notes, async || {
+            notes.iter().all(|notes| notes.bodies().len() == 1)
+        })
+        .await;
+    for notes in &notes {
+        let body = &notes.bodies()[0];
+        let data = &body["data"];
+        assert_eq!(data["id"], "task_complete_1");
+        assert_eq!(data["revision"], 1);
+        assert_eq!(data["reference"], "order ü");
+        assert_eq!(data["submit"], submit.to_string());
+        assert_eq!(
+            (&data["path"], &data["query"]),
+            (&"orders/42".into(), &"user=7".into())
+        );
+        assert_eq!(data["verified_by"], serde_json::json!(["signature"]));
+        assert_eq!(body["timestamp"], before.bodies()[0]["timestamp"]);
+        assert_eq!(data["tracks"].as_array().unwrap().len(), 2);
+    }
+}
