@@ -13,7 +13,7 @@ use url::Url;
 
 use super::file_name::{self, Media};
 use super::part::Part;
-use super::{Callback, DownloadProgress};
+use super::{Callback, DownloadProgress, NOT_A_FILE};
 use crate::answer::{retry_after, status_passes};
 use crate::client::Shared;
 use crate::endpoint::uri;
@@ -21,8 +21,6 @@ use crate::request::AGENT;
 use crate::settings::Settings;
 use crate::transport::{Fault, Transport, wall_clock};
 use crate::{Client, ClientError, ErrorKind};
-
-const NOT_A_FILE: &str = "the media host sent a page or a message instead of the file";
 
 /// A download under way.
 pub(super) struct Fetch<'a> {
@@ -230,7 +228,10 @@ impl<'a> Fetch<'a> {
 
 /// The target of a redirect, if the answer is one. Whether its address is allowed is checked when
 /// the connection is made.
-fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, ClientError> {
+pub(super) fn redirect(
+    url: &Url,
+    response: &Response<Incoming>,
+) -> Result<Option<Url>, ClientError> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     if !is_redirect {
         return Ok(None);
@@ -267,6 +268,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn bad(what: &'static str) -> ClientError {
+pub(super) fn bad(what: &'static str) -> ClientError {
     ClientError::new(ErrorKind::BadFile, what)
 }

@@ -2,6 +2,7 @@
 
 mod fetch;
 mod file_name;
+mod media;
 mod output;
 mod part;
 
@@ -17,9 +18,12 @@ use url::Url;
 
 use self::fetch::Fetch;
 use self::file_name::Media;
+pub use self::media::{MediaFile, MediaRequest};
 use self::part::Part;
 use crate::retry::{Decision, Failure};
 use crate::{Client, ClientError, ErrorKind};
+
+const NOT_A_FILE: &str = "the media host sent a page or a message instead of the file";
 
 type Callback = Box<dyn FnMut(DownloadProgress) + Send>;
 

@@ -11,6 +11,7 @@ mod io;
 mod tls;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
@@ -21,7 +22,7 @@ use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use self::connect::{Connector, Purpose, connector, shared_tls};
@@ -58,7 +59,7 @@ pub(crate) struct Transport {
     media: Pool<Connector, Full<Bytes>>,
     api_slots: Semaphore,
     upload_slots: Semaphore,
-    media_slots: Semaphore,
+    media_slots: Arc<Semaphore>,
     timeouts: Timeouts,
     answer_bytes_max: usize,
     plain_proxy: Option<crate::Proxy>,
@@ -100,7 +101,7 @@ impl Transport {
             media: pool(DOWNLOADS_MAX).build(connector(settings, Purpose::Media, &tls)),
             api_slots: Semaphore::new(connections),
             upload_slots: Semaphore::new(UPLOADS_MAX),
-            media_slots: Semaphore::new(DOWNLOADS_MAX),
+            media_slots: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
             timeouts: settings.timeouts,
             answer_bytes_max: settings.answer_bytes_max,
             plain_proxy: settings.proxy.clone(),
@@ -148,6 +149,11 @@ impl Transport {
     /// Waits for a turn to download. The caller holds it until it has read the body.
     pub(crate) async fn media_slot(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
         self.media_slots.acquire().await.ok()
+    }
+
+    /// As [`media_slot`](Self::media_slot), for a body that is read later.
+    pub(crate) async fn owned_media_slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.media_slots.clone().acquire_owned().await.ok()
     }
 
     /// Sends a request for a download and returns the answer before its body.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use suno_callback::history::History;
+use suno_callback::suno_client::Client;
 use suno_callback::{Clock, IdempotencyStore, Submitter};
 use tokio::sync::{Semaphore, watch};
 
@@ -50,6 +51,7 @@ pub(super) struct App {
     pub(super) board: Board,
     pub(super) samples: Samples,
     pub(super) playground: Option<Arc<dyn Playground>>,
+    pub(super) media: Option<Client>,
     pub(super) destinations: Vec<Arc<dyn Destination>>,
     pub(super) history: Option<Arc<dyn History>>,
     pub(super) submitter: Option<Submitter>,
@@ -74,6 +76,7 @@ impl App {
             board: Board::new(&*clock),
             samples: Samples::default(),
             playground: None,
+            media: None,
             submitter: None,
             callback_url: None,
             clock,

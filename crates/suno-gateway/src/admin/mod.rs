@@ -72,6 +72,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use suno_callback::history::History;
+use suno_callback::suno_client::Client;
 use suno_callback::{Clock, IdempotencyStore, Submitter, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -209,6 +210,13 @@ impl Admin {
     /// Shows what happened to the events of a task, such as each delivery and each attempt.
     pub fn with_history(mut self, history: Arc<dyn History>) -> Self {
         self.app.history = Some(history);
+        self
+    }
+
+    /// Passes on the files of tasks with this client, which allows the addresses of a download. Without
+    /// it, the page shows no covers and plays nothing.
+    pub fn with_media(mut self, client: Client) -> Self {
+        self.app.media = Some(client);
         self
     }
 

@@ -15,7 +15,8 @@ use super::app::{App, Asset};
 use super::health::HealthReport;
 use super::problem::{Kind, Problem};
 use super::v1::{
-    board, destinations, events, openapi, playground, quarantine, replays, stats, story, tasks,
+    board, destinations, events, media, openapi, playground, quarantine, replays, stats, story,
+    tasks,
 };
 use crate::metrics::Metrics;
 
@@ -42,6 +43,7 @@ pub(super) fn table() -> Vec<Route> {
         ("/v1/emulator/tasks", post(playground::submit)),
         ("/v1/destinations", get(destinations::list)),
         ("/v1/destinations/{name}/resume", post(destinations::resume)),
+        ("/v1/media/{event}/{track}/{kind}", get(media::show)),
         ("/v1/tasks", get(board::list).post(tasks::submit)),
         ("/v1/tasks/{id}", get(story::show)),
     ]

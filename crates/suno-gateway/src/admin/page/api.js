@@ -2,54 +2,54 @@
 
 /** An answer that is not a success. `status` 0 is a service that does not answer. */
 export class ApiError extends Error {
-  constructor(status, title, detail) {
-    super(detail ? `${title}: ${detail}` : title);
-    this.status = status;
-  }
+	constructor(status, title, detail) {
+		super(detail ? `${title}: ${detail}` : title);
+		this.status = status;
+	}
 }
 
 /** The longest time for an answer, in milliseconds. */
 const ANSWER_MS_MAX = 15_000;
 
 async function call(method, path, body, signal) {
-  const headers = { accept: 'application/json' };
-  if (body !== undefined) headers['content-type'] = 'application/json';
-  const limit = AbortSignal.timeout(ANSWER_MS_MAX);
-  let answer;
-  try {
-    answer = await fetch(path, {
-      method,
-      headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: 'same-origin',
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
-    });
-  } catch (err) {
-    if (signal?.aborted) throw err;
-    throw new ApiError(0, 'The service does not answer');
-  }
-  const text = await answer.text();
-  let value = null;
-  try {
-    value = text ? JSON.parse(text) : null;
-  } catch {
-    // Not JSON: only the status counts.
-  }
-  if (answer.ok) return value;
-  const title = value?.title ?? answer.statusText ?? '';
-  throw new ApiError(answer.status, title || `The service answered ${answer.status}`, value?.detail);
+	const headers = { accept: 'application/json' };
+	if (body !== undefined) headers['content-type'] = 'application/json';
+	const limit = AbortSignal.timeout(ANSWER_MS_MAX);
+	let answer;
+	try {
+		answer = await fetch(path, {
+			method,
+			headers,
+			body: body === undefined ? undefined : JSON.stringify(body),
+			credentials: 'same-origin',
+			signal: signal ? AbortSignal.any([signal, limit]) : limit,
+		});
+	} catch (err) {
+		if (signal?.aborted) throw err;
+		throw new ApiError(0, 'The service does not answer');
+	}
+	const text = await answer.text();
+	let value = null;
+	try {
+		value = text ? JSON.parse(text) : null;
+	} catch {
+		// Not JSON: only the status counts.
+	}
+	if (answer.ok) return value;
+	const title = value?.title ?? answer.statusText ?? '';
+	throw new ApiError(answer.status, title || `The service answered ${answer.status}`, value?.detail);
 }
 
 const query = (given) => {
-  const pairs = Object.entries(given).filter(([, value]) => value !== undefined && value !== null && value !== '');
-  return pairs.length ? `?${new URLSearchParams(pairs)}` : '';
+	const pairs = Object.entries(given).filter(([, value]) => value !== undefined && value !== null && value !== '');
+	return pairs.length ? `?${new URLSearchParams(pairs)}` : '';
 };
 const id = encodeURIComponent;
 
 /** A page of the list, newest first. `filter` is that of the route. */
 export const tasks = (filter, before, limit, signal) =>
-  call('GET', `/v1/tasks${query({ q: filter.q, state: filter.state, product: filter.product,
-    needs_person: filter.needs ? 'true' : '', before, limit })}`, undefined, signal);
+	call('GET', `/v1/tasks${query({ q: filter.q, state: filter.state, product: filter.product,
+		needs_person: filter.needs ? 'true' : '', before, limit })}`, undefined, signal);
 /** The tasks that changed since a version that an earlier answer gave. */
 export const changes = (version) => call('GET', `/v1/tasks${query({ changed_after: version, limit: 500 })}`);
 export const task = (taskId, signal) => call('GET', `/v1/tasks/${id(taskId)}`, undefined, signal);
@@ -69,12 +69,12 @@ export const emulate = (wish) => call('POST', '/v1/emulator/tasks', wish);
 
 /** Exchanges the token for a cookie. */
 export async function signIn(token) {
-  const answer = await fetch('/session', {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: '{}',
-  });
-  if (!answer.ok) throw new ApiError(answer.status, 'The token was refused');
+	const answer = await fetch('/session', {
+		method: 'POST',
+		headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+		body: '{}',
+	});
+	if (!answer.ok) throw new ApiError(answer.status, 'The token was refused');
 }
 
 /** A file of an event, through the service: the page itself contacts no other host. */

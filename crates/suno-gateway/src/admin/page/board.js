@@ -10,146 +10,139 @@ const CHUNK = 500;
 
 /** Says whether a row belongs to a list: the same rule as the service's. */
 export function matches(row, filter) {
-  if (filter.needs && !row.needs_person) return false;
-  if (filter.product && row.product !== filter.product) return false;
-  if (filter.state && row.state !== filter.state && !row.stages.some((stage) => stage.state === filter.state)) return false;
-  if (!filter.q) return true;
-  const wanted = filter.q.toLowerCase();
-  return [row.title, row.task_id, row.reference, row.tags].some((text) => text?.toLowerCase().includes(wanted));
+	if (filter.needs && !row.needs_person) return false;
+	if (filter.product && row.product !== filter.product) return false;
+	if (filter.state && row.state !== filter.state && !row.stages.some((stage) => stage.state === filter.state)) return false;
+	if (!filter.q) return true;
+	const wanted = filter.q.toLowerCase();
+	return [row.title, row.task_id, row.reference, row.tags].some((text) => text?.toLowerCase().includes(wanted));
 }
 
 const isBefore = (a, b) => a.order > b.order;
 
 export class Board {
-  /** `shown(board, change)` is called after each change; `change.added` counts rows above the others. */
-  constructor(shown) {
-    this.shown = shown;
-    this.filter = {};
-    this.clear();
-  }
+	/** `shown(board, change)` is called after each change; `change.added` counts rows above the others. */
+	constructor(shown) {
+		this.shown = shown;
+		this.filter = {};
+		this.clear();
+	}
 
-  clear() {
-    this.rows = [];
-    this.byId = new Map();
-    this.total = 0;
-    this.needs = 0;
-    this.version = null;
-    /** The last event that the service had when the list was read: the stream begins after it. */
-    this.cursor = '0';
-    this.isLoaded = false;
-    this.isWhole = false;
-    this.error = null;
-  }
+	clear() {
+		this.rows = [];
+		this.byId = new Map();
+		this.total = 0;
+		this.needs = 0;
+		this.version = null;
+		/** The last event that the service had when the list was read: the stream begins after it. */
+		this.cursor = '0';
+		this.isLoaded = false;
+		this.isWhole = false;
+	}
 
-  /** Reads the list of a filter from its beginning. */
-  async load(filter) {
-    this.abort?.abort();
-    const abort = (this.abort = new AbortController());
-    this.filter = filter;
-    const isFirst = !this.isLoaded;
-    try {
-      let page = await api.tasks(filter, undefined, FIRST, abort.signal);
-      this.clear();
-      this.version = page.version;
-      this.cursor = page.cursor;
-      this.take(page);
-      this.isLoaded = true;
-      this.shown(this, { isNew: true });
-      this.isWhole = !page.next;
-      while (page.next && this.rows.length < ROWS_MAX) {
-        page = await api.tasks(filter, page.next, Math.min(CHUNK, ROWS_MAX - this.rows.length), abort.signal);
-        this.take(page);
-        this.shown(this, {});
-      }
-      this.isWhole = !page.next;
-    } catch (err) {
-      if (abort.signal.aborted) return;
-      this.error = err;
-      if (isFirst) this.shown(this, {});
-      throw err;
-    }
-  }
+	/** Reads the list of a filter from its beginning. */
+	async load(filter) {
+		this.abort?.abort();
+		const abort = (this.abort = new AbortController());
+		this.filter = filter;
+		try {
+			let page = await api.tasks(filter, undefined, FIRST, abort.signal);
+			this.clear();
+			this.version = page.version;
+			this.cursor = page.cursor;
+			this.take(page);
+			this.isLoaded = true;
+			this.shown(this, { isNew: true });
+			this.isWhole = !page.next;
+			while (page.next && this.rows.length < ROWS_MAX) {
+				page = await api.tasks(filter, page.next, Math.min(CHUNK, ROWS_MAX - this.rows.length), abort.signal);
+				this.take(page);
+				this.shown(this, {});
+			}
+			this.isWhole = !page.next;
+		} catch (err) {
+			if (abort.signal.aborted) return;
+			throw err;
+		}
+	}
 
-  take(page) {
-    for (const row of page.tasks) {
-      // A task that was added since is there already.
-      if (this.byId.has(row.task_id)) continue;
-      this.byId.set(row.task_id, row);
-      this.rows.push(keyed(row));
-    }
-    this.total = Math.max(page.total, this.rows.length);
-    this.needs = page.needs_person;
-  }
+	take(page) {
+		for (const row of page.tasks) {
+			// A task that was added since is there already.
+			if (this.byId.has(row.task_id)) continue;
+			this.byId.set(row.task_id, row);
+			this.rows.push(keyed(row));
+		}
+		this.total = Math.max(page.total, this.rows.length);
+		this.needs = page.needs_person;
+	}
 
-  /** Reads what changed. Returns the ids of the tasks that did. */
-  async catchUp() {
-    if (!this.version) {
-      await this.load(this.filter);
-      return null;
-    }
-    const page = await api.changes(this.version);
-    if (page.resync) {
-      await this.load(this.filter);
-      return null;
-    }
-    this.version = page.version;
-    this.needs = page.needs_person;
-    if (!page.tasks.length) return [];
-    let added = 0;
-    for (const row of page.tasks) added += this.put(row);
-    this.rows.length = Math.min(this.rows.length, ROWS_MAX);
-    this.shown(this, { added });
-    return page.tasks.map((row) => row.task_id);
-  }
+	/** Reads what changed. Returns the ids of the tasks that did. */
+	async catchUp() {
+		if (!this.version) {
+			await this.load(this.filter);
+			return null;
+		}
+		const page = await api.changes(this.version);
+		this.hasMore = page.more;
+		if (page.resync) {
+			await this.load(this.filter);
+			return null;
+		}
+		this.version = page.version;
+		this.needs = page.needs_person;
+		if (!page.tasks.length) return [];
+		let added = 0;
+		// The oldest first: so each new one is above those before it.
+		for (const row of page.tasks.sort((a, b) => a.first_id - b.first_id)) added += this.put(row);
+		this.rows.length = Math.min(this.rows.length, ROWS_MAX);
+		this.shown(this, { added });
+		return page.tasks.map((row) => row.task_id);
+	}
 
-  /** Puts a row where it belongs. Returns 1 if it is new and above the others. */
-  put(row) {
-    keyed(row);
-    const index = this.byId.has(row.task_id) ? this.find(row) : -1;
-    const belongs = matches(row, this.filter);
-    if (index >= 0) {
-      if (belongs) this.rows[index] = row;
-      else this.rows.splice(index, 1);
-      if (!belongs) this.total -= 1;
-    } else if (belongs) {
-      // Older ones than are loaded come with their page.
-      if (!this.isWhole && isBefore(this.rows.at(-1) ?? row, row)) return 0;
-      const at = this.place(row);
-      this.rows.splice(at, 0, row);
-      this.total += 1;
-      this.byId.set(row.task_id, row);
-      return at === 0 ? 1 : 0;
-    }
-    if (belongs) this.byId.set(row.task_id, row);
-    else this.byId.delete(row.task_id);
-    return 0;
-  }
+	/** Puts a row where it belongs. Returns 1 if it is new and above the others. */
+	put(row) {
+		keyed(row);
+		const index = this.byId.has(row.task_id) ? this.find(row) : -1;
+		const belongs = matches(row, this.filter);
+		if (index >= 0) {
+			if (belongs) this.rows[index] = row;
+			else this.rows.splice(index, 1);
+			if (!belongs) this.total -= 1;
+		} else if (belongs) {
+			// Older ones than are loaded come with their page.
+			if (!this.isWhole && isBefore(this.rows.at(-1) ?? row, row)) return 0;
+			const at = this.place(row);
+			this.rows.splice(at, 0, row);
+			this.total += 1;
+			this.byId.set(row.task_id, row);
+			return at === 0 ? 1 : 0;
+		}
+		if (belongs) this.byId.set(row.task_id, row);
+		else this.byId.delete(row.task_id);
+		return 0;
+	}
 
-  /** The first index whose row is not newer. */
-  place(row) {
-    let [low, high] = [0, this.rows.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (isBefore(this.rows[middle], row)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
+	/** The first index whose row is not newer. */
+	place(row) {
+		let [low, high] = [0, this.rows.length];
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			if (isBefore(this.rows[middle], row)) low = middle + 1;
+			else high = middle;
+		}
+		return low;
+	}
 
-  find(row) {
-    const index = this.place(row);
-    if (this.rows[index]?.task_id === row.task_id) return index;
-    return this.rows.findIndex((other) => other.task_id === row.task_id);
-  }
-
-  indexOf(taskId) {
-    const row = this.byId.get(taskId);
-    return row ? this.find(row) : -1;
-  }
+	find(row) {
+		const index = this.place(row);
+		if (this.rows[index]?.task_id === row.task_id) return index;
+		return this.rows.findIndex((other) => other.task_id === row.task_id);
+	}
 }
 
 /** Gives a row the number by which rows are ordered: ids are text, as they can be large. */
 function keyed(row) {
-  row.order = Number(row.first_id);
-  return row;
+	row.order = Number(row.first_id);
+	return row;
 }

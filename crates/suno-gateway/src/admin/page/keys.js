@@ -3,56 +3,48 @@
 import { h } from './dom.js';
 
 const KEYS = [
-  ['/', 'Search'],
-  ['j', 'Next task'],
-  ['k', 'Previous task'],
-  ['Enter', 'Open the task'],
-  ['Escape', 'Close the task, or clear the search'],
-  ['n', 'Only what needs a person'],
-  ['Space', 'Play or pause'],
-  ['g t', 'Tasks'],
-  ['g h', 'Health'],
-  ['?', 'This list'],
+	['/', 'Search'],
+	['j', 'Next task'],
+	['k', 'Previous task'],
+	['Enter', 'Open the task'],
+	['Escape', 'Close the task, or clear the search'],
+	['n', 'Only what needs a person'],
+	['Space', 'Play or pause'],
+	['?', 'This list'],
 ];
 
 const isTyping = (node) => node.closest?.('input:not([type=radio]):not([type=range]), textarea, select, [contenteditable]');
 
-/** Listens for keys. `actions` are functions by name: next, previous, open, back, search, needs, play, view. */
+/** Listens for keys; `actions` are functions by name. */
 export function listen(actions) {
-  let isGoing = false;
-  addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (document.querySelector('dialog[open]')) return;
-    const key = event.key;
-    if (key === 'Escape') {
-      event.preventDefault();
-      actions.back(isTyping(event.target));
-      return;
-    }
-    if (isTyping(event.target)) return;
-    const wasGoing = isGoing;
-    isGoing = key === 'g';
-    const views = { t: 'tasks', h: 'health', e: 'emulator' };
-    if (wasGoing && views[key]) return run(event, () => actions.view(views[key]));
-    const does = { '/': actions.search, j: actions.next, k: actions.previous, n: actions.needs, '?': help }[key];
-    if (does) return run(event, does);
-    const onControl = event.target.closest?.('a, button, summary, input, [role=slider]');
-    if (key === 'Enter' && !onControl) run(event, actions.open);
-    if (key === ' ' && !onControl && actions.play()) event.preventDefault();
-  });
+	addEventListener('keydown', (event) => {
+		if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+		if (document.querySelector('dialog[open]')) return;
+		const key = event.key;
+		if (key === 'Escape') {
+			event.preventDefault();
+			actions.back(isTyping(event.target));
+			return;
+		}
+		if (isTyping(event.target)) return;
+		const does = { '/': actions.search, j: actions.next, k: actions.previous, n: actions.needs, '?': help }[key];
+		if (does) return run(event, does);
+		const onControl = event.target.closest?.('a, button, summary, input, [role=slider]');
+		if (key === 'Enter' && !onControl) run(event, actions.open);
+		if (key === ' ' && !onControl && actions.play()) event.preventDefault();
+	});
 }
 
 function run(event, does) {
-  event.preventDefault();
-  does();
+	event.preventDefault();
+	does();
 }
 
-/** Shows the list of keys. */
 export function help() {
-  const dialog = h('dialog', { class: 'keys', 'aria-labelledby': 'keys-title', close: () => dialog.remove() },
-    h('h2', { id: 'keys-title' }, 'Keys'),
-    h('dl', null, KEYS.map(([key, does]) => h('div', null, h('dt', null, key.split(' ').map((one) => h('kbd', null, one))), h('dd', null, does)))),
-    h('form', { method: 'dialog', submit: (event) => { event.preventDefault(); dialog.close(); } }, h('button', null, 'Close')));
-  document.body.append(dialog);
-  dialog.showModal();
+	const dialog = h('dialog', { class: 'keys', 'aria-labelledby': 'keys-title', close: () => dialog.remove() },
+		h('h2', { id: 'keys-title' }, 'Keys'),
+		h('dl', null, KEYS.map(([key, does]) => h('div', null, h('dt', null, h('kbd', null, key)), h('dd', null, does)))),
+		h('form', { method: 'dialog', submit: (event) => { event.preventDefault(); dialog.close(); } }, h('button', null, 'Close')));
+	document.body.append(dialog);
+	dialog.showModal();
 }

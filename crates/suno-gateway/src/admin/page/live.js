@@ -9,62 +9,62 @@ const GATHER_MS = 80;
 const CHECK_MS = 10_000;
 
 export class Live {
-  /** `connect()` opens the stream, `changed()` reads what changed, `said(state)` shows whether it works. */
-  constructor(connect, changed, said) {
-    this.connect = connect;
-    this.changed = changed;
-    this.said = said;
-    this.failures = 0;
-    document.addEventListener('visibilitychange', () => (document.hidden ? this.close('hidden') : this.open()));
-    setInterval(() => document.hidden || this.gather(), CHECK_MS);
-  }
+	/** `connect()` opens the stream, `changed()` reads what changed, `said(state)` shows whether it works. */
+	constructor(connect, changed, said) {
+		this.connect = connect;
+		this.changed = changed;
+		this.said = said;
+		this.failures = 0;
+		document.addEventListener('visibilitychange', () => (document.hidden ? this.close('hidden') : this.open()));
+		setInterval(() => document.hidden || this.gather(), CHECK_MS);
+	}
 
-  open() {
-    this.close('wait');
-    this.source = this.connect();
-    this.source.onopen = () => {
-      this.failures = 0;
-      this.said('live');
-      this.gather();
-    };
-    for (const kind of ['event', 'changed', 'resync'])
-      this.source.addEventListener(kind, () => this.gather());
-    this.source.onerror = () => {
-      this.said('lost');
-      // The browser tries again by itself after a cut, but not after a refusal.
-      if (this.source?.readyState === EventSource.CLOSED) this.later();
-    };
-  }
+	open() {
+		this.close('wait');
+		this.source = this.connect();
+		this.source.onopen = () => {
+			this.failures = 0;
+			this.said('live');
+			this.gather();
+		};
+		for (const kind of ['event', 'changed', 'resync'])
+			this.source.addEventListener(kind, () => this.gather());
+		this.source.onerror = () => {
+			this.said('lost');
+			// The browser tries again by itself after a cut, but not after a refusal.
+			if (this.source?.readyState === EventSource.CLOSED) this.later();
+		};
+	}
 
-  close(state) {
-    clearTimeout(this.retry);
-    this.source?.close();
-    this.source = null;
-    this.said(state);
-  }
+	close(state) {
+		clearTimeout(this.retry);
+		this.source?.close();
+		this.source = null;
+		this.said(state);
+	}
 
-  later() {
-    const wait = WAITS[Math.min(this.failures++, WAITS.length - 1)];
-    this.retry = setTimeout(() => document.hidden || this.open(), wait);
-  }
+	later() {
+		const wait = WAITS[Math.min(this.failures++, WAITS.length - 1)];
+		this.retry = setTimeout(() => document.hidden || this.open(), wait);
+	}
 
-  gather() {
-    this.waiting ??= setTimeout(async () => {
-      this.waiting = null;
-      if (this.isReading) {
-        this.isAgain = true;
-        return;
-      }
-      this.isReading = true;
-      try {
-        await this.changed();
-      } finally {
-        this.isReading = false;
-        if (this.isAgain) {
-          this.isAgain = false;
-          this.gather();
-        }
-      }
-    }, GATHER_MS);
-  }
+	gather() {
+		this.waiting ??= setTimeout(async () => {
+			this.waiting = null;
+			if (this.isReading) {
+				this.isAgain = true;
+				return;
+			}
+			this.isReading = true;
+			try {
+				this.isAgain ||= await this.changed();
+			} finally {
+				this.isReading = false;
+				if (this.isAgain) {
+					this.isAgain = false;
+					this.gather();
+				}
+			}
+		}, GATHER_MS);
+	}
 }

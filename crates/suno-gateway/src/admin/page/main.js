@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { Board } from './board.js';
-import { h, say, show } from './dom.js';
+import { h, show } from './dom.js';
 import { help, listen } from './keys.js';
 import { List } from './list.js';
 import { Live } from './live.js';
@@ -18,148 +18,148 @@ const board = new Board((now, change) => list.shown(now, change));
 const list = new List(board);
 const pane = h('div', { class: 'pane' });
 const live = new Live(() => api.stream(board.cursor), changed, (state) => {
-  if (lamp.dataset.state === state) return;
-  lamp.dataset.state = state;
-  lamp.querySelector('.live-word').textContent = LIVE[state];
+	if (lamp.dataset.state === state) return;
+	lamp.dataset.state = state;
+	lamp.querySelector('.live-word').textContent = LIVE[state];
 });
 /** The view in the pane: `{ node, changed?, closed?, key? }`. */
 let view = null;
 
 /** Shows an error as one sentence that says what to do. */
 function tell(err) {
-  if (err?.name === 'AbortError') return;
-  const isSession = err.status === 401 || err.status === 403;
-  if (isSession) return askForToken();
-  notice.hidden = false;
-  notice.textContent = err.status === 0
-    ? 'The gateway does not answer. This page tries again by itself and shows what was known before.'
-    : String(err.message);
+	if (err?.name === 'AbortError') return;
+	const isSession = err.status === 401 || err.status === 403;
+	if (isSession) return askForToken();
+	notice.hidden = false;
+	notice.textContent = err.status === 0
+		? 'The gateway does not answer. This page tries again by itself and shows what was known before.'
+		: String(err.message);
 }
 
 const fine = () => (notice.hidden = true);
 
+/** Reads what changed. Returns true if there is more. */
 async function changed() {
-  try {
-    const ids = await board.catchUp();
-    fine();
-    await view?.changed?.(ids);
-  } catch (err) {
-    tell(err);
-  }
+	try {
+		const ids = await board.catchUp();
+		fine();
+		await view?.changed?.(ids);
+	} catch (err) {
+		tell(err);
+	}
+	return board.hasMore;
 }
 
 /** Shows what the URL says. */
 async function follow() {
-  const place = current();
-  main.dataset.view = place.view;
-  main.dataset.open = String(place.view !== 'tasks' || Boolean(place.task));
-  for (const link of document.querySelectorAll('nav a')) {
-    if (link.dataset.view === place.view) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
-  }
-  try {
-    const listed = place.view === 'tasks' ? list.follow(place) : null;
-    await open(place);
-    await listed;
-    fine();
-  } catch (err) {
-    tell(err);
-  }
+	const place = current();
+	main.dataset.view = place.view;
+	main.dataset.open = String(place.view !== 'tasks' || Boolean(place.task));
+	for (const link of document.querySelectorAll('nav a')) {
+		if (link.dataset.view === place.view) link.setAttribute('aria-current', 'page');
+		else link.removeAttribute('aria-current');
+	}
+	try {
+		const listed = place.view === 'tasks' ? list.follow(place) : null;
+		await open(place);
+		await listed;
+		fine();
+	} catch (err) {
+		tell(err);
+	}
 }
 
 const MODULES = { task: './task.js', health: './health.js', emulator: './emulator.js' };
 
 async function open({ view: name, task }) {
-  const kind = name === 'tasks' ? (task ? 'task' : null) : name;
-  const key = kind && `${kind} ${task ?? ''}`;
-  if (view?.key === key) return;
-  view?.closed?.();
-  view = null;
-  show(pane);
-  document.title = kind && kind !== 'task' ? `${kind[0].toUpperCase()}${kind.slice(1)} · suno` : 'Tasks · suno';
-  if (!kind) return;
-  const mine = (view = { key });
-  const { open: opened } = await import(MODULES[kind]);
-  if (view !== mine) return;
-  Object.assign(mine, opened(task, { tell }));
-  show(pane, mine.node);
-  pane.scrollTop = 0;
-  await mine.changed?.(null);
+	const kind = name === 'tasks' ? (task ? 'task' : null) : name;
+	const key = kind && `${kind} ${task ?? ''}`;
+	if (view?.key === key) return;
+	view?.closed?.();
+	view = null;
+	show(pane);
+	document.title = kind && kind !== 'task' ? `${kind[0].toUpperCase()}${kind.slice(1)} · suno` : 'Tasks · suno';
+	if (!kind) return;
+	const mine = (view = { key });
+	const { open: opened } = await import(MODULES[kind]);
+	if (view !== mine) return;
+	Object.assign(mine, opened(task, { tell }));
+	show(pane, mine.node);
+	pane.scrollTop = 0;
+	await mine.changed?.(null);
 }
 
 /** Asks for the token, which is exchanged for a cookie. */
 function askForToken(reason) {
-  live.close('refused');
-  const input = h('input', { type: 'password', id: 'token', autocomplete: 'off', required: true });
-  const said = h('p', { class: 'warn', role: 'alert' }, reason ?? '');
-  const form = h('form', { class: 'sign-in', submit: async (event) => {
-    event.preventDefault();
-    if (await signIn(input.value.trim())) start();
-    else said.textContent = 'The gateway refused this token.';
-  } },
-  h('h1', null, 'This gateway wants a token'),
-  h('p', null, 'It is printed when the gateway starts, as a part of this page’s address.'),
-  h('label', { for: 'token' }, 'Token'), input, said, h('button', { class: 'main' }, 'Sign in'));
-  fine();
-  show(main, form);
-  input.focus();
+	live.close('refused');
+	const input = h('input', { type: 'password', id: 'token', autocomplete: 'off', required: true });
+	const said = h('p', { class: 'warn', role: 'alert' }, reason ?? '');
+	const form = h('form', { class: 'sign-in', submit: async (event) => {
+		event.preventDefault();
+		if (await signIn(input.value.trim())) start();
+		else said.textContent = 'The gateway refused this token.';
+	} },
+	h('h1', null, 'This gateway wants a token'),
+	h('p', null, 'It is printed when the gateway starts, as a part of this page’s address.'),
+	h('label', { for: 'token' }, 'Token'), input, said, h('button', { class: 'main' }, 'Sign in'));
+	fine();
+	show(main, form);
+	input.focus();
 }
 
 async function signIn(token) {
-  try {
-    await api.signIn(token);
-    return true;
-  } catch {
-    return false;
-  }
+	try {
+		await api.signIn(token);
+		return true;
+	} catch {
+		return false;
+	}
 }
 
 async function start() {
-  // A fragment that is no place is the token. It is not sent anywhere but to the session.
-  const fragment = location.hash.slice(1).replace(/^token=/, '');
-  if (fragment && !fragment.startsWith('/')) {
-    history.replaceState(null, '', '#/tasks');
-    if (!(await signIn(decodeURIComponent(fragment)))) return askForToken('The gateway refused the token in the address.');
-  }
-  show(main, list.node, pane);
-  await follow();
-  if (main.contains(list.node)) live.open();
-  api.emulator().then(() => (document.querySelector('[data-view=emulator]').hidden = false)).catch(() => {});
+	// A fragment that is no place is the token. It is not sent anywhere but to the session.
+	const fragment = location.hash.slice(1).replace(/^token=/, '');
+	if (fragment && !fragment.startsWith('/')) {
+		history.replaceState(null, '', '#/tasks');
+		if (!(await signIn(decodeURIComponent(fragment)))) return askForToken('The gateway refused the token in the address.');
+	}
+	show(main, list.node, pane);
+	await follow();
+	if (main.contains(list.node)) live.open();
+	api.emulator().then(() => (document.querySelector('[data-view=emulator]').hidden = false)).catch(() => {});
 }
 
 addEventListener('hashchange', () => main.contains(pane) && follow());
 document.getElementById('help').addEventListener('click', help);
 document.querySelector('.skip').addEventListener('click', (event) => {
-  event.preventDefault();
-  main.focus();
+	event.preventDefault();
+	main.focus();
 });
 
 listen({
-  next: () => list.table.move(1),
-  previous: () => list.table.move(-1),
-  open: () => list.table.current && go({ view: 'tasks', task: list.table.current }),
-  search: () => {
-    go({ view: 'tasks', task: matchMedia('(max-width: 999px)').matches ? null : current().task });
-    follow();
-    list.search.focus();
-    list.search.select();
-  },
-  needs: () => list.filter({ needs: parse(location.hash).filter.needs ? '' : '1' }),
-  play: () => view?.play?.(),
-  view: (name) => go({ view: name, task: null }),
-  back: (isTyping) => {
-    const { task, filter } = current();
-    if (isTyping) {
-      if (list.search.value) list.clear();
-      list.table.move(0);
-    } else if (task) {
-      go({ task: null });
-      say('Closed');
-      requestAnimationFrame(() => list.table.move(0));
-    } else if (Object.keys(filter).length) {
-      list.clear();
-    }
-  },
+	next: () => list.table.move(1),
+	previous: () => list.table.move(-1),
+	open: () => list.table.current && go({ view: 'tasks', task: list.table.current }),
+	search: () => {
+		go({ view: 'tasks', task: matchMedia('(max-width: 999px)').matches ? null : current().task });
+		follow();
+		list.search.focus();
+		list.search.select();
+	},
+	needs: () => list.filter({ needs: parse(location.hash).filter.needs ? '' : '1' }),
+	play: () => view?.play?.(),
+	back: (isTyping) => {
+		const { task, filter } = current();
+		if (isTyping) {
+			if (list.search.value) list.clear();
+			list.table.move(0);
+		} else if (task) {
+			go({ task: null });
+			requestAnimationFrame(() => list.table.move(0));
+		} else if (Object.keys(filter).length) {
+			list.clear();
+		}
+	},
 });
 
 start();

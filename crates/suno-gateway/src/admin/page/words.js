@@ -1,32 +1,30 @@
 // The words of the service, in the words of people. An unknown word is shown as it is.
 
 export const STATES = {
-  ready: { word: 'Ready', mark: '○', about: 'It will be handed on at once' },
-  claimed: { word: 'In progress', mark: '◐', about: 'It is being handed on' },
-  waiting: { word: 'Will retry', mark: '↻', about: 'An attempt failed; it will be tried again' },
-  done: { word: 'Handled', mark: '✓', about: 'It was handed on' },
-  dead: { word: 'Dead letter', mark: '!', about: 'It is not tried again until you do it' },
-  superseded: { word: 'Superseded', mark: '–', about: 'A later stage was handed on instead' },
-  expected: { word: 'Expected', mark: '…', about: 'It was submitted; nothing has arrived yet' },
+	ready: { word: 'Ready', mark: '○', about: 'It will be handed on at once' },
+	claimed: { word: 'In progress', mark: '◐', about: 'It is being handed on' },
+	waiting: { word: 'Will retry', mark: '↻', about: 'An attempt failed; it will be tried again' },
+	done: { word: 'Handled', mark: '✓', about: 'It was handed on' },
+	dead: { word: 'Dead letter', mark: '!', about: 'It is not tried again until you do it' },
+	superseded: { word: 'Superseded', mark: '–', about: 'A later stage was handed on instead' },
+	expected: { word: 'Expected', mark: '…', about: 'It was submitted; nothing has arrived yet' },
 };
 
 export const STAGES = {
-  submitted: 'Submitted',
-  text: 'Text',
-  first: 'First track',
-  complete: 'Complete',
-  failed: 'Failed',
-  error: 'Failed',
+	submitted: 'Submitted',
+	text: 'Text',
+	first: 'First track',
+	complete: 'Complete',
+	failed: 'Failed',
 };
 
-const PRODUCTS = {
-  song: 'Song', songs: 'Song', lyrics: 'Lyrics', wav: 'WAV file', mp4: 'Video', video: 'Video',
-  stems: 'Stems', midi: 'MIDI', cover: 'Cover', covers: 'Covers', voice: 'Voice', vocal_removal: 'Stems',
+export const PRODUCTS = {
+	song: 'Song', lyrics: 'Lyrics', wav: 'WAV file', mp4: 'Video', stems: 'Stems', midi: 'MIDI', cover: 'Cover', voice: 'Voice',
 };
 
 const ACCEPTED = {
-  new: 'New', revised: 'New revision', late: 'Late', duplicate: 'Same as before', conflict: 'Says something else',
-  confirmed: 'Confirmed by the record', quarantined: 'Not understood, kept in quarantine', dropped: 'Over a limit, counted only',
+	new: 'New', revised: 'New revision', late: 'Late', duplicate: 'Same as before', conflict: 'Says something else',
+	confirmed: 'Confirmed by the record', quarantined: 'Not understood, kept in quarantine', dropped: 'Over a limit, counted only',
 };
 
 const VERIFIED = { signature: 'signature', token: 'token in the URL', record: 'the provider’s record' };
@@ -40,13 +38,13 @@ export const acceptedAs = (word) => said(ACCEPTED, word);
 
 /** How an event became known, in one phrase. */
 export function knownBy(source) {
-  if (source === 'callback') return 'Callback';
-  if (source === 'record' || source === 'poll') return 'Poll';
-  return said({}, source) || 'Unknown';
+	if (source === 'callback') return 'Callback';
+	if (source === 'poll') return 'Poll';
+	return said({}, source) || 'Unknown';
 }
 
 /** How its sender was verified, in one phrase. */
 export function verifiedBy(by) {
-  const words = (by ?? []).map((word) => said(VERIFIED, word));
-  return words.length ? `Verified by ${words.join(' and ')}` : 'Not verified';
+	const words = (by ?? []).map((word) => said(VERIFIED, word));
+	return words.length ? `Verified by ${words.join(' and ')}` : 'Not verified';
 }

@@ -4,6 +4,7 @@ pub(super) mod board;
 pub(super) mod destinations;
 pub(super) mod events;
 mod json;
+pub(super) mod media;
 pub(super) mod openapi;
 mod parameters;
 pub(super) mod playground;

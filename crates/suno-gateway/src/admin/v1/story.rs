@@ -64,22 +64,22 @@ pub(super) fn entry(entry: &HistoryEntry) -> Value {
 /// that. `None` if it is no text, or cannot be read.
 fn body(raw: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(raw).ok()?;
-    // A name can be written with escapes.
-    if !names_callback_url(text) && !text.contains("\\u00") {
+    if !may_name(text) {
         return Some(text.to_owned());
     }
     let value = serde_json::from_str(text).ok()?;
     Some(without_naming_texts(without_callback_urls(value)).to_string())
 }
 
-fn names_callback_url(text: &str) -> bool {
-    Extra::CALLBACK_URLS.iter().any(|name| text.contains(name))
+/// Whether a text may name a callback URL. A name can be written with escapes.
+fn may_name(text: &str) -> bool {
+    text.contains("\\u00") || Extra::CALLBACK_URLS.iter().any(|name| text.contains(name))
 }
 
 /// Replaces texts that are JSON with a callback URL, such as a request that is repeated, by null.
 fn without_naming_texts(value: Value) -> Value {
     match value {
-        Value::String(text) if names_callback_url(&text) => Value::Null,
+        Value::String(text) if may_name(&text) => Value::Null,
         Value::Array(items) => items.into_iter().map(without_naming_texts).collect(),
         Value::Object(members) => members
             .into_iter()
@@ -101,6 +101,7 @@ mod tests {
             r#"{"data":{"callBackUrl":"https://a.example/TOKEN","kept":1}}"#,
             r#"{"data":{"\u0063allBackUrl":"https://a.example/TOKEN","kept":1}}"#,
             r#"{"data":{"param":"{\"callBackUrl\":\"TOKEN\"}","kept":1}}"#,
+            r#"{"data":{"param":"{\"\\u0063allBackUrl\":\"TOKEN\"}","kept":1}}"#,
             r#"{"data":{"param":"{\"\u0063allBackUrl\":\"TOKEN\"}","kept":1}}"#,
         ] {
             let shown = body(secret.as_bytes()).unwrap();

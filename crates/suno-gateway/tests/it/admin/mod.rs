@@ -4,7 +4,9 @@ mod answers;
 mod events;
 mod guards;
 mod health;
+mod media;
 mod openapi;
+mod page;
 mod streams;
 mod tasks;
 
@@ -41,7 +43,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(admin: Admin) -> Self {
-        let server = admin.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        Self::start_on(admin, 0).await
+    }
+
+    pub(crate) async fn start_on(admin: Admin, port: u16) -> Self {
+        let server = admin.bind(([127, 0, 0, 1], port).into()).await.unwrap();
         let addr = server.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(server.run(async { drop(stopped.await) }));

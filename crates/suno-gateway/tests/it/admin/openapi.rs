@@ -88,7 +88,10 @@ async fn every_route_and_method_is_described_and_every_schema_is_valid() {
     let paths = description.document["paths"].as_object().unwrap().clone();
     let mut operations = std::collections::BTreeSet::new();
     for (path, item) in &paths {
-        let asked = path.replace("{id}", "1").replace("{name}", "shop");
+        let asked = path
+            .replace("{id}", "1")
+            .replace("{name}", "shop")
+            .replace("{event}/{track}/{kind}", "1/0/audio");
         for method in ["get", "post"] {
             let answer = running.ask(&method.to_uppercase(), &asked, "", "").await;
             let is_described = item.get(method).is_some();
@@ -165,6 +168,42 @@ async fn real_answers_are_as_they_are_described() {
             format!("/v1/tasks/{TASK}"),
             none,
             200,
+        ),
+        (
+            "get",
+            "/v1/tasks",
+            "/v1/tasks?limit=2".to_owned(),
+            none,
+            200,
+        ),
+        (
+            "get",
+            "/v1/tasks",
+            "/v1/tasks?changed_after=1.1".to_owned(),
+            none,
+            200,
+        ),
+        (
+            "get",
+            "/v1/tasks",
+            "/v1/tasks?limit=x".to_owned(),
+            none,
+            400,
+        ),
+        (
+            "get",
+            "/v1/stats/series",
+            "/v1/stats/series".to_owned(),
+            none,
+            200,
+        ),
+        ("get", "/v1/emulator", "/v1/emulator".to_owned(), none, 404),
+        (
+            "get",
+            "/v1/media/{event}/{track}/{kind}",
+            "/v1/media/1/0/audio".to_owned(),
+            none,
+            404,
         ),
         (
             "get",

@@ -1,0 +1,226 @@
+//! The page in a real browser: first on an API that is made up, then on the service. Skipped, visibly,
+//! where there is no browser or Node.js, or where the packages of `tests/page` are not installed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use suno_callback::history::{History, HistoryWriter, MemoryHistory};
+use suno_callback::{
+    BackgroundTask, Delivery, Event, HandlerError, IdempotencyStore, MemoryStore, Observer,
+    Pipeline, Verification, handler_fn,
+};
+use suno_gateway::admin::{Admin, Feed, Playground, PlaygroundTask, Scenario};
+use suno_gateway::metrics::{Metrics, Scraper};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::{Running, now, token};
+
+/// For a browser that starts on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page")
+}
+
+fn is_here(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}
+
+/// Returns the command that runs a test of the folder.
+fn node(arguments: &[&str]) -> Option<Command> {
+    let missing = match () {
+        () if !is_here("node") => "node was not found",
+        () if !is_here("chromium") => "chromium was not found",
+        () if !folder().join("node_modules/playwright-core").is_dir() => {
+            "run `npm ci` in crates/suno-gateway/tests/page"
+        }
+        () => {
+            let mut command = Command::new("node");
+            command.args(arguments).current_dir(folder());
+            command.kill_on_drop(true);
+            return Some(command);
+        }
+    };
+    // Not `println!`, which the test harness keeps to itself.
+    let _ = writeln!(
+        std::io::stderr(),
+        "skipped: the page in a browser: {missing}"
+    );
+    None
+}
+
+#[tokio::test]
+async fn the_page_works_on_an_api_that_is_made_up() {
+    let Some(mut command) = node(&["--test", "--test-reporter=spec", "page.test.mjs"]) else {
+        return;
+    };
+    let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    for line in said.lines().filter(|line| line.contains("screenshots in")) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+/// An emulator for the form.
+struct Made(Arc<dyn IdempotencyStore>);
+
+#[async_trait::async_trait]
+impl Playground for Made {
+    fn scenarios(&self) -> Vec<Scenario> {
+        vec![
+            Scenario::new("", "As usual", "One callback."),
+            Scenario::new("none", "Lost", "No callback."),
+        ]
+    }
+
+    async fn submit(&self, task: PlaygroundTask) -> Result<String, String> {
+        if task.scenario.is_empty() {
+            let body = body("made-by-hand", "complete", &task.title);
+            let delivery = Delivery::decode(body, now());
+            self.0
+                .accept(&[delivery])
+                .await
+                .map_err(|err| err.to_string())?;
+        }
+        Ok("made-by-hand".to_owned())
+    }
+}
+
+fn body(task: &str, word: &str, title: &str) -> Bytes {
+    let ready = word == "complete";
+    let track = |number: u8| {
+        json!({
+            "id": format!("{task}-{number}"), "title": title, "tags": "folk, harp",
+            "prompt": "la la la", "duration": 20.5,
+            "audio_url": if ready { "https://media.example.com/a.mp3" } else { "" },
+        })
+    };
+    let data = json!({"callbackType": word, "task_id": task, "data": [track(1), track(2)]});
+    json!({"code": 200, "msg": "ok", "data": data})
+        .to_string()
+        .into()
+}
+
+/// A gateway whose events the test makes.
+struct Gateway {
+    store: Arc<MemoryStore>,
+    history: Arc<dyn History>,
+    feed: Arc<Feed>,
+    metrics: Arc<Metrics>,
+    pipeline: Pipeline,
+    _writing: BackgroundTask,
+    running: Option<Running>,
+}
+
+impl Gateway {
+    async fn start() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let history: Arc<dyn History> = Arc::new(MemoryHistory::new());
+        let (writer, writing) = HistoryWriter::start(history.clone());
+        let feed = Arc::new(Feed::new());
+        let metrics = Arc::new(Metrics::new("1.0.0"));
+        let observers: Vec<Arc<dyn Observer>> =
+            vec![feed.clone(), metrics.clone(), Arc::new(writer)];
+        let handler = handler_fn(async |event: Event| match event.key().task_id().as_str() {
+            bad if bad.starts_with("bad") => Err(HandlerError::give_up("it is refused")),
+            _ => Ok(()),
+        });
+        let verification = Verification::webhook_key("whk_demo_key");
+        let pipeline = Pipeline::builder(store.clone(), handler, verification)
+            .with_observer(observers)
+            .start()
+            .unwrap();
+        let mut gateway = Self {
+            store,
+            history,
+            feed,
+            metrics,
+            pipeline,
+            _writing: writing,
+            running: None,
+        };
+        gateway.serve(0).await;
+        gateway
+    }
+
+    async fn serve(&mut self, port: u16) {
+        let store = self.store.clone();
+        let admin = Admin::new(store.clone())
+            .with_token(token())
+            .with_feed(self.feed.clone())
+            .with_metrics(Scraper::new(store.clone(), self.metrics.clone()))
+            .with_task_history(self.history.clone())
+            .with_playground(Made(store))
+            .with_page();
+        self.running = Some(Running::start_on(admin, port).await);
+    }
+
+    fn port(&self) -> u16 {
+        self.running.as_ref().unwrap().addr.port()
+    }
+
+    /// Does what the browser's side asks for.
+    async fn obey(&mut self, order: &Value) -> Value {
+        let text = |name: &str| order[name].as_str().unwrap_or_default();
+        match text("do") {
+            "deliver" => {
+                let body = match order["body"].as_str() {
+                    Some(body) => Bytes::from(body.to_owned()),
+                    None => body(text("task"), text("word"), text("title")),
+                };
+                let delivery = Delivery::decode(body, now());
+                let accepted = self.pipeline.receiver().accept(delivery).await;
+                json!({"accepted": accepted.unwrap().as_str()})
+            }
+            "restart" => {
+                let port = self.port();
+                self.running.take().unwrap().stop().await;
+                self.serve(port).await;
+                json!({})
+            }
+            other => panic!("{other} is no order"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_works_on_the_service() {
+    let Some(mut command) = node(&["real.mjs"]) else {
+        return;
+    };
+    let mut gateway = Gateway::start().await;
+    let mut child = command
+        .env("SUNO_PAGE", format!("http://127.0.0.1:{}/", gateway.port()))
+        .env("SUNO_TOKEN", super::TOKEN)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut answers = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let playing = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            match serde_json::from_str::<Value>(&line) {
+                Ok(order) if order.is_object() => {
+                    let answer = gateway.obey(&order).await;
+                    let answer = format!("{answer}\n");
+                    answers.write_all(answer.as_bytes()).await.unwrap();
+                }
+                _ => drop(writeln!(std::io::stderr(), "{line}")),
+            }
+        }
+        child.wait().await.unwrap()
+    };
+    let status = timeout(PATIENCE, playing).await.unwrap();
+    assert!(status.success(), "see the lines above");
+    gateway.running.take().unwrap().stop().await;
+}
