@@ -47,6 +47,7 @@ pub mod exec;
 pub mod forward;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod gate;
+mod history;
 mod observe;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod operate;
@@ -56,6 +57,7 @@ pub mod signing;
 
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use course::{Delivered, Next};
+pub use history::AttemptHistory;
 pub use observe::Observer;
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use operate::Destination;
