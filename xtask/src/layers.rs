@@ -21,7 +21,10 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("suno-callback", &["suno-client?", "suno-types"]),
     ("suno-store-sqlite", &["suno-callback", "suno-types"]),
     ("suno-store-postgres", &["suno-callback", "suno-types"]),
-    ("suno-gateway", &["suno-callback", "suno-types"]),
+    (
+        "suno-gateway",
+        &["suno-callback", "suno-client?", "suno-types"],
+    ),
     (
         "suno-simulation",
         &[
@@ -50,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "suno-client",
             "suno-conformance",
             "suno-emulator",
+            "suno-gateway",
             "suno-store-postgres?",
             "suno-store-sqlite",
             "suno-types",
@@ -63,6 +67,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "suno-callback",
             "suno-client",
             "suno-emulator",
+            "suno-gateway",
             "suno-store-postgres",
             "suno-store-sqlite",
             "suno-testkit",
