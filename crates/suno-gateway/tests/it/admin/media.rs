@@ -76,7 +76,9 @@ fn host_answer(head: &str) -> String {
 fn client(is_open: bool) -> Client {
     let builder = Client::builder(Provider::Kie, ApiKey::new("sk-demo").unwrap());
     let builder = match is_open {
-        true => builder.allow_private_downloads().dangerous_allow_plain_http(),
+        true => builder
+            .allow_private_downloads()
+            .dangerous_allow_plain_http(),
         false => builder,
     };
     builder.build().unwrap()
