@@ -116,28 +116,13 @@ pub(crate) fn accepted(delivery: &Delivery, accepted: Acceptance, now: Timestamp
         task_id.map(|task_id| task_id.as_str()),
         stage,
     );
-    text += &format!("accepted as {}", accepted_word(accepted));
+    text += &format!("accepted as {}", accepted.as_str());
     if let Content::Quarantined { reason, .. } = &delivery.content {
         text += &format!(", {}", visible(&reason.to_string()));
     }
     // The difference is negative if the clock was set back.
     let taken = Duration::try_from(now.duration_since(delivery.received_at)).unwrap_or_default();
     text + &format!(" in {}", duration(taken))
-}
-
-/// Returns the word for what the store decided.
-pub(crate) fn accepted_word(accepted: Acceptance) -> &'static str {
-    match accepted {
-        Acceptance::New => "new",
-        Acceptance::Late => "late",
-        Acceptance::Duplicate => "duplicate",
-        Acceptance::Conflict => "conflict",
-        Acceptance::Revised => "revised",
-        Acceptance::Confirmed => "confirmed",
-        Acceptance::Quarantined => "quarantined",
-        Acceptance::Dropped => "dropped",
-        _ => "other",
-    }
 }
 
 #[cfg(test)]

@@ -409,3 +409,21 @@ pub enum Acceptance {
     /// A delivery that exceeds a limit on what is kept: counted, but not kept.
     Dropped,
 }
+
+impl Acceptance {
+    /// Returns the outcome as one word: `new`, `revised`, `late`, `duplicate`, `conflict`, `confirmed`,
+    /// `quarantined` or `dropped`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Revised => "revised",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::Confirmed => "confirmed",
+            Self::Quarantined => "quarantined",
+            Self::Dropped => "dropped",
+        }
+    }
+}

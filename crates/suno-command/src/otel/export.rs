@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 
 use super::client::Client;
 use crate::failure::Failure;
-use crate::output;
 
 /// The time that the end of the process waits for the last spans to be sent.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
@@ -157,7 +156,7 @@ impl Observer for Spans {
     }
 
     fn on_delivery(&self, delivery: &Delivery, accepted: Acceptance) {
-        let outcome = KeyValue::new("suno.outcome", output::accepted_word(accepted));
+        let outcome = KeyValue::new("suno.outcome", accepted.as_str());
         let (task_id, stage) = match &delivery.content {
             Content::Event { key, .. } => (Some(key.task_id()), Some(key.stage())),
             Content::Quarantined { task_id, .. } => (task_id.as_ref(), None),
