@@ -158,7 +158,7 @@ impl Gateway {
             .with_token(token())
             .with_feed(self.feed.clone())
             .with_metrics(Scraper::new(store.clone(), self.metrics.clone()))
-            .with_task_history(self.history.clone())
+            .with_history(self.history.clone())
             .with_playground(Made(store))
             .with_page();
         self.running = Some(Running::start_on(admin, port).await);
