@@ -1,4 +1,5 @@
-//! Receives callbacks on port 3000 and serves health, metrics and an API on port 3001.
+//! Receives callbacks on port 3000 and serves health, metrics, an API and a page on port 3001: open
+//! `http://127.0.0.1:3001/` in a browser.
 //!
 //! ```text
 //! SUNO_WEBHOOK_KEY=… cargo run -p suno-gateway --features admin --example admin
@@ -8,6 +9,7 @@
 
 use std::sync::Arc;
 
+use suno_callback::history::{History, HistoryWriter, MemoryHistory};
 use suno_callback::{Event, MemoryStore, Observer, Pipeline, Verification, handler_fn};
 use suno_gateway::admin::{Admin, AdminToken, Feed, Health};
 use suno_gateway::metrics::{Metrics, Scraper};
@@ -25,7 +27,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let health = Arc::new(Health::new(store.clone()));
     let feed = Arc::new(Feed::new());
-    let observers: Vec<Arc<dyn Observer>> = vec![metrics.clone(), health.clone(), feed.clone()];
+    let history: Arc<dyn History> = Arc::new(MemoryHistory::new());
+    let (writer, writing) = HistoryWriter::start(history.clone());
+    let observers: Vec<Arc<dyn Observer>> = vec![
+        metrics.clone(),
+        health.clone(),
+        feed.clone(),
+        Arc::new(writer),
+    ];
 
     let handler = handler_fn(async |event: Event| {
         tracing::info!(key = %event.key(), "handled");
@@ -39,7 +48,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut admin = Admin::new(store.clone())
         .with_metrics(Scraper::new(store, metrics))
         .with_health(health.clone())
-        .with_feed(feed);
+        .with_feed(feed)
+        .with_history(history)
+        .with_page();
     if let Ok(token) = std::env::var("SUNO_ADMIN_TOKEN") {
         admin = admin.with_token(AdminToken::new(&token)?);
     }
@@ -59,6 +70,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     pipeline.serve(listener, stopping).await;
     pipeline.stop().await;
+    writing.stop().await;
     stop.send_replace(true);
     admin.await?;
     Ok(())

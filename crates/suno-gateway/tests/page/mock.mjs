@@ -112,7 +112,7 @@ export class Store {
   }
 
   row(task) {
-    const rank = ['dead', 'waiting', 'claimed', 'ready', 'superseded', 'done'];
+    const rank = ['dead', 'waiting', 'claimed', 'ready', 'done', 'superseded'];
     const states = task.events.map((event) => event.state);
     const state = rank.find((word) => states.includes(word)) ?? 'expected';
     return { task_id: task.task_id, title: task.title, product: task.product, reference: task.reference, tags: task.tags, state, needs_person: state === 'dead',
@@ -259,6 +259,10 @@ export class Mock {
     const problem = (status, title, detail) => send({ type: 'about:blank', title, detail, status }, status);
 
     if (request.method === 'GET' && !path.startsWith('/v1/')) {
+      if (path === '/word.html') {
+        response.setHeader('content-type', TYPES.html);
+        return response.end('<!doctype html><link rel=icon href=data:,><p>Word');
+      }
       const name = path === '/' ? 'index.html' : path.slice(1);
       if (!/^[a-z]+\.(html|css|js)$/.test(name)) return problem(404, 'Not found');
       const file = await readFile(PAGE + name);

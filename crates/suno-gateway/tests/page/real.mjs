@@ -53,6 +53,23 @@ const STEPS = {
     await opened.locator('.json', { hasText: '"callbackType": "complete"' }).waitFor();
   },
 
+  async 'its audio plays through the service, and the waveform has peaks'(opened) {
+    await opened.locator('.player[data-wave=peaks]').nth(1).waitFor();
+    await opened.getByRole('button', { name: /^Play/ }).first().click();
+    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 0.2);
+    const slider = opened.getByRole('slider').first();
+    const box = await slider.boundingBox();
+    await slider.click({ position: { x: box.width * 0.75, y: box.height / 2 } });
+    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 14);
+  },
+
+  async 'a delivery that says something else is a conflict, with what differs'(opened) {
+    const other = { code: 200, msg: 'ok', data: { callbackType: 'complete', task_id: 'task-1', data: [{ id: 'task-1-1', title: 'Another', audio_url: 'https://a.example/b.mp3', duration: 99 }] } };
+    assert.equal((await order({ do: 'deliver', body: JSON.stringify(other) })).accepted, 'conflict');
+    await opened.getByText(/It differs in \d+ places/).waitFor();
+    await opened.locator('.diff del', { hasText: 'Northern Lullaby' }).first().waitFor();
+  },
+
   async 'what strangers wrote stays text'(opened) {
     await deliver('task-2', 'complete', HOSTILE);
     await row(opened, 'task-2').click();
@@ -71,6 +88,7 @@ const STEPS = {
       opened.getByRole('button', { name: 'Try again' }).click(),
     ]);
     assert.equal(answer.status(), 200);
+    await opened.getByText('made ready again by a person').waitFor();
   },
 
   async 'the list is searched and filtered by the service'(opened) {

@@ -17,8 +17,8 @@ const RANKS: [StateName; 6] = [
     StateName::Waiting,
     StateName::Claimed,
     StateName::Ready,
-    StateName::Superseded,
     StateName::Done,
+    StateName::Superseded,
 ];
 
 /// A task as the list shows it.

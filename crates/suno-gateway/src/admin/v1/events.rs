@@ -152,6 +152,20 @@ fn is_about(entry: &HistoryEntry, record: &EventRecord) -> bool {
         && (is_delivery || entry.revision == record.key.revision())
 }
 
+/// Writes a redrive into the history. It is diagnostics: the event is ready without it.
+async fn trace(app: &App, record: &EventRecord) {
+    let Some(history) = &app.history else {
+        return;
+    };
+    let (task_id, key) = (record.key.task_id().clone(), &record.key);
+    let entry = HistoryEntry::new(task_id, HistoryKind::REDRIVE, app.clock.now())
+        .with_stage(key.stage().clone(), key.revision())
+        .with_detail(&json!({"id": record.id.to_string(), "by": "admin address"}));
+    if history.record(&[entry]).await.is_err() {
+        tracing::warn!(id = %record.id, "a redrive is missing in the history; the event is ready");
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RedriveBody {
@@ -181,6 +195,7 @@ pub(in super::super) async fn redrive(
                 key: record.key.clone(),
                 change: REDRIVEN,
             });
+            trace(&app, &record).await;
             let value = json!({"id": id.to_string(), "state": "ready"});
             Ok(json::answer(StatusCode::OK, &value))
         }

@@ -7,13 +7,13 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 use suno_callback::history::HistoryEntry;
-use suno_callback::{EventRecord, Reference};
+use suno_callback::{ConflictRecord, EventRecord, Reference, Source};
 use suno_types::{Extra, TaskId};
 
 use super::super::app::App;
 use super::super::problem::Problem;
 use super::json;
-use crate::content::without_callback_urls;
+use crate::content::{verified_by, without_callback_urls};
 
 /// `GET /v1/tasks/{id}`.
 pub(in super::super) async fn show(
@@ -31,11 +31,20 @@ pub(in super::super) async fn show(
     };
     let destinations = app.destinations.iter().map(|one| one.name().as_str());
     let reference = events.iter().find_map(|event| event.reference.as_ref());
+    let mut shown = Vec::with_capacity(events.len());
+    for record in &events {
+        let mut value = event(record);
+        if record.conflicts > 0 {
+            let conflicts = app.store.conflicts(record.id).await?;
+            value["conflict_records"] = conflicts.iter().map(conflict).collect();
+        }
+        shown.push(value);
+    }
     let value = json!({
         "task_id": id.as_str(),
         "product": latest.product.as_str(),
         "reference": reference.map(Reference::as_str),
-        "events": events.iter().map(event).collect::<Vec<_>>(),
+        "events": shown,
         "history": history,
         "destinations": destinations.collect::<Vec<_>>(),
     });
@@ -46,7 +55,18 @@ fn event(record: &EventRecord) -> Value {
     let mut value = json::event(record);
     value["content"] = json::content(record);
     value["body"] = json!(record.raw.as_ref().and_then(|raw| body(raw)));
+    value["conflict_records"] = json!([]);
     value
+}
+
+/// A delivery that says something else than its event.
+fn conflict(record: &ConflictRecord) -> Value {
+    json!({
+        "received_at": record.received_at.map(|at| at.to_string()),
+        "source": record.source.map(Source::as_str),
+        "verified_by": verified_by(record.verified_by),
+        "body": record.raw.as_ref().and_then(|raw| body(raw)),
+    })
 }
 
 /// Converts an entry of a history.

@@ -73,7 +73,7 @@ fn host_answer(head: &str) -> String {
     }
 }
 
-fn client(is_open: bool) -> Client {
+pub(super) fn client(is_open: bool) -> Client {
     let builder = Client::builder(Provider::Kie, ApiKey::new("sk-demo").unwrap());
     let builder = match is_open {
         true => builder

@@ -1,7 +1,9 @@
-//! The page in a real browser: first on an API that is made up, then on the service. Skipped, visibly,
-//! where there is no browser or Node.js, or where the packages of `tests/page` are not installed.
+//! The page in a real browser, on the service. Skipped, visibly, where there is no browser or Node.js, or
+//! where the packages of `tests/page` are not installed. The tests there go through every view on an API
+//! that is made up.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use suno_callback::{
 use suno_gateway::admin::{Admin, Feed, Playground, PlaygroundTask, Scenario};
 use suno_gateway::metrics::{Metrics, Scraper};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -57,21 +60,8 @@ fn node(arguments: &[&str]) -> Option<Command> {
     None
 }
 
-#[tokio::test]
-async fn the_page_works_on_an_api_that_is_made_up() {
-    let Some(mut command) = node(&["--test", "--test-reporter=spec", "page.test.mjs"]) else {
-        return;
-    };
-    let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
-    for line in said.lines().filter(|line| line.contains("screenshots in")) {
-        let _ = writeln!(std::io::stderr(), "{line}");
-    }
-}
-
 /// An emulator for the form.
-struct Made(Arc<dyn IdempotencyStore>);
+struct Made(Arc<dyn IdempotencyStore>, SocketAddr);
 
 #[async_trait::async_trait]
 impl Playground for Made {
@@ -84,7 +74,7 @@ impl Playground for Made {
 
     async fn submit(&self, task: PlaygroundTask) -> Result<String, String> {
         if task.scenario.is_empty() {
-            let body = body("made-by-hand", "complete", &task.title);
+            let body = body("made-by-hand", "complete", &task.title, self.1);
             let delivery = Delivery::decode(body, now());
             self.0
                 .accept(&[delivery])
@@ -95,19 +85,94 @@ impl Playground for Made {
     }
 }
 
-fn body(task: &str, word: &str, title: &str) -> Bytes {
+fn body(task: &str, word: &str, title: &str, media: SocketAddr) -> Bytes {
     let ready = word == "complete";
+    let url = format!("http://{media}/a.wav");
     let track = |number: u8| {
         json!({
             "id": format!("{task}-{number}"), "title": title, "tags": "folk, harp",
             "prompt": "la la la", "duration": 20.5,
-            "audio_url": if ready { "https://media.example.com/a.mp3" } else { "" },
+            "audio_url": if ready { &*url } else { "" },
         })
     };
     let data = json!({"callbackType": word, "task_id": task, "data": [track(1), track(2)]});
     json!({"code": 200, "msg": "ok", "data": data})
         .to_string()
         .into()
+}
+
+/// A tone of 20 seconds that swells, as a WAV file.
+fn wav() -> Vec<u8> {
+    const RATE: u32 = 8_000;
+    let samples: Vec<u8> = (0..20 * RATE)
+        .flat_map(|at| {
+            let swell = f64::from(at % RATE) / f64::from(RATE);
+            let sample = (f64::from(at) * 0.2).sin() * 20_000.0 * swell;
+            #[expect(clippy::cast_possible_truncation, reason = "it is at most 20,000")]
+            let sample = sample as i16;
+            sample.to_le_bytes()
+        })
+        .collect();
+    let length = u32::try_from(samples.len()).unwrap();
+    let mut file = Vec::new();
+    file.extend(b"RIFF");
+    file.extend((36 + length).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    for (value, bytes) in [
+        (16, 4),
+        (1, 2),
+        (1, 2),
+        (RATE, 4),
+        (2 * RATE, 4),
+        (2, 2),
+        (16, 2),
+    ] {
+        file.extend(&value.to_le_bytes()[..bytes]);
+    }
+    file.extend(b"data");
+    file.extend(length.to_le_bytes());
+    file.extend(samples);
+    file
+}
+
+/// A media host on loopback with one file, of which it sends parts.
+async fn media_host() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let file: Arc<[u8]> = wav().into();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let file = file.clone();
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut start = None;
+                let mut line = String::new();
+                while stream.read_line(&mut line).await.is_ok_and(|read| read > 2) {
+                    let lower = line.trim_end().to_lowercase();
+                    let range = lower.strip_prefix("range: bytes=");
+                    start = start.or(range.and_then(|range| range.split('-').next()?.parse().ok()));
+                    line.clear();
+                }
+                let begin: usize = start.unwrap_or(0);
+                let (rest, all) = (file.get(begin..).unwrap_or_default(), file.len());
+                let status = match start {
+                    Some(_) => format!(
+                        "206 Partial Content\r\ncontent-range: bytes {begin}-{}/{all}",
+                        all - 1
+                    ),
+                    None => "200 OK".to_owned(),
+                };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\ncontent-type: audio/wav\r\naccept-ranges: bytes\r\n\
+                     content-length: {}\r\nconnection: close\r\n\r\n",
+                    rest.len()
+                );
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(rest).await;
+            });
+        }
+    });
+    addr
 }
 
 /// A gateway whose events the test makes.
@@ -118,6 +183,7 @@ struct Gateway {
     metrics: Arc<Metrics>,
     pipeline: Pipeline,
     _writing: BackgroundTask,
+    media: SocketAddr,
     running: Option<Running>,
 }
 
@@ -146,6 +212,7 @@ impl Gateway {
             metrics,
             pipeline,
             _writing: writing,
+            media: media_host().await,
             running: None,
         };
         gateway.serve(0).await;
@@ -159,7 +226,8 @@ impl Gateway {
             .with_feed(self.feed.clone())
             .with_metrics(Scraper::new(store.clone(), self.metrics.clone()))
             .with_history(self.history.clone())
-            .with_playground(Made(store))
+            .with_playground(Made(store, self.media))
+            .with_media(super::media::client(true))
             .with_page();
         self.running = Some(Running::start_on(admin, port).await);
     }
@@ -175,7 +243,7 @@ impl Gateway {
             "deliver" => {
                 let body = match order["body"].as_str() {
                     Some(body) => Bytes::from(body.to_owned()),
-                    None => body(text("task"), text("word"), text("title")),
+                    None => body(text("task"), text("word"), text("title"), self.media),
                 };
                 let delivery = Delivery::decode(body, now());
                 let accepted = self.pipeline.receiver().accept(delivery).await;
