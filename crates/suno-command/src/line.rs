@@ -524,14 +524,7 @@ fn compact(json: &str) -> String {
 }
 
 fn verified_by(by: VerifiedBy) -> Vec<&'static str> {
-    [
-        (by.signature, "signature"),
-        (by.token, "token"),
-        (by.record, "record"),
-    ]
-    .into_iter()
-    .filter_map(|(spoke, name)| spoke.then_some(name))
-    .collect()
+    by.words().collect()
 }
 
 #[cfg(test)]

@@ -60,9 +60,9 @@ pub mod fan_out;
 pub mod forward;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod gate;
+mod history;
 #[cfg(feature = "admin")]
 pub mod metrics;
-mod notes;
 mod observe;
 #[cfg(any(feature = "exec", feature = "forward"))]
 mod operate;
@@ -72,7 +72,7 @@ pub mod signing;
 
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use course::{Delivered, Next};
-pub use notes::AttemptNotes;
+pub use history::AttemptHistory;
 pub use observe::Observer;
 #[cfg(any(feature = "exec", feature = "forward"))]
 pub use operate::Destination;

@@ -188,7 +188,7 @@ async fn adopted_revisions_keep_their_numbers(bench: &dyn Bench) -> CaseResult {
     let adopted = scene.store.adopt(&[second.clone(), first.clone()]).await?;
     let expected = vec![Adoption::Adopted, Adoption::Known];
     expect("an earlier revision after a later one", adopted, expected)?;
-    let adopted = scene.store.adopt(&[third.clone()]).await?;
+    let adopted = scene.store.adopt(std::slice::from_ref(third)).await?;
     expect("a later revision", adopted, vec![Adoption::Adopted])?;
     let found = scene.store.find(&task_id("t")?).await?;
     let keys: Vec<_> = found.iter().map(|event| event.key.to_string()).collect();

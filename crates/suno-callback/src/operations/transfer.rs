@@ -7,6 +7,7 @@
 
 mod line;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,11 +16,11 @@ pub use line::ExportLine;
 
 use crate::content::Content;
 use crate::delivery::Delivery;
-use crate::key::EventId;
+use crate::key::{EventId, SubmitId};
 use crate::reconcile::Reconciler;
 use crate::store::{
     Acceptance, AdoptedEvent, Adoption, EventFilter, IdempotencyStore, Intent, ListRequest,
-    StoreError,
+    OpenIntent, StoreError,
 };
 
 /// The maximum number of records in one step of an export: each event is read with its body.
@@ -190,6 +191,8 @@ pub struct Importer<'a> {
     must_confirm: bool,
     events: Vec<AdoptedEvent>,
     events_bytes: usize,
+    /// The submits that are open, after the first intent.
+    open: Option<HashSet<SubmitId>>,
     report: ImportReport,
 }
 
@@ -203,6 +206,7 @@ impl<'a> Importer<'a> {
             must_confirm,
             events: Vec::new(),
             events_bytes: 0,
+            open: None,
             report: ImportReport::default(),
         }
     }
@@ -235,23 +239,30 @@ impl<'a> Importer<'a> {
                 }
                 Ok(())
             }
-            ExportLine::Intent(intent) => {
-                let open = self
-                    .store
-                    .open_intents(Duration::ZERO, None, u32::MAX)
-                    .await?;
-                if open.iter().any(|known| known.submit == intent.submit) {
-                    return Ok(());
-                }
-                let due_after = Reconciler::DUE_AFTER;
-                let record = Intent::new(intent.submit, intent.intended_at, due_after)
-                    .with_reference(intent.reference)
-                    .with_kind(intent.kind);
-                self.store.intend(&record).await?;
-                self.report.intents += 1;
-                Ok(())
-            }
+            ExportLine::Intent(intent) => self.intend(intent).await,
         }
+    }
+
+    /// Records an intent, unless it is open already: recording it again would begin its time anew.
+    async fn intend(&mut self, intent: OpenIntent) -> Result<(), ImportError> {
+        if self.open.is_none() {
+            let open = self
+                .store
+                .open_intents(Duration::ZERO, None, u32::MAX)
+                .await?;
+            self.open = Some(open.iter().map(|intent| intent.submit).collect());
+        }
+        let open = self.open.get_or_insert_default();
+        if !open.insert(intent.submit) {
+            return Ok(());
+        }
+        let due_after = Reconciler::DUE_AFTER;
+        let record = Intent::new(intent.submit, intent.intended_at, due_after)
+            .with_reference(intent.reference)
+            .with_kind(intent.kind);
+        self.store.intend(&record).await?;
+        self.report.intents += 1;
+        Ok(())
     }
 
     /// Stores what is left, and returns what was done.

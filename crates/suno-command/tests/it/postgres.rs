@@ -292,3 +292,36 @@ fn each_of_several_destinations_has_a_queue_in_a_schema_of_its_own() {
     let lines = std::fs::read_to_string(&out).unwrap();
     assert_eq!(lines.lines().count(), 2);
 }
+
+#[test]
+fn an_inbox_moves_from_a_file_to_a_server_and_is_operated_there() {
+    let Some(url) = url_or_skip() else { return };
+    let schema = TestSchema::new(&url);
+    let from = crate::inbox::Inbox::new();
+    from.accept("a", "complete", "Harbour", 60);
+    from.settle(Some(crate::inbox::dead()));
+    from.accept("b", "complete", "Harbour", 60);
+    std::fs::write(from.dir.path().join("export"), from.ok(&["export"])).unwrap();
+    let url = with_password(&schema);
+    let inbox = |arguments: &[&str]| {
+        let store = ["--store-env", "TEST_STORE", "--store-schema", schema.name()];
+        let mut command = from.command(&[arguments, &store].concat());
+        let (code, stdout, stderr) = run(command.env("TEST_STORE", &url));
+        assert_eq!(code, 0, "{stderr}");
+        assert!(!format!("{stdout}{stderr}").contains(PASSWORD));
+        stdout
+    };
+    for expected in ["2 events stored", "0 events stored, 2 known"] {
+        assert!(inbox(&["import", "export"]).starts_with(expected));
+    }
+    assert!(inbox(&["list", "--state", "dead"]).contains("no such order"));
+    inbox(&["redrive", "--state", "dead"]);
+    let stats = crate::inbox::lines(&inbox(&["stats", "--json"])).remove(0);
+    assert_eq!((&stats["dead"], &stats["ready"]), (&0.into(), &2.into()));
+    let dead = crate::inbox::lines(&inbox(&["list", "--task", "a", "--json=id"]));
+    let text = inbox(&["show", &dead[0]["id"].to_string()]);
+    assert!(
+        text.contains("redrive") && text.contains("was dead"),
+        "{text}"
+    );
+}

@@ -77,12 +77,5 @@ pub(crate) fn code<S: Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S
 /// The methods by which a sender was verified, as words.
 #[must_use]
 pub fn verified_by(by: VerifiedBy) -> Vec<&'static str> {
-    [
-        (by.signature, "signature"),
-        (by.token, "token"),
-        (by.record, "record"),
-    ]
-    .into_iter()
-    .filter_map(|(is_verified, word)| is_verified.then_some(word))
-    .collect()
+    by.words().collect()
 }

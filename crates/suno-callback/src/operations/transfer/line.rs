@@ -1,4 +1,4 @@
-//! The lines of an export: one JSON object each, which `docs/export.schema.json` describes.
+//! The lines of an export: one JSON object each, which `docs/inbox.schema.json` describes.
 
 use std::time::Duration;
 

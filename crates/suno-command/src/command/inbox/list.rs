@@ -1,6 +1,5 @@
 //! `suno inbox list`: the events that match.
 
-use jiff::Timestamp;
 use suno_callback::{EventId, EventRecord, IdempotencyStore, Search};
 
 use super::fields::Selection;
@@ -44,7 +43,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let printing = Printing::of(arguments.json.as_deref())?;
     let inbox = open(&arguments.store).await?;
-    let search = arguments.filters.search(Timestamp::now());
+    let search = arguments.filters.search(super::now());
     let mut left = match arguments.all {
         true => u32::MAX,
         false => arguments.limit,

@@ -17,7 +17,8 @@ mod transfer;
 
 use anyhow::anyhow;
 use clap::Subcommand;
-use suno_callback::EventId;
+use jiff::Timestamp;
+use suno_callback::{Clock, EventId, SystemClock};
 
 use crate::failure::Failure;
 use crate::store;
@@ -77,6 +78,11 @@ const NOTHING_MATCHED: i32 = 3;
 async fn open(arguments: &store::Arguments) -> Result<store::WithHistory, Failure> {
     let opened = arguments.open_existing().await?;
     opened.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))
+}
+
+/// The current time.
+fn now() -> Timestamp {
+    SystemClock.now()
 }
 
 /// The failure of a verb whose store failed.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json;
 use suno_callback::history::PURGED_MAX;
 use suno_callback::{EventFilter, PurgeRequest, Search, StateName};
@@ -50,9 +50,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let inbox = open(&arguments.store).await?;
     let store = &*inbox.store;
     let ago = SignedDuration::try_from(arguments.older_than);
-    let before = ago
-        .ok()
-        .and_then(|ago| Timestamp::now().checked_sub(ago).ok());
+    let before = ago.ok().and_then(|ago| super::now().checked_sub(ago).ok());
     let before = before.ok_or_else(|| Failure::usage(anyhow!("--older-than is too long ago")))?;
     if arguments.dry_run {
         let mut counts = Vec::new();

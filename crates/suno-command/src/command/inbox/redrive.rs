@@ -1,7 +1,6 @@
 //! `suno inbox redrive`: makes settled events ready again.
 
 use anyhow::anyhow;
-use jiff::Timestamp;
 use serde_json::json;
 use suno_callback::history::{History, HistoryEntry, HistoryKind};
 use suno_callback::{
@@ -118,7 +117,7 @@ async fn by_ids(arguments: &Arguments, inbox: &store::WithHistory) -> Result<(),
 }
 
 async fn by_filters(arguments: &Arguments, inbox: &store::WithHistory) -> Result<(), Failure> {
-    let mut search = arguments.filters.search(Timestamp::now());
+    let mut search = arguments.filters.search(super::now());
     search.filter.state = search.filter.state.or(Some(StateName::Dead));
     if arguments.dry_run {
         return count(arguments, inbox, &search).await;
@@ -230,7 +229,7 @@ fn why(event: &EventRecord, result: RedriveResult) -> String {
 
 /// Writes to the history who redrove what. A failure is only logged: the events are redriven.
 async fn record(history: &dyn History, redriven: &[(EventRecord, RedriveResult)]) {
-    let now = Timestamp::now();
+    let now = super::now();
     let ready = redriven
         .iter()
         .filter(|(_, result)| *result == RedriveResult::Ready);

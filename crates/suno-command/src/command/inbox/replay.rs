@@ -1,7 +1,6 @@
 //! `suno inbox replay`: sends an event once more, whatever became of it.
 
 use anyhow::anyhow;
-use jiff::Timestamp;
 use serde_json::json;
 use suno_callback::history::{HistoryEntry, HistoryKind};
 use suno_callback::{EventId, EventRecord, find_event};
@@ -69,7 +68,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let entry = HistoryEntry::new(
         event.key.task_id().clone(),
         HistoryKind::REPLAY,
-        Timestamp::now(),
+        super::now(),
     )
     .with_stage(event.key.stage().clone(), event.key.revision())
     .with_detail(&json!({

@@ -34,7 +34,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let oldest = oldest_pending(store).await?;
     let intents = store.open_intents(Duration::ZERO, None, INTENTS_MAX).await;
     let intents = intents.map_err(store_failed)?;
-    let pending_seconds = oldest.map(|at| Timestamp::now().duration_since(at).as_secs().max(0));
+    let pending_seconds = oldest.map(|at| super::now().duration_since(at).as_secs().max(0));
     if arguments.json {
         let mut object = Map::new();
         object.insert("schema".to_owned(), json!(SCHEMA));

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use suno_callback::{EventFilter, EventId, IdempotencyStore, ListRequest, Search};
 use tokio::time::sleep;
 
@@ -42,7 +41,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let printing = Printing::of(arguments.json.as_deref())?;
     let shutdown = Shutdown::listen(Shutdown::GRACE)?;
     let inbox = open(&arguments.store).await?;
-    let now = Timestamp::now();
+    let now = super::now();
     let first = match arguments.after {
         Some(after) => after,
         None => latest(&*inbox.store).await?,
@@ -59,7 +58,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let follow = async {
         loop {
             tail.print(&printing).await?;
-            if end.is_some_and(|end| Timestamp::now() >= end) {
+            if end.is_some_and(|end| super::now() >= end) {
                 return Ok(());
             }
             sleep(LOOK_INTERVAL).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use suno_callback::history::{History, HistoryWriter};
 use suno_callback::serve::CertificateFiles;
 use suno_callback::{BackgroundTask, IdempotencyStore, Observer, Pipeline};
-use suno_gateway::AttemptNotes;
+use suno_gateway::AttemptHistory;
 use suno_gateway::admin::{Admin, AdminServer, AdminToken, Feed, Health};
 use suno_gateway::destination::DestinationName;
 use suno_gateway::metrics::{Metrics, Scraper};
@@ -88,7 +88,7 @@ impl Watching {
     pub(super) fn of_destinations(&self) -> Vec<Arc<dyn suno_gateway::Observer>> {
         vec![
             self.metrics.clone(),
-            Arc::new(AttemptNotes::new(self.writer.clone())),
+            Arc::new(AttemptHistory::new(self.writer.clone())),
         ]
     }
 

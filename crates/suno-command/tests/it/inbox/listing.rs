@@ -49,7 +49,7 @@ fn filters_choose_events_and_together_they_all_hold() {
 fn a_line_of_json_has_everything_and_a_schema() {
     let inbox = Inbox::new();
     inbox.accept("a", "complete", "Harbour", 30);
-    let mut line = inbox.json(&["list", "--json"]).remove(0);
+    let mut line = inbox.described("event", &["list", "--json"]).remove(0);
     line["received_at"] = json!(null);
     let expected = json!({
         "schema": 1, "id": 1, "webhook_id": "a_complete_0", "task_id": "a", "stage": "complete",
@@ -181,9 +181,9 @@ fn a_tail_prints_what_arrives_and_can_begin_in_the_past() {
     inbox.accept("past", "complete", "x", 60);
     let process =
         crate::process::Process::start(inbox.command(&["tail", "--json=task_id", "--after", "1"]));
-    assert_eq!(process.json()["task_id"], "past");
+    assert_eq!(process.line(), r#"{"schema":1,"task_id":"past"}"#);
     inbox.accept("new", "complete", "x", 0);
-    assert_eq!(process.json()["task_id"], "new");
+    assert_eq!(process.line(), r#"{"schema":1,"task_id":"new"}"#);
     assert_eq!(process.terminate().0, 0);
     let start = std::time::Instant::now();
     let text = inbox.ok(&["tail", "--json=id", "--until", "2026-01-01"]);

@@ -9,8 +9,11 @@ mod showing;
 use std::path::Path;
 use std::time::Duration;
 
+use boon::{Compiler, Schemas};
 use serde_json::Value;
-use suno_callback::{ClaimRequest, DeadCause, Delivery, IdempotencyStore, Settlement, WorkerId};
+use suno_callback::{
+    ClaimRequest, Clock, DeadCause, Delivery, IdempotencyStore, Settlement, SystemClock, WorkerId,
+};
 use suno_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 
@@ -51,7 +54,7 @@ impl Inbox {
     }
 
     pub(crate) fn accept_body(&self, body: &[u8], seconds_ago: i64) {
-        let now = jiff::Timestamp::now();
+        let now = SystemClock.now();
         let at = now - jiff::SignedDuration::from_secs(seconds_ago);
         let delivery = Delivery::decode(body.to_vec().into(), at);
         let store = self.open();
@@ -96,9 +99,16 @@ impl Inbox {
         lines(&self.ok(arguments))
     }
 
+    /// Runs a verb that prints JSON lines which the schema describes.
+    pub(crate) fn described(&self, definition: &str, arguments: &[&str]) -> Vec<Value> {
+        let lines = self.json(arguments);
+        assert_described(definition, &lines);
+        lines
+    }
+
     /// Returns the counts of the store.
     pub(crate) fn stats(&self) -> Value {
-        self.json(&["stats", "--json"]).remove(0)
+        self.described("stats", &["stats", "--json"]).remove(0)
     }
 }
 
@@ -121,4 +131,22 @@ pub(crate) fn full() -> std::fs::File {
         .write(true)
         .open(Path::new("/dev/full"))
         .unwrap()
+}
+
+/// Fails unless a definition of the schema describes the lines.
+pub(crate) fn assert_described(definition: &str, lines: &[Value]) {
+    const URL: &str = "memory:///inbox.schema.json";
+    let schema = include_str!("../../../../../docs/inbox.schema.json");
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler
+        .add_resource(URL, serde_json::from_str(schema).unwrap())
+        .unwrap();
+    let index = compiler.compile(&format!("{URL}#/$defs/{definition}"), &mut schemas);
+    let index = index.unwrap();
+    assert!(!lines.is_empty());
+    for line in lines {
+        if let Err(err) = schemas.validate(line, index) {
+            panic!("not described as {definition}: {line}\n{err}");
+        }
+    }
 }

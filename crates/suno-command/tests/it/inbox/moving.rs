@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use suno_callback::Settlement;
 
-use super::{Inbox, dead, lines};
+use super::{Inbox, assert_described, dead, lines};
 use crate::process::run;
 
 fn filled() -> Inbox {
@@ -40,6 +40,7 @@ fn an_import_is_the_same_store_and_twice_is_the_same_as_once() {
     let from = filled();
     let exported = from.ok(&["export"]);
     assert_eq!(exported.lines().count(), 103);
+    assert_described("export", &lines(&exported)[98..]);
     let to = Inbox::new();
     for expected in ["102 events stored, 0 known", "0 events stored, 102 known"] {
         let (code, stdout, stderr) = import(&to, &exported);

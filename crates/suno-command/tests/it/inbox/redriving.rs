@@ -3,7 +3,7 @@
 use serde_json::json;
 use suno_callback::Settlement;
 
-use super::{Inbox, dead};
+use super::{Inbox, assert_described, dead, lines};
 use crate::process::run;
 
 #[test]
@@ -19,6 +19,7 @@ fn a_settled_event_is_handled_again_once_and_a_claimed_one_is_refused() {
     let (code, stdout, _) = redrive(&[]);
     assert_eq!(code, 0);
     assert!(stdout.contains(r#""result":"ready""#), "{stdout}");
+    assert_described("redriven", &lines(&stdout));
     // It is ready already: there is one attempt, not two.
     let (code, stdout, stderr) = redrive(&[]);
     assert_eq!(code, 1);
@@ -28,7 +29,7 @@ fn a_settled_event_is_handled_again_once_and_a_claimed_one_is_refused() {
     let (code, _, stderr) = redrive(&[]);
     assert_eq!(code, 1);
     assert!(stderr.contains("claimed"), "{stderr}");
-    let history = inbox.json(&["show", "1", "--json"]).remove(0)["history"].clone();
+    let history = inbox.described("story", &["show", "1", "--json"]).remove(0)["history"].clone();
     assert_eq!(history.as_array().unwrap().len(), 1);
     assert_eq!(history[0]["kind"], "redrive");
     assert_eq!(history[0]["detail"]["was"], "done");
@@ -69,7 +70,10 @@ fn a_purge_counts_first_and_never_removes_what_has_to_be_handled() {
     inbox.settle(Some(Settlement::Done));
     inbox.accept("ready", "complete", "x", 7_200);
     let counted = inbox
-        .json(&["purge", "--older-than", "1h", "--dry-run", "--json"])
+        .described(
+            "purged",
+            &["purge", "--older-than", "1h", "--dry-run", "--json"],
+        )
         .remove(0);
     assert_eq!(
         (&counted["done"], &counted["dry_run"]),
@@ -77,11 +81,11 @@ fn a_purge_counts_first_and_never_removes_what_has_to_be_handled() {
     );
     // Ages are counted from when the store got something, and that was now.
     let purged = inbox
-        .json(&["purge", "--older-than", "1h", "--json"])
+        .described("purged", &["purge", "--older-than", "1h", "--json"])
         .remove(0);
     assert_eq!((&purged["bodies"], &purged["keys"]), (&json!(0), &json!(0)));
     let purged = inbox
-        .json(&["purge", "--older-than", "0s", "--json"])
+        .described("purged", &["purge", "--older-than", "0s", "--json"])
         .remove(0);
     assert_eq!((&purged["bodies"], &purged["keys"]), (&json!(1), &json!(0)));
     let stats = inbox.stats();
@@ -98,7 +102,7 @@ fn the_quarantine_can_be_read_and_decoded_again() {
     let inbox = Inbox::new();
     inbox.accept_body(b"{\"code\":\x1b[31m", 60);
     inbox.accept_body(b"[]", 60);
-    let listed = inbox.json(&["quarantine", "list", "--json"]);
+    let listed = inbox.described("quarantined", &["quarantine", "list", "--json"]);
     assert_eq!(listed.len(), 2);
     assert_eq!(listed[1]["body_bytes"], 2);
     let id = listed[0]["id"].to_string();
@@ -107,7 +111,9 @@ fn the_quarantine_can_be_read_and_decoded_again() {
         text.contains("{\"code\":") && !text.contains('\u{1b}'),
         "{text:?}"
     );
-    let shown = inbox.json(&["quarantine", "show", &id, "--json"]).remove(0);
+    let shown = inbox
+        .described("quarantined", &["quarantine", "show", &id, "--json"])
+        .remove(0);
     assert_eq!(shown["body"], "{\"code\":\u{1b}[31m");
     assert_eq!(
         inbox.ok(&["quarantine", "retry"]),

@@ -7,7 +7,7 @@ use std::thread;
 use serde_json::{Value, json};
 use suno_callback::Settlement;
 
-use super::Inbox;
+use super::{Inbox, assert_described};
 use crate::process::run;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -77,6 +77,7 @@ fn a_replay_has_the_same_id_and_a_number_and_changes_no_state() {
     let (code, stdout, stderr) = replay(&[]);
     assert_eq!(code, 0, "{stderr}");
     let told: Value = serde_json::from_str(&stdout).unwrap();
+    assert_described("replayed", std::slice::from_ref(&told));
     assert_eq!(
         (&told["replay"], &told["attempt"]["outcome"]["status"]),
         (&json!(1), &json!(200))

@@ -32,7 +32,7 @@ fn a_story_has_deliveries_verification_attempts_conflicts_and_files() {
             "{text}"
         );
     }
-    let story = inbox.json(&["show", "1", "--json"]).remove(0);
+    let story = inbox.described("story", &["show", "1", "--json"]).remove(0);
     let event = &story["events"][0];
     assert_eq!(
         (&story["schema"], &event["state"]),
