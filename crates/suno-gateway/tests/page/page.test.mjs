@@ -132,7 +132,8 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     await opened.waitForFunction(() => document.querySelector('audio').currentTime < 14);
     // The second one stops the first.
     await opened.getByRole('button', { name: /^Play/ }).first().click();
-    await opened.waitForFunction(() => document.querySelectorAll('audio')[0].paused && !document.querySelectorAll('audio')[1].paused);
+    await opened.waitForFunction(() => !document.querySelectorAll('audio')[1].paused);
+    assert.deepEqual(await opened.locator('audio').first().evaluate(({ paused, ended }) => [paused, ended]), [true, false]);
   });
 
   test('a track of thirteen minutes has a plain bar and is not read as a whole', async (t) => {

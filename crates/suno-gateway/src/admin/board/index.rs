@@ -84,8 +84,11 @@ impl Index {
     /// The tasks that change by themselves, newest first.
     pub(super) fn open(&self, tasks_max: usize) -> Vec<Box<str>> {
         let all = self.by_age.values().rev();
-        let is_open = |task: &&Box<str>| self.row(task).is_some_and(|row| !row.is_settled());
-        all.filter(is_open).take(tasks_max).cloned().collect()
+        let is_open = |task: &str| self.row(task).is_some_and(|row| !row.is_settled());
+        all.filter(|task| is_open(task))
+            .take(tasks_max)
+            .cloned()
+            .collect()
     }
 
     /// Selects rows that are older than `before`.

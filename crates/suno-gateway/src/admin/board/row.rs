@@ -53,7 +53,7 @@ impl Row {
     pub(super) fn of(events: &[EventRecord]) -> Option<Self> {
         let (first, latest) = (events.first()?, events.last()?);
         let said = events.iter().rev().find_map(said);
-        let (title, tags) = said.unwrap_or_default();
+        let Said { title, tags } = said.unwrap_or_default();
         Some(Self {
             task_id: first.key.task_id().as_str().into(),
             first_id: first.id.0,
@@ -161,16 +161,29 @@ fn reference(event: &EventRecord) -> Option<Box<str>> {
         .map(Box::from)
 }
 
-/// The title and the tags that the body of an event says, if it has a title.
-fn said(event: &EventRecord) -> Option<(Option<Box<str>>, Option<Box<str>>)> {
+/// What the body of an event says of its task.
+#[derive(Default)]
+struct Said {
+    title: Option<Box<str>>,
+    tags: Option<Box<str>>,
+}
+
+/// Returns `None` if the body says no title.
+fn said(event: &EventRecord) -> Option<Said> {
     let callback = Callback::decode(event.raw.as_ref()?).ok()?;
     if let Some(track) = callback.tracks.iter().find(|track| track.title.is_some()) {
-        return Some((short(track.title.as_deref()), short(track.tags.as_deref())));
+        return Some(Said {
+            title: short(track.title.as_deref()),
+            tags: short(track.tags.as_deref()),
+        });
     }
     match callback.output() {
         Output::Lyrics(all) => {
             let title = all.iter().find_map(|lyrics| lyrics.title.as_deref())?;
-            Some((short(Some(title)), None))
+            Some(Said {
+                title: short(Some(title)),
+                tags: None,
+            })
         }
         _ => None,
     }
