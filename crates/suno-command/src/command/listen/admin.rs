@@ -6,6 +6,7 @@ use std::sync::Arc;
 use suno_callback::history::{History, HistoryWriter};
 use suno_callback::serve::CertificateFiles;
 use suno_callback::{BackgroundTask, IdempotencyStore, Observer, Pipeline};
+use suno_client::Client;
 use suno_gateway::AttemptHistory;
 use suno_gateway::admin::{Admin, AdminServer, AdminToken, Feed, Health};
 use suno_gateway::destination::DestinationName;
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 use crate::notify::Notifier;
 #[cfg(unix)]
 use crate::tls;
-use crate::{address, environment};
+use crate::{address, environment, otel};
 
 const HEADING: &str = "Admin";
 
@@ -24,7 +25,7 @@ const HEADING: &str = "Admin";
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// Serve /livez, /readyz, /metrics and the API under /v1 on this address
+    /// Serve a page for people, /livez, /readyz, /metrics and the API under /v1 on this address
     #[arg(long, value_name = "ADDR", help_heading = HEADING, value_parser = address::parse)]
     admin: Option<SocketAddr>,
     /// Environment variable with the token that the API asks for; needed for an address that is not loopback
@@ -40,6 +41,8 @@ pub(super) struct Arguments {
 
 /// What watches a running receiver, and where it is kept.
 pub(super) struct Watching {
+    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "there is none"))]
+    traces: Option<otel::Export>,
     store: Arc<dyn IdempotencyStore>,
     pub(super) metrics: Arc<Metrics>,
     health: Arc<Health>,
@@ -55,11 +58,13 @@ impl Watching {
         store: Arc<dyn IdempotencyStore>,
         history: Arc<dyn History>,
         names: impl Iterator<Item = &'a DestinationName>,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let metrics = names.fold(metrics, Metrics::with_destination);
+        let traces = otel::start()?;
         let (writer, writing) = HistoryWriter::start(history.clone());
-        Self {
+        Ok(Self {
+            traces,
             metrics: Arc::new(metrics),
             health: Arc::new(Health::new(store.clone())),
             feed: Arc::new(Feed::new()),
@@ -67,7 +72,7 @@ impl Watching {
             history,
             writer,
             writing,
-        }
+        })
     }
 
     /// Returns the observers of a pipeline. With destinations, attempts are noted instead of handlers.
@@ -76,12 +81,20 @@ impl Watching {
             true => self.writer.clone().without_handlers(),
             false => self.writer.clone(),
         };
-        vec![
+        #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "nothing is added"))]
+        let mut observers: Vec<Arc<dyn Observer>> = vec![
             self.metrics.clone(),
             self.health.clone(),
             self.feed.clone(),
             Arc::new(writer),
-        ]
+        ];
+        #[cfg(feature = "otel")]
+        observers.extend(
+            self.traces
+                .iter()
+                .map(|traces| Arc::new(traces.observer()) as Arc<dyn Observer>),
+        );
+        observers
     }
 
     /// Returns the observers of destinations.
@@ -129,6 +142,10 @@ impl Watching {
     /// Writes what is still waiting.
     pub(super) async fn stop(self) {
         self.writing.stop().await;
+        #[cfg(feature = "otel")]
+        if let Some(traces) = self.traces {
+            traces.finish().await;
+        }
     }
 }
 
@@ -144,6 +161,7 @@ impl Arguments {
         watching: &Watching,
         pipeline: &Pipeline,
         destinations: &[Destination],
+        media: impl FnOnce() -> Result<Client, Failure>,
         must_confirm: bool,
     ) -> Result<Option<AdminServer>, Failure> {
         watching.health.set_monitor(pipeline.monitor());
@@ -155,7 +173,9 @@ impl Arguments {
             .with_metrics(Scraper::new(store, metrics))
             .with_health(watching.health.clone())
             .with_feed(watching.feed.clone())
-            .with_history(watching.history.clone());
+            .with_history(watching.history.clone())
+            .with_media(media()?)
+            .with_page();
         if let Some(name) = &self.admin_token_env {
             let token = environment::named_by("--admin-token-env", name)?;
             let token = AdminToken::new(token.trim()).map_err(|err| {
