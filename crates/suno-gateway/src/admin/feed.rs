@@ -3,6 +3,7 @@
 use suno_callback::{
     Acceptance, Delivery, EventId, EventKey, HandledOutcome, HandledReport, Observer,
 };
+use suno_types::TaskId;
 use tokio::sync::{broadcast, watch};
 
 /// Tells the streams of the admin service what happens in this process. Observe a pipeline with it.
@@ -12,6 +13,8 @@ use tokio::sync::{broadcast, watch};
 pub struct Feed {
     arrivals: watch::Sender<u64>,
     changes: broadcast::Sender<Change>,
+    /// The task of each delivery, also of one that changes no event but its history.
+    deliveries: broadcast::Sender<TaskId>,
 }
 
 /// An event whose state has changed.
@@ -43,6 +46,7 @@ impl Feed {
         Self {
             arrivals: watch::Sender::new(0),
             changes: broadcast::Sender::new(Self::CHANGES_MAX),
+            deliveries: broadcast::Sender::new(Self::CHANGES_MAX),
         }
     }
 
@@ -55,6 +59,10 @@ impl Feed {
         self.changes.subscribe()
     }
 
+    pub(super) fn deliveries(&self) -> broadcast::Receiver<TaskId> {
+        self.deliveries.subscribe()
+    }
+
     pub(super) fn tell(&self, change: Change) {
         // Without a stream there is nobody to tell.
         let _ = self.changes.send(change);
@@ -62,7 +70,11 @@ impl Feed {
 }
 
 impl Observer for Feed {
-    fn on_delivery(&self, _: &Delivery, accepted: Acceptance) {
+    fn on_delivery(&self, delivery: &Delivery, accepted: Acceptance) {
+        if let Some(task) = delivery.task_id() {
+            // Without a list nobody waits for it.
+            let _ = self.deliveries.send(task.clone());
+        }
         if !matches!(accepted, Acceptance::Duplicate | Acceptance::Dropped) {
             self.arrivals
                 .send_modify(|count| *count = count.wrapping_add(1));

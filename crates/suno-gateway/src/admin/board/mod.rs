@@ -51,6 +51,7 @@ struct State {
     seen: BTreeSet<EventId>,
     is_filled: bool,
     changes: Option<Receiver<Change>>,
+    deliveries: Option<Receiver<TaskId>>,
     open_at: Duration,
 }
 
@@ -227,15 +228,14 @@ impl State {
     /// Takes what this process has changed. Returns true if it may have missed something.
     fn drain(&mut self, feed: &Feed, changed: &mut BTreeSet<TaskId>) -> bool {
         let changes = self.changes.get_or_insert_with(|| feed.changes());
-        loop {
-            match changes.try_recv() {
-                Ok(change) => {
-                    changed.insert(change.key.task_id().clone());
-                }
-                Err(TryRecvError::Lagged(_)) => return true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
-            }
-        }
+        let missed_change = drain(changes, |change| {
+            changed.insert(change.key.task_id().clone());
+        });
+        let deliveries = self.deliveries.get_or_insert_with(|| feed.deliveries());
+        let missed_delivery = drain(deliveries, |task| {
+            changed.insert(task);
+        });
+        missed_change || missed_delivery
     }
 
     /// Reads a task anew.
@@ -248,6 +248,17 @@ impl State {
             None => self.index.remove(task),
         }
         Ok(())
+    }
+}
+
+/// Takes everything that waits. Returns true if something was missed.
+fn drain<T: Clone>(waiting: &mut Receiver<T>, mut take: impl FnMut(T)) -> bool {
+    loop {
+        match waiting.try_recv() {
+            Ok(one) => take(one),
+            Err(TryRecvError::Lagged(_)) => return true,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
+        }
     }
 }
 

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use suno_callback::{
-    ClaimRequest, DeadCause, Delivery, MemoryStore, Settlement, StateName, SystemClock, WorkerId,
+    ClaimRequest, DeadCause, Delivery, MemoryStore, Observer, Settlement, StateName, SystemClock,
+    WorkerId,
 };
 
 use super::*;
@@ -115,6 +116,26 @@ async fn what_changes_is_listed_once_and_what_stays_is_not() {
     tasks.sort_unstable();
     assert_eq!(tasks, ["a", "b"]);
     assert!(ids(&scene.changes(&changed).await).is_empty());
+}
+
+#[tokio::test]
+async fn a_conflict_with_a_settled_task_is_seen_at_once() {
+    let scene = Scene::new();
+    scene.accept("a", "complete", "Song").await;
+    scene.page(Filter::default(), None, 50).await;
+    scene.bury_all().await;
+    let before = scene.page(Filter::default(), None, 50).await;
+    let other = body("a", "complete", "Song");
+    let other = String::from_utf8(other.to_vec()).unwrap();
+    let other = other.replace(r#""id":"a""#, r#""id":"b""#);
+    let other = Delivery::decode(other.into(), Timestamp::UNIX_EPOCH);
+    let accepted = scene.store.accept(&[other.clone()]).await.unwrap();
+    scene.feed.on_delivery(&other, accepted[0]);
+    let changed = scene.changes(&before).await;
+    assert_eq!(
+        (ids(&changed), &changed["tasks"][0]["conflicts"]),
+        (vec!["a"], &json!(1))
+    );
 }
 
 #[tokio::test(start_paused = true)]

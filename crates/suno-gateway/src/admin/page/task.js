@@ -13,6 +13,7 @@ import { knownBy, productOf, stageOf, stateOf, verifiedBy } from './words.js';
 /** Lyrics longer than this are cut until somebody asks for all. */
 const LYRICS_MAX = 4_000;
 const VALUE_MAX = 600;
+const REFRESH_MS = 3_000;
 const SHOWN_ELSEWHERE = new Set(['stage', 'revision', 'task_id', 'content', 'body', 'headers', 'conflicts', 'conflict_records']);
 
 export function open(taskId, { tell }) {
@@ -69,7 +70,6 @@ export function open(taskId, { tell }) {
 		document.title = `${titleOf(task, main)} · suno`;
 	}
 
-	/** Does something for a person, and says how it went. */
 	async function act(button, does, said) {
 		button.disabled = true;
 		try {
@@ -88,11 +88,14 @@ export function open(taskId, { tell }) {
 		}
 	}
 
+	// The history is written a moment after what it tells.
+	const timer = setInterval(() => document.hidden || read().catch(tell), REFRESH_MS);
 	return {
 		node,
 		changed: (ids) => (ids === null || ids.includes(taskId) ? read() : null),
 		closed() {
 			stop.abort();
+			clearInterval(timer);
 			players.forEach((one) => one.close());
 		},
 		play() {
@@ -120,7 +123,7 @@ function cover(main, title) {
 	const index = main?.content?.tracks?.findIndex((track) => track.image_url || track.source_image_url) ?? -1;
 	const plain = () => h('div', { class: 'cover plain', 'aria-hidden': 'true' }, [...title][0]);
 	if (index < 0) return plain();
-	const image = h('img', { class: 'cover', src: api.media(main.id, index, 'image'), alt: '', width: 112, height: 112, decoding: 'async',
+	const image = h('img', { class: 'cover', src: api.media(main.id, index, 'image'), alt: '',
 		error: () => image.replaceWith(plain()) });
 	return image;
 }
@@ -139,7 +142,7 @@ function head(task, main) {
 			h('p', { class: 'sub facts' }, known.map((fact) => [bdi(fact), ' · ']), h('code', null, bdi(task.task_id)))));
 }
 
-/** What waits for a person, with the button that does it. */
+/** What waits for a person. */
 function needs(task, act) {
 	const all = task.events.filter((event) => event.state === 'dead');
 	if (!all.length) return null;
@@ -151,7 +154,7 @@ function needs(task, act) {
 	}));
 }
 
-/** The stages as a line: what arrived when, and what is missing. */
+/** The stages as a line. */
 function steps(task) {
 	const all = course(task);
 	const first = all.find(({ event }) => event)?.event.received_at;
@@ -243,7 +246,7 @@ function delivery(task, event, act) {
 		again.length ? h('p', { class: 'actions' }, again) : null);
 }
 
-/** What another delivery of the same key says otherwise. */
+/** What another delivery says otherwise. */
 function difference(event, conflict, index) {
 	const heading = h('h3', null, `Conflict ${index + 1}`, sub(' ', time(conflict.received_at), ` · ${knownBy(conflict.source)} · ${verifiedBy(conflict.verified_by)}`));
 	let all;
