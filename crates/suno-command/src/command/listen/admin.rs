@@ -1,23 +1,15 @@
-//! The admin service: its options, and what feeds it.
+//! The admin service of `suno listen`: its options.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use suno_callback::history::{History, HistoryWriter};
-use suno_callback::serve::CertificateFiles;
-use suno_callback::{BackgroundTask, IdempotencyStore, Observer, Pipeline};
+use suno_callback::Pipeline;
 use suno_client::Client;
-use suno_gateway::AttemptHistory;
-use suno_gateway::admin::{Admin, AdminServer, AdminToken, Feed, Health};
-use suno_gateway::destination::DestinationName;
-use suno_gateway::metrics::{Metrics, Scraper};
+use suno_gateway::admin::{AdminServer, AdminToken};
 
 use super::destinations::{Destination, Handler};
 use crate::failure::Failure;
-use crate::notify::Notifier;
-#[cfg(unix)]
-use crate::tls;
-use crate::{address, environment, otel};
+use crate::watching::Watching;
+use crate::{address, environment};
 
 const HEADING: &str = "Admin";
 
@@ -39,116 +31,6 @@ pub(super) struct Arguments {
     admin_open_metrics: bool,
 }
 
-/// What watches a running receiver, and where it is kept.
-pub(super) struct Watching {
-    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "there is none"))]
-    traces: Option<otel::Export>,
-    store: Arc<dyn IdempotencyStore>,
-    pub(super) metrics: Arc<Metrics>,
-    health: Arc<Health>,
-    feed: Arc<Feed>,
-    history: Arc<dyn History>,
-    writer: HistoryWriter,
-    writing: BackgroundTask,
-}
-
-impl Watching {
-    /// Starts to watch. `names` are the destinations.
-    pub(super) fn start<'a>(
-        store: Arc<dyn IdempotencyStore>,
-        history: Arc<dyn History>,
-        names: impl Iterator<Item = &'a DestinationName>,
-    ) -> Result<Self, Failure> {
-        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        let metrics = names.fold(metrics, Metrics::with_destination);
-        let traces = otel::start()?;
-        let (writer, writing) = HistoryWriter::start(history.clone());
-        Ok(Self {
-            traces,
-            metrics: Arc::new(metrics),
-            health: Arc::new(Health::new(store.clone())),
-            feed: Arc::new(Feed::new()),
-            store,
-            history,
-            writer,
-            writing,
-        })
-    }
-
-    /// Returns the observers of a pipeline. With destinations, attempts are noted instead of handlers.
-    pub(super) fn observers(&self, has_destinations: bool) -> Vec<Arc<dyn Observer>> {
-        let writer = match has_destinations {
-            true => self.writer.clone().without_handlers(),
-            false => self.writer.clone(),
-        };
-        #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "nothing is added"))]
-        let mut observers: Vec<Arc<dyn Observer>> = vec![
-            self.metrics.clone(),
-            self.health.clone(),
-            self.feed.clone(),
-            Arc::new(writer),
-        ];
-        #[cfg(feature = "otel")]
-        observers.extend(
-            self.traces
-                .iter()
-                .map(|traces| Arc::new(traces.observer()) as Arc<dyn Observer>),
-        );
-        observers
-    }
-
-    /// Returns the observers of destinations.
-    pub(super) fn of_destinations(&self) -> Vec<Arc<dyn suno_gateway::Observer>> {
-        vec![
-            self.metrics.clone(),
-            Arc::new(AttemptHistory::new(self.writer.clone())),
-        ]
-    }
-
-    /// Whether the loops of the receiver work.
-    pub(super) fn is_live(&self) -> impl FnMut() -> bool + Send + 'static {
-        let health = self.health.clone();
-        move || health.is_live()
-    }
-
-    /// Reads the certificate again at each SIGHUP.
-    pub(super) fn reload(
-        &self,
-        files: CertificateFiles,
-        notifier: &Notifier,
-    ) -> Result<(), Failure> {
-        let metrics = self.metrics.clone();
-        metrics.set_certificate_not_after(files.not_after());
-        #[cfg(unix)]
-        drop(tls::spawn_reload(
-            files,
-            notifier.clone(),
-            move |reloaded| {
-                if let Ok(not_after) = reloaded {
-                    metrics.set_certificate_not_after(*not_after);
-                }
-            },
-        )?);
-        #[cfg(not(unix))]
-        let _ = notifier;
-        Ok(())
-    }
-
-    /// Takes callbacks no more, as far as a load balancer is told.
-    pub(super) fn set_stopping(&self) {
-        self.health.set_stopping();
-    }
-
-    /// Writes what is still waiting.
-    pub(super) async fn stop(self) {
-        self.writing.stop().await;
-        #[cfg(feature = "otel")]
-        if let Some(traces) = self.traces {
-            traces.finish().await;
-        }
-    }
-}
-
 impl Arguments {
     /// Returns the environment variable with the token.
     pub(super) fn secret_variable(&self) -> Option<&str> {
@@ -164,18 +46,11 @@ impl Arguments {
         media: impl FnOnce() -> Result<Client, Failure>,
         must_confirm: bool,
     ) -> Result<Option<AdminServer>, Failure> {
-        watching.health.set_monitor(pipeline.monitor());
+        watching.set_monitor(pipeline);
         let Some(addr) = self.admin else {
             return Ok(None);
         };
-        let (store, metrics) = (watching.store.clone(), watching.metrics.clone());
-        let mut admin = Admin::new(store.clone())
-            .with_metrics(Scraper::new(store, metrics))
-            .with_health(watching.health.clone())
-            .with_feed(watching.feed.clone())
-            .with_history(watching.history.clone())
-            .with_media(media()?)
-            .with_page();
+        let mut admin = watching.admin(media()?);
         if let Some(name) = &self.admin_token_env {
             let token = environment::named_by("--admin-token-env", name)?;
             let token = AdminToken::new(token.trim()).map_err(|err| {

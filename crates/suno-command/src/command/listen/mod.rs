@@ -24,7 +24,6 @@ use suno_types::Route;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use self::admin::Watching;
 use self::attempts::Attempts;
 use self::gateway::{Dispatching, Gateway};
 use self::lines::Lines;
@@ -34,6 +33,7 @@ use crate::notify::Notifier;
 use crate::printer::{HANDLERS_WAITING_MAX, LINES_WAITING_MAX, Printer};
 use crate::shutdown::Shutdown;
 use crate::span::Span;
+use crate::watching::Watching;
 use crate::{config, output, provider, store, tls};
 
 /// The time that lines already being written may take after a stop.
