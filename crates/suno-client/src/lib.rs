@@ -103,7 +103,7 @@ mod upload;
 mod wait;
 
 pub use client::{Client, ClientBuilder};
-pub use download::{Download, DownloadProgress, SavedTrack};
+pub use download::{Download, DownloadProgress, MediaRange, OpenMedia, SavedTrack};
 pub use error::{ClientError, ErrorKind};
 pub use key::ApiKey;
 pub use limiter::Limit;

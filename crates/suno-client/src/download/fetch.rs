@@ -230,7 +230,10 @@ impl<'a> Fetch<'a> {
 
 /// The target of a redirect, if the answer is one. Whether its address is allowed is checked when
 /// the connection is made.
-fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, ClientError> {
+pub(super) fn redirect(
+    url: &Url,
+    response: &Response<Incoming>,
+) -> Result<Option<Url>, ClientError> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     if !is_redirect {
         return Ok(None);
@@ -263,7 +266,7 @@ fn content_range(text: &str) -> Option<(u64, u64)> {
     (start <= end && end.checked_add(1)? == total).then_some((start, total))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 

@@ -2,6 +2,7 @@
 
 mod fetch;
 mod file_name;
+mod open;
 mod output;
 mod part;
 
@@ -17,6 +18,7 @@ use url::Url;
 
 use self::fetch::Fetch;
 use self::file_name::Media;
+pub use self::open::{MediaRange, OpenMedia};
 use self::part::Part;
 use crate::retry::{Decision, Failure};
 use crate::{Client, ClientError, ErrorKind};

@@ -7,6 +7,7 @@ mod clock;
 mod docs;
 mod download;
 mod fixtures;
+mod media;
 #[cfg(target_os = "linux")]
 mod memory;
 mod outputs;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
+use suno_callback::suno_client::Client;
 use suno_callback::{Clock, EventRecord, IdempotencyStore, StoreError, Submitter};
 use tokio::sync::{Semaphore, watch};
 
@@ -65,6 +66,10 @@ pub(super) struct App {
     pub(super) must_confirm: bool,
     /// The value of `Set-Cookie` for a session, if there is a token.
     pub(super) session: Option<String>,
+    /// Fetches the files of tracks.
+    pub(super) media: Option<Client>,
+    /// A permit for each file that may be transferred.
+    pub(super) transfers: Arc<Semaphore>,
     /// A permit for each stream that may be open.
     pub(super) streams: Arc<Semaphore>,
     pub(super) stopping: watch::Receiver<bool>,
@@ -72,6 +77,8 @@ pub(super) struct App {
 
 /// The maximum number of open streams. A page has one for each visible tab.
 const STREAMS_MAX: usize = 32;
+/// The maximum number of files that are transferred at a time.
+const TRANSFERS_MAX: usize = 16;
 
 impl App {
     pub(super) fn new(store: Arc<dyn IdempotencyStore>, clock: Arc<dyn Clock>) -> Self {
@@ -88,6 +95,8 @@ impl App {
             replay_counts: ReplayCounts::default(),
             must_confirm: false,
             session: None,
+            media: None,
+            transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             stopping: watch::Sender::new(false).subscribe(),
         }

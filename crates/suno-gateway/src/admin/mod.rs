@@ -7,6 +7,7 @@
 //! | `GET /metrics` | the metrics, for Prometheus |
 //! | `GET /v1/events` | a page of events, or a stream of them as server-sent events |
 //! | `GET /v1/events/{id}` | an event with its content and its task's other events |
+//! | `GET /v1/events/{id}/media/{track}/{kind}` | the `audio`, `stream` or `image` of a track, with ranges |
 //! | `POST /v1/events/{id}/redrive` | makes a settled event ready again |
 //! | `POST /v1/events/{id}/replay` | sends it once more to a destination |
 //! | `GET /v1/quarantine` | the deliveries that could not be decoded |
@@ -63,6 +64,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use suno_callback::suno_client::Client;
 use suno_callback::{Clock, IdempotencyStore, Submitter, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -179,6 +181,12 @@ impl Admin {
     /// Submits tasks. Its store must be that of the service.
     pub fn with_submitter(mut self, submitter: Submitter) -> Self {
         self.app.submitter = Some(submitter);
+        self
+    }
+
+    /// Fetches the files of tracks with this client, for a player. Its key is not sent.
+    pub fn with_media(mut self, client: Client) -> Self {
+        self.app.media = Some(client);
         self
     }
 

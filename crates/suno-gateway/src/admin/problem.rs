@@ -75,6 +75,7 @@ problems! {
     KeyUnknown: CONFLICT "submit-unknown" "It is not known whether the task exists";
     KeyReused: UNPROCESSABLE_ENTITY "idempotency-key-reused" "The key was used for another body";
     NotSubmitted: BAD_GATEWAY "not-submitted" "The provider created no task";
+    Media: BAD_GATEWAY "media" "The file could not be fetched";
     Store: SERVICE_UNAVAILABLE "store" "The store failed";
 }
 

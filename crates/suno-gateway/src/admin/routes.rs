@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::app::{App, Asset};
 use super::health::HealthReport;
 use super::problem::{Kind, Problem};
-use super::v1::{destinations, events, openapi, quarantine, replays, stats, tasks};
+use super::v1::{destinations, events, media, openapi, quarantine, replays, stats, tasks};
 use crate::metrics::Metrics;
 
 /// A route: its path and its handlers. The description of the API has the same paths.
@@ -30,6 +30,7 @@ pub(super) fn table() -> Vec<Route> {
         ("/openapi.json", get(openapi::document)),
         ("/v1/events", get(events::list)),
         ("/v1/events/{id}", get(events::show)),
+        ("/v1/events/{id}/media/{track}/{kind}", get(media::media)),
         ("/v1/events/{id}/redrive", post(events::redrive)),
         ("/v1/events/{id}/replay", post(replays::replay)),
         ("/v1/quarantine", get(quarantine::list)),

@@ -144,7 +144,8 @@ async fn read(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<Re
         let name: HeaderName = name.parse().unwrap();
         headers.append(name, HeaderValue::from_str(value).unwrap());
     }
-    let length = headers["content-length"].to_str().unwrap();
+    let length = headers.get("content-length");
+    let length = length.map_or("0", |length| length.to_str().unwrap());
     let mut body = vec![0; length.parse().unwrap()];
     stream.read_exact(&mut body).await.ok()?;
     Some(Request {

@@ -106,8 +106,8 @@ fn check_histograms(text: &str, samples: &BTreeMap<String, f64>) {
     assert_eq!(last, 0.0, "the last bucket is +Inf");
 }
 
-/// Asks promtool, where it is installed.
-fn ask_promtool(text: &str) {
+/// Asks promtool. Returns false if it is not installed.
+fn ask_promtool(text: &str) -> bool {
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -115,8 +115,7 @@ fn ask_promtool(text: &str) {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut promtool) = promtool else {
-        println!("skipped: promtool is not installed");
-        return;
+        return false;
     };
     let mut stdin = promtool.stdin.take().unwrap();
     stdin.write_all(text.as_bytes()).unwrap();
@@ -125,6 +124,7 @@ fn ask_promtool(text: &str) {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.is_empty(), "{said}");
+    true
 }
 
 fn shop() -> DestinationName {
@@ -160,7 +160,9 @@ async fn every_family_is_there_before_anything_has_happened() {
     assert_eq!(samples["suno_build_info{version=\"1.2.3\"}"], 1.0);
     assert_eq!(samples["suno_destination_up{destination=\"shop\"}"], 1.0);
     assert_eq!(samples["suno_inbox_events{state=\"dead\"}"], 0.0);
-    ask_promtool(&text);
+    if !ask_promtool(&text) {
+        println!("SKIPPED: what promtool says of the metrics, because promtool was not found");
+    }
 }
 
 #[tokio::test]
@@ -246,7 +248,9 @@ async fn traffic_is_counted_and_the_number_of_series_stays_the_same() {
     let empty = Scraper::new(Arc::new(MemoryStore::new()), new()).with_store_bytes(|| Some(0));
     // The refused request has a series of its own.
     assert_eq!(samples.len(), parse(&empty.scrape().await).len() + 1);
-    ask_promtool(&text);
+    if !ask_promtool(&text) {
+        println!("SKIPPED: what promtool says of the metrics, because promtool was not found");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,9 @@
 pub(super) mod destinations;
 pub(super) mod events;
 mod json;
+pub(super) mod media;
 pub(super) mod openapi;
+mod page;
 mod parameters;
 pub(super) mod quarantine;
 pub(super) mod replays;

@@ -4,6 +4,7 @@ mod answers;
 mod events;
 mod guards;
 mod health;
+mod media;
 mod openapi;
 mod streams;
 mod tasks;
