@@ -34,6 +34,8 @@ pub(crate) struct Pulse {
     started: Instant,
     /// Milliseconds after `started`.
     beaten: AtomicU64,
+    /// The maximum time between two turns.
+    turn_max: Duration,
 }
 
 impl BackgroundTask {
@@ -51,12 +53,16 @@ impl BackgroundTask {
         }
     }
 
-    /// Like [`start`](Self::start), for a loop that beats the pulse at each turn.
-    pub(crate) fn start_beating<T>(task: impl FnOnce(watch::Receiver<()>, Arc<Pulse>) -> T) -> Self
+    /// Like [`start`](Self::start), for a loop that beats the pulse at each turn, and begins one at least
+    /// every `turn_max`.
+    pub(crate) fn start_beating<T>(
+        turn_max: Duration,
+        task: impl FnOnce(watch::Receiver<()>, Arc<Pulse>) -> T,
+    ) -> Self
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let pulse = Arc::new(Pulse::new());
+        let pulse = Arc::new(Pulse::new(turn_max));
         let started = Self::start(|stopped| task(stopped, pulse.clone()));
         Self {
             pulse: Some(pulse),
@@ -90,19 +96,20 @@ impl BackgroundTask {
 
 impl TaskMonitor {
     /// Returns false if the task has ended, was stopped, or panicked, and also if its loop has not
-    /// begun a turn for [`Dispatcher::TURN_MAX`](crate::Dispatcher::TURN_MAX): then it is blocked.
+    /// begun a turn for `Dispatcher::TURN_MAX`: then it is blocked.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let is_beating = |pulse: &Arc<Pulse>| pulse.age() <= crate::Dispatcher::TURN_MAX;
+        let is_beating = |pulse: &Arc<Pulse>| pulse.age() <= pulse.turn_max;
         !self.task.is_finished() && self.pulse.as_ref().is_none_or(is_beating)
     }
 }
 
 impl Pulse {
-    fn new() -> Self {
+    fn new(turn_max: Duration) -> Self {
         Self {
             started: Instant::now(),
             beaten: AtomicU64::new(0),
+            turn_max,
         }
     }
 
@@ -123,6 +130,8 @@ impl Pulse {
 mod tests {
     use super::*;
 
+    const TURN_MAX: Duration = Duration::from_secs(30);
+
     #[tokio::test(start_paused = true)]
     async fn a_task_that_has_ended_or_does_not_turn_is_not_running() {
         let ended = BackgroundTask::start(|_| async {});
@@ -130,13 +139,13 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!ended.is_running());
         let (turn, mut turns) = tokio::sync::mpsc::unbounded_channel();
-        let blocked = BackgroundTask::start_beating(|_, pulse| async move {
+        let blocked = BackgroundTask::start_beating(TURN_MAX, |_, pulse| async move {
             while turns.recv().await.is_some() {
                 pulse.beat();
             }
         });
         let monitor = blocked.monitor();
-        tokio::time::advance(crate::Dispatcher::TURN_MAX).await;
+        tokio::time::advance(TURN_MAX).await;
         assert!(monitor.is_running());
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(!monitor.is_running());

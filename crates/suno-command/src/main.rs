@@ -15,15 +15,18 @@ mod notify;
 #[allow(dead_code, reason = "for suno listen")]
 mod otel;
 mod output;
+mod playground;
 mod printer;
 mod progress;
 mod provider;
+mod receiving;
 mod shutdown;
 mod song;
 mod span;
 mod store;
 #[allow(dead_code, reason = "for suno listen")]
 mod tls;
+mod watching;
 
 use std::borrow::Cow;
 use std::io::{self, Write};

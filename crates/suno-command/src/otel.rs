@@ -16,6 +16,10 @@ use crate::failure::Failure;
 #[cfg(feature = "otel")]
 pub(crate) use export::Export;
 
+/// A running export, of which there is none without the feature.
+#[cfg(not(feature = "otel"))]
+pub(crate) type Export = std::convert::Infallible;
+
 /// The variables that turn the export on.
 const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -33,7 +37,7 @@ pub(crate) fn start() -> Result<Option<Export>, Failure> {
 
 /// Warns if a variable turns the export on, which this binary does not have.
 #[cfg(not(feature = "otel"))]
-pub(crate) fn start() -> Result<Option<std::convert::Infallible>, Failure> {
+pub(crate) fn start() -> Result<Option<Export>, Failure> {
     if is_wanted()? {
         tracing::warn!(
             "no traces are exported: this suno was built without the feature \"otel\"; build it with it, \

@@ -156,6 +156,8 @@ impl Dispatcher {
     ///
     /// A stop ends claiming, waits for the running handlers, and settles their events.
     pub fn start(self) -> BackgroundTask {
-        BackgroundTask::start_beating(|stopped, pulse| Worker::new(self, pulse).run(stopped))
+        BackgroundTask::start_beating(Self::TURN_MAX, |stopped, pulse| {
+            Worker::new(self, pulse).run(stopped)
+        })
     }
 }

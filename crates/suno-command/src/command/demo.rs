@@ -1,24 +1,24 @@
 //! `suno demo`: the whole job on this machine, using only the public API of the crates.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use suno_callback::serve::serve;
-use suno_callback::{Event, Pipeline, Receiver, Verification, handler_fn};
-use suno_client::{ApiKey, Client};
+use suno_callback::{Event, handler_fn};
 use suno_emulator::{Config, Emulator};
-use suno_store_sqlite::SqliteStore;
-use suno_types::{AddInstrumental, Provider, Stage, TaskId};
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use suno_store_sqlite::{SqliteHistory, SqliteStore};
+use suno_types::{AddInstrumental, Stage, TaskId};
+use tokio::sync::mpsc;
 
 use super::emulate::not_started;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::{advice, output, provider, song};
+use crate::receiving::Receiving;
+use crate::shutdown::Shutdown;
+use crate::{address, output, song};
 
 /// The speed of the emulated task relative to the provider: it takes about 5 s instead of 90 s.
 const SPEED: f64 = 20.0;
@@ -30,6 +30,8 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// Starts an emulator of the provider and a receiver on free loopback ports, submits a task over
 /// HTTP, handles every callback once, downloads the tracks, and prints the result. Needs no
 /// account and no network.
+///
+/// With --open, it then serves a page that shows the task and submits others, until Ctrl-C.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -38,24 +40,78 @@ pub(crate) struct Arguments {
     /// Folder for the inbox and the audio; a new temporary folder if omitted
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Stay, and open a page in the browser that shows the task
+    #[arg(long)]
+    open: bool,
+    /// Address of the page
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", requires = "open", value_parser = address::parse)]
+    page: SocketAddr,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let shutdown = Shutdown::listen(Shutdown::GRACE)?;
     let dir = folder(arguments.dir)?;
     output::line(&format!("files     {}", dir.display())).map_err(Failure::failed)?;
     let progress = Progress::start();
-    let emulator = Emulator::start(Config::default().with_speed(SPEED))
-        .await
-        .map_err(not_started)?;
+    let emulator = Emulator::start(Config::default().with_speed(SPEED)).await;
+    let emulator = Arc::new(emulator.map_err(not_started)?);
     progress.step(&format!("emulator  {}", emulator.base_url()));
-    let client = client(&emulator)?;
-    let mut receiving = Receiving::start(&dir, &emulator, client.clone()).await?;
+    let (tell, events) = mpsc::unbounded_channel();
+    let handler = handler_fn(move |event| {
+        // Nobody listens any more after the first task.
+        let _ = tell.send((Instant::now(), event));
+        async { Ok(()) }
+    });
+    let (store, history) = open(&dir)?;
+    let receiving = Receiving::start(&emulator, store, history, handler).await?;
     progress.step(&format!("receiver  {}", receiving.url));
-    let done = job(&emulator, &client, &mut receiving, &dir, &progress).await;
+    let done = job(&emulator, &receiving, events, &dir, &progress).await;
     drop(progress);
+    if let Ok(done) = &done {
+        done.tell().map_err(Failure::failed)?;
+    }
+    if arguments.open && done.is_ok() {
+        let page = receiving.show(&emulator, arguments.page).await?;
+        output::line(&format!("page      {} (Ctrl-C ends it)", page.url))
+            .map_err(Failure::failed)?;
+        open_in_browser(&page.url);
+        shutdown.requested().await;
+        page.stop().await;
+    }
     receiving.stop().await;
-    emulator.shutdown().await;
-    done?.tell().map_err(Failure::failed)
+    // The page may still hold the emulator for a moment: it ends with the process.
+    if let Ok(emulator) = Arc::try_unwrap(emulator) {
+        emulator.shutdown().await;
+    }
+    done.map(drop)
+}
+
+/// Asks the desktop to open a page. Without a desktop, its URL was printed.
+fn open_in_browser(url: &str) {
+    let program = match cfg!(target_os = "macos") {
+        true => "open",
+        false => "xdg-open",
+    };
+    let started = Command::new(program)
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Err(err) = started {
+        tracing::debug!(%err, "the browser could not be asked to open the page");
+    }
+}
+
+/// Opens the store and the history of the demo.
+fn open(dir: &Path) -> Result<(Arc<SqliteStore>, Arc<SqliteHistory>), Failure> {
+    let file = dir.join("suno.db");
+    let failed = |err: suno_callback::StoreError| {
+        Failure::usage(err).context(format!("cannot open the store {}", file.display()))
+    };
+    let store = SqliteStore::open(&file).map_err(failed)?;
+    let history = SqliteHistory::open(&file).map_err(failed)?;
+    Ok((Arc::new(store), Arc::new(history)))
 }
 
 fn folder(dir: Option<PathBuf>) -> Result<PathBuf, Failure> {
@@ -69,66 +125,11 @@ fn folder(dir: Option<PathBuf>) -> Result<PathBuf, Failure> {
     Ok(dir)
 }
 
-/// A running receiver and the events that its handler received.
-struct Receiving {
-    url: String,
-    events: mpsc::UnboundedReceiver<(Instant, Event)>,
-    pipeline: Pipeline,
-    server: JoinHandle<()>,
-    stop: oneshot::Sender<()>,
-}
-
-impl Receiving {
-    async fn start(dir: &Path, emulator: &Emulator, client: Client) -> Result<Self, Failure> {
-        let file = dir.join("suno.db");
-        let store = SqliteStore::open(&file).map_err(|err| {
-            Failure::usage(err).context(format!("cannot open the store {}", file.display()))
-        })?;
-        let key = emulator
-            .webhook_key()
-            .ok_or_else(|| Failure::failed(anyhow!("the emulator does not sign callbacks")))?;
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .map_err(|err| Failure::failed(err).context("the receiver cannot listen"))?;
-        let address = listener.local_addr().map_err(Failure::failed)?;
-        let (tell, events) = mpsc::unbounded_channel();
-        let handler = handler_fn(move |event| {
-            let told = tell.send((Instant::now(), event));
-            async move { Ok(told?) }
-        });
-        let pipeline = Pipeline::builder(Arc::new(store), handler, Verification::webhook_key(key))
-            .with_client(client)
-            .start()
-            .map_err(Failure::failed)?;
-        let (stop, stopped) = oneshot::channel();
-        Ok(Self {
-            url: format!("http://{address}{}", Receiver::PATH),
-            events,
-            server: tokio::spawn(serve(listener, pipeline.receiver(), async {
-                let _ = stopped.await;
-            })),
-            pipeline,
-            stop,
-        })
-    }
-
-    async fn stop(self) {
-        let _ = self.stop.send(());
-        let _ = self.server.await;
-        self.pipeline.stop().await;
-    }
-}
-
-fn client(emulator: &Emulator) -> Result<Client, Failure> {
-    let key = ApiKey::new(emulator.api_key()).map_err(advice::failure)?;
-    provider::at(Client::builder(Provider::Kie, key), emulator.base_url())
-}
-
 /// Submits a task, follows its callbacks, and downloads its tracks.
 async fn job(
     emulator: &Emulator,
-    client: &Client,
-    receiving: &mut Receiving,
+    receiving: &Receiving,
+    mut events: Events,
     dir: &Path,
     progress: &Progress,
 ) -> Result<Done, Failure> {
@@ -146,12 +147,12 @@ async fn job(
         submitted.map_err(|err| Failure::failed(err).context("the task could not be submitted"))?;
     progress.step(&format!("submitted {}", submitted.task_id));
     progress.wait_for("waiting for callbacks");
-    let stages = follow(&submitted.task_id, receiving, started, progress).await?;
+    let stages = follow(&submitted.task_id, &mut events, started, progress).await?;
     let Some((_, last)) = stages.last() else {
         return Err(Failure::failed(anyhow!("no callback arrived")));
     };
     song::make_folder(Some(dir))?;
-    let saved = song::download(client, last.tracks(), dir, progress).await?;
+    let saved = song::download(&receiving.client, last.tracks(), dir, progress).await?;
     Ok(Done {
         task_id: submitted.task_id,
         stages,
@@ -159,19 +160,21 @@ async fn job(
     })
 }
 
+/// What the handler received, and when.
+type Events = mpsc::UnboundedReceiver<(Instant, Event)>;
 /// A stage, and the time between the submit and its handling.
 type Handled = (Duration, Event);
 
 /// The stages of the task; the last one is complete.
 async fn follow(
     task_id: &TaskId,
-    receiving: &mut Receiving,
+    events: &mut Events,
     started: Instant,
     progress: &Progress,
 ) -> Result<Vec<Handled>, Failure> {
     let mut stages = Vec::new();
     let all = async {
-        while let Some((at, event)) = receiving.events.recv().await {
+        while let Some((at, event)) = events.recv().await {
             if event.task_id() != task_id {
                 continue;
             }

@@ -2,15 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use suno_callback::{Clock, SystemClock};
+use suno_callback::history::MemoryHistory;
+use suno_callback::{Clock, MemoryStore, SystemClock, handler_fn};
 use suno_emulator::{Activity, Config, Emulator, EmulatorError, Profile, Script};
 use tokio::process::Command;
 
 use crate::failure::Failure;
 use crate::output;
+use crate::receiving::{Page, Receiving};
 use crate::shutdown::Shutdown;
 use crate::span::Span;
 use crate::{address, environment, log};
@@ -108,6 +111,9 @@ pub(crate) struct Arguments {
     /// Do not write lines about submits and callbacks to stderr
     #[arg(long)]
     quiet: bool,
+    /// Serve a page on this address that submits tasks and shows what a receiver makes of their callbacks
+    #[arg(long, value_name = "ADDR", value_parser = address::parse, conflicts_with_all = ["no_webhook_key", "driven_clock"])]
+    page: Option<SocketAddr>,
     /// Command to run against the emulator, and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -140,6 +146,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let shutdown = Shutdown::listen(Shutdown::GRACE)?;
     let config = config(&arguments)?;
     let emulator = Emulator::start(config).await.map_err(not_started)?;
+    let emulator = Arc::new(emulator);
+    let shown = match arguments.page {
+        Some(addr) => Some(show(&emulator, addr).await?),
+        None => None,
+    };
     let ended = match arguments.command.split_first() {
         Some((program, rest)) => run_command(program, rest, &emulator, shutdown).await,
         None => {
@@ -150,8 +161,26 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
     };
-    emulator.shutdown().await;
+    if let Some((receiving, page)) = shown {
+        page.stop().await;
+        receiving.stop().await;
+    }
+    // The page may still hold the emulator for a moment: it ends with the process.
+    if let Ok(emulator) = Arc::try_unwrap(emulator) {
+        emulator.shutdown().await;
+    }
     ended
+}
+
+/// Starts a receiver that keeps everything in memory, and a page that shows it.
+async fn show(emulator: &Arc<Emulator>, addr: SocketAddr) -> Result<(Receiving, Page), Failure> {
+    let store = Arc::new(MemoryStore::new());
+    let history = Arc::new(MemoryHistory::new());
+    let handler = handler_fn(async |_| Ok(()));
+    let receiving = Receiving::start(emulator, store, history, handler).await?;
+    let page = receiving.show(emulator, addr).await?;
+    output::line(&format!("SUNO_PAGE={}", page.url)).map_err(Failure::failed)?;
+    Ok((receiving, page))
 }
 
 fn config(arguments: &Arguments) -> Result<Config, Failure> {

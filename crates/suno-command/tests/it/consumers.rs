@@ -23,8 +23,10 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TASKS: usize = 300;
 const TASKS_WITH_STAGES: usize = 100;
 const GATEWAY_KILLS_MAX: u32 = 6;
+/// The time in which processes are killed, so that a slow machine ends in time as well.
+const KILLING: Duration = Duration::from_secs(20);
 /// The longest time for everything to arrive.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(80);
 
 #[test]
 fn a_consumer_in_node_loses_nothing_and_handles_nothing_twice() {
@@ -257,7 +259,9 @@ fn run(command: &dyn Fn(&Path, &Path) -> Command) {
         if is_taken(address, task, stage) {
             waiting.pop();
         }
+        let kills_none = started.elapsed() > KILLING;
         match random.u32(..60) {
+            _ if kills_none => {}
             0 if kills < GATEWAY_KILLS_MAX => {
                 kills += 1;
                 process.kill();

@@ -552,3 +552,37 @@ fn people_see_where_events_go_and_what_failed() {
     assert!(said("nowhere: attempt 1 no connection") >= 1, "{lines:?}");
     assert_eq!(process.terminate().0, 0);
 }
+
+#[test]
+fn a_reader_of_stdout_that_goes_away_stops_no_forwarding() {
+    use std::io::BufRead;
+
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+    let consumer = Consumer::start(|_, _| "200 OK".to_owned());
+    let listen = [
+        "listen",
+        "--addr",
+        "127.0.0.1:0",
+        "--store",
+        &store,
+        "--json",
+    ];
+    let url = consumer.url();
+    let mut command = suno(&[&listen[..], &SIGNED, &["--forward-to", &url]].concat());
+    command.env("TEST_WEBHOOK_KEY", crate::process::KEY);
+    with_keys(&mut command).stderr(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    drop(stdout);
+    let address = suno_testkit::receiver::address_of(&line).unwrap();
+    for (number, task) in ["one", "two", "three"].into_iter().enumerate() {
+        assert_eq!(post(address, task, &body_of(task, "complete")), 200);
+        consumer.wait_for(number + 1);
+    }
+    let pid = child.id().to_string();
+    Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -184,3 +184,36 @@ async fn a_queue_keeps_all_that_the_event_has() {
         assert_eq!(data["tracks"].as_array().unwrap().len(), 2);
     }
 }
+
+#[tokio::test]
+async fn a_revision_that_comes_while_the_first_event_waits_is_sent_as_well() {
+    let world = World {
+        main: Arc::default(),
+        stores: Default::default(),
+    };
+    let notes: [Arc<Notes>; 2] = Default::default();
+    notes.iter().for_each(|it| *it.fails.lock().unwrap() = true);
+    let first = callback("task", "complete", "Harbour");
+    let second = first.replace(
+        r#""data":[{"#,
+        r#""data":[{"id":"b","title":"Two","audio_url":"https://media.example.com/b.mp3"},{"#,
+    );
+    for body in [first, second] {
+        let delivery = delivery(body, None);
+        world.main.accept(&[delivery]).await.unwrap();
+    }
+    let has_failed = async || notes.iter().all(|it| *it.attempts.lock().unwrap() > 1);
+    world.run(&notes, has_failed).await;
+    notes
+        .iter()
+        .for_each(|it| *it.fails.lock().unwrap() = false);
+    let is_sent = |notes: &Notes| {
+        let bodies = notes.bodies();
+        bodies
+            .iter()
+            .any(|body| body["data"]["id"] == "task_complete_1")
+    };
+    world
+        .run(&notes, async || notes.iter().all(|notes| is_sent(notes)))
+        .await;
+}

@@ -1,21 +1,14 @@
-//! The admin service: its options, and what feeds it.
+//! The admin service of `suno listen`: its options.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use suno_callback::history::{History, HistoryWriter};
-use suno_callback::serve::CertificateFiles;
-use suno_callback::{BackgroundTask, IdempotencyStore, Observer, Pipeline};
-use suno_gateway::AttemptHistory;
-use suno_gateway::admin::{Admin, AdminServer, AdminToken, Feed, Health};
-use suno_gateway::destination::DestinationName;
-use suno_gateway::metrics::{Metrics, Scraper};
+use suno_callback::Pipeline;
+use suno_client::Client;
+use suno_gateway::admin::{AdminServer, AdminToken};
 
 use super::destinations::{Destination, Handler};
 use crate::failure::Failure;
-use crate::notify::Notifier;
-#[cfg(unix)]
-use crate::tls;
+use crate::watching::Watching;
 use crate::{address, environment};
 
 const HEADING: &str = "Admin";
@@ -24,7 +17,7 @@ const HEADING: &str = "Admin";
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// Serve /livez, /readyz, /metrics and the API under /v1 on this address
+    /// Serve a page for people, /livez, /readyz, /metrics and the API under /v1 on this address
     #[arg(long, value_name = "ADDR", help_heading = HEADING, value_parser = address::parse)]
     admin: Option<SocketAddr>,
     /// Environment variable with the token that the API asks for; needed for an address that is not loopback
@@ -36,100 +29,6 @@ pub(super) struct Arguments {
     /// Answer /metrics without the token
     #[arg(long, help_heading = HEADING, requires = "admin_token_env")]
     admin_open_metrics: bool,
-}
-
-/// What watches a running receiver, and where it is kept.
-pub(super) struct Watching {
-    store: Arc<dyn IdempotencyStore>,
-    pub(super) metrics: Arc<Metrics>,
-    health: Arc<Health>,
-    feed: Arc<Feed>,
-    history: Arc<dyn History>,
-    writer: HistoryWriter,
-    writing: BackgroundTask,
-}
-
-impl Watching {
-    /// Starts to watch. `names` are the destinations.
-    pub(super) fn start<'a>(
-        store: Arc<dyn IdempotencyStore>,
-        history: Arc<dyn History>,
-        names: impl Iterator<Item = &'a DestinationName>,
-    ) -> Self {
-        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        let metrics = names.fold(metrics, Metrics::with_destination);
-        let (writer, writing) = HistoryWriter::start(history.clone());
-        Self {
-            metrics: Arc::new(metrics),
-            health: Arc::new(Health::new(store.clone())),
-            feed: Arc::new(Feed::new()),
-            store,
-            history,
-            writer,
-            writing,
-        }
-    }
-
-    /// Returns the observers of a pipeline. With destinations, attempts are noted instead of handlers.
-    pub(super) fn observers(&self, has_destinations: bool) -> Vec<Arc<dyn Observer>> {
-        let writer = match has_destinations {
-            true => self.writer.clone().without_handlers(),
-            false => self.writer.clone(),
-        };
-        vec![
-            self.metrics.clone(),
-            self.health.clone(),
-            self.feed.clone(),
-            Arc::new(writer),
-        ]
-    }
-
-    /// Returns the observers of destinations.
-    pub(super) fn of_destinations(&self) -> Vec<Arc<dyn suno_gateway::Observer>> {
-        vec![
-            self.metrics.clone(),
-            Arc::new(AttemptHistory::new(self.writer.clone())),
-        ]
-    }
-
-    /// Whether the loops of the receiver work.
-    pub(super) fn is_live(&self) -> impl FnMut() -> bool + Send + 'static {
-        let health = self.health.clone();
-        move || health.is_live()
-    }
-
-    /// Reads the certificate again at each SIGHUP.
-    pub(super) fn reload(
-        &self,
-        files: CertificateFiles,
-        notifier: &Notifier,
-    ) -> Result<(), Failure> {
-        let metrics = self.metrics.clone();
-        metrics.set_certificate_not_after(files.not_after());
-        #[cfg(unix)]
-        drop(tls::spawn_reload(
-            files,
-            notifier.clone(),
-            move |reloaded| {
-                if let Ok(not_after) = reloaded {
-                    metrics.set_certificate_not_after(*not_after);
-                }
-            },
-        )?);
-        #[cfg(not(unix))]
-        let _ = notifier;
-        Ok(())
-    }
-
-    /// Takes callbacks no more, as far as a load balancer is told.
-    pub(super) fn set_stopping(&self) {
-        self.health.set_stopping();
-    }
-
-    /// Writes what is still waiting.
-    pub(super) async fn stop(self) {
-        self.writing.stop().await;
-    }
 }
 
 impl Arguments {
@@ -144,18 +43,14 @@ impl Arguments {
         watching: &Watching,
         pipeline: &Pipeline,
         destinations: &[Destination],
+        media: impl FnOnce() -> Result<Client, Failure>,
         must_confirm: bool,
     ) -> Result<Option<AdminServer>, Failure> {
-        watching.health.set_monitor(pipeline.monitor());
+        watching.set_monitor(pipeline);
         let Some(addr) = self.admin else {
             return Ok(None);
         };
-        let (store, metrics) = (watching.store.clone(), watching.metrics.clone());
-        let mut admin = Admin::new(store.clone())
-            .with_metrics(Scraper::new(store, metrics))
-            .with_health(watching.health.clone())
-            .with_feed(watching.feed.clone())
-            .with_history(watching.history.clone());
+        let mut admin = watching.admin(media()?);
         if let Some(name) = &self.admin_token_env {
             let token = environment::named_by("--admin-token-env", name)?;
             let token = AdminToken::new(token.trim()).map_err(|err| {

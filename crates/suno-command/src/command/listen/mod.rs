@@ -24,7 +24,6 @@ use suno_types::Route;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use self::admin::Watching;
 use self::attempts::Attempts;
 use self::gateway::{Dispatching, Gateway};
 use self::lines::Lines;
@@ -34,6 +33,7 @@ use crate::notify::Notifier;
 use crate::printer::{HANDLERS_WAITING_MAX, LINES_WAITING_MAX, Printer};
 use crate::shutdown::Shutdown;
 use crate::span::Span;
+use crate::watching::Watching;
 use crate::{config, output, provider, store, tls};
 
 /// The time that lines already being written may take after a stop.
@@ -171,7 +171,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stores = arguments.store.open_stores().await?;
     let stores = stores.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))?;
     let names = destinations.iter().map(|one| &one.name);
-    let watching = Watching::start(stores.main(), stores.history()?, names);
+    let watching = Watching::start(stores.main(), stores.history()?, names)?;
     attempts.tell(watching.of_destinations());
     let gateway = match is_gateway {
         true => {
@@ -200,10 +200,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let pipeline =
         arguments.pipeline(stores.main(), handler, observers, verification, dispatcher)?;
     let all = gateway.as_ref().map_or(&[][..], Gateway::destinations);
+    let media = || arguments.provider.client_for_media();
     let admin = arguments
         .admin
-        .bind(&watching, &pipeline, all, arguments.confirm);
-    let admin = admin.await?;
+        .bind(&watching, &pipeline, all, media, arguments.confirm)
+        .await?;
     // Last, when everything that can be refused is known to be right.
     let url = format!("{scheme}://{address}{path}");
     announce(&url, admin.as_ref(), json).map_err(Failure::failed)?;

@@ -152,17 +152,17 @@ fn is_about(entry: &HistoryEntry, record: &EventRecord) -> bool {
         && (is_delivery || entry.revision == record.key.revision())
 }
 
-/// Writes a redrive into the history. It is diagnostics: the event is ready without it.
-async fn trace(app: &App, record: &EventRecord) {
+/// Writes what a person did into the history. It is diagnostics: it is done without it.
+pub(super) async fn trace(app: &App, record: &EventRecord, kind: HistoryKind, detail: &Value) {
     let Some(history) = &app.history else {
         return;
     };
     let (task_id, key) = (record.key.task_id().clone(), &record.key);
-    let entry = HistoryEntry::new(task_id, HistoryKind::REDRIVE, app.clock.now())
+    let entry = HistoryEntry::new(task_id, kind, app.clock.now())
         .with_stage(key.stage().clone(), key.revision())
-        .with_detail(&json!({"id": record.id.to_string(), "by": "admin address"}));
+        .with_detail(detail);
     if history.record(&[entry]).await.is_err() {
-        tracing::warn!(id = %record.id, "a redrive is missing in the history; the event is ready");
+        tracing::warn!(id = %record.id, "a redrive or a replay is missing in the history; it was done");
     }
 }
 
@@ -195,7 +195,8 @@ pub(in super::super) async fn redrive(
                 key: record.key.clone(),
                 change: REDRIVEN,
             });
-            trace(&app, &record).await;
+            let detail = json!({"id": id.to_string(), "by": "admin address"});
+            trace(&app, &record, HistoryKind::REDRIVE, &detail).await;
             let value = json!({"id": id.to_string(), "state": "ready"});
             Ok(json::answer(StatusCode::OK, &value))
         }

@@ -9,12 +9,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
+use suno_callback::history::HistoryKind;
 use suno_types::Callback;
 
 use super::super::app::App;
 use super::super::problem::{Kind, Problem};
 use super::destinations::named;
-use super::events::find;
+use super::events::{find, trace};
 use super::json;
 use super::parameters::path_id;
 use crate::Next;
@@ -71,6 +72,7 @@ pub(in super::super) async fn replay(
         "reason": delivered.reason,
         "attempt": delivered.attempt,
     });
+    trace(&app, &record, HistoryKind::REPLAY, &value).await;
     Ok(json::answer(StatusCode::OK, &value))
 }
 
