@@ -323,7 +323,7 @@ operations! {
     intend(&intent: Intent,) -> ();
     withdraw(submit: SubmitId,) -> ();
     open_intents(open_for: Duration, after: Option<u64>, intents_max: u32,) -> Vec<OpenIntent>;
-    submits(&reference: Reference, submits_max: u32,) -> Vec<RecordedSubmit>;
+    submits(&reference: Reference, *submits_max: u32,) -> Vec<RecordedSubmit>;
     expect(&task: ExpectedTask,) -> ();
     due(&request: DueRequest,) -> DueTasks;
     postpone(&ticket: DueTicket, *postponement: Postponement,) -> bool;

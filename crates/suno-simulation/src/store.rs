@@ -237,7 +237,7 @@ operations! {
         |double, _done| double.life.record(What::Intended(task_of(intent.submit)));
     withdraw(submit: SubmitId,) -> ();
     open_intents(open_for: Duration, after: Option<u64>, intents_max: u32,) -> Vec<OpenIntent>;
-    submits(&reference: Reference, submits_max: u32,) -> Vec<RecordedSubmit>;
+    submits(&reference: Reference, *submits_max: u32,) -> Vec<RecordedSubmit>;
     expect(&task: ExpectedTask,) -> (),
         |double, _done| double.life.record(What::Expected(index_of(&task.task_id)));
     due(&request: DueRequest,) -> DueTasks;
