@@ -107,6 +107,11 @@ fn read(path: &Path) -> Result<Option<String>, Problem> {
     Ok(Some(text.to_owned()).filter(|text| !text.trim().is_empty()))
 }
 
+/// Returns the width of the terminal that the caller asks for.
+pub(crate) fn columns() -> Option<usize> {
+    env::var("COLUMNS").ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,9 +133,4 @@ mod tests {
         assert_eq!(read(&path), Err(Problem::File));
         assert_eq!(read(&folder.path().join("none")), Err(Problem::File));
     }
-}
-
-/// Returns the width of the terminal that the caller asks for.
-pub(crate) fn columns() -> Option<usize> {
-    env::var("COLUMNS").ok()?.parse().ok()
 }
