@@ -2,14 +2,17 @@
 
 use anyhow::anyhow;
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::json;
 use suno_callback::{
     Acceptance, Delivery, EventId, ExportLine, IdempotencyStore, QuarantinedDelivery,
     requeue_quarantine,
 };
+use suno_types::TaskId;
 
 use super::cells::{cut, line_cells, padded};
 use super::fields::SCHEMA;
+use super::filters::{Moment, task};
 use super::{event_id, nothing_matched, open, store_failed, transfer, unprinted};
 use crate::failure::Failure;
 use crate::output::{self, visible};
@@ -37,6 +40,15 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 struct ListArguments {
+    /// Only deliveries of this task
+    #[arg(long, value_name = "TASK", value_parser = task)]
+    task: Option<TaskId>,
+    /// Only deliveries received since then, such as 2h or 2026-11-28
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
+    /// Only deliveries received before then
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
     /// Print JSON lines
     #[arg(long)]
     json: bool,
@@ -101,7 +113,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+impl ListArguments {
+    /// Whether an entry matches.
+    fn contains(&self, entry: &QuarantinedDelivery, now: Timestamp) -> bool {
+        let at = entry.received_at;
+        let task = self.task.as_ref();
+        task.is_none_or(|task| entry.task_id.as_ref() == Some(task))
+            && self.since.is_none_or(|since| at >= since.at(now))
+            && self.until.is_none_or(|until| at < until.at(now))
+    }
+}
+
 async fn list(arguments: ListArguments) -> Result<(), Failure> {
+    let now = super::now();
     let inbox = open(&arguments.store).await?;
     let (mut after, mut printed) = (arguments.after, 0_u64);
     let limit = match arguments.all {
@@ -112,7 +136,8 @@ async fn list(arguments: ListArguments) -> Result<(), Failure> {
         let wanted = u32::try_from(limit - printed).unwrap_or(PAGE).min(PAGE);
         let page = inbox.store.quarantine(after, wanted).await;
         let page = page.map_err(store_failed)?;
-        for entry in &page.records {
+        let records = page.records.iter();
+        for entry in records.filter(|entry| arguments.contains(entry, now)) {
             let told = match arguments.json {
                 true => output::json(&object(entry, false)),
                 false => output::line(&row(entry)),

@@ -105,6 +105,14 @@ fn the_quarantine_can_be_read_and_decoded_again() {
     let listed = inbox.described("quarantined", &["quarantine", "list", "--json"]);
     assert_eq!(listed.len(), 2);
     assert_eq!(listed[1]["body_bytes"], 2);
+    for (arguments, count) in [
+        (["--since", "10m"], 2),
+        (["--until", "10m"], 0),
+        (["--task", "none"], 0),
+    ] {
+        let all = [&["quarantine", "list", "--json"], &arguments[..]].concat();
+        assert_eq!(inbox.json(&all).len(), count, "{arguments:?}");
+    }
     let id = listed[0]["id"].to_string();
     let text = inbox.ok(&["quarantine", "show", &id]);
     assert!(
