@@ -101,8 +101,8 @@ fn two_receivers_of_one_store_handle_an_event_once_and_show_no_password() {
 /// Waits until so many events are done.
 fn wait_until_done(schema: &TestSchema, events: u64) {
     let deadline = Instant::now() + crate::process::PATIENCE;
-    while schema.sql("SELECT count(*) FROM {schema}.event").unwrap() != events.to_string() {
-        assert!(Instant::now() < deadline, "{events} events are not stored");
+    while schema.sql("SELECT count(*) FROM {schema}.past").unwrap() != events.to_string() {
+        assert!(Instant::now() < deadline, "{events} events are not done");
         thread::sleep(Duration::from_millis(20));
     }
 }

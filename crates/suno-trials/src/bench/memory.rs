@@ -71,7 +71,7 @@ pub(super) fn run(program: &Program, options: &Options, out: &mut dyn Write) -> 
          | idle | {} MB | <= 15 MB |\n\
          | for each of {} connections that sent one callback and are open | {} kB | <= 12 kB |\n\
          | {} events that are not handled | + {} MB | <= 20 MB for 100,000 |\n\
-         | {} events that wait for a destination that is down | + {} MB | <= 20 MB for 100,000 |",
+         | {} events that wait for a destination that is down | + {} MB | <= 25 MB for 100,000 |",
         describe(dir.path())?,
         cell(Some(idle / 1024.0), 1),
         options.connections,
