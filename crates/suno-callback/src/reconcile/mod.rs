@@ -11,6 +11,8 @@ mod record_info;
 mod round;
 mod silence;
 #[cfg(feature = "client")]
+mod submit_error;
+#[cfg(feature = "client")]
 mod submitter;
 
 use std::fmt;
@@ -30,7 +32,9 @@ use round::Found;
 pub use round::Round;
 use silence::Silence;
 #[cfg(feature = "client")]
-pub use submitter::{SubmitError, Submitter};
+pub use submit_error::SubmitError;
+#[cfg(feature = "client")]
+pub use submitter::Submitter;
 
 use crate::background::BackgroundTask;
 use crate::clock::{Clock, SystemClock};

@@ -1,19 +1,19 @@
 //! Records submits before they are sent.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use suno_client::{Client, ClientError};
-use suno_types::{InvalidField, Request, SubmittedTask, TaskKind};
+use suno_client::Client;
+use suno_types::{Request, SubmittedTask, TaskKind};
 
 use super::Reconciler;
 use super::once::{Content, InFlight, SubmitOnce, Turn, known};
 use super::silence::Silence;
+use super::submit_error::SubmitError;
 use crate::clock::{Clock, SystemClock};
-use crate::key::{InvalidReference, Reference, SubmitId};
-use crate::store::{ExpectedTask, IdempotencyStore, Intent, StoreError};
+use crate::key::{Reference, SubmitId};
+use crate::store::{ExpectedTask, IdempotencyStore, Intent};
 
 /// Submits tasks, and records each submit in the store before it is sent and after the response.
 ///
@@ -253,7 +253,7 @@ impl Submitter {
                 if !err.is_ambiguous() {
                     self.withdraw(submit).await;
                 }
-                Err(SubmitError(Problem::Client(Box::new(err), submit)))
+                Err(SubmitError::client(err, submit))
             }
         }
     }
@@ -285,7 +285,7 @@ fn random<const N: usize>() -> Result<[u8; N], SubmitError> {
     let mut bytes = [0; N];
     match getrandom::fill(&mut bytes) {
         Ok(()) => Ok(bytes),
-        Err(err) => Err(SubmitError(Problem::Random(err.to_string()))),
+        Err(err) => Err(SubmitError::random(err.to_string())),
     }
 }
 
@@ -306,114 +306,6 @@ struct Prepared<R> {
     request: R,
     /// The callback URL without the id.
     callback_url: Option<String>,
-}
-
-/// An error: a submit returned no task id.
-pub struct SubmitError(Problem);
-
-#[derive(Debug)]
-enum Problem {
-    NoClient,
-    /// The operating system provided no random bytes.
-    Random(String),
-    Reference(InvalidReference),
-    /// Appending the submit id made the callback URL invalid.
-    Field(InvalidField),
-    Ledger(StoreError),
-    Client(Box<ClientError>, SubmitId),
-}
-
-impl SubmitError {
-    pub(crate) fn no_client() -> Self {
-        Self(Problem::NoClient)
-    }
-
-    /// Whether the task may exist and may have been paid for. If not, the submit had no effect.
-    #[must_use]
-    pub fn is_ambiguous(&self) -> bool {
-        self.client_error().is_some_and(ClientError::is_ambiguous)
-    }
-
-    /// Returns the id under which the submit was recorded, if it was.
-    #[must_use]
-    pub fn submit_id(&self) -> Option<SubmitId> {
-        match &self.0 {
-            Problem::Client(_, submit) => Some(*submit),
-            _ => None,
-        }
-    }
-
-    /// Returns the client's error, if the client was used.
-    #[must_use]
-    pub fn client_error(&self) -> Option<&ClientError> {
-        match &self.0 {
-            Problem::Client(err, _) => Some(err),
-            _ => None,
-        }
-    }
-}
-
-impl From<InvalidField> for SubmitError {
-    fn from(field: InvalidField) -> Self {
-        Self(Problem::Field(field))
-    }
-}
-
-impl From<InvalidReference> for SubmitError {
-    fn from(reference: InvalidReference) -> Self {
-        Self(Problem::Reference(reference))
-    }
-}
-
-impl From<StoreError> for SubmitError {
-    fn from(err: StoreError) -> Self {
-        Self(Problem::Ledger(err))
-    }
-}
-
-/// Includes the cause, since web frameworks print only `Display`. It contains neither the key nor a
-/// URL.
-impl fmt::Display for SubmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Problem::NoClient => f.write_str(
-                "nothing was sent: the pipeline has no client; give it one with with_client",
-            ),
-            Problem::Random(err) => write!(f, "nothing was sent: no random bytes ({err})"),
-            Problem::Field(err) => write!(f, "nothing was sent: {err}"),
-            Problem::Reference(err) => write!(f, "nothing was sent: {err}"),
-            Problem::Ledger(err) => {
-                write!(
-                    f,
-                    "nothing was sent: the submit could not be recorded: {err}"
-                )
-            }
-            Problem::Client(err, submit) if err.is_ambiguous() => write!(
-                f,
-                "submit {submit} may have created a task; wait for its callback before paying \
-                 again: {err}"
-            ),
-            Problem::Client(err, _) => write!(f, "the task was not submitted: {err}"),
-        }
-    }
-}
-
-impl fmt::Debug for SubmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SubmitError").field(&self.0).finish()
-    }
-}
-
-impl Error for SubmitError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
-            Problem::NoClient | Problem::Random(_) | Problem::Field(_) | Problem::Reference(_) => {
-                None
-            }
-            Problem::Ledger(err) => err.source(),
-            Problem::Client(err, _) => err.source(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod finding;
+mod judge;
 mod reach;
 mod requests;
 

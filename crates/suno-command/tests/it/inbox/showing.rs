@@ -4,7 +4,8 @@ use serde_json::json;
 use suno_callback::Settlement;
 
 use super::Inbox;
-use crate::process::{TASK, body, listen, post, run};
+use crate::consumer::{Consumer, until};
+use crate::process::{TASK, body, listen, listen_with, post, run};
 
 #[test]
 fn a_story_has_deliveries_verification_attempts_conflicts_and_files() {
@@ -77,5 +78,53 @@ fn a_store_can_be_read_and_redriven_while_a_gateway_runs_on_it() {
         (&again["event"], &again["id"]),
         (&json!("handled"), &json!(1))
     );
+    assert_eq!(process.terminate().0, 0);
+}
+
+#[test]
+fn a_story_tells_each_attempt_of_a_gateway_with_its_answer() {
+    let inbox = Inbox::new();
+    let consumer = Consumer::start(|number, _| match number {
+        0 => "503 Later".to_owned(),
+        _ => "200 OK".to_owned(),
+    });
+    let url = consumer.url();
+    let options = [
+        "--webhook-key-env",
+        "TEST_WEBHOOK_KEY",
+        "--forward-to",
+        &url,
+        "--signing-key-env",
+        "TEST_KEY",
+    ];
+    let store = inbox.dir.path().join("suno.db");
+    let (process, address) = listen_with(&store, &options, |command| {
+        command.env("TEST_KEY", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    });
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    consumer.wait_for(2);
+    let kinds = || {
+        let story = inbox
+            .described("story", &["show", TASK, "--json"])
+            .remove(0);
+        let history = story["history"].as_array().unwrap().clone();
+        let kinds = history
+            .iter()
+            .map(|entry| entry["kind"].as_str().unwrap().to_owned());
+        kinds.collect::<Vec<_>>()
+    };
+    // The history is written in the background.
+    until("both attempts", || {
+        kinds() == ["delivery", "attempt", "attempt"]
+    });
+    let text = inbox.ok(&["show", TASK]);
+    for says in [
+        "delivery    new, by callback, verified by signature",
+        "1 to forward: 503 in ",
+        "2 to forward: 200 in ",
+    ] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+    assert!(!text.contains("/hook"), "{text}");
     assert_eq!(process.terminate().0, 0);
 }

@@ -141,7 +141,7 @@ async fn a_store_that_cannot_be_written_makes_a_process_unready_but_not_dead() {
     let delivery = Delivery::decode(callback(TASK, "complete", "x").into(), now());
     let commits = async || {
         let report = health.ready_report().await;
-        report.parts.iter().any(|part| *part == ("commits", true))
+        report.parts.contains(&("commits", true))
     };
     store.faults.set("accept", Fault::FAILS);
     inbox.accept(delivery.clone()).await.unwrap_err();

@@ -65,7 +65,9 @@ impl Reader {
     async fn field(&mut self, name: &str) -> String {
         let reading = async {
             loop {
-                let line = self.line().await.expect("the stream goes on");
+                let Some(line) = self.line().await else {
+                    panic!("the stream has ended");
+                };
                 if let Some(value) = line.strip_prefix(&format!("{name}: ")) {
                     return value.to_owned();
                 }
