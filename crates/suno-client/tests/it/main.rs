@@ -10,6 +10,7 @@ mod fixtures;
 #[cfg(target_os = "linux")]
 mod memory;
 mod outputs;
+mod passing;
 mod proxy;
 mod record;
 mod route;

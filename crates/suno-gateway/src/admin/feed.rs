@@ -71,8 +71,10 @@ impl Feed {
 
 impl Observer for Feed {
     fn on_delivery(&self, delivery: &Delivery, accepted: Acceptance) {
-        if let Some(task) = delivery.task_id() {
-            // Without a list nobody waits for it.
+        if let Some(task) = delivery.task_id()
+            && self.deliveries.receiver_count() > 0
+        {
+            // The list that waited may be gone since.
             let _ = self.deliveries.send(task.clone());
         }
         if !matches!(accepted, Acceptance::Duplicate | Acceptance::Dropped) {

@@ -34,11 +34,7 @@ describe('the page', { skip: !program, concurrency: false }, () => {
   before(async () => {
     browser = await launch();
     console.log(`Chromium ${browser.version()}; screenshots in ${SHOTS}`);
-    const store = demo();
-    store.scenarios = SCENARIOS;
-    store.destinations[0].state = 'paused';
-    store.quarantine = [{ id: '1' }, { id: '2' }];
-    shared = new Mock(store);
+    shared = new Mock(demo());
     base = await shared.start();
   });
 
@@ -479,12 +475,16 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     for (const theme of ['light', 'dark']) {
       test(`axe finds nothing on any view at ${width} px in ${theme}`, async (t) => {
         mkdirSync(SHOTS, { recursive: true });
+        const store = demo(400);
+        Object.assign(store, { scenarios: SCENARIOS, quarantine: [{ id: '1' }, { id: '2' }] });
+        store.destinations[0].state = 'paused';
+        const { url } = await own(t, { store });
         const opened = await visit(t, { width, height, theme, still: true });
-        const { disputed, dead, rtl } = shared.store.named;
+        const { disputed, dead, rtl } = store.named;
         const views = { tasks: '#/tasks', needs: '#/tasks?needs=1', none: '#/tasks?q=nothing+has+this', task: `#/tasks/${disputed}`, dead: `#/tasks/${dead}`, strange: `#/tasks/${rtl}`, missing: '#/tasks/none', health: '#/health', emulator: '#/emulator' };
         for (const [name, hash] of Object.entries(views)) {
           await opened.goto('about:blank');
-          await opened.goto(base + hash);
+          await opened.goto(url + hash);
           if (name === 'none') await opened.getByText('No task matches').waitFor();
           else await opened.locator(name === 'tasks' || name === 'needs' ? '.scroll tr[data-id]' : '.pane h1').first().waitFor();
           if (name === 'task') {

@@ -129,7 +129,11 @@ async fn a_conflict_with_a_settled_task_is_seen_at_once() {
     let other = String::from_utf8(other.to_vec()).unwrap();
     let other = other.replace(r#""id":"a""#, r#""id":"b""#);
     let other = Delivery::decode(other.into(), Timestamp::UNIX_EPOCH);
-    let accepted = scene.store.accept(&[other.clone()]).await.unwrap();
+    let accepted = scene
+        .store
+        .accept(std::slice::from_ref(&other))
+        .await
+        .unwrap();
     scene.feed.on_delivery(&other, accepted[0]);
     let changed = scene.changes(&before).await;
     assert_eq!(
