@@ -17,12 +17,7 @@ use super::super::feed::{Change, REDRIVEN};
 use super::super::problem::{Kind, Problem};
 use super::json;
 use super::parameters::{Parameters, path_id};
-use super::{story, stream};
-
-/// The maximum number of events that are looked at for one page, if few of them match.
-const SCANNED_MAX: u32 = 5_000;
-/// The maximum number of events that the store is asked for at a time.
-const STEP: u32 = 500;
+use super::{paging, story, stream};
 
 /// `GET /v1/events`: a page, or a stream.
 pub(in super::super) async fn list(
@@ -39,66 +34,11 @@ pub(in super::super) async fn list(
     if wants_stream {
         return stream::open(app, parameters, &headers);
     }
-    let page = page(&app, &parameters).await?;
+    let page = paging::page(&app, &parameters).await?;
     let events: Vec<Value> = page.records.iter().map(json::event).collect();
     let cursor = page.cursor.map(|id| id.to_string());
     let value = json!({"events": events, "cursor": cursor, "more": page.has_more});
     Ok(json::answer(StatusCode::OK, &value))
-}
-
-/// A page with its cursor: where the next page begins, now or later.
-pub(super) struct EventPage {
-    pub(super) records: Vec<EventRecord>,
-    pub(super) cursor: Option<EventId>,
-    pub(super) has_more: bool,
-}
-
-/// Reads a page. It may be short or empty although more follow.
-pub(super) async fn page(app: &App, parameters: &Parameters) -> Result<EventPage, Problem> {
-    let limit = parameters.limit as usize;
-    let mut page = EventPage {
-        records: Vec::new(),
-        cursor: parameters.after,
-        has_more: false,
-    };
-    if let Some(task) = &parameters.task {
-        let found = app.store.find(task).await?;
-        let mut matching = found
-            .into_iter()
-            .filter(|record| Some(record.id) > parameters.after)
-            .filter(|record| parameters.contains_all(record));
-        page.records = matching.by_ref().take(limit).collect();
-        page.has_more = matching.next().is_some();
-        page.cursor = page.records.last().map(|record| record.id).or(page.cursor);
-        return Ok(page);
-    }
-    let step = match parameters.is_known_to_store() {
-        true => parameters.limit,
-        false => STEP,
-    };
-    let mut scanned = 0;
-    while scanned < SCANNED_MAX {
-        let mut request = ListRequest::first(step, parameters.filter.clone());
-        request.after = page.cursor;
-        let found = app.store.list(&request).await?;
-        scanned += step;
-        page.has_more = found.next.is_some();
-        for record in found.records {
-            if page.records.len() == limit {
-                page.has_more = true;
-                return Ok(page);
-            }
-            page.cursor = Some(record.id);
-            if parameters.contains(&record) {
-                page.records.push(record);
-            }
-        }
-        page.cursor = page.cursor.max(found.next);
-        if !page.has_more || page.records.len() == limit {
-            break;
-        }
-    }
-    Ok(page)
 }
 
 /// Finds an event with its body, and the other events of its task.

@@ -6,6 +6,7 @@ pub(super) mod events;
 mod json;
 pub(super) mod media;
 pub(super) mod openapi;
+mod paging;
 mod parameters;
 pub(super) mod playground;
 pub(super) mod quarantine;

@@ -21,8 +21,8 @@ use tokio::time::{Instant, interval_at, sleep, timeout};
 use super::super::app::App;
 use super::super::feed::Change;
 use super::super::problem::{Kind, Problem};
-use super::events::page;
 use super::json;
+use super::paging::page;
 use super::parameters::{LIMIT_MAX, Parameters, id};
 
 /// The wait after which a browser connects again.
