@@ -61,7 +61,7 @@ impl Receiving {
             .map_err(|err| Failure::failed(err).context("the receiver cannot listen"))?;
         let address = listener.local_addr().map_err(Failure::failed)?;
         let client = client(emulator)?;
-        let watching = Watching::start(store.clone(), history, std::iter::empty())?;
+        let watching = Watching::start(store.clone(), history, None, std::iter::empty())?;
         let observers: Vec<Arc<dyn Observer>> = watching.observers(false);
         let pipeline = Pipeline::builder(store, handler, verification)
             .with_client(client.clone())

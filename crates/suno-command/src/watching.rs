@@ -1,5 +1,7 @@
 //! Watches a running receiver: metrics, health, the feed of the admin service, the history and traces.
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use suno_callback::history::{History, HistoryWriter};
@@ -22,6 +24,7 @@ pub(crate) struct Watching {
     #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "there is none"))]
     traces: Option<otel::Export>,
     store: Arc<dyn IdempotencyStore>,
+    file: Option<PathBuf>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     feed: Arc<Feed>,
@@ -31,10 +34,11 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    /// Starts to watch. `names` are the destinations.
+    /// Starts to watch. `file` is where the store is, if it is one, and `names` are the destinations.
     pub(crate) fn start<'a>(
         store: Arc<dyn IdempotencyStore>,
         history: Arc<dyn History>,
+        file: Option<PathBuf>,
         names: impl Iterator<Item = &'a DestinationName>,
     ) -> Result<Self, Failure> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
@@ -43,6 +47,7 @@ impl Watching {
         let (writer, writing) = HistoryWriter::start(history.clone());
         Ok(Self {
             traces,
+            file,
             metrics: Arc::new(metrics),
             health: Arc::new(Health::new(store.clone())),
             feed: Arc::new(Feed::new()),
@@ -92,8 +97,12 @@ impl Watching {
     /// audio for it.
     pub(crate) fn admin(&self, media: Client) -> Admin {
         let (store, metrics) = (self.store.clone(), self.metrics.clone());
-        Admin::new(store.clone())
-            .with_metrics(Scraper::new(store, metrics))
+        let mut scraper = Scraper::new(store.clone(), metrics).with_history(self.writer.clone());
+        if let Some(file) = self.file.clone() {
+            scraper = scraper.with_store_bytes(move || bytes(&file));
+        }
+        Admin::new(store)
+            .with_metrics(scraper)
             .with_health(self.health.clone())
             .with_feed(self.feed.clone())
             .with_history(self.history.clone())
@@ -143,4 +152,12 @@ impl Watching {
             traces.finish().await;
         }
     }
+}
+
+/// Returns the size of a store in a file, with what is not in the file yet.
+fn bytes(file: &Path) -> Option<u64> {
+    let mut log = OsString::from(file);
+    log.push("-wal");
+    let log = std::fs::metadata(log).map_or(0, |log| log.len());
+    Some(std::fs::metadata(file).ok()?.len() + log)
 }

@@ -1,7 +1,7 @@
 //! The queues of destinations: stores beside the main one.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -52,6 +52,15 @@ impl Stores {
     /// Returns the main store.
     pub(crate) fn main(&self) -> Arc<dyn IdempotencyStore> {
         self.main.clone()
+    }
+
+    /// Returns the file of the main store, if it is one.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::File(file) => Some(file.into()),
+            #[cfg(feature = "postgres")]
+            Place::Schema(_) => None,
+        }
     }
 
     /// Opens the history of the main store, which is made if it does not exist.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use suno_callback::history::HistoryWriter;
 use suno_callback::{
     Clock, Counts, EventFilter, IdempotencyStore, ListRequest, StateName, StoreError, SystemClock,
 };
@@ -34,6 +35,7 @@ pub struct Scraper {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     store_bytes: Option<Arc<StoreBytes>>,
+    history: Option<HistoryWriter>,
     /// The last values, and when they were read. The lock is held while they are read, so that many
     /// scrapes at a time cost as much as one.
     cache: Mutex<Option<(Instant, Gauges)>>,
@@ -53,6 +55,7 @@ impl Scraper {
             metrics,
             clock: Arc::new(SystemClock),
             store_bytes: None,
+            history: None,
             cache: Mutex::default(),
         }
     }
@@ -75,6 +78,13 @@ impl Scraper {
         self
     }
 
+    /// Counts the entries that this writer has dropped.
+    #[must_use]
+    pub fn with_history(mut self, writer: HistoryWriter) -> Self {
+        self.history = Some(writer);
+        self
+    }
+
     /// Returns what is counted.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
@@ -85,6 +95,9 @@ impl Scraper {
     ///
     /// If the store cannot be read, the last gauges are shown and `suno_scrape_errors_total` grows.
     pub async fn scrape(&self) -> String {
+        if let Some(history) = &self.history {
+            self.metrics.set_history_dropped(history.dropped());
+        }
         let gauges = self.gauges().await;
         self.metrics.render(&gauges)
     }

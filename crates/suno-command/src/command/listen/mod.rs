@@ -171,7 +171,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stores = arguments.store.open_stores().await?;
     let stores = stores.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))?;
     let names = destinations.iter().map(|one| &one.name);
-    let watching = Watching::start(stores.main(), stores.history()?, names)?;
+    let watching = Watching::start(stores.main(), stores.history()?, stores.file(), names)?;
     attempts.tell(watching.of_destinations());
     let gateway = match is_gateway {
         true => {
