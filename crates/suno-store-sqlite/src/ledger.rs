@@ -83,8 +83,7 @@ fn open_intent(row: &Row<'_>, now: Micros) -> Result<OpenIntent> {
     Ok(intent)
 }
 
-/// Returns the submits of a reference. There are as many intents as submits in the time after which they
-/// are purged, and each of them costs more than reading all.
+/// Returns the submits of a reference.
 pub(crate) fn submits(
     work: &mut Work<'_>,
     reference: &Reference,

@@ -6,10 +6,11 @@
 //! to write lets the waiting ones go first. The lock does not prevent writing: without it, turns
 //! are only less fair.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use suno_callback::StoreError;
@@ -93,9 +94,17 @@ impl Drop for Waiting<'_> {
 /// Makes a connection wait for others by polling often: SQLite itself waits longer each time, and
 /// would miss its turn.
 pub(crate) fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<()> {
+    thread_local! {
+        // A thread waits for one connection at a time. A pause can be much longer than it should be,
+        // so the time is measured, and not the pauses counted.
+        static SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
     connection.busy_handler(Some(|looks: i32| {
+        if looks == 0 {
+            SINCE.set(Some(Instant::now()));
+        }
         thread::sleep(LOOK);
-        LOOK * looks.unsigned_abs() < BUSY_MAX
+        SINCE.get().is_some_and(|since| since.elapsed() < BUSY_MAX)
     }))
 }
 
@@ -118,8 +127,6 @@ pub fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     fn queue(dir: &tempfile::TempDir) -> Queue {

@@ -187,6 +187,7 @@ CREATE TABLE intents (
 ) STRICT;
 
 CREATE INDEX open_intents ON intents (number) WHERE task_id IS NULL;
+CREATE INDEX intents_of_reference ON intents (reference) WHERE reference IS NOT NULL;
 
 -- Tasks whose last callback is expected.
 CREATE TABLE expected (

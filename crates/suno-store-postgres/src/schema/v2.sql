@@ -25,3 +25,6 @@ CREATE TABLE {schema}.history (
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE INDEX history_task ON {schema}.history (task_id, no);
 CREATE INDEX history_at ON {schema}.history (at);
+
+-- The submits of a reference are asked for before each submit that must not be repeated.
+CREATE INDEX intent_reference ON {schema}.intent (reference) WHERE reference IS NOT NULL;
