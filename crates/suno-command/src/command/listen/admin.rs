@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use suno_callback::Pipeline;
 use suno_client::Client;
-use suno_gateway::admin::{AdminServer, AdminToken};
+use suno_gateway::admin::{AdminServer, AdminToken, InvalidAdmin};
 
 use super::destinations::{Destination, Handler};
 use crate::failure::Failure;
@@ -37,6 +37,21 @@ impl Arguments {
         self.admin_token_env.as_deref()
     }
 
+    /// Checks what can be checked without listening, and says what would be served.
+    pub(super) fn plan(&self) -> Result<Option<String>, Failure> {
+        let Some(addr) = self.admin else {
+            return Ok(None);
+        };
+        if let Some(name) = &self.admin_token_env {
+            token(name)?;
+        } else if !addr.ip().to_canonical().is_loopback() {
+            return Err(Failure::usage(InvalidAdmin::NoToken(addr)));
+        }
+        Ok(Some(format!(
+            "serves a page, metrics and an API on http://{addr}"
+        )))
+    }
+
     /// Listens, if there is an address.
     pub(super) async fn bind(
         &self,
@@ -52,11 +67,7 @@ impl Arguments {
         };
         let mut admin = watching.admin(media()?);
         if let Some(name) = &self.admin_token_env {
-            let token = environment::named_by("--admin-token-env", name)?;
-            let token = AdminToken::new(token.trim()).map_err(|err| {
-                Failure::usage(err).context("the variable named by --admin-token-env")
-            })?;
-            admin = admin.with_token(token);
+            admin = admin.with_token(token(name)?);
         }
         for host in &self.admin_host {
             admin = admin.with_host(host);
@@ -81,4 +92,10 @@ impl Arguments {
         let server = admin.bind(addr).await;
         server.map(Some).map_err(Failure::usage)
     }
+}
+
+fn token(name: &str) -> Result<AdminToken, Failure> {
+    let token = environment::named_by("--admin-token-env", name)?;
+    AdminToken::new(token.trim())
+        .map_err(|err| Failure::usage(err).context("the variable named by --admin-token-env"))
 }

@@ -290,7 +290,12 @@ impl Arguments {
             self.receiving.addr,
             self.receiving.path.0.trim_end_matches('/'),
         );
-        let mut plan = vec![format!("listens on http://{addr}{path}")];
+        let scheme = match self.tls.load()? {
+            Some(_) => "https",
+            None => "http",
+        };
+        let mut plan = vec![format!("listens on {scheme}://{addr}{path}")];
+        plan.extend(self.admin.plan()?);
         if self.confirm {
             plan.push("asks the provider's record before an event is handed on".to_owned());
         }
