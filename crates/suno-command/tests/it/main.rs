@@ -29,3 +29,4 @@ mod stopping;
 mod submitting;
 mod triggering;
 mod verifying;
+mod watching;
