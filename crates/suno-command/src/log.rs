@@ -83,7 +83,7 @@ pub(crate) fn line(text: &str) {
     log().take(formatted(LogFormat::current(), Level::INFO, text));
 }
 
-/// Writes the reason why the command failed, like [`line`].
+/// Writes the reason why the command failed, like [`line()`].
 pub(crate) fn failure(reason: &str) {
     let line = match LogFormat::current() {
         LogFormat::Text => format!("suno: error: {reason}\n").into_bytes(),
