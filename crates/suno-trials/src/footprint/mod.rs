@@ -36,7 +36,7 @@ pub struct Footprint {
 }
 
 /// The maximum number of resident bytes after the first event.
-const IDLE_BYTES_MAX: u64 = 15_000_000;
+const IDLE_BYTES_MAX: u64 = 20_000_000;
 /// The maximum number of bytes that an open idle connection may add. hyper alone uses 11,100 of
 /// them, for two buffers of 8 KiB each with some touched pages. The granularity of pages changes it
 /// by 150 from run to run.
