@@ -10,9 +10,7 @@ mod environment;
 mod failure;
 mod line;
 mod log;
-#[allow(dead_code, reason = "for suno listen")]
 mod notify;
-#[allow(dead_code, reason = "for suno listen")]
 mod otel;
 mod output;
 mod playground;
@@ -24,7 +22,6 @@ mod shutdown;
 mod song;
 mod span;
 mod store;
-#[allow(dead_code, reason = "for suno listen")]
 mod tls;
 mod watching;
 

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 #[cfg(feature = "otel")]
 pub(crate) use export::Export;
 
-/// A running export, of which there is none without the feature.
+/// A running export. Without the feature, none ever runs.
 #[cfg(not(feature = "otel"))]
 pub(crate) type Export = std::convert::Infallible;
 

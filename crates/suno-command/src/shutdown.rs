@@ -36,7 +36,6 @@ impl Shutdown {
     }
 
     /// Like [`listen`](Self::listen), but SIGHUP does not stop the process: it has another meaning.
-    #[allow(dead_code, reason = "for suno listen")]
     pub(crate) fn listen_without_hang_up(grace: Duration) -> Result<Self, Failure> {
         Self::start(grace, HangUp::IsNoStop)
     }

@@ -103,7 +103,7 @@ impl Content {
     }
 }
 
-/// Returns the outcome that the recorded submits of a reference decide; `None` if there is none.
+/// Returns the outcome that follows from the recorded submits of a reference; `None` if nothing follows.
 pub(super) fn known(found: Vec<RecordedSubmit>, content: &Content) -> Option<SubmitOnce> {
     if found.iter().any(|recorded| !content.is_of(recorded.submit)) {
         return Some(SubmitOnce::OtherRequest);

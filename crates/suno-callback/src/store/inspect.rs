@@ -130,7 +130,7 @@ pub struct ConflictRecord {
 }
 
 impl ConflictRecord {
-    /// Creates a conflict of which only the body is known. Stores set the other fields.
+    /// Creates a conflict with a body and nothing else. Stores set the other fields.
     #[must_use]
     pub fn new(raw: Option<Bytes>) -> Self {
         Self {

@@ -2,12 +2,17 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::process::{KEY, PATIENCE, Process, TASK, post, status, suno, talk};
 
+/// The pause between two looks at what must change.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const BODY: &str = r#"{"code":200,"data":{"callbackType":"complete","task_id":"0f8c1b6de2a94c7f8e5d3b2a1c0f9e8d","data":[]}}"#;
 
 fn get(address: SocketAddr, path: &str) -> (u16, String) {
@@ -23,10 +28,9 @@ fn address(url: &str) -> SocketAddr {
     rest.split('/').next().unwrap().parse().unwrap()
 }
 
-#[test]
-fn the_admin_address_shows_health_metrics_events_and_a_page_until_the_stop() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = format!("sqlite:{}", dir.path().join("suno.db").display());
+/// Starts `suno listen --json` with an admin address, and returns its first line.
+fn listen(dir: &Path, more: &[&str]) -> (Process, Value) {
+    let store = format!("sqlite:{}", dir.join("suno.db").display());
     let options = [
         "listen",
         "--addr",
@@ -39,10 +43,26 @@ fn the_admin_address_shows_health_metrics_events_and_a_page_until_the_stop() {
         "--admin",
         "127.0.0.1:0",
     ];
-    let mut command = suno(&options);
+    let mut command = suno(&[&options[..], more].concat());
     command.env("TEST_WEBHOOK_KEY", KEY).stderr(Stdio::null());
     let process = Process::start(command);
     let listening = process.json();
+    (process, listening)
+}
+
+/// The value of a metric without labels.
+fn metric(admin: SocketAddr, name: &str) -> f64 {
+    let (_, metrics) = get(admin, "/metrics");
+    let mut values = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_admin_address_shows_health_metrics_events_and_a_page_until_the_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let (process, listening) = listen(dir.path(), &[]);
     let url = |name: &str| address(listening[name].as_str().unwrap());
     let (receiver, admin) = (url("url"), url("admin"));
     assert_eq!(post(receiver, TASK, BODY), 200);
@@ -59,17 +79,18 @@ fn the_admin_address_shows_health_metrics_events_and_a_page_until_the_stop() {
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
-    assert!(!metrics.contains("suno_store_bytes 0\n"), "{metrics}");
-    let deadline = std::time::Instant::now() + PATIENCE;
+    assert!(metric(admin, "suno_store_bytes") > 0.0);
+    let deadline = Instant::now() + PATIENCE;
     let kinds = loop {
         let (_, shown) = get(admin, "/v1/events/1");
         let shown: Value = serde_json::from_str(&shown).unwrap();
         let history = shown["history"].as_array().unwrap();
         let kinds: Vec<_> = history.iter().map(|entry| entry["kind"].clone()).collect();
         // The history is written a little later than the event.
-        if kinds.len() == 2 || std::time::Instant::now() > deadline {
+        if kinds.len() == 2 || Instant::now() > deadline {
             break kinds;
         }
+        sleep(LOOK_INTERVAL);
     };
     assert_eq!(kinds, ["delivery", "handled"]);
     assert_eq!(process.terminate().0, 0);
@@ -102,37 +123,37 @@ fn an_admin_address_that_others_can_reach_is_refused_without_a_token() {
 fn certificate_files_are_served_and_a_hang_up_reads_them_again_instead_of_stopping() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| dir.path().join(name).display().to_string();
-    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(file("chain.pem"), issued.cert.pem()).unwrap();
-    fs::write(file("key.pem"), issued.signing_key.serialize_pem()).unwrap();
+    let issue = |year| {
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        fs::write(file("chain.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(file("key.pem"), key.serialize_pem()).unwrap();
+    };
+    issue(2040);
     let (chain, key) = (file("chain.pem"), file("key.pem"));
-    let store = format!("sqlite:{}", file("suno.db"));
-    let mut command = suno(&[
-        "listen",
-        "--addr",
-        "127.0.0.1:0",
-        "--json",
-        "--store",
-        &store,
-        "--webhook-key-env",
-        "TEST_WEBHOOK_KEY",
-        "--tls-cert",
-        &chain,
-        "--tls-key",
-        &key,
-    ]);
-    command.env("TEST_WEBHOOK_KEY", KEY).stderr(Stdio::null());
-    let process = Process::start(command);
-    let listening = process.json();
-    let url = listening["url"].as_str().unwrap();
-    assert!(url.starts_with("https://"), "{url}");
-    let address = address(url);
+    let (process, listening) = listen(dir.path(), &["--tls-cert", &chain, "--tls-key", &key]);
+    let url = |name: &str| listening[name].as_str().unwrap().to_owned();
+    assert!(url("url").starts_with("https://"), "{listening}");
     // A handshake is what it waits for, so a plain request is not answered.
-    let plain = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n");
-    let answer = suno_testkit::http::talk(address, plain.as_bytes(), PATIENCE);
+    let receiver = address(&url("url"));
+    let plain = format!("GET /healthz HTTP/1.1\r\nhost: {receiver}\r\n\r\n");
+    let answer = suno_testkit::http::talk(receiver, plain.as_bytes(), PATIENCE);
     assert!(answer.is_err() || !answer.unwrap().starts_with(b"HTTP/1.1 200"));
+
+    let admin = address(&url("admin"));
+    let not_after = || metric(admin, "suno_tls_certificate_not_after_seconds");
+    assert_eq!(not_after(), 2_208_988_800.0);
+    issue(2041);
     process.signal("HUP");
-    process.signal("HUP");
+    let deadline = Instant::now() + PATIENCE;
+    while not_after() != 2_240_611_200.0 {
+        assert!(
+            Instant::now() < deadline,
+            "the certificate was not reloaded"
+        );
+        sleep(LOOK_INTERVAL);
+    }
     assert_eq!(process.terminate().0, 0);
 }
 
@@ -159,7 +180,7 @@ fn an_emulator_shows_a_page_whose_form_makes_tasks_that_a_receiver_handles() {
         body.len()
     );
     assert_eq!(status(&talk(page, request.as_bytes())), 202);
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let (_, list) = get(page, "/v1/tasks");
         let list: Value = serde_json::from_str(&list).unwrap();
@@ -167,8 +188,8 @@ fn an_emulator_shows_a_page_whose_form_makes_tasks_that_a_receiver_handles() {
         if stages == 3 && list["tasks"][0]["title"] == "Quay" {
             break;
         }
-        assert!(std::time::Instant::now() < deadline, "{list}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(Instant::now() < deadline, "{list}");
+        sleep(LOOK_INTERVAL);
     }
     assert_eq!(process.terminate().0, 0);
 }

@@ -1,6 +1,6 @@
 //! Decides from the head of a request whether it may be answered: before routing, for every path.
 //!
-//! Pages of strangers reach an address on loopback through the browser of whoever runs the service.
+//! A stranger's page that an operator opens can reach an address on loopback through the browser.
 //! So a check of the sender's address would prove nothing. The checks, in their order:
 //!
 //! 1. `Host` is `localhost`, an IP address or a configured name. Only names can be rebound, so

@@ -17,7 +17,7 @@ use crate::store;
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// The maximum number of events that are read at a time.
 const PAGE: u32 = 256;
-/// How far behind the last event is looked at again: in a database, an event with a smaller number may
+/// The number of events before the last one that are looked at again: in a database, an event with a smaller number may
 /// become visible after one with a greater number.
 const LOOK_BACK: i64 = 1_024;
 

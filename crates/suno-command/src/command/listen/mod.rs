@@ -13,13 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use suno_callback::serve::{Serve, bind};
-use suno_callback::{CallbackHandler, Dispatcher, EventKey, Observer, Pipeline, Verification};
+use suno_callback::serve::{CertificateFiles, Serve, bind};
+use suno_callback::{CallbackHandler, Dispatcher, Observer, Pipeline, Verification};
 use suno_gateway::admin::AdminServer;
-use suno_gateway::attempt::Attempt;
-use suno_gateway::breaker::Transition;
-use suno_gateway::destination::DestinationName;
-use suno_gateway::signing::MessageId;
 use suno_types::Route;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -158,6 +154,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let destinations = arguments.destinations.build(&observer, &secrets, client)?;
     let notifier = Notifier::from_environment();
     let certificate = arguments.tls.load()?;
+    let tls = certificate.as_ref().map(CertificateFiles::server_config);
+    let tls = tls.transpose().map_err(Failure::usage)?;
     let shutdown = match &certificate {
         Some(_) => Shutdown::listen_without_hang_up(arguments.stop_grace.0),
         None => Shutdown::listen(arguments.stop_grace.0),
@@ -211,9 +209,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = Serve::new(listener, pipeline.receiver())
         .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING));
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
+    }
     if let Some(certificate) = certificate {
-        let config = certificate.server_config().map_err(Failure::usage)?;
-        server = server.with_tls(config);
         watching.reload(certificate, &notifier)?;
     }
     let server = tokio::spawn(server.run(async { drop(stopped.await) }));
@@ -258,15 +257,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     ended
 }
 
-/// An observer that ignores everything.
-struct Nobody;
-
-impl suno_gateway::Observer for Nobody {
-    fn on_attempt(&self, _: &MessageId, _: &EventKey, _: &Attempt) {}
-
-    fn on_transition(&self, _: &DestinationName, _: Transition) {}
-}
-
 /// A change to the settings of a dispatcher.
 type Change = Box<dyn FnOnce(Dispatcher) -> Dispatcher + Send>;
 
@@ -282,7 +272,8 @@ impl Arguments {
         if self.reconcile || self.confirm {
             self.provider.client(Route::Direct)?;
         }
-        let nobody: Arc<dyn suno_gateway::Observer> = Arc::new(Nobody);
+        let nobody: Arc<dyn suno_gateway::Observer> =
+            Arc::new(Vec::<Arc<dyn suno_gateway::Observer>>::new());
         let client = || self.provider.client_for_media();
         let secrets = self.secret_variables();
         let destinations = self.destinations.build(&nobody, &secrets, client)?;

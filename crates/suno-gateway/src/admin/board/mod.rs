@@ -181,7 +181,7 @@ impl State {
         Ok(())
     }
 
-    /// Lists the latest events without their bodies. Whoever asks for a row reads its bodies.
+    /// Lists the latest events without their bodies. The bodies of a row are read when it is asked for.
     async fn fill(&mut self, store: &dyn IdempotencyStore) -> Result<(), StoreError> {
         let mut tasks = BTreeMap::<TaskId, Vec<EventRecord>>::new();
         let mut after = first_cursor(store).await?;

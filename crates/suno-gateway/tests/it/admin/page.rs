@@ -135,7 +135,7 @@ fn wav() -> Vec<u8> {
     file
 }
 
-/// A media host on loopback with one file, of which it sends parts.
+/// A media host on loopback that sends parts of one file.
 async fn media_host() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
