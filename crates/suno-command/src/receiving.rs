@@ -93,7 +93,9 @@ impl Receiving {
             let (emulator, submitter) = (emulator.clone(), submitter.clone());
             admin = admin.with_playground(Playground::new(emulator, submitter, &self.url));
         }
-        let admin = admin.bind(addr).await.map_err(Failure::usage)?;
+        let admin = admin.bind(addr).await.map_err(|err| {
+            Failure::usage(err).context("the page cannot be served at the address of --page")
+        })?;
         let url = format!("http://{}/", admin.local_addr());
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(admin.run(async {

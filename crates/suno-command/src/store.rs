@@ -71,7 +71,7 @@ impl Arguments {
     /// A failure of usage if a file is not there: looking into a store must not make an empty one.
     pub(crate) async fn open_existing(&self) -> Result<Option<WithHistory>, Failure> {
         if let Some(StoreUrl::Sqlite(file)) = self.place.url()?
-            && !Path::new(&file).exists()
+            && Path::new(&file).try_exists().is_ok_and(|exists| !exists)
         {
             return Err(Failure::usage(anyhow!(
                 "the store {file} does not exist; name the store of the gateway with --store"

@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     progress.step(&format!("emulator  {}", emulator.base_url()));
     let (tell, events) = mpsc::unbounded_channel();
     let handler = handler_fn(move |event| {
-        // Nobody listens any more after the first task.
+        // After the first task, the events are no longer received.
         let _ = tell.send((Instant::now(), event));
         async { Ok(()) }
     });
@@ -160,7 +160,7 @@ async fn job(
     })
 }
 
-/// What the handler received, and when.
+/// The events that the handler received, each with the time.
 type Events = mpsc::UnboundedReceiver<(Instant, Event)>;
 /// A stage, and the time between the submit and its handling.
 type Handled = (Duration, Event);

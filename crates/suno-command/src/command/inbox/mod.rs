@@ -23,10 +23,10 @@ use suno_callback::{Clock, EventId, SystemClock};
 use crate::failure::Failure;
 use crate::store;
 
-/// Look into the inbox, and operate it
+/// Show the events in a store, handle them again, and move them to another store
 ///
-/// Every verb works on the store of a running gateway, named with --store. Tables are for people; --json
-/// prints JSON lines with a stable schema for programs.
+/// Every command can be used while a gateway runs on the store, which --store names. Tables are for people;
+/// --json prints JSON lines with a stable schema for programs.
 ///
 /// Exit codes: 0 success; 1 something failed or was refused; 2 wrong usage; 3 nothing matched, only with
 /// --exit-code.

@@ -50,11 +50,11 @@ const DEFAULT_STORE: &str = "sqlite:suno.db";
 /// Events that are not acknowledged are printed again after a restart, so the reader must remember what
 /// it has done. At most 16 events are unacknowledged at a time.
 ///
-/// A signature covers the task and the second, not the body: anyone who has seen one signed callback can
-/// send another body for the same task within five minutes. --confirm asks the provider's record before
-/// an event is printed; "verified_by" in each line names what verified it. On sunoapi.org, which signs
-/// nothing, a token in the callback URL proves the sender: --token-env names it, and --token-in says
-/// where it is. What else the URL has after the path is printed as "path" and "query". A delivery that contradicts
+/// A signature covers the task id and the timestamp, not the body: anyone who has seen one signed callback can
+/// send another body for the same task within five minutes. With --confirm, an event is handed on only as the
+/// provider's record shows it; "verified_by" in each line says how it was verified. sunoapi.org does not sign, so
+/// a token in the callback URL proves the sender: --token-env names its variable, and --token-in says
+/// where it is in the URL. The rest of the URL after the path is printed as "path" and "query". A delivery that contradicts
 /// an earlier one is printed as a line of its own ("event":"conflict" or "contradiction") and logged as
 /// a warning. So are an earlier stage that arrives after a later one ("late") and a delivery that could not
 /// be decoded ("quarantined"). None of these is repeated after a restart, and a slow reader may miss one.
