@@ -65,7 +65,7 @@ macro_rules! wrapper {
             /// The faults between the two.
             fn faults(&self) -> &Faults;
 
-            /// How many batches are accepted at the same time.
+            /// Returns the number of batches that are accepted at the same time.
             fn accepts_at_once(&self) -> usize {
                 self.inner().accepts_at_once()
             }
@@ -150,7 +150,7 @@ impl Faults {
     ///
     /// # Panics
     ///
-    /// If there is no operation of this name.
+    /// Panics if there is no operation of this name.
     pub fn set(&self, operation: &'static str, fault: Fault) {
         assert!(OPERATIONS.contains(&operation), "{operation}");
         self.of.send_modify(|of| {
@@ -168,11 +168,11 @@ impl Faults {
         self.of.send_modify(BTreeMap::clear);
     }
 
-    /// How often an operation was called.
+    /// Returns how often an operation was called.
     ///
     /// # Panics
     ///
-    /// If there is no operation of this name.
+    /// Panics if there is no operation of this name.
     pub fn times(&self, operation: &'static str) -> usize {
         assert!(OPERATIONS.contains(&operation), "{operation}");
         let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
