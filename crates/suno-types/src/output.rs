@@ -176,7 +176,8 @@ pub struct Voice {
     pub status: Option<String>,
 }
 
-/// The results that were read from a body besides its tracks. Its JSON is kept beside it, and is what is encoded.
+/// The results that were read from a body besides its tracks. Their JSON is kept beside them, and is what
+/// is encoded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Reading {
     pub(crate) found: Found,
