@@ -328,10 +328,30 @@ async fn what_was_not_received_has_no_headers_and_neither_has_what_nobody_observ
     let observer = move |delivery: &Delivery, _: Acceptance| {
         told.lock().unwrap().push(delivery.headers.is_some());
     };
-    let inbox = Inbox::start_observed(Arc::new(MemoryStore::new()), Arc::new(observer));
+    let observers = vec![Arc::new(observer) as Arc<dyn Observer>];
+    let inbox = Inbox::start_observed(Arc::new(MemoryStore::new()), Arc::new(observers));
     let receiver = Receiver::new(inbox, Verification::webhook_key(KEY));
     let receiver = receiver.with_clock(HandClock::new());
     let answer = receiver.receive(request("/suno/callback", &HeaderMap::new()));
     assert_eq!(answer.await.status(), 200);
     assert_eq!(*seen.lock().unwrap(), [false]);
+}
+
+#[tokio::test]
+async fn no_debug_output_shows_a_header() {
+    let scene = Scene::signed();
+    let sent = headers(&[("user-agent", "canary"), ("x-canary", "1")]);
+    let (head, body) = request("/suno/callback", &sent).into_parts();
+    let admitted = scene.receiver.admit(&head).unwrap();
+    let delivery = scene.receiver.verify(&admitted, body).unwrap();
+    let kept = delivery.headers.as_ref().unwrap();
+    assert!(
+        kept.iter()
+            .any(|line| line == ("user-agent", Some("canary")))
+    );
+    let shown = format!("{admitted:?} {delivery:?} {kept:#?}");
+    assert!(
+        shown.contains("kept: 5") && !shown.contains("canary"),
+        "{shown}"
+    );
 }
