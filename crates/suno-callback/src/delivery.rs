@@ -38,9 +38,9 @@ pub struct Delivery {
     pub unconfirmed: bool,
     /// The decoded content of the body.
     pub content: Content,
-    /// The headers of the request, for an [observer](crate::Observer::wants_headers). Stores do not
-    /// keep them. `None` if no observer wants them, and of what was not received by a
-    /// [`Receiver`](crate::Receiver).
+    /// The headers of the request, for observers. Stores do not keep them. `None` if no observer
+    /// [wants them](crate::Observer::wants_headers), and for a delivery that did not arrive as a
+    /// request.
     pub headers: Option<RedactedHeaders>,
 }
 

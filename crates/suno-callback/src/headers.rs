@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 
-/// The headers whose values are kept. Each describes the body, the connection, the way of the request or
-/// its sender, and nothing uses it to prove who sends.
+/// The headers whose values are kept. Each describes the body, the connection, the sender or the route of
+/// the request, and nobody uses it to prove who they are.
 ///
-/// Not among them, although they describe the way of a request: `forwarded`, in which proxies prove
+/// Not among them, although they describe the route: `forwarded`, in which proxies prove
 /// themselves with a parameter `secret`; `referer`, `x-original-url`, `x-forwarded-uri`,
 /// `x-forwarded-prefix` and the like, which can repeat the path of the callback URL with its token.
 const KEPT: [&str; 44] = [
@@ -34,7 +34,7 @@ const KEPT: [&str; 44] = [
     "date",
     "user-agent",
     "x-webhook-timestamp",
-    // The way.
+    // The route.
     "cdn-loop",
     "cf-connecting-ip",
     "cf-ipcountry",
@@ -53,7 +53,7 @@ const KEPT: [&str; 44] = [
     "x-forwarded-server",
     "x-forwarded-ssl",
     "x-real-ip",
-    // The numbers by which the logs of a proxy are searched.
+    // The ids by which a request is found in the logs of a proxy.
     "request-id",
     "traceparent",
     "x-amzn-trace-id",
@@ -65,18 +65,17 @@ const KEPT: [&str; 44] = [
 
 /// The headers of a request, without values that could be a secret.
 ///
-/// The names of all headers are kept, because proxies add secrets under any name, and the values of
-/// those only that describe the body, the connection, the way of the request or its sender, such as
-/// `content-type`, `user-agent` and `x-forwarded-for`. Such a value is not kept either if it
-/// contains a secret of the callback URL, or is longer than
-/// [`VALUE_BYTES_MAX`](Self::VALUE_BYTES_MAX). Signatures, cookies and authorizations are never
-/// kept.
+/// Every name is kept, within bounds. A value is kept only if its header is on a list: those that
+/// describe the body, the connection, the sender or the route of the request, such as
+/// `content-type`, `user-agent` and `x-forwarded-for`. Proxies can add a secret under any other
+/// name. Even then, a value is not kept if it contains a secret of the callback URL, or is longer
+/// than [`VALUE_BYTES_MAX`](Self::VALUE_BYTES_MAX).
 ///
-/// [`Receiver::admit`](crate::Receiver::admit) makes it where an observer
+/// [`Receiver::admit`](crate::Receiver::admit) makes it if an observer
 /// [wants it](crate::Observer::wants_headers).
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedactedHeaders {
-    /// Shared, because a delivery is copied, and small, because most deliveries have none.
+    /// One pointer, because most deliveries have no headers, and shared by their clones.
     headers: Arc<Headers>,
 }
 
@@ -97,7 +96,7 @@ struct Line {
 
 impl RedactedHeaders {
     /// The maximum number of headers. Those after it are left out and counted.
-    pub const COUNT_MAX: usize = 64;
+    pub const HEADERS_MAX: usize = 64;
     /// The maximum number of bytes of a value. A longer one is not kept.
     pub const VALUE_BYTES_MAX: usize = 512;
     /// The maximum number of bytes of all names and values. A header that does not fit is left out
@@ -139,7 +138,7 @@ impl RedactedHeaders {
 
 impl Headers {
     fn push(&mut self, name: &str, value: &HeaderValue, is_secret: impl Fn(&[u8]) -> bool) {
-        let room = match self.lines.len() < RedactedHeaders::COUNT_MAX {
+        let room = match self.lines.len() < RedactedHeaders::HEADERS_MAX {
             true => RedactedHeaders::BYTES_MAX - self.bytes,
             false => 0,
         };
@@ -162,7 +161,7 @@ impl Headers {
     }
 }
 
-/// Returns a value as it may be seen, if it belongs to a header whose values are kept and is not too long.
+/// Returns a value as it may be seen, if its header is on the list and it is not too long.
 fn shown(name: &str, value: &HeaderValue) -> Option<String> {
     let bytes_max = RedactedHeaders::VALUE_BYTES_MAX;
     if !KEPT.contains(&name) || value.is_sensitive() || value.len() > bytes_max {

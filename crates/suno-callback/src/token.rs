@@ -45,8 +45,8 @@ impl Token {
         })
     }
 
-    /// Returns what could be a token in a text: each longest part of characters that are allowed in
-    /// one, if it is long enough.
+    /// Returns the words of a text that could be a token: they consist of the characters that are
+    /// allowed in one, and are long enough.
     pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &str> {
         let words = text.split(|byte| !is_token_byte(*byte));
         let words = words.filter(|word| word.len() >= Self::CHARS_MIN);

@@ -22,7 +22,7 @@ const DELIVERY_BYTES_MAX: usize = 1_024;
 // No member is cut because of headers: as JSON they take at most two bytes for each of theirs, and
 // nine more for a line, such as in `["host",null],`.
 const _: () = assert!(
-    2 * RedactedHeaders::BYTES_MAX + 9 * RedactedHeaders::COUNT_MAX + DELIVERY_BYTES_MAX
+    2 * RedactedHeaders::BYTES_MAX + 9 * RedactedHeaders::HEADERS_MAX + DELIVERY_BYTES_MAX
         <= HistoryEntry::DETAIL_BYTES_MAX
 );
 

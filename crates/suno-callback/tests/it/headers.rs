@@ -217,7 +217,7 @@ async fn headers_have_bounds_and_those_beyond_are_counted() {
     }
     // Three of the callback itself, 505 here.
     let kept = detail["headers"].as_array().unwrap().len();
-    assert_eq!(kept, RedactedHeaders::COUNT_MAX);
+    assert_eq!(kept, RedactedHeaders::HEADERS_MAX);
     assert_eq!(detail["headers_omitted"], 3 + 506 - kept);
 }
 

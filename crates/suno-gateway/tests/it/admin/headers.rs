@@ -208,7 +208,7 @@ fn check(sent: &[Line], outcome: &Outcome) -> Result<(), TestCaseError> {
         usize::try_from(omitted.as_u64().unwrap()).unwrap()
     });
     prop_assert_eq!(lines.len() + omitted, sent.len());
-    prop_assert!(lines.len() <= RedactedHeaders::COUNT_MAX);
+    prop_assert!(lines.len() <= RedactedHeaders::HEADERS_MAX);
     let mut bytes = 0;
     for line in lines {
         let name = line[0].as_str().unwrap();
