@@ -98,6 +98,7 @@ mod delivery;
 mod dispatch;
 mod event;
 mod handler;
+mod headers;
 pub mod history;
 mod inbox;
 mod key;
@@ -143,6 +144,7 @@ pub use event::Event;
 pub use handler::{
     CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handler_fn, with_timeout,
 };
+pub use headers::RedactedHeaders;
 pub use inbox::{AcceptError, Inbox};
 pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, SubmitId};
 pub use observe::{CommitReport, HandledOutcome, HandledReport, Observer, ResponseReport};

@@ -14,7 +14,7 @@ use crate::store::Acceptance;
 
 /// Receives a report of each step.
 ///
-/// Every method does nothing by default. A closure `Fn(&Delivery, Acceptance)` is an observer of
+/// Every report is ignored by default. A closure `Fn(&Delivery, Acceptance)` is an observer of
 /// deliveries.
 ///
 /// # Contract
@@ -22,6 +22,12 @@ use crate::store::Acceptance;
 /// * The methods are called on the tasks that do the work: they return at once and never panic.
 /// * A report is not durable. After a crash, a step may be reported again or never.
 pub trait Observer: Send + Sync + 'static {
+    /// Returns whether deliveries are to have [headers](Delivery::headers). False by default, and then
+    /// nothing is copied. Called for each request whose head passed all checks.
+    fn wants_headers(&self) -> bool {
+        false
+    }
+
     /// A request was answered, or its head or body could not be read.
     fn on_response(&self, response: &ResponseReport) {
         let _ = response;
@@ -141,6 +147,10 @@ impl<F: Fn(&Delivery, Acceptance) + Send + Sync + 'static> Observer for F {
 
 /// Several observers, which are told in their order.
 impl Observer for Vec<Arc<dyn Observer>> {
+    fn wants_headers(&self) -> bool {
+        self.iter().any(|one| one.wants_headers())
+    }
+
     fn on_response(&self, response: &ResponseReport) {
         self.iter().for_each(|one| one.on_response(response));
     }

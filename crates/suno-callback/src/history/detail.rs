@@ -10,10 +10,21 @@ use super::{HistoryEntry, HistoryKind};
 use crate::content::{Content, Fingerprint};
 use crate::delivery::Delivery;
 use crate::handler::DeadLetter;
+use crate::headers::RedactedHeaders;
 use crate::key::SubmitId;
 use crate::observe::HandledReport;
 use crate::origin::{Source, VerifiedBy};
 use crate::store::Acceptance;
+
+/// The maximum number of bytes of the members of a delivery's detail that are not headers.
+const DELIVERY_BYTES_MAX: usize = 1_024;
+
+// No member is cut because of headers: as JSON they take at most two bytes for each of theirs, and
+// nine more for a line, such as in `["host",null],`.
+const _: () = assert!(
+    2 * RedactedHeaders::BYTES_MAX + 9 * RedactedHeaders::HEADERS_MAX + DELIVERY_BYTES_MAX
+        <= HistoryEntry::DETAIL_BYTES_MAX
+);
 
 /// What an entry says of a delivery. It is small, so that little is done before the sender is
 /// answered.
@@ -31,6 +42,7 @@ pub(super) struct DeliveryNote {
     unconfirmed: bool,
     /// The reason why it could not be decoded.
     reason: Option<String>,
+    headers: Option<RedactedHeaders>,
 }
 
 impl DeliveryNote {
@@ -54,10 +66,13 @@ impl DeliveryNote {
             body: delivery.strict,
             unconfirmed: delivery.unconfirmed,
             reason,
+            headers: delivery.headers.clone(),
         })
     }
 
     pub(super) fn into_entry(self, at: Timestamp) -> HistoryEntry {
+        let headers = self.headers.as_ref();
+        let omitted = headers.map_or(0, RedactedHeaders::omitted);
         let detail = json!({
             "accepted": self.accepted.as_str(),
             "source": self.source.as_str(),
@@ -69,6 +84,8 @@ impl DeliveryNote {
             "content": self.content.map(|content| content.to_string()),
             "body": self.body.to_string(),
             "reason": self.reason,
+            "headers": headers.map(|headers| headers.iter().collect::<Vec<_>>()),
+            "headers_omitted": (omitted > 0).then_some(omitted),
         });
         let entry = HistoryEntry::new(self.task_id, HistoryKind::DELIVERY, at);
         with_stage(entry, self.stage).with_detail(&without_null(detail))

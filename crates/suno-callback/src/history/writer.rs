@@ -21,8 +21,8 @@ use crate::throttle::Throttle;
 
 /// Writes entries to a [`History`] in the background. Clones write to the same one.
 ///
-/// As an [`Observer`] of a pipeline it writes an entry for each delivery whose task is known, each end
-/// of a handler, and each dead letter.
+/// As an [`Observer`] of a pipeline it writes an entry for each delivery whose task is known, with its
+/// [headers](crate::Delivery::headers), each end of a handler, and each dead letter.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -164,6 +164,10 @@ impl fmt::Debug for HistoryWriter {
 }
 
 impl Observer for HistoryWriter {
+    fn wants_headers(&self) -> bool {
+        true
+    }
+
     fn on_delivery(&self, delivery: &Delivery, accepted: Acceptance) {
         if let Some(note) = DeliveryNote::of(delivery, accepted) {
             self.send(Note::Delivery(Box::new(note), self.clock.now()));

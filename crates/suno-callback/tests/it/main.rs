@@ -9,6 +9,7 @@ mod confirming;
 mod dispatching;
 mod examples;
 mod handlers;
+mod headers;
 mod histories;
 mod inbox;
 mod leases;

@@ -22,7 +22,8 @@ const DETAIL_CHARS_MAX: usize = 400;
 /// Show everything that is known of an event or a task
 ///
 /// Deliveries and how they were verified, attempts with their answers, errors, conflicts, and the files.
-/// Only hosts of URLs are shown; --json has everything.
+/// Only hosts of URLs are shown; --json has everything, and the headers of each delivery that cannot be
+/// secret.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct Arguments {
