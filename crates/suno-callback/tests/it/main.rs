@@ -8,6 +8,7 @@ mod commits;
 mod confirming;
 mod dispatching;
 mod examples;
+mod following;
 mod handlers;
 mod histories;
 mod inbox;
