@@ -222,6 +222,9 @@ impl Follower {
         clock: &dyn Clock,
         events_max: u32,
     ) -> Result<FollowedEvents, StoreError> {
+        if self.search.task.is_some() {
+            return self.next_of_task(store, events_max).await;
+        }
         // Before the read, so that what is certain is visible to it.
         let certain = horizon.certain(clock.monotonic());
         if self.last < certain {
@@ -253,6 +256,23 @@ impl Follower {
             found.has_more = true;
         }
         Ok(found)
+    }
+
+    /// Reads the events of one task. A store decides about a task in one transaction after the other, so
+    /// that they become visible in the order of their numbers.
+    async fn next_of_task(
+        &mut self,
+        store: &dyn IdempotencyStore,
+        events_max: u32,
+    ) -> Result<FollowedEvents, StoreError> {
+        let page = self.search.page(store, Some(self.last), events_max);
+        let Page { records, next } = page.await?;
+        let last = next.or(records.last().map(|record| record.id));
+        self.last = last.unwrap_or(self.last);
+        Ok(FollowedEvents {
+            records,
+            has_more: next.is_some(),
+        })
     }
 
     /// Reads where no event can become visible any more, so that the store may filter.
