@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod addressing;
 mod asked;
 mod certificates;
 mod commits;
@@ -23,6 +24,7 @@ mod pipeline;
 mod poison;
 mod receiving;
 mod reconciling;
+mod refusing;
 mod retention;
 mod retrying;
 mod revisions;
@@ -33,6 +35,7 @@ mod slow_senders;
 mod sources;
 mod stopping;
 mod stores;
+mod storing;
 mod submitting;
 mod tls;
 mod transferring;
