@@ -46,6 +46,36 @@ pub trait PartsHandler: CallbackHandler {
     async fn on_parts(&self, parts: EventParts<'_>, attempt: u32) -> Result<(), HandlerError>;
 }
 
+/// Implements the handler of a pipeline for a [`PartsHandler`].
+macro_rules! handle_parts {
+    ($handler:ty) => {
+        #[async_trait]
+        impl suno_callback::CallbackHandler for $handler {
+            async fn on_event(
+                &self,
+                event: &suno_callback::Event,
+            ) -> Result<(), suno_callback::HandlerError> {
+                $crate::fan_out::PartsHandler::on_parts(self, event.into(), event.attempt()).await
+            }
+
+            async fn on_complete(
+                &self,
+                event: &suno_callback::Event,
+            ) -> Result<(), suno_callback::HandlerError> {
+                self.on_event(event).await
+            }
+
+            async fn on_failed(
+                &self,
+                event: &suno_callback::Event,
+            ) -> Result<(), suno_callback::HandlerError> {
+                self.on_event(event).await
+            }
+        }
+    };
+}
+pub(crate) use handle_parts;
+
 #[async_trait]
 impl<H: PartsHandler + ?Sized> PartsHandler for Arc<H> {
     async fn on_parts(&self, parts: EventParts<'_>, attempt: u32) -> Result<(), HandlerError> {
