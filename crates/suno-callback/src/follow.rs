@@ -161,11 +161,31 @@ pub struct FollowedEvents {
 /// It remembers which numbers were missing when it passed them. [`late`](Self::late) reads those again,
 /// until the [`Horizon`] says that they are decided. It returns no event twice, except those of the numbers
 /// between the two of a cursor.
+///
+/// ```
+/// use suno_callback::{FollowCursor, Follower, Horizon, MemoryStore, Search, SystemClock};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (store, horizon) = (MemoryStore::new(), Horizon::default());
+/// let mut follower = Follower::new(FollowCursor::default(), Search::default());
+/// // Repeated from time to time:
+/// let late = follower.late(&store, &horizon, &SystemClock, None).await?;
+/// let next = follower.next(&store, &horizon, &SystemClock, 100).await?;
+/// for event in late.records.iter().chain(&next.records) {
+///     println!("{}", event.key);
+/// }
+/// // A reader that begins here later misses nothing.
+/// let place = follower.cursor().through();
+/// # assert_eq!(place, suno_callback::EventId(0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Follower {
     search: Search,
     last: EventId,
-    /// Missing numbers up to `last`: the first and the last of each gap. Gaps do not touch.
+    /// Missing numbers up to `last`: the first and the last of each gap.
     gaps: BTreeMap<i64, i64>,
     is_overrun: bool,
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use suno_callback::{Acceptance, Inbox, Receiver, Verification};
 
 use crate::receiving::{answers, receiver};
-use crate::scene::{KEY, TASK, body, post, signed};
+use crate::scene::{KEY, TASK, body, signed};
 
 #[tokio::test]
 async fn a_store_that_fails_is_answered_503_and_takes_the_same_later() {

@@ -38,8 +38,8 @@ const RECHECK: Duration = Duration::from_secs(2);
 const MESSAGES_MAX: usize = 16;
 /// The time after which a stream ends whose reader takes nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// When an event arrives, only missing numbers among this many are looked at again: those of transactions
-/// that ran beside its own. The others are at each check.
+/// When an event arrives, missing numbers are looked at again only among the last so many: those of
+/// transactions that ran beside its own. The others are looked at after each `RECHECK`.
 const NEAR: i64 = 256;
 /// The time for which deliveries without an event are gathered into one message for each task.
 const GATHER: Duration = Duration::from_millis(250);
@@ -130,14 +130,15 @@ impl Stream {
             tokio::select! {
                 biased;
                 () = self.sender.closed() => return Err(Interrupted::Closed),
+                // Before what may be ready without a pause.
+                _ = rechecks.tick() => self.catch_up(app, None).await?,
+                _ = comments.tick() => self.send(": \n\n".to_owned()).await?,
                 changed = changes.recv() => match changed {
                     Ok(change) => self.send(changed_message(&change)).await?,
                     Err(RecvError::Lagged(_)) => self.send(RESYNC.to_owned()).await?,
                     // The service owns the feed, so it is open as long as this.
                     Err(RecvError::Closed) => return Err(Interrupted::Closed),
                 },
-                // Its sender lives as long as the feed.
-                _ = arrivals.changed() => self.catch_up(app, Some(NEAR)).await?,
                 delivery = quiet.recv() => match delivery {
                     Ok(delivery) => {
                         if self.gathered.is_empty() {
@@ -157,8 +158,8 @@ impl Stream {
                         self.send(delivered_message(&delivery)).await?;
                     }
                 }
-                _ = rechecks.tick() => self.catch_up(app, None).await?,
-                _ = comments.tick() => self.send(": \n\n".to_owned()).await?,
+                // Its sender lives as long as the feed.
+                _ = arrivals.changed() => self.catch_up(app, Some(NEAR)).await?,
             }
         }
     }
