@@ -18,6 +18,7 @@
 //! | find the order that a callback belongs to | `Pipeline::submit_for` and [`Event::reference`], [`Event::suffix`] |
 //! | keep events in another database | [`IdempotencyStore`], and the suite in `conformance` |
 //! | see what happened to the events of a task | [`history`] |
+//! | read events as they arrive, and miss none | [`Follower`] |
 //! | inspect the store, or handle dead letters again | [`IdempotencyStore::list`], [`redrive_where`] |
 //!
 //! A pipeline consists of parts that can also be used alone: [`Receiver`] answers the provider,
@@ -97,6 +98,7 @@ mod content;
 mod delivery;
 mod dispatch;
 mod event;
+mod follow;
 mod handler;
 mod headers;
 pub mod history;
@@ -141,6 +143,9 @@ pub use content::{Content, Fingerprint};
 pub use delivery::Delivery;
 pub use dispatch::Dispatcher;
 pub use event::Event;
+pub use follow::{
+    FollowCursor, FollowedEvents, Follower, Horizon, InvalidFollowCursor, latest_event,
+};
 pub use handler::{
     CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handler_fn, with_timeout,
 };

@@ -62,7 +62,7 @@ impl Receiving {
         let address = listener.local_addr().map_err(Failure::failed)?;
         let client = client(emulator)?;
         let watching = Watching::start(store.clone(), history, None, std::iter::empty())?;
-        let observers: Vec<Arc<dyn Observer>> = watching.observers(false);
+        let observers: Vec<Arc<dyn Observer>> = watching.of_pipeline(false);
         let pipeline = Pipeline::builder(store, handler, verification)
             .with_client(client.clone())
             .with_observer(observers)

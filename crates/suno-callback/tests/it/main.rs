@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod addressing;
 mod asked;
 mod certificates;
 mod commits;
 mod confirming;
 mod dispatching;
 mod examples;
+mod following;
 mod handlers;
 mod headers;
 mod histories;
@@ -23,6 +25,7 @@ mod pipeline;
 mod poison;
 mod receiving;
 mod reconciling;
+mod refusing;
 mod retention;
 mod retrying;
 mod revisions;
@@ -33,6 +36,7 @@ mod slow_senders;
 mod sources;
 mod stopping;
 mod stores;
+mod storing;
 mod submitting;
 mod tls;
 mod transferring;

@@ -322,6 +322,7 @@ impl AdminServer {
         let serving = server::serve(self.listener, answer, self.stopping, stop);
         let app = self.app;
         let sampling = async {
+            app.begin().await;
             match &app.scraper {
                 Some(scraper) => app.samples.keep(scraper).await,
                 None => std::future::pending().await,

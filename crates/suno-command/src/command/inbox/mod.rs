@@ -4,6 +4,8 @@ mod cells;
 mod fields;
 mod filters;
 mod list;
+mod paging;
+mod place;
 mod purge;
 mod quarantine;
 mod redrive;
@@ -21,7 +23,6 @@ use jiff::Timestamp;
 use suno_callback::{Clock, EventId, SystemClock};
 
 use crate::failure::Failure;
-use crate::store;
 
 /// Show the events in a store, handle them again, and move them to another store
 ///
@@ -73,12 +74,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// The exit code when nothing matched and `--exit-code` was given.
 const NOTHING_MATCHED: i32 = 3;
-
-/// Opens a store that must exist.
-async fn open(arguments: &store::Arguments) -> Result<store::WithHistory, Failure> {
-    let opened = arguments.open_existing().await?;
-    opened.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))
-}
 
 /// The current time.
 fn now() -> Timestamp {

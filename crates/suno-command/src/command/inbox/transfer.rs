@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use suno_callback::{ExportCursor, ExportLine, Importer, export_page};
 
-use super::{open, store_failed, unprinted};
+use super::place::Place;
+use super::{store_failed, unprinted};
 use crate::failure::Failure;
 use crate::{log, output, store};
 
@@ -20,17 +21,16 @@ const LINE_BYTES_MAX: u64 = 256 << 20;
 /// Each line has a "cursor", after which an export can be continued. An export that was interrupted may
 /// end within a line, which no import accepts. Tasks whose callbacks are expected are not included.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct ExportArguments {
     /// Continue after the line with this cursor, such as e120
     #[arg(long, value_name = "CURSOR")]
     after: Option<ExportCursor>,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 pub(super) async fn export(arguments: ExportArguments) -> Result<(), Failure> {
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let (mut after, mut count) = (arguments.after, 0_u64);
     loop {
         let page = export_page(&*inbox.store, after).await;
