@@ -15,10 +15,10 @@ use crate::{log, output, store};
 /// long where they are escaped.
 const LINE_BYTES_MAX: u64 = 256 << 20;
 
-/// Write events, conflicts, the quarantine and open intents as JSON lines
+/// Write events, conflicts, the quarantine, open intents and expected tasks as JSON lines
 ///
 /// Each line has a "cursor", after which an export can be continued. An export that was interrupted may
-/// end within a line, which no import accepts. Tasks whose callbacks are expected are not included.
+/// end within a line, which no import accepts.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct ExportArguments {
@@ -103,13 +103,15 @@ pub(super) async fn import(arguments: ImportArguments) -> Result<(), Failure> {
         return Err(failure);
     }
     let told = format!(
-        "{} events stored, {} known, {} quarantined, {} accepted, {} dropped, {} open intents",
+        "{} events stored, {} known, {} quarantined, {} accepted, {} dropped, {} open intents, \
+         {} expected tasks",
         report.adopted,
         report.known,
         report.quarantined,
         report.accepted,
         report.dropped,
-        report.intents
+        report.intents,
+        report.expected
     );
     output::line(&told).map_err(unprinted)
 }
