@@ -320,6 +320,25 @@ async fn a_task_is_listed_from_its_submit_on_and_stays_where_it_is() {
 }
 
 #[tokio::test]
+async fn a_task_whose_submit_was_not_recorded_stays_where_it_is_as_well() {
+    let scene = Scene::new();
+    scene.submit(1, "old").await;
+    scene.clock.step(SECOND);
+    let task = ExpectedTask::new(TaskId::new("a").unwrap(), 180 * SECOND);
+    scene.store.expect(&task).await.unwrap();
+    let page = scene.page(Filter::default(), None, 50).await;
+    assert_eq!(ids(&page), ["a", "old"]);
+    let first_at = page["tasks"][0]["first_at"].clone();
+    assert_eq!(first_at, scene.clock.now().to_string());
+    assert_eq!(page["tasks"][0]["submitted_at"], Value::Null);
+    // Received long before, by the clock of another machine.
+    scene.accept("a", "text", "Song").await;
+    let page = scene.page(Filter::default(), None, 50).await;
+    assert_eq!(ids(&page), ["a", "old"]);
+    assert_eq!(page["tasks"][0]["first_at"], "1970-01-01T00:00:00Z");
+}
+
+#[tokio::test]
 async fn tasks_that_became_known_at_the_same_time_are_on_one_page_each_while_others_come() {
     let scene = Scene::new();
     for number in 0..6 {
@@ -333,7 +352,7 @@ async fn tasks_that_became_known_at_the_same_time_are_on_one_page_each_while_oth
         // New ones, of the same time and of a later one, and an event of one that is known.
         scene.submit(number, &format!("t{number}")).await;
         scene.board.note_submit();
-        scene.accept("t0", "text", "Song").await;
+        scene.accept("t3", "text", "Song").await;
         scene.clock.step(SECOND);
     }
     assert_eq!(
