@@ -152,7 +152,9 @@ pub use handler::{
 pub use headers::RedactedHeaders;
 pub use inbox::{AcceptError, Inbox};
 pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, SubmitId};
-pub use observe::{CommitReport, HandledOutcome, HandledReport, Observer, ResponseReport};
+pub use observe::{
+    CommitReport, HandledOutcome, HandledReport, Observer, PollOutcome, PollReport, ResponseReport,
+};
 pub use operations::{
     ExportCursor, ExportLine, ImportError, ImportReport, Importer, InvalidCursor, RedriveOptions,
     RedriveReport, RequeueReport, Search, Story, export_page, find_event, redrive_where,
@@ -173,10 +175,11 @@ pub use service::CallbackService;
 pub use store::{
     Acceptance, AdoptedEvent, Adoption, Claim, ClaimRequest, Claims, ConflictRecord, Counts,
     DeadCause, Decision, DueRequest, DueTask, DueTasks, DueTicket, EventFilter, EventRecord,
-    EventState, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest, MemoryStore,
-    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit,
-    Redrive, RedriveResult, SettleResult, Settlement, Sibling, StateName, StoreError,
-    StoreErrorKind, Ticket, Turn, WorkerId, bounds, rules, turn,
+    EventState, Expectation, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
+    MemoryStore, OpenIntent, Page, PollState, Postponement, PurgeReport, PurgeRequest,
+    QuarantinedDelivery, RecordedSubmit, RecordedTask, Redrive, RedriveResult, SettleResult,
+    Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds,
+    rules, turn,
 };
 pub use token::{InvalidToken, InvalidTokenPlace, Token, TokenPlace};
 pub use url_suffix::UrlSuffix;

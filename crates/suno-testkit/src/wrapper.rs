@@ -12,8 +12,8 @@ use suno_callback::{
     Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, ConflictRecord, Counts, Decision,
     Delivery, DueRequest, DueTasks, DueTicket, EventId, EventRecord, ExpectedTask, ExtendResult,
     IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement, PurgeReport,
-    PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult, Reference,
-    StoreError, StoreErrorKind, SubmitId, Ticket,
+    PurgeRequest, QuarantinedDelivery, RecordedSubmit, RecordedTask, Redrive, RedriveResult,
+    Reference, StoreError, StoreErrorKind, SubmitId, Ticket,
 };
 use suno_types::{Stage, TaskId};
 use tokio::sync::watch;
@@ -45,6 +45,8 @@ macro_rules! with_operations {
             ) -> Vec<OpenIntent>;
             submits(reference: &Reference, submits_max: u32) -> Vec<RecordedSubmit>;
             expect(task: &ExpectedTask) -> ();
+            expected_tasks(before: Option<u64>, tasks_max: u32) -> Vec<RecordedTask>;
+            recorded_tasks(task_ids: &[TaskId]) -> Vec<RecordedTask>;
             due(request: &DueRequest) -> DueTasks;
             postpone(ticket: &DueTicket, postponement: Postponement) -> bool;
             finish(ticket: &DueTicket) -> bool;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use suno_types::{Stage, TaskId};
+use suno_types::{Stage, TaskId, TaskStatus};
 
 use super::{HistoryEntry, HistoryKind};
 use crate::content::{Content, Fingerprint};
@@ -12,7 +12,7 @@ use crate::delivery::Delivery;
 use crate::handler::DeadLetter;
 use crate::headers::RedactedHeaders;
 use crate::key::SubmitId;
-use crate::observe::HandledReport;
+use crate::observe::{HandledReport, PollOutcome, PollReport};
 use crate::origin::{Source, VerifiedBy};
 use crate::store::Acceptance;
 
@@ -46,8 +46,12 @@ pub(super) struct DeliveryNote {
 }
 
 impl DeliveryNote {
-    /// Returns `None` if the task of the delivery is unknown.
+    /// Returns `None` if the task of the delivery is unknown, or if a record said nothing new, which is
+    /// a poll.
     pub(super) fn of(delivery: &Delivery, accepted: Acceptance) -> Option<Self> {
+        if delivery.source == Source::Poll && accepted == Acceptance::Duplicate {
+            return None;
+        }
         let (stage, content, reason) = match &delivery.content {
             Content::Event { key, semantic, .. } => {
                 (Some(key.stage().clone()), Some(*semantic), None)
@@ -118,6 +122,23 @@ pub(super) fn handled(handled: &HandledReport<'_>, at: Timestamp) -> HistoryEntr
             "outcome": handled.outcome.as_str(),
             "duration_ms": millis(handled.took),
         }))
+}
+
+/// Creates the entry of a poll. `None` if it led to a delivery, which has an entry already.
+pub(super) fn poll(poll: &PollReport<'_>, at: Timestamp) -> Option<HistoryEntry> {
+    if poll.outcome == PollOutcome::Found {
+        return None;
+    }
+    let entry = HistoryEntry::new(poll.task_id.clone(), HistoryKind::POLL, at);
+    let entry = match poll.key {
+        Some(key) => entry.with_stage(key.stage().clone(), key.revision()),
+        None => entry,
+    };
+    Some(entry.with_detail(&json!({
+        "status": poll.status.map(TaskStatus::as_str),
+        "outcome": poll.outcome.as_str(),
+        "reason": poll.reason,
+    })))
 }
 
 /// Creates the entry of an event that becomes a dead letter.

@@ -23,6 +23,7 @@ mod observing;
 mod outages;
 mod pipeline;
 mod poison;
+mod polling;
 mod receiving;
 mod reconciling;
 mod refusing;

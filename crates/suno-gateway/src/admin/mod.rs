@@ -52,6 +52,7 @@ mod answer;
 mod app;
 mod board;
 mod body;
+mod expected;
 mod feed;
 mod guard;
 mod health;

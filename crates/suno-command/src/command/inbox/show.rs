@@ -304,6 +304,12 @@ fn said(kind: &str, detail: &Value) -> Option<String> {
             text("outcome")?,
             number("duration_ms")?
         ),
+        "poll" => {
+            let status =
+                text("status").map_or(String::new(), |status| format!(", status {status}"));
+            let reason = text("reason").map_or(String::new(), |reason| format!(": {reason}"));
+            format!("{}{status}{reason}", text("outcome")?)
+        }
         "dead_letter" => {
             format!(
                 "{} after {} attempts: {}",

@@ -16,10 +16,10 @@ use crate::{log, output, store};
 /// long where they are escaped.
 const LINE_BYTES_MAX: u64 = 256 << 20;
 
-/// Write events, conflicts, the quarantine and open intents as JSON lines
+/// Write events, conflicts, the quarantine, open intents and expected tasks as JSON lines
 ///
 /// Each line has a "cursor", after which an export can be continued. An export that was interrupted may
-/// end within a line, which no import accepts. Tasks whose callbacks are expected are not included.
+/// end within a line, which no import accepts.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArguments {
     /// Continue after the line with this cursor, such as e120
@@ -103,13 +103,15 @@ pub(super) async fn import(arguments: ImportArguments) -> Result<(), Failure> {
         return Err(failure);
     }
     let told = format!(
-        "{} events stored, {} known, {} quarantined, {} accepted, {} dropped, {} open intents",
+        "{} events stored, {} known, {} quarantined, {} accepted, {} dropped, {} open intents, \
+         {} expected tasks",
         report.adopted,
         report.known,
         report.quarantined,
         report.accepted,
         report.dropped,
-        report.intents
+        report.intents,
+        report.expected
     );
     output::line(&told).map_err(unprinted)
 }
