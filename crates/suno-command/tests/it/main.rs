@@ -18,6 +18,7 @@ mod listening;
 mod logging;
 mod manual;
 mod operating;
+mod page;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
