@@ -237,7 +237,8 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     const release = mock.hold(/GET \/v1\/tasks\?.*before=/);
     const opened = await visit(t);
     await opens(opened, url);
-    await isLive(opened);
+    // The stream does not wait for the rest of the list, which would end at the time limit of a request.
+    await opened.locator('#live[data-state=live]').waitFor({ timeout: 10_000 });
     const old = [...store.tasks.keys()][300];
     store.deliver(old, 'first');
     for (let index = 0; index < 5; index += 1) store.deliver(store.submit({ title: `Meanwhile ${index}` }), 'text');
@@ -282,6 +283,10 @@ describe('the page', { skip: !program, concurrency: false }, () => {
       const { disputed } = store.named;
       const opened = await visit(t);
       await opens(opened, url);
+      await opened.evaluate(() => {
+        window.told = [];
+        new MutationObserver(() => window.told.push(document.getElementById('notice').textContent)).observe(document.getElementById('notice'), { childList: true });
+      });
       const release = mock.hold(line);
       const asked = () => mock.requests.filter((request) => line.test(request)).length;
       const row = opened.locator(`tr[data-id="${disputed}"]`);
@@ -299,7 +304,7 @@ describe('the page', { skip: !program, concurrency: false }, () => {
       await opened.locator('.head h1', { hasText: 'Northern Lullaby' }).waitFor();
       assert.equal(await opened.locator('.pane > article').count(), 1);
       assert.equal(await opened.locator('.pane .steps').count(), 1);
-      assert.equal(await opened.locator('#notice').isVisible(), false);
+      assert.deepEqual(await opened.evaluate(() => window.told), []);
       // Only the view that is open goes on asking.
       const answered = mock.requests.filter((request) => request === `GET /v1/tasks/${disputed}`).length;
       assert.equal(answered, what === 'its answer' ? 3 : 1);
@@ -597,20 +602,42 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     await rows(opened).first().waitFor();
   });
 
-  test('when the token changes, the page asks for it at once, and for nothing else', async (t) => {
+  /** The gateway is started again with another token. */
+  function changeToken(mock) {
+    mock.token = 'another-token-that-is-long';
+    mock.session = 'another';
+    for (const stream of mock.streams) stream.destroy();
+  }
+
+  test('when the token changes, the list asks for it at once', async (t) => {
+    const { mock, url } = await own(t, { store: demo(30), token: 'a-token-that-is-long' });
+    const opened = await visit(t);
+    await opens(opened, `${url}#a-token-that-is-long`);
+    await isLive(opened);
+    // The look at what has changed since the list was read.
+    await until(() => mock.requests.filter((request) => request === 'GET /v1/tasks').length === 2);
+    changeToken(mock);
+    // Before the list is read again in any case.
+    await opened.getByLabel('Token').waitFor({ timeout: 6_000 });
+  });
+
+  test('when the token changes, a page with an open task asks for it, and for nothing else', async (t) => {
     const { mock, store, url } = await own(t, { store: demo(30), token: 'a-token-that-is-long' });
     const opened = await visit(t);
     await opens(opened, `${url}#a-token-that-is-long`);
     await isLive(opened);
-    await rows(opened).first().click();
-    await opened.locator('.head h1').waitFor();
-    mock.token = 'another-token-that-is-long';
-    mock.session = 'another';
-    for (const stream of mock.streams) stream.destroy();
+    await opened.locator(`tr[data-id="${store.named.dead}"]`).click();
+    const release = mock.hold(/redrive/);
+    await opened.getByRole('button', { name: 'Try again' }).click();
+    changeToken(mock);
     const field = opened.getByLabel('Token');
-    await field.waitFor({ timeout: 5_000 });
+    await field.waitFor();
     await opened.locator('#live[data-state=refused]').waitFor();
     await field.fill('another-token');
+    // An answer that comes late is refused as well.
+    const late = opened.waitForResponse(/redrive/);
+    release();
+    await late;
     const asked = mock.requests.length;
     // Longer than the view of a task waits before it asks again.
     await opened.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
