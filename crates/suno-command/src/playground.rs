@@ -69,13 +69,13 @@ const SCENARIOS: [[&str; 3]; 11] = [
 ];
 
 /// An emulator and a submitter whose callbacks a receiver in this process takes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Playground {
     emulator: Arc<Emulator>,
     submitter: Submitter,
     callback_url: String,
     /// A scenario is chosen for the next task, so tasks are submitted one at a time.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Playground {
@@ -84,7 +84,7 @@ impl Playground {
             emulator,
             submitter,
             callback_url: callback_url.to_owned(),
-            turn: Mutex::new(()),
+            turn: Arc::default(),
         }
     }
 }

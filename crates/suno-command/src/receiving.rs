@@ -36,6 +36,8 @@ pub(crate) struct Receiving {
 pub(crate) struct Page {
     /// The URL of the page.
     pub(crate) url: String,
+    /// What the form of the page submits with.
+    pub(crate) playground: Option<Playground>,
     server: JoinHandle<()>,
     stop: oneshot::Sender<()>,
 }
@@ -89,9 +91,11 @@ impl Receiving {
         addr: SocketAddr,
     ) -> Result<Page, Failure> {
         let mut admin = self.watching.admin(self.client.clone());
-        if let Some(submitter) = self.pipeline.submitter() {
-            let (emulator, submitter) = (emulator.clone(), submitter.clone());
-            admin = admin.with_playground(Playground::new(emulator, submitter, &self.url));
+        let submitter = self.pipeline.submitter().cloned();
+        let playground =
+            submitter.map(|submitter| Playground::new(emulator.clone(), submitter, &self.url));
+        if let Some(playground) = &playground {
+            admin = admin.with_playground(playground.clone());
         }
         let admin = admin.bind(addr).await.map_err(|err| {
             Failure::usage(err).context("the page cannot be served at the address of --page")
@@ -101,7 +105,12 @@ impl Receiving {
         let server = tokio::spawn(admin.run(async {
             let _ = stopped.await;
         }));
-        Ok(Page { url, server, stop })
+        Ok(Page {
+            url,
+            playground,
+            server,
+            stop,
+        })
     }
 
     pub(crate) async fn stop(self) {

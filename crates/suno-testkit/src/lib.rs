@@ -3,6 +3,7 @@
 //! Only integration tests (`tests/`) and tools may use it. In the unit tests of a crate that this
 //! one depends on, that crate would exist twice, with incompatible types.
 
+pub mod browser;
 pub mod callback;
 pub mod clock;
 pub mod http;

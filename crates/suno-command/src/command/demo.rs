@@ -4,17 +4,20 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use suno_callback::{Event, handler_fn};
+use suno_callback::{Event, HandlerError, handler_fn};
 use suno_emulator::{Config, Emulator};
+use suno_gateway::admin::{Playground as _, PlaygroundTask};
 use suno_store_sqlite::{SqliteHistory, SqliteStore};
 use suno_types::{AddInstrumental, Stage, TaskId};
 use tokio::sync::mpsc;
 
 use super::emulate::not_started;
 use crate::failure::Failure;
+use crate::playground::Playground;
 use crate::progress::Progress;
 use crate::receiving::Receiving;
 use crate::shutdown::Shutdown;
@@ -24,6 +27,57 @@ use crate::{address, output, song};
 const SPEED: f64 = 20.0;
 /// The time to wait for the last callback.
 const DEADLINE: Duration = Duration::from_secs(15);
+/// The pause before each of the other tasks.
+const OTHERS_INTERVAL: Duration = Duration::from_millis(700);
+/// The title of the task that the handler refuses once.
+const REFUSED: &str = "Glass Orchard";
+/// The tasks that follow on the page: title, style, lyrics, and what happens to them.
+const OTHERS: [[&str; 4]; 7] = [
+    [
+        "Copper Parade",
+        "brass band, march, sunny",
+        "[Verse]\nBrass on the bandstand, dust in the street,\nthe tuba is half of a second too late.\n\n\
+         [Chorus]\nRound by the river and back by the mill,\nthe copper parade is coming down the hill.",
+        "forge",
+    ],
+    [
+        "Amber Radio",
+        "synthwave, night drive, 112 bpm",
+        "[Verse]\nAmber dial, a station from far,\nsomebody singing it into the car.",
+        "drop-complete",
+    ],
+    [
+        "Velvet Machine",
+        "industrial, slow, distorted bass",
+        "[Verse]\nOil on the velvet, rust in the air.",
+        "fail=531",
+    ],
+    [
+        "Paper Constellation",
+        "chamber pop, strings",
+        "[Verse]\nFold me a star from the page of a book.",
+        "reorder",
+    ],
+    [
+        REFUSED,
+        "bossa nova, brushes",
+        "[Verse]\nApples of glass on a silver-grey bough.",
+        "",
+    ],
+    [
+        "Lighthouse at Dawn",
+        "ambient, piano, tape",
+        "[Verse]\nSlow light over the harbour wall.",
+        "",
+    ],
+    [
+        "Northern Lullaby",
+        "folk, harp, hushed",
+        "[Verse]\nSnow on the slipway, light on the sea,\nthe ferry is sleeping as deep as can be.\n\n\
+         [Chorus]\nHush, little engine, the harbour is wide,\nthe morning comes in with the turn of the tide.",
+        "duplicate",
+    ],
+];
 
 /// Run the whole job once on this machine: submit, receive signed callbacks, download.
 ///
@@ -31,7 +85,8 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// HTTP, handles every callback once, downloads the tracks, and prints the result. Needs no
 /// account and no network.
 ///
-/// With --open, it then serves a page that shows the task and submits others, until Ctrl-C.
+/// With --open, it also serves a page that shows the task while it comes, then others that take other
+/// courses, and that submits more, until Ctrl-C.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -40,7 +95,7 @@ pub(crate) struct Arguments {
     /// Folder for the inbox and the audio; a new temporary folder if omitted
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Stay, and open a page in the browser that shows the task
+    /// Open a page in the browser that shows the tasks, and stay until Ctrl-C
     #[arg(long)]
     open: bool,
     /// Address of the page
@@ -57,25 +112,38 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let emulator = Arc::new(emulator.map_err(not_started)?);
     progress.step(&format!("emulator  {}", emulator.base_url()));
     let (tell, events) = mpsc::unbounded_channel();
-    let handler = handler_fn(move |event| {
+    let was_refused = AtomicBool::new(false);
+    let handler = handler_fn(move |event: Event| {
+        let handled = refuse_once(&event, &was_refused);
         // After the first task, the events are no longer received.
         let _ = tell.send((Instant::now(), event));
-        async { Ok(()) }
+        async { handled }
     });
     let (store, history) = open(&dir)?;
     let receiving = Receiving::start(&emulator, store, history, handler).await?;
     progress.step(&format!("receiver  {}", receiving.url));
+    let page = match arguments.open {
+        true => Some(receiving.show(&emulator, arguments.page).await?),
+        false => None,
+    };
+    if let Some(page) = &page {
+        output::line(&format!("page      {}", page.url)).map_err(Failure::failed)?;
+        open_in_browser(&page.url);
+    }
     let done = job(&emulator, &receiving, events, &dir, &progress).await;
     drop(progress);
     if let Ok(done) = &done {
         done.tell().map_err(Failure::failed)?;
     }
-    if arguments.open && done.is_ok() {
-        let page = receiving.show(&emulator, arguments.page).await?;
-        output::line(&format!("page      {} (Ctrl-C ends it)", page.url))
-            .map_err(Failure::failed)?;
-        open_in_browser(&page.url);
-        shutdown.requested().await;
+    if let Some(page) = page {
+        if done.is_ok() {
+            output::line(&format!("page      {} (Ctrl-C ends it)", page.url))
+                .map_err(Failure::failed)?;
+            tokio::select! {
+                _ = shutdown.requested() => {}
+                () = others(page.playground.as_ref()) => {}
+            }
+        }
         page.stop().await;
     }
     receiving.stop().await;
@@ -84,6 +152,35 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         emulator.shutdown().await;
     }
     done.map(drop)
+}
+
+/// Fails once for one of the tasks, to show a dead letter on the page.
+fn refuse_once(event: &Event, was_refused: &AtomicBool) -> Result<(), HandlerError> {
+    let mut titles = event.tracks().iter().map(|track| track.title.as_deref());
+    let is_it = event.stage() == &Stage::Complete && titles.any(|title| title == Some(REFUSED));
+    match is_it && !was_refused.swap(true, Ordering::Relaxed) {
+        true => Err(HandlerError::give_up(
+            "the demo refuses this song once: try it again",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Submits the other tasks, one after the other. Never ends.
+async fn others(playground: Option<&Playground>) {
+    for [title, style, prompt, scenario] in OTHERS {
+        tokio::time::sleep(OTHERS_INTERVAL).await;
+        let Some(playground) = playground else { break };
+        let mut task = PlaygroundTask::default();
+        task.title = title.to_owned();
+        task.style = style.to_owned();
+        task.prompt = prompt.to_owned();
+        task.scenario = scenario.to_owned();
+        if let Err(err) = playground.submit(task).await {
+            tracing::warn!(err, "a task of the demo could not be submitted");
+        }
+    }
+    std::future::pending().await
 }
 
 /// Asks the desktop to open a page. Without a desktop, its URL was printed.

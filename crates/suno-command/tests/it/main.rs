@@ -19,6 +19,7 @@ mod listening;
 mod logging;
 mod manual;
 mod operating;
+mod page;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;

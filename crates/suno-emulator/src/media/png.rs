@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fastrand::Rng;
 
 /// Width and height in pixels.
-const SIDE: u32 = 96;
+const SIDE: u32 = 160;
 /// Bytes of one row: a filter byte and three bytes per pixel.
 const ROW_BYTES: usize = 1 + SIDE as usize * 3;
 /// The largest stored block of a deflate stream.
@@ -32,8 +32,12 @@ pub(crate) fn file(seed: u64) -> Bytes {
 }
 
 fn pixels(rng: &mut Rng) -> Vec<u8> {
-    let (from, to, disc): ([u8; 3], [u8; 3], [u8; 3]) = (colour(rng), colour(rng), colour(rng));
-    let radius = rng.i32(16..40);
+    // Neighbours on the colour wheel go together.
+    let hue = rng.f64() * 6.0;
+    let from = colour(hue, 0.45, 0.85);
+    let to = colour(hue + 1.0, 0.7, 0.4);
+    let disc = colour(hue - 0.6, 0.25, 0.97);
+    let radius = SIDE as i32 * rng.i32(16..34) / 100;
     let centre = SIDE as i32 / 2;
     let mut rows = Vec::with_capacity(ROW_BYTES * SIDE as usize);
     for y in 0..SIDE as i32 {
@@ -54,8 +58,14 @@ fn pixels(rng: &mut Rng) -> Vec<u8> {
     rows
 }
 
-fn colour(rng: &mut Rng) -> [u8; 3] {
-    [rng.u8(..), rng.u8(..), rng.u8(..)]
+/// A colour by its place on the wheel, where red is 0, green is 2 and blue is 4, by how colourful and by
+/// how light it is, both from 0 to 1.
+fn colour(hue: f64, saturation: f64, value: f64) -> [u8; 3] {
+    [5.0, 3.0, 1.0].map(|offset| {
+        let place = (hue + offset).rem_euclid(6.0);
+        let share = place.min(4.0 - place).clamp(0.0, 1.0);
+        (255.0 * value * (1.0 - saturation * share)) as u8
+    })
 }
 
 fn put_chunk(file: &mut BytesMut, kind: &[u8; 4], data: &[u8]) {

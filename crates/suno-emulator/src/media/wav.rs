@@ -46,16 +46,19 @@ fn put_samples(file: &mut BytesMut, samples: u32, rng: &mut Rng) {
     let base_hz = 196.0 * f64::powf(2.0, f64::from(rng.i32(0..8)) / 12.0);
     let note_samples = SAMPLE_RATE / NOTES_PER_SECOND;
     let mut note_hz = base_hz;
+    let mut loudness = 0.0;
     for index in 0..samples {
         let in_note = index % note_samples;
         if in_note == 0 {
             let half_tones = SCALE[rng.usize(..SCALE.len())];
             note_hz = base_hz * f64::powf(2.0, f64::from(half_tones) / 12.0);
+            loudness = 0.15 + 0.45 * rng.f64();
         }
         let seconds = f64::from(index) / f64::from(SAMPLE_RATE);
-        let bass = (TAU * base_hz / 2.0 * seconds).sin() * 0.25;
-        let melody = (TAU * note_hz * seconds).sin() * 0.4 * pluck(in_note, note_samples);
-        file.put_i16_le(((bass + melody) * f64::from(i16::MAX)) as i16);
+        let bass = (TAU * base_hz / 2.0 * seconds).sin() * 0.2;
+        let fade = f64::from((samples - index).min(800)) / 800.0;
+        let melody = (TAU * note_hz * seconds).sin() * loudness * pluck(in_note, note_samples);
+        file.put_i16_le(((bass + melody) * fade * f64::from(i16::MAX)) as i16);
     }
 }
 

@@ -17,7 +17,8 @@ const WORDS = ['Lighthouse', 'Copper', 'Winter', 'Glass', 'Harbour', 'Paper', 'V
 const THINGS = ['at Dawn', 'Parade', 'Letters', 'Radio', 'Garden', 'Machine', 'Avenue', 'Tide', 'Constellation', 'Orchard', 'Static', 'Lullaby'];
 const TAGS = ['ambient, piano, tape', 'synthwave, 112 bpm', 'folk, fingerpicking, warm', 'drum and bass', 'bossa nova, brushes', 'choir, cathedral'];
 const STAGES = ['text', 'first', 'complete'];
-const SECRETLESS = { 'content-type': 'application/json', 'user-agent': 'suno/1.0', 'x-webhook-timestamp': '1764366000', 'x-webhook-signature': '(checked, not kept)' };
+/** Null is a value that is not kept, as it could be a secret. */
+const HEADERS = [['content-type', 'application/json'], ['user-agent', 'suno/1.0'], ['x-forwarded-for', '203.0.113.7'], ['x-forwarded-for', '10.0.0.2'], ['x-webhook-timestamp', '1764366000'], ['x-webhook-signature', null]];
 
 /** A tone that swells and fades, as a WAV file. */
 export function wav(seconds, rate = 8000) {
@@ -53,6 +54,7 @@ export class Store {
     this.version = 0;
     this.destinations = [{ name: 'orders', state: 'closed' }, { name: 'archive', state: 'closed' }];
     this.quarantine = [];
+    this.intents = { count: 0, more: false, oldest_seconds: null };
     this.scenarios = null;
     this.audio = wav(20);
     this.epoch = 1;
@@ -60,10 +62,10 @@ export class Store {
   }
 
   /** Adds a task without events. */
-  submit({ title, product = 'song', at = new Date(), reference = null, tags = TAGS[0], lyrics = '', duration = 20 }) {
+  submit({ title, product = 'song', at = new Date(), reference = null, tags = TAGS[0], lyrics = '', duration = 20, due = 180 }) {
     const id = `5c79${(this.tasks.size + 1).toString(16).padStart(6, '0')}be8e`;
     const task = { task_id: id, title, product, reference, tags, lyrics, duration, events: [], history: [], order: this.tasks.size + 1,
-      submitted_at: at.toISOString(), due_at: null, version: 0 };
+      submitted_at: at.toISOString(), due_at: new Date(+at + due * 1000).toISOString(), polls: 0, version: 0 };
     this.tasks.set(id, task);
     this.touch(task);
     return id;
@@ -90,16 +92,30 @@ export class Store {
     const body = this.body(task, stage);
     const event = { id: String(++this.events), task_id: id, stage, revision: 0, product: task.product, code: stage === 'failed' ? 531 : 200,
       results: stage === 'complete' ? 2 : stage === 'first' ? 1 : 0, state, attempts, lapses: 0, reason, source, verified_by, unconfirmed: false,
-      received_at: at.toISOString(), path: '', query: '', submit: null, reference: task.reference, conflicts: 0, conflict_records: [], body, headers: SECRETLESS };
+      received_at: at.toISOString(), path: '', query: '', submit: null, reference: task.reference, conflicts: 0, conflict_records: [], body };
     task.events.push(event);
-    task.history.push({ at: at.toISOString(), kind: 'delivery', stage, revision: 0, detail: { accepted: 'new', source, verified_by, content: `9f1c${event.id}`, body: `77ab${event.id}` } });
+    if (stage === 'complete' || stage === 'failed') task.due_at = null;
+    this.note(task, at, 'delivery', { accepted: 'new', source, verified_by, content: `9f1c${event.id}`, body: `77ab${event.id}`, headers: source === 'poll' ? undefined : HEADERS }, stage);
     this.touch(task, at);
     return event;
   }
 
+  note(task, at, kind, detail, stage = null) {
+    task.history.push({ at: at.toISOString(), kind, stage, revision: stage && 0, detail });
+  }
+
+  /** The provider was asked, and had nothing new. */
+  poll(id, at = new Date()) {
+    const task = this.tasks.get(id);
+    task.polls += 1;
+    task.due_at = new Date(+at + 60_000).toISOString();
+    this.note(task, at, 'poll', { status: 'TEXT_SUCCESS', outcome: 'pending', reason: null });
+    this.touch(task, at);
+  }
+
   attempt(event, detail, at) {
     const task = this.tasks.get(event.task_id);
-    task.history.push({ at: at.toISOString(), kind: 'attempt', stage: event.stage, revision: 0, detail: { destination: 'orders', started_at: at.toISOString(), action: 'done', ...detail } });
+    this.note(task, at, 'attempt', { destination: 'orders', started_at: at.toISOString(), action: 'done', ...detail }, event.stage);
     this.touch(task, at);
   }
 
@@ -107,7 +123,12 @@ export class Store {
     event.conflicts += 1;
     event.conflict_records.push({ body, received_at: at.toISOString(), source: 'callback', verified_by: ['signature'] });
     const task = this.tasks.get(event.task_id);
-    task.history.push({ at: at.toISOString(), kind: 'delivery', stage: event.stage, revision: 0, detail: { accepted: 'conflict', source: 'callback', verified_by: ['signature'], content: 'c0de', body: 'beef' } });
+    this.repeat(task, event.stage, at, 'conflict', 'suno/1.1');
+  }
+
+  /** A delivery that makes no event. */
+  repeat(task, stage, at, accepted = 'duplicate', agent = 'suno/1.0') {
+    this.note(task, at, 'delivery', { accepted, source: 'callback', verified_by: ['signature'], content: 'c0de', body: 'beef', headers: [['user-agent', agent], ['x-webhook-signature', null]] }, stage);
     this.touch(task, at);
   }
 
@@ -117,11 +138,11 @@ export class Store {
     const state = rank.find((word) => states.includes(word)) ?? 'expected';
     return { task_id: task.task_id, title: task.title, product: task.product, reference: task.reference, tags: task.tags, state, needs_person: state === 'dead',
       stages: task.events.map(({ stage, revision, state: of, received_at, source, verified_by }) => ({ stage, revision, state: of, received_at, source, verified_by })),
-      first_id: String(task.order), first_at: task.submitted_at, changed_at: task.changed_at, attempts: Math.max(0, ...task.events.map(({ attempts }) => attempts)), conflicts: task.events.reduce((sum, { conflicts }) => sum + conflicts, 0) };
+      order: String(task.order), first_at: task.submitted_at, submitted_at: task.submitted_at, due_at: task.due_at, changed_at: task.changed_at, attempts: Math.max(0, ...task.events.map(({ attempts }) => attempts)), conflicts: task.events.reduce((sum, { conflicts }) => sum + conflicts, 0) };
   }
 
   shown(task) {
-    return { task_id: task.task_id, title: task.title, product: task.product, reference: task.reference, submitted_at: task.submitted_at, due_at: task.due_at,
+    return { task_id: task.task_id, product: task.product, reference: task.reference, submitted_at: task.submitted_at, due_at: task.due_at, polls: task.polls,
       destinations: this.destinations.map(({ name }) => name), history: task.history,
       events: task.events.map((event) => ({ ...event, content: content(event) })) };
   }
@@ -137,7 +158,7 @@ function content({ body }) {
 export function demo(tasks = 10_000, now = new Date()) {
   const store = new Store();
   const ago = (seconds) => new Date(now - seconds * 1000);
-  const handMade = 8;
+  const handMade = 9;
   for (let index = 0; index < tasks - handMade; index += 1) {
     const age = (tasks - index) * 20 + 400;
     const title = `${WORDS[(index * 7) % WORDS.length]} ${THINGS[(index * 5) % THINGS.length]}`;
@@ -168,7 +189,7 @@ export function demo(tasks = 10_000, now = new Date()) {
   sent(buried[1], 374);
   [338, 270, 150].forEach((age, at) => store.attempt(buried[2], { number: at + 1, duration_ms: 61 + at, action: at === 2 ? 'abandon' : 'bad_event', retry_in_ms: at === 2 ? undefined : [60_000, 120_000][at],
     outcome: { kind: 'answered', status: 422, body: { text: '{"error":"unknown customer","id":8121}' } } }, ago(age)));
-  store.tasks.get(dead).history.push({ at: ago(150).toISOString(), kind: 'dead_letter', stage: 'complete', revision: 0, detail: { attempts: 3, cause: 'given_up', reason: 'orders answered 422: unknown customer' } });
+  store.note(store.tasks.get(dead), ago(150), 'dead_letter', { attempts: 3, cause: 'given_up', reason: 'orders answered 422: unknown customer' }, 'complete');
 
   const failed = store.submit({ title: 'Velvet Machine', at: ago(240), tags: 'industrial' });
   sent(store.deliver(failed, 'text', { at: ago(225) }), 224);
@@ -184,16 +205,19 @@ export function demo(tasks = 10_000, now = new Date()) {
   delete other.data.data[1].tags;
   other.data.region = 'eu';
   store.conflict(three[2], JSON.stringify(other), ago(80));
+  store.repeat(store.tasks.get(disputed), 'complete', ago(78));
 
   const retried = store.submit({ title: 'Amber Radio', at: ago(70), reference: 'order-8125', tags: TAGS[1] });
   const waiting = whole(retried, [60, 35], { state: 'waiting', attempts: 2, reason: 'orders answered 503' });
   sent(waiting[0], 59);
   [34, 24].forEach((age, at) => store.attempt(waiting[1], { number: at + 1, duration_ms: 1204, action: 'retry', retry_in_ms: [10_000, 30_000][at], outcome: { kind: 'answered', status: 503, body: { text: 'upstream connect error' } } }, ago(age)));
-  store.tasks.get(retried).due_at = new Date(+now + 240_000).toISOString();
 
-  const fresh = store.submit({ title: 'Lighthouse at Dawn', at: ago(12), reference: 'order-8126', tags: TAGS[0] });
-  store.tasks.get(fresh).due_at = new Date(+now + 290_000).toISOString();
-  Object.assign(store, { named: { long, rtl, hostile, dead, failed, disputed, retried, fresh } });
+  const polled = store.submit({ title: 'Silent Orchard', at: ago(1500), tags: TAGS[5] });
+  store.deliver(polled, 'text', { at: ago(1480) });
+  for (let age = 1300; age > 20; age -= 60) store.poll(polled, ago(age));
+
+  const fresh = store.submit({ title: null, at: ago(12), reference: 'order-8126' });
+  Object.assign(store, { named: { long, rtl, hostile, dead, failed, disputed, retried, polled, fresh } });
   return store;
 }
 
@@ -213,9 +237,22 @@ export class Mock {
   constructor(store, { token = null } = {}) {
     this.store = store;
     this.token = token;
+    this.session = 'yes';
     this.port = 0;
     this.requests = [];
     this.hasSeries = true;
+    this.held = null;
+  }
+
+  /** Lets requests wait whose line matches, until the function that is returned is called. */
+  hold(line) {
+    let release;
+    const wait = new Promise((done) => (release = done));
+    this.held = { line, wait };
+    return () => {
+      this.held = null;
+      release();
+    };
   }
 
   async start() {
@@ -250,6 +287,7 @@ export class Mock {
     const url = new URL(request.url, 'http://localhost');
     const [path, query] = [decodeURIComponent(url.pathname), url.searchParams];
     this.requests.push(`${request.method} ${path}`);
+    if (this.held?.line.test(`${request.method} ${request.url}`)) await this.held.wait;
     for (const [name, value] of Object.entries({ 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cache-control': 'no-store',
       'cross-origin-resource-policy': 'same-origin', 'cross-origin-opener-policy': 'same-origin' })) response.setHeader(name, value);
     const send = (value, status = 200) => {
@@ -271,9 +309,9 @@ export class Mock {
       return response.end(file);
     }
     if (this.token) {
-      const isSession = request.headers.cookie?.includes(`suno_session_${this.port}=yes`);
+      const isSession = request.headers.cookie?.includes(`suno_session_${this.port}=${this.session}`);
       if (path === '/session' && request.headers.authorization === `Bearer ${this.token}`) {
-        response.setHeader('set-cookie', `suno_session_${this.port}=yes; Path=/; HttpOnly; SameSite=Strict`);
+        response.setHeader('set-cookie', `suno_session_${this.port}=${this.session}; Path=/; HttpOnly; SameSite=Strict`);
         response.writeHead(204);
         return response.end();
       }
@@ -308,14 +346,16 @@ export class Mock {
         event.reason = null;
       }
       const task = store.tasks.get(event.task_id);
-      task.history.push({ at: new Date().toISOString(), kind: redriven[2], stage: event.stage, revision: 0, detail: { destination: 'orders' } });
+      store.note(task, new Date(), redriven[2], { destination: 'orders' }, event.stage);
       store.touch(task);
       return send({ id: event.id, state: 'ready' });
     }
     if (route === 'GET /v1/stats') {
       const events = { ready: 0, claimed: 0, waiting: 0, done: 0, dead: 0, superseded: 0 };
       for (const task of store.tasks.values()) for (const { state } of task.events) events[state] += 1;
-      return send({ events, quarantined: store.quarantine.length, dropped: 0, oldest_pending_seconds: 35, store_bytes: 1e6 });
+      const due = [...store.tasks.values()].filter((task) => task.due_at);
+      return send({ events, quarantined: store.quarantine.length, dropped: 0, oldest_pending_seconds: 35, store_bytes: 1e6, expected: { count: due.length, more: false },
+        overdue: due.filter((task) => new Date(task.due_at) < Date.now() - 60_000).length, open_intents: store.intents });
     }
     if (route === 'GET /v1/stats/series') return this.hasSeries ? send({ interval_s: 15, samples: SERIES }) : problem(404, 'Not found');
     if (route === 'GET /v1/destinations') return send({ destinations: store.destinations });
@@ -356,9 +396,9 @@ export class Mock {
       && (!query.get('state') || row.state === query.get('state') || row.stages.some(({ state }) => state === query.get('state')))
       && (!q || [row.title, row.task_id, row.reference, row.tags].some((text) => text?.toLowerCase().includes(q))));
     const before = Number(query.get('before') ?? Infinity);
-    const rest = found.filter((row) => Number(row.first_id) < before);
+    const rest = found.filter((row) => Number(row.order) < before);
     const tasks = rest.slice(0, Number(query.get('limit') ?? 50));
-    return send({ ...head, tasks, total: found.length, next: rest.length > tasks.length ? tasks.at(-1).first_id : null });
+    return send({ ...head, tasks, total: found.length, next: rest.length > tasks.length ? tasks.at(-1).order : null });
   }
 
   emulate(wish, send) {

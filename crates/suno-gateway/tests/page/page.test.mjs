@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -11,9 +11,12 @@ import { axe, launch, page, program } from './browser.mjs';
 import { HOSTILE, Mock, PAGE, SCENARIOS, Store, demo, wav } from './mock.mjs';
 
 const BYTES_MAX = 100_000;
-const ROWS_MAX = 100;
-const PICTURE_BYTES_MAX = 300_000;
+const ROWS_MAX = 90;
 const PAINT_MS_MAX = 100;
+/** A frame of a screen with 60 of them in a second. */
+const FRAME_MS = 1000 / 60;
+/** What no task of the main thread may take while somebody scrolls, also on a machine that does more than this. */
+const LONG_TASK_MS_MAX = 500;
 const SHOTS = process.env.SUNO_TEST_SHOTS ?? join(tmpdir(), 'suno-page-shots');
 
 if (!program) console.error('SKIPPED: no Chromium was found');
@@ -23,6 +26,16 @@ const titles = (opened) => opened.locator('.scroll tr[data-id] .title').allTextC
 const opens = async (opened, url) => {
   await opened.goto(url);
   await opened.locator('.scroll tr[data-id], .pane h1, .sign-in').first().waitFor();
+};
+/** Waits for what this process sees. */
+async function until(holds) {
+  for (const end = Date.now() + 10_000; !holds(); await new Promise((done) => setTimeout(done, 10))) assert.ok(Date.now() < end, `${holds}`);
+}
+/** The load of the machine, with which the figures beside it are to be read. */
+const load = () => `load ${loadavg()[0].toFixed(1)}`;
+const shares = (all) => {
+  const sorted = [...all].sort((a, b) => a - b);
+  return (share) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]);
 };
 const isLive = (opened) => opened.locator('#live[data-state=live]').waitFor();
 
@@ -172,35 +185,131 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     });
   }
 
-  test('ten thousand tasks scroll with few rows in the document', async (t) => {
+  test('ten thousand tasks scroll by the wheel with few rows in the document', async (t) => {
     const opened = await visit(t);
     await opens(opened, base);
-    const table = opened.locator('.scroll');
     await opened.waitForFunction(() => document.querySelector('.scroll').scrollHeight > 560_000);
     assert.equal(await opened.locator('table').first().getAttribute('aria-rowcount'), '10001');
-    const most = await opened.evaluate(async () => {
-      const box = document.querySelector('.scroll');
-      let [rows, slow] = [0, 0];
-      for (let step = 0; step < 120; step += 1) {
-        box.scrollTop = (box.scrollHeight / 120) * step;
-        const begin = performance.now();
-        await new Promise(requestAnimationFrame);
-        slow = Math.max(slow, performance.now() - begin);
-        rows = Math.max(rows, document.querySelectorAll('.scroll tr').length);
-      }
-      return { rows, slow };
+    await opened.evaluate(() => {
+      const seen = (window.seen = { frames: [], long: [], rows: 0 });
+      new PerformanceObserver((list) => seen.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+      const frame = (at) => {
+        seen.frames.push(at);
+        seen.rows = Math.max(seen.rows, document.querySelectorAll('.scroll tr[data-id]').length);
+        requestAnimationFrame(frame);
+      };
+      requestAnimationFrame(frame);
     });
-    assert.ok(most.rows <= ROWS_MAX, `${most.rows} rows`);
-    console.log(`scrolling: at most ${most.rows} rows, the slowest frame took ${Math.round(most.slow)} ms`);
+    const box = await opened.locator('.scroll').boundingBox();
+    await opened.mouse.move(box.x + 300, box.y + 300);
+    const isAtEnd = () => opened.evaluate(() => {
+      const { scrollTop, scrollHeight, clientHeight } = document.querySelector('.scroll');
+      return scrollTop + clientHeight >= scrollHeight - 1;
+    });
+    while (!(await isAtEnd())) for (let turn = 0; turn < 20; turn += 1) await opened.mouse.wheel(0, 4_000);
+    const { frames, long, rows: most } = await opened.evaluate(() => window.seen);
+    const times = frames.slice(1).map((at, index) => at - frames[index]);
+    const of = shares(times);
+    const dropped = times.reduce((sum, ms) => sum + Math.max(0, Math.round(ms / FRAME_MS) - 1), 0);
+    console.log(`10,000 tasks by the wheel: ${times.length} frames, p50 ${of(0.5)} ms, p95 ${of(0.95)} ms, worst ${of(1)} ms, ${dropped} dropped; `
+      + `${long.length} long tasks, worst ${Math.round(Math.max(0, ...long))} ms; at most ${most} rows (${load()})`);
+    assert.ok(most <= ROWS_MAX, `${most} rows`);
+    assert.ok(Math.max(0, ...long) < LONG_TASK_MS_MAX, `${long} ms`);
     // The list is whole at its end.
+    await opened.locator('.scroll tr[aria-rowindex="10001"]').waitFor();
+    await opened.locator('.scroll').press('Home');
+    assert.equal(await rows(opened).first().getAttribute('aria-rowindex'), '2');
+  });
+
+  test('a screen of any height has at most 90 rows in the document', async (t) => {
+    const opened = await visit(t, { height: 6_000 });
+    await opens(opened, base);
+    await opened.waitForFunction(() => document.querySelector('.scroll').scrollHeight > 560_000);
+    for (const top of [0, 250_000, 560_000]) {
+      await opened.locator('.scroll').evaluate((box, to) => (box.scrollTop = to), top);
+      await opened.waitForFunction(() => document.querySelectorAll('.scroll tr[data-id]').length > 60);
+      assert.ok((await rows(opened).count()) <= ROWS_MAX, `${await rows(opened).count()} rows at ${top}`);
+    }
+  });
+
+  test('tasks that come or change while the list still loads are in their place, once', async (t) => {
+    const { mock, store, url } = await own(t, { store: demo(700) });
+    const release = mock.hold(/GET \/v1\/tasks\?.*before=/);
+    const opened = await visit(t);
+    await opens(opened, url);
+    // The stream does not wait for the rest of the list, which would end at the time limit of a request.
+    await opened.locator('#live[data-state=live]').waitFor({ timeout: 10_000 });
+    const old = [...store.tasks.keys()][300];
+    store.deliver(old, 'first');
+    for (let index = 0; index < 5; index += 1) store.deliver(store.submit({ title: `Meanwhile ${index}` }), 'text');
+    await opened.locator('.title', { hasText: 'Meanwhile 4' }).waitFor();
+    assert.equal(await opened.locator('.count').textContent(), '705 tasks');
+    release();
     await opened.waitForFunction(() => {
       const box = document.querySelector('.scroll');
       box.scrollTop = box.scrollHeight;
-      return document.querySelector('.scroll tr[data-id]:nth-last-child(2)')?.getAttribute('aria-rowindex') === '10001';
+      return box.querySelector('tr[aria-rowindex="706"]');
     });
-    await table.press('Home');
-    assert.equal(await rows(opened).first().getAttribute('aria-rowindex'), '2');
+    // Every row, in the order of the page.
+    const shown = new Map();
+    for (let top = 0; top < 706 * 56; top += 1500) {
+      await opened.locator('.scroll').evaluate((box, to) => {
+        box.scrollTop = to;
+        return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      }, top);
+      for (const [index, id] of await rows(opened).evaluateAll((all) => all.map((tr) => [Number(tr.getAttribute('aria-rowindex')), tr.dataset.id]))) shown.set(index, id);
+    }
+    const listed = [...shown].sort(([a], [b]) => a - b).map(([, id]) => id);
+    assert.deepEqual(listed, [...store.tasks.keys()].reverse());
+    assert.equal(await opened.locator('.count').textContent(), '705 tasks');
   });
+
+  test('a list whose later page failed is read again', async (t) => {
+    const { url } = await own(t, { store: demo(200) });
+    const opened = await visit(t);
+    await opened.route(/before=/, (route) => route.abort(), { times: 1 });
+    await opens(opened, url);
+    await opened.waitForFunction(() => {
+      const box = document.querySelector('.scroll');
+      box.scrollTop = box.scrollHeight;
+      return box.querySelector('tr[aria-rowindex="201"]');
+    });
+    await opened.locator('#notice').waitFor({ state: 'hidden' });
+  });
+
+  for (const [what, line] of [['its file', /^GET \/task\.js$/], ['its answer', /^GET \/v1\/tasks\/5c79/]]) {
+    test(`a task that is opened, closed and opened again before ${what} has come is shown once`, async (t) => {
+      const { mock, store, url } = await own(t, { store: demo(30) });
+      const { disputed } = store.named;
+      const opened = await visit(t);
+      await opens(opened, url);
+      await opened.evaluate(() => {
+        window.told = [];
+        new MutationObserver(() => window.told.push(document.getElementById('notice').textContent)).observe(document.getElementById('notice'), { childList: true });
+      });
+      const release = mock.hold(line);
+      const asked = () => mock.requests.filter((request) => line.test(request)).length;
+      const row = opened.locator(`tr[data-id="${disputed}"]`);
+      for (let round = 0; round < 3; round += 1) {
+        const before = asked();
+        await row.click();
+        await opened.waitForURL(/#\/tasks\/5c79/);
+        // The file is asked for once.
+        if (round === 0 || what === 'its answer') await until(() => asked() > before);
+        if (round === 2) break;
+        await opened.keyboard.press('Escape');
+        await opened.waitForURL(/#\/tasks$/);
+      }
+      release();
+      await opened.locator('.head h1', { hasText: 'Northern Lullaby' }).waitFor();
+      assert.equal(await opened.locator('.pane > article').count(), 1);
+      assert.equal(await opened.locator('.pane .steps').count(), 1);
+      assert.deepEqual(await opened.evaluate(() => window.told), []);
+      // Only the view that is open goes on asking.
+      const answered = mock.requests.filter((request) => request === `GET /v1/tasks/${disputed}`).length;
+      assert.equal(answered, what === 'its answer' ? 3 : 1);
+    });
+  }
 
   test('the row under the eye stays where it is while new ones arrive', async (t) => {
     const { store, url } = await own(t, { store: demo(600) });
@@ -337,14 +446,81 @@ describe('the page', { skip: !program, concurrency: false }, () => {
   test('what differs between two deliveries is listed by its place', async (t) => {
     const opened = await visit(t);
     await opens(opened, `${base}#/tasks/${shared.store.named.disputed}`);
-    await opened.locator('details.delivery').first().locator('summary').click();
+    await opened.locator('.cards details').first().locator('summary').click();
     await opened.getByText('It differs in 5 places.').waitFor();
     const places = await opened.locator('.diff tbody th').allTextContents();
     const [one, two] = [1, 2].map((number) => `data.data[${shared.store.named.disputed}-${number}]`);
     assert.deepEqual(places, [`${one}.title`, `${one}.duration`, `${two}.audio_url`, `${two}.tags`, 'data.region']);
     assert.equal(await opened.locator('.diff ins').first().textContent(), ' (radio edit)');
     assert.match(await opened.locator('.json').first().textContent(), /^\{\n {2}"code": 200,\n/);
-    await opened.getByText('x-webhook-timestamp').first().waitFor();
+    await opened.locator('.cards').getByText('x-webhook-timestamp').first().waitFor();
+  });
+
+  test('every delivery shows its headers, and which values were not kept', async (t) => {
+    const opened = await visit(t);
+    await opens(opened, `${base}#/tasks/${shared.store.named.disputed}`);
+    const folded = opened.locator('.line details');
+    await folded.nth(4).waitFor();
+    // Three events, one that says something else, and one that says the same.
+    assert.deepEqual(await folded.locator('summary').allTextContents(), ['2 headers', '2 headers', '6 headers', '6 headers', '6 headers']);
+    await folded.nth(1).locator('summary').click();
+    assert.deepEqual(await folded.nth(1).locator('dd').allTextContents(), ['suno/1.1', 'not kept']);
+    await folded.nth(4).locator('summary').click();
+    assert.deepEqual((await folded.nth(4).locator('dt').allTextContents()).slice(2, 4), ['x-forwarded-for', 'x-forwarded-for']);
+    assert.deepEqual(await axe(opened), []);
+  });
+
+  test('what is open and has the keyboard stays so when the task changes', async (t) => {
+    const { store, url } = await own(t, { store: demo(30) });
+    const opened = await visit(t);
+    await opens(opened, `${url}#/tasks/${store.named.disputed}`);
+    await opened.locator('.line details summary').first().focus();
+    await opened.keyboard.press('Enter');
+    await opened.locator('.line details[open]').waitFor();
+    const key = await opened.evaluate(() => document.activeElement.dataset.focus);
+    store.repeat(store.tasks.get(store.named.disputed), 'first', new Date());
+    await opened.locator('.line details').nth(5).waitFor({ state: 'attached' });
+    assert.equal(await opened.locator('.line details[open]').count(), 1);
+    assert.equal(await opened.evaluate(() => document.activeElement.dataset.focus), key);
+  });
+
+  test('polls in a row that found nothing new are one line', async (t) => {
+    const { store, url } = await own(t, { store: demo(30) });
+    const opened = await visit(t);
+    await opens(opened, `${url}#/tasks/${store.named.polled}`);
+    await opened.locator('.line li', { hasText: 'Provider polled 22 times in 21 min' }).waitFor();
+    assert.deepEqual((await opened.locator('.line-title').allTextContents()).slice(0, 1).concat((await opened.locator('.line-title').allTextContents()).slice(2)), ['Next poll', 'Text', 'Submitted']);
+    await opened.locator('.head', { hasText: '22 polls' }).waitFor();
+    store.deliver(store.named.polled, 'first');
+    store.poll(store.named.polled);
+    await opened.locator('.line-title', { hasText: /^Provider polled$/ }).waitFor();
+    assert.equal(await opened.locator('.line-title', { hasText: 'Provider polled' }).count(), 2);
+  });
+
+  test('a task is shown from its submit on, with the next poll', async (t) => {
+    const { store, url } = await own(t);
+    const opened = await visit(t);
+    const id = store.submit({ title: null, reference: 'order-1' });
+    const late = store.submit({ title: null, product: null, at: new Date(Date.now() - 600_000) });
+    await opens(opened, `${url}#/tasks?state=expected`);
+    await isLive(opened);
+    const row = opened.locator(`tr[data-id="${id}"]`);
+    await row.getByText(/^Poll at \d\d:\d\d:\d\d$/).waitFor();
+    await row.locator('[role=img][aria-label^="Submitted: sent, Text: not yet"]').waitFor();
+    await opened.locator(`tr[data-id="${late}"]`).getByText('Poll is due').waitFor();
+    await row.click();
+    await opened.getByText('No callback has arrived yet.').waitFor();
+    const steps = opened.locator('.step');
+    assert.deepEqual(await steps.locator('.step-name').allTextContents(), ['Submitted', 'Text', 'First track', 'Complete']);
+    await steps.nth(1).getByText(/^Poll at/).waitFor();
+    assert.equal(await steps.nth(2).locator('.sub').textContent(), 'not yet');
+    // Once something has arrived, the task is no longer one that is only expected.
+    store.deliver(id, 'text');
+    await row.waitFor({ state: 'detached' });
+    await steps.nth(2).getByText(/^Poll at/).waitFor();
+    store.deliver(id, 'complete');
+    await opened.locator('.step.is-done', { hasText: 'Complete' }).waitFor();
+    assert.equal(await steps.getByText('Poll').count(), 0);
   });
 
   test('a dead letter is tried again by its button', async (t) => {
@@ -362,8 +538,13 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     const { store, url } = await own(t, { store: demo(30) });
     store.destinations[0].state = 'paused';
     store.quarantine = [{ id: '1' }, { id: '2' }];
+    store.intents = { count: 2, more: false, oldest_seconds: 720 };
     const opened = await visit(t);
     await opens(opened, `${url}#/health`);
+    await opened.getByText('2 submits have no known result, the oldest for 12 min.').waitFor();
+    assert.deepEqual((await opened.locator('.counts > div').allTextContents()).slice(0, 2), ['Expected3', 'Overdue polls0']);
+    // A submit that was sent a moment ago needs nobody.
+    store.intents.oldest_seconds = 20;
     for (const [said, button] of [['orders is paused', 'Try it now'], ['1 dead letter.', 'Try all again'], ['2 deliveries in quarantine', 'Read them again']]) {
       await opened.getByText(said).first().waitFor();
       await opened.getByRole('button', { name: button }).click();
@@ -421,6 +602,56 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     await rows(opened).first().waitFor();
   });
 
+  /** The gateway is started again with another token. */
+  function changeToken(mock) {
+    mock.token = 'another-token-that-is-long';
+    mock.session = 'another';
+    for (const stream of mock.streams) stream.destroy();
+  }
+
+  test('when the token changes, the list asks for it at once', async (t) => {
+    const { mock, url } = await own(t, { store: demo(30), token: 'a-token-that-is-long' });
+    const opened = await visit(t);
+    await opens(opened, `${url}#a-token-that-is-long`);
+    await isLive(opened);
+    // The look at what has changed since the list was read.
+    await until(() => mock.requests.filter((request) => request === 'GET /v1/tasks').length === 2);
+    changeToken(mock);
+    // Before the list is read again in any case.
+    await opened.getByLabel('Token').waitFor({ timeout: 6_000 });
+  });
+
+  test('when the token changes, a page with an open task asks for it, and for nothing else', async (t) => {
+    const { mock, store, url } = await own(t, { store: demo(30), token: 'a-token-that-is-long' });
+    const opened = await visit(t);
+    await opens(opened, `${url}#a-token-that-is-long`);
+    await isLive(opened);
+    await opened.locator(`tr[data-id="${store.named.dead}"]`).click();
+    const release = mock.hold(/redrive/);
+    await opened.getByRole('button', { name: 'Try again' }).click();
+    changeToken(mock);
+    const field = opened.getByLabel('Token');
+    await field.waitFor();
+    await opened.locator('#live[data-state=refused]').waitFor();
+    await field.fill('another-token');
+    // An answer that comes late is refused as well.
+    const late = opened.waitForResponse(/redrive/);
+    release();
+    await late;
+    const asked = mock.requests.length;
+    // Longer than the view of a task waits before it asks again.
+    await opened.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+    await opened.waitForTimeout(3_500);
+    assert.deepEqual(mock.requests.slice(asked), []);
+    assert.equal(await field.inputValue(), 'another-token');
+    await field.fill('another-token-that-is-long');
+    await opened.keyboard.press('Enter');
+    await isLive(opened);
+    await opened.locator('.head h1').waitFor();
+    store.submit({ title: 'Made afterwards' });
+    await opened.locator('.title', { hasText: 'Made afterwards' }).waitFor();
+  });
+
   test('no animation runs where motion is to be reduced', async (t) => {
     const opened = await visit(t, { still: true });
     await opens(opened, base);
@@ -447,28 +678,8 @@ describe('the page', { skip: !program, concurrency: false }, () => {
       page.push(await painted(''));
     }
     const [best, least] = [Math.min(...page), Math.min(...word)];
-    console.log(`first contentful paint: ${Math.round(best)} ms, of a page of one word: ${Math.round(least)} ms`);
+    console.log(`first contentful paint: best ${Math.round(best)} ms, median ${shares(page)(0.5)} ms; of a page of one word: best ${Math.round(least)} ms, median ${shares(word)(0.5)} ms (${load()})`);
     assert.ok(best < PAINT_MS_MAX || best - least < PAINT_MS_MAX / 2, `${page} and ${word}`);
-  });
-
-  test('the picture of the README is taken', async (t) => {
-    const { store, url } = await own(t, { store: demo(120) });
-    const { hostile, rtl, long, disputed } = store.named;
-    for (const id of [hostile, rtl, long]) store.tasks.delete(id);
-    const opened = await visit(t, { width: 1280, height: 800, still: true });
-    await opens(opened, `${url}#/tasks/${disputed}`);
-    await isLive(opened);
-    await opened.locator('.player[data-wave=peaks]').nth(1).waitFor();
-    await opened.getByRole('button', { name: /^Play/ }).first().click();
-    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 0.1);
-    await opened.getByRole('button', { name: /^Pause/ }).first().click();
-    const slider = opened.getByRole('slider').first();
-    const box = await slider.boundingBox();
-    await slider.click({ position: { x: box.width * 0.4, y: box.height / 2 } });
-    await opened.waitForFunction(() => document.querySelector('audio').currentTime > 7);
-    mkdirSync(SHOTS, { recursive: true });
-    const picture = await opened.screenshot({ path: join(SHOTS, 'readme.png') });
-    assert.ok(picture.length < PICTURE_BYTES_MAX, `${picture.length} bytes`);
   });
 
   for (const [width, height] of [[1440, 900], [360, 740]]) {
@@ -476,12 +687,12 @@ describe('the page', { skip: !program, concurrency: false }, () => {
       test(`axe finds nothing on any view at ${width} px in ${theme}`, async (t) => {
         mkdirSync(SHOTS, { recursive: true });
         const store = demo(400);
-        Object.assign(store, { scenarios: SCENARIOS, quarantine: [{ id: '1' }, { id: '2' }] });
+        Object.assign(store, { scenarios: SCENARIOS, quarantine: [{ id: '1' }, { id: '2' }], intents: { count: 2, more: false, oldest_seconds: 720 } });
         store.destinations[0].state = 'paused';
         const { url } = await own(t, { store });
         const opened = await visit(t, { width, height, theme, still: true });
-        const { disputed, dead, rtl } = store.named;
-        const views = { tasks: '#/tasks', needs: '#/tasks?needs=1', none: '#/tasks?q=nothing+has+this', task: `#/tasks/${disputed}`, dead: `#/tasks/${dead}`, strange: `#/tasks/${rtl}`, missing: '#/tasks/none', health: '#/health', emulator: '#/emulator' };
+        const { disputed, dead, rtl, polled, fresh } = store.named;
+        const views = { tasks: '#/tasks', needs: '#/tasks?needs=1', none: '#/tasks?q=nothing+has+this', task: `#/tasks/${disputed}`, dead: `#/tasks/${dead}`, polled: `#/tasks/${polled}`, expected: `#/tasks/${fresh}`, strange: `#/tasks/${rtl}`, missing: '#/tasks/none', health: '#/health', emulator: '#/emulator' };
         for (const [name, hash] of Object.entries(views)) {
           await opened.goto('about:blank');
           await opened.goto(url + hash);
@@ -490,7 +701,8 @@ describe('the page', { skip: !program, concurrency: false }, () => {
           if (name === 'task') {
             await opened.locator('.player[data-wave]').nth(1).waitFor();
             await opened.screenshot({ path: join(SHOTS, `task-top-${width}-${theme}.png`) });
-            await opened.locator('details.delivery').first().locator('summary').click();
+            await opened.locator('.cards details').first().locator('summary').click();
+            await opened.locator('.line details summary').nth(2).click();
           }
           await opened.screenshot({ path: join(SHOTS, `${name}-${width}-${theme}.png`) });
           assert.deepEqual(await axe(opened), [], name);

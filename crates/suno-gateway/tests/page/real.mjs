@@ -49,7 +49,7 @@ const STEPS = {
     await opened.locator('.lyrics', { hasText: 'la la la' }).waitFor();
     await opened.locator('.line li', { hasText: 'same as before' }).waitFor();
     await opened.locator('.line li', { hasText: 'handler ended' }).first().waitFor();
-    await opened.locator('details.delivery summary').first().click();
+    await opened.locator('.cards summary').first().click();
     await opened.locator('.json', { hasText: '"callbackType": "complete"' }).waitFor();
   },
 

@@ -30,7 +30,7 @@ export class Board {
 
 	clear() {
 		this.rows = [];
-		this.byId = new Map();
+		this.ids = new Set();
 		this.total = 0;
 		this.needs = 0;
 		this.version = null;
@@ -62,6 +62,8 @@ export class Board {
 			this.isWhole = !page.next;
 		} catch (err) {
 			if (abort.signal.aborted) return;
+			// What is missing is read by the next look at what changed, which reads the list anew.
+			this.version = null;
 			throw err;
 		}
 	}
@@ -69,8 +71,8 @@ export class Board {
 	take(page) {
 		for (const row of page.tasks) {
 			// A task that was added since is there already.
-			if (this.byId.has(row.task_id)) continue;
-			this.byId.set(row.task_id, row);
+			if (this.ids.has(row.task_id)) continue;
+			this.ids.add(row.task_id);
 			this.rows.push(keyed(row));
 		}
 		this.total = Math.max(page.total, this.rows.length);
@@ -94,7 +96,7 @@ export class Board {
 		if (!page.tasks.length) return [];
 		let added = 0;
 		// The oldest first: so each new one is above those before it.
-		for (const row of page.tasks.sort((a, b) => a.first_id - b.first_id)) added += this.put(row);
+		for (const row of page.tasks.map(keyed).sort((a, b) => a.order - b.order)) added += this.put(row);
 		this.rows.length = Math.min(this.rows.length, ROWS_MAX);
 		this.shown(this, { added });
 		return page.tasks.map((row) => row.task_id);
@@ -102,25 +104,17 @@ export class Board {
 
 	/** Puts a row where it belongs. Returns 1 if it is new and above the others. */
 	put(row) {
-		keyed(row);
-		const index = this.byId.has(row.task_id) ? this.find(row) : -1;
+		const index = this.ids.has(row.task_id) ? this.find(row) : -1;
+		const isNew = index < 0;
 		const belongs = matches(row, this.filter);
-		if (index >= 0) {
-			if (belongs) this.rows[index] = row;
-			else this.rows.splice(index, 1);
-			if (!belongs) this.total -= 1;
-		} else if (belongs) {
-			// Older ones than are loaded come with their page.
-			if (!this.isWhole && isBefore(this.rows.at(-1) ?? row, row)) return 0;
-			const at = this.place(row);
-			this.rows.splice(at, 0, row);
-			this.total += 1;
-			this.byId.set(row.task_id, row);
-			return at === 0 ? 1 : 0;
-		}
-		if (belongs) this.byId.set(row.task_id, row);
-		else this.byId.delete(row.task_id);
-		return 0;
+		// Older ones than are loaded come with their page.
+		if (isNew && (!belongs || (!this.isWhole && isBefore(this.rows.at(-1) ?? row, row)))) return 0;
+		const at = isNew ? this.place(row) : index;
+		this.rows.splice(at, isNew ? 0 : 1, ...(belongs ? [row] : []));
+		if (isNew) this.ids.add(row.task_id);
+		else if (!belongs) this.ids.delete(row.task_id);
+		if (isNew || !belongs) this.total += isNew ? 1 : -1;
+		return isNew && at === 0 ? 1 : 0;
 	}
 
 	/** The first index whose row is not newer. */
@@ -141,8 +135,8 @@ export class Board {
 	}
 }
 
-/** Gives a row the number by which rows are ordered: ids are text, as they can be large. */
+/** Reads the number by which rows are ordered. Larger is newer. */
 function keyed(row) {
-	row.order = Number(row.first_id);
+	row.order = Number(row.order ?? row.first_id);
 	return row;
 }

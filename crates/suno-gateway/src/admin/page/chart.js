@@ -4,7 +4,7 @@ import { h, sub, svg } from './dom.js';
 
 const [WIDTH, HEIGHT, PAD] = [320, 72, 2];
 
-/** `lines` are `{ name, values }`, of numbers or null; `write` turns a number into text. */
+/** `lines` are `{ name, values }`, of numbers, with gaps that are not finite; `write` turns a number into text. */
 export function chart({ title, about, lines, write, minutes }) {
 	const all = lines.flatMap(({ values }) => values).filter((value) => Number.isFinite(value));
 	const most = Math.max(0, ...all);

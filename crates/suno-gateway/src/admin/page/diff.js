@@ -5,7 +5,6 @@
 export const DIFFERENCES_MAX = 200;
 
 const isObject = (value) => value !== null && typeof value === 'object';
-const own = (value, key) => Object.prototype.hasOwnProperty.call(value, key);
 const ids = (list) => list.map((item) => (isObject(item) && !Array.isArray(item) ? item.id : undefined));
 const areNames = (names) => names.every((id) => typeof id === 'string' || typeof id === 'number') && new Set(names).size === names.length;
 
@@ -29,8 +28,8 @@ function walk(before, after, path, found) {
 
 function member(before, after, key, path, found) {
 	if (found.length >= DIFFERENCES_MAX) return;
-	if (!own(before, key)) found.push({ path, kind: 'added', after: after[key] });
-	else if (!own(after, key)) found.push({ path, kind: 'removed', before: before[key] });
+	if (!Object.hasOwn(before, key)) found.push({ path, kind: 'added', after: after[key] });
+	else if (!Object.hasOwn(after, key)) found.push({ path, kind: 'removed', before: before[key] });
 	else walk(before[key], after[key], path, found);
 }
 

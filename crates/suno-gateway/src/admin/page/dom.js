@@ -39,8 +39,8 @@ export const clean = (text) => String(text ?? '').replace(UNSEEN, '');
 /** Text of a stranger in an element of its own, so that its direction stays inside. */
 export const bdi = (text) => h('bdi', null, clean(text));
 
-/** A list of names and values. */
-export const facts = (all, kind = '') => h('dl', { class: `facts ${kind}` }, all.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, bdi(value)))));
+/** A list of names and values. A value that is null was not kept. */
+export const facts = (all, kind = '') => h('dl', { class: `facts ${kind}` }, all.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value === null ? h('i', null, 'not kept') : bdi(value)))));
 
 /** A section with a heading. */
 export const section = (id, title, ...more) => h('section', { 'aria-labelledby': id }, h('h2', { id }, title), ...more);
@@ -85,6 +85,14 @@ export const number = (value) => Number(value ?? 0).toLocaleString('en').replace
 
 /** Says "1 task" or "2 tasks". */
 export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
+
+/** Shows the beginning of a text that may be long, with a button for the rest. `draw` shows a text in the node. */
+export function cut(text, most, node, draw) {
+	draw(text.slice(0, most));
+	if (text.length <= most) return node;
+	const more = h('button', { click: () => { draw(text); more.remove(); } }, `Show all ${number(text.length)} characters`);
+	return [node, more];
+}
 
 /** Says something to people who cannot see the page. */
 export function say(text) {

@@ -6,12 +6,12 @@ import { bdi, count, facts, h, number, say, show, span } from './dom.js';
 import { go } from './route.js';
 
 const REFRESH_MS = 5_000;
-/** An event that waits longer than this is worth a sentence. */
+/** An event or a submit that waits longer than this is worth a sentence. */
 const OLD_SECONDS = 300;
 const REDRIVEN_MAX = 10_000;
 
 export function open(_, { tell }) {
-	const needs = h('section', { 'aria-label': 'What needs a person', class: 'needs-list' });
+	const needs = h('section', { 'aria-label': 'What needs a person', class: 'needs' });
 	const charts = h('div', { class: 'charts' });
 	const counts = h('div');
 	const node = h('article', { class: 'health', 'aria-label': 'Health' }, h('h1', null, 'Health'), needs, counts, charts);
@@ -45,31 +45,31 @@ export function open(_, { tell }) {
 	return { node, changed: (ids) => (ids === null ? read() : null), closed: () => clearInterval(timer) };
 }
 
-/** The counts by name, and what is pending in all. */
-function numbers({ events, quarantined, dropped, oldest_pending_seconds: oldest }) {
-	const pending = events.ready + events.claimed + events.waiting;
-	return { ...events, pending, quarantined, dropped, oldest: oldest ?? 0 };
-}
+/** A count of which only the beginning may be known. */
+const many = ({ count: known, more }) => number(known) + (more ? ' or more' : '');
 
 function sentences(stats, all, act) {
-	const n = numbers(stats);
+	const { events, quarantined, oldest_pending_seconds: oldest, open_intents: open } = stats;
 	const found = [];
 	const need = (text, ...actions) => found.push(h('div', { class: 'need' }, h('p', null, text), h('p', { class: 'actions' }, actions)));
 	const button = (text, does) => {
-		const one = h('button', { type: 'button', class: 'main', click: () => act(one, does) }, text);
+		const one = h('button', { class: 'main', click: () => act(one, does) }, text);
 		return one;
 	};
+	const list = (text, state) => h('button', { click: () => go({ view: 'tasks', task: null, filter: { state } }) }, text);
 	for (const place of all.filter(({ state }) => state !== 'closed')) {
 		const said = place.state === 'paused' ? 'is paused, because it refuses every event' : 'is down';
 		need([h('strong', null, bdi(place.name), ` ${said}.`), ' Its events wait and lose no attempts.'],
 			button('Try it now', async () => { await api.resume(place.name); return `${place.name} is tried`; }));
 	}
-	if (n.dead) need([h('strong', null, `${count(n.dead, 'dead letter')}.`), ' Nothing tries them again until you do.'],
-		button('Try all again', redriveAll), h('button', { type: 'button', click: () => go({ view: 'tasks', task: null, filter: { state: 'dead' } }) }, 'Show them'));
-	if (n.quarantined) need([h('strong', null, `${count(n.quarantined, 'delivery', 'deliveries')} in quarantine.`), ' The sender was trusted, but this version does not understand them.'],
+	if (events.dead) need([h('strong', null, `${count(events.dead, 'dead letter')}.`), ' Nothing tries them again until you do.'],
+		button('Try all again', redriveAll), list('Show them', 'dead'));
+	if (quarantined) need([h('strong', null, `${count(quarantined, 'delivery', 'deliveries')} in quarantine.`), ' The sender was trusted, but this version does not understand them.'],
 		button('Read them again', retryQuarantine));
-	if (n.oldest > OLD_SECONDS) need([h('strong', null, `The oldest event has waited ${span(n.oldest * 1000)}.`), ' Its destination fails or the handlers are too slow.'],
-		h('button', { type: 'button', click: () => go({ view: 'tasks', task: null, filter: { state: 'waiting' } }) }, 'Show what waits'));
+	if (open?.oldest_seconds > OLD_SECONDS) need([h('strong', null, `${many(open)} ${open.count === 1 ? 'submit has' : 'submits have'} no known result, the oldest for ${span(open.oldest_seconds * 1000)}.`),
+		' Each may have made a task that was paid for, and its first callback makes it known. ', h('code', null, 'suno inbox export'), ' lists them: look for them at the provider before you submit again.']);
+	if (oldest > OLD_SECONDS) need([h('strong', null, `The oldest event has waited ${span(oldest * 1000)}.`), ' Its destination fails or the handlers are too slow.'],
+		list('Show what waits', 'waiting'));
 	if (!found.length) return h('p', { class: 'calm' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, '✓'), `Nothing needs a person. ${all.map(({ name }) => `${name} works.`).join(' ')}`);
 	return found;
 }
@@ -106,24 +106,26 @@ async function retryQuarantine(tell) {
 	return `${read} understood now, ${kept} still in quarantine`;
 }
 
-function cells(stats) {
-	const n = numbers(stats);
-	const all = [['Waiting', n.pending], ['Handled', n.done], ['Dead letters', n.dead], ['Superseded', n.superseded], ['Quarantine', n.quarantined], ['Dropped', n.dropped]];
-	return facts(all.map(([name, value]) => [name, number(value)]), 'counts');
+function cells({ events, quarantined, dropped, expected, overdue }) {
+	const { ready, claimed, waiting, done, dead, superseded } = events;
+	const all = Object.entries({ Waiting: ready + claimed + waiting, Handled: done, 'Dead letters': dead, Superseded: superseded, Quarantine: quarantined, Dropped: dropped })
+		.map(([name, value]) => [name, number(value)]);
+	if (expected) all.unshift(['Expected', many(expected)], ['Overdue polls', number(overdue)]);
+	return facts(all, 'counts');
 }
 
 function pictures({ interval_s: step, samples }) {
 	const minutes = Math.max(1, Math.round((samples.length * step) / 60));
-	const of = (name, by = (value) => value) => samples.map((sample) => (sample[name] === null || sample[name] === undefined ? null : by(Number(sample[name]))));
+	const of = (name, by = 1) => samples.map((sample) => (sample[name] ?? NaN) * by);
 	const few = (value) => (value < 10 ? String(Math.round(value * 10) / 10) : number(Math.round(value)));
 	const all = [
-		{ title: 'Throughput', about: 'events a minute', write: few, lines: [{ name: 'accepted', values: of('accepted', (n) => (n * 60) / step) }, { name: 'handled', values: of('handled', (n) => (n * 60) / step) }] },
+		{ title: 'Throughput', about: 'events a minute', write: few, lines: [{ name: 'accepted', values: of('accepted', 60 / step) }, { name: 'handled', values: of('handled', 60 / step) }] },
 		{ title: 'Accept latency', about: 'before the answer', write: (ms) => span(ms), lines: [{ name: 'median', values: of('accept_ms_p50') }, { name: '99 %', values: of('accept_ms_p99') }] },
-		{ title: 'Backlog', about: 'events that are not handled yet', write: few, lines: [{ name: '', values: of('pending') }] },
-		{ title: 'Age of the oldest', about: 'event in the backlog', write: (s) => span(s * 1000), lines: [{ name: '', values: of('oldest_s') }] },
-		{ title: 'Dead letters', about: 'nothing tries them again', write: few, lines: [{ name: '', values: of('dead') }] },
+		{ title: 'Backlog', about: 'not handled yet', write: few, lines: [{ name: '', values: of('pending') }] },
+		{ title: 'Age of the oldest', about: 'in the backlog', write: (s) => span(s * 1000), lines: [{ name: '', values: of('oldest_s') }] },
+		{ title: 'Dead letters', about: 'until you try again', write: few, lines: [{ name: '', values: of('dead') }] },
 		{ title: 'Quarantine', about: 'trusted, not understood', write: few, lines: [{ name: '', values: of('quarantined') }] },
 	];
-	const known = all.map((one) => ({ ...one, minutes, lines: one.lines.filter(({ values }) => values.some((value) => value !== null)) })).filter(({ lines }) => lines.length);
+	const known = all.map((one) => ({ ...one, minutes, lines: one.lines.filter(({ values }) => values.some(Number.isFinite)) })).filter(({ lines }) => lines.length);
 	return known.map(chart);
 }

@@ -15,7 +15,7 @@ const KEYS = [
 
 const isTyping = (node) => node.closest?.('input:not([type=radio]):not([type=range]), textarea, select, [contenteditable]');
 
-/** Listens for keys; `actions` are functions by name. */
+/** Listens for keys; `actions` are functions by name. One that returns false leaves the key to the browser. */
 export function listen(actions) {
 	addEventListener('keydown', (event) => {
 		if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -27,17 +27,11 @@ export function listen(actions) {
 			return;
 		}
 		if (isTyping(event.target)) return;
-		const does = { '/': actions.search, j: actions.next, k: actions.previous, n: actions.needs, '?': help }[key];
-		if (does) return run(event, does);
 		const onControl = event.target.closest?.('a, button, summary, input, [role=slider]');
-		if (key === 'Enter' && !onControl) run(event, actions.open);
-		if (key === ' ' && !onControl && actions.play()) event.preventDefault();
+		const does = { '/': actions.search, j: actions.next, k: actions.previous, n: actions.needs, '?': help }[key]
+			?? (onControl ? null : { Enter: actions.open, ' ': actions.play }[key]);
+		if (does && does() !== false) event.preventDefault();
 	});
-}
-
-function run(event, does) {
-	event.preventDefault();
-	does();
 }
 
 export function help() {

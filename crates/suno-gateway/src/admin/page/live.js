@@ -15,12 +15,14 @@ export class Live {
 		this.changed = changed;
 		this.said = said;
 		this.failures = 0;
-		document.addEventListener('visibilitychange', () => (document.hidden ? this.close('hidden') : this.open()));
+		document.addEventListener('visibilitychange', () => this.isOn && (document.hidden ? this.close('hidden') : this.open()));
 		setInterval(() => document.hidden || this.gather(), CHECK_MS);
 	}
 
 	open() {
-		this.close('wait');
+		this.isOn = true;
+		this.close(document.hidden ? 'hidden' : 'wait');
+		if (document.hidden) return;
 		this.source = this.connect();
 		this.source.onopen = () => {
 			this.failures = 0;
@@ -31,9 +33,17 @@ export class Live {
 			this.source.addEventListener(kind, () => this.gather());
 		this.source.onerror = () => {
 			this.said('lost');
-			// The browser tries again by itself after a cut, but not after a refusal.
-			if (this.source?.readyState === EventSource.CLOSED) this.later();
+			// The browser tries again by itself after a cut, but not after a refusal, whose reason only an answer of the API has.
+			if (this.source?.readyState !== EventSource.CLOSED) return;
+			this.later();
+			this.gather();
 		};
+	}
+
+	/** Ends the stream until somebody signs in again. */
+	refuse() {
+		this.close('refused');
+		this.isOn = false;
 	}
 
 	close(state) {
@@ -45,10 +55,11 @@ export class Live {
 
 	later() {
 		const wait = WAITS[Math.min(this.failures++, WAITS.length - 1)];
-		this.retry = setTimeout(() => document.hidden || this.open(), wait);
+		this.retry = setTimeout(() => this.open(), wait);
 	}
 
 	gather() {
+		if (!this.isOn) return;
 		this.waiting ??= setTimeout(async () => {
 			this.waiting = null;
 			if (this.isReading) {

@@ -6,7 +6,7 @@ import { h, show } from './dom.js';
 import { help, listen } from './keys.js';
 import { List } from './list.js';
 import { Live } from './live.js';
-import { current, go, parse } from './route.js';
+import { current, go } from './route.js';
 
 const main = document.getElementById('main');
 const notice = document.getElementById('notice');
@@ -14,7 +14,11 @@ const lamp = document.getElementById('live');
 
 const LIVE = { live: 'Live', wait: 'Connecting', lost: 'Reconnecting', hidden: 'Paused', refused: 'Signed out' };
 
-const board = new Board((now, change) => list.shown(now, change));
+const board = new Board((now, change) => {
+	list.shown(now, change);
+	// The stream begins after the first page: the rest of a long list takes its time.
+	if (change.isNew && !live.isOn) live.open();
+});
 const list = new List(board);
 const pane = h('div', { class: 'pane' });
 const live = new Live(() => api.stream(board.cursor), changed, (state) => {
@@ -78,7 +82,7 @@ async function open({ view: name, task }) {
 	view?.closed?.();
 	view = null;
 	show(pane);
-	document.title = kind && kind !== 'task' ? `${kind[0].toUpperCase()}${kind.slice(1)} · suno` : 'Tasks · suno';
+	document.title = `${name[0].toUpperCase()}${name.slice(1)} · suno`;
 	if (!kind) return;
 	const mine = (view = { key });
 	const { open: opened } = await import(MODULES[kind]);
@@ -91,7 +95,11 @@ async function open({ view: name, task }) {
 
 /** Asks for the token, which is exchanged for a cookie. */
 function askForToken(reason) {
-	live.close('refused');
+	// Whatever asks again and is refused must not empty what somebody types.
+	if (main.querySelector('.sign-in')) return;
+	live.refuse();
+	view?.closed?.();
+	view = null;
 	const input = h('input', { type: 'password', id: 'token', autocomplete: 'off', required: true });
 	const said = h('p', { class: 'warn', role: 'alert' }, reason ?? '');
 	const form = h('form', { class: 'sign-in', submit: async (event) => {
@@ -125,7 +133,7 @@ async function start() {
 	}
 	show(main, list.node, pane);
 	await follow();
-	if (main.contains(list.node)) live.open();
+	if (main.contains(list.node) && !live.isOn) live.open();
 	api.emulator().then(() => (document.querySelector('[data-view=emulator]').hidden = false)).catch(() => {});
 }
 
@@ -146,8 +154,8 @@ listen({
 		list.search.focus();
 		list.search.select();
 	},
-	needs: () => list.filter({ needs: parse(location.hash).filter.needs ? '' : '1' }),
-	play: () => view?.play?.(),
+	needs: () => list.needs.click(),
+	play: () => view?.play?.() ?? false,
 	back: (isTyping) => {
 		const { task, filter } = current();
 		if (isTyping) {

@@ -12,10 +12,9 @@ export function player({ url, title, seconds }) {
 	const name = clean(title) || 'this track';
 	const stop = new AbortController();
 	let made = null;
-	let isMissing = false;
 	const audio = h('audio', { preload: 'none' });
 	const icon = h('span', { class: 'icon', 'aria-hidden': 'true' });
-	const button = h('button', { type: 'button', class: 'play', 'aria-label': `Play ${name}`, click: toggle }, icon);
+	const button = h('button', { class: 'play', 'aria-label': `Play ${name}`, click: toggle }, icon);
 	const canvas = h('canvas', { class: 'wave', 'aria-hidden': 'true' });
 	const slider = h('div', { class: 'seek', role: 'slider', tabindex: 0, 'aria-label': `Position in ${name}`, 'aria-valuemin': 0,
 		pointerdown: pressed, pointermove: dragged, keydown: stepped }, canvas);
@@ -25,7 +24,7 @@ export function player({ url, title, seconds }) {
 	const length = () => (Number.isFinite(audio.duration) ? audio.duration : Number(seconds) || 0);
 
 	function toggle() {
-		if (isMissing) return;
+		if (button.disabled) return;
 		if (!audio.src) audio.src = url;
 		if (audio.paused) audio.play().catch(() => {});
 		else audio.pause();
@@ -97,7 +96,6 @@ export function player({ url, title, seconds }) {
 	for (const kind of ['play', 'pause', 'ended', 'seeked', 'loadedmetadata']) audio.addEventListener(kind, told);
 	audio.addEventListener('timeupdate', () => paint());
 	audio.addEventListener('error', () => {
-		isMissing = true;
 		button.disabled = true;
 		note.hidden = false;
 		note.textContent = 'The file cannot be played: the provider may have deleted it.';

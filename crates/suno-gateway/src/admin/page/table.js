@@ -103,7 +103,9 @@ export class Table {
 
 	clicked(event) {
 		const tr = event.target.closest('tr[data-id]');
-		if (!tr || event.target.closest('a') || getSelection().toString()) return;
+		// With a key, a link opens another tab; and who selects text opens nothing.
+		if (!tr || event.ctrlKey || event.metaKey || event.shiftKey || (getSelection().toString() && !event.target.closest('a'))) return;
+		event.preventDefault();
 		this.open(tr.dataset.id);
 	}
 
@@ -139,13 +141,9 @@ export class Table {
 
 	reveal(index) {
 		const top = index * ROW;
-		const room = this.node.clientHeight - ROW - this.head;
+		const room = this.node.clientHeight - ROW - this.table.tHead.offsetHeight;
 		if (top < this.node.scrollTop) this.node.scrollTop = top;
 		else if (top > this.node.scrollTop + room) this.node.scrollTop = top - room;
 		this.render();
-	}
-
-	get head() {
-		return this.table.tHead.offsetHeight;
 	}
 }

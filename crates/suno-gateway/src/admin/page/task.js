@@ -1,28 +1,30 @@
 // The view of one task: a summary, its tracks, its story, and everything that arrived.
 
 import * as api from './api.js';
-import { bdi, clean, clock, count, facts, h, say, section, show, span, sub, time } from './dom.js';
+import { bdi, clean, clock, count, cut, facts, h, say, section, show, span, sub, time } from './dom.js';
 import { differences, DIFFERENCES_MAX, split } from './diff.js';
 import { json, visible } from './json.js';
-import { pill } from './list.js';
+import { pill, poll } from './list.js';
 import { player } from './player.js';
 import { go } from './route.js';
 import { course, story, summary } from './story.js';
-import { knownBy, productOf, stageOf, stateOf, verifiedBy } from './words.js';
+import { knownBy, productOf, stageOf, verifiedBy } from './words.js';
 
 /** Lyrics longer than this are cut until somebody asks for all. */
 const LYRICS_MAX = 4_000;
 const VALUE_MAX = 600;
 const REFRESH_MS = 3_000;
-const SHOWN_ELSEWHERE = new Set(['stage', 'revision', 'task_id', 'content', 'body', 'headers', 'conflicts', 'conflict_records']);
+const SHOWN_ELSEWHERE = new Set(['stage', 'revision', 'task_id', 'content', 'body', 'conflicts', 'conflict_records']);
 
 export function open(taskId, { tell }) {
 	const node = h('article', { class: 'task', 'aria-label': 'Task', 'aria-busy': 'true' }, h('p', { class: 'dim' }, 'Loading…'));
+	// What plays stays in the document as long as its tracks are the same; what is around it is drawn anew.
+	const [above, songs, below] = [h('div'), h('div'), h('div')];
 	const stop = new AbortController();
 	let players = [];
 	let shown = '';
 	let heard = '';
-	let tracks = null;
+	let picture;
 
 	async function read() {
 		let task;
@@ -30,8 +32,8 @@ export function open(taskId, { tell }) {
 			task = await api.task(taskId, stop.signal);
 		} catch (err) {
 			if (err.status !== 404) throw err;
-			show(node, back(), h('h1', null, 'Not here'), h('p', null, 'Nothing has arrived for it yet, or its events were purged.'));
-			return;
+			shown = '';
+			return show(node, back(), h('h1', null, 'Not here'), h('p', null, 'The gateway does not know this task yet, or its events were purged.'));
 		}
 		const text = JSON.stringify(task);
 		if (text === shown || stop.signal.aborted) return;
@@ -39,33 +41,23 @@ export function open(taskId, { tell }) {
 		draw(task);
 	}
 
-	/** Draws all but the tracks anew. They are kept while they are the same, as one may play. */
 	function draw(task) {
 		const main = best(task);
-		const audible = (main?.content?.tracks ?? []).map((track, index) => [track.id, track.audio_url || track.stream_audio_url, index]);
-		const key = JSON.stringify([main?.id, audible]);
+		const key = JSON.stringify([main?.id, audible(main)]);
 		if (key !== heard) {
 			heard = key;
 			players.forEach((one) => one.close());
 			players = [];
-			tracks = main ? trackList(task, main, players) : null;
+			show(songs, main && trackList(main, players));
+			picture = cover(main, titleOf(task, main));
 		}
-		const open = new Set([...node.querySelectorAll('details[open][data-key]')].map((one) => one.dataset.key));
+		const open = new Set([...node.querySelectorAll('details[open]')].map((one) => one.dataset.key));
 		const focus = document.activeElement?.dataset?.focus;
-		const parts = [back(), head(task, main), needs(task, act), steps(task), tracks, output(main), lyrics(main),
-			timeline(task), deliveries(task, act)];
-		// The tracks stay in the document: what plays would stop when it is taken out.
-		const keep = tracks && node.contains(tracks) ? tracks : null;
-		if (keep) {
-			for (const child of [...node.childNodes]) if (child !== keep) child.remove();
-			const at = parts.indexOf(keep);
-			keep.before(...parts.slice(0, at).filter(Boolean));
-			keep.after(...parts.slice(at + 1).flat().filter(Boolean));
-		} else {
-			show(node, parts);
-		}
+		if (!above.isConnected) show(node, back(), above, songs, below);
+		show(above, head(task, main, picture), needs(task, act), steps(task));
+		show(below, output(main), lyrics(main), timeline(task), deliveries(task, act));
 		node.removeAttribute('aria-busy');
-		for (const one of node.querySelectorAll('details[data-key]')) if (open.has(one.dataset.key)) one.open = true;
+		for (const one of node.querySelectorAll('details')) one.open = open.has(one.dataset.key);
 		if (focus) node.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus();
 		document.title = `${titleOf(task, main)} · suno`;
 	}
@@ -77,12 +69,8 @@ export function open(taskId, { tell }) {
 			say(said);
 			await read();
 		} catch (err) {
-			if (err.status === 409) {
-				say(err.message);
-				button.after(h('span', { class: 'warn', role: 'alert' }, ` ${err.message}`));
-			} else {
-				tell(err);
-			}
+			if (err.status === 409) button.after(h('span', { class: 'warn', role: 'alert' }, ` ${err.message}`));
+			else tell(err);
 		} finally {
 			button.disabled = false;
 		}
@@ -115,28 +103,26 @@ function best(task) {
 	return [...task.events].sort((a, b) => worth(b) - worth(a) || b.id - a.id)[0] ?? null;
 }
 
+/** What the players depend on: they are made anew when it changes. */
+const audible = (event) => event?.content?.tracks?.map((track) => [track.id, track.audio_url || track.stream_audio_url]);
 const firstTrack = (event) => event?.content?.tracks?.find((track) => track.title) ?? event?.content?.tracks?.[0] ?? null;
-const titleOf = (task, main) => clean(firstTrack(main)?.title || task.title) || `${productOf(task.product)} ${clean(task.task_id)}`;
+const titleOf = (task, main) => clean(firstTrack(main)?.title || task.title) || `${productOf(task.product)} ${clean(task.task_id)}`.trim();
 
-/** The cover, or a plain one where there is none. */
+/** The cover, above the first letter of the title, which is seen where there is none. */
 function cover(main, title) {
 	const index = main?.content?.tracks?.findIndex((track) => track.image_url || track.source_image_url) ?? -1;
-	const plain = () => h('div', { class: 'cover plain', 'aria-hidden': 'true' }, [...title][0]);
-	if (index < 0) return plain();
-	const image = h('img', { class: 'cover', src: api.media(main.id, index, 'image'), alt: '',
-		error: () => image.replaceWith(plain()) });
-	return image;
+	const image = index < 0 ? null : h('img', { src: api.media(main.id, index, 'image'), alt: '', error: () => image.remove() });
+	return h('div', { class: 'cover', 'aria-hidden': 'true' }, [...title][0], image);
 }
 
-function head(task, main) {
-	const title = titleOf(task, main);
+function head(task, main, picture) {
 	const track = firstTrack(main);
-	const known = [productOf(task.product), track?.model_name, task.reference && `reference ${task.reference}`].filter(Boolean);
+	const known = [productOf(task.product), track?.model_name, task.reference && `reference ${task.reference}`, task.polls > 0 && count(task.polls, 'poll')].filter(Boolean);
 	const tags = String(track?.tags ?? '').split(',').map((tag) => clean(tag).trim()).filter(Boolean).slice(0, 12);
 	return h('header', { class: 'head' },
-		cover(main, title),
+		picture,
 		h('div', null,
-			h('h1', null, bdi(title)),
+			h('h1', null, bdi(titleOf(task, main))),
 			h('p', { class: 'summary' }, summary(task)),
 			tags.length ? h('ul', { class: 'tags', 'aria-label': 'Style' }, tags.map((tag) => h('li', null, bdi(tag)))) : null,
 			h('p', { class: 'sub facts' }, known.map((fact) => [bdi(fact), ' · ']), h('code', null, bdi(task.task_id)))));
@@ -147,30 +133,30 @@ function needs(task, act) {
 	const all = task.events.filter((event) => event.state === 'dead');
 	if (!all.length) return null;
 	return h('section', { class: 'needs', 'aria-label': 'Needs a person' }, all.map((event) => {
-		const button = h('button', { type: 'button', class: 'main', 'data-focus': `redrive ${event.id}`, click: () =>
+		const button = h('button', { class: 'main', 'data-focus': `redrive ${event.id}`, click: () =>
 			act(button, () => api.redrive(event.id), `${stageOf(event.stage)} is ready again`) }, 'Try again');
 		return h('div', { class: 'need' }, h('p', null, h('strong', null, `${stageOf(event.stage)} is a dead letter`), ` after ${count(event.attempts, 'attempt')}. `,
 			event.reason ? bdi(event.reason) : null), button);
 	}));
 }
 
-/** The stages as a line. */
+/** The stages as a line. The first one that is missing says when the provider is asked. */
 function steps(task) {
 	const all = course(task);
 	const first = all.find(({ event }) => event)?.event.received_at;
-	return h('ol', { class: 'steps', 'aria-label': 'Stages' }, all.map(({ word, event }) => {
-		const after = event && first ? new Date(event.received_at) - new Date(first) : 0;
-		const state = event?.isSubmit ? 'done' : event?.state ?? 'none';
-		const { word: said, mark } = stateOf(state);
-		return h('li', { class: `step is-${state}${word === 'failed' ? ' is-failed' : ''}` },
-			h('span', { class: 'knot', 'aria-hidden': 'true' }, event ? (word === 'failed' ? '✕' : mark) : ''),
+	const next = all.find(({ event }) => !event);
+	return h('ol', { class: 'steps', 'aria-label': 'Stages' }, all.map((step) => {
+		const { word, event, kind, mark, said } = step;
+		const after = event ? new Date(event.received_at) - new Date(first) : 0;
+		return h('li', { class: `step is-${kind}` },
+			h('span', { class: 'knot', 'aria-hidden': 'true' }, mark),
 			h('span', { class: 'step-name' }, stageOf(word)),
-			sub(event ? [time(event.received_at), after > 0 ? ` +${span(after)}` : ''] : 'not yet'),
-			event && !event.isSubmit ? sub(said) : null);
+			event ? sub(time(event.received_at), after > 0 ? ` +${span(after)}` : '') : null,
+			kind === 'sent' ? null : sub(step === next && poll(task.due_at) || said));
 	}));
 }
 
-function trackList(task, main, players) {
+function trackList(main, players) {
 	const tracks = main.content?.tracks ?? [];
 	if (!tracks.length) return null;
 	return section('tracks', count(tracks.length, 'track'),
@@ -204,43 +190,44 @@ function lyrics(main) {
 }
 
 function verses(text) {
-	const all = clean(text);
-	const verse = h('p', { class: 'lyrics', dir: 'auto', tabindex: 0 }, all.slice(0, LYRICS_MAX));
-	if (all.length <= LYRICS_MAX) return verse;
-	const more = h('button', { type: 'button', click: () => { verse.textContent = all; more.remove(); } }, `Show all ${all.length.toLocaleString('en')} characters`);
-	return [verse, more];
+	const verse = h('p', { class: 'lyrics', dir: 'auto', tabindex: 0 });
+	return cut(clean(text), LYRICS_MAX, verse, (part) => show(verse, part));
+}
+
+/** What is opened by those who want it, and stays open when it is drawn anew. */
+function folded(key, summary, ...more) {
+	return h('details', { 'data-key': key }, h('summary', { 'data-focus': key }, summary), more);
 }
 
 function timeline(task) {
 	const all = story(task);
 	return section('story', 'What happened',
-		h('ol', { class: 'line', reversed: true }, all.map(({ at, title, more, said, tone }) =>
-			h('li', { class: tone }, time(at), h('div', null, h('span', { class: 'line-title' }, bdi(title)), more ? sub(bdi(more)) : null, said ? h('pre', { class: 'answer', tabindex: 0 }, clean(said)) : null)))));
+		h('ol', { class: 'line', reversed: true }, all.map(({ at, title, more, said, tone, headers }) =>
+			h('li', { class: tone }, time(at), h('div', null, h('span', { class: 'line-title' }, bdi(title)), more ? sub(bdi(more)) : null, said ? h('pre', { class: 'answer', tabindex: 0 }, clean(said)) : null,
+				headers?.length ? folded(`headers ${at} ${title}`, count(headers.length, 'header'), facts(headers, 'mono')) : null)))));
 }
 
 function deliveries(task, act) {
 	const events = [...task.events].reverse();
 	if (!events.length) return null;
-	return section('deliveries', 'Deliveries', events.map((event) => delivery(task, event, act)));
+	return section('deliveries', 'Deliveries', h('div', { class: 'cards' }, events.map((event) => delivery(task, event, act))));
 }
 
 function delivery(task, event, act) {
 	const again = (task.destinations ?? []).map((name) => {
-		const button = h('button', { type: 'button', 'data-focus': `replay ${event.id} ${name}`, click: () =>
+		const button = h('button', { 'data-focus': `replay ${event.id} ${name}`, click: () =>
 			act(button, () => api.replay(event.id, name), `Sent to ${name} again`) }, `Send again to ${name}`);
 		return button;
 	});
-	const print = task.history?.find((one) => one.kind === 'delivery' && one.stage === event.stage)?.detail;
-	const known = Object.entries({ ...event, 'content fingerprint': print?.content, 'body fingerprint': print?.body })
+	const came = task.history?.find(({ kind, stage, revision }) => kind === 'delivery' && stage === event.stage && (revision ?? 0) === event.revision)?.detail;
+	const known = Object.entries({ ...event, 'content fingerprint': came?.content, 'body fingerprint': came?.body })
 		.filter(([name, value]) => !SHOWN_ELSEWHERE.has(name) && value && value.length !== 0)
 		.map(([name, value]) => [name.replaceAll('_', ' '), [value].flat().join(', ')]);
-	const headers = Object.entries(event.headers ?? {});
 	const conflicts = event.conflict_records ?? [];
-	return h('details', { class: 'delivery', 'data-key': `event ${event.id}` },
-		h('summary', null, h('span', { class: 'delivery-name' }, `${stageOf(event.stage)}${event.revision ? `, revision ${event.revision}` : ''}`), pill(event.state),
-			time(event.received_at), conflicts.length ? h('span', { class: 'warn' }, count(conflicts.length, 'conflict')) : null),
+	return folded(`event ${event.id}`, [h('span', { class: 'delivery-name' }, `${stageOf(event.stage)}${event.revision ? `, revision ${event.revision}` : ''}`), pill(event.state),
+		time(event.received_at), conflicts.length ? h('span', { class: 'warn' }, count(conflicts.length, 'conflict')) : null],
 		facts(known),
-		headers.length ? [h('h3', null, 'Headers'), facts(headers, 'mono')] : null,
+		came?.headers?.length ? [h('h3', null, 'Headers'), facts(came.headers, 'mono')] : null,
 		conflicts.map((conflict, index) => difference(event, conflict, index)),
 		h('h3', null, 'Body'), event.body ? json(event.body) : h('p', { class: 'dim' }, 'Purged: bodies are kept for 14 days.'),
 		again.length ? h('p', { class: 'actions' }, again) : null);

@@ -38,9 +38,7 @@ export const acceptedAs = (word) => said(ACCEPTED, word);
 
 /** How an event became known, in one phrase. */
 export function knownBy(source) {
-	if (source === 'callback') return 'Callback';
-	if (source === 'poll') return 'Poll';
-	return said({}, source) || 'Unknown';
+	return said({ callback: 'Callback', poll: 'Poll' }, source) || 'Unknown';
 }
 
 /** How its sender was verified, in one phrase. */

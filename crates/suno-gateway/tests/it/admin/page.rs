@@ -4,7 +4,6 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use suno_callback::{
 };
 use suno_gateway::admin::{Admin, Feed, Playground, PlaygroundTask, Scenario};
 use suno_gateway::metrics::{Metrics, Scraper};
+use suno_testkit::browser;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -27,38 +27,6 @@ use super::{Running, now, token};
 
 /// For a browser that starts on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page")
-}
-
-fn is_here(program: &str) -> bool {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
-}
-
-/// Returns the command that runs a test of the folder.
-fn node(arguments: &[&str]) -> Option<Command> {
-    let missing = match () {
-        () if !is_here("node") => "node was not found",
-        () if !is_here("chromium") => "chromium was not found",
-        () if !folder().join("node_modules/playwright-core").is_dir() => {
-            "run `npm ci` in crates/suno-gateway/tests/page"
-        }
-        () => {
-            let mut command = Command::new("node");
-            command.args(arguments).current_dir(folder());
-            command.kill_on_drop(true);
-            return Some(command);
-        }
-    };
-    // Not `println!`, which the test harness keeps to itself.
-    let _ = writeln!(
-        std::io::stderr(),
-        "skipped: the page in a browser: {missing}"
-    );
-    None
-}
 
 /// An emulator for the form.
 struct Made(Arc<dyn IdempotencyStore>, SocketAddr);
@@ -262,8 +230,16 @@ impl Gateway {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_works_on_the_service() {
-    let Some(mut command) = node(&["real.mjs"]) else {
-        return;
+    let mut command = match browser::script("real.mjs") {
+        Ok(command) => Command::from(command),
+        Err(missing) => {
+            // Not `println!`, which the test harness keeps to itself.
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED: the page in a browser: {missing}"
+            );
+            return;
+        }
     };
     let mut gateway = Gateway::start().await;
     let mut child = command
@@ -271,6 +247,7 @@ async fn the_page_works_on_the_service() {
         .env("SUNO_TOKEN", super::TOKEN)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut answers = child.stdin.take().unwrap();
