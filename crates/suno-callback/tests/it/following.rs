@@ -14,7 +14,7 @@ use suno_testkit::wrapper::{Fault, Wrapped, Wrapper};
 use crate::scene::delivery;
 
 /// A store with the events 1, 2, 3 and so on, and what its readers know of it.
-struct Desk {
+struct World {
     store: Wrapped<LateStore>,
     horizon: Horizon,
     clock: HandClock,
@@ -22,17 +22,17 @@ struct Desk {
     step: u32,
 }
 
-impl Desk {
+impl World {
     async fn with_events(count: i64, hidden: &[i64]) -> Self {
-        let desk = Self {
+        let world = Self {
             store: Wrapped(LateStore::default()),
             horizon: Horizon::default(),
             clock: HandClock::at_millis(1_000),
             step: 3,
         };
-        hidden.iter().for_each(|id| desk.store.hide(*id));
-        desk.add(1..=count).await;
-        desk
+        hidden.iter().for_each(|id| world.store.hide(*id));
+        world.add(1..=count).await;
+        world
     }
 
     async fn add(&self, ids: impl Iterator<Item = i64>) {
@@ -64,100 +64,104 @@ impl Desk {
 
 #[tokio::test]
 async fn what_becomes_visible_late_is_found_by_an_open_reader_and_by_one_who_returns() {
-    let desk = Desk::with_events(6, &[3, 5]).await;
-    let mut open = desk.follower("0");
-    assert_eq!(desk.look(&mut open).await, [1, 2, 4, 6]);
+    let world = World::with_events(6, &[3, 5]).await;
+    let mut open = world.follower("0");
+    assert_eq!(world.look(&mut open).await, [1, 2, 4, 6]);
     assert_eq!(open.cursor().to_string(), "2.6");
     assert_eq!(open.through(EventId(1)), EventId(1));
-    desk.store.show(3);
-    assert_eq!(desk.look(&mut open).await, [3]);
+    world.store.show(3);
+    assert_eq!(world.look(&mut open).await, [3]);
     assert_eq!(open.cursor().to_string(), "4.6");
     // One who has lost the connection repeats an event, and misses none.
     let through = open.cursor().through();
-    desk.store.show(5);
+    world.store.show(5);
     let mut back = Follower::new(FollowCursor::after(through), Search::default());
-    assert_eq!(desk.look(&mut back).await, [5, 6]);
-    assert_eq!(desk.look(&mut open).await, [5]);
+    assert_eq!(world.look(&mut back).await, [5, 6]);
+    assert_eq!(world.look(&mut open).await, [5]);
     assert_eq!(open.cursor(), FollowCursor::after(EventId(6)));
     // One who pages goes on, and keeps the place to which it has to return.
-    let mut page = desk.follower("2.5");
-    let found = page.next(&desk.store, &desk.horizon, &desk.clock, 10);
+    let mut page = world.follower("2.5");
+    let found = page.next(&world.store, &world.horizon, &world.clock, 10);
     assert_eq!(found.await.unwrap().records.len(), 1);
     assert_eq!(page.cursor().to_string(), "2.6");
 }
 
 #[tokio::test]
 async fn without_gaps_a_cursor_is_the_last_event_and_nothing_is_repeated() {
-    let desk = Desk::with_events(10, &[]).await;
-    let mut follower = desk.follower("0");
-    assert_eq!(desk.look(&mut follower).await, (1..=10).collect::<Vec<_>>());
+    let world = World::with_events(10, &[]).await;
+    let mut follower = world.follower("0");
+    assert_eq!(
+        world.look(&mut follower).await,
+        (1..=10).collect::<Vec<_>>()
+    );
     assert_eq!(follower.cursor().to_string(), "10");
-    desk.add(11..=12).await;
+    world.add(11..=12).await;
     let mut back = Follower::new(follower.cursor(), Search::default());
-    assert_eq!(desk.look(&mut back).await, [11, 12]);
+    assert_eq!(world.look(&mut back).await, [11, 12]);
 }
 
 #[tokio::test]
 async fn a_number_that_is_never_used_holds_a_cursor_up_only_until_it_is_decided() {
-    let desk = Desk::with_events(4, &[2]).await;
-    let mut follower = desk.follower("0");
-    desk.look(&mut follower).await;
-    desk.clock
+    let world = World::with_events(4, &[2]).await;
+    let mut follower = world.follower("0");
+    world.look(&mut follower).await;
+    world
+        .clock
         .step(Horizon::VISIBLE_WITHIN - Duration::from_millis(1));
-    desk.look(&mut follower).await;
+    world.look(&mut follower).await;
     assert_eq!(follower.cursor().to_string(), "1.4");
     // It becomes visible in the last moment: the look after which it would be forgotten finds it.
-    desk.store.hide(5);
-    desk.add(5..=6).await;
-    desk.store.show(2);
-    desk.clock.step(Duration::from_millis(1));
-    assert_eq!(desk.look(&mut follower).await, [2, 6]);
+    world.store.hide(5);
+    world.add(5..=6).await;
+    world.store.show(2);
+    world.clock.step(Duration::from_millis(1));
+    assert_eq!(world.look(&mut follower).await, [2, 6]);
     assert_eq!(follower.cursor().to_string(), "4.6");
-    desk.clock.step(Horizon::VISIBLE_WITHIN);
-    desk.look(&mut follower).await;
+    world.clock.step(Horizon::VISIBLE_WITHIN);
+    world.look(&mut follower).await;
     assert_eq!(follower.cursor().to_string(), "6");
     // A new reader does not look for it either.
-    let mut new = desk.follower("0");
-    assert_eq!(desk.look(&mut new).await, [1, 2, 3, 4, 6]);
+    let mut new = world.follower("0");
+    assert_eq!(world.look(&mut new).await, [1, 2, 3, 4, 6]);
     assert_eq!(new.cursor().to_string(), "6");
 }
 
 #[tokio::test]
 async fn what_does_not_match_leaves_no_gap_and_a_late_match_is_found() {
-    let desk = Desk::with_events(4, &[]).await;
-    desk.store.hide(5);
-    desk.store.accept(&[delivery("t5", "text")]).await.unwrap();
-    desk.add(6..=9).await;
+    let world = World::with_events(4, &[]).await;
+    world.store.hide(5);
+    world.store.accept(&[delivery("t5", "text")]).await.unwrap();
+    world.add(6..=9).await;
     let search = Search::new(EventFilter::in_state(StateName::Ready).with_stage("text".into()));
     let mut follower = Follower::new(FollowCursor::default(), search);
-    assert!(desk.look(&mut follower).await.is_empty());
+    assert!(world.look(&mut follower).await.is_empty());
     assert_eq!(follower.cursor().to_string(), "4.9");
-    desk.store.show(5);
-    assert_eq!(desk.look(&mut follower).await, [5]);
+    world.store.show(5);
+    assert_eq!(world.look(&mut follower).await, [5]);
     assert_eq!(follower.cursor().to_string(), "9");
 }
 
 #[tokio::test]
 async fn a_store_that_fails_loses_nothing() {
-    let desk = Desk::with_events(3, &[2]).await;
-    let mut follower = desk.follower("0");
-    desk.look(&mut follower).await;
-    desk.store.show(2);
-    desk.store.faults().set("list", Fault::FAILS);
-    let late = follower.late(&desk.store, &desk.horizon, &desk.clock, None);
+    let world = World::with_events(3, &[2]).await;
+    let mut follower = world.follower("0");
+    world.look(&mut follower).await;
+    world.store.show(2);
+    world.store.faults().set("list", Fault::FAILS);
+    let late = follower.late(&world.store, &world.horizon, &world.clock, None);
     late.await.unwrap_err();
-    desk.store.faults().mend();
-    assert_eq!(desk.look(&mut follower).await, [2]);
+    world.store.faults().mend();
+    assert_eq!(world.look(&mut follower).await, [2]);
 }
 
 #[tokio::test]
 async fn gaps_are_bounded_and_a_reader_learns_that_some_were_forgotten() {
     let gaps = i64::try_from(Follower::GAPS_MAX).unwrap();
     let hidden: Vec<_> = (0..=gaps).map(|gap| 2 * gap + 1).collect();
-    let mut desk = Desk::with_events(2 * gaps + 2, &hidden).await;
-    desk.step = 500;
-    let mut follower = desk.follower("0");
-    desk.look(&mut follower).await;
+    let mut world = World::with_events(2 * gaps + 2, &hidden).await;
+    world.step = 500;
+    let mut follower = world.follower("0");
+    world.look(&mut follower).await;
     assert!(follower.take_overrun());
     assert!(!follower.take_overrun());
     assert_eq!(follower.cursor().through(), EventId(2));
@@ -166,8 +170,8 @@ async fn gaps_are_bounded_and_a_reader_learns_that_some_were_forgotten() {
 #[tokio::test]
 async fn the_latest_event_is_found() {
     for count in [0, 1, 5] {
-        let desk = Desk::with_events(count, &[]).await;
-        assert_eq!(latest_event(&desk.store).await.unwrap(), EventId(count));
+        let world = World::with_events(count, &[]).await;
+        assert_eq!(latest_event(&world.store).await.unwrap(), EventId(count));
     }
 }
 
@@ -205,10 +209,10 @@ async fn whatever_the_order_in_which_events_become_visible_no_reader_misses_one(
             state ^= state << 17;
             state % below
         };
-        let desk = Desk::with_events(0, &[]).await;
+        let world = World::with_events(0, &[]).await;
         let (mut hidden, mut never, mut hidden_at) = (Vec::new(), BTreeSet::new(), [0_u64; 41]);
         let (mut now, mut stored) = (0_u64, 0);
-        let mut open = desk.follower("0");
+        let mut open = world.follower("0");
         let (mut seen_open, mut seen_back) = (BTreeSet::new(), BTreeSet::new());
         let mut place = FollowCursor::default();
         while stored < EVENTS || !hidden.is_empty() {
@@ -217,21 +221,22 @@ async fn whatever_the_order_in_which_events_become_visible_no_reader_misses_one(
                     stored += 1;
                     match draw(4) {
                         0 => {
-                            desk.store.hide(stored);
+                            world.store.hide(stored);
                             hidden.push(stored);
                             hidden_at[usize::try_from(stored).unwrap()] = now;
                         }
                         1 => {
-                            desk.store.hide(stored);
+                            world.store.hide(stored);
                             never.insert(stored);
                         }
                         _ => {}
                     }
-                    desk.add(stored..=stored).await;
+                    world.add(stored..=stored).await;
                 }
                 2 if !hidden.is_empty() => {
                     let place = draw(hidden.len() as u64);
-                    desk.store
+                    world
+                        .store
                         .show(hidden.swap_remove(usize::try_from(place).unwrap()));
                 }
                 3 => {
@@ -242,24 +247,24 @@ async fn whatever_the_order_in_which_events_become_visible_no_reader_misses_one(
                     let end = open_since.min().map_or(u64::MAX, |since| since + 29);
                     let step = draw(20).min(end.saturating_sub(now));
                     now += step;
-                    desk.clock.step(Duration::from_secs(step));
+                    world.clock.step(Duration::from_secs(step));
                 }
                 4 => {
-                    for id in desk.look(&mut open).await {
+                    for id in world.look(&mut open).await {
                         assert!(seen_open.insert(id), "round {round}: {id} was repeated");
                     }
                 }
                 _ => {
                     let mut back =
                         Follower::new(FollowCursor::after(place.through()), Search::default());
-                    seen_back.extend(desk.look(&mut back).await);
+                    seen_back.extend(world.look(&mut back).await);
                     place = back.cursor();
                 }
             }
         }
-        seen_open.extend(desk.look(&mut open).await);
+        seen_open.extend(world.look(&mut open).await);
         let mut back = Follower::new(FollowCursor::after(place.through()), Search::default());
-        seen_back.extend(desk.look(&mut back).await);
+        seen_back.extend(world.look(&mut back).await);
         let all: BTreeSet<_> = (1..=EVENTS).filter(|id| !never.contains(id)).collect();
         assert_eq!(seen_open, all, "round {round}");
         assert_eq!(seen_back, all, "round {round}");

@@ -22,7 +22,7 @@ use tokio::time::timeout_at;
 use self::attempts::Attempts;
 use self::gateway::{Dispatching, Gateway};
 use self::lines::Lines;
-use self::serving::{Door, Serving, stop};
+use self::serving::{BackgroundServer, Endpoint, stop};
 use crate::failure::Failure;
 use crate::line::Line;
 use crate::notify::Notifier;
@@ -152,7 +152,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let notifier = Notifier::from_environment();
     let certificate = arguments.tls.load()?;
     let shutdown = arguments.shutdown(certificate.is_some())?;
-    let door = Door::open(&arguments, certificate)?;
+    let endpoint = Endpoint::open(&arguments, certificate)?;
 
     let stores = arguments.store.open_stores().await?;
     let stores = stores.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))?;
@@ -187,11 +187,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let admin = admin.await?;
 
     // Last, when everything that can be refused is known to be right.
-    let url = door.url.clone();
+    let url = endpoint.url.clone();
     announce(&url, admin.as_ref(), json).map_err(Failure::failed)?;
     let grace = arguments.stop_grace.0.saturating_sub(CLOSING);
-    let serving = door.serve(&pipeline, grace, &watching, &notifier)?;
-    let admin = admin.map(|admin| Serving::spawn(|stopped| admin.run(stopped)));
+    let server = endpoint.serve(&pipeline, grace, &watching, &notifier)?;
+    let admin = admin.map(|admin| BackgroundServer::spawn(|stopped| admin.run(stopped)));
     // It goes on until the process ends, since a stop may take longer than the watchdog waits.
     drop(notifier.spawn_watchdog(watching.is_live()));
     notifier.status(&format!("listening on {url}"));
@@ -206,7 +206,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         () = announced(gateway.as_ref(), &printer, json) => unreachable!("it waits for ever"),
     };
     notifier.stopping();
-    let all = stop(serving, pipeline, gateway, watching, admin);
+    let all = stop(server, pipeline, gateway, watching, admin);
     if timeout_at(deadline, all).await.is_err() {
         tracing::warn!(
             "stopped before everything had finished; the unfinished work is repeated after a restart"

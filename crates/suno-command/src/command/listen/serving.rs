@@ -17,15 +17,15 @@ use crate::failure::Failure;
 use crate::notify::Notifier;
 use crate::watching::Watching;
 
-/// Where callbacks arrive: the socket, and the certificate if there is one.
-pub(super) struct Door {
+/// The socket on which callbacks arrive, and the certificate if there is one.
+pub(super) struct Endpoint {
     listener: TcpListener,
     certificate: Option<CertificateFiles>,
     tls: Option<ServerConfig>,
     pub(super) url: String,
 }
 
-impl Door {
+impl Endpoint {
     pub(super) fn open(
         arguments: &Arguments,
         certificate: Option<CertificateFiles>,
@@ -56,7 +56,7 @@ impl Door {
         stop_grace: Duration,
         watching: &Watching,
         notifier: &Notifier,
-    ) -> Result<Serving, Failure> {
+    ) -> Result<BackgroundServer, Failure> {
         let mut server = Serve::new(self.listener, pipeline.receiver()).with_stop_grace(stop_grace);
         if let Some(tls) = self.tls {
             server = server.with_tls(tls);
@@ -64,17 +64,17 @@ impl Door {
         if let Some(certificate) = self.certificate {
             watching.reload(certificate, notifier)?;
         }
-        Ok(Serving::spawn(|stopped| server.run(stopped)))
+        Ok(BackgroundServer::spawn(|stopped| server.run(stopped)))
     }
 }
 
 /// A server that runs until it is stopped.
-pub(super) struct Serving {
+pub(super) struct BackgroundServer {
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
 }
 
-impl Serving {
+impl BackgroundServer {
     pub(super) fn spawn<F>(run: impl FnOnce(BoxFuture) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -97,14 +97,14 @@ impl Serving {
 /// The end of the wait for a stop.
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Stops what came first first: no request is accepted that nothing would store. The admin service is the
-/// last, so that it shows the stop.
+/// Stops requests and handlers, then the queues, the history and, last, the admin service, which shows the
+/// stop until its end.
 pub(super) async fn stop(
-    serving: Serving,
+    server: BackgroundServer,
     pipeline: Pipeline,
     gateway: Option<Gateway>,
     watching: Watching,
-    admin: Option<Serving>,
+    admin: Option<BackgroundServer>,
 ) {
     watching.set_stopping();
     if let Some(gateway) = &gateway {
@@ -120,5 +120,5 @@ pub(super) async fn stop(
             admin.stop().await;
         }
     };
-    tokio::join!(serving.stop(), handing_on);
+    tokio::join!(server.stop(), handing_on);
 }
