@@ -110,7 +110,7 @@ function cells({ events, quarantined, dropped, expected, overdue }) {
 	const { ready, claimed, waiting, done, dead, superseded } = events;
 	const all = Object.entries({ Waiting: ready + claimed + waiting, Handled: done, 'Dead letters': dead, Superseded: superseded, Quarantine: quarantined, Dropped: dropped })
 		.map(([name, value]) => [name, number(value)]);
-	if (expected) all.unshift(['Expected', many(expected)], ['Overdue polls', number(overdue)]);
+	if (expected) all.unshift(['Expected', many(expected)], ['Overdue', number(overdue)]);
 	return facts(all, 'counts');
 }
 
