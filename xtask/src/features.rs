@@ -29,7 +29,7 @@ struct Combination {
 ///
 /// # Errors
 ///
-/// If cargo cannot be run, or the workspace cannot be read.
+/// Returns an error if cargo cannot be run, or the workspace cannot be read.
 pub fn run() -> Result<ExitCode> {
     let metadata = MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))

@@ -1,4 +1,4 @@
-//! The arrows between the crates, and between the files of each crate.
+//! The allowed dependencies (arrows) between the crates, and between the files of each crate.
 
 mod circles;
 mod files;
@@ -96,7 +96,7 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 ///
 /// # Errors
 ///
-/// What is broken, or that the workspace cannot be read.
+/// Returns an error that lists the broken rules, or if the workspace cannot be read.
 pub fn run() -> Result<()> {
     let metadata = metadata()?;
     let (arrows, pulled_in) = arrows(&metadata)?;
@@ -110,15 +110,19 @@ pub fn run() -> Result<()> {
         bail!("the layers are broken:\n  {}", broken.join("\n  "));
     }
     let mut out = io::stdout();
-    writeln!(out, "{} crates keep to their arrows", arrows.len())?;
+    writeln!(
+        out,
+        "the dependencies of {} crates are allowed",
+        arrows.len()
+    )?;
     for (name, files) in &crates {
         let floors = circles::floors(files);
-        writeln!(out, "{name}: {} files on {floors} floors", files.len())?;
+        writeln!(out, "{name}: {} files in {floors} layers", files.len())?;
     }
     Ok(())
 }
 
-/// What is wrong, a sentence each.
+/// The broken rules, a sentence each.
 fn check(arrows: &Graph, pulled_in: &BTreeSet<String>) -> Vec<String> {
     let mut broken = Vec::new();
     for (name, dependencies) in arrows {

@@ -19,8 +19,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check that the crates depend on each other only along the arrows, that suno-types pulls in
-    /// no async runtime, and that no files of a crate depend on each other in a circle
+    /// Check that the crates depend on each other only as allowed, that suno-types pulls in no async
+    /// runtime, and that the files of a crate have no cyclic dependencies
     Layers,
     /// Check that each published crate compiles with no feature, each feature alone and all of them
     ///

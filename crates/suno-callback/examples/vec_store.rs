@@ -225,6 +225,7 @@ impl IdempotencyStore for VecStore {
             states.for_each(|state| *counts.of(state.into()) += 1);
             counts.quarantined = tables.quarantine.count();
             counts.dropped = tables.dropped;
+            tables.ledger.count(&mut counts, now);
             counts
         })
     }
@@ -302,6 +303,17 @@ impl IdempotencyStore for VecStore {
 
     async fn expect(&self, task: &ExpectedTask) -> Result<()> {
         self.transact(|tables, now| tables.ledger.expect(task, now))
+    }
+
+    async fn expected_tasks(&self, before: Option<u64>, most: u32) -> Result<Vec<RecordedTask>> {
+        self.transact(|tables, now| tables.ledger.expected_tasks(before, most, now))
+    }
+
+    async fn recorded_tasks(&self, task_ids: &[TaskId]) -> Result<Vec<RecordedTask>> {
+        self.transact(|tables, now| {
+            let recorded = |task_id| tables.ledger.recorded_task(task_id, now);
+            task_ids.iter().map(recorded).collect()
+        })
     }
 
     async fn due(&self, request: &DueRequest) -> Result<DueTasks> {

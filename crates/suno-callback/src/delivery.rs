@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use suno_types::{Callback, TaskId, TaskRecord};
 
 use crate::content::{Content, Fingerprint};
+use crate::headers::RedactedHeaders;
 use crate::key::{SubmitId, Ticket};
 use crate::origin::{Source, VerifiedBy};
 use crate::url_suffix::UrlSuffix;
@@ -37,6 +38,10 @@ pub struct Delivery {
     pub unconfirmed: bool,
     /// The decoded content of the body.
     pub content: Content,
+    /// The headers of the request, for observers. Stores do not keep them. `None` if no observer
+    /// [wants them](crate::Observer::wants_headers), and for a delivery that did not arrive as a
+    /// request.
+    pub headers: Option<RedactedHeaders>,
 }
 
 impl Delivery {
@@ -68,6 +73,7 @@ impl Delivery {
             suffix: None,
             claim: None,
             unconfirmed: false,
+            headers: None,
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use self::gather::{Gathered, Running};
 use crate::content::Content;
 use crate::delivery::Delivery;
+use crate::headers::RedactedHeaders;
 use crate::observe::{CommitReport, NoObserver, Observer};
 use crate::origin::Source;
 use crate::store::{Acceptance, IdempotencyStore, StoreError, StoreErrorKind};
@@ -29,7 +30,7 @@ const BATCH_MAX: usize = 512;
 const COMMITS_MAX: usize = 8;
 /// The maximum number of deliveries that wait for a commit.
 const WAITING_MAX: usize = 4_096;
-/// The bytes that a delivery counts in addition to its body.
+/// The bytes that a delivery counts in addition to its body and its headers.
 const DELIVERY_BYTES: usize = 1_024;
 
 /// A store, with a queue that groups deliveries into commits.
@@ -174,7 +175,8 @@ impl Inbox {
 
     /// Reserves room for a delivery. A delivery larger than the whole room occupies all of it.
     fn room_for(&self, delivery: &Delivery) -> Result<OwnedSemaphorePermit, AcceptError> {
-        let bytes = delivery.raw.len().saturating_add(DELIVERY_BYTES);
+        let headers = delivery.headers.as_ref().map_or(0, RedactedHeaders::bytes);
+        let bytes = delivery.raw.len().saturating_add(DELIVERY_BYTES + headers);
         let bytes = u32::try_from(bytes.min(Self::WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
         let room = self.room.clone().try_acquire_many_owned(bytes);
         room.map_err(|_| AcceptError::Busy)

@@ -18,6 +18,7 @@
 //! | find the order that a callback belongs to | `Pipeline::submit_for` and [`Event::reference`], [`Event::suffix`] |
 //! | keep events in another database | [`IdempotencyStore`], and the suite in `conformance` |
 //! | see what happened to the events of a task | [`history`] |
+//! | read events as they arrive, and miss none | [`Follower`] |
 //! | inspect the store, or handle dead letters again | [`IdempotencyStore::list`], [`redrive_where`] |
 //!
 //! A pipeline consists of parts that can also be used alone: [`Receiver`] answers the provider,
@@ -97,7 +98,9 @@ mod content;
 mod delivery;
 mod dispatch;
 mod event;
+mod follow;
 mod handler;
+mod headers;
 pub mod history;
 mod inbox;
 mod key;
@@ -140,12 +143,18 @@ pub use content::{Content, Fingerprint};
 pub use delivery::Delivery;
 pub use dispatch::Dispatcher;
 pub use event::Event;
+pub use follow::{
+    FollowCursor, FollowedEvents, Follower, Horizon, InvalidFollowCursor, latest_event,
+};
 pub use handler::{
     CallbackHandler, DeadLetter, GivenUpTask, HandlerError, handler_fn, with_timeout,
 };
+pub use headers::RedactedHeaders;
 pub use inbox::{AcceptError, Inbox};
 pub use key::{EventId, EventKey, InvalidReference, InvalidSubmitId, Reference, SubmitId};
-pub use observe::{CommitReport, HandledOutcome, HandledReport, Observer, ResponseReport};
+pub use observe::{
+    CommitReport, HandledOutcome, HandledReport, Observer, PollOutcome, PollReport, ResponseReport,
+};
 pub use operations::{
     ExportCursor, ExportLine, ImportError, ImportReport, Importer, InvalidCursor, RedriveOptions,
     RedriveReport, RequeueReport, Search, Story, export_page, find_event, redrive_where,
@@ -166,10 +175,11 @@ pub use service::CallbackService;
 pub use store::{
     Acceptance, AdoptedEvent, Adoption, Claim, ClaimRequest, Claims, ConflictRecord, Counts,
     DeadCause, Decision, DueRequest, DueTask, DueTasks, DueTicket, EventFilter, EventRecord,
-    EventState, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest, MemoryStore,
-    OpenIntent, Page, Postponement, PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit,
-    Redrive, RedriveResult, SettleResult, Settlement, Sibling, StateName, StoreError,
-    StoreErrorKind, Ticket, Turn, WorkerId, bounds, rules, turn,
+    EventState, Expectation, ExpectedTask, ExtendResult, IdempotencyStore, Intent, ListRequest,
+    MemoryStore, OpenIntent, Page, PollState, Postponement, PurgeReport, PurgeRequest,
+    QuarantinedDelivery, RecordedSubmit, RecordedTask, Redrive, RedriveResult, SettleResult,
+    Settlement, Sibling, StateName, StoreError, StoreErrorKind, Ticket, Turn, WorkerId, bounds,
+    rules, turn,
 };
 pub use token::{InvalidToken, InvalidTokenPlace, Token, TokenPlace};
 pub use url_suffix::UrlSuffix;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use suno_types::{TaskId, TaskStatus};
 
 use crate::delivery::Delivery;
 use crate::event::Event;
@@ -14,7 +15,7 @@ use crate::store::Acceptance;
 
 /// Receives a report of each step.
 ///
-/// Every method does nothing by default. A closure `Fn(&Delivery, Acceptance)` is an observer of
+/// Every report is ignored by default. A closure `Fn(&Delivery, Acceptance)` is an observer of
 /// deliveries.
 ///
 /// # Contract
@@ -22,6 +23,12 @@ use crate::store::Acceptance;
 /// * The methods are called on the tasks that do the work: they return at once and never panic.
 /// * A report is not durable. After a crash, a step may be reported again or never.
 pub trait Observer: Send + Sync + 'static {
+    /// Returns whether deliveries are to have [headers](Delivery::headers). False by default, and then
+    /// nothing is copied. Called for each request whose head passed all checks.
+    fn wants_headers(&self) -> bool {
+        false
+    }
+
     /// A request was answered, or its head or body could not be read.
     fn on_response(&self, response: &ResponseReport) {
         let _ = response;
@@ -40,6 +47,13 @@ pub trait Observer: Send + Sync + 'static {
     /// A handler has ended, or was cancelled.
     fn on_handled(&self, handled: &HandledReport<'_>) {
         let _ = handled;
+    }
+
+    /// The provider was asked for the record of a task, by a [`Reconciler`](crate::Reconciler) or for
+    /// the confirmation of an event. What the record says that is new is a delivery, which is reported
+    /// before.
+    fn on_poll(&self, poll: &PollReport<'_>) {
+        let _ = poll;
     }
 
     /// An event becomes a dead letter. Called before the store records it.
@@ -76,6 +90,65 @@ pub struct CommitReport {
     pub stored: usize,
     /// The duration.
     pub took: Duration,
+}
+
+/// A request for the record of a task.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PollReport<'a> {
+    /// The task.
+    pub task_id: &'a TaskId,
+    /// The event that was to be confirmed, if the request was for one.
+    pub key: Option<&'a EventKey>,
+    /// The status that the record shows, if there was one.
+    pub status: Option<&'a TaskStatus>,
+    /// The outcome.
+    pub outcome: PollOutcome,
+    /// The reason, if the provider could not be asked. It contains neither a key nor a URL.
+    pub reason: Option<&'a str>,
+}
+
+/// The outcome of a request for the record of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PollOutcome {
+    /// The record says something new, which was stored as a delivery.
+    Found,
+    /// The record says nothing new.
+    Unchanged,
+    /// The record decides between callbacks that contradict each other.
+    Decided,
+    /// The record shows the event.
+    Confirmed,
+    /// The record shows another end of the task than the event.
+    Denied,
+    /// The record does not show the event yet.
+    NotShown,
+    /// The provider does not know the task, or does not know it yet.
+    NotFound,
+    /// The provider could not be asked, or what it answered could not be stored.
+    Failed,
+    /// The task has not ended, and is given up.
+    GivenUp,
+}
+
+impl PollOutcome {
+    /// Returns the outcome as one word: `found`, `unchanged`, `decided`, `confirmed`, `denied`,
+    /// `not_shown`, `not_found`, `failed` or `given_up`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Unchanged => "unchanged",
+            Self::Decided => "decided",
+            Self::Confirmed => "confirmed",
+            Self::Denied => "denied",
+            Self::NotShown => "not_shown",
+            Self::NotFound => "not_found",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
 }
 
 /// The end of a handler.
@@ -141,6 +214,10 @@ impl<F: Fn(&Delivery, Acceptance) + Send + Sync + 'static> Observer for F {
 
 /// Several observers, which are told in their order.
 impl Observer for Vec<Arc<dyn Observer>> {
+    fn wants_headers(&self) -> bool {
+        self.iter().any(|one| one.wants_headers())
+    }
+
     fn on_response(&self, response: &ResponseReport) {
         self.iter().for_each(|one| one.on_response(response));
     }
@@ -156,6 +233,10 @@ impl Observer for Vec<Arc<dyn Observer>> {
 
     fn on_handled(&self, handled: &HandledReport<'_>) {
         self.iter().for_each(|one| one.on_handled(handled));
+    }
+
+    fn on_poll(&self, poll: &PollReport<'_>) {
+        self.iter().for_each(|one| one.on_poll(poll));
     }
 
     fn on_dead_letter(&self, letter: &DeadLetter) {

@@ -18,6 +18,7 @@ use self::address::Address;
 use self::response::{Problem, respond};
 use crate::clock::{Clock, SystemClock, after};
 use crate::delivery::Delivery;
+use crate::headers::RedactedHeaders;
 use crate::inbox::{AcceptError, Inbox};
 use crate::key::SubmitId;
 use crate::observe::ResponseReport;
@@ -210,7 +211,8 @@ impl Receiver {
     /// Returns [`Refusal`] if the sender cannot be verified. It never reveals what was expected.
     pub fn verify(&self, request: &AdmittedRequest, body: Bytes) -> Result<Delivery, Refusal> {
         let (content, verified_by) = self.verification.verify_body(&request.credentials, &body)?;
-        let delivery = Delivery::new(content, body, self.now(), verified_by);
+        let mut delivery = Delivery::new(content, body, self.now(), verified_by);
+        delivery.headers.clone_from(&request.headers);
         let suffix = (!request.suffix.is_empty()).then(|| request.suffix.clone());
         Ok(delivery.with_submit(request.submit).with_suffix(suffix))
     }
@@ -307,11 +309,26 @@ impl Receiver {
             self.verification
                 .verify_head(address.token, &head.headers, self.unix_time())?;
         let suffix = address.suffix();
+        let suffix = suffix.ok_or(Problem::Status(StatusCode::URI_TOO_LONG))?;
+        let wants_headers = self.inbox.observer().wants_headers();
         Ok(AdmittedRequest {
             credentials,
             submit: address.submit,
-            suffix: suffix.ok_or(Problem::Status(StatusCode::URI_TOO_LONG))?,
+            suffix,
+            headers: wants_headers.then(|| self.redacted(&head.headers, &address)),
             begun: Instant::now(),
+        })
+    }
+
+    /// Copies the headers of a request without the secrets of its URL, which proxies can repeat in
+    /// headers of their own.
+    fn redacted(&self, headers: &HeaderMap, address: &Address<'_>) -> RedactedHeaders {
+        let submit = address.submit.map(|submit| submit.to_string());
+        let sent = [address.token, submit.as_deref()];
+        RedactedHeaders::new(headers, |text| {
+            let mut sent = sent.iter().flatten();
+            sent.any(|secret| contains(text, secret.as_bytes()))
+                || self.verification.has_token_in(text)
         })
     }
 
@@ -333,7 +350,14 @@ pub struct AdmittedRequest {
     credentials: Credentials,
     submit: Option<SubmitId>,
     suffix: UrlSuffix,
+    headers: Option<RedactedHeaders>,
     begun: Instant,
+}
+
+/// Whether a text contains another one, in either case of its letters.
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len().max(1))
+        .any(|window| window.eq_ignore_ascii_case(part))
 }
 
 /// Whether a request only asks whether the service is running.

@@ -45,6 +45,14 @@ impl Token {
         })
     }
 
+    /// Returns the words of a text that could be a token: they consist of the characters that are
+    /// allowed in one, and are long enough.
+    pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &str> {
+        let words = text.split(|byte| !is_token_byte(*byte));
+        let words = words.filter(|word| word.len() >= Self::CHARS_MIN);
+        words.filter_map(|word| std::str::from_utf8(word).ok())
+    }
+
     /// Whether one of `tokens` was sent. Every token is compared, so that the time says nothing
     /// about which of them it was.
     pub(crate) fn is_among(tokens: &[Self], sent: &str) -> bool {

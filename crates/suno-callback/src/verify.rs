@@ -157,6 +157,13 @@ impl Verification {
         (!self.tokens.is_empty()).then_some(&self.token_place)
     }
 
+    /// Whether a text has one of the tokens as a word: between characters that are not allowed in a
+    /// token.
+    pub(crate) fn has_token_in(&self, text: &[u8]) -> bool {
+        !self.tokens.is_empty()
+            && Token::words(text).any(|word| Token::is_among(&self.tokens, word))
+    }
+
     /// Verifies everything that does not need the body.
     pub(crate) fn verify_head(
         &self,

@@ -45,7 +45,7 @@
 //! * **Every operation of the provider** has a typed request, and is submitted, polled and waited for
 //!   by the direct route or, at kie.ai, by the jobs route; see `Operation` in [`suno_types`].
 //! * **HTTP 200 is not success.** The outcome is the code in the body, whose meaning depends on the
-//!   provider. Pages of content networks and truncated answers are errors.
+//!   provider. HTML pages and truncated answers are errors.
 //! * **It keeps to the provider's limits**: 20 submits in 10 s for the account, 3 polls a second
 //!   for each task. Further requests wait in order of arrival.
 //! * **A wait has a deadline**, in its type. A failed task and a provider that cannot be asked are

@@ -73,6 +73,11 @@ pub(crate) fn unfinished(err: &WaitError, again: &str) -> Failure {
             last_status: Some(status),
             ..
         } => format!(" (last status {status})"),
+        WaitError::Deadline {
+            last_status: None,
+            source: None,
+            ..
+        } => " (the provider did not find it: check the id, --provider and --product)".to_owned(),
         _ => String::new(),
     };
     let cause = err
@@ -128,6 +133,8 @@ fn next(err: &ClientError) -> Option<Cow<'static, str>> {
         ErrorKind::Connect | ErrorKind::NotJson | ErrorKind::UnexpectedAnswer => {
             Some("check SUNO_BASE_URL and the network")
         }
+        // A page of another server: the provider's own refusals have a code.
+        ErrorKind::Refused if err.code().is_none() => Some("check SUNO_BASE_URL and --provider"),
         ErrorKind::OutOfCredits => Some("top up the account; `suno credits` shows what is left"),
         ErrorKind::RateLimited | ErrorKind::Maintenance | ErrorKind::Server => {
             Some("try again later")

@@ -35,18 +35,31 @@ pub(crate) fn required(name: &str) -> Result<String, Failure> {
     })
 }
 
-/// Reads a variable that must be set and whose name was given with an option. The error does not
-/// contain the name, because the user may have passed the secret itself.
+/// Reads a variable that must be set and whose name was given with an option. The error contains the
+/// name only if it cannot be a secret that was given in its place.
 pub(crate) fn named_by(option: &str, name: &str) -> Result<String, Failure> {
     let what = match value(name) {
         Ok(Some(value)) => return Ok(value),
         Ok(None) => "is not set or is blank",
         Err(problem) => problem.as_str(),
     };
-    Err(Failure::usage(anyhow!(
-        "the environment variable named by {option} {what}; {option} takes the name of a \
-         variable, not the secret itself"
-    )))
+    Err(Failure::usage(match is_surely_a_name(name) {
+        true => anyhow!("the environment variable {name}, which {option} names, {what}"),
+        false => anyhow!(
+            "the environment variable named by {option} {what}; {option} takes the name of a \
+             variable, not the secret itself"
+        ),
+    }))
+}
+
+/// Whether a text is the name of a variable and not a secret: words of capital letters, joined by `_`.
+/// Secrets are drawn from letters of both cases, or contain digits.
+fn is_surely_a_name(text: &str) -> bool {
+    let is_word = |word: &str| {
+        let letters = word.bytes().all(|byte| byte.is_ascii_uppercase());
+        (1..=16).contains(&word.len()) && letters
+    };
+    text.contains('_') && text.split('_').all(is_word)
 }
 
 /// Reads a variable; returns `None` if it is not set or blank.
@@ -71,8 +84,8 @@ impl Problem {
         match self {
             Self::NotUnicode => "is not valid UTF-8",
             Self::File => {
-                "is not set, and the file that the variable of this name with _FILE at its end names \
-                 cannot be read as text"
+                "is not set, and the file named by the variable with _FILE after its name cannot be \
+                 read as text"
             }
         }
     }
@@ -115,6 +128,24 @@ pub(crate) fn columns() -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_cannot_be_a_secret_is_shown_as_a_name() {
+        for name in ["SUNO_WEBHOOK_KEY", "A_B"] {
+            assert!(is_surely_a_name(name), "{name}");
+        }
+        for text in [
+            "",
+            "_",
+            "KEY",
+            "whk_demo",
+            "WHK_0F3A",
+            "SUNO__KEY",
+            "WHK_ABCDEFGHIJKLMNOPQ",
+        ] {
+            assert!(!is_surely_a_name(text), "{text}");
+        }
+    }
 
     #[test]
     fn a_secret_in_a_file_is_read_without_its_line_break_and_within_a_bound() {

@@ -2,15 +2,15 @@
 //! that they see against it.
 
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
-use suno_callback::{Content, Delivery, Event, EventKey, UrlSuffix, VerifiedBy};
+use serde_json::Value;
+use suno_callback::{Content, Delivery, Event, EventKey, UrlSuffix};
 use suno_gateway::attempt::Attempt;
-use suno_gateway::signing::MessageId;
-use suno_types::{
-    Callback, Envelope, Extra, Lyrics, MediaFile, Output, Product, Stem, TaskId, TaskRecord, Track,
+use suno_gateway::content::{
+    CallbackContent, OutputContent, TrackContent, request_without_callback_urls, verified_by,
+    without_callback_urls,
 };
+use suno_gateway::signing::MessageId;
+use suno_types::{Callback, Envelope, Product, TaskId, TaskRecord};
 
 /// One line; its member `event` names the kind.
 #[derive(Debug, Serialize)]
@@ -150,7 +150,7 @@ pub(crate) struct HandledLine<'a> {
     submit: Option<String>,
     reference: Option<&'a str>,
     #[serde(flatten)]
-    content: ContentLine<'a>,
+    content: CallbackContent<'a>,
 }
 
 impl<'a> HandledLine<'a> {
@@ -169,38 +169,7 @@ impl<'a> HandledLine<'a> {
             query: suffix.query(),
             submit: event.submit().map(|submit| submit.to_string()),
             reference: event.reference().map(|reference| reference.as_str()),
-            content: ContentLine::from(event.callback()),
-        }
-    }
-}
-
-/// What a callback says.
-#[derive(Debug, Serialize)]
-struct ContentLine<'a> {
-    product: String,
-    code: i64,
-    msg: &'a str,
-    error: Option<&'a str>,
-    fail_code: Option<&'a str>,
-    tracks: Vec<TrackLine<'a>>,
-    output: Option<OutputLine<'a>>,
-    /// The members of `data` and of the body that have no place above, as they were sent.
-    data: Members<'a>,
-    extra: Members<'a>,
-}
-
-impl<'a> From<&'a Callback> for ContentLine<'a> {
-    fn from(callback: &'a Callback) -> Self {
-        Self {
-            product: callback.product().to_string(),
-            code: callback.code.0,
-            msg: &callback.msg,
-            error: callback.error.as_deref(),
-            fail_code: callback.fail_code.as_deref(),
-            tracks: TrackLine::all(&callback.tracks),
-            output: OutputLine::of(callback.output()),
-            data: Members(&callback.data_extra),
-            extra: Members(&callback.extra),
+            content: CallbackContent::from(event.callback()),
         }
     }
 }
@@ -219,7 +188,7 @@ pub(crate) struct UnhandledLine<'a> {
     /// Why it could not be decoded.
     reason: Option<String>,
     #[serde(flatten)]
-    content: Option<ContentLine<'a>>,
+    content: Option<CallbackContent<'a>>,
 }
 
 impl<'a> UnhandledLine<'a> {
@@ -241,7 +210,7 @@ impl<'a> UnhandledLine<'a> {
             query: suffix.map_or("", UrlSuffix::query),
             submit: delivery.submit.map(|submit| submit.to_string()),
             reason,
-            content: callback.map(ContentLine::from),
+            content: callback.map(CallbackContent::from),
         }
     }
 }
@@ -254,8 +223,8 @@ pub(crate) struct FinishedLine<'a> {
     stage: &'a str,
     code: Option<i64>,
     error: Option<&'a str>,
-    tracks: Vec<TrackLine<'a>>,
-    output: Option<OutputLine<'a>>,
+    tracks: Vec<TrackContent<'a>>,
+    output: Option<OutputContent<'a>>,
 }
 
 impl<'a> FinishedLine<'a> {
@@ -270,202 +239,9 @@ impl<'a> FinishedLine<'a> {
             stage,
             code: record.error_code.map(|code| code.0),
             error: record.error_message.as_deref(),
-            tracks: TrackLine::all(&record.tracks),
-            output: OutputLine::of(record.output()),
+            tracks: TrackContent::all(&record.tracks),
+            output: OutputContent::of(record.output()),
         }
-    }
-}
-
-/// A track in a line. Unknown values are null, and so is an empty URL.
-#[derive(Debug, Serialize)]
-struct TrackLine<'a> {
-    id: Option<&'a str>,
-    title: Option<&'a str>,
-    tags: Option<&'a str>,
-    prompt: Option<&'a str>,
-    duration: Option<f64>,
-    audio_url: Option<&'a str>,
-    source_audio_url: Option<&'a str>,
-    stream_audio_url: Option<&'a str>,
-    source_stream_audio_url: Option<&'a str>,
-    image_url: Option<&'a str>,
-    source_image_url: Option<&'a str>,
-    model_name: Option<&'a str>,
-    created_at: Option<String>,
-    extra: Members<'a>,
-}
-
-impl<'a> TrackLine<'a> {
-    fn all(tracks: &'a [Track]) -> Vec<Self> {
-        tracks.iter().map(Self::from).collect()
-    }
-}
-
-impl<'a> From<&'a Track> for TrackLine<'a> {
-    fn from(track: &'a Track) -> Self {
-        let url = |url: &'a Option<String>| url.as_deref().filter(|url| !url.is_empty());
-        Self {
-            id: track.id.as_ref().map(|id| id.as_str()),
-            title: track.title.as_deref(),
-            tags: track.tags.as_deref(),
-            prompt: track.prompt.as_deref(),
-            duration: track.duration,
-            audio_url: track.ready_url(),
-            source_audio_url: url(&track.source_audio_url),
-            stream_audio_url: url(&track.stream_audio_url),
-            source_stream_audio_url: url(&track.source_stream_audio_url),
-            image_url: url(&track.image_url),
-            source_image_url: url(&track.source_image_url),
-            model_name: track.model_name.as_deref(),
-            created_at: track.created_at.as_ref().map(|at| at.to_string()),
-            extra: Members(&track.extra),
-        }
-    }
-}
-
-/// What a task has made that is not a song.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum OutputLine<'a> {
-    Lyrics {
-        lyrics: Vec<LyricsLine<'a>>,
-    },
-    File {
-        url: &'a str,
-    },
-    Stems {
-        origin_url: Option<&'a str>,
-        stems: Vec<StemLine<'a>>,
-    },
-    Midi {
-        instruments: Vec<InstrumentLine<'a>>,
-    },
-    Covers {
-        images: Vec<&'a str>,
-    },
-    Voice {
-        status: Option<&'a str>,
-        phrase: Option<&'a str>,
-        voice_id: Option<&'a str>,
-    },
-}
-
-#[derive(Debug, Serialize)]
-struct LyricsLine<'a> {
-    title: Option<&'a str>,
-    text: Option<&'a str>,
-    status: Option<&'a str>,
-    error_message: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-struct StemLine<'a> {
-    name: &'a str,
-    url: &'a str,
-    is_removed: bool,
-    duration: Option<f64>,
-    id: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-struct InstrumentLine<'a> {
-    name: Option<&'a str>,
-    notes: Vec<NoteLine>,
-}
-
-#[derive(Debug, Serialize)]
-struct NoteLine {
-    pitch: Option<f64>,
-    start: Option<f64>,
-    end: Option<f64>,
-    velocity: Option<f64>,
-}
-
-impl<'a> OutputLine<'a> {
-    /// `None` for songs, which are tracks, and for what is not understood, which is in `data`.
-    fn of(output: Output<'a>) -> Option<Self> {
-        Some(match output {
-            Output::Lyrics(all) => Self::Lyrics {
-                lyrics: all.iter().map(LyricsLine::from).collect(),
-            },
-            Output::Wav(file) | Output::Mp4(file) => Self::File { url: &file.url },
-            Output::Stems(stems) => Self::Stems {
-                origin_url: stems.origin_url.as_deref().filter(|url| !url.is_empty()),
-                stems: stems.parts.iter().map(StemLine::from).collect(),
-            },
-            Output::Midi(midi) => Self::Midi {
-                instruments: midi.instruments.iter().map(InstrumentLine::from).collect(),
-            },
-            Output::Covers(images) => Self::Covers {
-                images: images.iter().map(|file: &MediaFile| &*file.url).collect(),
-            },
-            Output::Voice(voice) => Self::Voice {
-                status: voice.status.as_deref(),
-                phrase: voice.phrase.as_deref(),
-                voice_id: voice.voice_id.as_deref(),
-            },
-            _ => return None,
-        })
-    }
-}
-
-impl<'a> From<&'a Lyrics> for LyricsLine<'a> {
-    fn from(lyrics: &'a Lyrics) -> Self {
-        Self {
-            title: lyrics.title.as_deref(),
-            text: lyrics.text.as_deref(),
-            status: lyrics.status.as_deref(),
-            error_message: lyrics.error_message.as_deref(),
-        }
-    }
-}
-
-impl<'a> From<&'a Stem> for StemLine<'a> {
-    fn from(stem: &'a Stem) -> Self {
-        Self {
-            name: &stem.name,
-            url: &stem.url,
-            is_removed: stem.is_removed,
-            duration: stem.duration,
-            id: stem.id.as_deref(),
-        }
-    }
-}
-
-impl<'a> From<&'a suno_types::Instrument> for InstrumentLine<'a> {
-    fn from(instrument: &'a suno_types::Instrument) -> Self {
-        let notes = instrument.notes.iter().map(|note| NoteLine {
-            pitch: note.pitch,
-            start: note.start,
-            end: note.end,
-            velocity: note.velocity,
-        });
-        Self {
-            name: instrument.name.as_deref(),
-            notes: notes.collect(),
-        }
-    }
-}
-
-/// Members as they were sent, but without the callback URL that some of them repeat: it can hold a
-/// token.
-#[derive(Debug)]
-struct Members<'a>(&'a Extra);
-
-impl Serialize for Members<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, json) in self.0.iter() {
-            match name {
-                name if Extra::CALLBACK_URLS.contains(&name) => {}
-                "param" => map.serialize_entry(name, &without_callback_url(json))?,
-                name => {
-                    let raw = RawValue::from_string(compact(json));
-                    map.serialize_entry(name, &raw.map_err(serde::ser::Error::custom)?)?;
-                }
-            }
-        }
-        map.end()
     }
 }
 
@@ -473,69 +249,16 @@ impl Serialize for Members<'_> {
 pub(crate) fn record(record: &TaskRecord) -> Value {
     let answer = Envelope::success(Some(record.clone())).encode();
     let answer = serde_json::from_slice(&answer).unwrap_or(Value::Null);
-    let mut data = stripped(answer["data"].clone());
+    let mut data = without_callback_urls(answer["data"].clone());
     if let Some(param) = data.get_mut("param") {
-        *param = without_callback_url(&param.to_string());
+        *param = request_without_callback_urls(&param.to_string());
     }
     data
-}
-
-/// The request that `param` repeats, as an object or as its text, without its callback URL; null if it
-/// cannot be read.
-fn without_callback_url(json: &str) -> Value {
-    match serde_json::from_str(json) {
-        Ok(Value::Object(request)) => stripped(Value::Object(request)),
-        Ok(Value::String(text)) => match serde_json::from_str::<Map<String, Value>>(&text) {
-            Ok(request) => Value::String(stripped(Value::Object(request)).to_string()),
-            Err(_) => Value::Null,
-        },
-        _ => Value::Null,
-    }
-}
-
-/// A value without the callback URLs in it. It was parsed, so that it is not nested deeply.
-fn stripped(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let kept = members
-                .into_iter()
-                .filter(|(name, _)| !Extra::CALLBACK_URLS.contains(&&**name));
-            kept.map(|(name, value)| (name, stripped(value))).collect()
-        }
-        Value::Array(items) => items.into_iter().map(stripped).collect(),
-        other => other,
-    }
-}
-
-/// A JSON text without white space between its parts, so that it fits into a line.
-fn compact(json: &str) -> String {
-    let (mut in_text, mut is_escaped) = (false, false);
-    let keeps = |c: &char| {
-        let keep = in_text || !c.is_ascii_whitespace();
-        match *c {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = in_text,
-            '"' => in_text = !in_text,
-            _ => {}
-        }
-        keep
-    };
-    json.chars().filter(keeps).collect()
-}
-
-fn verified_by(by: VerifiedBy) -> Vec<&'static str> {
-    by.words().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_member_that_was_sent_on_several_lines_is_one_line_with_its_texts_unchanged() {
-        let sent = "{\n \"a b\" : [ 1.50 , \"x \\\" \\\\\" ],\r\n\t\"c\":null }";
-        assert_eq!(compact(sent), r#"{"a b":[1.50,"x \" \\"],"c":null}"#);
-    }
 
     #[test]
     fn a_record_is_told_whole_but_for_its_callback_url() {
@@ -549,31 +272,5 @@ mod tests {
         assert_eq!(shown["odd"], serde_json::json!({ "clip": 1.5 }));
         assert_eq!(shown["param"], r#"{"x":1}"#);
         assert_eq!(shown["response"]["sunoData"][0]["id"], "a");
-    }
-
-    #[test]
-    fn no_member_repeats_the_callback_url() {
-        let body = br#"{"code":200,"data":{"task_id":"t","audioWavUrl":"https://a.example/a.wav",
-            "callbackUrl":"https://a.example/cb/TOKEN","calBackUrl":"TOKEN","kept":[1.50],
-            "param":"{\"callBackUrl\":\"https://a.example/cb/TOKEN\",\"x\":1}"}}"#;
-        let callback = suno_types::Callback::decode(body).unwrap();
-        let shown = serde_json::to_string(&Members(&callback.data_extra)).unwrap();
-        assert!(!shown.contains("TOKEN"), "{shown}");
-        assert!(
-            shown.contains(r#""kept":[1.50]"#) && shown.contains(r#"{\"x\":1}"#),
-            "{shown}"
-        );
-        for (param, expected) in [
-            (r#"{"callbackUrl":"TOKEN","x":1}"#, r#"{"x":1}"#),
-            (
-                r#"{"input":[{"callBackUrl":"TOKEN"}]}"#,
-                r#"{"input":[{}]}"#,
-            ),
-            ("1", "null"),
-            (r#""TOKEN""#, "null"),
-            ("{}", "{}"),
-        ] {
-            assert_eq!(without_callback_url(param).to_string(), expected);
-        }
     }
 }

@@ -43,9 +43,12 @@ use crate::log::LogFormat;
 /// Generate music with the Suno API, and receive its callbacks safely.
 ///
 /// Exit codes: 0 success; 1 the task or the job failed, something is missing, or a stop took too long;
-/// 2 wrong usage or configuration; 3 the provider refused a submit, and nothing was paid; 4 it is unknown
-/// whether a submit created a task, which may have been paid for; 74 the reader of `suno listen` has closed stdout; 128 plus the number of a second
-/// signal that ended the process at once.
+/// 2 wrong usage or configuration; 3 a submit was refused or could not be sent, and nothing was paid; 4 it is
+/// unknown whether a submit created a task, which may have been paid for; 74 the reader of `suno listen` has
+/// closed stdout; 128 plus the number of a second signal that ended the process at once.
+///
+/// Secrets are never arguments: options take the names of environment variables. If the variable NAME is not
+/// set, the file that NAME_FILE names is read.
 ///
 /// Logs go to stderr; set RUST_LOG to change how much is logged, such as RUST_LOG=debug, and --log-format
 /// to get them as JSON.

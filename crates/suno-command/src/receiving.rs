@@ -64,7 +64,7 @@ impl Receiving {
         let address = listener.local_addr().map_err(Failure::failed)?;
         let client = client(emulator)?;
         let watching = Watching::start(store.clone(), history, None, std::iter::empty())?;
-        let observers: Vec<Arc<dyn Observer>> = watching.observers(false);
+        let observers: Vec<Arc<dyn Observer>> = watching.of_pipeline(false);
         let pipeline = Pipeline::builder(store, handler, verification)
             .with_client(client.clone())
             .with_observer(observers)
@@ -97,7 +97,9 @@ impl Receiving {
         if let Some(playground) = &playground {
             admin = admin.with_playground(playground.clone());
         }
-        let admin = admin.bind(addr).await.map_err(Failure::usage)?;
+        let admin = admin.bind(addr).await.map_err(|err| {
+            Failure::usage(err).context("the page cannot be served at the address of --page")
+        })?;
         let url = format!("http://{}/", admin.local_addr());
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(admin.run(async {

@@ -24,6 +24,6 @@ impl FromStr for Span {
         };
         time.filter(|time| !time.is_zero())
             .map(Self)
-            .ok_or("a duration must be written like 90s, 15m, 1h or 3d")
+            .ok_or("a duration is a number above zero with a unit, such as 90s, 15m, 1h or 3d")
     }
 }

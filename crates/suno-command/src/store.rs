@@ -13,6 +13,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use suno_callback::IdempotencyStore;
 use suno_callback::history::History;
+use suno_gateway::destination::DestinationName;
 
 pub(crate) use self::queue::Stores;
 pub(crate) use self::url::without_passwords;
@@ -70,14 +71,51 @@ impl Arguments {
     ///
     /// A failure of usage if a file is not there: looking into a store must not make an empty one.
     pub(crate) async fn open_existing(&self) -> Result<Option<WithHistory>, Failure> {
+        self.expect_file()?;
+        self.open_with_history().await
+    }
+
+    /// Opens the queue of a destination beside a store, with the history of that store; `None` if no
+    /// option names one.
+    ///
+    /// # Errors
+    ///
+    /// A failure of usage if the store or the queue does not exist.
+    pub(crate) async fn open_existing_queue(
+        &self,
+        name: &DestinationName,
+    ) -> Result<Option<WithHistory>, Failure> {
+        self.expect_file()?;
+        let Some(stores) = self.open_stores().await? else {
+            return Ok(None);
+        };
+        let queues = stores.queues().await?;
+        if !queues.iter().any(|queue| queue == name.as_str()) {
+            let known = match queues.is_empty() {
+                true => "it has no queues".to_owned(),
+                false => format!("its queues are {}", queues.join(", ")),
+            };
+            return Err(Failure::usage(anyhow!(
+                "the store has no queue of a destination {}; {known}",
+                name.as_str()
+            )));
+        }
+        Ok(Some(WithHistory {
+            store: stores.open_queue(name).await?,
+            history: stores.history()?,
+        }))
+    }
+
+    /// Refuses a file that is not there.
+    fn expect_file(&self) -> Result<(), Failure> {
         if let Some(StoreUrl::Sqlite(file)) = self.place.url()?
-            && !Path::new(&file).exists()
+            && Path::new(&file).try_exists().is_ok_and(|exists| !exists)
         {
             return Err(Failure::usage(anyhow!(
                 "the store {file} does not exist; name the store of the gateway with --store"
             )));
         }
-        self.open_with_history().await
+        Ok(())
     }
 
     /// Opens the store with its history. Both are made if they do not exist; `None` if no option names

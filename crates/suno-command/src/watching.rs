@@ -59,7 +59,7 @@ impl Watching {
     }
 
     /// Returns the observers of a pipeline. With destinations, attempts are noted instead of handlers.
-    pub(crate) fn observers(&self, has_destinations: bool) -> Vec<Arc<dyn Observer>> {
+    pub(crate) fn of_pipeline(&self, has_destinations: bool) -> Vec<Arc<dyn Observer>> {
         let writer = match has_destinations {
             true => self.writer.clone().without_handlers(),
             false => self.writer.clone(),
@@ -78,6 +78,11 @@ impl Watching {
                 .map(|traces| Arc::new(traces.observer()) as Arc<dyn Observer>),
         );
         observers
+    }
+
+    /// Returns the observer of queues.
+    pub(crate) fn of_queues(&self) -> Arc<dyn Observer> {
+        self.metrics.clone()
     }
 
     /// Returns the observers of destinations.

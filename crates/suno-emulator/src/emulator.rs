@@ -122,14 +122,14 @@ impl Emulator {
         self.runner.provider().tasks_after(0, usize::MAX)
     }
 
-    /// Returns the true state of a task, to compare with what a client made of its callbacks.
+    /// Returns the true state of a task, to compare with the results of a client.
     /// `None` if the task is not found.
     #[must_use]
     pub fn task(&self, task_id: &str) -> Option<TaskSummary> {
         self.runner.provider().task_summary(task_id)
     }
 
-    /// Sets the scenario of tasks that do not choose one: of the next `tasks` tasks, or of all if
+    /// Sets the scenario of tasks that do not name one: of the next `tasks` tasks, or of all if
     /// `tasks` is `None`.
     ///
     /// # Errors
@@ -178,8 +178,8 @@ impl Emulator {
         self.runner.notify_changed();
     }
 
-    /// Waits until no task has anything left to do. With a driven clock this needs concurrent calls
-    /// of [`advance`](Self::advance).
+    /// Waits until no task has further steps or callbacks. With a driven clock, this needs concurrent
+    /// calls of [`advance`](Self::advance).
     pub async fn idle(&self) {
         self.runner.idle().await;
     }

@@ -1,19 +1,23 @@
 //! The steps that are the same for requests and commands: wait for a place, record the attempt, and
 //! decide what the dispatcher does with the event.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use suno_callback::{Clock, EventKey, HandlerError};
+use suno_callback::{Clock, EventKey, HandlerError, SystemClock};
 
 use crate::attempt::{Attempt, KeptText, Outcome};
-use crate::body::Message;
+use crate::body::{BodyForm, Message};
 use crate::breaker::{BreakerSettings, BreakerState, Report, Transition};
 use crate::destination::{Action, DestinationName, Failure, Policy, Step, Verdict};
 use crate::gate::{Entered, Gate};
 use crate::observe::Observer;
 use crate::signing::MessageId;
+
+/// The minimum by which the lease of a probe exceeds the time of an attempt.
+const LEASE_EXCESS: Duration = Duration::from_secs(5);
 
 /// The result of handing an event to a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +70,7 @@ pub(crate) struct Ended {
 }
 
 /// An attempt that is being made.
-pub(crate) struct Begun<'a> {
+struct Begun<'a> {
     /// `None` for a replay, which asks nobody.
     entered: Option<Entered<'a>>,
     started_at: Timestamp,
@@ -76,6 +80,7 @@ pub(crate) struct Begun<'a> {
 /// The part of a destination that requests and commands share.
 pub(crate) struct Course {
     pub(crate) name: DestinationName,
+    pub(crate) form: BodyForm,
     pub(crate) policy: Policy,
     pub(crate) gate: Gate,
     pub(crate) observer: Arc<dyn Observer>,
@@ -83,26 +88,114 @@ pub(crate) struct Course {
     settings: BreakerSettings,
 }
 
-impl Course {
-    pub(crate) fn new(
-        name: DestinationName,
-        policy: Policy,
-        settings: BreakerSettings,
-        observer: Option<Arc<dyn Observer>>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+/// The settings that requests and commands share.
+pub(crate) struct CourseSettings {
+    pub(crate) name: DestinationName,
+    pub(crate) form: BodyForm,
+    pub(crate) policy: Policy,
+    pub(crate) breaker: BreakerSettings,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl CourseSettings {
+    pub(crate) fn new(name: DestinationName, breaker: BreakerSettings) -> Self {
         Self {
             name,
-            policy,
-            gate: Gate::new(settings, clock.clone()),
-            observer: observer.unwrap_or_else(|| Arc::new(NoObserver)),
-            clock,
-            settings,
+            form: BodyForm::Full,
+            policy: Policy::new(),
+            breaker,
+            observer: Arc::new(NoObserver),
+            clock: Arc::new(SystemClock),
         }
     }
 
+    /// Creates the course of attempts that take at most `attempt_max`.
+    pub(crate) fn build(self, attempt_max: Duration) -> Course {
+        let mut settings = self.breaker;
+        settings.probe_lease = settings.probe_lease.max(attempt_max + LEASE_EXCESS);
+        Course {
+            name: self.name,
+            form: self.form,
+            policy: self.policy,
+            gate: Gate::new(settings, self.clock.clone()),
+            observer: self.observer,
+            clock: self.clock,
+            settings,
+        }
+    }
+}
+
+/// The setters of a builder with [`CourseSettings`].
+macro_rules! course_setters {
+    () => {
+        /// Sets how much of an event is handed over. The default is everything.
+        pub fn with_body_form(mut self, form: $crate::body::BodyForm) -> Self {
+            self.course.form = form;
+            self
+        }
+
+        /// Sets what an answer means, the waits before an event is tried again, and the attempts of one
+        /// that is at fault. Commands do not use its table of statuses.
+        pub fn with_policy(mut self, policy: $crate::destination::Policy) -> Self {
+            self.course.policy = policy;
+            self
+        }
+
+        /// Sets when the destination is left alone, and how many events it gets at a time. The lease of
+        /// a probe is extended to more than an attempt can take.
+        pub fn with_breaker(mut self, breaker: $crate::breaker::BreakerSettings) -> Self {
+            self.course.breaker = breaker;
+            self
+        }
+
+        /// Sets who receives every attempt and every change of state.
+        pub fn with_observer(mut self, observer: std::sync::Arc<dyn $crate::Observer>) -> Self {
+            self.course.observer = observer;
+            self
+        }
+
+        /// Sets the clock, for tests.
+        pub fn with_clock(mut self, clock: std::sync::Arc<dyn suno_callback::Clock>) -> Self {
+            self.course.clock = clock;
+            self
+        }
+    };
+}
+pub(crate) use course_setters;
+
+impl Course {
+    /// Makes an attempt as soon as there is a place, and decides what follows. `number` counts the attempts
+    /// of the event.
+    pub(crate) async fn deliver(
+        &self,
+        message: &Message,
+        number: u32,
+        attempt: impl Future<Output = Ended>,
+    ) -> Delivered {
+        let begun = match self.begin().await {
+            Ok(begun) => begun,
+            Err(instead) => return *instead,
+        };
+        let ended = attempt.await;
+        self.finish(begun, message, number, ended)
+    }
+
+    /// Makes an attempt whatever the state of the destination is. `number` counts the replays of the
+    /// event.
+    pub(crate) async fn replay(
+        &self,
+        message: &Message,
+        number: u32,
+        attempt: impl Future<Output = Ended>,
+    ) -> Delivered {
+        let begun = self.begun(None);
+        let ended = attempt.await;
+        self.finish(begun, message, number, ended)
+    }
+
     /// Waits for a place. The error is the result if no attempt can be made.
-    pub(crate) async fn begin(&self) -> Result<Begun<'_>, Box<Delivered>> {
+    async fn begin(&self) -> Result<Begun<'_>, Box<Delivered>> {
         match self.gate.enter().await {
             Some(entered) => Ok(self.begun(Some(entered))),
             None => Err(Box::new(Delivered {
@@ -111,11 +204,6 @@ impl Course {
                 attempt: None,
             })),
         }
-    }
-
-    /// Begins a replay, which goes whatever the state of the destination is.
-    pub(crate) fn begin_replay(&self) -> Begun<'_> {
-        self.begun(None)
     }
 
     fn begun<'a>(&self, entered: Option<Entered<'a>>) -> Begun<'a> {
@@ -137,13 +225,7 @@ impl Course {
 
     /// Records an attempt and decides what follows. `number` counts the attempts of the event, or its
     /// replays.
-    pub(crate) fn finish(
-        &self,
-        begun: Begun<'_>,
-        message: &Message,
-        number: u32,
-        ended: Ended,
-    ) -> Delivered {
+    fn finish(&self, begun: Begun<'_>, message: &Message, number: u32, ended: Ended) -> Delivered {
         let Ended {
             outcome,
             verdict,

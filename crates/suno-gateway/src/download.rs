@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use suno_callback::{CallbackHandler, Clock, Event, HandlerError, SystemClock};
+use suno_callback::{Clock, HandlerError, SystemClock};
 use suno_client::Client;
 use suno_types::{Code, Output, Stage, Track};
 
 use crate::attempt::{Attempt, KeptText, Outcome, SavedRecord};
 use crate::body::EventParts;
 use crate::destination::{Action, Backoff, DestinationName};
-use crate::fan_out::PartsHandler;
+use crate::fan_out::{PartsHandler, handle_parts};
 use crate::observe::Observer;
 use crate::signing::MessageId;
 
@@ -144,20 +144,7 @@ impl PartsHandler for DownloadHandler {
     }
 }
 
-#[async_trait]
-impl CallbackHandler for DownloadHandler {
-    async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_parts(event.into(), event.attempt()).await
-    }
-
-    async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_event(event).await
-    }
-
-    async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_event(event).await
-    }
-}
+handle_parts!(DownloadHandler);
 
 impl fmt::Debug for DownloadHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,13 +13,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use suno_callback::{
-    Acceptance, BackgroundTask, CallbackHandler, Delivery, Dispatcher, Event, HandlerError,
-    IdempotencyStore, Inbox, Reference, Retention, UrlSuffix,
+    Acceptance, BackgroundTask, CallbackHandler, DeadLetter, Delivery, Dispatcher, Event, EventId,
+    HandledReport, HandlerError, IdempotencyStore, Inbox, Observer, Reference, Retention,
+    UrlSuffix,
 };
 
 use crate::body::EventParts;
@@ -44,8 +46,38 @@ pub trait PartsHandler: CallbackHandler {
     async fn on_parts(&self, parts: EventParts<'_>, attempt: u32) -> Result<(), HandlerError>;
 }
 
+/// Implements the handler of a pipeline for a [`PartsHandler`].
+macro_rules! handle_parts {
+    ($handler:ty) => {
+        #[async_trait]
+        impl suno_callback::CallbackHandler for $handler {
+            async fn on_event(
+                &self,
+                event: &suno_callback::Event,
+            ) -> Result<(), suno_callback::HandlerError> {
+                $crate::fan_out::PartsHandler::on_parts(self, event.into(), event.attempt()).await
+            }
+
+            async fn on_complete(
+                &self,
+                event: &suno_callback::Event,
+            ) -> Result<(), suno_callback::HandlerError> {
+                self.on_event(event).await
+            }
+
+            async fn on_failed(
+                &self,
+                event: &suno_callback::Event,
+            ) -> Result<(), suno_callback::HandlerError> {
+                self.on_event(event).await
+            }
+        }
+    };
+}
+pub(crate) use handle_parts;
+
 #[async_trait]
-impl<H: PartsHandler + ?Sized> PartsHandler for std::sync::Arc<H> {
+impl<H: PartsHandler + ?Sized> PartsHandler for Arc<H> {
     async fn on_parts(&self, parts: EventParts<'_>, attempt: u32) -> Result<(), HandlerError> {
         (**self).on_parts(parts, attempt).await
     }
@@ -188,11 +220,25 @@ impl Queue {
     /// Starts a queue on the current tokio runtime. `change` sets what its dispatcher may do.
     pub fn start(
         name: DestinationName,
-        store: std::sync::Arc<dyn IdempotencyStore>,
+        store: Arc<dyn IdempotencyStore>,
         handler: impl PartsHandler,
         change: impl FnOnce(Dispatcher) -> Dispatcher,
     ) -> Self {
-        let inbox = Inbox::start(store.clone());
+        let nobody: Vec<Arc<dyn Observer>> = Vec::new();
+        Self::start_observed(name, store, handler, Arc::new(nobody), change)
+    }
+
+    /// As [`start`](Self::start), and tells `observer` of ended handlers, dead letters and lost claims.
+    /// Their numbers are those of the queue. It hears nothing of deliveries and commits: those of the main
+    /// store are the ones that a sender made.
+    pub fn start_observed(
+        name: DestinationName,
+        store: Arc<dyn IdempotencyStore>,
+        handler: impl PartsHandler,
+        observer: Arc<dyn Observer>,
+        change: impl FnOnce(Dispatcher) -> Dispatcher,
+    ) -> Self {
+        let inbox = Inbox::start_observed(store.clone(), Arc::new(OfHandlers(observer)));
         let dispatcher = Dispatcher::new(inbox.clone(), Queued::new(handler));
         Self {
             name,
@@ -212,6 +258,23 @@ impl Queue {
     /// handled after a restart.
     pub async fn stop(self) {
         tokio::join!(self.dispatcher.stop(), self.retention.stop());
+    }
+}
+
+/// Passes on what happens to handlers.
+struct OfHandlers(Arc<dyn Observer>);
+
+impl Observer for OfHandlers {
+    fn on_handled(&self, handled: &HandledReport<'_>) {
+        self.0.on_handled(handled);
+    }
+
+    fn on_dead_letter(&self, letter: &DeadLetter) {
+        self.0.on_dead_letter(letter);
+    }
+
+    fn on_claim_lost(&self, event: EventId) {
+        self.0.on_claim_lost(event);
     }
 }
 

@@ -145,7 +145,7 @@ pub(crate) enum Body {
     Unsigned,
 }
 
-/// What handlers of the events of a task do. A first `u32` says how often they do it before they
+/// The behaviour of the handlers of a task. A first `u32` says how often they do it before they
 /// succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Work {
@@ -162,7 +162,7 @@ pub(crate) enum Work {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fault {
     pub(crate) at_ms: Millis,
-    /// How long it lasts; at most until all faults end.
+    /// Its duration; at most until all faults end.
     pub(crate) for_ms: Millis,
     /// The node that has it. `None`: all.
     pub(crate) node: Option<usize>,

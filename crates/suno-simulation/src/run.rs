@@ -23,7 +23,7 @@ use crate::world::World;
 
 /// The maximum real time of a run. Nearly all take less than a second, unless a task spins.
 const REAL_TIME_MAX: Duration = Duration::from_secs(30);
-/// The same over a server.
+/// The same run over a server.
 const REAL_TIME_MAX_ON_SERVER: Duration = Duration::from_secs(180);
 
 /// Bugs that the simulation must find: each is the behaviour of an earlier version. They are

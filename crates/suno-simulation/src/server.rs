@@ -327,6 +327,8 @@ operations! {
     open_intents(open_for: Duration, after: Option<u64>, intents_max: u32,) -> Vec<OpenIntent>;
     submits(&reference: Reference, *submits_max: u32,) -> Vec<RecordedSubmit>;
     expect(&task: ExpectedTask,) -> ();
+    expected_tasks(before: Option<u64>, tasks_max: u32,) -> Vec<RecordedTask>;
+    recorded_tasks(&task_ids: [TaskId],) -> Vec<RecordedTask>;
     due(&request: DueRequest,) -> DueTasks;
     postpone(&ticket: DueTicket, *postponement: Postponement,) -> bool;
     finish(&ticket: DueTicket,) -> bool;

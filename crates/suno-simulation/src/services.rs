@@ -1,4 +1,4 @@
-//! What runs in a process: the product, between the store, the provider and the handlers of a world.
+//! The parts that run in a process: the product, between the store, the provider and the handlers of a world.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -242,6 +242,8 @@ operations! {
     submits(&reference: Reference, *submits_max: u32,) -> Vec<RecordedSubmit>;
     expect(&task: ExpectedTask,) -> (),
         |double, _done| double.life.record(What::Expected(index_of(&task.task_id)));
+    expected_tasks(before: Option<u64>, tasks_max: u32,) -> Vec<RecordedTask>;
+    recorded_tasks(&task_ids: [TaskId],) -> Vec<RecordedTask>;
     due(&request: DueRequest,) -> DueTasks;
     postpone(&ticket: DueTicket, *postponement: Postponement,) -> bool,
         |double, _held| {

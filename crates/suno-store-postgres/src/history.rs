@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use suno_callback::StoreError;
-use suno_callback::history::{ENTRIES_OF_TASK_MAX, History, HistoryEntry, HistoryKind, PURGED_MAX};
+use suno_callback::history::{
+    ENTRIES_OF_TASK_MAX, History, HistoryEntry, HistoryKind, POLLS_OF_TASK_MAX, PURGED_MAX,
+};
 use suno_types::{Stage, TaskId};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
@@ -29,6 +31,13 @@ const BOUND: &str = "
                       ORDER BY n.no DESC OFFSET $2 LIMIT 1) AS last
         FROM (SELECT DISTINCT unnest($1) AS id) t) d
     WHERE h.task_id = d.id AND h.no <= d.last";
+/// The same for polls, whose kind is `$3`.
+const BOUND_POLLS: &str = "
+    DELETE FROM {schema}.history h USING (
+        SELECT t.id, (SELECT n.no FROM {schema}.history n WHERE n.task_id = t.id AND n.kind = $3
+                      ORDER BY n.no DESC OFFSET $2 LIMIT 1) AS last
+        FROM (SELECT DISTINCT unnest($1) AS id) t) d
+    WHERE h.task_id = d.id AND h.kind = $3 AND h.no <= d.last";
 const OF_TASK: &str = "
     SELECT task_id, at, stage, revision, kind, detail FROM {schema}.history
     WHERE task_id = $1 ORDER BY no";
@@ -111,12 +120,25 @@ async fn record(session: Session, rows: &Entries) -> Result<(), Error> {
     let kept = i64::try_from(ENTRIES_OF_TASK_MAX).unwrap_or(i64::MAX);
     let parameters: [(&(dyn ToSql + Sync), Type); 2] =
         [(&rows.task_id, Type::TEXT_ARRAY), (&kept, Type::INT8)];
+    let poll = HistoryKind::POLL;
+    let places = (0..rows.kind.len()).filter(|place| rows.kind[*place] == poll.as_str());
+    let polled: Vec<_> = places.map(|place| &*rows.task_id[place]).collect();
+    let (kind, polls_kept) = (
+        poll.as_str(),
+        i64::try_from(POLLS_OF_TASK_MAX).unwrap_or(i64::MAX),
+    );
+    let poll_parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&polled, Type::TEXT_ARRAY),
+        (&polls_kept, Type::INT8),
+        (&kind, Type::TEXT),
+    ];
     let insert_parameters = rows.parameters();
     let begun = session.batch(BEGIN);
     let unsynced = session.batch(UNSYNCED);
     let inserted = session.query(INSERT, &insert_parameters);
+    let polls_bounded = session.query(BOUND_POLLS, &poll_parameters);
     let bounded = session.query(BOUND, &parameters);
-    tokio::try_join!(biased; begun, unsynced, inserted, bounded)?;
+    tokio::try_join!(biased; begun, unsynced, inserted, polls_bounded, bounded)?;
     session.batch("COMMIT").await
 }
 

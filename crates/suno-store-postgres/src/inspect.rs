@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use suno_callback::bounds::{LEDGER_COUNTED_MAX, OVERDUE_AFTER};
 use suno_callback::{Counts, EventFilter, EventRecord, ListRequest, Page, StateName};
 use suno_types::TaskId;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::begin::{BEGIN_READING, NOW};
-use crate::columns::{CLAIMED, READY, WAITING, task_key};
+use crate::columns::{CLAIMED, READY, WAITING, micros, task_key};
 use crate::connect::{Error, Session};
 use crate::inner::Inner;
 use crate::load::{CONFLICTS_OF_KEYS, EVENTS_OF_KEYS, Tasks, conflicts, events};
@@ -36,7 +37,8 @@ const EVENTS_OF_NUMBERS: &str = events!(
 );
 const CONFLICTS_OF_NUMBERS: &str = conflicts!("SELECT unnest($1)");
 
-/// The events of each state: of those in `work` each is counted, of the others sums are kept.
+/// The events of each state: of those in `work` each is counted, of the others sums are kept. Then
+/// expected tasks, overdue ones, and open intents, up to a bound.
 const COUNTS: &str = "
     SELECT w.state::bigint, count(*) - count(m.event_no), count(m.event_no)
     FROM {schema}.work w LEFT JOIN {schema}.settled_in m ON m.event_no = w.event_no GROUP BY w.state
@@ -44,7 +46,12 @@ const COUNTS: &str = "
     UNION ALL SELECT 3, coalesce(sum(t.done), 0)::bigint, 0 FROM {schema}.tally t
     UNION ALL SELECT 5, coalesce(sum(t.superseded), 0)::bigint, 0 FROM {schema}.tally t
     UNION ALL SELECT 6, coalesce(sum(t.dropped), 0)::bigint, 0 FROM {schema}.tally t
-    UNION ALL SELECT 7, count(*), 0 FROM {schema}.quarantine";
+    UNION ALL SELECT 7, count(*), 0 FROM {schema}.quarantine
+    UNION ALL SELECT 8, count(*), 0 FROM (SELECT FROM {schema}.expected LIMIT $1) e
+    UNION ALL SELECT 9, count(*), 0 FROM (
+        SELECT FROM {schema}.expected x WHERE x.due <= (SELECT {schema}.clock()) - $2 LIMIT $1) o
+    UNION ALL SELECT 10, count(*), 0 FROM (
+        SELECT FROM {schema}.intent i WHERE i.task_id IS NULL LIMIT $1) i";
 
 /// Returns the events of a task, with their bodies.
 pub(crate) async fn find(
@@ -133,7 +140,11 @@ pub(crate) async fn list(
 /// Counts events by state.
 pub(crate) async fn counts(session: Session) -> Result<Counts, Error> {
     let begun = session.batch(BEGIN_READING);
-    let counted = session.query(COUNTS, &[]);
+    let counted_max = i64::try_from(LEDGER_COUNTED_MAX).unwrap_or(i64::MAX);
+    let overdue_after = micros(OVERDUE_AFTER);
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&counted_max, Type::INT8), (&overdue_after, Type::INT8)];
+    let counted = session.query(COUNTS, &parameters);
     let ended = session.batch("COMMIT");
     let (_, rows, ()) = tokio::try_join!(biased; begun, counted, ended)?;
     let mut counts = Counts::default();
@@ -150,6 +161,9 @@ pub(crate) async fn counts(session: Session) -> Result<Counts, Error> {
             4 => counts.dead += count,
             5 => counts.superseded += count,
             6 => counts.dropped += count,
+            8 => counts.expected += count,
+            9 => counts.overdue += count,
+            10 => counts.open_intents += count,
             _ => counts.quarantined += count,
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use suno_callback::bounds::POSTPONE_MAX;
 use suno_callback::{
-    DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
-    RecordedSubmit, Reference, SubmitId,
+    DueRequest, DueTask, DueTasks, DueTicket, Expectation, ExpectedTask, Intent, OpenIntent,
+    PollState, Postponement, RecordedSubmit, RecordedTask, Reference, SubmitId,
 };
 use suno_types::TaskId;
 use tokio_postgres::Row;
@@ -42,19 +42,44 @@ const SUBMITS: &str = "
     WHERE i.reference = $1 ORDER BY i.no LIMIT $2";
 const CLOSE: &str = "
     UPDATE {schema}.intent SET task_id = $2 WHERE submit = $1 AND task_id IS NULL";
+/// The columns of what is recorded of a task, and the first submit that made it.
+macro_rules! recorded {
+    ($task_id:literal from $tables:literal then $end:literal) => {
+        concat!(
+            "SELECT ",
+            $task_id,
+            ", x.no, x.expected_since, x.due, x.lease_end, x.answers,
+                coalesce(i.submit, x.submit), coalesce(x.kind, i.kind), i.intended_at, i.reference
+            FROM ",
+            $tables,
+            " LEFT JOIN LATERAL (
+                SELECT f.submit, f.kind, f.intended_at, f.reference FROM {schema}.intent f
+                WHERE f.task_id = ",
+            $task_id,
+            " ORDER BY f.no LIMIT 1) i ON true ",
+            $end
+        )
+    };
+}
+const EXPECTED: &str = recorded!(
+    "x.task_id" from "{schema}.expected x" then "WHERE x.no < $1 ORDER BY x.no DESC LIMIT $2");
+const RECORDED: &str = recorded!(
+    "t.id" from "unnest($1) WITH ORDINALITY AS t (id, place)
+        LEFT JOIN {schema}.expected x ON x.task_id = t.id" then "ORDER BY t.place");
 const FIND_DUE: &str = "
     SELECT x.no, x.task_id FROM {schema}.expected x WHERE x.due <= (SELECT {schema}.clock())
     ORDER BY x.due, x.no LIMIT $1 FOR UPDATE SKIP LOCKED";
 const FINISH_ALL: &str = "DELETE FROM {schema}.expected WHERE no = ANY ($1)";
 const TAKE: &str = "
-    UPDATE {schema}.expected x SET due = $2, epoch = nextval('{schema}.epochs')
+    UPDATE {schema}.expected x SET due = $2, lease_end = $2, epoch = nextval('{schema}.epochs')
     WHERE x.no = ANY ($1)
     RETURNING x.no, x.task_id, x.epoch, x.expected_since, x.answers, x.submit, x.kind";
 const NEXT: &str = "
     SELECT x.due FROM {schema}.expected x WHERE x.due > $1 AND x.no <> ALL ($2)
     ORDER BY x.due LIMIT 1";
 const POSTPONE: &str = "
-    UPDATE {schema}.expected x SET due = {schema}.clock() + $3, answers = x.answers + $4
+    UPDATE {schema}.expected x SET due = {schema}.clock() + $3, lease_end = NULL,
+        answers = x.answers + $4
     WHERE x.task_id = $1 AND x.epoch % 4294967296 = $2 AND x.epoch > 0 RETURNING x.no";
 const FINISH: &str = "
     DELETE FROM {schema}.expected x
@@ -189,6 +214,81 @@ fn read_submit(row: &Row) -> Result<RecordedSubmit, Error> {
     let task_id: Option<String> = columns.next()?;
     recorded.task_id = task_id.map(columns::task_id).transpose()?;
     Ok(recorded)
+}
+
+/// Returns expected tasks, the latest first.
+pub(crate) async fn expected_tasks(
+    store: &Inner,
+    session: Session,
+    before: Option<u64>,
+    tasks_max: u32,
+) -> Result<Tried<Vec<RecordedTask>>, Error> {
+    let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+    let limit = i64::from(tasks_max);
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&before, Type::INT8), (&limit, Type::INT8)];
+    read_recorded(store, session, EXPECTED, &parameters).await
+}
+
+/// Returns what is recorded of tasks.
+pub(crate) async fn recorded_tasks(
+    store: &Inner,
+    session: Session,
+    task_ids: &[TaskId],
+) -> Result<Tried<Vec<RecordedTask>>, Error> {
+    let task_ids: Vec<_> = task_ids.iter().map(TaskId::as_str).collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&task_ids, Type::TEXT_ARRAY)];
+    read_recorded(store, session, RECORDED, &parameters).await
+}
+
+async fn read_recorded(
+    store: &Inner,
+    session: Session,
+    sql: &'static str,
+    parameters: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<Tried<Vec<RecordedTask>>, Error> {
+    let sent = store.clock.reading();
+    let begun = session.batch(BEGIN_READING);
+    let found = session.query(sql, parameters);
+    let now = session.query(NOW, &[]);
+    let (_, rows, now) = tokio::try_join!(biased; begun, found, now)?;
+    let Some(now) = time(&store.clock, &now, sent)? else {
+        return roll_back(&session, Tried::ClockMoved).await;
+    };
+    session.batch("COMMIT").await?;
+    let tasks: Result<Vec<_>, Error> = rows.iter().map(|row| read_task(row, now)).collect();
+    Ok(Tried::Done(tasks?))
+}
+
+fn read_task(row: &Row, now: Duration) -> Result<RecordedTask, Error> {
+    let mut columns = Columns::of(row);
+    let mut task = RecordedTask::new(columns::task_id(columns.next()?)?);
+    match columns.next::<Option<i64>>()? {
+        None => columns.skip(4),
+        Some(number) => {
+            let age = now.saturating_sub(since_start(columns.next()?));
+            let due: i64 = columns.next()?;
+            let lease_end: Option<i64> = columns.next()?;
+            let due_at = since_start(due);
+            let poll = match due_at.saturating_sub(now) {
+                Duration::ZERO => PollState::Due {
+                    due_for: now.saturating_sub(due_at),
+                },
+                holds_for if lease_end == Some(due) => PollState::Asked { holds_for },
+                due_in => PollState::Waiting { due_in },
+            };
+            let mut expectation = Expectation::new(number.unsigned_abs(), age, poll);
+            expectation.answers = columns::number(columns.next()?);
+            task.expectation = Some(expectation);
+        }
+    }
+    task.submit = columns::submit(columns.next()?)?;
+    let kind: Option<&str> = columns.next()?;
+    task.kind = kind.map(columns::kind).transpose()?;
+    let intended_at: Option<i64> = columns.next()?;
+    task.intended_at = intended_at.map(columns::time).transpose()?;
+    task.reference = columns::reference(columns.next()?)?;
+    Ok(task)
 }
 
 /// Registers an expected task, and closes its intent.

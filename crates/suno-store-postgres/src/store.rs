@@ -9,8 +9,8 @@ use suno_callback::{
     Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, Clock, ConflictRecord, Counts,
     Decision, Delivery, DueRequest, DueTasks, DueTicket, EventId, EventRecord, ExpectedTask,
     ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement,
-    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
-    Reference, StoreError, StoreErrorKind, SubmitId, SystemClock, Ticket,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, RecordedTask, Redrive,
+    RedriveResult, Reference, StoreError, StoreErrorKind, SubmitId, SystemClock, Ticket,
 };
 use suno_types::{Stage, TaskId};
 use tokio::time::Instant;
@@ -347,6 +347,24 @@ impl IdempotencyStore for PostgresStore {
         let inner = &self.inner;
         inner
             .run(|session, _| ledger::expect(inner, session, task))
+            .await
+    }
+
+    async fn expected_tasks(
+        &self,
+        before: Option<u64>,
+        tasks_max: u32,
+    ) -> StoreResult<Vec<RecordedTask>> {
+        let inner = &self.inner;
+        inner
+            .run(|session, _| ledger::expected_tasks(inner, session, before, tasks_max))
+            .await
+    }
+
+    async fn recorded_tasks(&self, task_ids: &[TaskId]) -> StoreResult<Vec<RecordedTask>> {
+        let inner = &self.inner;
+        inner
+            .run(|session, _| ledger::recorded_tasks(inner, session, task_ids))
             .await
     }
 

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
 use suno_callback::StoreError;
-use suno_callback::history::{ENTRIES_OF_TASK_MAX, History, HistoryEntry, HistoryKind, PURGED_MAX};
+use suno_callback::history::{
+    ENTRIES_OF_TASK_MAX, History, HistoryEntry, HistoryKind, POLLS_OF_TASK_MAX, PURGED_MAX,
+};
 use suno_types::{Stage, TaskId};
 
 use crate::error::Result;
@@ -103,6 +105,18 @@ fn record(transaction: &Transaction<'_>, entries: &[HistoryEntry]) -> Result<()>
         "DELETE FROM entries WHERE task_id = ?1 AND id <= (
              SELECT id FROM entries WHERE task_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
     )?;
+    let mut bound_polls = transaction.prepare_cached(
+        "DELETE FROM entries WHERE task_id = ?1 AND kind = ?2 AND id <= (
+             SELECT id FROM entries WHERE task_id = ?1 AND kind = ?2
+             ORDER BY id DESC LIMIT 1 OFFSET ?3)",
+    )?;
+    let poll = HistoryKind::POLL;
+    let polls = entries.iter().filter(|entry| entry.kind == poll);
+    let polled: BTreeSet<_> = polls.map(|entry| entry.task_id.as_str()).collect();
+    let kept = i64::try_from(POLLS_OF_TASK_MAX).unwrap_or(i64::MAX);
+    for task_id in polled {
+        bound_polls.execute(params![task_id, poll.as_str(), kept])?;
+    }
     let tasks: BTreeSet<_> = entries.iter().map(|entry| entry.task_id.as_str()).collect();
     let kept = i64::try_from(ENTRIES_OF_TASK_MAX).unwrap_or(i64::MAX);
     for task_id in tasks {

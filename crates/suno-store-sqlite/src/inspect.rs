@@ -10,6 +10,7 @@ use suno_types::{Code, Stage, TaskId};
 use crate::clock::Micros;
 use crate::error::Result;
 use crate::keys::Keys;
+use crate::ledger;
 use crate::row::{self, source, state, task_hash, time};
 use crate::work::Work;
 
@@ -276,5 +277,6 @@ pub(crate) fn counts(work: &mut Work<'_>) -> Result<Counts> {
         counts.dropped = row.get::<_, i64>(7)?.unsigned_abs();
         Ok(())
     })?;
+    ledger::count(work, &mut counts)?;
     Ok(counts)
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
-use suno_callback::bounds::{LEASE_MAX, POSTPONE_MAX};
+use suno_callback::bounds::{LEASE_MAX, LEDGER_COUNTED_MAX, OVERDUE_AFTER, POSTPONE_MAX};
 use suno_callback::{
-    Delivery, DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent,
-    Postponement, RecordedSubmit, Reference, SubmitId,
+    Counts, Delivery, DueRequest, DueTask, DueTasks, DueTicket, Expectation, ExpectedTask, Intent,
+    OpenIntent, PollState, Postponement, RecordedSubmit, RecordedTask, Reference, SubmitId,
 };
 use suno_types::{TaskId, TaskKind};
 
@@ -201,6 +201,99 @@ impl Added<'_> {
     }
 }
 
+/// Selects what is recorded of tasks, with the first submit that made each.
+fn select_recorded(task_id: &str, tables: &str) -> String {
+    format!(
+        "SELECT {task_id}, expected.number, expected_since, expected.due, is_asked, answers,
+             coalesce(intents.submit, expected.submit), coalesce(expected.kind, intents.kind),
+             intended_at, reference
+         FROM {tables} LEFT JOIN intents ON intents.number = (
+             SELECT first.number FROM intents AS first WHERE first.task_id = {task_id}
+             ORDER BY first.number LIMIT 1)"
+    )
+}
+
+/// Returns expected tasks, the latest first.
+pub(crate) fn expected_tasks(
+    work: &mut Work<'_>,
+    before: Option<u64>,
+    tasks_max: u32,
+) -> Result<Vec<RecordedTask>> {
+    let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+    let mut statement = work.transaction.prepare_cached(&format!(
+        "{} WHERE expected.number < ?1 ORDER BY expected.number DESC LIMIT ?2",
+        select_recorded("expected.task_id", "expected")
+    ))?;
+    let mut rows = statement.query(params![before, tasks_max])?;
+    let mut tasks = Vec::new();
+    while let Some(row) = rows.next()? {
+        tasks.push(recorded_task(row, work.now)?);
+    }
+    Ok(tasks)
+}
+
+/// Returns what is recorded of tasks.
+pub(crate) fn recorded_tasks(
+    work: &mut Work<'_>,
+    task_ids: &[TaskId],
+) -> Result<Vec<RecordedTask>> {
+    let mut statement = work.transaction.prepare_cached(&select_recorded(
+        "?1",
+        "(SELECT 1) LEFT JOIN expected ON expected.task_id = ?1",
+    ))?;
+    let mut tasks = Vec::with_capacity(task_ids.len());
+    for task_id in task_ids {
+        let mut rows = statement.query([task_id.as_str()])?;
+        if let Some(row) = rows.next()? {
+            tasks.push(recorded_task(row, work.now)?);
+        }
+    }
+    Ok(tasks)
+}
+
+fn recorded_task(row: &Row<'_>, now: Micros) -> Result<RecordedTask> {
+    let mut task = RecordedTask::new(task_id(row.get(0)?)?);
+    if let Some(number) = row.get::<_, Option<i64>>(1)? {
+        let (since, due, is_asked): (Micros, Micros, bool) =
+            (row.get(2)?, row.get(3)?, row.get(4)?);
+        let poll = match left(now, due) {
+            Duration::ZERO => PollState::Due {
+                due_for: left(due, now),
+            },
+            holds_for if is_asked => PollState::Asked { holds_for },
+            due_in => PollState::Waiting { due_in },
+        };
+        let mut expectation = Expectation::new(number.unsigned_abs(), left(since, now), poll);
+        expectation.answers = row.get(5)?;
+        task.expectation = Some(expectation);
+    }
+    task.submit = row.get::<_, Option<_>>(6)?.map(SubmitId::from_bytes);
+    let kind: Option<String> = row.get(7)?;
+    task.kind = kind.as_deref().map(row::kind).transpose()?;
+    task.intended_at = row.get::<_, Option<i64>>(8)?.map(time).transpose()?;
+    task.reference = row::reference(row.get(9)?)?;
+    Ok(task)
+}
+
+/// Counts expected tasks and open intents.
+pub(crate) fn count(work: &Work<'_>, counts: &mut Counts) -> Result<()> {
+    let counted_max = i64::try_from(LEDGER_COUNTED_MAX).unwrap_or(i64::MAX);
+    let overdue_before = work.now.saturating_sub(micros(OVERDUE_AFTER));
+    work.transaction
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM expected LIMIT ?1)),
+                 (SELECT count(*) FROM (SELECT 1 FROM expected WHERE due <= ?2 LIMIT ?1)),
+                 (SELECT count(*) FROM (SELECT 1 FROM intents WHERE task_id IS NULL LIMIT ?1))",
+        )?
+        .query_row([counted_max, overdue_before], |row| {
+            counts.expected = row.get::<_, u32>(0)?.into();
+            counts.overdue = row.get::<_, u32>(1)?.into();
+            counts.open_intents = row.get::<_, u32>(2)?.into();
+            Ok(())
+        })?;
+    Ok(())
+}
+
 /// The row of a due task.
 struct DueRow {
     task_id: TaskId,
@@ -272,7 +365,9 @@ fn take(work: &Work<'_>, row: DueRow, lease: Duration) -> Result<DueTask> {
         .prepare_cached("UPDATE marks SET due_epoch = due_epoch + 1 RETURNING due_epoch")?
         .query_row((), |row| row.get(0))?;
     work.transaction
-        .prepare_cached("UPDATE expected SET due = ?2, epoch = ?3 WHERE task_id = ?1")?
+        .prepare_cached(
+            "UPDATE expected SET due = ?2, is_asked = 1, epoch = ?3 WHERE task_id = ?1",
+        )?
         .execute(params![row.task_id.as_str(), until, epoch])?;
     let ticket = DueTicket {
         task_id: row.task_id,
@@ -306,7 +401,7 @@ pub(crate) fn postpone(
     let changed = work
         .transaction
         .prepare_cached(
-            "UPDATE expected SET due = ?3, answers = answers + ?4
+            "UPDATE expected SET due = ?3, is_asked = 0, answers = answers + ?4
              WHERE task_id = ?1 AND epoch = ?2 AND epoch > 0",
         )?
         .execute(params![

@@ -31,7 +31,7 @@ struct FileKind {
 const STORE: FileKind = FileKind {
     // "Suno" in ASCII.
     application_id: 0x5375_6e6f,
-    version: 6,
+    version: 7,
     schema: include_str!("schema.sql"),
 };
 const HISTORY: FileKind = FileKind {

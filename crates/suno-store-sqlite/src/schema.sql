@@ -188,13 +188,18 @@ CREATE TABLE intents (
 
 CREATE INDEX open_intents ON intents (number) WHERE task_id IS NULL;
 CREATE INDEX intents_of_reference ON intents (reference) WHERE reference IS NOT NULL;
+CREATE INDEX intents_of_task ON intents (task_id) WHERE task_id IS NOT NULL;
 
 -- Tasks whose last callback is expected.
 CREATE TABLE expected (
-    task_id TEXT PRIMARY KEY,
+    -- In the order in which they became expected.
+    number INTEGER PRIMARY KEY,
+    task_id TEXT NOT NULL UNIQUE,
     expected_since INTEGER NOT NULL,
     -- The time at which the provider is to be asked; while it is being asked, the end of the lease.
     due INTEGER NOT NULL,
+    -- 1 if it was taken and not postponed since.
+    is_asked INTEGER NOT NULL DEFAULT 0,
     -- The epoch of the latest ticket; 0 if the task was not taken yet.
     epoch INTEGER NOT NULL DEFAULT 0,
     -- The number of answers from the provider.
@@ -202,6 +207,6 @@ CREATE TABLE expected (
     -- The submit that made it, if that was recorded.
     submit BLOB,
     kind TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX expected_by_due ON expected (due, task_id);

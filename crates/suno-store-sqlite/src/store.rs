@@ -9,8 +9,8 @@ use suno_callback::{
     Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, Clock, ConflictRecord, Counts,
     Decision, Delivery, DueRequest, DueTasks, DueTicket, EventId, EventRecord, ExpectedTask,
     ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement,
-    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
-    Reference, StoreError, SubmitId, SystemClock, Ticket,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, RecordedTask, Redrive,
+    RedriveResult, Reference, StoreError, SubmitId, SystemClock, Ticket,
 };
 use suno_types::{Stage, TaskId};
 
@@ -285,6 +285,21 @@ impl IdempotencyStore for SqliteStore {
     async fn expect(&self, task: &ExpectedTask) -> StoreResult<()> {
         let task = task.clone();
         self.write(move |work| ledger::expect(work, &task)).await
+    }
+
+    async fn expected_tasks(
+        &self,
+        before: Option<u64>,
+        tasks_max: u32,
+    ) -> StoreResult<Vec<RecordedTask>> {
+        self.read(move |work| ledger::expected_tasks(work, before, tasks_max))
+            .await
+    }
+
+    async fn recorded_tasks(&self, task_ids: &[TaskId]) -> StoreResult<Vec<RecordedTask>> {
+        let task_ids = task_ids.to_vec();
+        self.read(move |work| ledger::recorded_tasks(work, &task_ids))
+            .await
     }
 
     async fn due(&self, request: &DueRequest) -> StoreResult<DueTasks> {

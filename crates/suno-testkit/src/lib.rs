@@ -7,6 +7,7 @@ pub mod browser;
 pub mod callback;
 pub mod clock;
 pub mod http;
+pub mod late;
 pub mod postgres;
 pub mod process;
 pub mod receiver;

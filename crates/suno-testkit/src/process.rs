@@ -97,7 +97,7 @@ impl Process {
         Ok(())
     }
 
-    /// Whether it has ended.
+    /// Returns whether it has ended.
     ///
     /// # Errors
     ///

@@ -12,8 +12,8 @@ use suno_callback::{
     Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, ConflictRecord, Counts, Decision,
     Delivery, DueRequest, DueTasks, DueTicket, EventId, EventRecord, ExpectedTask, ExtendResult,
     IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement, PurgeReport,
-    PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult, Reference,
-    StoreError, StoreErrorKind, SubmitId, Ticket,
+    PurgeRequest, QuarantinedDelivery, RecordedSubmit, RecordedTask, Redrive, RedriveResult,
+    Reference, StoreError, StoreErrorKind, SubmitId, Ticket,
 };
 use suno_types::{Stage, TaskId};
 use tokio::sync::watch;
@@ -45,6 +45,8 @@ macro_rules! with_operations {
             ) -> Vec<OpenIntent>;
             submits(reference: &Reference, submits_max: u32) -> Vec<RecordedSubmit>;
             expect(task: &ExpectedTask) -> ();
+            expected_tasks(before: Option<u64>, tasks_max: u32) -> Vec<RecordedTask>;
+            recorded_tasks(task_ids: &[TaskId]) -> Vec<RecordedTask>;
             due(request: &DueRequest) -> DueTasks;
             postpone(ticket: &DueTicket, postponement: Postponement) -> bool;
             finish(ticket: &DueTicket) -> bool;
@@ -65,7 +67,7 @@ macro_rules! wrapper {
             /// The faults between the two.
             fn faults(&self) -> &Faults;
 
-            /// How many batches are accepted at the same time.
+            /// Returns the number of batches that are accepted at the same time.
             fn accepts_at_once(&self) -> usize {
                 self.inner().accepts_at_once()
             }
@@ -150,7 +152,7 @@ impl Faults {
     ///
     /// # Panics
     ///
-    /// If there is no operation of this name.
+    /// Panics if there is no operation of this name.
     pub fn set(&self, operation: &'static str, fault: Fault) {
         assert!(OPERATIONS.contains(&operation), "{operation}");
         self.of.send_modify(|of| {
@@ -168,11 +170,11 @@ impl Faults {
         self.of.send_modify(BTreeMap::clear);
     }
 
-    /// How often an operation was called.
+    /// Returns how often an operation was called.
     ///
     /// # Panics
     ///
-    /// If there is no operation of this name.
+    /// Panics if there is no operation of this name.
     pub fn times(&self, operation: &'static str) -> usize {
         assert!(OPERATIONS.contains(&operation), "{operation}");
         let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);

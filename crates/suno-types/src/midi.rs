@@ -30,7 +30,7 @@ pub struct Note {
     pub start: Option<f64>,
     /// The end, in seconds from the start of the song.
     pub end: Option<f64>,
-    /// The loudness.
+    /// The loudness, in the scale of the provider.
     pub velocity: Option<f64>,
 }
 

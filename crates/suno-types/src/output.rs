@@ -1,4 +1,4 @@
-//! What a task has made: songs, lyrics, files, stems, notes, images, or a step of a voice.
+//! The results of a task: songs, lyrics, files, stems, notes, images, or a step of a voice.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use crate::midi::Midi;
 use crate::{Extra, Product, Track};
 
-/// What a callback or a record says that its task has made, from
+/// The result of a task, as a callback or a record reports it, from
 /// [`Callback::output`](crate::Callback::output) and
 /// [`TaskRecord::output`](crate::TaskRecord::output).
 ///
@@ -51,7 +51,7 @@ pub enum Output<'a> {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputFile<'a> {
-    /// What the file is: `wav`, `video`, `cover`, or the name of a stem, with `without-` before it if
+    /// The role of the file: `wav`, `video`, `cover`, or the name of a stem, with `without-` before it if
     /// the audio is the song without the stem.
     pub role: Cow<'a, str>,
     /// The URL of the file.
@@ -105,7 +105,7 @@ pub struct Lyrics {
     pub title: Option<String>,
     /// The provider's word for the state of these lyrics, such as `complete`: an open set.
     pub status: Option<String>,
-    /// Why these lyrics could not be written; empty if they could.
+    /// The reason why these lyrics could not be written; empty if they could.
     pub error_message: Option<String>,
     /// Members that this version does not know.
     pub extra: Extra,
@@ -176,7 +176,8 @@ pub struct Voice {
     pub status: Option<String>,
 }
 
-/// What was read from a body besides its tracks. Its JSON is kept beside it, and is what is encoded.
+/// The results that were read from a body besides its tracks. Their JSON is kept beside them, and is what
+/// is encoded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Reading {
     pub(crate) found: Found,

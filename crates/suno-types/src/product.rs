@@ -1,4 +1,4 @@
-//! What a task makes, and the route by which it is submitted and polled.
+//! The kind of result that a task makes, and the route by which it is submitted and polled.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::word::open_word;
 
 open_word! {
-    /// What a task makes. The provider adds products, so the set is open.
+    /// The kind of result that a task makes. The provider adds products, so the set is open.
     Product {
         /// Songs: generated, extended, covered, mashed up, or made from an upload.
         SONG = "song",
@@ -45,7 +45,7 @@ pub enum Route {
     Jobs,
 }
 
-/// What must be known of a task to poll it: its product and its route.
+/// The product and the route of a task, which are needed to poll it.
 ///
 /// As text, for stores: `song`, or `jobs/song` for the jobs route.
 ///

@@ -190,13 +190,13 @@ impl TaskRecord {
         self.outcome() != Outcome::Running
     }
 
-    /// What the task makes, as far as the record says it (`PROTOCOL.md 7.47`).
+    /// The kind of result that the task makes, as far as the record says it (`PROTOCOL.md 7.47`).
     #[must_use]
     pub fn product(&self) -> Product {
         self.made().product()
     }
 
-    /// What the task has made.
+    /// The result of the task, finished or not.
     #[must_use]
     pub fn output(&self) -> Output<'_> {
         self.made().output()

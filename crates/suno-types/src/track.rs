@@ -93,7 +93,7 @@ impl Track {
         self.extra.text("status")
     }
 
-    /// Why a track could not be recovered, if [`extra`](Self::extra) says so and it is not empty.
+    /// The reason why a track could not be recovered, if [`extra`](Self::extra) says so and it is not empty.
     #[must_use]
     pub fn error(&self) -> Option<String> {
         self.extra.text("error").filter(|error| !error.is_empty())

@@ -16,7 +16,7 @@ pub(crate) enum Verdict {
     Running,
 }
 
-/// What the verdict is derived from.
+/// The values from which the verdict is derived.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Evidence<'a> {
     /// The word for the state; `None` if none was sent.
@@ -27,7 +27,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) product: &'a Product,
 }
 
-/// What a word says by itself.
+/// The meaning of a word alone.
 enum Word {
     Success,
     Failure,

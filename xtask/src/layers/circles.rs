@@ -1,4 +1,4 @@
-//! Circles among the files of a crate, and the floors that they stand on without them.
+//! Cycles among the files of a crate, and the layers of the files without them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

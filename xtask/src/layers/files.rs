@@ -9,7 +9,7 @@ use super::modules::{Import, Module};
 /// Methods are not seen: a file that calls one need not name the file that defines it.
 pub(super) type Files = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
-/// How many imports may lead to each other. Two that import each other never end.
+/// The maximum number of imports that may lead to each other. Two that import each other never end.
 const HOPS_MAX: u8 = 16;
 
 /// Resolves every path to the file that defines the item. A re-export alone is no dependency: it names
@@ -28,7 +28,7 @@ pub(super) fn files(modules: &[Module]) -> Files {
     files
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug, Clone)]
 enum Target {
     Module(usize),

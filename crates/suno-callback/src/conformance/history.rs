@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use suno_types::{Stage, TaskId};
 
-use crate::history::{ENTRIES_OF_TASK_MAX, History, HistoryEntry, HistoryKind, PURGED_MAX};
+use crate::history::{
+    ENTRIES_OF_TASK_MAX, History, HistoryEntry, HistoryKind, POLLS_OF_TASK_MAX, PURGED_MAX,
+};
 use crate::store::StoreError;
 
 /// Checks that an empty history keeps its contract, and leaves it with some entries.
@@ -15,6 +17,7 @@ pub async fn check_history(history: &dyn History) -> Result<(), String> {
     let checked = async {
         entries_are_returned_as_they_were_recorded(history).await?;
         a_task_keeps_its_latest_entries(history).await?;
+        polls_push_out_only_polls(history).await?;
         a_purge_removes_what_is_older(history).await?;
         a_purge_is_bounded(history).await
     };
@@ -90,6 +93,34 @@ async fn a_task_keeps_its_latest_entries(history: &dyn History) -> Result<(), Fa
     match history.of_task(&other).await?.len() {
         1 => Ok(()),
         _ => Err("the bound of one task removed an entry of another".into()),
+    }
+}
+
+async fn polls_push_out_only_polls(history: &dyn History) -> Result<(), Failed> {
+    let (one, other) = (task("polled")?, task("polled-once")?);
+    let poll = |task_id: &TaskId, second: i64| {
+        let at = entry(task_id, second).at;
+        HistoryEntry::new(task_id.clone(), HistoryKind::POLL, at).with_detail(&second)
+    };
+    let mut entries = vec![
+        poll(&other, 0),
+        entry(&one, 1),
+        poll(&one, 2),
+        entry(&one, 3),
+    ];
+    let polls_max = i64::try_from(POLLS_OF_TASK_MAX).unwrap_or(i64::MAX);
+    entries.extend((0..polls_max + 1).map(|second| poll(&one, 4 + second)));
+    for some in entries.chunks(10) {
+        history.record(some).await?;
+    }
+    let mut expected = vec![entries[1].clone(), entries[3].clone()];
+    expected.extend_from_slice(&entries[5..]);
+    if history.of_task(&one).await? != expected {
+        return Err("a task does not keep its other entries and exactly its latest polls".into());
+    }
+    match history.of_task(&other).await?.len() {
+        1 => Ok(()),
+        _ => Err("the polls of one task removed one of another".into()),
     }
 }
 

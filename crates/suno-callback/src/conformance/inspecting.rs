@@ -236,7 +236,7 @@ async fn counts_add_up(bench: &dyn Bench) -> CaseResult {
         dead: 1,
         superseded: 1,
         quarantined: 1,
-        dropped: 0,
+        ..Counts::default()
     };
     expect("counts", scene.counts().await?, expected)?;
     scene.pass(100).await;

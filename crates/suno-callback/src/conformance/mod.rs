@@ -19,6 +19,7 @@ mod ledger;
 mod model;
 mod ordering;
 mod purging;
+mod recording;
 mod redriving;
 mod referring;
 mod report;
@@ -146,6 +147,7 @@ const FILES: &[&[SuiteCase]] = &[
     purging::CASES,
     ledger::CASES,
     referring::CASES,
+    recording::CASES,
     model::CASES,
 ];
 

@@ -4,16 +4,27 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use suno_types::{Stage, TaskId};
+use suno_types::{Stage, TaskId, TaskStatus};
 
 use super::{HistoryEntry, HistoryKind};
 use crate::content::{Content, Fingerprint};
 use crate::delivery::Delivery;
 use crate::handler::DeadLetter;
+use crate::headers::RedactedHeaders;
 use crate::key::SubmitId;
-use crate::observe::HandledReport;
+use crate::observe::{HandledReport, PollOutcome, PollReport};
 use crate::origin::{Source, VerifiedBy};
 use crate::store::Acceptance;
+
+/// The maximum number of bytes of the members of a delivery's detail that are not headers.
+const DELIVERY_BYTES_MAX: usize = 1_024;
+
+// No member is cut because of headers: as JSON they take at most two bytes for each of theirs, and
+// nine more for a line, such as in `["host",null],`.
+const _: () = assert!(
+    2 * RedactedHeaders::BYTES_MAX + 9 * RedactedHeaders::HEADERS_MAX + DELIVERY_BYTES_MAX
+        <= HistoryEntry::DETAIL_BYTES_MAX
+);
 
 /// What an entry says of a delivery. It is small, so that little is done before the sender is
 /// answered.
@@ -31,11 +42,16 @@ pub(super) struct DeliveryNote {
     unconfirmed: bool,
     /// The reason why it could not be decoded.
     reason: Option<String>,
+    headers: Option<RedactedHeaders>,
 }
 
 impl DeliveryNote {
-    /// Returns `None` if the task of the delivery is unknown.
+    /// Returns `None` if the task of the delivery is unknown, or if a record said nothing new, which is
+    /// a poll.
     pub(super) fn of(delivery: &Delivery, accepted: Acceptance) -> Option<Self> {
+        if delivery.source == Source::Poll && accepted == Acceptance::Duplicate {
+            return None;
+        }
         let (stage, content, reason) = match &delivery.content {
             Content::Event { key, semantic, .. } => {
                 (Some(key.stage().clone()), Some(*semantic), None)
@@ -54,10 +70,13 @@ impl DeliveryNote {
             body: delivery.strict,
             unconfirmed: delivery.unconfirmed,
             reason,
+            headers: delivery.headers.clone(),
         })
     }
 
     pub(super) fn into_entry(self, at: Timestamp) -> HistoryEntry {
+        let headers = self.headers.as_ref();
+        let omitted = headers.map_or(0, RedactedHeaders::omitted);
         let detail = json!({
             "accepted": self.accepted.as_str(),
             "source": self.source.as_str(),
@@ -69,6 +88,8 @@ impl DeliveryNote {
             "content": self.content.map(|content| content.to_string()),
             "body": self.body.to_string(),
             "reason": self.reason,
+            "headers": headers.map(|headers| headers.iter().collect::<Vec<_>>()),
+            "headers_omitted": (omitted > 0).then_some(omitted),
         });
         let entry = HistoryEntry::new(self.task_id, HistoryKind::DELIVERY, at);
         with_stage(entry, self.stage).with_detail(&without_null(detail))
@@ -101,6 +122,23 @@ pub(super) fn handled(handled: &HandledReport<'_>, at: Timestamp) -> HistoryEntr
             "outcome": handled.outcome.as_str(),
             "duration_ms": millis(handled.took),
         }))
+}
+
+/// Creates the entry of a poll. `None` if it led to a delivery, which has an entry already.
+pub(super) fn poll(poll: &PollReport<'_>, at: Timestamp) -> Option<HistoryEntry> {
+    if poll.outcome == PollOutcome::Found {
+        return None;
+    }
+    let entry = HistoryEntry::new(poll.task_id.clone(), HistoryKind::POLL, at);
+    let entry = match poll.key {
+        Some(key) => entry.with_stage(key.stage().clone(), key.revision()),
+        None => entry,
+    };
+    Some(entry.with_detail(&json!({
+        "status": poll.status.map(TaskStatus::as_str),
+        "outcome": poll.outcome.as_str(),
+        "reason": poll.reason,
+    })))
 }
 
 /// Creates the entry of an event that becomes a dead letter.

@@ -144,6 +144,8 @@ impl HistoryKind {
     pub const HANDLED: Self = Self(Cow::Borrowed("handled"));
     /// An event was sent to a destination, or could not be sent.
     pub const ATTEMPT: Self = Self(Cow::Borrowed("attempt"));
+    /// The provider was asked for the record of a task, which said nothing new.
+    pub const POLL: Self = Self(Cow::Borrowed("poll"));
     /// An event became a dead letter.
     pub const DEAD_LETTER: Self = Self(Cow::Borrowed("dead_letter"));
     /// An event was made ready again by a person.
@@ -167,6 +169,7 @@ impl From<&str> for HistoryKind {
             Self::DELIVERY,
             Self::HANDLED,
             Self::ATTEMPT,
+            Self::POLL,
             Self::DEAD_LETTER,
             Self::REDRIVE,
             Self::REPLAY,

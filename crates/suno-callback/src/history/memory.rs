@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use suno_types::TaskId;
 
-use super::{ENTRIES_OF_TASK_MAX, History, HistoryEntry, PURGED_MAX};
+use super::{
+    ENTRIES_OF_TASK_MAX, History, HistoryEntry, HistoryKind, POLLS_OF_TASK_MAX, PURGED_MAX,
+};
 use crate::store::StoreError;
 
 /// A history in memory, of a bounded number of tasks. The task that is known for longest is forgotten
@@ -52,10 +54,16 @@ impl Tasks {
             self.order.push_back(entry.task_id.clone());
         }
         let entries = self.entries.entry(entry.task_id.clone()).or_default();
-        if entries.len() >= ENTRIES_OF_TASK_MAX {
+        entries.push_back(entry);
+        let is_poll = |entry: &HistoryEntry| entry.kind == HistoryKind::POLL;
+        if entries.iter().filter(|entry| is_poll(entry)).count() > POLLS_OF_TASK_MAX
+            && let Some(oldest) = entries.iter().position(is_poll)
+        {
+            entries.remove(oldest);
+        }
+        if entries.len() > ENTRIES_OF_TASK_MAX {
             entries.pop_front();
         }
-        entries.push_back(entry);
     }
 
     fn purge(&mut self, before: Timestamp) -> u64 {
@@ -105,7 +113,6 @@ impl History for MemoryHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::HistoryKind;
 
     #[tokio::test]
     async fn the_number_of_tasks_is_bounded() {

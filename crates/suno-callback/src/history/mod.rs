@@ -1,4 +1,5 @@
-//! The history of a task's events, for people: each delivery, each run of a handler, each redrive.
+//! The history of a task's events, for people: each delivery, each run of a handler, each redrive, and
+//! each request for the task's record that said nothing new.
 //!
 //! It is diagnostics and not a promise: entries can be missing after a crash or under load. Nothing
 //! that this crate decides depends on it. A history of its own never delays a delivery or makes one
@@ -27,6 +28,8 @@ use crate::store::StoreError;
 ///
 /// * [`record`](Self::record) keeps entries in their order, behind the earlier ones of their tasks.
 /// * A task keeps its latest [`ENTRIES_OF_TASK_MAX`] entries. The oldest ones are removed first.
+/// * Of these, at most [`POLLS_OF_TASK_MAX`] are polls, so that a task that is asked about for days keeps
+///   its deliveries. The oldest polls are removed first.
 /// * [`of_task`](Self::of_task) returns the entries of a task and of no other, oldest first, as they
 ///   were recorded.
 /// * [`purge`](Self::purge) removes entries from before a time and no others, at most
@@ -75,6 +78,9 @@ pub trait History: fmt::Debug + Send + Sync {
 
 /// The maximum number of entries of a task.
 pub const ENTRIES_OF_TASK_MAX: usize = 256;
+
+/// The maximum number of entries of a task that are [polls](HistoryKind::POLL).
+pub const POLLS_OF_TASK_MAX: usize = 64;
 
 /// The maximum number of entries that one purge removes.
 pub const PURGED_MAX: u32 = 1_000;

@@ -15,14 +15,15 @@ use crate::background::BackgroundTask;
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
 use crate::handler::DeadLetter;
-use crate::observe::{HandledReport, Observer};
+use crate::observe::{HandledReport, Observer, PollReport};
 use crate::store::{Acceptance, StoreError};
 use crate::throttle::Throttle;
 
 /// Writes entries to a [`History`] in the background. Clones write to the same one.
 ///
-/// As an [`Observer`] of a pipeline it writes an entry for each delivery whose task is known, each end
-/// of a handler, and each dead letter.
+/// As an [`Observer`] of a pipeline it writes an entry for each delivery whose task is known, with its
+/// [headers](crate::Delivery::headers), each end of a handler, each dead letter, and each request for a
+/// task's record that said nothing new.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -164,6 +165,10 @@ impl fmt::Debug for HistoryWriter {
 }
 
 impl Observer for HistoryWriter {
+    fn wants_headers(&self) -> bool {
+        true
+    }
+
     fn on_delivery(&self, delivery: &Delivery, accepted: Acceptance) {
         if let Some(note) = DeliveryNote::of(delivery, accepted) {
             self.send(Note::Delivery(Box::new(note), self.clock.now()));
@@ -173,6 +178,12 @@ impl Observer for HistoryWriter {
     fn on_handled(&self, handled: &HandledReport<'_>) {
         if self.has_handlers {
             self.note(detail::handled(handled, self.clock.now()));
+        }
+    }
+
+    fn on_poll(&self, poll: &PollReport<'_>) {
+        if let Some(entry) = detail::poll(poll, self.clock.now()) {
+            self.note(entry);
         }
     }
 

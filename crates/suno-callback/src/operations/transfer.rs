@@ -1,9 +1,9 @@
 //! Moves a store to another one: as lines of JSON that are exported from one and imported into the
 //! other.
 //!
-//! What is exported: events with their bodies, states and conflicts; the quarantine; open intents. Tasks
-//! whose callbacks are expected cannot be listed, so they are not: the other store asks about a task
-//! only once it was submitted or delivered there.
+//! What is exported: events with their bodies, states and conflicts; the quarantine; open intents; tasks
+//! whose callbacks are expected, with their submits. Of other tasks, the submits are not exported: their
+//! events carry the references.
 
 mod line;
 
@@ -19,8 +19,8 @@ use crate::delivery::Delivery;
 use crate::key::{EventId, SubmitId};
 use crate::reconcile::Reconciler;
 use crate::store::{
-    Acceptance, AdoptedEvent, Adoption, EventFilter, IdempotencyStore, Intent, ListRequest,
-    OpenIntent, StoreError,
+    Acceptance, AdoptedEvent, Adoption, EventFilter, ExpectedTask, IdempotencyStore, Intent,
+    ListRequest, OpenIntent, PollState, RecordedTask, StoreError,
 };
 
 /// The maximum number of records in one step of an export: each event is read with its body.
@@ -30,7 +30,7 @@ const ADOPTED_MAX: usize = 64;
 const ADOPTED_BYTES_MAX: usize = 8 << 20;
 
 /// The place up to which a store was exported: an event, then an entry of the quarantine, then an
-/// intent. As text it is a letter and a number, such as `e120`.
+/// intent, then an expected task. As text it is a letter and a number, such as `e120`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ExportCursor {
@@ -40,6 +40,8 @@ pub enum ExportCursor {
     Quarantined(EventId),
     /// After this intent.
     Intent(u64),
+    /// After this expected task. The latest one is the first.
+    Expected(u64),
 }
 
 impl fmt::Display for ExportCursor {
@@ -48,13 +50,14 @@ impl fmt::Display for ExportCursor {
             Self::Event(id) => write!(f, "e{id}"),
             Self::Quarantined(id) => write!(f, "q{id}"),
             Self::Intent(number) => write!(f, "i{number}"),
+            Self::Expected(number) => write!(f, "t{number}"),
         }
     }
 }
 
 /// An error: the text is not an [`ExportCursor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a place in an export is written like e120, q7 or i3, as its lines have it")]
+#[error("a place in an export is written like e120, q7, i3 or t9, as its lines have it")]
 #[non_exhaustive]
 pub struct InvalidCursor;
 
@@ -68,6 +71,10 @@ impl FromStr for ExportCursor {
             Some(b'e') => Ok(Self::Event(id()?)),
             Some(b'q') => Ok(Self::Quarantined(id()?)),
             Some(b'i') => number.parse().map(Self::Intent).map_err(|_| InvalidCursor),
+            Some(b't') => number
+                .parse()
+                .map(Self::Expected)
+                .map_err(|_| InvalidCursor),
             _ => Err(InvalidCursor),
         }
     }
@@ -91,6 +98,7 @@ pub async fn export_page(
         Some(ExportCursor::Event(id)) => export_events(store, Some(id)).await,
         Some(ExportCursor::Quarantined(id)) => export_quarantine(store, Some(id)).await,
         Some(ExportCursor::Intent(number)) => export_intents(store, number).await,
+        Some(ExportCursor::Expected(number)) => export_expected(store, number).await,
     }
 }
 
@@ -144,9 +152,24 @@ async fn export_intents(
     let intents = store.open_intents(Duration::ZERO, after, STEP).await?;
     let next = match intents.len() >= STEP as usize {
         true => intents.last().map(|last| ExportCursor::Intent(last.number)),
-        false => None,
+        false => Some(ExportCursor::Expected(u64::MAX)),
     };
     Ok((intents.into_iter().map(ExportLine::Intent).collect(), next))
+}
+
+async fn export_expected(
+    store: &dyn IdempotencyStore,
+    before: u64,
+) -> Result<(Vec<ExportLine>, Option<ExportCursor>), StoreError> {
+    let before = Some(before).filter(|before| *before < u64::MAX);
+    let tasks = store.expected_tasks(before, STEP).await?;
+    let last = tasks.last().and_then(|last| last.expectation);
+    let last = last.filter(|_| tasks.len() >= STEP as usize);
+    let lines = tasks.into_iter().map(Box::new).map(ExportLine::Expected);
+    Ok((
+        lines.collect(),
+        last.map(|last| ExportCursor::Expected(last.number)),
+    ))
 }
 
 /// What an import has done.
@@ -165,6 +188,8 @@ pub struct ImportReport {
     pub dropped: u64,
     /// Open intents that were recorded.
     pub intents: u64,
+    /// Tasks that are expected now, and of which the store knew nothing.
+    pub expected: u64,
 }
 
 /// The reason why an import cannot go on. What was imported before stays.
@@ -239,12 +264,48 @@ impl<'a> Importer<'a> {
                 }
                 Ok(())
             }
-            ExportLine::Intent(intent) => self.intend(intent).await,
+            ExportLine::Intent(intent) => {
+                if self.intend(intent).await? {
+                    self.report.intents += 1;
+                }
+                Ok(())
+            }
+            ExportLine::Expected(task) => self.expect(*task).await,
         }
     }
 
-    /// Records an intent, unless it is open already: recording it again would begin its time anew.
-    async fn intend(&mut self, intent: OpenIntent) -> Result<(), ImportError> {
+    /// Expects a task, with its submit, unless the store knows of it. Its time begins anew; the provider
+    /// is asked when it would have been asked there.
+    async fn expect(&mut self, task: RecordedTask) -> Result<(), ImportError> {
+        let known = self
+            .store
+            .recorded_tasks(std::slice::from_ref(&task.task_id))
+            .await?;
+        let is_known = |known: &RecordedTask| known.submit.is_some() || known.expectation.is_some();
+        if known.iter().any(is_known) {
+            return Ok(());
+        }
+        let kind = task.kind.unwrap_or_default();
+        let due_after = match task.expectation.map(|expectation| expectation.poll) {
+            Some(PollState::Waiting { due_in }) => due_in,
+            _ => Duration::ZERO,
+        };
+        if let (Some(submit), Some(intended_at)) = (task.submit, task.intended_at) {
+            let mut intent = OpenIntent::new(0, submit, intended_at, Duration::ZERO);
+            intent.reference = task.reference;
+            intent.kind = kind.clone();
+            self.intend(intent).await?;
+        }
+        let mut expected = ExpectedTask::new(task.task_id, due_after).with_kind(kind);
+        expected.submit = task.submit;
+        self.store.expect(&expected).await?;
+        self.report.expected += 1;
+        Ok(())
+    }
+
+    /// Records an intent, unless it is open already: recording it again would begin its time anew. Returns
+    /// whether it was recorded.
+    async fn intend(&mut self, intent: OpenIntent) -> Result<bool, ImportError> {
         if self.open.is_none() {
             let open = self
                 .store
@@ -254,15 +315,14 @@ impl<'a> Importer<'a> {
         }
         let open = self.open.get_or_insert_default();
         if !open.insert(intent.submit) {
-            return Ok(());
+            return Ok(false);
         }
         let due_after = Reconciler::DUE_AFTER;
         let record = Intent::new(intent.submit, intent.intended_at, due_after)
             .with_reference(intent.reference)
             .with_kind(intent.kind);
         self.store.intend(&record).await?;
-        self.report.intents += 1;
-        Ok(())
+        Ok(true)
     }
 
     /// Stores what is left, and returns what was done.

@@ -4,16 +4,17 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use suno_types::{Callback, CallbackType, Product, Route, Stage, TaskKind, TaskRecord};
+use suno_types::{Callback, CallbackType, Product, Route, Stage, TaskKind, TaskRecord, TaskStatus};
 use tokio::time::timeout;
 
 use super::Reconciler;
-use super::round::Obstacle;
+use super::round::{Obstacle, Polled};
 use crate::clock::doubled;
 use crate::content;
 use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::handler::{CallbackHandler, DeadLetter, GivenUpTask, HandlerError, is_empty_success};
+use crate::observe::PollOutcome;
 use crate::simulation::{Mutation, mutated};
 use crate::store::{EventState, StoreError};
 
@@ -81,23 +82,45 @@ impl<H: CallbackHandler> Confirmed<H> {
             return self.handler.on_event(event).await;
         }
         let wait = wait(event.attempt());
-        let record = self.record(event).await?;
+        let record = self.record(event).await.inspect_err(|err| {
+            self.report(event, &Polled::failed(err));
+        })?;
         let shown = record.as_ref().and_then(TaskRecord::stage);
+        let status = record.as_ref().map(|record| record.status.clone());
+        let polled = |outcome| Polled::new(status.as_ref(), outcome);
         match (record, compare(event.stage(), shown.as_ref())) {
             (Some(record), Shown::Confirms) => match shown_by(event, &record) {
-                Some(callback) => self.handle_shown(event, callback).await,
+                Some(callback) => self.handle_shown(event, &record.status, callback).await,
                 None => Ok(()),
             },
             (Some(record), Shown::Denies) => {
                 self.reconciler.take_in(&record, event.submit()).await?;
+                self.report(event, &polled(PollOutcome::Denied));
                 Err(HandlerError::give_up("the provider's record denies it"))
             }
-            (_, Shown::PassesOver) => Ok(()),
-            _ => Err(HandlerError::retry_after(
-                wait,
-                "the provider's record does not show this stage",
-            )),
+            (_, Shown::PassesOver) => {
+                self.report(event, &polled(PollOutcome::Unchanged));
+                Ok(())
+            }
+            (record, _) => {
+                self.report(
+                    event,
+                    &polled(match record {
+                        Some(_) => PollOutcome::NotShown,
+                        None => PollOutcome::NotFound,
+                    }),
+                );
+                Err(HandlerError::retry_after(
+                    wait,
+                    "the provider's record does not show this stage",
+                ))
+            }
         }
+    }
+
+    fn report(&self, event: &Event, polled: &Polled) {
+        let observer = self.reconciler.inbox.observer();
+        polled.report(&**observer, event.task_id(), Some(event.key()));
     }
 
     /// Requests the record of an event's task, from each place where it may be.
@@ -122,16 +145,27 @@ impl<H: CallbackHandler> Confirmed<H> {
 
     /// Handles an event with what the record shows of its stage, unless another event of the stage
     /// stands for that.
-    async fn handle_shown(&self, event: &Event, callback: Callback) -> Result<(), HandlerError> {
+    async fn handle_shown(
+        &self,
+        event: &Event,
+        status: &TaskStatus,
+        callback: Callback,
+    ) -> Result<(), HandlerError> {
         let shown = results(&callback);
         let now = self.reconciler.clock.now();
         let delivery = Delivery::of_record(&callback, now)
             .with_submit(event.submit())
             .with_claim(event.ticket());
         let raw = delivery.raw.clone();
-        if event.revision() > 0 || shown != results(&event.callback) {
+        if event.revision() == 0 && shown == results(&event.callback) {
+            self.report(event, &Polled::of(status, None, PollOutcome::Confirmed));
+        } else {
             // An unconfirmed event takes over what the record says.
-            self.reconciler.accept(delivery).await?;
+            let accepted = self.reconciler.accept(delivery).await?;
+            self.report(
+                event,
+                &Polled::of(status, Some(accepted), PollOutcome::Confirmed),
+            );
             match self.said_by_another(event, shown).await? {
                 _ if mutated(Mutation::HandlesEveryRevision) => {}
                 None => {}

@@ -4,22 +4,31 @@ use suno_types::TaskRecord;
 use tokio::time::timeout;
 
 use super::Reconciler;
-use super::round::{Found, Obstacle};
+use super::round::{Found, Obstacle, Polled};
 use crate::delivery::Delivery;
 use crate::inbox::AcceptError;
 use crate::key::SubmitId;
+use crate::observe::PollOutcome;
 use crate::store::{Acceptance, Decision, DueTask, StoreError};
 
 impl Reconciler {
     /// Requests the record and stores it.
-    pub(super) async fn learn(&self, task: &DueTask) -> Result<Found, Obstacle> {
+    pub(super) async fn learn(&self, task: &DueTask) -> Result<(Found, Polled), Obstacle> {
         let Some(record) = self.ask(&task.ticket.task_id, &task.kind).await? else {
-            return Ok(Found::Running);
+            return Ok((Found::Running, Polled::new(None, PollOutcome::NotFound)));
         };
+        let status = &record.status;
         if task.age >= Self::RESULT_AGE_MAX
             && let Some(delivery) = Delivery::from_record_without_result(&record, self.clock.now())
         {
-            return self.hand_on(delivery.with_submit(task.submit)).await;
+            // The result is missing or not understood, so the handler gets what the record says.
+            let accepted = self.accept(delivery.with_submit(task.submit)).await?;
+            let found = Found::Ended {
+                recovered: accepted == Acceptance::New,
+                decided: false,
+            };
+            let polled = Polled::of(status, Some(accepted), PollOutcome::Unchanged);
+            return Ok((found, polled));
         }
         let (found, accepted) = self.take_in(&record, task.submit).await?;
         if let Found::Ended {
@@ -29,7 +38,11 @@ impl Reconciler {
             let is_unheard = accepted == Some(Acceptance::New);
             self.silence.note(self.inbox.callbacks(), is_unheard);
         }
-        Ok(found)
+        let otherwise = match found {
+            Found::Ended { decided: true, .. } => PollOutcome::Decided,
+            _ => PollOutcome::Unchanged,
+        };
+        Ok((found, Polled::of(status, accepted, otherwise)))
     }
 
     /// Stores a record, and makes it decide if callbacks contradict it.
@@ -57,16 +70,6 @@ impl Reconciler {
             Some(Acceptance::New | Acceptance::Revised | Acceptance::Confirmed)
         );
         Ok((Found::Ended { recovered, decided }, accepted))
-    }
-
-    /// Stores a success whose result is missing or not understood, so that the handler gets what the
-    /// record says.
-    async fn hand_on(&self, delivery: Delivery) -> Result<Found, Obstacle> {
-        let accepted = self.accept(delivery).await?;
-        Ok(Found::Ended {
-            recovered: accepted == Acceptance::New,
-            decided: false,
-        })
     }
 
     /// Stores a delivery that was made from a record.

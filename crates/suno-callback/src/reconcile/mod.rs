@@ -28,8 +28,8 @@ use breaker::Breaker;
 #[cfg(feature = "client")]
 pub use once::SubmitOnce;
 pub use record_info::{RecordInfo, RecordInfoError};
-use round::Found;
 pub use round::Round;
+use round::{Found, Polled};
 use silence::Silence;
 #[cfg(feature = "client")]
 pub use submit_error::SubmitError;
@@ -40,6 +40,7 @@ use crate::background::BackgroundTask;
 use crate::clock::{Clock, SystemClock};
 use crate::handler::{CallbackHandler, GivenUpTask};
 use crate::inbox::Inbox;
+use crate::observe::PollOutcome;
 use crate::simulation::{Mutation, gated, mutated};
 use crate::store::{DueRequest, DueTask, DueTasks, IdempotencyStore, Postponement, StoreError};
 
@@ -299,11 +300,13 @@ impl Reconciler {
 
     /// Asks about one task, and records when to ask again.
     async fn reconcile(&self, task: &DueTask) -> Found {
-        let (found, asked_wait) = match self.learn(task).await {
-            Ok(found) => (found, Duration::ZERO),
+        let task_id = &task.ticket.task_id;
+        let (found, mut polled, asked_wait) = match self.learn(task).await {
+            Ok((found, polled)) => (found, polled, Duration::ZERO),
             Err(obstacle) => {
-                obstacle.report(&task.ticket.task_id);
-                (Found::Failed, obstacle.retry_after().unwrap_or_default())
+                obstacle.report(task_id);
+                let wait = obstacle.retry_after().unwrap_or_default();
+                (Found::Failed, Polled::failed(&obstacle.into()), wait)
             }
         };
         let is_answered = !matches!(found, Found::Failed);
@@ -314,6 +317,10 @@ impl Reconciler {
             Found::Running if is_over => Found::GivenUp,
             found => found,
         };
+        if let Found::GivenUp = found {
+            polled.outcome = PollOutcome::GivenUp;
+        }
+        polled.report(&**self.inbox.observer(), task_id, None);
         if let Found::GivenUp = found {
             self.tell_given_up(task, answers).await;
         }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use suno_types::TaskId;
+use suno_types::{TaskId, TaskStatus};
 
 use super::record_info::RecordInfoError;
+use crate::handler::HandlerError;
 use crate::inbox::AcceptError;
-use crate::store::StoreError;
+use crate::key::EventKey;
+use crate::observe::{Observer, PollOutcome, PollReport};
+use crate::store::{Acceptance, StoreError};
 
 /// The results of one [`round`](crate::Reconciler::round).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +50,56 @@ pub(super) enum Found {
     Ended { recovered: bool, decided: bool },
     Failed,
     GivenUp,
+}
+
+/// What a request for the record of a task has shown, for observers.
+#[derive(Debug)]
+pub(super) struct Polled {
+    pub(super) status: Option<TaskStatus>,
+    pub(super) outcome: PollOutcome,
+    reason: Option<String>,
+}
+
+impl Polled {
+    pub(super) fn new(status: Option<&TaskStatus>, outcome: PollOutcome) -> Self {
+        Self {
+            status: status.cloned(),
+            outcome,
+            reason: None,
+        }
+    }
+
+    /// Converts what became of the delivery that a record was made into.
+    pub(super) fn of(
+        status: &TaskStatus,
+        accepted: Option<Acceptance>,
+        otherwise: PollOutcome,
+    ) -> Self {
+        let outcome = match accepted {
+            None | Some(Acceptance::Duplicate | Acceptance::Dropped) => otherwise,
+            Some(_) => PollOutcome::Found,
+        };
+        Self::new(Some(status), outcome)
+    }
+
+    /// Converts an error, whose text is that of a failed handler: without URLs, and bounded.
+    pub(super) fn failed(reason: &HandlerError) -> Self {
+        Self {
+            status: None,
+            outcome: PollOutcome::Failed,
+            reason: Some(reason.reason()),
+        }
+    }
+
+    pub(super) fn report(&self, to: &dyn Observer, task_id: &TaskId, key: Option<&EventKey>) {
+        to.on_poll(&PollReport {
+            task_id,
+            key,
+            status: self.status.as_ref(),
+            outcome: self.outcome,
+            reason: self.reason.as_deref(),
+        });
+    }
 }
 
 /// The reason why a task could not be reconciled this time.

@@ -23,5 +23,9 @@ pub const LAPSES_SUSPECT: u32 = 2;
 pub const LEASE_MAX: Duration = Duration::from_secs(3_600);
 /// The maximum wait before a retry, whatever the handler asks for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
+/// The time for which a task must have been due, without being asked about, until it counts as overdue.
+pub const OVERDUE_AFTER: Duration = Duration::from_secs(60);
+/// The number at which a store may stop to count expected tasks, overdue ones, and open intents.
+pub const LEDGER_COUNTED_MAX: u64 = 10_000;
 /// The maximum time by which a due task is postponed.
 pub const POSTPONE_MAX: Duration = Duration::from_secs(86_400);

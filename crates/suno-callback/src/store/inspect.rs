@@ -415,7 +415,7 @@ pub enum Decision {
     Gone,
 }
 
-/// The number of events in each state.
+/// The number of events in each state, and of what else a store keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
@@ -435,6 +435,14 @@ pub struct Counts {
     pub quarantined: u64,
     /// Deliveries dropped because of a limit since the store was created.
     pub dropped: u64,
+    /// Expected tasks. This count and the two below may stop at
+    /// [`LEDGER_COUNTED_MAX`](super::bounds::LEDGER_COUNTED_MAX).
+    pub expected: u64,
+    /// Expected tasks that have been due for at least
+    /// [`OVERDUE_AFTER`](super::bounds::OVERDUE_AFTER) and are not being asked about.
+    pub overdue: u64,
+    /// Open intents.
+    pub open_intents: u64,
 }
 
 impl Counts {

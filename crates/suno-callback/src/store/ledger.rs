@@ -163,6 +163,87 @@ impl ExpectedTask {
     }
 }
 
+/// What is recorded of a task: its submit, and whether its callbacks are expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedTask {
+    /// The task.
+    pub task_id: TaskId,
+    /// The submit that created it, if that is known.
+    pub submit: Option<SubmitId>,
+    /// The time at which the submit was recorded, by the caller's clock.
+    pub intended_at: Option<Timestamp>,
+    /// The application's name for the submit.
+    pub reference: Option<Reference>,
+    /// The kind of the task, if anything is recorded of it.
+    pub kind: Option<TaskKind>,
+    /// What is expected of it. `None` if the task is not expected.
+    pub expectation: Option<Expectation>,
+}
+
+impl RecordedTask {
+    /// Creates the record of a task of which nothing is known. Stores set the other fields.
+    #[must_use]
+    pub fn new(task_id: TaskId) -> Self {
+        Self {
+            task_id,
+            submit: None,
+            intended_at: None,
+            reference: None,
+            kind: None,
+            expectation: None,
+        }
+    }
+}
+
+/// What a store knows of an expected task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Expectation {
+    /// The store's number. Numbers increase in the order in which tasks became expected.
+    pub number: u64,
+    /// The time for which the callbacks of the task have been expected.
+    pub age: Duration,
+    /// The number of answers from the provider about it; see [`Postponement`].
+    pub answers: u32,
+    /// When the provider is asked about it.
+    pub poll: PollState,
+}
+
+impl Expectation {
+    /// Creates what is known of an expected task about which there was no answer yet.
+    #[must_use]
+    pub fn new(number: u64, age: Duration, poll: PollState) -> Self {
+        Self {
+            number,
+            age,
+            answers: 0,
+            poll,
+        }
+    }
+}
+
+/// When the provider is asked about an expected task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PollState {
+    /// The task becomes due.
+    Waiting {
+        /// The time until then.
+        due_in: Duration,
+    },
+    /// The task is due, or was taken with a lease that has ended.
+    Due {
+        /// The time since then.
+        due_for: Duration,
+    },
+    /// The task was taken: the provider is being asked about it.
+    Asked {
+        /// The time until the end of the lease.
+        holds_for: Duration,
+    },
+}
+
 /// A request for due tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -27,8 +27,8 @@ pub use inspect::{
     ListRequest, Page, Redrive, RedriveResult, StateName,
 };
 pub use ledger::{
-    DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
-    RecordedSubmit,
+    DueRequest, DueTask, DueTasks, DueTicket, Expectation, ExpectedTask, Intent, OpenIntent,
+    PollState, Postponement, RecordedSubmit, RecordedTask,
 };
 pub use memory::MemoryStore;
 pub use purge::{PurgeReport, PurgeRequest};
@@ -206,6 +206,17 @@ use crate::key::{EventId, Reference, SubmitId};
 /// * **L9** The submits of a reference are listed oldest first, open and closed ones, until they are
 ///   withdrawn or purged. Of two callers that record an intent and then list its reference, at least
 ///   one sees both.
+/// * **L10** Expected tasks are listed in the order in which they became expected, the latest first. A
+///   list that is continued from its cursor neither repeats nor skips tasks that were expected
+///   throughout. Tasks that need not be asked about (L5) are listed until they are forgotten.
+/// * **L11** The record of an expected task contains for how long it has been expected, the number of
+///   answers, and when it becomes due, for how long it has been due, or that it is being asked about.
+/// * **L12** The record of a task contains its submit and its kind as far as they were recorded, also
+///   after the task was forgotten, until the intent is purged. Of several submits that made the task,
+///   it contains the one that was recorded first.
+/// * **L13** Expected tasks, those that have been due for [`OVERDUE_AFTER`](bounds::OVERDUE_AFTER)
+///   without being asked about, and open intents are counted, at least up to
+///   [`LEDGER_COUNTED_MAX`](bounds::LEDGER_COUNTED_MAX).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an idempotency store",
     note = "implement `IdempotencyStore` with `#[async_trait]` on the impl block"
@@ -293,7 +304,8 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
         entries_max: u32,
     ) -> Result<Page<QuarantinedDelivery>, StoreError>;
 
-    /// Counts events by state. It may take as long as reading all unsettled events.
+    /// Counts events by state, and expected tasks and open intents. It may take as long as reading all
+    /// unsettled events.
     ///
     /// # Errors
     ///
@@ -396,6 +408,25 @@ pub trait IdempotencyStore: fmt::Debug + Send + Sync {
     ///
     /// Returns [`StoreError`] if the store failed; the task may not be expected.
     async fn expect(&self, task: &ExpectedTask) -> Result<(), StoreError>;
+
+    /// Returns expected tasks, the one that became expected last first: at most `tasks_max`, before the
+    /// task numbered `before`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot be read.
+    async fn expected_tasks(
+        &self,
+        before: Option<u64>,
+        tasks_max: u32,
+    ) -> Result<Vec<RecordedTask>, StoreError>;
+
+    /// Returns what is recorded of tasks, in the order of `task_ids`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot be read.
+    async fn recorded_tasks(&self, task_ids: &[TaskId]) -> Result<Vec<RecordedTask>, StoreError>;
 
     /// Takes tasks to ask the provider about.
     ///

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use suno_callback::conformance::{ManualClock, VolatileBench, check_only};
 use suno_callback::{
-    Acceptance, Delivery, DueRequest, DueTasks, DueTicket, ExpectedTask, IdempotencyStore, Intent,
-    MemoryStore, OpenIntent, Postponement, PurgeReport, PurgeRequest, RecordedSubmit, Reference,
-    StoreError, SubmitId,
+    Acceptance, Counts, Delivery, DueRequest, DueTasks, DueTicket, ExpectedTask, IdempotencyStore,
+    Intent, MemoryStore, OpenIntent, PollState, Postponement, PurgeReport, PurgeRequest,
+    RecordedSubmit, RecordedTask, Reference, StoreError, SubmitId,
 };
 use suno_testkit::wrapper::{Faults, Wrapped, Wrapper};
 use suno_types::TaskId;
@@ -39,12 +39,37 @@ enum Breach {
     ForgetsTasks,
     FindsOpenSubmitsOnly,
     FindsSubmitsLate,
+    ListsTheOldestExpectedFirst,
+    BeginsTheListAnew,
+    TakesEveryTaskAsWaiting,
+    ForgetsTheSubmit,
+    CountsAskedTasksAsOverdue,
 }
 
 use Breach::*;
 
 /// Each breach with the case that is there for it.
-const BREACHES: [(Breach, &str); 19] = [
+const BREACHES: [(Breach, &str); 24] = [
+    (
+        ListsTheOldestExpectedFirst,
+        "expected_tasks_are_listed_latest_first_and_in_pages",
+    ),
+    (
+        BeginsTheListAnew,
+        "a_list_that_is_continued_neither_repeats_nor_skips",
+    ),
+    (
+        TakesEveryTaskAsWaiting,
+        "an_expected_task_says_when_it_is_asked_about",
+    ),
+    (
+        ForgetsTheSubmit,
+        "a_submit_is_known_after_its_task_was_forgotten_until_it_is_purged",
+    ),
+    (
+        CountsAskedTasksAsOverdue,
+        "expected_and_overdue_tasks_and_open_intents_are_counted",
+    ),
     (
         FindsOpenSubmitsOnly,
         "the_submits_of_a_reference_are_found_open_and_closed",
@@ -237,6 +262,42 @@ impl Wrapper for WrongLedger {
             _ => {}
         }
         self.store.expect(&task).await
+    }
+
+    async fn expected_tasks(&self, before: Option<u64>, most: u32) -> Result<Vec<RecordedTask>> {
+        let before = before.filter(|_| !self.is(BeginsTheListAnew));
+        let mut tasks = self.store.expected_tasks(before, most).await?;
+        if self.is(ListsTheOldestExpectedFirst) {
+            tasks.reverse();
+        }
+        Ok(tasks)
+    }
+
+    async fn recorded_tasks(&self, task_ids: &[TaskId]) -> Result<Vec<RecordedTask>> {
+        let mut tasks = self.store.recorded_tasks(task_ids).await?;
+        for task in &mut tasks {
+            match (self.breach, &mut task.expectation) {
+                (TakesEveryTaskAsWaiting, Some(expectation)) => {
+                    let (PollState::Asked { holds_for: due_in }
+                    | PollState::Due { due_for: due_in }) = expectation.poll
+                    else {
+                        continue;
+                    };
+                    expectation.poll = PollState::Waiting { due_in };
+                }
+                (ForgetsTheSubmit, None) => *task = RecordedTask::new(task.task_id.clone()),
+                _ => {}
+            }
+        }
+        Ok(tasks)
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        let mut counts = self.store.counts().await?;
+        if self.is(CountsAskedTasksAsOverdue) && !self.latest.lock().unwrap().is_empty() {
+            counts.overdue = 1;
+        }
+        Ok(counts)
     }
 
     async fn due(&self, request: &DueRequest) -> Result<DueTasks> {

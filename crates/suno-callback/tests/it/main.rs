@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod addressing;
 mod asked;
 mod certificates;
 mod commits;
 mod confirming;
 mod dispatching;
 mod examples;
+mod following;
 mod handlers;
+mod headers;
 mod histories;
 mod inbox;
 mod leases;
@@ -20,8 +23,10 @@ mod observing;
 mod outages;
 mod pipeline;
 mod poison;
+mod polling;
 mod receiving;
 mod reconciling;
+mod refusing;
 mod retention;
 mod retrying;
 mod revisions;
@@ -32,6 +37,7 @@ mod slow_senders;
 mod sources;
 mod stopping;
 mod stores;
+mod storing;
 mod submitting;
 mod tls;
 mod transferring;

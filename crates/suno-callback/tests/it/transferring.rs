@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use suno_callback::history::{History, HistoryEntry, HistoryKind, MemoryHistory};
 use suno_callback::{
-    Acceptance, ClaimRequest, Counts, Delivery, ExportCursor, ExportLine, IdempotencyStore,
-    ImportError, ImportReport, Importer, Intent, MemoryStore, Settlement, Story, SubmitId,
-    WorkerId, export_page,
+    Acceptance, ClaimRequest, Counts, Delivery, DueRequest, ExpectedTask, ExportCursor, ExportLine,
+    IdempotencyStore, ImportError, ImportReport, Importer, Intent, MemoryStore, PollState,
+    Reference, Settlement, Story, SubmitId, WorkerId, export_page,
 };
 use suno_types::TaskId;
 
@@ -34,7 +34,8 @@ async fn import(store: &MemoryStore, lines: &[String]) -> Result<ImportReport, I
     importer.finish().await
 }
 
-/// A store with 300 done events, a ready one with a conflict, entries in quarantine and an open intent.
+/// A store with 300 done events, a ready one with a conflict, entries in quarantine, an open intent, and
+/// two expected tasks, of which one was submitted with a reference.
 async fn store() -> MemoryStore {
     let store = MemoryStore::new();
     let deliveries: Vec<_> = (0..300)
@@ -62,7 +63,19 @@ async fn store() -> MemoryStore {
     let submit = SubmitId::from_bytes([7; 16]);
     let intent = Intent::new(submit, jiff::Timestamp::UNIX_EPOCH, Duration::from_secs(60));
     store.intend(&intent).await.unwrap();
+    let submit = SubmitId::from_bytes([8; 16]);
+    let intent = Intent::new(submit, jiff::Timestamp::UNIX_EPOCH, Duration::from_secs(60))
+        .with_reference(Some(Reference::new("order-8").unwrap()));
+    store.intend(&intent).await.unwrap();
+    let submitted = expected("submitted", 60).with_submit(submit);
+    for task in [submitted, expected("due", 0)] {
+        store.expect(&task).await.unwrap();
+    }
     store
+}
+
+fn expected(task: &str, due_after: u64) -> ExpectedTask {
+    ExpectedTask::new(TaskId::new(task).unwrap(), Duration::from_secs(due_after))
 }
 
 async fn counts(store: &MemoryStore) -> Counts {
@@ -73,16 +86,18 @@ async fn counts(store: &MemoryStore) -> Counts {
 async fn an_import_is_the_same_store_however_often_it_is_repeated() {
     let from = store().await;
     let lines = export(&from, None).await;
-    assert_eq!(lines.len(), 304);
+    assert_eq!(lines.len(), 306);
     let to = MemoryStore::new();
     let report = import(&to, &lines).await.unwrap();
     assert_eq!(
         (report.adopted, report.quarantined, report.intents),
         (301, 2, 1)
     );
+    assert_eq!(report.expected, 2);
     for _ in 0..2 {
         let again = import(&to, &lines).await.unwrap();
         assert_eq!((again.adopted, again.known, again.intents), (0, 301, 0));
+        assert_eq!(again.expected, 0);
     }
     assert_eq!(counts(&to).await, counts(&from).await);
     // Only what was not handled there is handled here.
@@ -98,10 +113,33 @@ async fn an_import_is_the_same_store_however_often_it_is_repeated() {
 }
 
 #[tokio::test]
+async fn an_expected_task_is_imported_with_its_submit_unless_the_store_knows_of_it() {
+    let lines = export(&store().await, None).await;
+    let to = MemoryStore::new();
+    import(&to, &lines).await.unwrap();
+    let tasks = ["submitted", "due"].map(|task| TaskId::new(task).unwrap());
+    let recorded = to.recorded_tasks(&tasks).await.unwrap();
+    assert_eq!(recorded[0].submit, Some(SubmitId::from_bytes([8; 16])));
+    assert_eq!(recorded[0].reference.as_ref().unwrap().as_str(), "order-8");
+    assert_eq!(recorded[0].intended_at, Some(jiff::Timestamp::UNIX_EPOCH));
+    let due = to
+        .due(&DueRequest::new(Duration::from_secs(60), 9))
+        .await
+        .unwrap();
+    let taken: Vec<_> = due.tasks.iter().map(|task| &task.ticket.task_id).collect();
+    assert_eq!(taken, [&tasks[1]]);
+    let again = import(&to, &lines).await.unwrap();
+    assert_eq!(again.expected, 0);
+    let polled = to.recorded_tasks(&tasks[1..]).await.unwrap();
+    let poll = polled[0].expectation.unwrap().poll;
+    assert!(matches!(poll, PollState::Asked { .. }), "{poll:?}");
+}
+
+#[tokio::test]
 async fn an_export_goes_on_after_any_of_its_lines() {
     let from = store().await;
     let lines = export(&from, None).await;
-    for place in [0, 63, 64, 65, 299, 300, 301, 302] {
+    for place in [0, 63, 64, 65, 299, 300, 301, 302, 303, 304, 305] {
         let cursor = ExportLine::parse(&lines[place]).unwrap().cursor();
         let read: ExportCursor = cursor.to_string().parse().unwrap();
         assert_eq!(read, cursor);

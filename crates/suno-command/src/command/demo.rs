@@ -115,7 +115,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let was_refused = AtomicBool::new(false);
     let handler = handler_fn(move |event: Event| {
         let handled = refuse_once(&event, &was_refused);
-        // Nobody listens any more after the first task.
+        // After the first task, the events are no longer received.
         let _ = tell.send((Instant::now(), event));
         async { handled }
     });
@@ -257,7 +257,7 @@ async fn job(
     })
 }
 
-/// What the handler received, and when.
+/// The events that the handler received, each with the time.
 type Events = mpsc::UnboundedReceiver<(Instant, Event)>;
 /// A stage, and the time between the submit and its handling.
 type Handled = (Duration, Event);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use suno_conformance::fetch_status;
+use suno_conformance::{Doctor, fetch_status};
 
 use crate::environment;
 use crate::failure::Failure;
 use crate::output;
 use crate::span::Span;
 
-/// Ask a running service whether it is healthy, for the health check of a container.
+/// Check whether a running service is healthy, for the health check of a container.
 ///
 /// Sends a GET request and prints the status of the answer. The URL is usually /readyz of the admin
 /// address.
@@ -21,7 +21,7 @@ use crate::span::Span;
 Example:
   suno health --url http://127.0.0.1:9090/readyz")]
 pub(crate) struct Arguments {
-    /// URL to ask; by default that in SUNO_HEALTH_URL
+    /// URL to request; by default that in SUNO_HEALTH_URL
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Time limit for the answer
@@ -32,8 +32,14 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let url = match arguments.url {
         Some(url) => url,
-        None => environment::required(environment::HEALTH_URL)?,
+        None => environment::optional(environment::HEALTH_URL)?.ok_or_else(|| {
+            Failure::usage(anyhow!(
+                "no URL is given; use --url, or set the environment variable {}",
+                environment::HEALTH_URL
+            ))
+        })?,
     };
+    Doctor::new(url.trim()).map_err(Failure::usage)?;
     let timeout: Duration = arguments.timeout.0;
     let status = fetch_status(url.trim(), timeout).await;
     let status =

@@ -13,7 +13,7 @@ use crate::output;
 Example:
   suno man ~/.local/share/man/man1")]
 pub(crate) struct Arguments {
-    /// Folder to write to; it is made if it does not exist
+    /// Folder to write to; it is created if it does not exist
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 }
@@ -21,14 +21,16 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, mut command: clap::Command) -> Result<(), Failure> {
     // The names of nested commands and inherited settings.
     command.build();
-    write(&arguments.dir, &command).map_err(Failure::failed)?;
-    let told = output::line(&format!("the man pages are in {}", arguments.dir.display()));
+    let dir = &arguments.dir;
+    std::fs::create_dir_all(dir).map_err(|err| {
+        Failure::usage(err).context(format!("cannot make the folder {}", dir.display()))
+    })?;
+    write(dir, &command).map_err(Failure::failed)?;
+    let told = output::line(&format!("the man pages are in {}", dir.display()));
     told.map_err(Failure::failed)
 }
 
 fn write(dir: &Path, command: &clap::Command) -> anyhow::Result<()> {
-    std::fs::create_dir_all(dir)
-        .with_context(|| format!("cannot make the folder {}", dir.display()))?;
     let mut pages = Vec::new();
     collect(command, &mut pages);
     for (name, page) in pages {

@@ -22,6 +22,8 @@ use crate::{advice, output, provider, song, store};
 
 /// The fields that a local file can be uploaded for; of an operation, the first that it has.
 const UPLOADS: [&str; 4] = ["upload_url", "voice_url", "verify_url", "audio_url"];
+/// The members with the callback URL, by all routes and operations.
+const CALLBACK_URLS: [&str; 3] = ["callBackUrl", "calBackUrl", "callback_url"];
 /// Stands for the URL of a file that is not uploaded yet, while the other fields are checked.
 const NOT_UPLOADED: &str = "https://not-uploaded.invalid/";
 
@@ -32,8 +34,8 @@ const NOT_UPLOADED: &str = "https://not-uploaded.invalid/";
 /// code is 3 and nothing was paid. If it is unclear whether the provider accepted it, the exit code is 4:
 /// the task may exist and may have been paid for.
 ///
-/// With --store, the submit is recorded before it is sent, so that a callback of its task makes it known
-/// even if the answer was lost, and `suno listen` on the same store prints its --reference.
+/// With --store, the submit is recorded before it is sent. If the answer is lost, a callback of the task still
+/// shows that it exists, and `suno listen` on the same store prints its --reference.
 ///
 /// `suno add-vocals …` is short for `suno submit add-vocals …`, and so on for each operation.
 #[derive(Debug, clap::Args)]
@@ -227,8 +229,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let url = options.callback_url.as_deref();
     // Everything is checked before anything is sent or made.
     let placeholder = upload_file.as_ref().map(|_| NOT_UPLOADED);
-    let mut request =
-        request(operation, &fields, placeholder, url, route).map_err(Failure::usage)?;
+    let request = request(operation, &fields, placeholder, url, route);
+    let mut request = request.map_err(|err| invalid(operation, &fields, url, &err))?;
     let client = options.provider.client(route)?;
     let store = options.store.open().await?;
     let waiting = &options.waiting;
@@ -274,6 +276,29 @@ fn request(
     builder
         .callback_url(callback_url.map(str::to_owned))
         .build_for(route)
+}
+
+/// Names the option of a field instead of its member in the body, and says if it was not given.
+fn invalid(
+    operation: Operation,
+    fields: &[(&'static str, String)],
+    callback_url: Option<&str>,
+    err: &InvalidField,
+) -> Failure {
+    let is_it = |field: &&Field| [field.name(), field.member()].contains(&err.field());
+    let (option, is_given) = match operation.fields().iter().find(is_it) {
+        Some(field) => {
+            let is_given = fields.iter().any(|(name, _)| *name == field.name());
+            (field.option(), is_given)
+        }
+        None if CALLBACK_URLS.contains(&err.field()) => ("callback-url", callback_url.is_some()),
+        None => return Failure::usage(err.clone()),
+    };
+    let bound = err.bound();
+    Failure::usage(match is_given {
+        true => anyhow!("--{option} must be {bound}"),
+        false => anyhow!("--{option} is missing; with these options it must be {bound}"),
+    })
 }
 
 /// How a task is submitted, and how that is told.

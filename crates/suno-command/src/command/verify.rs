@@ -18,7 +18,7 @@ use crate::output;
 /// The maximum size of a body, in bytes: as much as the largest that a receiver accepts.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
-/// Check a signature by hand, and say why it is refused.
+/// Check the signature of a captured request, and say why it is refused.
 ///
 /// Checks a callback of the provider against --webhook-key-env, with the captured headers and body, or
 /// with --task-id, --timestamp and --signature alone. With --standard-webhooks, checks a request that
@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     /// File with the body as it was received, byte for byte; - for stdin
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// Captured header; repeat it for each. Other headers than those of the signature are ignored
+    /// Captured header; repeat it for each. Headers that are not part of the signature are ignored
     #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
     header: Vec<Header>,
     /// Time at which the request arrived, in Unix seconds; by default now
@@ -115,6 +115,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let body = body.map_err(Failure::usage)?;
     let now = SystemClock.now().as_second().unsigned_abs();
     let at = arguments.at.unwrap_or(now);
+    if arguments.header.is_empty() && arguments.timestamp.is_none() && arguments.signature.is_none()
+    {
+        return Err(Failure::usage(anyhow!(
+            "there is no signature to check; give the captured headers with --header, or use \
+             --timestamp and --signature"
+        )));
+    }
     let report = match arguments.standard_webhooks {
         true => forwarded(arguments, body.as_deref().unwrap_or_default(), at)?,
         false => callback(arguments, body.as_deref(), at)?,

@@ -47,6 +47,11 @@ fn a_variable_that_is_missing_is_named_unless_its_name_may_be_the_secret() {
     ] {
         let line = refused(&[command, option, "whk_canary_9f2b"], &[]);
         assert!(line.contains(option), "{line}");
+        let line = refused(&[command, option, "SHOP_KEY"], &[]);
+        assert!(
+            line.contains(option) && line.contains(" SHOP_KEY"),
+            "{line}"
+        );
     }
     assert!(refused(&SUBMIT, &[]).contains("SUNO_API_KEY"));
     assert!(refused(&["wait", "t"], &[]).contains("SUNO_API_KEY"));
@@ -122,16 +127,31 @@ fn a_store_that_cannot_be_used_is_named() {
 }
 
 #[test]
-fn a_field_out_of_its_bounds_is_named_before_anything_is_sent() {
+fn the_option_of_a_field_out_of_its_bounds_is_named_before_anything_is_sent() {
     let variables = [
         ("SUNO_API_KEY", "canary"),
         ("SUNO_BASE_URL", "http://127.0.0.1:9"),
     ];
     let arguments = [&SUBMIT[..], &["--style-weight", "1.5"]].concat();
-    assert!(refused(&arguments, &variables).contains("styleWeight"));
-    let mut arguments = SUBMIT;
-    arguments[2] = "voice.mp3";
-    assert!(refused(&arguments, &variables).contains("uploadUrl"));
+    assert!(refused(&arguments, &variables).contains("--style-weight must be"));
+    for (place, option) in [(2, "--upload-url"), (10, "--callback-url")] {
+        let mut arguments = SUBMIT;
+        arguments[place] = "voice.mp3";
+        assert!(refused(&arguments, &variables).contains(&format!("{option} must be")));
+    }
+    let missing = ["lyrics", "--prompt", "A harbour"];
+    assert!(refused(&missing, &variables).contains("--callback-url is missing"));
+    let missing = [
+        "generate",
+        "--model",
+        "V5",
+        "--custom-mode",
+        "--callback-url",
+        SUBMIT[10],
+    ];
+    assert!(refused(&missing, &variables).contains("--title is missing"));
+    let misspelt = ["voice-regenerate", "--task-id", "t", "--callback-url", "x"];
+    assert!(refused(&misspelt, &variables).contains("--callback-url must be"));
 }
 
 #[test]

@@ -78,7 +78,13 @@ fn the_health_check_of_a_container_has_an_exit_code() {
     );
     receiver.terminate();
     assert_eq!(health("/healthz").0, 1);
-    assert_eq!(run(&mut suno(&["health"])).0, 2);
+    let (code, _, stderr) = run(&mut suno(&["health"]));
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("--url") && stderr.contains("SUNO_HEALTH_URL"),
+        "{stderr}"
+    );
+    assert_eq!(run(&mut suno(&["health", "--url", "nowhere"])).0, 2);
 }
 
 #[test]
@@ -86,7 +92,11 @@ fn a_secret_may_be_in_a_file_that_a_variable_names() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("key");
     std::fs::write(&file, format!("{KEY}\n")).unwrap();
-    let arguments = ["verify", "--webhook-key-env", "KEY", "--task-id", "t"];
+    let mut arguments = vec!["verify", "--webhook-key-env", "KEY", "--task-id", "t"];
+    let (code, _, stderr) = run(suno(&arguments).env("KEY_FILE", &file));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("no signature to check"), "{stderr}");
+    arguments.extend(["--signature", "x"]);
     let mut command = suno(&arguments);
     let (code, stdout, stderr) = run(command.env("KEY_FILE", &file));
     assert_eq!(code, 1, "{stderr}");

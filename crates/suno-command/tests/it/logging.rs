@@ -34,7 +34,7 @@ fn a_refused_request_is_an_object_with_the_reason() {
 
 #[test]
 fn the_last_line_of_a_command_that_failed_has_the_same_format() {
-    let arguments = ["verify", "--webhook-key-env", "UNSET"];
+    let arguments = ["verify", "--webhook-key-env", "UNSET", "--signature", "x"];
     let (code, _, stderr) = run(suno(&arguments).env("SUNO_LOG_FORMAT", "json"));
     assert_eq!(code, 2);
     let line: Value = serde_json::from_str(&stderr).unwrap();

@@ -9,6 +9,7 @@ mod conformance;
 mod consumer;
 mod consumers;
 mod demo;
+mod destinations;
 mod emulating;
 mod examining;
 mod forwarding;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::process::skipped;
 
 /// The metrics of the admin address.
-const METRICS: [&str; 22] = [
+const METRICS: [&str; 25] = [
     "suno_accept_seconds",
     "suno_build_info",
     "suno_claims_lost_total",
@@ -21,6 +21,7 @@ const METRICS: [&str; 22] = [
     "suno_dead_letters_total",
     "suno_deliveries_total",
     "suno_destination_up",
+    "suno_expected_tasks",
     "suno_forward_seconds",
     "suno_forwards_total",
     "suno_handled_total",
@@ -28,6 +29,8 @@ const METRICS: [&str; 22] = [
     "suno_history_dropped_total",
     "suno_inbox_events",
     "suno_inbox_oldest_pending_seconds",
+    "suno_open_intents",
+    "suno_overdue_tasks",
     "suno_quarantine_entries",
     "suno_recovered_total",
     "suno_requests_total",

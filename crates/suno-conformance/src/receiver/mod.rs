@@ -25,7 +25,7 @@ pub(super) type Case = Parts<Input, Expect>;
 pub(super) struct Input {
     pub(super) keys: Vec<Key>,
     pub(super) token: Option<String>,
-    /// Where the token stands, if not in the path.
+    /// The place of the token, if it is not in the path.
     pub(super) token_in: Option<String>,
     /// Further tokens that are accepted.
     #[serde(default)]

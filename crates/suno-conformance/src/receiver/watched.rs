@@ -8,8 +8,8 @@ use suno_callback::{
     Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, ConflictRecord, Counts, Decision,
     Delivery, DueRequest, DueTasks, DueTicket, Event, EventId, EventRecord, ExpectedTask,
     ExtendResult, IdempotencyStore, Intent, ListRequest, OpenIntent, Page, Postponement,
-    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult,
-    Reference, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
+    PurgeReport, PurgeRequest, QuarantinedDelivery, RecordedSubmit, RecordedTask, Redrive,
+    RedriveResult, Reference, StoreError, StoreErrorKind, SubmitId, Ticket, async_trait,
 };
 use suno_types::{Stage, TaskId};
 use tokio::sync::Notify;
@@ -215,6 +215,18 @@ impl IdempotencyStore for WatchedStore {
 
     async fn expect(&self, task: &ExpectedTask) -> Result<(), StoreError> {
         self.store.expect(task).await
+    }
+
+    async fn expected_tasks(
+        &self,
+        before: Option<u64>,
+        tasks_max: u32,
+    ) -> Result<Vec<RecordedTask>, StoreError> {
+        self.store.expected_tasks(before, tasks_max).await
+    }
+
+    async fn recorded_tasks(&self, task_ids: &[TaskId]) -> Result<Vec<RecordedTask>, StoreError> {
+        self.store.recorded_tasks(task_ids).await
     }
 
     async fn due(&self, request: &DueRequest) -> Result<DueTasks, StoreError> {

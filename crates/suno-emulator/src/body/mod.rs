@@ -1,6 +1,6 @@
 //! The bodies that the provider sends, built member by member.
 //!
-//! It shares no code with the parsers in other crates, so that a mistake cannot cancel itself out.
+//! It shares no code with the parsers in other crates, so that a mistake in one shows as a difference between the two.
 
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use crate::task::life::Record;
 use crate::task::plan::{Failure, Tracks};
 
 /// Renders the answer to a poll. `status` is used on the direct route, whose polls also report that
-/// a callback failed for good.
+/// the last retry of a callback failed.
 pub(crate) fn reply(facts: &Facts, status: &str, record: &Record, style: &BodyStyle) -> Value {
     let mut reply = match (facts.submission.route, facts.submission.product()) {
         (Route::Direct, Product::Song) => {

@@ -197,7 +197,7 @@ impl Config {
         self
     }
 
-    /// Sets whether later callbacks of a task are still sent after one failed for good. The default
+    /// Sets whether later callbacks of a task are still sent after the last retry of one failed. The default
     /// is no.
     #[must_use]
     pub fn with_later_stages_after_failure(mut self, sent: bool) -> Self {
@@ -213,7 +213,7 @@ impl Config {
     }
 
     /// Sets whether callbacks are sent to hosts other than this machine. By default they are not, so
-    /// that a test calls no strangers: such a callback is recorded with the outcome
+    /// that a test sends nothing to other machines: such a callback is recorded with the outcome
     /// [`Withheld`](crate::AttemptOutcome::Withheld), and counts as answered with 200. This machine
     /// is `localhost`, names below it, and loopback addresses.
     #[must_use]

@@ -25,10 +25,10 @@ pub struct TaskSummary {
     pub number: u64,
     /// The task id in the answer to the submit.
     pub task_id: String,
-    /// What the task makes, such as `song` or `wav`.
+    /// The product of the task, such as `song` or `wav`.
     pub product: &'static str,
-    /// The submitted title, or what else names the submit: the prompt, or the track or task that it is about. Two songs with one title
-    /// were submitted twice.
+    /// The submitted title. Without one, the prompt, or the id of the track or task that the submit
+    /// refers to. Two songs with the same title may be one submit that was sent twice.
     pub title: String,
     /// The words of the scenario, including those drawn by `random`.
     pub words: String,

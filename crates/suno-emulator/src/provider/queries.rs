@@ -35,7 +35,7 @@ pub(crate) enum MediaKind {
     Image,
 }
 
-/// Where a poll looks for its task.
+/// The path at which a task is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RecordTarget {
     /// The path of a product.

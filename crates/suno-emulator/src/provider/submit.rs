@@ -25,7 +25,7 @@ use crate::title;
 /// The number of hexadecimal digits in a task id (`PROTOCOL.md 1.15`).
 const TASK_ID_DIGITS: usize = 32;
 
-/// What a submit is addressed to.
+/// The endpoint to which a submit is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SubmitTarget {
     /// The path of an operation.

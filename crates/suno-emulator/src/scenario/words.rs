@@ -116,7 +116,7 @@ pub struct ScenarioWord {
     pub value: &'static str,
     /// Whether `-STAGE` may follow the name, such as `-first`.
     pub is_per_stage: bool,
-    /// What the word does.
+    /// The effect of the word.
     pub meaning: &'static str,
 }
 

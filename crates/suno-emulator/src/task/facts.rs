@@ -26,7 +26,7 @@ pub(crate) struct Facts {
     pub(crate) has_extra_members: bool,
     /// Whether callbacks have the shape of records.
     pub(crate) has_record_shape: bool,
-    /// How many times the task was run again.
+    /// The number of times that the task was run again.
     pub(crate) restarts: usize,
     /// The words of the scenario, including those drawn by `random`.
     pub(crate) words: String,

@@ -26,7 +26,7 @@ pub(crate) struct QueuedCallback {
 pub(crate) struct RetryRule {
     /// The pause before each retry, in milliseconds. There are as many retries as pauses.
     pub(crate) pauses_ms: Vec<u64>,
-    /// Whether the task sends no more callbacks after one failed for good.
+    /// Whether the task sends no more callbacks after the last retry of one failed.
     pub(crate) is_task_silenced: bool,
 }
 
@@ -43,7 +43,7 @@ impl RetryRule {
     }
 }
 
-/// What happens to a callback after an attempt.
+/// The next step of a callback after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryDecision {
     Delivered,
@@ -128,7 +128,7 @@ impl Outbox {
         RetryDecision::GivenUp
     }
 
-    /// Whether a callback failed for good, which polls then show.
+    /// Whether the last retry of a callback failed, which polls then show.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.is_unreachable
     }

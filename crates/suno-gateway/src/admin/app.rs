@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use suno_callback::history::History;
 use suno_callback::suno_client::Client;
-use suno_callback::{Clock, IdempotencyStore, Submitter};
+use suno_callback::{Clock, Horizon, IdempotencyStore, Submitter, latest_event};
 use tokio::sync::{Semaphore, watch};
 
 use super::board::Board;
@@ -45,6 +45,8 @@ impl Asset {
 pub(super) struct App {
     pub(super) store: Arc<dyn IdempotencyStore>,
     pub(super) clock: Arc<dyn Clock>,
+    /// What is known about the numbers of the store, for pages and streams.
+    pub(super) horizon: Horizon,
     pub(super) scraper: Option<Arc<Scraper>>,
     pub(super) health: Option<Arc<Health>>,
     pub(super) feed: Arc<Feed>,
@@ -73,6 +75,7 @@ impl App {
     pub(super) fn new(store: Arc<dyn IdempotencyStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
+            horizon: Horizon::default(),
             board: Board::new(&*clock),
             samples: Samples::default(),
             playground: None,
@@ -90,6 +93,14 @@ impl App {
             session: None,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             stopping: watch::Sender::new(false).subscribe(),
+        }
+    }
+
+    /// Notes how far the store is at the start, so that soon all of that is certain. If the store fails,
+    /// the first page or stream does so.
+    pub(super) async fn begin(&self) {
+        if let Ok(latest) = latest_event(&*self.store).await {
+            self.horizon.note(latest, self.clock.monotonic());
         }
     }
 }

@@ -15,6 +15,16 @@ pub struct Feed {
     changes: broadcast::Sender<Change>,
     /// The task of each delivery, also of one that changes no event but its history.
     deliveries: broadcast::Sender<TaskId>,
+    quiet: broadcast::Sender<QuietDelivery>,
+}
+
+/// A delivery that no new event shows, such as a duplicate or a conflict.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct QuietDelivery {
+    /// Its task, if that could be read.
+    pub(super) task: Option<TaskId>,
+    /// What the store did with it: one word.
+    pub(super) change: &'static str,
 }
 
 /// An event whose state has changed.
@@ -47,6 +57,7 @@ impl Feed {
             arrivals: watch::Sender::new(0),
             changes: broadcast::Sender::new(Self::CHANGES_MAX),
             deliveries: broadcast::Sender::new(Self::CHANGES_MAX),
+            quiet: broadcast::Sender::new(Self::CHANGES_MAX),
         }
     }
 
@@ -63,6 +74,10 @@ impl Feed {
         self.deliveries.subscribe()
     }
 
+    pub(super) fn quiet_deliveries(&self) -> broadcast::Receiver<QuietDelivery> {
+        self.quiet.subscribe()
+    }
+
     pub(super) fn tell(&self, change: Change) {
         // Without a stream there is nobody to tell.
         let _ = self.changes.send(change);
@@ -77,9 +92,18 @@ impl Observer for Feed {
             // The list that waited may be gone since.
             let _ = self.deliveries.send(task.clone());
         }
-        if !matches!(accepted, Acceptance::Duplicate | Acceptance::Dropped) {
+        if matches!(
+            accepted,
+            Acceptance::New | Acceptance::Late | Acceptance::Revised
+        ) {
             self.arrivals
                 .send_modify(|count| *count = count.wrapping_add(1));
+        } else if self.quiet.receiver_count() > 0 {
+            // As above.
+            let _ = self.quiet.send(QuietDelivery {
+                task: delivery.task_id().cloned(),
+                change: accepted.as_str(),
+            });
         }
     }
 

@@ -52,6 +52,7 @@ mod answer;
 mod app;
 mod board;
 mod body;
+mod expected;
 mod feed;
 mod guard;
 mod health;
@@ -322,6 +323,7 @@ impl AdminServer {
         let serving = server::serve(self.listener, answer, self.stopping, stop);
         let app = self.app;
         let sampling = async {
+            app.begin().await;
             match &app.scraper {
                 Some(scraper) => app.samples.keep(scraper).await,
                 None => std::future::pending().await,

@@ -25,7 +25,7 @@ impl Serialize for MembersContent<'_> {
         for (name, json) in self.0.iter() {
             let json = match name {
                 name if Extra::CALLBACK_URLS.contains(&name) => continue,
-                "param" => portable(&request_without_callback_url(json).to_string()),
+                "param" => portable(&request_without_callback_urls(json).to_string()),
                 _ => portable(json),
             };
             let raw = RawValue::from_string(json).map_err(S::Error::custom)?;
@@ -35,9 +35,10 @@ impl Serialize for MembersContent<'_> {
     }
 }
 
-/// The request that `param` repeats, as an object or as its text, without its callback URL; null if
-/// it cannot be read.
-fn request_without_callback_url(json: &str) -> Value {
+/// Returns the request that `param` repeats, as an object or as its text, without its callback URL; null
+/// if it cannot be read.
+#[must_use]
+pub fn request_without_callback_urls(json: &str) -> Value {
     match serde_json::from_str(&portable(json)) {
         Ok(Value::Object(request)) => without_callback_urls(Value::Object(request)),
         Ok(Value::String(text)) => match serde_json::from_str::<Map<String, Value>>(&text) {
@@ -97,7 +98,7 @@ mod tests {
             (r#""TOKEN""#, "null"),
             ("{}", "{}"),
         ] {
-            assert_eq!(request_without_callback_url(param).to_string(), expected);
+            assert_eq!(request_without_callback_urls(param).to_string(), expected);
         }
     }
 }

@@ -31,7 +31,7 @@ use suno_callback::VerifiedBy;
 use suno_types::{Callback, Code, Product};
 
 pub use json::INTEGER_MAX;
-pub use members::{MembersContent, without_callback_urls};
+pub use members::{MembersContent, request_without_callback_urls, without_callback_urls};
 pub use output::OutputContent;
 pub use track::TrackContent;
 

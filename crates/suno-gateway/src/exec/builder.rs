@@ -3,23 +3,17 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use suno_callback::{Clock, SystemClock};
 use tokio::process::Command;
 
 use super::{ExecHandler, ExitPolicy};
-use crate::body::BodyForm;
 use crate::breaker::BreakerSettings;
-use crate::course::Course;
-use crate::destination::{DestinationName, Policy};
-use crate::observe::Observer;
+use crate::course::{CourseSettings, course_setters};
+use crate::destination::DestinationName;
 
 /// The longest time limit for a command.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// The minimum by which the lease of a probe exceeds the time of a run.
-const LEASE_EXCESS: Duration = Duration::from_secs(5);
 
 /// A command with its arguments. It inherits the environment, except what is taken out of it.
 #[derive(Clone)]
@@ -97,43 +91,32 @@ impl fmt::Debug for ExecCommand {
 /// Collects the settings of an [`ExecHandler`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct ExecBuilder {
-    name: DestinationName,
+    course: CourseSettings,
     command: ExecCommand,
     exits: ExitPolicy,
-    form: BodyForm,
     timeout: Duration,
     grace: Duration,
-    policy: Policy,
-    breaker: BreakerSettings,
-    observer: Option<Arc<dyn Observer>>,
-    clock: Arc<dyn Clock>,
 }
 
 impl ExecBuilder {
+    course_setters!();
+
     pub(super) fn new(name: DestinationName, command: ExecCommand) -> Self {
         Self {
-            name,
+            course: CourseSettings::new(
+                name,
+                BreakerSettings::new().with_in_flight_max(ExecHandler::CONCURRENCY),
+            ),
             command,
             exits: ExitPolicy::new(),
-            form: BodyForm::Full,
             timeout: ExecHandler::TIMEOUT,
             grace: ExecHandler::GRACE,
-            policy: Policy::new(),
-            breaker: BreakerSettings::new().with_in_flight_max(ExecHandler::CONCURRENCY),
-            observer: None,
-            clock: Arc::new(SystemClock),
         }
     }
 
     /// Sets what exit codes mean.
     pub fn with_exits(mut self, exits: ExitPolicy) -> Self {
         self.exits = exits;
-        self
-    }
-
-    /// Sets how much of an event is written to stdin. The default is everything.
-    pub fn with_body_form(mut self, form: BodyForm) -> Self {
-        self.form = form;
         self
     }
 
@@ -150,43 +133,13 @@ impl ExecBuilder {
         self
     }
 
-    /// Sets the waits before an event is tried again, and the attempts of one that is at fault. Its
-    /// table of statuses is not used.
-    pub fn with_policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Sets when the command is left alone, and how many run at a time. The lease of a probe is
-    /// extended to more than a run can take.
-    pub fn with_breaker(mut self, breaker: BreakerSettings) -> Self {
-        self.breaker = breaker;
-        self
-    }
-
-    /// Sets who receives every attempt and every change of state.
-    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
-        self
-    }
-
-    /// Sets the clock, for tests.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
     /// Creates the handler.
     #[must_use]
     pub fn build(self) -> ExecHandler {
-        let mut breaker = self.breaker;
-        let longest = self.timeout + self.grace + LEASE_EXCESS;
-        breaker.probe_lease = breaker.probe_lease.max(longest);
         ExecHandler {
-            course: Course::new(self.name, self.policy, breaker, self.observer, self.clock),
+            course: self.course.build(self.timeout + self.grace),
             command: self.command,
             exits: self.exits,
-            form: self.form,
             timeout: self.timeout,
             grace: self.grace,
         }
@@ -196,7 +149,7 @@ impl ExecBuilder {
 impl fmt::Debug for ExecBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExecBuilder")
-            .field("name", &self.name)
+            .field("name", &self.course.name)
             .field("command", &self.command)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()

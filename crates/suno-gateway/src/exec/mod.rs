@@ -41,18 +41,18 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use suno_callback::{CallbackHandler, Event, HandlerError};
+use suno_callback::HandlerError;
 
 pub use builder::{ExecBuilder, ExecCommand};
 pub use exit::ExitPolicy;
 
 use self::process::{Ending, run};
 use crate::attempt::{ExitRecord, KeptText, Outcome};
-use crate::body::{BodyForm, EventParts, Message};
+use crate::body::{EventParts, Message};
 use crate::breaker::BreakerState;
 use crate::course::{Course, Delivered, Ended};
 use crate::destination::{Action, DestinationName, Failure, Verdict};
-use crate::fan_out::PartsHandler;
+use crate::fan_out::{PartsHandler, handle_parts};
 use crate::operate::Destination;
 use crate::redact::without_addresses;
 
@@ -64,7 +64,6 @@ pub struct ExecHandler {
     course: Course,
     command: ExecCommand,
     exits: ExitPolicy,
-    form: BodyForm,
     timeout: Duration,
     grace: Duration,
 }
@@ -97,12 +96,8 @@ impl ExecHandler {
     /// Runs the command on a message and decides what follows. `number` is the number of the attempt,
     /// from 1.
     pub async fn deliver(&self, message: &Message, number: u32) -> Delivered {
-        let begun = match self.course.begin().await {
-            Ok(begun) => begun,
-            Err(instead) => return *instead,
-        };
-        let ended = self.execute(message, "SUNO_EVENT_ATTEMPT", number).await;
-        self.course.finish(begun, message, number, ended)
+        let attempt = self.execute(message, "SUNO_EVENT_ATTEMPT", number);
+        self.course.deliver(message, number, attempt).await
     }
 
     /// Gives back the events that wait and those that come later, so that a stop need not wait for a
@@ -158,25 +153,12 @@ impl ExecHandler {
 #[async_trait]
 impl PartsHandler for ExecHandler {
     async fn on_parts(&self, parts: EventParts<'_>, attempt: u32) -> Result<(), HandlerError> {
-        let message = Message::new(parts, self.form);
+        let message = Message::new(parts, self.course.form);
         self.deliver(&message, attempt).await.into_result()
     }
 }
 
-#[async_trait]
-impl CallbackHandler for ExecHandler {
-    async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_parts(event.into(), event.attempt()).await
-    }
-
-    async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_event(event).await
-    }
-
-    async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_event(event).await
-    }
-}
+handle_parts!(ExecHandler);
 
 #[async_trait]
 impl Destination for ExecHandler {
@@ -193,9 +175,8 @@ impl Destination for ExecHandler {
     }
 
     async fn replay(&self, message: &Message, replay: u32) -> Delivered {
-        let begun = self.course.begin_replay();
-        let ended = self.execute(message, "SUNO_EVENT_REPLAY", replay).await;
-        self.course.finish(begun, message, replay, ended)
+        let attempt = self.execute(message, "SUNO_EVENT_REPLAY", replay);
+        self.course.replay(message, replay, attempt).await
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
 use hyper_util::client::legacy::connect::HttpConnector;
-use suno_callback::{Clock, SystemClock};
 use tower_service::Service;
 
 use super::ForwardHandler;
@@ -16,36 +14,27 @@ use super::pool::{Dial, Dialing, Lifetimes, Pool};
 use super::redactor::Redactor;
 use super::tls::{self, InvalidTls};
 use super::url::ForwardUrl;
-use crate::body::BodyForm;
 use crate::breaker::BreakerSettings;
-use crate::course::Course;
-use crate::destination::{DestinationName, Policy};
-use crate::observe::Observer;
+use crate::course::{CourseSettings, course_setters};
+use crate::destination::DestinationName;
 use crate::signing::Signer;
 
 /// The maximum number of headers that can be given.
 const HEADERS_MAX: usize = 32;
 /// The longest time limit for a request.
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
-/// The minimum by which the lease of a probe exceeds the time limit of a request.
-const LEASE_EXCESS: Duration = Duration::from_secs(5);
 
 /// Collects the settings of a [`ForwardHandler`]. None is read from the environment.
 #[must_use = "a builder does nothing until `build`"]
 pub struct ForwardBuilder {
-    name: DestinationName,
+    course: CourseSettings,
     url: ForwardUrl,
     signer: Signer,
     headers: Vec<ForwardHeader>,
-    form: BodyForm,
     timeout: Duration,
-    policy: Policy,
-    breaker: BreakerSettings,
     idle: Duration,
     age: Duration,
     roots: Vec<Vec<u8>>,
-    observer: Option<Arc<dyn Observer>>,
-    clock: Arc<dyn Clock>,
 }
 
 /// The error for settings that no handler can use.
@@ -64,21 +53,18 @@ pub enum InvalidForward {
 }
 
 impl ForwardBuilder {
+    course_setters!();
+
     pub(super) fn new(name: DestinationName, url: ForwardUrl, signer: Signer) -> Self {
         Self {
-            name,
+            course: CourseSettings::new(name, BreakerSettings::new()),
             url,
             signer,
             headers: Vec::new(),
-            form: BodyForm::Full,
             timeout: ForwardHandler::TIMEOUT,
-            policy: Policy::new(),
-            breaker: BreakerSettings::new(),
             idle: Duration::from_secs(2),
             age: Duration::from_secs(60),
             roots: Vec::new(),
-            observer: None,
-            clock: Arc::new(SystemClock),
         }
     }
 
@@ -88,29 +74,10 @@ impl ForwardBuilder {
         self
     }
 
-    /// Sets how much of an event is sent. The default is everything.
-    pub fn with_body_form(mut self, form: BodyForm) -> Self {
-        self.form = form;
-        self
-    }
-
     /// Sets the time limit for a request, from the name lookup to the head of the answer, up to ten
     /// minutes. The default is [`ForwardHandler::TIMEOUT`].
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(TIMEOUT_MAX);
-        self
-    }
-
-    /// Sets what an answer means.
-    pub fn with_policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Sets when the destination is left alone, and how many requests are sent at a time. The lease
-    /// of a probe is extended to more than the time limit for a request.
-    pub fn with_breaker(mut self, breaker: BreakerSettings) -> Self {
-        self.breaker = breaker;
         self
     }
 
@@ -134,18 +101,6 @@ impl ForwardBuilder {
         self
     }
 
-    /// Sets who receives every attempt and every change of state.
-    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
-        self
-    }
-
-    /// Sets the clock, for tests.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
     /// Creates the handler.
     ///
     /// # Errors
@@ -163,21 +118,18 @@ impl ForwardBuilder {
             }
         }
         let dial = dial(&self.url, self.timeout, &self.roots).map_err(InvalidForward::Tls)?;
-        let mut breaker = self.breaker;
-        breaker.probe_lease = breaker.probe_lease.max(self.timeout + LEASE_EXCESS);
         let lifetimes = Lifetimes {
             idle: self.idle,
             age: self.age,
-            idle_max: breaker.in_flight_max,
+            idle_max: self.course.breaker.in_flight_max,
         };
         Ok(ForwardHandler {
             redactor: redactor(&self.url, &self.headers, &self.signer),
-            course: Course::new(self.name, self.policy, breaker, self.observer, self.clock),
+            course: self.course.build(self.timeout),
             pool: Pool::new(dial, lifetimes),
             url: self.url,
             signer: self.signer,
             headers: self.headers,
-            form: self.form,
             timeout: self.timeout,
         })
     }
@@ -235,7 +187,7 @@ fn redactor(url: &ForwardUrl, headers: &[ForwardHeader], signer: &Signer) -> Red
 impl fmt::Debug for ForwardBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ForwardBuilder")
-            .field("name", &self.name)
+            .field("name", &self.course.name)
             .field("url", &self.url)
             .field("headers", &self.headers)
             .field("timeout", &self.timeout)

@@ -41,7 +41,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use http_body_util::Full;
-use suno_callback::{CallbackHandler, Event, HandlerError};
+use suno_callback::HandlerError;
 use tokio::time::Instant;
 
 pub use builder::{ForwardBuilder, InvalidForward};
@@ -54,11 +54,11 @@ use self::pool::Pool;
 use self::redactor::Redactor;
 use self::url::ForwardUrl;
 use crate::attempt::{AnswerRecord, KeptText, Outcome};
-use crate::body::{BodyForm, EventParts, Message};
+use crate::body::{EventParts, Message};
 use crate::breaker::BreakerState;
 use crate::course::{Course, Delivered, Ended};
 use crate::destination::DestinationName;
-use crate::fan_out::PartsHandler;
+use crate::fan_out::{PartsHandler, handle_parts};
 use crate::operate::Destination;
 use crate::signing::{SignedHeaders, Signer};
 
@@ -89,7 +89,6 @@ pub struct ForwardHandler {
     url: ForwardUrl,
     signer: Signer,
     headers: Vec<ForwardHeader>,
-    form: BodyForm,
     timeout: Duration,
     pool: Arc<Pool>,
     redactor: Redactor,
@@ -127,12 +126,8 @@ impl ForwardHandler {
 
     /// Sends a message and decides what follows. `number` is the number of the attempt, from 1.
     pub async fn deliver(&self, message: &Message, number: u32) -> Delivered {
-        let begun = match self.course.begin().await {
-            Ok(begun) => begun,
-            Err(instead) => return *instead,
-        };
-        let ended = self.send(message, None).await;
-        self.course.finish(begun, message, number, ended)
+        let attempt = self.send(message, None);
+        self.course.deliver(message, number, attempt).await
     }
 
     /// Gives back the events that wait and those that come later, so that a stop need not wait for a
@@ -252,25 +247,12 @@ fn clock_ahead(headers: &HeaderMap, now: SystemTime) -> Option<i64> {
 #[async_trait]
 impl PartsHandler for ForwardHandler {
     async fn on_parts(&self, parts: EventParts<'_>, attempt: u32) -> Result<(), HandlerError> {
-        let message = Message::new(parts, self.form);
+        let message = Message::new(parts, self.course.form);
         self.deliver(&message, attempt).await.into_result()
     }
 }
 
-#[async_trait]
-impl CallbackHandler for ForwardHandler {
-    async fn on_event(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_parts(event.into(), event.attempt()).await
-    }
-
-    async fn on_complete(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_event(event).await
-    }
-
-    async fn on_failed(&self, event: &Event) -> Result<(), HandlerError> {
-        self.on_event(event).await
-    }
-}
+handle_parts!(ForwardHandler);
 
 #[async_trait]
 impl Destination for ForwardHandler {
@@ -287,9 +269,8 @@ impl Destination for ForwardHandler {
     }
 
     async fn replay(&self, message: &Message, replay: u32) -> Delivered {
-        let begun = self.course.begin_replay();
-        let ended = self.send(message, Some(replay)).await;
-        self.course.finish(begun, message, replay, ended)
+        let attempt = self.send(message, Some(replay));
+        self.course.replay(message, replay, attempt).await
     }
 }
 

@@ -173,6 +173,24 @@ fn write_store(out: &mut String, gauges: &Gauges) {
     );
     gauge(
         out,
+        "suno_expected_tasks",
+        "Tasks whose callbacks are expected, counted up to 10,000.",
+        gauges.counts.map(|counts| float(counts.expected)),
+    );
+    gauge(
+        out,
+        "suno_overdue_tasks",
+        "Expected tasks that have been due for a minute without being asked about, up to 10,000.",
+        gauges.counts.map(|counts| float(counts.overdue)),
+    );
+    gauge(
+        out,
+        "suno_open_intents",
+        "Submits whose tasks are unknown, counted up to 10,000.",
+        gauges.counts.map(|counts| float(counts.open_intents)),
+    );
+    gauge(
+        out,
         "suno_store_bytes",
         "Bytes that the store occupies.",
         gauges.store_bytes.map(float),

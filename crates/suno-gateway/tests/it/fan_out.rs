@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use suno_callback::jiff::Timestamp;
 use suno_callback::{
-    CallbackHandler, Delivery, Dispatcher, Event, HandlerError, IdempotencyStore, Inbox, Intent,
-    MemoryStore, Reference, SubmitId, UrlSuffix,
+    Acceptance, CallbackHandler, DeadLetter, Delivery, Dispatcher, Event, HandledReport,
+    HandlerError, IdempotencyStore, Inbox, Intent, MemoryStore, Observer, Reference, SubmitId,
+    UrlSuffix,
 };
 use suno_gateway::body::{BodyForm, EventParts, Message};
 use suno_gateway::destination::DestinationName;
@@ -216,4 +217,59 @@ async fn a_revision_that_comes_while_the_first_event_waits_is_sent_as_well() {
     world
         .run(&notes, async || notes.iter().all(|notes| is_sent(notes)))
         .await;
+}
+
+/// Keeps a word for each report.
+#[derive(Debug, Default)]
+struct Reports(Mutex<Vec<&'static str>>);
+
+impl Observer for Reports {
+    fn on_delivery(&self, _: &Delivery, _: Acceptance) {
+        self.0.lock().unwrap().push("a delivery");
+    }
+
+    fn on_handled(&self, handled: &HandledReport<'_>) {
+        self.0.lock().unwrap().push(handled.outcome.as_str());
+    }
+
+    fn on_dead_letter(&self, _: &DeadLetter) {
+        self.0.lock().unwrap().push("a dead letter");
+    }
+}
+
+#[tokio::test]
+async fn handlers_and_dead_letters_of_a_queue_are_reported_and_its_deliveries_are_not() {
+    let (store, notes) = (Arc::new(MemoryStore::new()), Arc::new(Notes::default()));
+    let reports = Arc::new(Reports::default());
+    *notes.fails.lock().unwrap() = true;
+    let queue = Queue::start_observed(
+        name("a"),
+        store.clone(),
+        notes.clone(),
+        reports.clone(),
+        |dispatcher| dispatcher.with_attempts_max(1),
+    );
+    let hand_over = async |task: &str| {
+        let main = Arc::new(MemoryStore::new());
+        let inbox = Inbox::start(main.clone());
+        main.accept(&[delivery(callback(task, "complete", "t"), None)])
+            .await
+            .unwrap();
+        let fan_out = FanOut::new([queue.entrance()]);
+        let dispatching = Dispatcher::new(inbox, fan_out).start();
+        until("the hand-over", async || {
+            main.counts().await.unwrap().done == 1
+        })
+        .await;
+        dispatching.stop().await;
+    };
+    hand_over("bad").await;
+    until("the end", async || store.counts().await.unwrap().dead == 1).await;
+    *notes.fails.lock().unwrap() = false;
+    hand_over("good").await;
+    until("the end", async || store.counts().await.unwrap().done == 1).await;
+    queue.stop().await;
+    let mut reports = reports.0.lock().unwrap().clone();
+    reports.sort_unstable();
+    assert_eq!(reports, ["a dead letter", "dead", "done"]);
 }

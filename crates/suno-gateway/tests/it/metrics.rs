@@ -22,7 +22,7 @@ use suno_types::{Stage, TaskId};
 use crate::scene::{TASK, callback};
 
 /// The families that dashboards and alerts use.
-const FAMILIES: [(&str, &str); 22] = [
+const FAMILIES: [(&str, &str); 25] = [
     ("suno_requests_total", "counter"),
     ("suno_deliveries_total", "counter"),
     ("suno_accept_seconds", "histogram"),
@@ -31,6 +31,9 @@ const FAMILIES: [(&str, &str); 22] = [
     ("suno_inbox_events", "gauge"),
     ("suno_inbox_oldest_pending_seconds", "gauge"),
     ("suno_quarantine_entries", "gauge"),
+    ("suno_expected_tasks", "gauge"),
+    ("suno_overdue_tasks", "gauge"),
+    ("suno_open_intents", "gauge"),
     ("suno_handler_seconds", "histogram"),
     ("suno_handled_total", "counter"),
     ("suno_forwards_total", "counter"),

@@ -28,7 +28,7 @@ pub(crate) struct World {
     services: fn(&Arc<Life>) -> Services,
     /// Unconfirmed events count as confirmed, which is a mistake.
     pub(crate) forged_counts: bool,
-    /// The file of the store, which each process opens by itself.
+    /// The file of the store, which each process opens separately.
     file: PathBuf,
     /// The server of the store, if the plan says so.
     server: Option<Arc<Server>>,

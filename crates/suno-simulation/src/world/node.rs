@@ -21,7 +21,7 @@ pub(crate) struct Node {
     lives: AtomicU32,
 }
 
-/// What runs in a process.
+/// The parts that run in a process.
 pub(crate) type Services = (Receiver, Vec<BackgroundTask>);
 
 pub(crate) struct Life {

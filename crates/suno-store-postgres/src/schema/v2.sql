@@ -28,3 +28,10 @@ CREATE INDEX history_at ON {schema}.history (at);
 
 -- The submits of a reference are asked for before each submit that must not be repeated.
 CREATE INDEX intent_reference ON {schema}.intent (reference) WHERE reference IS NOT NULL;
+
+-- The first submit that made a task.
+CREATE INDEX intent_task ON {schema}.intent (task_id, no) WHERE task_id IS NOT NULL;
+
+-- The end of the lease of a task that was taken and not postponed since. It equals `due`, unless a
+-- program of version 1 has changed that.
+ALTER TABLE {schema}.expected ADD COLUMN lease_end bigint;

@@ -35,7 +35,8 @@ async fn a_schema_of_version_1_is_upgraded_by_one_of_several_processes_and_keeps
     schema
         .run(
             "DROP TABLE {schema}.history;
-             DROP INDEX {schema}.intent_reference;
+             DROP INDEX {schema}.intent_reference, {schema}.intent_task;
+             ALTER TABLE {schema}.expected DROP COLUMN lease_end;
              ALTER TABLE {schema}.conflict DROP COLUMN no, DROP COLUMN received_at,
                  DROP COLUMN source, DROP COLUMN verified_by;
              DROP SEQUENCE {schema}.conflict_numbers;

@@ -5,6 +5,7 @@
 mod cluster;
 mod contract;
 mod cutting;
+mod following;
 mod history;
 mod many;
 mod measuring;

@@ -16,12 +16,12 @@ use suno_types::signature::WebhookKey;
 use super::pace::Pace;
 use super::scenario::Scenario;
 
-/// How many bytes all strangers send in a second: whole requests.
+/// The number of bytes that all strangers send in a second: whole requests.
 const BYTES_PER_SECOND: u64 = 10_000_000;
 /// The same for half-sent bodies: fast enough that all are open after ten seconds, and not so fast that
 /// this program and the receiver compete for the processor.
 const HALF_SENT_BYTES_PER_SECOND: u64 = 100_000_000;
-/// How many connections are paced.
+/// The number of paced connections.
 const PACED_CONNECTIONS: u64 = 64;
 /// The size of a body without signature headers: the maximum.
 const UNSIGNED_BODY_BYTES: usize = 1 << 20;
@@ -189,7 +189,7 @@ impl Traffic {
         }
     }
 
-    /// How many threads send; each has one connection, but for those that only wait.
+    /// The number of threads that send; each has one connection, but for those that only wait.
     fn threads(&self) -> u64 {
         match self {
             Self::Paced { .. } => PACED_CONNECTIONS,

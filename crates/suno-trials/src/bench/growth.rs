@@ -119,7 +119,7 @@ pub struct Growing {
         default_value_t = 30
     )]
     minutes_max: u64,
-    /// Where the stores are; in a temporary folder if omitted
+    /// Places of the stores; in a temporary folder if omitted
     #[arg(long, hide = true)]
     places: Vec<StorePlace>,
 }

@@ -18,7 +18,7 @@ pub struct Load {
     /// Duration, in milliseconds
     #[arg(value_parser = |text: &str| text.parse().map(Duration::from_millis))]
     pub duration: Duration,
-    /// Percentage of deliveries that were sent before
+    /// Percentage of deliveries that are duplicates
     pub duplicates_percent: u8,
     /// Size of a body
     pub body_bytes: usize,

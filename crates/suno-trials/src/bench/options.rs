@@ -42,7 +42,7 @@ pub(super) struct Options {
         default_value_t = 3
     )]
     pub(super) rounds: usize,
-    /// Percentage of deliveries that were sent before
+    /// Percentage of deliveries that are duplicates
     #[arg(
         long,
         value_name = "PERCENT",

@@ -21,7 +21,7 @@ pub struct Crash {
     /// Number of connections that send at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 16)]
     pub(super) connections: usize,
-    /// Seed for the times of the kills; the same seed sends the same and kills at the same moments
+    /// Seed for the times of the kills; the same seed sends the same callbacks and kills at the same times
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(super) seed: u64,
     /// Test a receiver with a known defect, which must be detected (exit code 1): it responds

@@ -28,7 +28,7 @@ const FAULTS: [(usize, &str); 13] = [
 /// The name of a field and its value.
 type Field = (&'static str, &'static str);
 
-/// What the application asks for: the operation, the field that names the job, and the fields that it
+/// The requests of the application: the operation, the field that names the job, and the fields that it
 /// needs besides. Each product is among them. The two operations for a phrase are missing, because their
 /// tasks have no end by the direct route.
 const WANTED: [(Operation, &str, &[Field]); 17] = [

@@ -232,7 +232,7 @@ impl Operation {
         self.row().product.clone()
     }
 
-    /// What must be known of a task of this operation to poll it.
+    /// The product and the route that are needed to poll a task of this operation.
     #[must_use]
     pub fn kind(self, route: Route) -> TaskKind {
         TaskKind::new(route, self.product())

@@ -104,7 +104,7 @@ impl<'a> CallbackRef<'a> {
         self.as_unusual().is_none_or(Callback::has_stage_word)
     }
 
-    /// What the task makes, as in [`Callback::product`].
+    /// The kind of result that the task makes, as in [`Callback::product`].
     #[must_use]
     pub fn product(&self) -> Product {
         self.as_unusual().map_or(Product::SONG, Callback::product)

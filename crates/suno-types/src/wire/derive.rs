@@ -12,7 +12,7 @@ use crate::output::Reading;
 use crate::record::{FAIL_CODES, is_failure};
 use crate::{DecodeError, Extra, Product, Stage, Track};
 
-/// Where tracks were found.
+/// The place in which tracks were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Place {
     #[default]
@@ -24,7 +24,7 @@ pub(super) enum Place {
     Elsewhere,
 }
 
-/// What the members say.
+/// The values that the members have.
 #[derive(Debug, Default)]
 pub(super) struct Derived {
     pub(super) tracks: Vec<Track>,

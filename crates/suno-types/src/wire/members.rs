@@ -1,5 +1,5 @@
 //! Members of an object that are taken by name and type. What is not taken stays as it was sent, so
-//! that a member of an unexpected type withholds nothing.
+//! that a member of an unexpected type hides no other.
 
 use std::borrow::Cow;
 
@@ -74,7 +74,7 @@ pub(super) fn number(raw: &RawValue) -> Option<f64> {
     number.float("").ok().flatten()
 }
 
-/// The elements of an array; `None` if it is none. The error is [`DecodeErrorKind::OutOfRange`] if
+/// The elements of an array; `None` if it is not an array. The error is [`DecodeErrorKind::OutOfRange`] if
 /// there are more than `MAX`.
 pub(super) fn items<'a, T: Deserialize<'a>, const MAX: usize>(
     raw: &'a RawValue,
@@ -88,7 +88,7 @@ pub(super) fn items<'a, T: Deserialize<'a>, const MAX: usize>(
     }
 }
 
-/// The elements of an array of results; `None` if it is none.
+/// The elements of an array of results; `None` if it is not an array.
 pub(super) fn results<'a>(
     raw: &'a RawValue,
     path: &str,

@@ -153,7 +153,7 @@ macro_rules! head {
     };
 }
 
-/// An object with all its members, of which none is known yet.
+/// An object with all its members, all of them unknown so far.
 #[derive(Debug)]
 pub(crate) struct Open<'de>(pub(crate) Rest<'de>);
 

@@ -145,7 +145,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads an array of tracks or of lyrics. An empty one is no result.
+    /// Reads an array of tracks or of lyrics. An empty one is not a result.
     pub(super) fn list(&mut self, raw: &RawValue, path: &str) -> Read<Option<Finding>> {
         if let Some((tracks, spelled)) = plain_tracks(raw, self.left) {
             return Ok(Some(Finding::Tracks(tracks, spelled)));

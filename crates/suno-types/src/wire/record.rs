@@ -219,7 +219,7 @@ impl Serialize for TaskRecord {
         match self.form {
             Form::State => object.field("state", &status)?,
             Form::Status => object.field("status", &status)?,
-            // What was kept says it already.
+            // The kept members have it already.
             _ if said.reading.word.as_deref() == Some(status) => {}
             _ if self.status == TaskStatus::UNSPECIFIED => {}
             _ => object.field("status", &status)?,

@@ -279,7 +279,7 @@ impl Spelled {
     }
 }
 
-/// Takes a member out, if it is of the right type. What means the same as null is taken too.
+/// Takes a member out, if it is of the right type. Values that mean the same as null are accepted too.
 pub(super) fn take_kind<'a, K: Kind<'a>>(members: &mut Members<'a>, name: &str) -> Option<K::Owned>
 where
     Member<K::Mirror>: Deserialize<'a>,

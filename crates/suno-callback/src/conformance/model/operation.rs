@@ -45,9 +45,29 @@ pub(super) enum Operation {
         task: usize,
         word: usize,
     },
+    Expect {
+        task: usize,
+        seconds: u64,
+    },
+    /// Takes the due tasks, and does the same with each of them.
+    Poll {
+        polled: Polled,
+    },
     Pass {
         seconds: u64,
     },
+}
+
+/// What follows a request about a due task.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Polled {
+    /// Nothing, as after the end of the process.
+    Nothing,
+    Postponed {
+        seconds: u64,
+        is_answered: bool,
+    },
+    Finished,
 }
 
 /// What a delivery says.
@@ -117,6 +137,15 @@ fn accept() -> impl Strategy<Value = Operation> {
     )
 }
 
+fn polled() -> impl Strategy<Value = Polled> {
+    let postponed = (0..90_u64, any::<bool>());
+    prop_oneof![
+        1 => Just(Polled::Nothing),
+        3 => postponed.prop_map(|(seconds, is_answered)| Polled::Postponed { seconds, is_answered }),
+        1 => Just(Polled::Finished),
+    ]
+}
+
 pub(super) fn operation() -> impl Strategy<Value = Operation> {
     let redrive = prop_oneof![Just(Redrive::Current), Just(Redrive::EvenIfSuperseded)];
     prop_oneof![
@@ -128,6 +157,9 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         1 => (any::<Index>(), redrive)
             .prop_map(|(event, redrive)| Operation::Redrive { event, redrive }),
         1 => (0..TASKS.len(), 2..4_usize).prop_map(|(task, word)| Operation::Decide { task, word }),
+        2 => (0..TASKS.len(), 0..90_u64)
+            .prop_map(|(task, seconds)| Operation::Expect { task, seconds }),
+        2 => polled().prop_map(|polled| Operation::Poll { polled }),
         3 => (1..90_u64).prop_map(|seconds| Operation::Pass { seconds }),
     ]
 }

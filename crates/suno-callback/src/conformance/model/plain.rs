@@ -4,7 +4,7 @@
 
 use suno_types::Stage;
 
-use super::operation::{How, Said};
+use super::operation::{How, Polled, Said};
 use crate::store::bounds::{LAPSES_SUSPECT, NUDGES_MAX, REVISIONS_MAX};
 use crate::store::{
     Acceptance, Decision, ExtendResult, Redrive, RedriveResult, SettleResult, StateName,
@@ -140,9 +140,21 @@ impl Event {
     }
 }
 
+/// An expected task.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) task: usize,
+    pub(super) since: u64,
+    pub(super) due: u64,
+    pub(super) is_asked: bool,
+    pub(super) answers: u32,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) events: Vec<Event>,
+    /// In the order in which they became expected.
+    pub(super) expected: Vec<Expected>,
     pub(super) now: u64,
     /// The event of each granted ticket.
     tickets: Vec<usize>,
@@ -370,6 +382,64 @@ impl Model {
         let now = self.now;
         self.events[place].reopen(now);
         RedriveResult::Ready
+    }
+
+    pub(super) fn expect(&mut self, task: usize, seconds: u64) {
+        if self.expected.iter().all(|expected| expected.task != task) {
+            self.expected.push(Expected {
+                task,
+                since: self.now,
+                due: self.now + seconds,
+                is_asked: false,
+                answers: 0,
+            });
+        }
+    }
+
+    /// Takes the due tasks, and returns them as they were before that.
+    pub(super) fn take_due(&mut self) -> Vec<Expected> {
+        let now = self.now;
+        let tasks = 0..super::operation::TASKS.len();
+        let decided: Vec<_> = tasks.filter(|task| self.is_decided(*task)).collect();
+        self.expected
+            .retain(|expected| expected.due > now || !decided.contains(&expected.task));
+        let due = self
+            .expected
+            .iter_mut()
+            .filter(|expected| expected.due <= now);
+        due.map(|expected| {
+            let taken = *expected;
+            (expected.due, expected.is_asked) = (now + LEASE, true);
+            taken
+        })
+        .collect()
+    }
+
+    /// Does with a task that was taken what follows.
+    pub(super) fn note_polled(&mut self, task: usize, polled: Polled) {
+        let now = self.now;
+        match polled {
+            Polled::Nothing => {}
+            Polled::Finished => self.expected.retain(|expected| expected.task != task),
+            Polled::Postponed {
+                seconds,
+                is_answered,
+            } => {
+                for expected in &mut self.expected {
+                    if expected.task == task {
+                        (expected.due, expected.is_asked) = (now + seconds, false);
+                        expected.answers += u32::from(is_answered);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_decided(&self, task: usize) -> bool {
+        let of_task = self.events.iter().filter(|event| event.task == task);
+        let ends: Vec<_> = of_task.filter(|event| rank(&event.stage) == 3).collect();
+        let is_one_stage = ends.windows(2).all(|pair| pair[0].stage == pair[1].stage);
+        is_one_stage && ends.iter().any(|event| event.is_shown())
     }
 
     /// Decides for a terminal stage.

@@ -1,17 +1,19 @@
 //! Runs a sequence on a store and on the model, and compares their answers.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use proptest::sample::Index;
 use suno_types::Stage;
 
 use super::super::scene::{Scene, delivery_with, expect, expect_near, keys, task_id};
 use super::super::{Bench, CaseResult};
-use super::operation::{How, Operation, Said, TASKS, WORDS};
-use super::plain::{Event, LEASE, Model, State};
+use super::operation::{How, Operation, Polled, Said, TASKS, WORDS};
+use super::plain::{Event, Expected, LEASE, Model, State};
 use crate::delivery::Delivery;
 use crate::store::{
-    Claim, ClaimRequest, EventRecord, EventState, Redrive, StateName, Ticket, WorkerId,
+    Claim, ClaimRequest, DueRequest, EventRecord, EventState, ExpectedTask, PollState,
+    Postponement, RecordedTask, Redrive, StateName, Ticket, WorkerId,
 };
 
 /// The last request of a worker, and the claims that it was granted.
@@ -61,7 +63,7 @@ pub(super) async fn play(bench: &dyn Bench, operations: &[Operation]) -> CaseRes
     for task in 0..TASKS.len() {
         play.compare(task).await?;
     }
-    Ok(())
+    play.compare_expected().await
 }
 
 impl Play<'_> {
@@ -95,6 +97,14 @@ impl Play<'_> {
             Operation::Extend { ticket, seconds } => self.extend(ticket, *seconds).await,
             Operation::Redrive { event, redrive } => self.redrive(event, *redrive).await,
             Operation::Decide { task, word } => self.decide(*task, *word).await,
+            Operation::Expect { task, seconds } => {
+                let due_after = Duration::from_secs(*seconds);
+                let expected = ExpectedTask::new(task_id(TASKS[*task])?, due_after);
+                self.scene.store.expect(&expected).await?;
+                self.model.expect(*task, *seconds);
+                Ok(())
+            }
+            Operation::Poll { polled } => self.poll(*polled).await,
             Operation::Pass { seconds } => {
                 self.pass(*seconds).await;
                 Ok(())
@@ -235,6 +245,82 @@ impl Play<'_> {
             .decide(&task_id(TASKS[task])?, &stage)
             .await?;
         expect("decide", found, self.model.decide(task, &stage))
+    }
+
+    async fn poll(&mut self, polled: Polled) -> CaseResult {
+        let request = DueRequest::new(Duration::from_secs(LEASE), TASKS.len());
+        let mut due = self.scene.store.due(&request).await?.tasks;
+        due.sort_by(|one, other| one.ticket.task_id.cmp(&other.ticket.task_id));
+        let mut expected = self.model.take_due();
+        expected.sort_by_key(|expected| expected.task);
+        let found = due
+            .iter()
+            .map(|due| (due.ticket.task_id.as_str(), due.answers));
+        let wanted = expected.iter().map(|it| (TASKS[it.task], it.answers));
+        expect("due", found.collect::<Vec<_>>(), wanted.collect())?;
+        for (due, expected) in due.iter().zip(expected) {
+            expect_near("age", due.age, self.model.now - expected.since)?;
+            let store = &self.scene.store;
+            let is_done = match polled {
+                Polled::Nothing => true,
+                Polled::Finished => store.finish(&due.ticket).await?,
+                Polled::Postponed {
+                    seconds,
+                    is_answered,
+                } => {
+                    let after = Duration::from_secs(seconds);
+                    let postponement = match is_answered {
+                        true => Postponement::answered(after),
+                        false => Postponement::unanswered(after),
+                    };
+                    store.postpone(&due.ticket, postponement).await?
+                }
+            };
+            expect("the ticket holds", is_done, true)?;
+            self.model.note_polled(expected.task, polled);
+        }
+        self.compare_expected().await
+    }
+
+    /// Compares the list of expected tasks with the model.
+    async fn compare_expected(&self) -> CaseResult {
+        let found = self.scene.store.expected_tasks(None, 99).await?;
+        let expected: Vec<_> = self.model.expected.iter().rev().collect();
+        let look = |task: &RecordedTask| {
+            let answers = task.expectation.map(|expectation| expectation.answers);
+            (task.task_id.to_string(), answers)
+        };
+        let model = |it: &&Expected| (TASKS[it.task].to_owned(), Some(it.answers));
+        let what = "expected tasks with their answers";
+        let wanted = expected.iter().map(model).collect();
+        expect(what, found.iter().map(look).collect::<Vec<_>>(), wanted)?;
+        for (found, expected) in found.iter().zip(expected) {
+            let Some(expectation) = found.expectation else {
+                continue;
+            };
+            let now = self.model.now;
+            expect_near("age", expectation.age, now - expected.since)?;
+            let (left, passed) = (
+                expected.due.saturating_sub(now),
+                now.saturating_sub(expected.due),
+            );
+            match expectation.poll {
+                PollState::Waiting { due_in } if left > 0 && !expected.is_asked => {
+                    expect_near("due in", due_in, left)?;
+                }
+                PollState::Asked { holds_for } if left > 0 && expected.is_asked => {
+                    expect_near("asked for", holds_for, left)?;
+                }
+                PollState::Due { due_for } if left == 0 => {
+                    expect_near("due for", due_for, passed)?;
+                }
+                poll => {
+                    let what = format!("the model has {expected:?} at {now}, the store {poll:?}");
+                    expect(&what, false, true)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Compares the events of a task in the store and in the model.

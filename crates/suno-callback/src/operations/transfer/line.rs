@@ -13,8 +13,8 @@ use super::{ExportCursor, ImportError};
 use crate::key::{EventId, EventKey, Reference, SubmitId};
 use crate::origin::{Source, VerifiedBy};
 use crate::store::{
-    AdoptedEvent, ConflictRecord, DeadCause, EventRecord, EventState, OpenIntent,
-    QuarantinedDelivery, StateName,
+    AdoptedEvent, ConflictRecord, DeadCause, EventRecord, EventState, Expectation, OpenIntent,
+    PollState, QuarantinedDelivery, RecordedTask, StateName,
 };
 use crate::url_suffix::UrlSuffix;
 
@@ -28,6 +28,8 @@ pub enum ExportLine {
     Quarantined(Box<QuarantinedDelivery>),
     /// An open intent.
     Intent(OpenIntent),
+    /// An expected task with its submit.
+    Expected(Box<RecordedTask>),
 }
 
 impl ExportLine {
@@ -41,6 +43,7 @@ impl ExportLine {
             Self::Event(event) => ExportCursor::Event(event.record.id),
             Self::Quarantined(entry) => ExportCursor::Quarantined(entry.id),
             Self::Intent(intent) => ExportCursor::Intent(intent.number),
+            Self::Expected(task) => ExportCursor::Expected(number(task)),
         }
     }
 
@@ -54,6 +57,7 @@ impl ExportLine {
                 Self::Event(event) => Record::Event(EventLine::of(event)),
                 Self::Quarantined(entry) => Record::Quarantined(EntryLine::of(entry)),
                 Self::Intent(intent) => Record::Intent(IntentLine::of(intent)),
+                Self::Expected(task) => Record::Expected(ExpectedLine::of(task)),
             },
         };
         #[expect(clippy::expect_used, reason = "texts and numbers are always JSON")]
@@ -79,6 +83,7 @@ impl ExportLine {
             Record::Event(event) => event.parse().map(Box::new).map(Self::Event),
             Record::Quarantined(entry) => entry.parse().map(Box::new).map(Self::Quarantined),
             Record::Intent(intent) => intent.parse().map(Self::Intent),
+            Record::Expected(task) => task.parse().map(Box::new).map(Self::Expected),
         };
         parsed.ok_or_else(|| ImportError::InvalidLine("a member has a value that cannot be".into()))
     }
@@ -108,6 +113,7 @@ enum Record {
     Event(EventLine),
     Quarantined(EntryLine),
     Intent(IntentLine),
+    Expected(ExpectedLine),
 }
 
 /// A body: text where it is UTF-8, and base64 where it is not.
@@ -392,5 +398,60 @@ impl IntentLine {
         intent.reference = self.reference.map(Reference::new).transpose().ok()?;
         intent.kind = self.task_kind.parse().ok()?;
         Some(intent)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExpectedLine {
+    number: u64,
+    task_id: String,
+    task_kind: Option<String>,
+    expected_seconds: u64,
+    /// Zero if the task is due, or is being asked about.
+    due_in_seconds: u64,
+    answers: u32,
+    submit: Option<String>,
+    intended_at: Option<String>,
+    reference: Option<String>,
+}
+
+/// The store's number of an expected task.
+fn number(task: &RecordedTask) -> u64 {
+    task.expectation.map_or(0, |expectation| expectation.number)
+}
+
+impl ExpectedLine {
+    fn of(task: &RecordedTask) -> Self {
+        let expectation = task.expectation;
+        let due_in = match expectation.map(|expectation| expectation.poll) {
+            Some(PollState::Waiting { due_in }) => due_in,
+            _ => Duration::ZERO,
+        };
+        Self {
+            number: number(task),
+            task_id: task.task_id.to_string(),
+            task_kind: task.kind.as_ref().map(ToString::to_string),
+            expected_seconds: expectation.map_or(0, |expectation| expectation.age.as_secs()),
+            due_in_seconds: due_in.as_secs(),
+            answers: expectation.map_or(0, |expectation| expectation.answers),
+            submit: task.submit.map(|submit| submit.to_string()),
+            intended_at: task.intended_at.map(|at| at.to_string()),
+            reference: task.reference.as_ref().map(ToString::to_string),
+        }
+    }
+
+    fn parse(self) -> Option<RecordedTask> {
+        let mut task = RecordedTask::new(TaskId::new(self.task_id).ok()?);
+        let due_in = Duration::from_secs(self.due_in_seconds);
+        let age = Duration::from_secs(self.expected_seconds);
+        let poll = PollState::Waiting { due_in };
+        let mut expectation = Expectation::new(self.number, age, poll);
+        expectation.answers = self.answers;
+        task.expectation = Some(expectation);
+        task.kind = self.task_kind.map(|kind| kind.parse()).transpose().ok()?;
+        task.submit = self.submit.map(|submit| submit.parse()).transpose().ok()?;
+        task.intended_at = self.intended_at.map(|at| at.parse()).transpose().ok()?;
+        task.reference = self.reference.map(Reference::new).transpose().ok()?;
+        Some(task)
     }
 }

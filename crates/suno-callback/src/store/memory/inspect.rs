@@ -45,6 +45,7 @@ impl Events {
         }
         counts.quarantined = self.quarantine.count();
         counts.dropped = self.dropped;
+        self.ledger.count(&mut counts, now);
         counts
     }
 

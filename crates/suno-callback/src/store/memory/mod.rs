@@ -20,7 +20,7 @@ use super::{
     Acceptance, AdoptedEvent, Adoption, ClaimRequest, Claims, ConflictRecord, Counts, Decision,
     DueRequest, DueTasks, DueTicket, EventRecord, ExpectedTask, ExtendResult, IdempotencyStore,
     Intent, ListRequest, OpenIntent, Page, Postponement, PurgeReport, PurgeRequest,
-    QuarantinedDelivery, RecordedSubmit, Redrive, RedriveResult, StoreError, Ticket,
+    QuarantinedDelivery, RecordedSubmit, RecordedTask, Redrive, RedriveResult, StoreError, Ticket,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::Delivery;
@@ -247,6 +247,21 @@ impl IdempotencyStore for MemoryStore {
         let (mut events, now) = self.lock();
         events.ledger.expect(task, now);
         Ok(())
+    }
+
+    async fn expected_tasks(
+        &self,
+        before: Option<u64>,
+        tasks_max: u32,
+    ) -> Result<Vec<RecordedTask>, StoreError> {
+        let (events, now) = self.lock();
+        Ok(events.ledger.expected_tasks(before, tasks_max, now))
+    }
+
+    async fn recorded_tasks(&self, task_ids: &[TaskId]) -> Result<Vec<RecordedTask>, StoreError> {
+        let (events, now) = self.lock();
+        let recorded = |task_id| events.ledger.recorded_task(task_id, now);
+        Ok(task_ids.iter().map(recorded).collect())
     }
 
     async fn due(&self, request: &DueRequest) -> Result<DueTasks, StoreError> {

@@ -10,11 +10,11 @@ use suno_types::{TaskId, TaskKind};
 use super::PurgeStep;
 use crate::delivery::Delivery;
 use crate::key::{Reference, SubmitId};
-use crate::store::bounds::{LEASE_MAX, POSTPONE_MAX};
+use crate::store::bounds::{LEASE_MAX, OVERDUE_AFTER, POSTPONE_MAX};
 use crate::store::ledger::KnownSubmit;
 use crate::store::{
-    DueRequest, DueTask, DueTasks, DueTicket, ExpectedTask, Intent, OpenIntent, Postponement,
-    RecordedSubmit,
+    Counts, DueRequest, DueTask, DueTasks, DueTicket, Expectation, ExpectedTask, Intent,
+    OpenIntent, PollState, Postponement, RecordedSubmit, RecordedTask,
 };
 
 /// The maximum number of tasks that one request looks at.
@@ -29,8 +29,12 @@ pub struct Ledger {
     /// In the order of recording.
     intents: BTreeMap<u64, StoredIntent>,
     numbers: BTreeMap<SubmitId, u64>,
+    /// The closed intents of each task.
+    closed: BTreeSet<(TaskId, u64)>,
     last_number: u64,
     tasks: BTreeMap<TaskId, StoredTask>,
+    /// The expected tasks in the order in which they became expected.
+    expected: BTreeMap<u64, TaskId>,
     /// The tasks in the order in which they are due.
     queue: BTreeSet<(Duration, TaskId)>,
     /// The epoch of the latest ticket of any task, so that a ticket becomes void when its task is
@@ -53,6 +57,7 @@ impl Ledger {
     pub fn intend(&mut self, intent: &Intent, now: Duration) {
         if let Some(former) = self.numbers.get(&intent.submit) {
             self.intents.remove(former);
+            self.closed.retain(|(_, number)| number != former);
         }
         self.last_number += 1;
         self.numbers.insert(intent.submit, self.last_number);
@@ -114,6 +119,53 @@ impl Ledger {
             .retain(|_, intent| step.keeps_intent(intent.stored_at));
         self.numbers
             .retain(|_, number| self.intents.contains_key(number));
+        self.closed
+            .retain(|(_, number)| self.intents.contains_key(number));
+    }
+
+    /// Lists expected tasks, the latest first (L10).
+    #[must_use]
+    pub fn expected_tasks(
+        &self,
+        before: Option<u64>,
+        tasks_max: u32,
+        now: Duration,
+    ) -> Vec<RecordedTask> {
+        let before = self.expected.range(..before.unwrap_or(u64::MAX)).rev();
+        let tasks = before.take(tasks_max as usize);
+        tasks
+            .map(|(_, task_id)| self.recorded_task(task_id, now))
+            .collect()
+    }
+
+    /// Returns what is recorded of a task (L11, L12).
+    #[must_use]
+    pub fn recorded_task(&self, task_id: &TaskId, now: Duration) -> RecordedTask {
+        let mut recorded = RecordedTask::new(task_id.clone());
+        if let Some(task) = self.tasks.get(task_id) {
+            recorded.submit = task.submit;
+            recorded.kind = Some(task.kind.clone());
+            recorded.expectation = Some(task.expectation(now));
+        }
+        let mut closed = self.closed.range((task_id.clone(), 0)..);
+        let first = closed.next().filter(|(of, _)| of == task_id);
+        if let Some(intent) = first.and_then(|(_, number)| self.intents.get(number)) {
+            recorded.submit = Some(intent.submit);
+            recorded.intended_at = Some(intent.intended_at);
+            recorded.reference = intent.reference.clone();
+            recorded.kind.get_or_insert_with(|| intent.kind.clone());
+        }
+        recorded
+    }
+
+    /// Counts expected tasks and open intents (L13).
+    pub fn count(&self, counts: &mut Counts, now: Duration) {
+        let overdue = self.queue.iter();
+        let overdue = overdue.take_while(|(due_at, _)| *due_at + OVERDUE_AFTER <= now);
+        counts.overdue = overdue.count() as u64;
+        counts.expected = self.tasks.len() as u64;
+        let open = self.intents.values();
+        counts.open_intents = open.filter(|intent| intent.task_id.is_none()).count() as u64;
     }
 
     /// Closes the intent that a delivery names, and expects its task (A12). Returns what is known of
@@ -130,8 +182,9 @@ impl Ledger {
         if closed_for != task_id {
             return KnownSubmit::default();
         }
-        let (task, known) = (intent.to_task(task_id), intent.known());
+        let (number, task, known) = (intent.number, intent.to_task(task_id), intent.known());
         if was_open {
+            self.closed.insert((task_id.clone(), number));
             self.add(task);
         }
         known
@@ -139,14 +192,21 @@ impl Ledger {
 
     /// Registers an expected task, and closes its intent (L2).
     pub fn expect(&mut self, task: &ExpectedTask, now: Duration) {
-        if let Some(intent) = task.submit.and_then(|submit| self.intent(submit)) {
-            intent.task_id.get_or_insert_with(|| task.task_id.clone());
+        if let Some(intent) = task.submit.and_then(|submit| self.intent(submit))
+            && intent.task_id.is_none()
+        {
+            intent.task_id = Some(task.task_id.clone());
+            let closed = (task.task_id.clone(), intent.number);
+            self.closed.insert(closed);
         }
         self.add(StoredTask::new(task, now));
     }
 
-    fn add(&mut self, task: StoredTask) {
+    fn add(&mut self, mut task: StoredTask) {
         if !self.tasks.contains_key(&task.task_id) {
+            self.last_number += 1;
+            task.number = self.last_number;
+            self.expected.insert(task.number, task.task_id.clone());
             self.queue.insert((task.due_at, task.task_id.clone()));
             self.tasks.insert(task.task_id.clone(), task);
         }
@@ -154,6 +214,7 @@ impl Ledger {
 
     fn remove(&mut self, task_id: &TaskId) {
         if let Some(task) = self.tasks.remove(task_id) {
+            self.expected.remove(&task.number);
             self.queue.remove(&(task.due_at, task.task_id));
         }
     }
@@ -283,11 +344,13 @@ impl StoredIntent {
     /// Returns the task for a delivery that names the intent (A12).
     fn to_task(&self, task_id: &TaskId) -> StoredTask {
         StoredTask {
+            number: 0,
             task_id: task_id.clone(),
             submit: Some(self.submit),
             kind: self.kind.clone(),
             expected_since: self.stored_at,
             due_at: self.stored_at + self.due_after,
+            is_asked: false,
             answers: 0,
             epoch: 0,
         }
@@ -296,6 +359,8 @@ impl StoredIntent {
 
 /// A task whose callbacks are expected.
 struct StoredTask {
+    /// The store's number, which it gives when it adds the task.
+    number: u64,
     /// The task.
     task_id: TaskId,
     /// The submit that created it.
@@ -306,6 +371,8 @@ struct StoredTask {
     expected_since: Duration,
     /// The time at which it is due. Requests for due tasks are ordered by it (L3).
     due_at: Duration,
+    /// Whether `due_at` is the end of a lease.
+    is_asked: bool,
     /// The number of answers from the provider about it.
     answers: u32,
     /// The epoch of the latest ticket; zero before the first.
@@ -316,13 +383,31 @@ impl StoredTask {
     /// Creates a task that is expected from now on.
     fn new(task: &ExpectedTask, now: Duration) -> Self {
         Self {
+            number: 0,
             task_id: task.task_id.clone(),
             submit: task.submit,
             kind: task.kind.clone(),
             expected_since: now,
             due_at: now + task.due_after.min(POSTPONE_MAX),
+            is_asked: false,
             answers: 0,
             epoch: 0,
+        }
+    }
+
+    /// Returns the task for lists (L11).
+    fn expectation(&self, now: Duration) -> Expectation {
+        let age = now.saturating_sub(self.expected_since);
+        let poll = match self.due_at.checked_sub(now).filter(|left| !left.is_zero()) {
+            Some(holds_for) if self.is_asked => PollState::Asked { holds_for },
+            Some(due_in) => PollState::Waiting { due_in },
+            None => PollState::Due {
+                due_for: now.saturating_sub(self.due_at),
+            },
+        };
+        Expectation {
+            answers: self.answers,
+            ..Expectation::new(self.number, age, poll)
         }
     }
 
@@ -330,6 +415,7 @@ impl StoredTask {
     /// including those from before it was forgotten (L6).
     fn take(&mut self, epoch: u32, lease: Duration, now: Duration) -> DueTask {
         self.epoch = epoch;
+        self.is_asked = true;
         self.due_at = now + lease.clamp(LEASE_MIN, LEASE_MAX);
         let task_id = self.task_id.clone();
         let age = now.saturating_sub(self.expected_since);
@@ -350,6 +436,7 @@ impl StoredTask {
         let is_held = self.is_held_by(ticket);
         if is_held {
             self.due_at = now + postponement.after.min(POSTPONE_MAX);
+            self.is_asked = false;
             self.answers += u32::from(postponement.is_answered);
         }
         is_held

@@ -4,11 +4,13 @@ use suno_callback::{EventId, EventRecord, IdempotencyStore, Search};
 
 use super::fields::Selection;
 use super::filters::Filters;
+use super::paging::Paging;
+use super::place::Place;
 use super::row::Row;
 use super::table::Table;
-use super::{event_id, nothing_matched, open, store_failed, unprinted};
+use super::{nothing_matched, store_failed, unprinted};
 use crate::failure::Failure;
-use crate::{log, output, store};
+use crate::{log, output};
 
 /// The maximum number of events that are read at a time.
 const PAGE: u32 = 256;
@@ -17,40 +19,26 @@ const COUNTED_MAX: u64 = 10_000;
 
 /// List events, in the order of their arrival
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct Arguments {
     #[command(flatten)]
     filters: Filters,
-    /// Print JSON lines: everything, or these members, such as --json=id,state
-    #[arg(long, value_name = "MEMBERS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    json: Option<String>,
-    /// Maximum number of events
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
-    limit: u32,
-    /// Print all events that match
-    #[arg(long, conflicts_with = "limit")]
-    all: bool,
-    /// Continue after this event
-    #[arg(long, value_name = "ID", value_parser = event_id)]
-    after: Option<EventId>,
-    /// Exit with 3 if nothing matches
-    #[arg(long)]
-    exit_code: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    form: Form,
+    #[command(flatten)]
+    paging: Paging,
+    #[command(flatten)]
+    store: Place,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let printing = Printing::of(arguments.json.as_deref())?;
-    let inbox = open(&arguments.store).await?;
+    let printing = arguments.form.printing()?;
+    let inbox = arguments.store.open().await?;
     let search = arguments.filters.search(super::now());
-    let mut left = match arguments.all {
-        true => u32::MAX,
-        false => arguments.limit,
-    };
-    let (mut after, mut printed) = (arguments.after, 0_u64);
-    while left > 0 {
-        let page = search.page(&*inbox.store, after, left.min(PAGE)).await;
+    let lines_max = arguments.paging.lines_max();
+    let (mut after, mut printed) = (arguments.paging.after, 0_u64);
+    while printed < lines_max {
+        let wanted = u32::try_from(lines_max - printed).unwrap_or(PAGE).min(PAGE);
+        let page = search.page(&*inbox.store, after, wanted).await;
         let page = page.map_err(store_failed)?;
         for record in page.records {
             if printed == 0 {
@@ -58,7 +46,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             }
             printing.event(&*inbox.store, record).await?;
             printed += 1;
-            left = left.saturating_sub(u32::from(!arguments.all));
         }
         after = page.next;
         if after.is_none() {
@@ -69,7 +56,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         tell_more(&*inbox.store, &search, after).await?;
     }
     match printed {
-        0 => nothing_matched(arguments.exit_code),
+        0 => nothing_matched(arguments.paging.exit_code),
         _ => Ok(()),
     }
 }
@@ -95,6 +82,24 @@ async fn tell_more(
     Ok(())
 }
 
+/// The option that chooses how events are printed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Form {
+    /// Print JSON lines: everything, or these members, such as --json=id,state
+    #[arg(long, value_name = "MEMBERS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    json: Option<String>,
+}
+
+impl Form {
+    /// Parses the value of `--json`, if it was given.
+    pub(super) fn printing(&self) -> Result<Printing, Failure> {
+        Ok(match self.json.as_deref() {
+            Some(members) => Printing::Json(Selection::parse(members)?),
+            None => Printing::Table(Table::of_terminal()),
+        })
+    }
+}
+
 /// How events are printed.
 #[derive(Debug)]
 pub(super) enum Printing {
@@ -103,14 +108,6 @@ pub(super) enum Printing {
 }
 
 impl Printing {
-    /// Parses the value of `--json`, if it was given.
-    pub(super) fn of(json: Option<&str>) -> Result<Self, Failure> {
-        Ok(match json {
-            Some(members) => Self::Json(Selection::parse(members)?),
-            None => Self::Table(Table::of_terminal()),
-        })
-    }
-
     /// Prints what comes before the first event.
     pub(super) fn head(&self) -> Result<(), Failure> {
         match self {

@@ -4,6 +4,8 @@ mod cells;
 mod fields;
 mod filters;
 mod list;
+mod paging;
+mod place;
 mod purge;
 mod quarantine;
 mod redrive;
@@ -21,12 +23,11 @@ use jiff::Timestamp;
 use suno_callback::{Clock, EventId, SystemClock};
 
 use crate::failure::Failure;
-use crate::store;
 
-/// Look into the inbox, and operate it
+/// Show the events in a store, handle them again, and move them to another store
 ///
-/// Every verb works on the store of a running gateway, named with --store. Tables are for people; --json
-/// prints JSON lines with a stable schema for programs.
+/// Every command can be used while a gateway runs on the store, which --store names. Tables are for people;
+/// --json prints JSON lines with a stable schema for programs.
 ///
 /// Exit codes: 0 success; 1 something failed or was refused; 2 wrong usage; 3 nothing matched, only with
 /// --exit-code.
@@ -73,12 +74,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// The exit code when nothing matched and `--exit-code` was given.
 const NOTHING_MATCHED: i32 = 3;
-
-/// Opens a store that must exist.
-async fn open(arguments: &store::Arguments) -> Result<store::WithHistory, Failure> {
-    let opened = arguments.open_existing().await?;
-    opened.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))
-}
 
 /// The current time.
 fn now() -> Timestamp {

@@ -10,9 +10,10 @@ use suno_callback::{EventFilter, PurgeRequest, Search, StateName};
 
 use super::fields::SCHEMA;
 use super::filters::age;
-use super::{open, store_failed, unprinted};
+use super::place::Place;
+use super::{store_failed, unprinted};
 use crate::failure::Failure;
-use crate::{output, store};
+use crate::output;
 
 /// The minimum age of a key: the provider repeats a callback for some minutes, and one whose key is
 /// unknown would be handled again.
@@ -27,7 +28,6 @@ const PAGE: u32 = 1_024;
 /// Events that still have to be handled are never removed. Keys are kept for at least a day: they are what
 /// tells a repeated callback from a new one. Ages are counted from when the store got something.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct Arguments {
     /// Minimum age of what is removed, such as 30d or 12h
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 fn parse_age(text: &str) -> Result<Duration, &'static str> {
@@ -47,7 +47,7 @@ fn parse_age(text: &str) -> Result<Duration, &'static str> {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let store = &*inbox.store;
     let ago = SignedDuration::try_from(arguments.older_than);
     let before = ago.ok().and_then(|ago| super::now().checked_sub(ago).ok());

@@ -13,10 +13,12 @@ use suno_types::TaskId;
 use super::cells::{cut, line_cells, padded};
 use super::fields::SCHEMA;
 use super::filters::{Moment, task};
-use super::{event_id, nothing_matched, open, store_failed, transfer, unprinted};
+use super::paging::Paging;
+use super::place::Place;
+use super::{event_id, nothing_matched, store_failed, transfer, unprinted};
 use crate::failure::Failure;
+use crate::log;
 use crate::output::{self, visible};
-use crate::{log, store};
 
 /// The maximum number of entries that are read at a time.
 const PAGE: u32 = 64;
@@ -38,7 +40,6 @@ enum Verb {
 
 /// List quarantined deliveries, in the order of their arrival
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 struct ListArguments {
     /// Only deliveries of this task
     #[arg(long, value_name = "TASK", value_parser = task)]
@@ -52,25 +53,14 @@ struct ListArguments {
     /// Print JSON lines
     #[arg(long)]
     json: bool,
-    /// Maximum number of entries
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
-    limit: u32,
-    /// Print all entries
-    #[arg(long, conflicts_with = "limit")]
-    all: bool,
-    /// Continue after this entry
-    #[arg(long, value_name = "ID", value_parser = event_id)]
-    after: Option<EventId>,
-    /// Exit with 3 if there is none
-    #[arg(long)]
-    exit_code: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    paging: Paging,
+    #[command(flatten)]
+    store: Place,
 }
 
 /// Show a quarantined delivery with its body
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 struct ShowArguments {
     /// The entry
     #[arg(value_name = "ID", value_parser = event_id)]
@@ -79,12 +69,11 @@ struct ShowArguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 /// Decode quarantined deliveries again, and accept what this version can read
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 struct RetryArguments {
     /// Only these entries
     #[arg(value_name = "ID", value_parser = event_id)]
@@ -93,15 +82,14 @@ struct RetryArguments {
     #[arg(long)]
     must_confirm: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 /// Write quarantined deliveries as JSON lines, as suno inbox export does
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 struct ExportArguments {
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -126,12 +114,9 @@ impl ListArguments {
 
 async fn list(arguments: ListArguments) -> Result<(), Failure> {
     let now = super::now();
-    let inbox = open(&arguments.store).await?;
-    let (mut after, mut printed) = (arguments.after, 0_u64);
-    let limit = match arguments.all {
-        true => u64::MAX,
-        false => arguments.limit.into(),
-    };
+    let inbox = arguments.store.open().await?;
+    let (mut after, mut printed) = (arguments.paging.after, 0_u64);
+    let limit = arguments.paging.lines_max();
     while printed < limit {
         let wanted = u32::try_from(limit - printed).unwrap_or(PAGE).min(PAGE);
         let page = inbox.store.quarantine(after, wanted).await;
@@ -154,7 +139,7 @@ async fn list(arguments: ListArguments) -> Result<(), Failure> {
         log::line(&format!("there are more: --after {after}"));
     }
     match printed {
-        0 => nothing_matched(arguments.exit_code),
+        0 => nothing_matched(arguments.paging.exit_code),
         _ => Ok(()),
     }
 }
@@ -208,7 +193,7 @@ fn missing(id: EventId) -> Failure {
 }
 
 async fn show(arguments: ShowArguments) -> Result<(), Failure> {
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let entry = find(&*inbox.store, arguments.id).await?;
     let entry = entry.ok_or_else(|| missing(arguments.id))?;
     if arguments.json {
@@ -233,7 +218,7 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
 }
 
 async fn retry(arguments: RetryArguments) -> Result<(), Failure> {
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let store = &*inbox.store;
     if arguments.ids.is_empty() {
         let report = requeue_quarantine(store, arguments.must_confirm).await;
@@ -269,7 +254,7 @@ async fn retry(arguments: RetryArguments) -> Result<(), Failure> {
 }
 
 async fn export(arguments: ExportArguments) -> Result<(), Failure> {
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let mut after = None;
     loop {
         let page = inbox.store.quarantine(after, PAGE).await;

@@ -10,7 +10,8 @@ use suno_callback::{
 
 use super::fields::SCHEMA;
 use super::filters::Filters;
-use super::{event_id, nothing_matched, open, store_failed, unprinted};
+use super::place::Place;
+use super::{event_id, nothing_matched, store_failed, unprinted};
 use crate::failure::Failure;
 use crate::{log, output, store};
 
@@ -27,7 +28,6 @@ const PAGE: u32 = 256;
 /// filters, only dead letters unless --state says otherwise. An event that is claimed or waits is left
 /// alone: it is handled anyway, and naming it is a failure.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct Arguments {
     /// Events to redrive
     #[arg(value_name = "ID", value_parser = event_id)]
@@ -50,7 +50,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -67,7 +67,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(wrong) = wrong {
         return Err(Failure::usage(anyhow!(wrong)));
     }
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     match arguments.ids.is_empty() {
         true => by_filters(&arguments, &inbox).await,
         false => by_ids(&arguments, &inbox).await,

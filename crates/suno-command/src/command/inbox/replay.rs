@@ -12,10 +12,11 @@ use suno_gateway::signing::{MessageId, Secret, Signer};
 use suno_gateway::{Delivered, Destination, Next};
 
 use super::fields::SCHEMA;
+use super::place::Place;
 use super::row::decoded;
-use super::{event_id, open, store_failed, unprinted};
+use super::{event_id, store_failed, unprinted};
 use crate::failure::Failure;
-use crate::{environment, output, store};
+use crate::{environment, output};
 
 /// The name of the destination in the history.
 const DESTINATION: &str = "replay";
@@ -25,7 +26,6 @@ const DESTINATION: &str = "replay";
 /// The request has the header suno-replay with the number of the replay, and the same webhook-id as the
 /// event, so that a consumer that has done the work can skip it. The state of the event does not change.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct Arguments {
     /// The event
     #[arg(value_name = "ID", value_parser = event_id)]
@@ -46,12 +46,12 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let handler = handler(&arguments)?;
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let event = find_event(&*inbox.store, arguments.id).await;
     let event = event
         .map_err(store_failed)?

@@ -10,11 +10,11 @@ use suno_types::{Callback, Output, Track};
 
 use super::fields::{SCHEMA, Selection};
 use super::filters::task;
+use super::place::Place;
 use super::row::{Row, decoded};
-use super::{open, store_failed, unprinted};
+use super::{store_failed, unprinted};
 use crate::failure::Failure;
 use crate::output::{self, visible};
-use crate::store;
 
 /// The maximum number of characters of a history's detail in a line.
 const DETAIL_CHARS_MAX: usize = 400;
@@ -22,9 +22,9 @@ const DETAIL_CHARS_MAX: usize = 400;
 /// Show everything that is known of an event or a task
 ///
 /// Deliveries and how they were verified, attempts with their answers, errors, conflicts, and the files.
-/// Only hosts of URLs are shown; --json has everything.
+/// Only hosts of URLs are shown; --json has everything, and the headers of each delivery that cannot be
+/// secret.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct Arguments {
     /// The number of an event, or the id of a task
     #[arg(value_name = "ID|TASK")]
@@ -33,11 +33,11 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let number = arguments.id.parse().map(EventId);
     let event = match number {
         Ok(id) => find_event(&*inbox.store, id).await.map_err(store_failed)?,
@@ -304,6 +304,12 @@ fn said(kind: &str, detail: &Value) -> Option<String> {
             text("outcome")?,
             number("duration_ms")?
         ),
+        "poll" => {
+            let status =
+                text("status").map_or(String::new(), |status| format!(", status {status}"));
+            let reason = text("reason").map_or(String::new(), |reason| format!(": {reason}"));
+            format!("{}{status}{reason}", text("outcome")?)
+        }
         "dead_letter" => {
             format!(
                 "{} after {} attempts: {}",

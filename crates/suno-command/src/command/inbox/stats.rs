@@ -7,9 +7,10 @@ use serde_json::{Map, json};
 use suno_callback::{EventFilter, IdempotencyStore, ListRequest, StateName};
 
 use super::fields::SCHEMA;
-use super::{open, store_failed, unprinted};
+use super::place::Place;
+use super::{store_failed, unprinted};
 use crate::failure::Failure;
-use crate::{output, store};
+use crate::output;
 
 /// The maximum number of open intents that are counted.
 const INTENTS_MAX: u32 = 10_000;
@@ -18,17 +19,16 @@ const PAGES_MAX: u32 = 1_000;
 
 /// Count events by state, and show what waits for longest
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let store = &*inbox.store;
     let mut counts = store.counts().await.map_err(store_failed)?;
     let oldest = oldest_pending(store).await?;

@@ -1,58 +1,65 @@
 //! `suno inbox tail`: prints events as they arrive.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use suno_callback::{EventFilter, EventId, IdempotencyStore, ListRequest, Search};
+use suno_callback::{
+    EventId, FollowCursor, Follower, Horizon, IdempotencyStore, SystemClock, latest_event,
+};
 use tokio::time::sleep;
 
 use super::filters::Filters;
-use super::list::Printing;
-use super::{event_id, open, store_failed};
+use super::list::{Form, Printing};
+use super::place::Place;
+use super::{event_id, store_failed};
 use crate::failure::Failure;
+use crate::log;
 use crate::shutdown::Shutdown;
-use crate::store;
 
 /// The pause between looks at the store. A look without anything new reads one row.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// The maximum number of events that are read at a time.
 const PAGE: u32 = 256;
-/// The number of events before the last one that are looked at again: in a database, an event with a smaller number may
-/// become visible after one with a greater number.
-const LOOK_BACK: i64 = 1_024;
+/// The missing numbers among this many are looked at each time, and before the first event for those whose
+/// transactions are open.
+const NEAR: i64 = 1_024;
+/// One look in so many is at all missing numbers.
+const LOOKS: u32 = 8;
 
 /// Print events as they arrive, until a signal or --until
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct Arguments {
     #[command(flatten)]
     filters: Filters,
-    /// Print JSON lines: everything, or these members, such as --json=id,state
-    #[arg(long, value_name = "MEMBERS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    json: Option<String>,
+    #[command(flatten)]
+    form: Form,
     /// Begin after this event, which may have arrived long ago; without it, begin with the next one
     #[arg(long, value_name = "ID", value_parser = event_id)]
     after: Option<EventId>,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let printing = Printing::of(arguments.json.as_deref())?;
+    let printing = arguments.form.printing()?;
     let shutdown = Shutdown::listen(Shutdown::GRACE)?;
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let now = super::now();
-    let first = match arguments.after {
-        Some(after) => after,
-        None => latest(&*inbox.store).await?,
+    let (begin, first) = match arguments.after {
+        Some(after) => (after, after),
+        None => {
+            let latest = latest_event(&*inbox.store).await.map_err(store_failed)?;
+            (EventId((latest.0 - NEAR).max(0)), latest)
+        }
     };
     printing.head()?;
+    let search = arguments.filters.search(now);
     let mut tail = Tail {
         store: &*inbox.store,
-        search: arguments.filters.search(now),
+        follower: Follower::new(FollowCursor::after(begin), search),
+        horizon: Horizon::default(),
         first,
-        last: first,
-        seen: BTreeSet::new(),
+        looks: 0,
+        last_printed: None,
     };
     let end = arguments.filters.until.map(|until| until.at(now));
     let follow = async {
@@ -64,58 +71,67 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             sleep(LOOK_INTERVAL).await;
         }
     };
-    tokio::select! {
+    let followed = tokio::select! {
         followed = follow => followed,
         _ = shutdown.requested() => Ok(()),
-    }
+    };
+    tail.tell_place();
+    followed
 }
 
 /// Where a tail is.
 struct Tail<'a> {
     store: &'a dyn IdempotencyStore,
-    search: Search,
-    /// Nothing up to this event is printed.
+    follower: Follower,
+    horizon: Horizon,
+    /// Nothing up to this event is printed, unless it becomes visible later.
     first: EventId,
-    last: EventId,
-    /// The events of the last [`LOOK_BACK`] numbers that were printed.
-    seen: BTreeSet<EventId>,
+    looks: u32,
+    last_printed: Option<EventId>,
 }
 
 impl Tail<'_> {
     /// Prints what has arrived.
     async fn print(&mut self, printing: &Printing) -> Result<(), Failure> {
-        let back = EventId(self.last.0.saturating_sub(LOOK_BACK));
-        let mut after = Some(back.max(self.first));
-        while let Some(from) = after {
-            let page = self.search.page(self.store, Some(from), PAGE).await;
-            let page = page.map_err(store_failed)?;
-            for record in page.records {
-                let id = record.id;
-                if self.seen.insert(id) {
-                    printing.event(self.store, record).await?;
-                }
-                self.last = self.last.max(id);
+        let near = (self.looks % LOOKS != 0).then_some(NEAR);
+        self.looks = self.looks.wrapping_add(1);
+        let (store, horizon) = (self.store, &self.horizon);
+        loop {
+            let late = self.follower.late(store, horizon, &SystemClock, near);
+            let found = late.await.map_err(store_failed)?;
+            for record in found.records {
+                printing.event(store, record).await?;
             }
-            after = page.next;
+            if !found.has_more {
+                break;
+            }
         }
-        let kept = EventId(self.last.0.saturating_sub(2 * LOOK_BACK));
-        self.seen = self.seen.split_off(&kept);
+        loop {
+            let next = self.follower.next(store, horizon, &SystemClock, PAGE);
+            let found = next.await.map_err(store_failed)?;
+            for record in found.records {
+                if record.id > self.first {
+                    self.last_printed = Some(record.id);
+                    printing.event(store, record).await?;
+                }
+            }
+            if !found.has_more {
+                break;
+            }
+        }
+        if self.follower.take_overrun() {
+            log::line(
+                "too many numbers are missing; an event that becomes visible late may be left out",
+            );
+        }
         Ok(())
     }
-}
 
-/// Returns the number of the latest event, by halving the range in which it is.
-async fn latest(store: &dyn IdempotencyStore) -> Result<EventId, Failure> {
-    let (mut low, mut high) = (0_i64, i64::MAX);
-    while low < high {
-        // Rounded up, so that the range becomes smaller.
-        let middle = low + (high - low) / 2 + (high - low) % 2;
-        let request = ListRequest::first(1, EventFilter::default());
-        let page = store.list(&request.with_after(EventId(middle - 1))).await;
-        match page.map_err(store_failed)?.records.first() {
-            Some(event) => low = event.id.0,
-            None => high = middle - 1,
+    /// Says on stderr where another tail has to begin, if that is not after the last event.
+    fn tell_place(&self) {
+        let through = self.follower.cursor().through();
+        if self.last_printed.is_some_and(|last| through < last) {
+            log::line(&format!("to miss nothing, continue with --after {through}"));
         }
     }
-    Ok(EventId(low))
 }

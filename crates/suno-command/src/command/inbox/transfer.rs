@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use suno_callback::{ExportCursor, ExportLine, Importer, export_page};
 
-use super::{open, store_failed, unprinted};
+use super::place::Place;
+use super::{store_failed, unprinted};
 use crate::failure::Failure;
 use crate::{log, output, store};
 
@@ -15,22 +16,21 @@ use crate::{log, output, store};
 /// long where they are escaped.
 const LINE_BYTES_MAX: u64 = 256 << 20;
 
-/// Write events, conflicts, the quarantine and open intents as JSON lines
+/// Write events, conflicts, the quarantine, open intents and expected tasks as JSON lines
 ///
 /// Each line has a "cursor", after which an export can be continued. An export that was interrupted may
-/// end within a line, which no import accepts. Tasks whose callbacks are expected are not included.
+/// end within a line, which no import accepts.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("store", |store| store.default_value(store::Arguments::DEFAULT)))]
 pub(super) struct ExportArguments {
     /// Continue after the line with this cursor, such as e120
     #[arg(long, value_name = "CURSOR")]
     after: Option<ExportCursor>,
     #[command(flatten)]
-    store: store::Arguments,
+    store: Place,
 }
 
 pub(super) async fn export(arguments: ExportArguments) -> Result<(), Failure> {
-    let inbox = open(&arguments.store).await?;
+    let inbox = arguments.store.open().await?;
     let (mut after, mut count) = (arguments.after, 0_u64);
     loop {
         let page = export_page(&*inbox.store, after).await;
@@ -103,13 +103,15 @@ pub(super) async fn import(arguments: ImportArguments) -> Result<(), Failure> {
         return Err(failure);
     }
     let told = format!(
-        "{} events stored, {} known, {} quarantined, {} accepted, {} dropped, {} open intents",
+        "{} events stored, {} known, {} quarantined, {} accepted, {} dropped, {} open intents, \
+         {} expected tasks",
         report.adopted,
         report.known,
         report.quarantined,
         report.accepted,
         report.dropped,
-        report.intents
+        report.intents,
+        report.expected
     );
     output::line(&told).map_err(unprinted)
 }

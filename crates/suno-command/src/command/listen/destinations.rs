@@ -58,11 +58,11 @@ pub(super) struct Arguments {
     /// days, as long as the provider keeps it
     #[arg(long, value_name = "DIR", help_heading = HEADING)]
     download: Option<PathBuf>,
-    /// Events that a destination gets at a time [default: 16, and 4 for a command]
+    /// Maximum number of events that a destination handles at a time [default: 16, and 4 for a command]
     #[arg(long, value_name = "COUNT", help_heading = HEADING,
           value_parser = clap::value_parser!(u16).range(1..=1_024))]
     concurrency: Option<u16>,
-    /// Send ids only: a consumer asks for the rest
+    /// Send only ids, stage and code; the consumer fetches the rest, such as from the API of --admin
     #[arg(long, help_heading = HEADING)]
     thin: bool,
     /// Time for which an event that fails is tried again, before it is a dead letter [default: 3d; for
@@ -211,7 +211,9 @@ impl Arguments {
         };
         let name = destination_name("--forward-to", name)?;
         let mut builder = ForwardHandler::builder(name.clone(), url, self.signer()?)
-            .map_err(|err| Failure::usage(err).context("the URL given with --forward-to"))?
+            .map_err(|err| {
+                Failure::usage(err).context("the URL given with --forward-to is not valid")
+            })?
             .with_timeout(
                 self.forward_timeout
                     .map_or(ForwardHandler::TIMEOUT, |it| it.0),

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use suno_callback::{CallbackHandler, Dispatcher};
+use suno_callback::{CallbackHandler, Dispatcher, Observer};
 use suno_gateway::fan_out::{FanOut, PartsHandler, Queue};
 
 use super::destinations::{Destination, Handler};
@@ -53,6 +53,7 @@ impl Gateway {
         destinations: Vec<Destination>,
         stores: &Stores,
         dispatching: Dispatching,
+        observer: Arc<dyn Observer>,
     ) -> Result<Self, Failure> {
         let known = stores.queues().await?;
         let has_queues = destinations.len() > 1
@@ -69,7 +70,8 @@ impl Gateway {
             let store = stores.open_queue(&one.name).await?;
             let change = |dispatcher| dispatching.apply(dispatcher, one.concurrency, one.retry_for);
             let start = |handler: Arc<dyn PartsHandler>| {
-                Queue::start(one.name.clone(), store, handler, change)
+                let observer = observer.clone();
+                Queue::start_observed(one.name.clone(), store, handler, observer, change)
             };
             queues.push(start(one.handler.parts()));
         }

@@ -6,6 +6,7 @@ mod destinations;
 mod gateway;
 mod lines;
 mod receiving;
+mod serving;
 
 use std::io;
 use std::path::Path;
@@ -13,16 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use suno_callback::serve::{CertificateFiles, Serve, bind};
 use suno_callback::{CallbackHandler, Dispatcher, Observer, Pipeline, Verification};
 use suno_gateway::admin::AdminServer;
 use suno_types::Route;
-use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use self::attempts::Attempts;
 use self::gateway::{Dispatching, Gateway};
 use self::lines::Lines;
+use self::serving::{Door, Serving, stop};
 use crate::failure::Failure;
 use crate::line::Line;
 use crate::notify::Notifier;
@@ -50,11 +50,11 @@ const DEFAULT_STORE: &str = "sqlite:suno.db";
 /// Events that are not acknowledged are printed again after a restart, so the reader must remember what
 /// it has done. At most 16 events are unacknowledged at a time.
 ///
-/// A signature covers the task and the second, not the body: anyone who has seen one signed callback can
-/// send another body for the same task within five minutes. --confirm asks the provider's record before
-/// an event is printed; "verified_by" in each line names what verified it. On sunoapi.org, which signs
-/// nothing, a token in the callback URL proves the sender: --token-env names it, and --token-in says
-/// where it is. What else the URL has after the path is printed as "path" and "query". A delivery that contradicts
+/// A signature covers the task id and the timestamp, not the body: anyone who has seen one signed callback can
+/// send another body for the same task within five minutes. With --confirm, an event is handed on only as the
+/// provider's record shows it; "verified_by" in each line says how it was verified. sunoapi.org does not sign, so
+/// a token in the callback URL proves the sender: --token-env names its variable, and --token-in says
+/// where it is in the URL. The rest of the URL after the path is printed as "path" and "query". A delivery that contradicts
 /// an earlier one is printed as a line of its own ("event":"conflict" or "contradiction") and logged as
 /// a warning. So are an earlier stage that arrives after a later one ("late") and a delivery that could not
 /// be decoded ("quarantined"). None of these is repeated after a restart, and a slow reader may miss one.
@@ -145,27 +145,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let printer = Printer::start(match is_gateway {
         true => LINES_WAITING_MAX,
         false => HANDLERS_WAITING_MAX,
-    })
-    .map_err(Failure::failed)?;
+    });
+    let printer = printer.map_err(Failure::failed)?;
     let attempts = Arc::new(Attempts::new(printer.clone(), json));
-    let observer: Arc<dyn suno_gateway::Observer> = attempts.clone();
-    let client = || arguments.provider.client_for_media();
-    let secrets = arguments.secret_variables();
-    let destinations = arguments.destinations.build(&observer, &secrets, client)?;
+    let destinations = arguments.build_destinations(&(attempts.clone() as _))?;
     let notifier = Notifier::from_environment();
     let certificate = arguments.tls.load()?;
-    let tls = certificate.as_ref().map(CertificateFiles::server_config);
-    let tls = tls.transpose().map_err(Failure::usage)?;
-    let shutdown = match &certificate {
-        Some(_) => Shutdown::listen_without_hang_up(arguments.stop_grace.0),
-        None => Shutdown::listen(arguments.stop_grace.0),
-    }?;
-    let addr = arguments.receiving.addr;
-    let listener = bind(addr).map_err(|err| {
-        Failure::usage(err).context(format!(
-            "cannot listen on {addr}; choose another address with --addr"
-        ))
-    })?;
+    let shutdown = arguments.shutdown(certificate.is_some())?;
+    let door = Door::open(&arguments, certificate)?;
+
     let stores = arguments.store.open_stores().await?;
     let stores = stores.ok_or_else(|| Failure::usage(anyhow!("no store is named; use --store")))?;
     let names = destinations.iter().map(|one| &one.name);
@@ -173,51 +161,37 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     attempts.tell(watching.of_destinations());
     let gateway = match is_gateway {
         true => {
-            let dispatching = arguments.dispatching();
-            Some(Gateway::start(destinations, &stores, dispatching).await?)
+            let (dispatching, observer) = (arguments.dispatching(), watching.of_queues());
+            Some(Gateway::start(destinations, &stores, dispatching, observer).await?)
         }
         false => None,
     };
-    let address = listener.local_addr().map_err(Failure::failed)?;
-    let path = arguments.receiving.path.0.trim_end_matches('/');
-    let scheme = if certificate.is_some() {
-        "https"
-    } else {
-        "http"
-    };
     let lines = Lines::start(printer.clone(), json, arguments.ack, arguments.quiet);
     let lines = lines.map_err(Failure::failed)?;
-
-    let handler: Arc<dyn CallbackHandler> = match &gateway {
-        Some(gateway) => gateway.handler(),
-        None => Arc::new(lines.handler()),
-    };
-    let dispatcher = arguments.dispatcher(gateway.as_ref());
-    let mut observers = watching.observers(is_gateway);
+    let mut observers = watching.of_pipeline(is_gateway);
     observers.push(Arc::new(lines.observer()));
-    let pipeline =
-        arguments.pipeline(stores.main(), handler, observers, verification, dispatcher)?;
+    let pipeline = arguments.pipeline(
+        stores.main(),
+        match &gateway {
+            Some(gateway) => gateway.handler(),
+            None => Arc::new(lines.handler()),
+        },
+        observers,
+        verification,
+        arguments.dispatcher(gateway.as_ref()),
+    )?;
     let all = gateway.as_ref().map_or(&[][..], Gateway::destinations);
     let media = || arguments.provider.client_for_media();
-    let admin = arguments
-        .admin
-        .bind(&watching, &pipeline, all, media, arguments.confirm)
-        .await?;
+    let admin = &arguments.admin;
+    let admin = admin.bind(&watching, &pipeline, all, media, arguments.confirm);
+    let admin = admin.await?;
+
     // Last, when everything that can be refused is known to be right.
-    let url = format!("{scheme}://{address}{path}");
+    let url = door.url.clone();
     announce(&url, admin.as_ref(), json).map_err(Failure::failed)?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = Serve::new(listener, pipeline.receiver())
-        .with_stop_grace(arguments.stop_grace.0.saturating_sub(CLOSING));
-    if let Some(tls) = tls {
-        server = server.with_tls(tls);
-    }
-    if let Some(certificate) = certificate {
-        watching.reload(certificate, &notifier)?;
-    }
-    let server = tokio::spawn(server.run(async { drop(stopped.await) }));
-    let (end_admin, admin_ended) = oneshot::channel::<()>();
-    let admin = admin.map(|admin| tokio::spawn(admin.run(async { drop(admin_ended.await) })));
+    let grace = arguments.stop_grace.0.saturating_sub(CLOSING);
+    let serving = door.serve(&pipeline, grace, &watching, &notifier)?;
+    let admin = admin.map(|admin| Serving::spawn(|stopped| admin.run(stopped)));
     // It goes on until the process ends, since a stop may take longer than the watchdog waits.
     drop(notifier.spawn_watchdog(watching.is_live()));
     notifier.status(&format!("listening on {url}"));
@@ -232,23 +206,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         () = announced(gateway.as_ref(), &printer, json) => unreachable!("it waits for ever"),
     };
     notifier.stopping();
-    watching.set_stopping();
-    drop(stop);
-    if let Some(gateway) = &gateway {
-        gateway.close();
-    }
-    let handing_on = async {
-        pipeline.stop().await;
-        if let Some(gateway) = gateway {
-            gateway.stop().await;
-        }
-        watching.stop().await;
-        drop(end_admin);
-        if let Some(admin) = admin {
-            let _ = admin.await;
-        }
-    };
-    let all = async { tokio::join!(server, handing_on) };
+    let all = stop(serving, pipeline, gateway, watching, admin);
     if timeout_at(deadline, all).await.is_err() {
         tracing::warn!(
             "stopped before everything had finished; the unfinished work is repeated after a restart"
@@ -274,9 +232,7 @@ impl Arguments {
         }
         let nobody: Arc<dyn suno_gateway::Observer> =
             Arc::new(Vec::<Arc<dyn suno_gateway::Observer>>::new());
-        let client = || self.provider.client_for_media();
-        let secrets = self.secret_variables();
-        let destinations = self.destinations.build(&nobody, &secrets, client)?;
+        let destinations = self.build_destinations(&nobody)?;
         let (addr, path) = (
             self.receiving.addr,
             self.receiving.path.0.trim_end_matches('/'),
@@ -307,6 +263,23 @@ impl Arguments {
         let mut variables = self.receiving.secret_variables();
         variables.extend(self.admin.secret_variable().map(str::to_owned));
         variables
+    }
+
+    fn build_destinations(
+        &self,
+        observer: &Arc<dyn suno_gateway::Observer>,
+    ) -> Result<Vec<destinations::Destination>, Failure> {
+        let client = || self.provider.client_for_media();
+        self.destinations
+            .build(observer, &self.secret_variables(), client)
+    }
+
+    /// Begins to listen to signals. With a certificate, SIGHUP is for that.
+    fn shutdown(&self, has_certificate: bool) -> Result<Shutdown, Failure> {
+        match has_certificate {
+            true => Shutdown::listen_without_hang_up(self.stop_grace.0),
+            false => Shutdown::listen(self.stop_grace.0),
+        }
     }
 
     fn dispatching(&self) -> Dispatching {

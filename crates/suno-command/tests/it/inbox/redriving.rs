@@ -38,6 +38,32 @@ fn a_settled_event_is_handled_again_once_and_a_claimed_one_is_refused() {
 }
 
 #[test]
+fn the_dead_letters_of_a_destination_are_in_its_queue() {
+    let inbox = Inbox::new();
+    inbox.accept("main", "complete", "x", 60);
+    let store = inbox.dir.path().join("suno.db");
+    let queue = inbox.dir.path().join("suno.db.queue-shop");
+    // What was the main store becomes the queue.
+    inbox.settle(Some(dead()));
+    std::fs::rename(&store, &queue).unwrap();
+    drop(inbox.open());
+    assert!(inbox.json(&["list", "--json"]).is_empty());
+    let list = ["list", "--queue", "shop", "--json=task_id,state"];
+    let listed = json!([{"schema": 1, "task_id": "main", "state": "dead"}]);
+    assert_eq!(json!(inbox.json(&list)), listed);
+    inbox.ok(&["redrive", "--state", "dead", "--queue", "shop"]);
+    let stats = inbox.json(&["stats", "--queue", "shop", "--json"]);
+    assert_eq!(stats[0]["ready"], 1);
+    // What a person did is in the history of the gateway.
+    let story = inbox.json(&["show", "1", "--queue", "shop", "--json"]);
+    assert_eq!(story[0]["history"][0]["kind"], "redrive");
+    let (code, _, stderr) = run(&mut inbox.command(&["list", "--queue", "books"]));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("its queues are shop"), "{stderr}");
+    assert!(!inbox.dir.path().join("suno.db.queue-books").exists());
+}
+
+#[test]
 fn dead_letters_of_a_period_are_redriven_after_they_were_counted() {
     let inbox = Inbox::new();
     for number in 0..3 {

@@ -117,6 +117,15 @@ fn a_story_tells_each_attempt_of_a_gateway_with_its_answer() {
     until("both attempts", || {
         kinds() == ["delivery", "attempt", "attempt"]
     });
+    let story = inbox.described("story", &["show", TASK, "--json"]);
+    let headers = &story[0]["history"][0]["detail"]["headers"];
+    let headers = headers.as_array().unwrap();
+    for line in [
+        json!(["content-type", "application/json"]),
+        json!(["x-webhook-signature", null]),
+    ] {
+        assert!(headers.contains(&line), "{headers:?}");
+    }
     let text = inbox.ok(&["show", TASK]);
     for says in [
         "delivery    new, by callback, verified by signature",

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
+
 use super::row::{Filter, Row};
 
 /// The rows of the latest tasks.
@@ -11,6 +13,8 @@ pub(super) struct Index {
     by_age: BTreeMap<i64, Box<str>>,
     by_version: BTreeMap<u64, Box<str>>,
     version: u64,
+    /// The version at which a row last left the list for good.
+    removed_at: u64,
 }
 
 #[derive(Debug)]
@@ -38,6 +42,17 @@ impl Index {
         self.version
     }
 
+    /// Whether a reader of this version has missed that a row left the list.
+    pub(super) fn is_outdated(&self, version: u64) -> bool {
+        version < self.removed_at
+    }
+
+    /// Whether a row of this order would not be the first to go.
+    pub(super) fn takes(&self, order: i64) -> bool {
+        let oldest = self.by_age.keys().next();
+        self.rows.len() < Self::TASKS_MAX || oldest.is_some_and(|oldest| *oldest < order)
+    }
+
     pub(super) fn row(&self, task: &str) -> Option<&Row> {
         self.rows.get(task).map(|entry| &entry.row)
     }
@@ -46,18 +61,23 @@ impl Index {
         self.rows.get(task).is_some_and(|entry| entry.has_bodies)
     }
 
-    /// Keeps a row. It has a new version only if it has changed.
-    pub(super) fn put(&mut self, task: &str, row: Row, has_bodies: bool) {
+    /// Keeps a row. It has a new version only if it has changed, and stays where the task was first put:
+    /// before the rows that are older and, of rows of the same age, before those that were put earlier.
+    pub(super) fn put(&mut self, task: &str, mut row: Row, mut has_bodies: bool) {
         match self.rows.get_mut(task) {
-            Some(entry) if entry.row == row => {
-                entry.has_bodies |= has_bodies;
-                return;
+            Some(entry) => {
+                row.continue_from(&entry.row);
+                has_bodies |= entry.has_bodies;
+                if entry.row == row {
+                    entry.has_bodies = has_bodies;
+                    return;
+                }
+                self.remove(task);
             }
-            Some(_) => self.remove(task),
-            None => {}
+            None => row.order = self.free(row.order),
         }
         self.version += 1;
-        self.by_age.insert(row.first_id, task.into());
+        self.by_age.insert(row.order, task.into());
         self.by_version.insert(self.version, task.into());
         let entry = Entry {
             row,
@@ -74,9 +94,29 @@ impl Index {
         }
     }
 
-    pub(super) fn remove(&mut self, task: &str) {
+    /// Returns the first order from this one on that no row has.
+    fn free(&self, mut order: i64) -> i64 {
+        for taken in self.by_age.range(order..).map(|(taken, _)| *taken) {
+            if taken != order {
+                break;
+            }
+            order += 1;
+        }
+        order
+    }
+
+    /// Removes the row of a task that is gone, and lets readers of changes know.
+    pub(super) fn forget(&mut self, task: &str) {
+        if self.rows.contains_key(task) {
+            self.remove(task);
+            self.version += 1;
+            self.removed_at = self.version;
+        }
+    }
+
+    fn remove(&mut self, task: &str) {
         if let Some(entry) = self.rows.remove(task) {
-            self.by_age.remove(&entry.row.first_id);
+            self.by_age.remove(&entry.row.order);
             self.by_version.remove(&entry.version);
         }
     }
@@ -91,6 +131,16 @@ impl Index {
             .collect()
     }
 
+    /// The tasks that are expected, the one that is due first first.
+    pub(super) fn expected(&self) -> Vec<(Timestamp, &str)> {
+        let rows = self.rows.iter();
+        let mut expected: Vec<_> = rows
+            .filter_map(|(task, entry)| Some((entry.row.due_at?, &**task)))
+            .collect();
+        expected.sort_unstable();
+        expected
+    }
+
     /// Selects rows that are older than `before`.
     pub(super) fn select(&self, filter: &Filter, before: Option<i64>, rows_max: usize) -> Selected {
         let mut selected = Selected {
@@ -98,12 +148,12 @@ impl Index {
             total: 0,
             has_more: false,
         };
-        for (first_id, task) in self.by_age.iter().rev() {
+        for (order, task) in self.by_age.iter().rev() {
             if !self.row(task).is_some_and(|row| row.matches(filter)) {
                 continue;
             }
             selected.total += 1;
-            if before.is_none_or(|before| *first_id < before) {
+            if before.is_none_or(|before| *order < before) {
                 match selected.tasks.len() < rows_max {
                     true => selected.tasks.push(task.clone()),
                     false => selected.has_more = true,

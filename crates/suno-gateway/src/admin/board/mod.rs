@@ -1,5 +1,6 @@
-//! The list of tasks, newest first. A store lists events, oldest first; a person looks for tasks. So the
-//! latest tasks are kept in memory, within a bound, and are brought up to date when somebody asks.
+//! The list of tasks, newest first, from their submit on. A store lists events, oldest first; a person
+//! looks for tasks. So the latest tasks are kept in memory, within a bound, and are brought up to date when
+//! somebody asks.
 
 mod index;
 mod row;
@@ -7,11 +8,15 @@ mod row;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use serde_json::{Value, json};
 use suno_callback::{
-    Clock, EventFilter, EventId, EventRecord, IdempotencyStore, ListRequest, Page, StoreError,
+    Clock, EventFilter, EventId, EventRecord, IdempotencyStore, ListRequest, Page, RecordedTask,
+    StoreError,
 };
 use suno_types::TaskId;
 use tokio::sync::Mutex;
@@ -19,8 +24,8 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use super::feed::{Change, Feed};
 use index::Index;
-pub(super) use row::Filter;
 use row::Row;
+pub(super) use row::{EXPECTED, Filter};
 
 /// The number of events that are looked at when the first list is asked for: the latest ones.
 const EVENTS_MAX: i64 = 40_000;
@@ -31,6 +36,9 @@ const STEP: u32 = 500;
 const WINDOW: i64 = 256;
 /// The number of open tasks that are looked at again, because other processes and time change them.
 const OPEN_MAX: usize = 500;
+/// The number of expected tasks that are looked at again: as many of the latest ones, among which are
+/// those that other processes have submitted, as of those that are due first.
+const EXPECTED_MAX: u32 = 500;
 /// The time between two such looks.
 const OPEN_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -38,6 +46,8 @@ const OPEN_INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Board {
     state: Mutex<State>,
+    /// Whether a task was submitted since the last look.
+    has_submits: AtomicBool,
     /// Tells versions of different processes apart.
     epoch: i64,
 }
@@ -72,8 +82,14 @@ impl Board {
     pub(super) fn new(clock: &dyn Clock) -> Self {
         Self {
             state: Mutex::default(),
+            has_submits: AtomicBool::new(false),
             epoch: clock.now().as_millisecond(),
         }
+    }
+
+    /// Shows tasks that this process has just submitted in the next answer.
+    pub(super) fn note_submit(&self) {
+        self.has_submits.store(true, Ordering::Release);
     }
 
     /// Answers with rows as JSON.
@@ -89,7 +105,12 @@ impl Board {
         clock: &dyn Clock,
     ) -> Result<Value, StoreError> {
         let mut state = self.state.lock().await;
-        state.catch_up(store, feed, clock).await?;
+        let must_look = self.has_submits.swap(false, Ordering::Acquire);
+        let caught_up = state.catch_up(store, feed, clock, must_look).await;
+        if caught_up.is_err() && must_look {
+            self.note_submit();
+        }
+        caught_up?;
         let mut head = json!({
             "cursor": state.cursor.unwrap_or(EventId(0)).to_string(),
             "resync": false,
@@ -103,19 +124,22 @@ impl Board {
             } => {
                 let version = state.index.version();
                 let selected = state.index.select(filter, *before, *rows_max);
-                for task in &selected.tasks {
-                    if !state.index.has_bodies(task) {
-                        state.read(task, store).await?;
-                    }
-                }
+                let unread = selected.tasks.iter();
+                let unread = unread.filter(|task| !state.index.has_bodies(task));
+                let unread = unread
+                    .filter_map(|task| TaskId::new(&**task).ok())
+                    .collect();
+                state.read(&unread, store, clock.now()).await?;
                 let last = selected.tasks.last().filter(|_| selected.has_more);
                 let last = last.and_then(|task| state.index.row(task));
-                head["next"] = json!(last.map(|row| row.first_id.to_string()));
+                head["next"] = json!(last.map(|row| row.order.to_string()));
                 head["total"] = json!(selected.total);
                 (selected.tasks, version)
             }
             Question::Changes { after, rows_max } => match self.version(after) {
-                Some(after) if after <= state.index.version() => {
+                Some(after)
+                    if after <= state.index.version() && !state.index.is_outdated(after) =>
+                {
                     let (tasks, last) = state.index.changed(after, *rows_max);
                     head["more"] = json!(last < state.index.version());
                     (tasks, last)
@@ -149,11 +173,12 @@ impl State {
         store: &dyn IdempotencyStore,
         feed: &Feed,
         clock: &dyn Clock,
+        mut must_look: bool,
     ) -> Result<(), StoreError> {
         let mut changed = BTreeSet::new();
-        let mut must_look = self.drain(feed, &mut changed);
+        must_look |= self.drain(feed, &mut changed);
         if !self.is_filled {
-            self.fill(store).await?;
+            self.fill(store, clock.now()).await?;
         }
         let mut after = self.cursor.map(|cursor| EventId(cursor.0 - WINDOW));
         loop {
@@ -174,15 +199,57 @@ impl State {
             self.open_at = now;
             let open = self.index.open(OPEN_MAX);
             changed.extend(open.iter().filter_map(|task| TaskId::new(&**task).ok()));
+            self.look_at_expected(store, clock.now(), &mut changed)
+                .await?;
         }
-        for task in &changed {
-            self.read(task.as_str(), store).await?;
+        self.read(&changed, store, clock.now()).await
+    }
+
+    /// Looks at expected tasks, and adds those whose events must be read.
+    async fn look_at_expected(
+        &mut self,
+        store: &dyn IdempotencyStore,
+        now: Timestamp,
+        changed: &mut BTreeSet<TaskId>,
+    ) -> Result<(), StoreError> {
+        let mut recorded = store.expected_tasks(None, EXPECTED_MAX).await?;
+        let listed: BTreeSet<_> = recorded.iter().map(|task| task.task_id.as_str()).collect();
+        let others = self.index.expected().into_iter().map(|(_, task)| task);
+        let others = others.filter(|task| !listed.contains(task));
+        let others: Vec<_> = others
+            .take(EXPECTED_MAX as usize)
+            .filter_map(|task| TaskId::new(task).ok())
+            .collect();
+        recorded.extend(store.recorded_tasks(&others).await?);
+        for task in recorded {
+            let id = task.task_id.as_str();
+            match self.index.row(id) {
+                // Forgotten without an event: it was given up, or an event has just arrived.
+                Some(row) if !row.has_events() && task.expectation.is_none() => {
+                    changed.insert(task.task_id);
+                }
+                Some(row) => {
+                    let row = row.with_recorded(&task, now);
+                    self.index.put(id, row, false);
+                }
+                None => {
+                    let row = Row::of(&[], &task, now);
+                    if row.is_some_and(|row| self.index.takes(row.order)) {
+                        changed.insert(task.task_id);
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    /// Lists the latest events without their bodies. The bodies of a row are read when it is asked for.
-    async fn fill(&mut self, store: &dyn IdempotencyStore) -> Result<(), StoreError> {
+    /// Lists the latest events without their bodies, and the latest expected tasks. The bodies of a row
+    /// are read when it is asked for.
+    async fn fill(
+        &mut self,
+        store: &dyn IdempotencyStore,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut tasks = BTreeMap::<TaskId, Vec<EventRecord>>::new();
         let mut after = first_cursor(store).await?;
         loop {
@@ -197,13 +264,27 @@ impl State {
                 break;
             }
         }
+        let mut latest: Vec<_> = tasks.keys().cloned().collect();
+        latest.sort_by_key(|task| std::cmp::Reverse(tasks[task].first().map(|event| event.id)));
+        latest.truncate(Index::TASKS_MAX);
+        let mut recorded = expected(store).await?;
+        for some in latest.chunks(STEP as usize) {
+            recorded.extend(store.recorded_tasks(some).await?);
+        }
+        let recorded = recorded
+            .into_iter()
+            .map(|task| (task.task_id.clone(), task));
+        let recorded: BTreeMap<TaskId, RecordedTask> = recorded.collect();
         // The oldest first: that is the order of their versions, and the oldest go if there are too
-        // many.
-        let mut rows: Vec<_> = tasks
-            .iter()
-            .filter_map(|(task, events)| Some((task, Row::of(events)?)))
+        // many. Ties are in the order of the ids, as after every start.
+        let mut rows: Vec<_> = recorded
+            .values()
+            .filter_map(|task| {
+                let events = tasks.get(&task.task_id).map_or(&[][..], Vec::as_slice);
+                Row::of(events, task, now).map(|row| (&task.task_id, row))
+            })
             .collect();
-        rows.sort_by_key(|(_, row)| row.first_id);
+        rows.sort_by_key(|(_, row)| row.order);
         for (task, row) in rows {
             self.index.put(task.as_str(), row, false);
         }
@@ -238,17 +319,42 @@ impl State {
         missed_change || missed_delivery
     }
 
-    /// Reads a task anew.
-    async fn read(&mut self, task: &str, store: &dyn IdempotencyStore) -> Result<(), StoreError> {
-        let Ok(id) = TaskId::new(task) else {
-            return Ok(());
-        };
-        match Row::of(&store.find(&id).await?) {
-            Some(row) => self.index.put(task, row, true),
-            None => self.index.remove(task),
+    /// Reads tasks anew.
+    async fn read(
+        &mut self,
+        tasks: &BTreeSet<TaskId>,
+        store: &dyn IdempotencyStore,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let tasks: Vec<_> = tasks.iter().cloned().collect();
+        for some in tasks.chunks(STEP as usize) {
+            for task in store.recorded_tasks(some).await? {
+                let events = store.find(&task.task_id).await?;
+                match Row::of(&events, &task, now) {
+                    Some(row) => self.index.put(task.task_id.as_str(), row, true),
+                    None => self.index.forget(task.task_id.as_str()),
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// Lists the latest expected tasks, as many as there can be rows.
+async fn expected(store: &dyn IdempotencyStore) -> Result<Vec<RecordedTask>, StoreError> {
+    let mut tasks: Vec<RecordedTask> = Vec::new();
+    while tasks.len() < Index::TASKS_MAX {
+        let last = tasks.last().and_then(|task| task.expectation);
+        let page = store
+            .expected_tasks(last.map(|last| last.number), STEP)
+            .await?;
+        let is_end = page.len() < STEP as usize;
+        tasks.extend(page);
+        if is_end {
+            break;
+        }
+    }
+    Ok(tasks)
 }
 
 /// Takes everything that waits. Returns true if something was missed.

@@ -1,16 +1,24 @@
-//! One task of the list, made of its events.
+//! One task of the list, made of its events and of what is recorded of its submit.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use suno_callback::{EventRecord, Reference, StateName, VerifiedBy};
+use suno_callback::{EventRecord, RecordedTask, Reference, StateName, VerifiedBy};
 use suno_types::{Callback, Output, Product};
 
+use super::super::expected::{due_at, is_ended, since};
 use crate::content::verified_by;
 
 /// The maximum number of characters of a title, and of the tags.
 const TEXT_CHARS_MAX: usize = 200;
 /// The maximum number of stages in a row. A task has few, but its sender decides how many.
 const STAGES_MAX: usize = 16;
+/// The state of a task without events, whose callbacks are expected.
+pub(in super::super) const EXPECTED: &str = "expected";
+/// The greatest order: one that a double holds, with room for ties.
+const ORDER_MAX: i64 = (1 << 53) - (1 << 20);
+/// A time that is computed from a duration of the store is new if it differs by more than this: two
+/// clocks are never quite together.
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 /// The states of a task's events, the one that matters most first.
 const RANKS: [StateName; 6] = [
     StateName::Dead,
@@ -25,13 +33,19 @@ const RANKS: [StateName; 6] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     task_id: Box<str>,
-    /// The number of the first event. Rows are ordered by it.
-    pub(super) first_id: i64,
+    /// The time at which the task first became known, in microseconds. Rows are ordered by it; the index
+    /// makes it unique, and keeps it.
+    pub(super) order: i64,
+    submitted_at: Option<Timestamp>,
+    /// The time of the next poll, if one is due.
+    pub(super) due_at: Option<Timestamp>,
+    /// Whether the events say how the task has ended.
+    is_ended: bool,
     first_at: Timestamp,
     latest_at: Timestamp,
     title: Option<Box<str>>,
     tags: Option<Box<str>>,
-    product: Product,
+    product: Option<Product>,
     reference: Option<Box<str>>,
     stages: Vec<StageRow>,
     attempts: u32,
@@ -49,35 +63,85 @@ struct StageRow {
 }
 
 impl Row {
-    /// Returns `None` if there are no events.
-    pub(super) fn of(events: &[EventRecord]) -> Option<Self> {
-        let (first, latest) = (events.first()?, events.last()?);
+    /// Returns `None` if there are no events and none are expected.
+    pub(super) fn of(
+        events: &[EventRecord],
+        recorded: &RecordedTask,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let since = recorded
+            .expectation
+            .map(|expectation| since(&expectation, now));
+        let submitted_at = recorded.intended_at;
+        let first = events.first().map(|event| event.received_at);
+        let first_at = first.or_else(|| since.map(|since| submitted_at.unwrap_or(since)))?;
+        let known_at =
+            submitted_at.unwrap_or_else(|| since.map_or(first_at, |at| at.min(first_at)));
+        let latest = events.last();
         let said = events.iter().rev().find_map(said);
         let Said { title, tags } = said.unwrap_or_default();
+        let is_ended = is_ended(events);
+        let made = recorded.kind.as_ref().map(|kind| &kind.product);
+        let named = recorded.reference.as_ref().map(Reference::as_str);
         Some(Self {
-            task_id: first.key.task_id().as_str().into(),
-            first_id: first.id.0,
-            first_at: first.received_at,
-            latest_at: latest.received_at,
+            task_id: recorded.task_id.as_str().into(),
+            order: known_at.as_microsecond().clamp(0, ORDER_MAX),
+            submitted_at,
+            due_at: due_at(recorded, is_ended, now),
+            is_ended,
+            first_at,
+            latest_at: latest.map_or(first_at, |latest| latest.received_at),
             title,
             tags,
-            product: latest.product.clone(),
-            reference: events.iter().find_map(reference),
+            product: latest.map(|latest| &latest.product).or(made).cloned(),
+            reference: events
+                .iter()
+                .find_map(reference)
+                .or_else(|| named.map(Box::from)),
             stages: events.iter().take(STAGES_MAX).map(StageRow::of).collect(),
-            attempts: events.iter().map(|event| event.attempts).max()?,
+            attempts: events.iter().map(|event| event.attempts).max().unwrap_or(0),
             conflicts: events
                 .iter()
                 .fold(0, |sum, event| sum.saturating_add(event.conflicts)),
         })
     }
 
-    fn state(&self) -> StateName {
+    /// Returns the row with what is recorded of the task now.
+    pub(super) fn with_recorded(&self, recorded: &RecordedTask, now: Timestamp) -> Self {
+        Self {
+            submitted_at: recorded.intended_at,
+            due_at: due_at(recorded, self.is_ended, now),
+            ..self.clone()
+        }
+    }
+
+    /// Keeps the order of an earlier row of the task, and times that are the same but for the clocks.
+    pub(super) fn continue_from(&mut self, former: &Self) {
+        self.order = former.order;
+        let is_same =
+            |one: Timestamp, other: Timestamp| one.duration_since(other).abs() <= TOLERANCE;
+        if let (Some(due), Some(former)) = (self.due_at, former.due_at)
+            && is_same(due, former)
+        {
+            self.due_at = Some(former);
+        }
+        if !self.has_events() && is_same(self.first_at, former.first_at) {
+            (self.first_at, self.latest_at) = (former.first_at, former.latest_at);
+        }
+    }
+
+    pub(super) fn has_events(&self) -> bool {
+        !self.stages.is_empty()
+    }
+
+    /// Returns `None` if there are no events.
+    fn state(&self) -> Option<StateName> {
         let has = |state: &&StateName| self.stages.iter().any(|stage| stage.state == **state);
-        RANKS.iter().find(has).copied().unwrap_or(StateName::Done)
+        RANKS.iter().find(has).copied()
     }
 
     pub(super) fn needs_person(&self) -> bool {
-        self.state() == StateName::Dead
+        self.state() == Some(StateName::Dead)
     }
 
     /// Whether an event of the task can change its state by itself.
@@ -94,11 +158,12 @@ impl Row {
     pub(super) fn matches(&self, filter: &Filter) -> bool {
         let has = |state: StateName| self.stages.iter().any(|stage| stage.state == state);
         (!filter.needs_person || self.needs_person())
+            && (!filter.is_expected || !self.has_events())
             && filter.state.is_none_or(has)
-            && filter
-                .product
-                .as_ref()
-                .is_none_or(|product| self.product.as_str() == product)
+            && filter.product.as_ref().is_none_or(|wanted| {
+                let product = self.product.as_ref();
+                product.is_some_and(|product| product.as_str() == wanted)
+            })
             && filter.text.as_ref().is_none_or(|text| self.contains(text))
     }
 
@@ -113,14 +178,16 @@ impl Row {
         let stages: Vec<Value> = self.stages.iter().map(StageRow::json).collect();
         json!({
             "task_id": self.task_id,
-            "first_id": self.first_id.to_string(),
+            "order": self.order.to_string(),
+            "submitted_at": self.submitted_at.map(|at| at.to_string()),
+            "due_at": self.due_at.map(|at| at.to_string()),
             "first_at": self.first_at.to_string(),
             "latest_at": self.latest_at.to_string(),
             "title": self.title,
             "tags": self.tags,
-            "product": self.product.as_str(),
+            "product": self.product.as_ref().map(Product::as_str),
             "reference": self.reference,
-            "state": self.state().as_str(),
+            "state": self.state().map_or(EXPECTED, StateName::as_str),
             "needs_person": self.needs_person(),
             "stages": stages,
             "attempts": self.attempts,
@@ -202,6 +269,8 @@ pub(in super::super) struct Filter {
     pub(in super::super) text: Option<String>,
     /// An event of the task is in this state.
     pub(in super::super) state: Option<StateName>,
+    /// The task has no event yet.
+    pub(in super::super) is_expected: bool,
     pub(in super::super) product: Option<String>,
     pub(in super::super) needs_person: bool,
 }

@@ -8,7 +8,7 @@ use http::{StatusCode, Uri};
 use suno_callback::StateName;
 
 use super::super::app::App;
-use super::super::board::{Filter, Question};
+use super::super::board::{EXPECTED, Filter, Question};
 use super::super::problem::Problem;
 use super::json;
 
@@ -48,11 +48,12 @@ fn read(uri: &Uri) -> Result<Question, Problem> {
                 }
                 filter.text = Some(text.to_lowercase());
             }
+            "state" if text == EXPECTED => filter.is_expected = true,
             "state" => {
                 let known = StateName::ALL.into_iter();
                 let state = known.into_iter().find(|state| state.as_str() == text);
-                let state = state
-                    .ok_or_else(|| expected("ready, claimed, waiting, done, dead or superseded"))?;
+                const STATES: &str = "expected, ready, claimed, waiting, done, dead or superseded";
+                let state = state.ok_or_else(|| expected(STATES))?;
                 filter.state = Some(state);
             }
             "product" => filter.product = Some(text.into_owned()),
@@ -60,7 +61,7 @@ fn read(uri: &Uri) -> Result<Question, Problem> {
                 let is_asked = text.parse().map_err(|_| expected("true or false"))?;
                 filter.needs_person = is_asked;
             }
-            "before" => before = Some(text.parse().map_err(|_| expected("an id"))?),
+            "before" => before = Some(text.parse().map_err(|_| expected("an order"))?),
             "limit" => {
                 let limit = text.parse().ok();
                 let limit = limit.filter(|limit| (1..=LIMIT_MAX).contains(limit));
@@ -101,6 +102,7 @@ mod tests {
             word("q=L%C3%BCx&state=dead&needs_person=true&limit=500"),
             None
         );
+        assert_eq!(word("state=expected&before=1764374400000000"), None);
         assert_eq!(word("changed_after=1.2&limit=10"), None);
         for wrong in [
             "sate=dead",

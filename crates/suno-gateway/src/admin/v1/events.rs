@@ -34,9 +34,9 @@ pub(in super::super) async fn list(
     if wants_stream {
         return stream::open(app, parameters, &headers);
     }
-    let page = paging::page(&app, &parameters).await?;
+    let page = paging::page(&app, parameters).await?;
     let events: Vec<Value> = page.records.iter().map(json::event).collect();
-    let cursor = page.cursor.map(|id| id.to_string());
+    let cursor = page.cursor.to_string();
     let value = json!({"events": events, "cursor": cursor, "more": page.has_more});
     Ok(json::answer(StatusCode::OK, &value))
 }

@@ -2,8 +2,8 @@
 
 use http::Uri;
 use jiff::Timestamp;
-use suno_callback::{EventFilter, EventId, EventRecord, StateName};
-use suno_types::{Code, Stage, TaskId};
+use suno_callback::{EventId, FollowCursor, Search, StateName};
+use suno_types::{Code, Product, Stage, TaskId};
 
 use super::super::problem::Problem;
 
@@ -15,12 +15,9 @@ pub(super) const LIMIT_MAX: u32 = 500;
 /// The page that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parameters {
-    pub(super) after: Option<EventId>,
+    pub(super) after: Option<FollowCursor>,
     pub(super) limit: u32,
-    pub(super) filter: EventFilter,
-    pub(super) task: Option<TaskId>,
-    pub(super) product: Option<String>,
-    pub(super) code: Option<Code>,
+    pub(super) search: Search,
 }
 
 impl Parameters {
@@ -38,23 +35,26 @@ impl Parameters {
         )
     }
 
-    /// Reads `after` and `limit`.
+    /// Reads `after`, which is the number of an entry, and `limit`.
     ///
     /// # Errors
     ///
     /// As [`of_events`](Self::of_events).
-    pub(super) fn of_page(uri: &Uri) -> Result<Self, Problem> {
-        Self::read(uri, &["after", "limit"])
+    pub(super) fn of_page(uri: &Uri) -> Result<(Option<EventId>, u32), Problem> {
+        let Self { after, limit, .. } = Self::read(uri, &["after", "limit"])?;
+        match after {
+            Some(after) if after.through() != after.last() => {
+                Err(Problem::parameter("after", "an id"))
+            }
+            after => Ok((after.map(FollowCursor::last), limit)),
+        }
     }
 
     fn read(uri: &Uri, known: &[&'static str]) -> Result<Self, Problem> {
         let mut found = Self {
             after: None,
             limit: LIMIT,
-            filter: EventFilter::default(),
-            task: None,
-            product: None,
-            code: None,
+            search: Search::default(),
         };
         let mut seen = Vec::new();
         let query = uri.query().unwrap_or_default();
@@ -74,8 +74,9 @@ impl Parameters {
 
     fn set(&mut self, name: &'static str, text: &str) -> Result<(), Problem> {
         let expected = |expected| Problem::parameter(name, expected);
+        let search = &mut self.search;
         match name {
-            "after" => self.after = Some(id(text).ok_or_else(|| expected("an id"))?),
+            "after" => self.after = Some(text.parse().map_err(|_| expected("a cursor"))?),
             "limit" => {
                 let limit = text.parse().ok();
                 let limit = limit.filter(|limit| (1..=LIMIT_MAX).contains(limit));
@@ -86,42 +87,22 @@ impl Parameters {
                     .into_iter()
                     .find(|state| state.as_str() == text);
                 let known = "ready, claimed, waiting, done, dead or superseded";
-                self.filter.state = Some(state.ok_or_else(|| expected(known))?);
+                search.filter.state = Some(state.ok_or_else(|| expected(known))?);
             }
-            "stage" => self.filter.stage = Some(Stage::from(text)),
-            "since" => self.filter.received_from = Some(time(text).ok_or_else(|| expected(TIME))?),
+            "stage" => search.filter.stage = Some(Stage::from(text)),
+            "since" => {
+                search.filter.received_from = Some(time(text).ok_or_else(|| expected(TIME))?);
+            }
             "until" => {
-                self.filter.received_before = Some(time(text).ok_or_else(|| expected(TIME))?)
+                search.filter.received_before = Some(time(text).ok_or_else(|| expected(TIME))?);
             }
             "task" => {
-                self.task = Some(TaskId::new(text).map_err(|_| expected("the id of a task"))?);
+                search.task = Some(TaskId::new(text).map_err(|_| expected("the id of a task"))?);
             }
-            "code" => self.code = Some(Code(text.parse().map_err(|_| expected("an integer"))?)),
-            _ => self.product = Some(text.to_owned()),
+            "code" => search.code = Some(Code(text.parse().map_err(|_| expected("an integer"))?)),
+            _ => search.product = Some(Product::from(text)),
         }
         Ok(())
-    }
-
-    /// Whether the filter of the store has all conditions.
-    pub(super) fn is_known_to_store(&self) -> bool {
-        self.code.is_none() && self.product.is_none() && self.task.is_none()
-    }
-
-    /// Whether an event of a list matches the conditions that the store does not know.
-    pub(super) fn contains(&self, record: &EventRecord) -> bool {
-        let is_product = |product: &String| record.product.as_str() == product;
-        self.code.is_none_or(|code| code == record.code)
-            && self.product.as_ref().is_none_or(is_product)
-            && self
-                .task
-                .as_ref()
-                .is_none_or(|task| task == record.key.task_id())
-    }
-
-    /// Whether an event that was not found by the store's filter matches all conditions.
-    pub(super) fn contains_all(&self, record: &EventRecord) -> bool {
-        let (state, stage) = (record.state, record.key.stage());
-        self.contains(record) && self.filter.contains(state, stage, record.received_at)
     }
 }
 
@@ -132,7 +113,7 @@ fn time(text: &str) -> Option<Timestamp> {
 }
 
 /// Reads the number of an event or an entry.
-pub(super) fn id(text: &str) -> Option<EventId> {
+fn id(text: &str) -> Option<EventId> {
     let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_plain).map(EventId)
 }
@@ -159,12 +140,19 @@ mod tests {
     fn parameters_are_known_valid_and_given_once() {
         let found =
             read("after=7&limit=500&state=dead&code=-1&until=2026-01-01T00:00:00Z").unwrap();
-        assert_eq!((found.after, found.limit), (Some(EventId(7)), 500));
-        assert_eq!(found.filter.state, Some(StateName::Dead));
+        let after = Some(FollowCursor::after(EventId(7)));
+        assert_eq!((found.after, found.limit), (after, 500));
+        assert_eq!(found.search.filter.state, Some(StateName::Dead));
+        assert!(read("after=7.12").is_ok());
+        let of_page = |query: &str| Parameters::of_page(&query.parse().unwrap());
+        let page = of_page("/v1/quarantine?after=7").map_err(|problem| problem.word);
+        assert_eq!(page, Ok((Some(EventId(7)), LIMIT)));
+        assert!(of_page("/v1/quarantine?after=7.12").is_err());
         for wrong in [
             "sate=dead",
             "after=-1",
             "after=",
+            "after=12.7",
             "after=1&after=2",
             "limit=0",
             "limit=501",

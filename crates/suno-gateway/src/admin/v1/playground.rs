@@ -43,6 +43,7 @@ pub(in super::super) async fn submit(
     }
     let submitted = playground.submit(task).await;
     let id = submitted.map_err(|why| Problem::new(Kind::NotSubmitted, why))?;
+    app.board.note_submit();
     Ok(json::answer(
         StatusCode::ACCEPTED,
         &json!({ "task_id": id }),

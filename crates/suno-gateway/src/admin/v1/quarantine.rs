@@ -19,7 +19,7 @@ pub(in super::super) async fn list(
     State(app): State<Arc<App>>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let Parameters { after, limit, .. } = Parameters::of_page(&uri)?;
+    let (after, limit) = Parameters::of_page(&uri)?;
     let page = app.store.quarantine(after, limit).await?;
     let entries: Vec<Value> = page.records.iter().map(json::quarantined).collect();
     let last = page.records.last().map(|entry| entry.id).or(after);

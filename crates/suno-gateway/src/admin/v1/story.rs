@@ -1,4 +1,4 @@
-//! A task with everything that is known of it, for people: bodies, content and history.
+//! A task with everything that is known of it from its submit on, for people: bodies, content and history.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 use suno_callback::history::HistoryEntry;
-use suno_callback::{ConflictRecord, EventRecord, Reference, Source};
-use suno_types::{Extra, TaskId};
+use suno_callback::{ConflictRecord, EventRecord, RecordedTask, Reference, Source};
+use suno_types::{Extra, Product, TaskId};
 
 use super::super::app::App;
+use super::super::expected::{due_at, is_ended};
 use super::super::problem::Problem;
 use super::json;
 use crate::content::{verified_by, without_callback_urls};
@@ -22,15 +23,24 @@ pub(in super::super) async fn show(
 ) -> Result<Response, Problem> {
     let id = TaskId::new(id).map_err(|_| Problem::not_found("such task"))?;
     let events = app.store.find(&id).await?;
-    let Some(latest) = events.last() else {
-        return Err(Problem::not_found("event of this task in the store yet"));
-    };
+    let recorded = app.store.recorded_tasks(std::slice::from_ref(&id)).await?;
+    let recorded = recorded.into_iter().next();
+    let recorded = recorded.unwrap_or_else(|| RecordedTask::new(id.clone()));
+    let is_known = recorded.submit.is_some() || recorded.expectation.is_some();
+    if events.is_empty() && !is_known {
+        return Err(Problem::not_found("such task in the store"));
+    }
     let history = match &app.history {
         Some(history) => history.of_task(&id).await?.iter().map(entry).collect(),
         None => Value::Null,
     };
     let destinations = app.destinations.iter().map(|one| one.name().as_str());
     let reference = events.iter().find_map(|event| event.reference.as_ref());
+    let reference = reference.or(recorded.reference.as_ref());
+    let made = recorded.kind.as_ref().map(|kind| &kind.product);
+    let product = events.last().map(|latest| &latest.product).or(made);
+    let due_at = due_at(&recorded, is_ended(&events), app.clock.now());
+    let polls = recorded.expectation.map(|expectation| expectation.answers);
     let mut shown = Vec::with_capacity(events.len());
     for record in &events {
         let mut value = event(record);
@@ -42,8 +52,11 @@ pub(in super::super) async fn show(
     }
     let value = json!({
         "task_id": id.as_str(),
-        "product": latest.product.as_str(),
+        "product": product.map(Product::as_str),
         "reference": reference.map(Reference::as_str),
+        "submitted_at": recorded.intended_at.map(|at| at.to_string()),
+        "due_at": due_at.map(|at| at.to_string()),
+        "polls": polls,
         "events": shown,
         "history": history,
         "destinations": destinations.collect::<Vec<_>>(),

@@ -85,6 +85,7 @@ pub(in super::super) async fn submit(
             submit,
             is_new,
         }) => {
+            app.board.note_submit();
             let value = json!({
                 "task_id": task_id.as_str(),
                 "submit": submit.to_string(),

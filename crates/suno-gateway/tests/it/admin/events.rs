@@ -14,6 +14,8 @@ use suno_gateway::destination::DestinationName;
 use suno_gateway::forward::ForwardHandler;
 use suno_gateway::{Delivered, Destination};
 
+use suno_testkit::late::LateStore;
+use suno_testkit::wrapper::Wrapped;
 use suno_types::{Stage, TaskId};
 
 use super::{Running, accept, dead, now, settle_all, store};
@@ -66,6 +68,42 @@ async fn pages_continue_from_their_cursor_and_filters_hold() {
     assert_eq!(ids("product=lyrics").await.0, Vec::<u32>::new());
     assert_eq!(ids("until=2020-01-01T00:00:00Z").await.0, Vec::<u32>::new());
     assert_eq!(ids("since=2020-01-01T00:00:00Z&limit=500").await.0.len(), 8);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn pages_end_and_who_returns_finds_what_became_visible_late() {
+    let store = Arc::new(Wrapped(LateStore::default()));
+    store.hide(2);
+    for task in ["a", "b", "c", "d"] {
+        accept(&*store, task, "complete").await;
+    }
+    let running = Running::start(Admin::new(store.clone())).await;
+    let page = async |after: &str| {
+        let path = format!("/v1/events?limit=1&after={after}");
+        let page = running.get(&path).await.json();
+        let ids = page["events"].as_array().unwrap().iter();
+        let ids: Vec<_> = ids
+            .map(|event| event["id"].as_str().unwrap().to_owned())
+            .collect();
+        let cursor = page["cursor"].as_str().unwrap().to_owned();
+        (ids.join(","), cursor, page["more"].as_bool().unwrap())
+    };
+    let expect = |ids: &str, cursor: &str, more| (ids.to_owned(), cursor.to_owned(), more);
+    assert_eq!(page("0").await, expect("1", "1", true));
+    assert_eq!(page("1").await, expect("3", "1.3", true));
+    assert_eq!(page("1.3").await, expect("4", "1", false));
+    store.show(2);
+    assert_eq!(page("1").await, expect("2", "2", true));
+    assert_eq!(page("3").await, expect("4", "4", false));
+    assert_eq!(
+        running.get("/v1/events?after=3.1").await.problem(),
+        "parameter"
+    );
+    assert_eq!(
+        running.get("/v1/quarantine?after=1.3").await.problem(),
+        "parameter"
+    );
     running.stop().await;
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod events;
 mod guards;
+mod headers;
 mod health;
 mod media;
 mod openapi;

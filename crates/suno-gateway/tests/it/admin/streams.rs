@@ -7,6 +7,8 @@ use suno_callback::{
     Event, IdempotencyStore, Observer, Pipeline, Settlement, Verification, handler_fn,
 };
 use suno_gateway::admin::{Admin, Feed};
+use suno_testkit::late::LateStore;
+use suno_testkit::wrapper::Wrapped;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -176,6 +178,89 @@ async fn what_this_process_receives_and_handles_is_told_at_once_and_in_order() {
     assert_eq!(reader.field("event").await, "changed");
     assert!(reader.field("data").await.contains("\"redriven\""));
     pipeline.stop().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_becomes_visible_late_is_sent_to_an_open_reader_and_to_one_who_returns() {
+    let store = Arc::new(Wrapped(LateStore::default()));
+    store.hide(2);
+    for task in ["a", "b", "c"] {
+        accept(&*store, task, "complete").await;
+    }
+    let running = Running::start(Admin::new(store.clone())).await;
+    let mut open = Reader::open(&running, "/v1/events", "").await;
+    let message = async |reader: &mut Reader| {
+        let id = reader.field("id").await;
+        let event: serde_json::Value = serde_json::from_str(&reader.field("data").await).unwrap();
+        (id, event["id"].as_str().unwrap().to_owned())
+    };
+    let pair = |id: &str, event: &str| (id.to_owned(), event.to_owned());
+    assert_eq!(message(&mut open).await, pair("1", "1"));
+    assert_eq!(message(&mut open).await, pair("1", "3"));
+    store.show(2);
+    assert_eq!(message(&mut open).await, pair("3", "2"));
+    accept(&*store, "d", "complete").await;
+    assert_eq!(message(&mut open).await, pair("4", "4"));
+    // Its connection was cut after the third event.
+    let mut back = Reader::open(&running, "/v1/events", "last-event-id: 1\r\n").await;
+    for id in ["2", "3", "4"] {
+        assert_eq!(message(&mut back).await, pair(id, id));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn deliveries_that_make_no_event_are_told_once_for_each_task() {
+    let store = store();
+    let feed = Arc::new(Feed::new());
+    let running = Running::start(Admin::new(store.clone()).with_feed(feed.clone())).await;
+    let mut reader = Reader::open(&running, "/v1/events", "").await;
+    assert_eq!(reader.line().await.unwrap(), "retry: 1000");
+    let delivery = |task: &str, title: &str| {
+        let body = crate::scene::callback(task, "complete", title);
+        suno_callback::Delivery::decode(body.into(), super::now())
+    };
+    let deliver = async |delivery: suno_callback::Delivery| {
+        let accepted = store.accept(std::slice::from_ref(&delivery)).await.unwrap();
+        feed.on_delivery(&delivery, accepted[0]);
+    };
+    deliver(delivery("a", "x")).await;
+    assert_eq!(reader.field("event").await, "event");
+    for _ in 0..5 {
+        deliver(delivery("a", "x")).await;
+    }
+    let broken = suno_callback::Delivery::decode("{".into(), super::now());
+    deliver(broken).await;
+    let mut changes = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(reader.field("event").await, "changed");
+        let data: serde_json::Value = serde_json::from_str(&reader.field("data").await).unwrap();
+        changes.push((data["task_id"].clone(), data["change"].clone()));
+    }
+    use serde_json::json;
+    assert_eq!(
+        changes,
+        [
+            (json!(null), json!("quarantined")),
+            (json!("a"), json!("duplicate"))
+        ]
+    );
+    // More than fit into one look: the reader is told to read its list again.
+    for task in 0..100 {
+        deliver(delivery(&format!("t{task}"), "x")).await;
+        feed.on_delivery(
+            &delivery(&format!("t{task}"), "x"),
+            suno_callback::Acceptance::Conflict,
+        );
+    }
+    loop {
+        match &*reader.field("event").await {
+            "resync" => break,
+            "event" => {}
+            other => panic!("{other}"),
+        }
+    }
     running.stop().await;
 }
 

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use suno_callback::jiff::Timestamp;
 use suno_callback::suno_client::{ApiKey, Client, Retry};
-use suno_callback::{IdempotencyStore, MemoryStore, Reference, Submitter};
+use suno_callback::{
+    DueRequest, IdempotencyStore, MemoryStore, Postponement, Reference, Submitter,
+};
 use suno_emulator::{Config, Emulator};
 use suno_gateway::admin::Admin;
 use suno_types::Provider;
 
-use super::{Answer, Running, store};
+use super::{Answer, Running, accept, store};
 
 /// A provider, and a service that submits to it.
 struct Desk {
@@ -32,14 +35,12 @@ impl Desk {
         }
     }
 
+    fn client(&self) -> Client {
+        client(&self.emulator)
+    }
+
     async fn running(emulator: &Emulator, store: &Arc<MemoryStore>) -> Running {
-        let key = ApiKey::new(emulator.api_key()).unwrap();
-        let client = Client::builder(Provider::Kie, key)
-            .base_url(emulator.base_url())
-            .retry(Retry::new().with_attempts_max(1))
-            .build()
-            .unwrap();
-        let submitter = Submitter::new(client, store.clone());
+        let submitter = Submitter::new(client(emulator), store.clone());
         let admin = Admin::new(store.clone())
             .with_submitter(submitter)
             .with_callback_url("http://127.0.0.1:1/suno/callback");
@@ -53,6 +54,15 @@ impl Desk {
     fn tasks(&self) -> usize {
         self.emulator.tasks().len()
     }
+}
+
+fn client(emulator: &Emulator) -> Client {
+    let key = ApiKey::new(emulator.api_key()).unwrap();
+    Client::builder(Provider::Kie, key)
+        .base_url(emulator.base_url())
+        .retry(Retry::new().with_attempts_max(1))
+        .build()
+        .unwrap()
 }
 
 async fn submit(running: &Running, key: &str, body: &Value) -> Answer {
@@ -203,4 +213,114 @@ async fn a_request_without_a_key_or_with_a_wrong_field_sends_nothing() {
     assert_eq!(desk.tasks(), 0);
     let without = Running::start(Admin::new(store())).await;
     assert_eq!(submit(&without, "k", &body("Harbour")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_submitted_task_is_shown_before_its_first_callback() {
+    let desk = Desk::new().await;
+    let empty = desk.running.get("/v1/tasks").await.json();
+    assert_eq!(empty["tasks"], json!([]));
+    let before = Timestamp::now();
+    let submitted = desk.submit("order-42", "[emulator:drop]").await.json();
+    let id = submitted["task_id"].as_str().unwrap();
+    // At once, although the list looks at the store only from time to time.
+    let list = desk
+        .running
+        .get("/v1/tasks?state=expected&q=order-42")
+        .await;
+    let list = list.json();
+    let row = &list["tasks"][0];
+    let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert_eq!(
+        (&row["task_id"], &row["state"]),
+        (&json!(id), &json!("expected"))
+    );
+    assert!((before..=Timestamp::now()).contains(&time(&row["submitted_at"])));
+    let order: i64 = row["order"].as_str().unwrap().parse().unwrap();
+    assert_eq!(order, time(&row["submitted_at"]).as_microsecond());
+    let path = format!("/v1/tasks/{id}");
+    let task = desk.running.get(&path).await.json();
+    let expected = [
+        ("events", json!([])),
+        ("product", json!("song")),
+        ("reference", json!("order-42")),
+        ("submitted_at", row["submitted_at"].clone()),
+        ("polls", json!(0)),
+    ];
+    for (member, expected) in expected {
+        assert_eq!(task[member], expected, "{member}");
+    }
+    let wait = time(&task["due_at"]).duration_since(Timestamp::now());
+    assert!((170..=180).contains(&wait.as_secs()), "{wait}");
+    accept(&*desk.store, id, "text").await;
+    let task = desk.running.get(&path).await.json();
+    assert_eq!(task["events"].as_array().unwrap().len(), 1);
+    assert!(task["due_at"].is_string());
+    accept(&*desk.store, id, "complete").await;
+    let task = desk.running.get(&path).await.json();
+    assert_eq!(task["due_at"], Value::Null);
+    let unknown = desk.running.get("/v1/tasks/none").await;
+    assert_eq!(unknown.status, 404);
+}
+
+#[tokio::test]
+async fn a_task_that_was_asked_about_says_how_often_and_is_shown_after_it_was_given_up() {
+    let desk = Desk::new().await;
+    let submitter = Submitter::new(desk.client(), desk.store.clone());
+    let request = suno_types::GenerateSong::builder()
+        .prompt("A quay at night")
+        .model(suno_types::Model::V5)
+        .callback_url("http://127.0.0.1:1/suno/callback")
+        .build()
+        .unwrap();
+    let submitted = submitter
+        .with_due_after(Duration::ZERO)
+        .submit_for("order-43", &request)
+        .await
+        .unwrap();
+    let path = format!("/v1/tasks/{}", submitted.task_id);
+    let request = DueRequest::new(Duration::from_secs(60), 1);
+    for polls in 0..3 {
+        let task = desk.running.get(&path).await.json();
+        assert_eq!(task["polls"], polls);
+        let due = desk.store.due(&request).await.unwrap().tasks;
+        let answered = Postponement::answered(Duration::ZERO);
+        desk.store.postpone(&due[0].ticket, answered).await.unwrap();
+    }
+    let due = desk.store.due(&request).await.unwrap().tasks;
+    desk.store.finish(&due[0].ticket).await.unwrap();
+    let task = desk.running.get(&path).await.json();
+    assert_eq!(
+        (&task["polls"], &task["due_at"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&task["reference"], &task["events"]),
+        (&json!("order-43"), &json!([]))
+    );
+    assert!(task["submitted_at"].is_string());
+    let list = desk.running.get("/v1/tasks").await.json();
+    assert_eq!(list["tasks"], json!([]));
+}
+
+#[tokio::test]
+async fn the_numbers_of_expected_tasks_and_open_intents_are_in_the_statistics() {
+    let desk = Desk::new().await;
+    let numbers = async || {
+        let stats = desk.running.get("/v1/stats").await.json();
+        [
+            &stats["expected"],
+            &stats["overdue"],
+            &stats["open_intents"],
+        ]
+        .map(Value::clone)
+    };
+    let none = json!({"count": 0, "more": false, "oldest_seconds": null});
+    let expected = [json!({"count": 0, "more": false}), json!(0), none];
+    assert_eq!(numbers().await, expected);
+    desk.submit("order-42", "[emulator:drop]").await;
+    desk.submit("order-44", "[emulator:cut,drop]").await;
+    let one = json!({"count": 1, "more": false, "oldest_seconds": 0});
+    let expected = [json!({"count": 1, "more": false}), json!(0), one];
+    assert_eq!(numbers().await, expected);
 }

@@ -1,4 +1,4 @@
-//! Measures what asking about overdue tasks costs the store, apart from the provider's answers.
+//! Measures the cost of polling overdue tasks in the store, without the provider's answers.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Measures receivers that share a store in PostgreSQL, beside what the server can do at most.
+//! Measures receivers that share a store in PostgreSQL, compared with the upper limit of the server.
 
 mod plain;
 mod report;

@@ -1,4 +1,4 @@
-//! What the server does at most: the same rows, without any of the promises.
+//! The upper limit of the server: the same rows, without any of the promises.
 
 use std::pin::Pin;
 use std::time::Instant;

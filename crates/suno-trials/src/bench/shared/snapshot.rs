@@ -1,5 +1,5 @@
-//! Measures what a transaction of somebody else costs that keeps an old snapshot open: what the store
-//! deletes cannot be vacuumed meanwhile.
+//! Measures the cost of a transaction of another session that keeps an old snapshot open: rows that the
+//! store deletes cannot be vacuumed until it ends.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ const VACUUM: Duration = Duration::from_secs(75);
 /// The greatest ratio of the times from accepting to handling.
 const RATIO_MAX: f64 = 1.3;
 
-/// Measure how much later events are handled while somebody keeps a snapshot open
+/// Measure how much later events are handled while another session keeps a snapshot open
 ///
 /// A receiver accepts and handles events at an even rate. After a while, another connection begins a
 /// transaction with REPEATABLE READ and keeps it open.

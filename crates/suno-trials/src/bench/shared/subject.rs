@@ -11,7 +11,7 @@ use suno_testkit::postgres::TestSchema;
 
 use crate::stored::StorePlace;
 
-/// What is measured.
+/// A subject to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum Shared {
@@ -29,7 +29,7 @@ pub enum Shared {
     Listen,
     /// The same without notifications
     Poll,
-    /// Accepting and handling evenly, while somebody keeps a snapshot open
+    /// Accepting and handling evenly, while another session keeps a snapshot open
     Snapshot,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Shared {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Run {
     pub(super) subject: Shared,
-    /// Where the store is
+    /// Place of the store
     pub(super) store: StorePlace,
     /// Number of callers
     pub(super) callers: usize,

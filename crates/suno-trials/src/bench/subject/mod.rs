@@ -40,7 +40,7 @@ pub enum Subject {
     /// The receiver with the SQLite store and a dispatcher that claims, handles (doing nothing)
     /// and settles every event
     Handled,
-    /// The same, but every event is forwarded as a signed request to a bare hyper consumer, in a
+    /// Like handled, but every event is forwarded as a signed request to a bare hyper consumer, in a
     /// process of its own on the core of the load
     Forwarded,
     /// Express without storage

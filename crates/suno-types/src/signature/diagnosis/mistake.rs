@@ -99,7 +99,7 @@ impl fmt::Display for Mistake {
                 "the signature is {form}; it must be in standard base64, with padding, and alone in \
                  its header"
             ),
-            Self::NoTask => f.write_str("the signature covers a task, but no task is known"),
+            Self::NoTask => f.write_str("the signature covers the task id, but neither a task id nor a body is given"),
             Self::BodyWithoutTask => f.write_str(
                 "the body names no single task, so it is not the body of a callback, or was changed",
             ),
