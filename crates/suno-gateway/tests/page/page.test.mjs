@@ -318,6 +318,31 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     });
   }
 
+  /** The row under the eye, and its place. */
+  const place = (opened) => opened.evaluate(() => {
+    const top = document.querySelector('.scroll').getBoundingClientRect().top + 200;
+    const row = [...document.querySelectorAll('.scroll tr[data-id]')].find((tr) => tr.getBoundingClientRect().bottom > top);
+    return `${row?.dataset.id} ${Math.round(row?.getBoundingClientRect().top)}`;
+  });
+
+  test('a list that has to be read anew stays where it was scrolled to', async (t) => {
+    const { mock, store, url } = await own(t, { store: demo(600) });
+    const opened = await visit(t);
+    await opens(opened, url);
+    await isLive(opened);
+    await opened.locator('.scroll').evaluate((box) => (box.scrollTop = 9000));
+    await opened.locator('tr[aria-rowindex="163"]').waitFor();
+    const begin = await place(opened);
+    const lists = () => mock.requests.filter((request) => request === 'GET /v1/tasks').length;
+    const before = lists();
+    store.epoch += 1;
+    store.touch(store.tasks.get(store.named.dead));
+    // What has changed, and two pages of the list.
+    await until(() => lists() >= before + 3);
+    await opened.locator('tr[aria-rowindex="163"]').waitFor();
+    assert.equal(await place(opened), begin);
+  });
+
   test('the row under the eye stays where it is while new ones arrive', async (t) => {
     const { store, url } = await own(t, { store: demo(600) });
     const opened = await visit(t);
@@ -325,18 +350,13 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     await isLive(opened);
     await opened.locator('.scroll').evaluate((box) => (box.scrollTop = 5000));
     await opened.locator('tr[aria-rowindex="92"]').waitFor();
-    const place = () => opened.evaluate(() => {
-      const top = document.querySelector('.scroll').getBoundingClientRect().top + 200;
-      const row = [...document.querySelectorAll('.scroll tr[data-id]')].find((tr) => tr.getBoundingClientRect().bottom > top);
-      return `${row.dataset.id} ${Math.round(row.getBoundingClientRect().top)}`;
-    });
-    const begin = await place();
+    const begin = await place(opened);
     for (let round = 0; round < 10; round += 1) {
       for (let index = 0; index < 10; index += 1) store.deliver(store.submit({ title: `New ${round} ${index}` }), 'text');
       await opened.waitForTimeout(20);
     }
     await opened.getByRole('button', { name: '↑ 100 new tasks' }).waitFor();
-    assert.equal(await place(), begin);
+    assert.equal(await place(opened), begin);
     assert.ok((await rows(opened).count()) <= ROWS_MAX);
     await opened.getByRole('button', { name: '↑ 100 new tasks' }).click();
     await opened.locator('.title', { hasText: 'New 9 9' }).waitFor();

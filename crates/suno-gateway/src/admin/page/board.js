@@ -139,6 +139,6 @@ export class Board {
 
 /** Reads the number by which rows are ordered. Larger is newer. */
 function keyed(row) {
-	row.order = Number(row.order ?? row.first_id);
+	row.order = Number(row.order);
 	return row;
 }
