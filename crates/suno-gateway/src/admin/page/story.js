@@ -87,7 +87,7 @@ export function story({ history, events, submitted_at, due_at, reference }) {
 	for (const { stage, revision, received_at: at, source, verified_by, unconfirmed } of events)
 		if (!has('delivery', stage)) all.push(entry({ at, kind: 'delivery', stage, revision, detail: { accepted: 'new', source, verified_by, unconfirmed } }));
 	if (submitted_at && !has('submitted')) all.push(entry({ at: submitted_at, kind: 'submitted', detail: { reference } }));
-	if (due_at) all.push({ at: due_at, title: 'Next poll', more: 'unless a callback says the end before', tone: 'dim' });
+	if (due_at) all.push({ at: due_at, title: 'Next poll', more: 'if the task has not ended by then', tone: 'dim' });
 	// Of two at one time, the later one of the history is newer.
 	return folded(all.reverse().sort((a, b) => new Date(b.at) - new Date(a.at)));
 }
