@@ -39,10 +39,11 @@ const STEPS = {
     });
     await stages(titled(opened, 'Northern Lullaby'), 'Complete: Handled').waitFor();
     const said = await opened.evaluate(() => window.said['Northern Lullaby']);
-    assert.ok(said.length > 1 && said[0].includes('Complete: not yet'), said.join('\n'));
+    assert.ok(said.length > 1 && /^Submitted: sent, .*Complete: not yet/.test(said[0]), said.join('\n'));
     await stages(titled(opened, 'Harbour lights'), 'Complete: Handled').waitFor();
     await titled(opened, 'Velvet Machine').getByText('Task failed').waitFor();
     await stages(titled(opened, 'Amber Radio'), 'First track: Handled, Complete: not yet').waitFor();
+    await titled(opened, 'Amber Radio').getByText(/^Poll at/).waitFor();
     await stages(titled(opened, 'Paper Constellation'), 'First track: Superseded').waitFor();
     await titled(opened, 'Copper Parade').getByText('1 conflict').waitFor();
   },
@@ -60,6 +61,13 @@ const STEPS = {
     await opened.mouse.move(1000, 5);
     const bytes = await opened.screenshot({ path: fileURLToPath(new URL(`../../../../${picture}`, import.meta.url)) });
     assert.ok(bytes.length < PICTURE_BYTES_MAX, `${bytes.length} bytes`);
+  },
+
+  async 'the headers of a delivery are shown, but not its signature'(opened) {
+    const headers = opened.locator('.line details').first();
+    await headers.locator('summary').click();
+    await headers.getByText('application/json').waitFor();
+    assert.equal(await headers.locator('div', { hasText: 'x-webhook-signature' }).last().locator('dd').textContent(), 'not kept');
   },
 
   async 'a dead letter is tried again, and handled'(opened) {

@@ -45,27 +45,29 @@ const query = (given) => {
 	return pairs.length ? `?${new URLSearchParams(pairs)}` : '';
 };
 const id = encodeURIComponent;
+const get = (path, signal) => call('GET', path, undefined, signal);
+const post = (path, body = {}) => call('POST', path, body);
 
 /** A page of the list, newest first. `filter` is that of the route. */
 export const tasks = (filter, before, limit, signal) =>
-	call('GET', `/v1/tasks${query({ q: filter.q, state: filter.state, product: filter.product,
-		needs_person: filter.needs ? 'true' : '', before, limit })}`, undefined, signal);
+	get(`/v1/tasks${query({ q: filter.q, state: filter.state, product: filter.product,
+		needs_person: filter.needs ? 'true' : '', before, limit })}`, signal);
 /** The tasks that changed since a version that an earlier answer gave. */
-export const changes = (version) => call('GET', `/v1/tasks${query({ changed_after: version, limit: 500 })}`);
-export const task = (taskId, signal) => call('GET', `/v1/tasks/${id(taskId)}`, undefined, signal);
-export const redrive = (event) => call('POST', `/v1/events/${id(event)}/redrive`, {});
-export const replay = (event, destination) => call('POST', `/v1/events/${id(event)}/replay`, { destination });
-export const dead = (after) => call('GET', `/v1/events${query({ state: 'dead', limit: 100, after })}`);
+export const changes = (version) => get(`/v1/tasks${query({ changed_after: version, limit: 500 })}`);
+export const task = (taskId, signal) => get(`/v1/tasks/${id(taskId)}`, signal);
+export const redrive = (event) => post(`/v1/events/${id(event)}/redrive`);
+export const replay = (event, destination) => post(`/v1/events/${id(event)}/replay`, { destination });
+export const dead = (after) => get(`/v1/events${query({ state: 'dead', limit: 100, after })}`);
 /** The stream of what happens after an event. */
 export const stream = (after) => new EventSource(`/v1/events${query({ after })}`);
-export const stats = () => call('GET', '/v1/stats');
-export const series = () => call('GET', '/v1/stats/series');
-export const destinations = () => call('GET', '/v1/destinations');
-export const resume = (name) => call('POST', `/v1/destinations/${id(name)}/resume`, {});
-export const quarantine = () => call('GET', '/v1/quarantine?limit=100');
-export const retryQuarantined = (entry) => call('POST', `/v1/quarantine/${id(entry)}/retry`, {});
-export const emulator = () => call('GET', '/v1/emulator');
-export const emulate = (wish) => call('POST', '/v1/emulator/tasks', wish);
+export const stats = () => get('/v1/stats');
+export const series = () => get('/v1/stats/series');
+export const destinations = () => get('/v1/destinations');
+export const resume = (name) => post(`/v1/destinations/${id(name)}/resume`);
+export const quarantine = () => get('/v1/quarantine?limit=100');
+export const retryQuarantined = (entry) => post(`/v1/quarantine/${id(entry)}/retry`);
+export const emulator = () => get('/v1/emulator');
+export const emulate = (wish) => post('/v1/emulator/tasks', wish);
 
 /** Exchanges the token for a cookie. */
 export async function signIn(token) {

@@ -21,7 +21,7 @@ export function matches(row, filter) {
 const isBefore = (a, b) => a.order > b.order;
 
 export class Board {
-	/** `shown(board, change)` is called after each change; `change.added` counts rows above the others. */
+	/** `shown(change)` is called after each change; `change.added` counts rows above the others. */
 	constructor(shown) {
 		this.shown = shown;
 		this.filter = {};
@@ -44,6 +44,8 @@ export class Board {
 	async load(filter) {
 		this.abort?.abort();
 		const abort = (this.abort = new AbortController());
+		// Read anew for another reason than a filter, the list stays where it was scrolled to.
+		const isNew = filter !== this.filter || !this.isLoaded;
 		this.filter = filter;
 		try {
 			let page = await api.tasks(filter, undefined, FIRST, abort.signal);
@@ -52,12 +54,12 @@ export class Board {
 			this.cursor = page.cursor;
 			this.take(page);
 			this.isLoaded = true;
-			this.shown(this, { isNew: true });
+			this.shown({ isNew });
 			this.isWhole = !page.next;
 			while (page.next && this.rows.length < ROWS_MAX) {
 				page = await api.tasks(filter, page.next, Math.min(CHUNK, ROWS_MAX - this.rows.length), abort.signal);
 				this.take(page);
-				this.shown(this, {});
+				this.shown({});
 			}
 			this.isWhole = !page.next;
 		} catch (err) {
@@ -98,7 +100,7 @@ export class Board {
 		// The oldest first: so each new one is above those before it.
 		for (const row of page.tasks.map(keyed).sort((a, b) => a.order - b.order)) added += this.put(row);
 		this.rows.length = Math.min(this.rows.length, ROWS_MAX);
-		this.shown(this, { added });
+		this.shown({ added });
 		return page.tasks.map((row) => row.task_id);
 	}
 
@@ -137,6 +139,6 @@ export class Board {
 
 /** Reads the number by which rows are ordered. Larger is newer. */
 function keyed(row) {
-	row.order = Number(row.order ?? row.first_id);
+	row.order = Number(row.order);
 	return row;
 }

@@ -6,17 +6,16 @@ const [WIDTH, HEIGHT, PAD] = [320, 72, 2];
 
 /** `lines` are `{ name, values }`, of numbers, with gaps that are not finite; `write` turns a number into text. */
 export function chart({ title, about, lines, write, minutes }) {
-	const all = lines.flatMap(({ values }) => values).filter((value) => Number.isFinite(value));
+	const all = lines.flatMap(({ values }) => values).filter(Number.isFinite);
 	const most = Math.max(0, ...all);
 	const scale = most || 1;
-	const latest = (values) => values.findLast((value) => Number.isFinite(value)) ?? 0;
+	const latest = (values) => values.findLast(Number.isFinite) ?? 0;
 	const said = lines.map(({ name, values }) => `${name ? `${name}: ` : ''}now ${write(latest(values))}, at most ${write(Math.max(0, ...values.filter(Number.isFinite)))}`).join('; ');
 	const y = (value) => HEIGHT - PAD - (value / scale) * (HEIGHT - 2 * PAD);
 	return h('figure', { class: 'chart' },
 		h('figcaption', null, h('span', { class: 'chart-title' }, title), sub(about)),
 		h('p', { class: 'values' }, lines.map(({ name, values }, index) => h('span', { class: `value v${index}` }, h('b', null, write(latest(values))), name ? sub(name) : null))),
 		svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${title}, the last ${minutes} minutes. ${said}` },
-			svg('line', { x1: 0, x2: WIDTH, y1: HEIGHT - PAD, y2: HEIGHT - PAD, class: 'base' }),
 			lines.map(({ values }, index) => {
 				const runs = points(values, y);
 				return [index === 0 ? runs.map((run) => svg('polygon', { class: 'area', points: `${run[0][0]},${HEIGHT - PAD} ${write2(run)} ${run.at(-1)[0]},${HEIGHT - PAD}` })) : null,

@@ -66,7 +66,7 @@ function sentences(stats, all, act) {
 		button('Try all again', redriveAll), list('Show them', 'dead'));
 	if (quarantined) need([h('strong', null, `${count(quarantined, 'delivery', 'deliveries')} in quarantine.`), ' The sender was trusted, but this version does not understand them.'],
 		button('Read them again', retryQuarantine));
-	if (open?.oldest_seconds > OLD_SECONDS) need([h('strong', null, `${many(open)} ${open.count === 1 ? 'submit has' : 'submits have'} no known result, the oldest for ${span(open.oldest_seconds * 1000)}.`),
+	if (open.oldest_seconds > OLD_SECONDS) need([h('strong', null, `${many(open)} ${open.count === 1 ? 'submit has' : 'submits have'} no known result, the oldest for ${span(open.oldest_seconds * 1000)}.`),
 		' Each may have made a task that was paid for, and its first callback makes it known. ', h('code', null, 'suno inbox export'), ' lists them: look for them at the provider before you submit again.']);
 	if (oldest > OLD_SECONDS) need([h('strong', null, `The oldest event has waited ${span(oldest * 1000)}.`), ' Its destination fails or the handlers are too slow.'],
 		list('Show what waits', 'waiting'));
@@ -108,10 +108,9 @@ async function retryQuarantine(tell) {
 
 function cells({ events, quarantined, dropped, expected, overdue }) {
 	const { ready, claimed, waiting, done, dead, superseded } = events;
-	const all = Object.entries({ Waiting: ready + claimed + waiting, Handled: done, 'Dead letters': dead, Superseded: superseded, Quarantine: quarantined, Dropped: dropped })
-		.map(([name, value]) => [name, number(value)]);
-	if (expected) all.unshift(['Expected', many(expected)], ['Overdue polls', number(overdue)]);
-	return facts(all, 'counts');
+	const all = { Expected: many(expected), Overdue: number(overdue), Waiting: number(ready + claimed + waiting), Handled: number(done), 'Dead letters': number(dead),
+		Superseded: number(superseded), Quarantine: number(quarantined), Dropped: number(dropped) };
+	return facts(Object.entries(all), 'counts');
 }
 
 function pictures({ interval_s: step, samples }) {

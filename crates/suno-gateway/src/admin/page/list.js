@@ -9,18 +9,12 @@ import { PRODUCTS, STATES, knownBy, productOf, stageOf, stateOf, verifiedBy } fr
 /** The pause after a key before the service is asked, in milliseconds. */
 const TYPING_MS = 150;
 
-const COLUMNS = [
-	{ name: 'task', label: 'Task' },
-	{ name: 'stages', label: 'Stages' },
-	{ name: 'state', label: 'State' },
-	{ name: 'known', label: 'Known by' },
-	{ name: 'time', label: 'First seen' },
-];
+const COLUMNS = { task: 'Task', stages: 'Stages', state: 'State', known: 'Known by', time: 'First seen' };
 
 /** A state as a mark and a word: never by its colour alone. */
 export function pill(word) {
 	const { word: text, mark, about } = stateOf(word);
-	return h('span', { class: `pill is-${word}`, title: about || null }, h('span', { class: 'mark', 'aria-hidden': 'true' }, mark), text);
+	return h('span', { class: `pill is-${word}`, title: about }, h('span', { class: 'mark', 'aria-hidden': 'true' }, mark), text);
 }
 
 /** When the provider is asked next, for a task that has not ended. */
@@ -108,7 +102,8 @@ export class List {
 	}
 
 	/** Shows the board after a change. */
-	shown(board, change) {
+	shown(change) {
+		const { board } = this;
 		this.table.set(board.rows, board.total, change);
 		const isFiltered = Object.values(board.filter).some(Boolean);
 		this.count.textContent = isFiltered ? `${number(board.total)} found` : count(board.total, 'task');

@@ -14,8 +14,8 @@ const lamp = document.getElementById('live');
 
 const LIVE = { live: 'Live', wait: 'Connecting', lost: 'Reconnecting', hidden: 'Paused', refused: 'Signed out' };
 
-const board = new Board((now, change) => {
-	list.shown(now, change);
+const board = new Board((change) => {
+	list.shown(change);
 	// The stream begins after the first page: the rest of a long list takes its time.
 	if (change.isNew && !live.isOn) live.open();
 });
@@ -73,8 +73,6 @@ async function follow() {
 	}
 }
 
-const MODULES = { task: './task.js', health: './health.js', emulator: './emulator.js' };
-
 async function open({ view: name, task }) {
 	const kind = name === 'tasks' ? (task ? 'task' : null) : name;
 	const key = kind && `${kind} ${task ?? ''}`;
@@ -85,7 +83,7 @@ async function open({ view: name, task }) {
 	document.title = `${name[0].toUpperCase()}${name.slice(1)} · suno`;
 	if (!kind) return;
 	const mine = (view = { key });
-	const { open: opened } = await import(MODULES[kind]);
+	const { open: opened } = await import(`./${kind}.js`);
 	if (view !== mine) return;
 	Object.assign(mine, opened(task, { tell }));
 	show(pane, mine.node);

@@ -1,7 +1,7 @@
 // What happened to a task, as one list. Plain functions of the service's answer.
 
 import { count, span } from './dom.js';
-import { acceptedAs, knownBy, stageOf, stateOf, verifiedBy } from './words.js';
+import { acceptedAs, knownBy, polledAs, stageOf, stateOf, verifiedBy } from './words.js';
 
 /** What an attempt came to, in one phrase. */
 function outcomeOf(attempt) {
@@ -40,7 +40,8 @@ function entry({ at, kind, stage, revision, detail }) {
 		case 'delivery': {
 			const accepted = detail.accepted;
 			const tone = ['conflict', 'quarantined', 'dropped'].includes(accepted) ? 'warn' : accepted === 'duplicate' ? 'dim' : 'good';
-			return make(of || 'Delivery', [`${knownBy(detail.source)}: ${acceptedAs(accepted).toLowerCase()}`, verifiedBy(detail.verified_by), detail.unconfirmed && 'waits for confirmation', detail.reason],
+			return make(of || 'Delivery', [`${knownBy(detail.source)}: ${acceptedAs(accepted).toLowerCase()}`, verifiedBy(detail.verified_by), detail.unconfirmed && 'waits for confirmation', detail.reason,
+				detail.headers_omitted && `${count(detail.headers_omitted, 'header')} left out`],
 				tone, { headers: detail.headers });
 		}
 		case 'attempt': {
@@ -60,18 +61,18 @@ function entry({ at, kind, stage, revision, detail }) {
 		case 'submitted':
 			return make('Submitted', [detail.reference]);
 		case 'poll':
-			return make('Provider polled', [detail.status ?? detail.outcome, detail.reason], '', { polls: 1 });
+			return make('Provider polled', [polledAs(detail.outcome), detail.status, detail.reason], '', { polls: 1, outcome: detail.outcome });
 		default:
 			return make(`${of} ${String(kind).replaceAll('_', ' ')}`.trim());
 	}
 }
 
-/** Makes one entry of polls in a row that found nothing new: the latest one, with their number. */
+/** Makes one entry of polls in a row that came to the same: the latest one, with their number. */
 function folded(entries) {
 	const kept = [];
 	for (const one of entries) {
 		const last = kept.at(-1);
-		if (one.polls && last?.polls) Object.assign(last, { polls: last.polls + 1, since: one.at });
+		if (one.polls && last?.polls && one.outcome === last.outcome) Object.assign(last, { polls: last.polls + 1, since: one.at });
 		else kept.push(one);
 	}
 	for (const one of kept) if (one.since) one.title += ` ${one.polls} times in ${span(new Date(one.at) - new Date(one.since))}`;
@@ -86,7 +87,7 @@ export function story({ history, events, submitted_at, due_at, reference }) {
 	for (const { stage, revision, received_at: at, source, verified_by, unconfirmed } of events)
 		if (!has('delivery', stage)) all.push(entry({ at, kind: 'delivery', stage, revision, detail: { accepted: 'new', source, verified_by, unconfirmed } }));
 	if (submitted_at && !has('submitted')) all.push(entry({ at: submitted_at, kind: 'submitted', detail: { reference } }));
-	if (due_at) all.push({ at: due_at, title: 'Next poll', more: 'unless a callback says the end before', tone: 'dim' });
+	if (due_at) all.push({ at: due_at, title: 'Next poll', more: 'if the task has not ended by then', tone: 'dim' });
 	// Of two at one time, the later one of the history is newer.
 	return folded(all.reverse().sort((a, b) => new Date(b.at) - new Date(a.at)));
 }

@@ -17,7 +17,7 @@ export class Table {
 		this.total = 0;
 		this.drawn = new Map();
 		this.current = null;
-		const headers = columns.map(({ name, label: text }) => h('th', { scope: 'col', class: `c-${name}` }, text));
+		const headers = Object.entries(columns).map(([name, text]) => h('th', { scope: 'col', class: `c-${name}` }, text));
 		this.above = h('tr', { 'aria-hidden': 'true', class: 'space' }, h('td'));
 		this.below = h('tr', { 'aria-hidden': 'true', class: 'space' }, h('td'));
 		this.body = h('tbody', { click: (event) => this.clicked(event), focusin: (event) => this.focused(event) },

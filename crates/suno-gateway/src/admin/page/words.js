@@ -1,10 +1,10 @@
 // The words of the service, in the words of people. An unknown word is shown as it is.
 
 export const STATES = {
-	ready: { word: 'Ready', mark: '○', about: 'It will be handed on at once' },
-	claimed: { word: 'In progress', mark: '◐', about: 'It is being handed on' },
-	waiting: { word: 'Will retry', mark: '↻', about: 'An attempt failed; it will be tried again' },
-	done: { word: 'Handled', mark: '✓', about: 'It was handed on' },
+	ready: { word: 'Ready', mark: '○' },
+	claimed: { word: 'In progress', mark: '◐' },
+	waiting: { word: 'Will retry', mark: '↻' },
+	done: { word: 'Handled', mark: '✓' },
 	dead: { word: 'Dead letter', mark: '!', about: 'It is not tried again until you do it' },
 	superseded: { word: 'Superseded', mark: '–', about: 'A later stage was handed on instead' },
 	expected: { word: 'Expected', mark: '…', about: 'It was submitted; nothing has arrived yet' },
@@ -27,14 +27,17 @@ const ACCEPTED = {
 	confirmed: 'Confirmed by the record', quarantined: 'Not understood, kept in quarantine', dropped: 'Over a limit, counted only',
 };
 
+const POLLED = { unchanged: 'nothing new', denied: 'the record says otherwise', not_shown: 'not in the record yet', not_found: 'not known there' };
+
 const VERIFIED = { signature: 'signature', token: 'token in the URL', record: 'the provider’s record' };
 
 const said = (words, word) => words[word] ?? String(word ?? '').replaceAll('_', ' ');
 
-export const stateOf = (word) => STATES[word] ?? { word: said({}, word) || 'Unknown', mark: '·', about: '' };
+export const stateOf = (word) => STATES[word] ?? { word: said({}, word) || 'Unknown', mark: '·' };
 export const stageOf = (word) => said(STAGES, word);
 export const productOf = (word) => said(PRODUCTS, word);
 export const acceptedAs = (word) => said(ACCEPTED, word);
+export const polledAs = (word) => said(POLLED, word);
 
 /** How an event became known, in one phrase. */
 export function knownBy(source) {
