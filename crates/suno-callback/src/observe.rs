@@ -112,7 +112,7 @@ pub struct PollReport<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PollOutcome {
-    /// The record says something new, which was stored as a delivery.
+    /// The record says something new, which was given to the store as a delivery.
     Found,
     /// The record says nothing new.
     Unchanged,

@@ -76,7 +76,7 @@ impl Polled {
         otherwise: PollOutcome,
     ) -> Self {
         let outcome = match accepted {
-            None | Some(Acceptance::Duplicate | Acceptance::Dropped) => otherwise,
+            None | Some(Acceptance::Duplicate) => otherwise,
             Some(_) => PollOutcome::Found,
         };
         Self::new(Some(status), outcome)

@@ -265,6 +265,7 @@ fn the_number_of_rows_is_bounded_and_the_oldest_go() {
     let all = index.select(&Filter::default(), None, usize::MAX);
     assert_eq!(all.total, Index::TASKS_MAX);
     assert_eq!(&**all.tasks.last().unwrap(), "t10");
+    assert!(index.takes(most + 10) && !index.takes(9));
 }
 
 #[tokio::test]
@@ -422,6 +423,27 @@ async fn a_task_that_is_given_up_without_an_event_leaves_the_list_and_readers_le
     let page = scene.page(Filter::default(), None, 50).await;
     assert_eq!(ids(&page), ["b"]);
     assert_eq!(scene.changes(&page).await["resync"], false);
+}
+
+#[tokio::test]
+async fn a_task_that_is_not_among_the_latest_is_looked_at_when_it_is_due() {
+    let scene = Scene::new();
+    scene.submit(1, "old").await;
+    for number in 0..EXPECTED_MAX {
+        let id = TaskId::new(format!("t{number}")).unwrap();
+        let task = ExpectedTask::new(id, 900 * SECOND);
+        scene.store.expect(&task).await.unwrap();
+    }
+    let page = scene.page(Filter::default(), None, 1).await;
+    assert_eq!(page["total"], EXPECTED_MAX + 1);
+    scene.clock.step(180 * SECOND);
+    let taken = scene.take_due().await;
+    let later = Postponement::answered(30 * SECOND);
+    scene.store.postpone(&taken.ticket, later).await.unwrap();
+    let changed = scene.changes(&page).await;
+    let rows = changed["tasks"].as_array().unwrap();
+    let old = rows.iter().find(|row| row["task_id"] == "old").unwrap();
+    assert_eq!(old["due_at"], "2025-11-29T00:03:30Z");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use suno_emulator::{Config, Emulator};
 use suno_gateway::admin::Admin;
 use suno_types::Provider;
 
-use super::{Answer, Running, accept, store};
+use super::{Answer, Running, accept, now, store};
 
 /// A provider, and a service that submits to it.
 struct Desk {
@@ -220,7 +220,7 @@ async fn a_submitted_task_is_shown_before_its_first_callback() {
     let desk = Desk::new().await;
     let empty = desk.running.get("/v1/tasks").await.json();
     assert_eq!(empty["tasks"], json!([]));
-    let before = Timestamp::now();
+    let before = now();
     let submitted = desk.submit("order-42", "[emulator:drop]").await.json();
     let id = submitted["task_id"].as_str().unwrap();
     // At once, although the list looks at the store only from time to time.
@@ -235,7 +235,7 @@ async fn a_submitted_task_is_shown_before_its_first_callback() {
         (&row["task_id"], &row["state"]),
         (&json!(id), &json!("expected"))
     );
-    assert!((before..=Timestamp::now()).contains(&time(&row["submitted_at"])));
+    assert!((before..=now()).contains(&time(&row["submitted_at"])));
     let order: i64 = row["order"].as_str().unwrap().parse().unwrap();
     assert_eq!(order, time(&row["submitted_at"]).as_microsecond());
     let path = format!("/v1/tasks/{id}");
@@ -250,7 +250,7 @@ async fn a_submitted_task_is_shown_before_its_first_callback() {
     for (member, expected) in expected {
         assert_eq!(task[member], expected, "{member}");
     }
-    let wait = time(&task["due_at"]).duration_since(Timestamp::now());
+    let wait = time(&task["due_at"]).duration_since(now());
     assert!((170..=180).contains(&wait.as_secs()), "{wait}");
     accept(&*desk.store, id, "text").await;
     let task = desk.running.get(&path).await.json();
