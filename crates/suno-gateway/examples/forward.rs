@@ -2,7 +2,7 @@
 //! when every event is handled or a dead letter.
 //!
 //! ```sh
-//! export SUNO_WEBHOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+//! export SUNO_SIGNING_KEY=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 //! echo '{"code":200,"msg":"ok","data":{"callbackType":"complete","task_id":"5c79be8e","data":[]}}' |
 //!     cargo run -p suno-gateway --example forward -- http://127.0.0.1:3000/suno
 //! ```
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_writer(std::io::stderr)
         .init();
     let url = std::env::args().nth(1).ok_or("usage: forward URL")?;
-    let secret = Secret::parse(&std::env::var("SUNO_WEBHOOK_SECRET")?)?;
+    let secret = Secret::parse(&std::env::var("SUNO_SIGNING_KEY")?)?;
     let name = DestinationName::new("example")?;
     let handler = ForwardHandler::builder(name, &url, Signer::new([secret])?)?
         .with_observer(Arc::new(Printer))
