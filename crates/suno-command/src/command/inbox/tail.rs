@@ -93,7 +93,7 @@ struct Tail<'a> {
 impl Tail<'_> {
     /// Prints what has arrived.
     async fn print(&mut self, printing: &Printing) -> Result<(), Failure> {
-        let near = (self.looks % LOOKS != 0).then_some(NEAR);
+        let near = (!self.looks.is_multiple_of(LOOKS)).then_some(NEAR);
         self.looks = self.looks.wrapping_add(1);
         let (store, horizon) = (self.store, &self.horizon);
         loop {
