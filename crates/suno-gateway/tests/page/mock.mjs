@@ -109,7 +109,7 @@ export class Store {
     const task = this.tasks.get(id);
     task.polls += 1;
     task.due_at = new Date(+at + 60_000).toISOString();
-    this.note(task, at, 'poll', { status: 'TEXT_SUCCESS', outcome: 'pending', reason: null });
+    this.note(task, at, 'poll', { status: 'TEXT_SUCCESS', outcome: 'unchanged', reason: null });
     this.touch(task, at);
   }
 
