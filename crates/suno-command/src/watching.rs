@@ -80,9 +80,13 @@ impl Watching {
         observers
     }
 
-    /// Returns the observer of queues.
+    /// Returns the observer of queues: their dead letters are in no other part of the history.
     pub(crate) fn of_queues(&self) -> Arc<dyn Observer> {
-        self.metrics.clone()
+        let observers: Vec<Arc<dyn Observer>> = vec![
+            self.metrics.clone(),
+            Arc::new(self.writer.clone().without_handlers()),
+        ];
+        Arc::new(observers)
     }
 
     /// Returns the observers of destinations.

@@ -137,3 +137,36 @@ fn a_story_tells_each_attempt_of_a_gateway_with_its_answer() {
     assert!(!text.contains("/hook"), "{text}");
     assert_eq!(process.terminate().0, 0);
 }
+
+#[test]
+fn a_story_tells_the_dead_letter_of_one_of_several_destinations() {
+    let inbox = Inbox::new();
+    let [good, bad] =
+        ["200 OK", "422 No"].map(|answer| Consumer::start(move |_, _| answer.to_owned()));
+    let [good, bad] = [("good", &good), ("bad", &bad)]
+        .map(|(name, consumer)| format!("{name}={}", consumer.url()));
+    let options = [
+        "--webhook-key-env",
+        "TEST_WEBHOOK_KEY",
+        "--forward-to",
+        &good,
+        "--forward-to",
+        &bad,
+        "--on-status",
+        "422=abandon",
+        "--signing-key-env",
+        "TEST_KEY",
+    ];
+    let store = inbox.dir.path().join("suno.db");
+    let (process, address) = listen_with(&store, &options, |command| {
+        command.env("TEST_KEY", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    });
+    assert_eq!(post(address, TASK, &body("complete")), 200);
+    until("the dead letter", || {
+        let story = inbox.described("story", &["show", TASK, "--json"]);
+        let history = story[0]["history"].as_array().unwrap();
+        let dead = history.iter().find(|entry| entry["kind"] == "dead_letter");
+        dead.is_some_and(|entry| entry["detail"]["cause"] == "given_up")
+    });
+    assert_eq!(process.terminate().0, 0);
+}
