@@ -569,7 +569,7 @@ describe('the page', { skip: !program, concurrency: false }, () => {
     const opened = await visit(t);
     await opens(opened, `${url}#/health`);
     await opened.getByText('2 submits have no known result, the oldest for 12 min.').waitFor();
-    assert.deepEqual((await opened.locator('.counts > div').allTextContents()).slice(0, 2), ['Expected3', 'Overdue0']);
+    assert.equal(await opened.locator('.counts > div').first().textContent(), 'Expected1');
     // A submit that was sent a moment ago needs nobody.
     store.intents.oldest_seconds = 20;
     for (const [said, button] of [['orders is paused', 'Try it now'], ['1 dead letter.', 'Try all again'], ['2 deliveries in quarantine', 'Read them again']]) {

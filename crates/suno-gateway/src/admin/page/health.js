@@ -18,9 +18,10 @@ export function open(_, { tell }) {
 	let isBusy = false;
 
 	async function read() {
-		const [stats, { destinations }, series] = await Promise.all([api.stats(), api.destinations(), api.series().catch(() => null)]);
+		const [stats, { destinations }, { total: expected }, series] = await Promise.all([
+			api.stats(), api.destinations(), api.tasks({ state: 'expected' }, undefined, 1), api.series().catch(() => null)]);
 		if (!isBusy) show(needs, sentences(stats, destinations, act));
-		show(counts, cells(stats));
+		show(counts, cells(stats, expected));
 		show(charts, series ? pictures(series) : h('p', { class: 'dim' }, 'Without metrics, the gateway keeps no samples for charts.'));
 	}
 
@@ -106,9 +107,9 @@ async function retryQuarantine(tell) {
 	return `${read} understood now, ${kept} still in quarantine`;
 }
 
-function cells({ events, quarantined, dropped, expected, overdue }) {
+function cells({ events, quarantined, dropped }, expected) {
 	const { ready, claimed, waiting, done, dead, superseded } = events;
-	const all = { Expected: many(expected), Overdue: number(overdue), Waiting: number(ready + claimed + waiting), Handled: number(done), 'Dead letters': number(dead),
+	const all = { Expected: number(expected), Waiting: number(ready + claimed + waiting), Handled: number(done), 'Dead letters': number(dead),
 		Superseded: number(superseded), Quarantine: number(quarantined), Dropped: number(dropped) };
 	return facts(Object.entries(all), 'counts');
 }

@@ -40,7 +40,7 @@ function draw(tr, row) {
 		h('td', { class: 'c-state' }, pill(row.state), row.stages.some(({ stage }) => stage === 'failed') ? h('span', { class: 'sub bad' }, 'Task failed')
 			: row.conflicts ? h('span', { class: 'sub warn' }, count(row.conflicts, 'conflict')) : sub(poll(row.due_at))),
 		h('td', { class: 'c-known' }, latest ? [knownBy(latest.source), sub(verifiedBy(latest.verified_by))] : 'Submit'),
-		h('td', { class: 'c-time' }, time(row.first_at, now), row.attempts > 1 ? sub(`${number(row.attempts)} attempts`) : null));
+		h('td', { class: 'c-time' }, time(row.submitted_at ?? row.first_at, now), row.attempts > 1 ? sub(`${number(row.attempts)} attempts`) : null));
 }
 
 export class List {
