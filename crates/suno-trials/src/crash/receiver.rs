@@ -42,6 +42,9 @@ const HANDLED_PER_KILL: u32 = 100;
 /// The longest time that a watched handler takes.
 const WATCHED_MAX: Duration = Duration::from_millis(20);
 
+/// The longest time that one takes whose lease has ended: long enough for another receiver to begin.
+const LAPSED_MAX: Duration = Duration::from_millis(150);
+
 /// Receives until it is killed, and prints the handled events.
 ///
 /// # Errors
@@ -59,11 +62,11 @@ pub(crate) async fn receive(variant: Variant, place: &StorePlace, running: &Path
             let late = Arc::new(Wrapped(LateStore { store, faults }));
             serve_until_stopped(late, handler_fn(printed)).await
         }
-        (Variant::Watched, _) => serve_until_stopped(store, watched_in(running)).await,
+        (Variant::Watched, _) => serve_until_stopped(store, watched_in(running, WATCHED_MAX)).await,
         (Variant::ShortLeases, _) => {
             let faults = Faults::default();
             let short = Arc::new(Wrapped(ShortLeases { store, faults }));
-            serve_until_stopped(short, watched_in(running)).await
+            serve_until_stopped(short, watched_in(running, LAPSED_MAX)).await
         }
         (_, None) => serve_until_stopped(store, handler_fn(printed_or_killed)).await,
     }
@@ -92,13 +95,13 @@ async fn printed(event: Event) -> Result<(), HandlerError> {
     Ok(print_handled_since(&event, SystemClock.now())?)
 }
 
-fn watched_in(running: &Path) -> impl CallbackHandler {
+fn watched_in(running: &Path, longest: Duration) -> impl CallbackHandler {
     let running = running.to_owned();
-    handler_fn(move |event| watched(running.clone(), event))
+    handler_fn(move |event| watched(running.clone(), longest, event))
 }
 
 /// Holds the lock of a file with the name of the task, which ends with the process.
-async fn watched(running: PathBuf, event: Event) -> Result<(), HandlerError> {
+async fn watched(running: PathBuf, longest: Duration, event: Event) -> Result<(), HandlerError> {
     let began = SystemClock.now();
     let path = running.join(event.task_id().as_str());
     let file = File::create(&path)?;
@@ -107,7 +110,7 @@ async fn watched(running: PathBuf, event: Event) -> Result<(), HandlerError> {
         Err(TryLockError::WouldBlock) => print_at_once(&event)?,
         Err(TryLockError::Error(err)) => return Err(err.into()),
     }
-    tokio::time::sleep(WATCHED_MAX.mul_f64(fastrand::f64())).await;
+    tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
     print_handled_since(&event, began)?;
     // While it is locked: a handler that opens the file later does not run at the same time.
     std::fs::remove_file(&path)?;
