@@ -83,7 +83,8 @@ impl Horizon {
 
 /// A place in the list of events. A follower that begins there misses nothing.
 ///
-/// As text it is a number or, while it is behind the last event that was read, two: `17`, `17.30`.
+/// As text it is one number, such as `17`. If events after it were read already, the last of them follows:
+/// `17.30`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FollowCursor {
     through: EventId,
@@ -427,7 +428,7 @@ impl Follower {
     }
 }
 
-/// Returns the number of the latest event, or 0 if there is none, by halving the range in which it is.
+/// Returns the number of the latest event, found by binary search. It is 0 if the store has no events.
 ///
 /// # Errors
 ///

@@ -188,7 +188,7 @@ pub struct ImportReport {
     pub dropped: u64,
     /// Open intents that were recorded.
     pub intents: u64,
-    /// Tasks that are expected now, and of which the store knew nothing.
+    /// Tasks that the import made expected. The store did not know them before.
     pub expected: u64,
 }
 

@@ -182,7 +182,7 @@ pub struct RecordedTask {
 }
 
 impl RecordedTask {
-    /// Creates the record of a task of which nothing is known. Stores set the other fields.
+    /// Creates a record that contains only the task. Stores set the other fields.
     #[must_use]
     pub fn new(task_id: TaskId) -> Self {
         Self {

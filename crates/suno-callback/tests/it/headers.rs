@@ -34,7 +34,7 @@ impl Scene {
     fn new(verification: Verification) -> Self {
         let history = Arc::new(MemoryHistory::new());
         let (writer, writing) = HistoryWriter::start_with_clock(history.clone(), HandClock::new());
-        // As a gateway has it: one of several, of which only one wants headers.
+        // A gateway has several observers too, and only one of them wants headers.
         let ignoring: Arc<dyn Observer> = Arc::new(|_: &Delivery, _: Acceptance| {});
         let observers = vec![ignoring, Arc::new(writer) as Arc<dyn Observer>];
         let inbox = Inbox::start_observed(Arc::new(MemoryStore::new()), Arc::new(observers));

@@ -35,7 +35,7 @@ async fn import(store: &MemoryStore, lines: &[String]) -> Result<ImportReport, I
 }
 
 /// A store with 300 done events, a ready one with a conflict, entries in quarantine, an open intent, and
-/// two expected tasks, of which one was submitted with a reference.
+/// two expected tasks. One of them was submitted with a reference.
 async fn store() -> MemoryStore {
     let store = MemoryStore::new();
     let deliveries: Vec<_> = (0..300)

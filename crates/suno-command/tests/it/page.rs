@@ -1,4 +1,4 @@
-//! The page of the demo in a real browser. Skipped, visibly, where there is none.
+//! The page of the demo in a real browser. Without a browser, the test says that it is skipped.
 
 use suno_testkit::browser;
 

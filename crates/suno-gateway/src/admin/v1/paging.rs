@@ -1,4 +1,4 @@
-//! Pages of events, each of which does a bounded amount of work.
+//! Pages of events. Reading one page does a bounded amount of work.
 
 use suno_callback::{EventRecord, FollowCursor, Follower};
 

@@ -110,7 +110,7 @@ fn signed() -> Vec<Line> {
     ]
 }
 
-/// Bytes of any length, of which few may not stand in a header.
+/// Random bytes. Nearly all of them are allowed in a header.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let visible = || prop_oneof![0x20..=0x7e_u8, 0x80..=0xff_u8, Just(b'\t')];
     prop_oneof![
