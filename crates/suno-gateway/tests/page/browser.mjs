@@ -1,8 +1,8 @@
 // A browser for the tests, and what each of its pages must never do.
 
-import { existsSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
 const PROGRAMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable'];
@@ -31,6 +31,22 @@ export async function page(browser, { width = 1440, height = 900, theme = 'light
     if (!['127.0.0.1', 'localhost', ''].includes(host)) opened.wrong.push(`another host: ${host}`);
   });
   return opened;
+}
+
+/** Takes steps on one page, which must do nothing wrong in any of them. `prepare` gets the page before. */
+export async function play(steps, prepare = () => {}) {
+  const browser = await launch();
+  try {
+    const opened = await page(browser);
+    prepare(opened);
+    for (const [name, step] of Object.entries(steps)) {
+      await step(opened);
+      console.error(`ok: ${name}`);
+    }
+    assert.deepEqual(opened.wrong, []);
+  } finally {
+    await browser.close();
+  }
 }
 
 /** Returns what axe finds on the page, as one line for each rule. */

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 
-import { axe, launch, page } from './browser.mjs';
+import { axe, play } from './browser.mjs';
 
 const url = process.env.SUNO_PAGE;
 const picture = process.env.SUNO_TEST_PICTURE;
@@ -104,20 +104,11 @@ const STEPS = {
   },
 };
 
-const browser = await launch();
-try {
-  const opened = await page(browser);
+await play(STEPS, (opened) => {
   const { origin } = new URL(url);
   opened.on('request', (request) => {
     const to = new URL(request.url());
     if (to.protocol !== 'about:' && to.protocol !== 'data:' && to.origin !== origin) opened.wrong.push(`another address: ${to.origin}`);
   });
-  for (const [name, step] of Object.entries(STEPS)) {
-    await step(opened);
-    console.error(`ok: ${name}`);
-  }
-  assert.deepEqual(opened.wrong, []);
-} finally {
-  await browser.close();
-}
+});
 process.exit(0);

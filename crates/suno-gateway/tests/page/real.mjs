@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
 
-import { axe, launch, page } from './browser.mjs';
+import { axe, play } from './browser.mjs';
 import { HOSTILE } from './mock.mjs';
 
 const [url, token] = [process.env.SUNO_PAGE, process.env.SUNO_TOKEN];
@@ -148,15 +148,5 @@ const STEPS = {
   },
 };
 
-const browser = await launch();
-try {
-  const opened = await page(browser);
-  for (const [name, step] of Object.entries(STEPS)) {
-    await step(opened);
-    console.error(`ok: ${name}`);
-  }
-  assert.deepEqual(opened.wrong, []);
-} finally {
-  await browser.close();
-}
+await play(STEPS);
 process.exit(0);
